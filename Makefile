@@ -1,0 +1,41 @@
+# Needs python3 (3.10 to 3.13, with venv) and make. Everything else is installed into .venv/
+# and .venvs/, and installed again only when the packaging changes.
+
+PYTHON ?= python3
+PIP_QUIET = --quiet --disable-pip-version-check
+
+# What an editable install depends on; source files are read where they lie.
+PACKAGING = pyproject.toml setup.py build_support/prompts.py src/isomem/prompts/manifest.py
+
+.PHONY: demo test check format clean
+
+demo: .venv/installed
+	.venv/bin/isomem demo
+
+# PYTHONS="3.11 3.12" chooses interpreters; ARGS="-k scope" goes to pytest.
+test:
+	@$(PYTHON) scripts/test_everywhere.py --pythons "$(PYTHONS)" -- $(ARGS)
+
+check: .venvs/check/installed
+	.venvs/check/bin/ruff format --check .
+	.venvs/check/bin/ruff check .
+	.venvs/check/bin/mypy
+
+format: .venvs/check/installed
+	.venvs/check/bin/ruff format .
+	.venvs/check/bin/ruff check --fix .
+
+.venv/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install $(PIP_QUIET) --editable '.[local]'
+	@touch $@
+
+.venvs/check/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/check
+	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,local]'
+	@touch $@
+
+clean:
+	rm -rf .venv .venvs build dist src/*.egg-info src/isomem/prompts/pinned
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

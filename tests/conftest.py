@@ -1,0 +1,29 @@
+"""Nothing a test does touches the real home folder, and nothing is reported to anyone.
+
+This runs before anything imports upstream, which reads these variables when imported.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_REAL_HOME = os.environ.get("HOME", "")
+_HOME = tempfile.mkdtemp(prefix="isomem-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+
+# A developer's own settings and keys must not change what a test sees or whom it calls.
+for _name in [name for name in os.environ if name.startswith("ISOMEM_")] + ["OPENAI_API_KEY"]:
+    os.environ.pop(_name, None)
+os.environ.update(HOME=_HOME, MEM0_DIR=str(Path(_HOME, ".mem0")), MEM0_TELEMETRY="False")
+
+
+@pytest.fixture(scope="session")
+def real_home() -> str:
+    """For child processes that need the person's own settings, such as pip's."""
+    return _REAL_HOME

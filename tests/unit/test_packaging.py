@@ -1,0 +1,280 @@
+"""What is built is complete, carries the right texts, and the repository carries none of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+from build_support.prompts import PromptStepError, is_complete, prepare
+from isomem.prompts.loader import DIRECTORY
+from isomem.prompts.manifest import UPSTREAM, Edition, Pin, sha256_hex
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXTS = {"HELLO": "hello, wörld", "BYE": "goodbye"}
+LICENCE = "do as you like"
+
+
+def pin(name: str, path: str, text: str) -> Pin:
+    return Pin(name, path, len(text.encode()), sha256_hex(text.encode()))
+
+
+# --- The prompt step, on an invented release -------------------------------------------------
+
+
+def write_wheel(folder: Path, greeting: str = TEXTS["HELLO"]) -> Path:
+    """A wheel of an invented release whose module must never run."""
+    path = folder / "invented-1.0-py3-none-any.whl"
+    folder.mkdir(parents=True, exist_ok=True)
+    module = f"import os\nHELLO = {greeting!r}\nprint(f('good' 'bye'))\nos._exit(3)\n"
+    info = "invented-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("invented/texts.py", module)
+        archive.writestr(f"{info}/LICENSE", LICENCE)
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: invented\nVersion: 1.0")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any")
+        archive.writestr(f"{info}/RECORD", "")
+    return path
+
+
+@pytest.fixture
+def wheel(tmp_path) -> Path:
+    return write_wheel(tmp_path / "index")
+
+
+@pytest.fixture
+def edition(wheel) -> Edition:
+    return Edition(
+        requirement="invented==1.0",
+        wheel=wheel.name,
+        sha256=sha256_hex(wheel.read_bytes()),
+        licence=pin("LICENSE", "invented-1.0.dist-info/LICENSE", LICENCE),
+        texts=[pin(name, "invented/texts.py", text) for name, text in TEXTS.items()],
+    )
+
+
+@pytest.fixture
+def offline(monkeypatch) -> None:
+    """pip sees no index."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+
+def named(monkeypatch, path: Path) -> None:
+    monkeypatch.setenv("ISOMEM_MEM0_WHEEL", str(path))
+
+
+def test_named_wheel_gives_texts_and_licence(monkeypatch, tmp_path, wheel, edition):
+    named(monkeypatch, wheel)
+    assert prepare(tmp_path / "pinned", edition)
+    found = {path.name: path.read_text("utf-8") for path in (tmp_path / "pinned").iterdir()}
+    assert found == {**TEXTS, "LICENSE": LICENCE}
+
+
+@pytest.mark.build
+def test_pip_downloads_the_wheel_by_hash(monkeypatch, tmp_path, wheel, edition, offline):
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    assert prepare(tmp_path / "pinned", edition)
+    assert is_complete(tmp_path / "pinned", edition)
+
+
+def test_texts_that_are_there_are_reused(monkeypatch, tmp_path, wheel, edition):
+    named(monkeypatch, wheel)
+    prepare(tmp_path / "pinned", edition)
+    wheel.unlink()
+    assert not prepare(tmp_path / "pinned", edition)
+
+
+@pytest.mark.parametrize("name", ["HELLO", "LICENSE"])
+def test_damaged_or_missing_file_is_written_again(monkeypatch, tmp_path, wheel, edition, name):
+    named(monkeypatch, wheel)
+    pinned = tmp_path / "pinned"
+    prepare(pinned, edition)
+    (pinned / name).write_text("damaged")
+    assert prepare(pinned, edition)
+    (pinned / name).unlink()
+    assert prepare(pinned, edition)
+    assert is_complete(pinned, edition)
+
+
+def test_named_wheel_of_another_digest_is_refused(monkeypatch, tmp_path, edition):
+    named(monkeypatch, write_wheel(tmp_path / "other", "hello, villain"))
+    with pytest.raises(PromptStepError, match=f"(?s)is not the pinned.*{edition.sha256}"):
+        prepare(tmp_path / "pinned", edition)
+    assert not (tmp_path / "pinned").exists()
+
+
+def test_named_wheel_that_is_not_there_is_refused(monkeypatch, tmp_path, edition):
+    named(monkeypatch, tmp_path / "absent.whl")
+    with pytest.raises(PromptStepError, match="ISOMEM_MEM0_WHEEL names a file that is not there"):
+        prepare(tmp_path / "pinned", edition)
+
+
+def test_wheel_without_a_pinned_text_is_refused(monkeypatch, tmp_path, wheel, edition):
+    named(monkeypatch, wheel)
+    edition.texts = [*edition.texts, pin("ABSENT", "invented/texts.py", "never said")]
+    with pytest.raises(PromptStepError, match=r"does not hold what the manifest pins: ABSENT\."):
+        prepare(tmp_path / "pinned", edition)
+    assert not (tmp_path / "pinned").exists()
+
+
+@pytest.mark.build
+def test_no_network_is_said_and_the_way_out_named(tmp_path, edition, offline):
+    with pytest.raises(PromptStepError, match=r"(?s)could not download.*ISOMEM_MEM0_WHEEL"):
+        prepare(tmp_path / "pinned", edition)
+
+
+@pytest.mark.build
+def test_index_that_serves_another_file_is_named(monkeypatch, tmp_path, edition, offline):
+    other = write_wheel(tmp_path / "other", "hello, villain")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(other.parent))
+    with pytest.raises(PromptStepError, match="serves another file than the pinned"):
+        prepare(tmp_path / "pinned", edition)
+
+
+# --- The real build ---------------------------------------------------------------------------
+
+
+def copy_checkout(target: Path) -> Path:
+    """What a build needs of this checkout, without what earlier builds left."""
+    target.mkdir()
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / name, target)
+    for name in ("src", "build_support"):
+        left = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so")
+        shutil.copytree(ROOT / name, target / name, ignore=left)
+    return target
+
+
+def build(checkout: Path, kind: str, home: str) -> subprocess.CompletedProcess[str]:
+    """Runs one build hook in `checkout` as a front end would, without a network."""
+    environment = {**os.environ, "HOME": home, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
+    script = f"from setuptools.build_meta import *; build_{kind}('dist')"
+    (checkout / "dist").mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def only(folder: Path, pattern: str) -> Path:
+    (path,) = folder.glob(pattern)
+    return path
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory, real_home) -> Path:
+    """A copy of the checkout with an sdist and a wheel built in its `dist`, offline."""
+    copy = copy_checkout(tmp_path_factory.mktemp("build") / "checkout")
+    for kind in ("sdist", "wheel"):
+        result = build(copy, kind, real_home)
+        assert result.returncode == 0, result.stderr
+    return copy
+
+
+def wheel_names(folder: Path) -> set[str]:
+    with zipfile.ZipFile(only(folder, "*.whl")) as archive:
+        return set(archive.namelist())
+
+
+@pytest.mark.build
+def test_wheel_holds_every_module_and_text(checkout):
+    source = checkout / "src"
+    expected = {
+        path.relative_to(source).as_posix()
+        for path in (source / "isomem").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert "isomem/py.typed" in expected
+    assert {f"isomem/prompts/pinned/{pin.name}" for pin in UPSTREAM.texts} < expected
+    assert "isomem/prompts/pinned/LICENSE" in expected
+    built = {name for name in wheel_names(checkout / "dist") if ".dist-info/" not in name}
+    assert built == expected
+
+
+@pytest.mark.build
+def test_wheel_carries_licence_and_notice(checkout):
+    names = {name.split("/", 1)[1] for name in wheel_names(checkout / "dist") if "/" in name}
+    assert {"licenses/LICENSE", "licenses/NOTICE"} < names
+
+
+@pytest.mark.build
+def test_wheel_asks_for_four_packages_and_no_more(checkout):
+    with zipfile.ZipFile(only(checkout / "dist", "*.whl")) as archive:
+        metadata = message_from_bytes(archive.read("isomem-0.1.0.dist-info/METADATA"))
+    always = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
+    names = {line.split(">")[0].split("<")[0].split("=")[0] for line in always}
+    assert names == {"apsw", "simsimd", "py-rust-stemmers", "httpx"}
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["License-Expression"] == "Apache-2.0"
+
+
+@pytest.mark.build
+def test_sdist_holds_no_upstream_text_and_builds_the_same_wheel(checkout, tmp_path, real_home):
+    with tarfile.open(only(checkout / "dist", "*.tar.gz")) as archive:
+        assert not [name for name in archive.getnames() if "pinned" in name]
+        archive.extractall(tmp_path, **({"filter": "data"} if sys.version_info >= (3, 12) else {}))
+    unpacked = tmp_path / "isomem-0.1.0"
+    shutil.copytree(DIRECTORY, unpacked / "src/isomem/prompts/pinned")
+    result = build(unpacked, "wheel", real_home)
+    assert result.returncode == 0, result.stderr
+    assert wheel_names(unpacked / "dist") == wheel_names(checkout / "dist")
+
+
+@pytest.mark.build
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+def test_build_without_texts_and_network_fails_and_says_why(kind, tmp_path, real_home):
+    copy = copy_checkout(tmp_path / "checkout")
+    shutil.rmtree(copy / "src/isomem/prompts/pinned")
+    result = build(copy, kind, real_home)
+    assert result.returncode != 0
+    assert "isomem: prompt step: could not download mem0ai==2.0.4" in result.stderr
+    assert "ISOMEM_MEM0_WHEEL" in result.stderr
+    assert "Traceback" not in result.stderr.split("isomem: prompt step:")[1]
+    assert not list((copy / "dist").iterdir())
+
+
+# --- The repository ---------------------------------------------------------------------------
+
+
+def repository_files() -> list[Path]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [
+        path for name in listed.decode().split("\0") if name and (path := ROOT / name).is_file()
+    ]
+
+
+def test_repository_holds_no_line_of_the_texts():
+    # Long enough to be a sentence of theirs, and not a heading or a key that is a format fact.
+    lines = {
+        line.strip()
+        for pin in UPSTREAM.texts
+        for line in (Path(DIRECTORY) / pin.name).read_bytes().splitlines()
+        if len(line.strip()) >= 34
+    }
+    assert len(lines) > 100
+    guilty = [
+        f"{path.relative_to(ROOT)}: {line.decode()}"
+        for path in repository_files()
+        for content in [path.read_bytes()]
+        for line in lines
+        if line in content
+    ]
+    assert guilty == []
