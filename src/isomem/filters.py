@@ -1,0 +1,460 @@
+"""Metadata filters: what a caller writes, what it means, and whether a payload matches.
+
+Three steps, as upstream takes them on its default store (Qdrant, local mode):
+
+1. `translate` rewrites a search's filters into the shape that vector stores receive;
+2. `compile_filters` reads that shape into a `Group`, refusing what the store would refuse;
+3. `matches` evaluates a `Group` on a payload. The embedded store also compiles a `Group` to SQL
+   where that is exact; a test holds the two against each other.
+
+A condition looks at every value that its key selects in the payload (`a.b`, `a[].b`, `a[0]`,
+`"a.b"`; the elements of a list one by one) and holds when one of them does. A missing key
+selects nothing, so no condition on it holds, `ne` and `nin` included.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+LOGICAL = ("AND", "OR", "NOT")
+RANGE_OPERATORS = ("gt", "gte", "lt", "lte")
+OPERATORS = ("eq", "ne", "in", "nin", *RANGE_OPERATORS, "contains", "icontains")
+ANY_VALUE = "*"
+
+_STORE_NAMES = {"OR": "$or", "NOT": "$not"}
+_LOGICAL_NAMES = {"$and": "AND", "$or": "OR", "$not": "NOT"}
+
+
+# --- 1. from the caller to the vector store --------------------------------------------------
+
+
+def translate(filters: dict[str, Any]) -> dict[str, Any]:
+    """The filters of a search in the shape that vector stores receive.
+
+    Filters without an operator pass as they are. Otherwise `AND` is merged into the top level
+    (of two equal keys the later wins, operator dicts are united), and `OR` and `NOT` become
+    `$or` and `$not`.
+
+    Raises:
+        ValueError: an unknown operator, or a logical operator without its list.
+    """
+    if not any(map(_needs_translation, filters, filters.values())):
+        return filters
+    translated = {
+        key: value
+        for key, value in filters.items()
+        if key not in LOGICAL and not isinstance(value, dict)
+    }
+    for key, value in filters.items():
+        _translate_entry(translated, key, value)
+    return translated
+
+
+def _needs_translation(key: str, value: Any) -> bool:
+    if key in LOGICAL or (isinstance(value, str) and value == ANY_VALUE):
+        return True
+    return isinstance(value, dict) and any(operator in OPERATORS for operator in value)
+
+
+def _translate_entry(target: dict[str, Any], key: str, value: Any) -> None:
+    if key == "AND":
+        for condition in _conditions(value, key, may_be_empty=True):
+            _merge(target, condition)
+    elif key in _STORE_NAMES:
+        alternatives = _conditions(value, key, may_be_empty=False)
+        target[_STORE_NAMES[key]] = [_merge({}, condition) for condition in alternatives]
+    else:
+        _merge(target, {key: value})
+
+
+def _conditions(value: Any, operator: str, *, may_be_empty: bool) -> list[dict[str, Any]]:
+    conditions: list[dict[str, Any]] = value
+    if not isinstance(value, list) or not (value or may_be_empty):
+        kind = "list" if may_be_empty else "non-empty list"
+        raise ValueError(f"{operator} operator requires a {kind} of conditions")
+    for index, condition in enumerate(value):
+        _check_condition(operator, index, condition)
+    return conditions
+
+
+def _check_condition(operator: str, index: int, condition: Any) -> None:
+    if not isinstance(condition, dict):
+        raise ValueError(
+            f"{operator} filter list item at index {index} must be a dict, "
+            f"got {type(condition).__name__}: {condition!r}"
+        )
+
+
+def _merge(target: dict[str, Any], condition: dict[str, Any]) -> dict[str, Any]:
+    for key, value in condition.items():
+        if not isinstance(value, dict):
+            target[key] = value
+            continue
+        for operator in value:
+            if operator not in OPERATORS:
+                raise ValueError(f"Unsupported metadata filter operator: {operator}")
+        if value:
+            old = target.get(key)
+            target[key] = {**old, **value} if isinstance(old, dict) else dict(value)
+    return target
+
+
+# --- 2. from the vector store's shape to a Group ---------------------------------------------
+
+
+class Group:
+    """Conditions that all hold, alternatives of which one holds, and exclusions."""
+
+    __slots__ = ("exclusions", "alternatives", "conditions")
+
+    def __init__(
+        self,
+        conditions: list[Group | Condition],
+        alternatives: list[Group],
+        exclusions: list[Group],
+    ) -> None:
+        self.conditions = conditions
+        self.alternatives = alternatives
+        self.exclusions = exclusions
+
+
+class Condition:
+    """One test on the values that one key selects.
+
+    `kind` names the test and `operand` is what it compares with: "any" and "except" a list of
+    scalars, "words" a set of lower-case words, "range" and "dates" a dict from range operators
+    to numbers and aware datetimes.
+    """
+
+    __slots__ = ("key", "kind", "operand", "path", "test")
+
+    def __init__(self, key: str, kind: str, operand: Any) -> None:
+        self.key = key
+        self.kind = kind
+        self.operand = operand
+        self.path = parse_path(key)
+        self.test: Callable[[Any, Any], bool] = _TESTS[kind]
+
+
+def compile_filters(filters: Mapping[str, Any] | None) -> Group | None:
+    """The filters as a `Group`, or None when they let everything pass.
+
+    Raises:
+        ValueError: an unknown operator, a range beside another operator, an operand that the
+            operator cannot compare with, a logical operator without its list of dicts, or a
+            key that is no path.
+    """
+    group = Group([], [], [])
+    for key, value in _by_logical_name(filters or {}).items():
+        if key in LOGICAL:
+            _member_of(group, key).extend(_compile_groups(key, value))
+        elif not _is_any_value(value):
+            group.conditions.append(_compile_condition(key, value))
+    return group if group.conditions or group.alternatives or group.exclusions else None
+
+
+def _by_logical_name(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """`$or` and `OR` are one key; the first of the two counts."""
+    named: dict[str, Any] = {}
+    for key, value in filters.items():
+        named.setdefault(_LOGICAL_NAMES.get(key, key), value)
+    return named
+
+
+def _member_of(group: Group, operator: str) -> list[Any]:
+    if operator == "AND":
+        return group.conditions
+    return group.alternatives if operator == "OR" else group.exclusions
+
+
+def _compile_groups(operator: str, value: Any) -> Iterator[Group]:
+    if not isinstance(value, list):
+        raise ValueError(
+            f"{operator} filter value must be a list of filter dicts, got {type(value).__name__}"
+        )
+    for index, item in enumerate(value):
+        _check_condition(operator, index, item)
+    return (group for group in map(compile_filters, value) if group is not None)
+
+
+def _is_any_value(value: Any) -> bool:
+    return isinstance(value, str) and value == ANY_VALUE
+
+
+def _compile_condition(key: str, value: Any) -> Condition:
+    if isinstance(value, list):
+        return Condition(key, "any", _scalars(key, value))
+    if not isinstance(value, dict):
+        return Condition(key, "any", [_scalar(key, value)])
+    if any(operator in RANGE_OPERATORS for operator in value):
+        return _compile_range(key, value)
+    return _compile_operator(key, value)
+
+
+def _compile_operator(key: str, value: dict[str, Any]) -> Condition:
+    """Of several operators beside each other the first of this order counts, as upstream."""
+    if "eq" in value:
+        return Condition(key, "any", [_scalar(key, value["eq"])])
+    if "ne" in value:
+        return Condition(key, "except", _scalars(key, [value["ne"]]))
+    if "in" in value:
+        return Condition(key, "any", _scalars(key, value["in"]))
+    if "nin" in value:
+        return Condition(key, "except", _scalars(key, value["nin"]))
+    if "icontains" in value:
+        return Condition(key, "words", _words_of_operand(key, value["icontains"]))
+    if "contains" in value:
+        return Condition(key, "words", _words_of_operand(key, value["contains"]))
+    raise ValueError(
+        f"Unsupported filter operator(s) for field '{key}': {_as_set(value)}. "
+        f"Supported operators: {_as_set(OPERATORS)}"
+    )
+
+
+def _as_set(names: Any) -> str:
+    return "{" + ", ".join(sorted(map(repr, names))) + "}" if names else "set()"
+
+
+def _scalar(key: str, value: Any) -> bool | int | str:
+    if isinstance(value, (bool, int, str)):
+        return value
+    raise ValueError(
+        f"Invalid value in filter for field '{key}': {value!r}. "
+        "An exact match takes a string, an integer or a boolean."
+    )
+
+
+def _scalars(key: str, value: Any) -> list[int] | list[str]:
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = list(value)
+        if all(isinstance(item, str) for item in items):
+            return items
+        if all(isinstance(item, int) and not isinstance(item, bool) for item in items):
+            return items
+    raise ValueError(
+        f"Invalid value in filter for field '{key}': {value!r}. "
+        "A list of only strings or only integers is needed."
+    )
+
+
+def _words_of_operand(key: str, value: Any) -> set[str]:
+    if isinstance(value, str):
+        return set(words(value))
+    raise ValueError(f"Invalid value in filter for field '{key}': {value!r} is not a string.")
+
+
+def _compile_range(key: str, value: dict[str, Any]) -> Condition:
+    others = [operator for operator in value if operator not in RANGE_OPERATORS]
+    bounds = {operator: value[operator] for operator in RANGE_OPERATORS if operator in value}
+    if others:
+        raise ValueError(
+            f"Cannot mix range operators ({_as_set(bounds)}) with "
+            f"non-range operators ({_as_set(others)}) for field '{key}'. "
+            f"Use AND to combine them as separate conditions."
+        )
+    if all(isinstance(bound, str) and _DATE_OPERAND.match(bound) for bound in bounds.values()):
+        return Condition(key, "dates", {op: _date(key, text) for op, text in bounds.items()})
+    numbers = {op: _number(key, bound) for op, bound in bounds.items() if bound is not None}
+    return Condition(key, "range", numbers)
+
+
+def _number(key: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(
+            f"Invalid value in range filter for field '{key}': {value!r}. "
+            "A number or an ISO 8601 date is needed."
+        ) from None
+
+
+def _date(key: str, text: str) -> datetime:
+    found = _DATE.match(text)
+    parsed = _moment(found) if found else None
+    if parsed is None:
+        raise ValueError(f"Invalid datetime value in range filter for field '{key}': {text!r}")
+    return parsed
+
+
+# --- 3. from a Group and a payload to yes or no ----------------------------------------------
+
+
+def matches(group: Group, payload: Any) -> bool:
+    """Whether the payload passes."""
+    return (
+        all(_holds(condition, payload) for condition in group.conditions)
+        and not any(matches(excluded, payload) for excluded in group.exclusions)
+        and (not group.alternatives or any(matches(one, payload) for one in group.alternatives))
+    )
+
+
+def _holds(condition: Group | Condition, payload: Any) -> bool:
+    if isinstance(condition, Group):
+        return matches(condition, payload)
+    return any(condition.test(v, condition.operand) for v in select(payload, condition.path))
+
+
+def _equal(value: Any, operand: Any) -> bool:
+    """Equality between payload and operand, where true is not 1 and 1.0 is not 1."""
+    if isinstance(value, float) or isinstance(value, bool) != isinstance(operand, bool):
+        return False
+    return bool(value == operand)
+
+
+def _is_any(value: Any, operands: list[Any]) -> bool:
+    return any(_equal(value, operand) for operand in operands)
+
+
+def _is_none_of(value: Any, operands: list[Any]) -> bool:
+    return value is not None and not _is_any(value, operands)
+
+
+def _has_words(value: Any, wanted: set[str]) -> bool:
+    return isinstance(value, str) and bool(wanted) and wanted.issubset(words(value))
+
+
+def _in_range(value: Any, bounds: dict[str, float]) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return _within(value, bounds)
+
+
+def _in_dates(value: Any, bounds: dict[str, datetime]) -> bool:
+    moment = parse_datetime(value) if isinstance(value, str) else None
+    return moment is not None and _within(moment, bounds)
+
+
+def _within(value: Any, bounds: Mapping[str, Any]) -> bool:
+    return all(_COMPARISONS[operator](value, bound) for operator, bound in bounds.items())
+
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": lambda value, bound: value > bound,
+    "gte": lambda value, bound: value >= bound,
+    "lt": lambda value, bound: value < bound,
+    "lte": lambda value, bound: value <= bound,
+}
+
+_TESTS: dict[str, Callable[[Any, Any], bool]] = {
+    "any": _is_any,
+    "except": _is_none_of,
+    "words": _has_words,
+    "range": _in_range,
+    "dates": _in_dates,
+}
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words(text: str) -> list[str]:
+    """The words of `text` in lower case: its runs of letters and digits."""
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+# --- Keys ------------------------------------------------------------------------------------
+
+_EVERY = object()
+_STEP = re.compile(r'"(?P<quoted>[^"]*)"|[\w-]+')
+_BRACKETS = re.compile(r"\[([0-9]*)\]")
+
+
+def parse_path(key: str) -> tuple[Any, ...]:
+    """The steps of a key: a str enters a dict, an int a list, `_EVERY` all elements of a list.
+
+    Raises:
+        ValueError: the key is no path (empty, a dot too many, a character that needs quotes).
+    """
+    steps: list[Any] = []
+    rest = key
+    while rest:
+        found = _STEP.match(rest)
+        if found is None:
+            raise _bad_path(key)
+        quoted = found["quoted"]
+        steps.append(found[0] if quoted is None else quoted)
+        rest = rest[found.end() :]
+        while bracket := _BRACKETS.match(rest):
+            steps.append(int(bracket[1]) if bracket[1] else _EVERY)
+            rest = rest[bracket.end() :]
+        if not rest:
+            return tuple(steps)
+        if not rest.startswith(".") or rest == ".":
+            raise _bad_path(key)
+        rest = rest[1:]
+    raise _bad_path(key)
+
+
+def _bad_path(key: str) -> ValueError:
+    return ValueError(
+        f"Invalid path: {key!r} cannot be a filter key. Put double quotes around a name with "
+        "characters other than letters, digits, '_' and '-'."
+    )
+
+
+def select(payload: Any, path: tuple[Any, ...]) -> list[Any]:
+    """The values that a path selects; a list at its end counts as its elements."""
+    values = [payload]
+    for step in path:
+        values = [found for value in values for found in _enter(value, step)]
+    return [item for value in values for item in (value if isinstance(value, list) else [value])]
+
+
+def _enter(value: Any, step: Any) -> list[Any]:
+    if step is _EVERY:
+        return value if isinstance(value, list) else []
+    if isinstance(step, int):
+        return [value[step]] if isinstance(value, list) and step < len(value) else []
+    return [value[step]] if isinstance(value, dict) and step in value else []
+
+
+# --- Dates -----------------------------------------------------------------------------------
+
+# What counts as a date in a range: ISO 8601, a time and a zone being optional.
+_DATE_OPERAND = re.compile(
+    r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?\Z"
+)
+
+# What counts as a date in a payload is more lenient.
+_DATE = re.compile(
+    r"\s*(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
+    r"(?:(?:[Tt]|\s+)(?P<hour>\d{1,2}):(?P<minute>\d{1,2})"
+    r"(?::(?P<second>\d{1,2})(?P<fraction>\.\d+)?)?"
+    r"(?P<zone>\s*(?:[Zz]|[+-]\d{2}(?::?[0-5]\d(?::?[0-5]\d)?)?)|\ UTC)?)?\Z"
+)
+
+
+def parse_datetime(text: str) -> datetime | None:
+    """The moment that a payload's `text` names, in UTC where it names no zone.
+
+    None if it is no date. A zone needs seconds before it.
+    """
+    found = _DATE.match(text)
+    if found is None or (found["zone"] and not found["second"]):
+        return None
+    return _moment(found)
+
+
+def _moment(found: re.Match[str]) -> datetime | None:
+    numbers = [int(found[name] or 0) for name in ("year", "month", "day", "hour", "minute")]
+    numbers.append(int(found["second"] or 0))
+    # Finer than microseconds is cut off: datetime is no finer.
+    numbers.append(int((found["fraction"] or ".")[1:7].ljust(6, "0")))
+    try:
+        return datetime(*numbers, tzinfo=_zone((found["zone"] or "").strip()))  # type: ignore[misc,arg-type]
+    except ValueError:
+        return None
+
+
+def _zone(text: str) -> timezone:
+    if not text.startswith(("+", "-")):
+        return timezone.utc
+    digits = text[1:].replace(":", "")
+    hours, minutes, seconds = (int(digits[at : at + 2] or 0) for at in (0, 2, 4))
+    offset = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return timezone(-offset if text[0] == "-" else offset)

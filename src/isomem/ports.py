@@ -1,0 +1,197 @@
+"""What the pipeline may call: shapes only, imported for their types and never at run time.
+
+The first group has upstream's method signatures, so that any object written for mem0 2.0.4 can
+stand in for `memory.embedding_model`, `memory.llm`, `memory.vector_store`, `memory.entity_store`,
+`memory.db` or `memory.reranker`. The second group is what a pipeline step awaits; a blocking
+and an asynchronous implementation of it make `Memory` and `AsyncMemory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from isomem.clock import Clock
+
+Vector = Sequence[float]
+Payload = dict[str, Any]
+Filters = dict[str, Any]
+Message = dict[str, Any]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Embedder(Protocol):
+    """Turns text into vectors of one length. `memory_action` is "add", "search" or "update"."""
+
+    def embed(self, text: str, memory_action: str | None = None) -> Vector: ...
+
+    def embed_batch(
+        self, texts: list[str], memory_action: str | None = "add"
+    ) -> Sequence[Vector]: ...
+
+
+class LLM(Protocol):
+    """Answers a list of chat messages with text."""
+
+    def generate_response(self, messages: list[Message], **options: Any) -> str: ...
+
+
+class Reranker(Protocol):
+    """Reorders search results; may add `rerank_score` to each."""
+
+    def rerank(
+        self, query: str, documents: list[dict[str, Any]], top_k: int | None = None
+    ) -> list[dict[str, Any]]: ...
+
+
+class Hit(Protocol):
+    """One point found or listed. `score` is the cosine similarity, or the raw BM25 score."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def payload(self) -> Payload: ...
+
+
+class VectorStore(Protocol):
+    """Points of (id, vector, payload) in one collection."""
+
+    def insert(
+        self,
+        vectors: list[Vector],
+        payloads: list[Payload] | None = None,
+        ids: list[str] | None = None,
+    ) -> Any: ...
+
+    def search(
+        self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
+    ) -> Sequence[Hit]: ...
+
+    def search_batch(
+        self,
+        queries: Sequence[str],
+        vectors_list: Sequence[Vector],
+        top_k: int = 1,
+        filters: Filters | None = None,
+    ) -> Sequence[Sequence[Hit]]: ...
+
+    def keyword_search(
+        self, query: str, top_k: int = 5, filters: Filters | None = None
+    ) -> Sequence[Hit] | None: ...
+
+    def get(self, vector_id: str) -> Hit | None: ...
+
+    def list(self, filters: Filters | None = None, top_k: int | None = 100) -> Any: ...
+
+    def update(
+        self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
+    ) -> Any: ...
+
+    def delete(self, vector_id: str) -> Any: ...
+
+    def reset(self) -> Any: ...
+
+
+class Ledger(Protocol):
+    """History of every memory, and the last messages of every session scope."""
+
+    def add_history(
+        self,
+        memory_id: str,
+        old_memory: str | None,
+        new_memory: str | None,
+        event: str,
+        *,
+        created_at: str | None = None,
+        updated_at: str | None = None,
+        is_deleted: int = 0,
+        actor_id: str | None = None,
+        role: str | None = None,
+    ) -> None: ...
+
+    def batch_add_history(self, records: list[dict[str, Any]]) -> None: ...
+
+    def get_history(self, memory_id: str) -> list[dict[str, Any]]: ...
+
+    def save_messages(self, messages: list[Message], session_scope: str) -> None: ...
+
+    def get_last_messages(self, session_scope: str, limit: int = 10) -> list[Message]: ...
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Nlp(Protocol):
+    """Lemmas for keyword search and entities for linking: one tier."""
+
+    def lemmatize(self, text: str) -> str: ...
+
+    def entities(self, text: str) -> list[tuple[str, str]]: ...
+
+    def entities_batch(self, texts: list[str]) -> list[list[tuple[str, str]]]: ...
+
+
+# --- What a pipeline step awaits, or is handed on the thread of the store --------------------
+
+
+class Stores(Protocol):
+    """The three stores of one memory, for a step that runs where the stores live."""
+
+    @property
+    def vectors(self) -> VectorStore: ...
+    @property
+    def entities(self) -> VectorStore: ...
+    @property
+    def ledger(self) -> Ledger: ...
+
+    def atomic(self) -> AbstractContextManager[object]:
+        """A block that is undone if it raises, as far as the stores can do that."""
+        ...
+
+
+class Settings(Protocol):
+    """What a caller configured about the pipeline itself.
+
+    `vision_details` is None when the model is not shown images.
+    """
+
+    custom_instructions: str | None
+    raise_on_llm_error: bool
+
+    @property
+    def vision_details(self) -> str | None: ...
+
+
+class Ports(Protocol):
+    """Everything outside a pipeline. The blocking implementation never suspends."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def nlp(self) -> Nlp: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def reranker(self) -> Reranker | None: ...
+
+    async def embed(self, text: str, action: str) -> Vector: ...
+
+    async def embed_batch(self, texts: list[str], action: str) -> Sequence[Vector]: ...
+
+    async def generate(self, messages: list[Message], **options: Any) -> str: ...
+
+    async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs work that keeps a processor busy, or that waits, outside an event loop."""
+        ...
+
+    async def store(
+        self, work: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Runs a step where the stores live."""
+        ...

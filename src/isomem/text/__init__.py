@@ -1,0 +1,1 @@
+"""Text without I/O: messages, replies, lemmas, entities and keyword terms."""

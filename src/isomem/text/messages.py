@@ -1,0 +1,119 @@
+"""Messages: what a caller hands to `add`, as the list of dicts that the pipeline works on."""
+
+from __future__ import annotations
+
+from isomem import log
+from isomem.errors import ValidationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Message = dict[str, Any]
+
+SPOKEN_ROLES = ("system", "user", "assistant")
+
+
+def as_messages(given: Any) -> list[Message]:
+    """A str, a dict or a list of dicts as a list of messages.
+
+    Raises:
+        ValidationError: VALIDATION_003 for another type, VALIDATION_004 for a message without
+            a role or with text that is not valid Unicode.
+    """
+    if isinstance(given, str):
+        given = [{"role": "user", "content": given}]
+    elif isinstance(given, dict):
+        given = [given]
+    if not isinstance(given, list) or not all(isinstance(message, dict) for message in given):
+        raise _wrong_type(given)
+    for index, message in enumerate(given):
+        _check(index, message)
+    return given
+
+
+def _wrong_type(given: Any) -> ValidationError:
+    return ValidationError(
+        "messages must be str, dict, or list[dict]",
+        error_code="VALIDATION_003",
+        details={
+            "provided_type": type(given).__name__,
+            "valid_types": ["str", "dict", "list[dict]"],
+        },
+        suggestion="Convert your input to a string, dictionary, or list of dictionaries.",
+    )
+
+
+def _check(index: int, message: Message) -> None:
+    if not message.get("role"):
+        raise ValidationError(
+            f"message {index} has no role",
+            error_code="VALIDATION_004",
+            details={"index": index, "keys": sorted(map(str, message))},
+            suggestion="Give every message a 'role', such as 'user' or 'assistant'.",
+        )
+    if isinstance(message.get("content"), str):
+        check_text(message["content"], f"message {index}")
+
+
+def check_text(text: Any, what: str) -> str:
+    """`text`, if it is a string that UTF-8 can hold.
+
+    Raises:
+        ValidationError: VALIDATION_004, another type or a lone surrogate; names `what`.
+    """
+    if not isinstance(text, str):
+        raise ValidationError(
+            f"{what} must be a string, got {type(text).__name__}",
+            error_code="VALIDATION_004",
+            details={"provided_type": type(text).__name__},
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValidationError(
+            f"{what} is not valid Unicode: lone surrogate at position {error.start}",
+            error_code="VALIDATION_004",
+            details={"position": error.start},
+            suggestion="Decode the text properly, or replace the character, before storing it.",
+        ) from None
+    return text
+
+
+def has_content(message: Message) -> bool:
+    """Whether the message has the key `content`.
+
+    One without it (a tool call, say) has nothing to remember, and the log says so
+    (divergence D-10).
+    """
+    if "content" in message:
+        return True
+    log.warning("Skipping a message of role %r without content", message["role"])
+    return False
+
+
+def text_of(message: Message) -> Message | None:
+    """The message with its content reduced to text; None when it holds none.
+
+    For a model that is not shown images: of a list of parts the text parts remain
+    (divergence D-10).
+    """
+    content = message["content"]
+    if not isinstance(content, (list, dict)):
+        return message
+    parts = [part for part in (content if isinstance(content, list) else [content]) if part]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    text = "\n".join(text for text in texts if isinstance(text, str))
+    if not text:
+        log.warning("Skipping a message of role %r without text: vision is off", message["role"])
+        return None
+    return {**message, "content": check_text(text, "message content")}
+
+
+def transcript(messages: list[Message]) -> str:
+    """The conversation as lines of `role: content`, roles other than the three left out."""
+    return "".join(
+        f"{message['role']}: {message['content']}\n"
+        for message in messages
+        if message["role"] in SPOKEN_ROLES
+    )

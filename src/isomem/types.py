@@ -1,0 +1,27 @@
+"""Small values that every layer knows."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PROCEDURAL = "procedural_memory"
+"""The one `memory_type` that `add` takes."""
+
+
+class MemoryType:
+    """Names of the kinds of memory, with upstream's values."""
+
+    SEMANTIC = "semantic_memory"
+    EPISODIC = "episodic_memory"
+    PROCEDURAL = PROCEDURAL
+
+
+def clone(value: Any) -> Any:
+    """A copy of `value` that shares no dict and no list with it."""
+    if isinstance(value, dict):
+        return {key: clone(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clone(item) for item in value]
+    return value
