@@ -1,0 +1,117 @@
+"""History and messages, in upstream's tables and with the method names of its ledger."""
+
+from __future__ import annotations
+
+from isomem.store.schema import HISTORY_COLUMNS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from isomem.clock import Clock
+    from isomem.store.database import Database, Transaction
+
+KEPT_MESSAGES = 10
+"""How many messages of a session stay in its buffer."""
+
+_COLUMNS = ", ".join(HISTORY_COLUMNS)
+_ADD = f"INSERT INTO history ({_COLUMNS}) VALUES ({', '.join('?' * len(HISTORY_COLUMNS))})"
+_HISTORY = (
+    f"SELECT {_COLUMNS} FROM history WHERE memory_id = ?"
+    " ORDER BY created_at ASC, DATETIME(updated_at) ASC"
+)
+_SAVE = (
+    "INSERT INTO messages (id, session_scope, role, content, name, created_at)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
+_LATEST = "SELECT {} FROM messages WHERE session_scope = ? ORDER BY created_at DESC LIMIT ?"
+_EVICT = (
+    "DELETE FROM messages WHERE session_scope = ? AND id NOT IN"
+    f" (SELECT id FROM ({_LATEST.format('id')}))"
+)
+_MESSAGE_FIELDS = ("role", "content", "name", "created_at")
+_LAST = f"SELECT * FROM ({_LATEST.format(', '.join(_MESSAGE_FIELDS))}) ORDER BY created_at ASC"
+
+
+class Ledger:
+    """What happened to every memory, and the last messages of every session.
+
+    Args:
+        database: opened with `schema.prepare_ledger`.
+        clock: dates the messages and names the rows.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.db_path = database.path
+        self._clock = clock
+
+    def atomic(self) -> Transaction:
+        """A block whose writes are all there afterwards, or none if it raises."""
+        return self.database.writing()
+
+    def add_history(
+        self,
+        memory_id: str,
+        old_memory: str | None,
+        new_memory: str | None,
+        event: str,
+        **fields: Any,
+    ) -> None:
+        """Adds one event: "ADD", "UPDATE" or "DELETE".
+
+        Args:
+            fields: `created_at`, `updated_at`, `is_deleted` (0), `actor_id`, `role`.
+        """
+        record = {"memory_id": memory_id, "old_memory": old_memory, "new_memory": new_memory}
+        self.batch_add_history([{**record, "event": event, **fields}])
+
+    def batch_add_history(self, records: list[dict[str, Any]]) -> None:
+        """Adds events, each a dict of columns of `history` but its id."""
+        rows = [self._history_row(record) for record in records]
+        with self.database.writing() as database:
+            database.execute_many(_ADD, rows)
+
+    def _history_row(self, record: Mapping[str, Any]) -> tuple[Any, ...]:
+        row = {"is_deleted": 0, **record, "id": self._clock.new_row_id()}
+        return tuple(row.get(name) for name in HISTORY_COLUMNS)
+
+    def get_history(self, memory_id: str) -> list[dict[str, Any]]:
+        """The events of a memory, oldest first."""
+        with self.database.reading() as database:
+            rows = database.rows(_HISTORY, (memory_id,))
+        events = [dict(zip(HISTORY_COLUMNS, row, strict=True)) for row in rows]
+        return [{**event, "is_deleted": bool(event["is_deleted"])} for event in events]
+
+    def save_messages(self, messages: list[dict[str, Any]], session_scope: str) -> None:
+        """Appends messages to a session's buffer and evicts what is beyond `KEPT_MESSAGES`."""
+        if not messages:
+            return
+        now = self._clock.now()
+        fields = ("role", "content", "name")
+        rows = [
+            (self._clock.new_row_id(), session_scope, *map(message.get, fields), now)
+            for message in messages
+        ]
+        with self.database.writing() as database:
+            database.execute_many(_SAVE, rows)
+            database.execute(_EVICT, (session_scope, session_scope, KEPT_MESSAGES))
+
+    def get_last_messages(
+        self, session_scope: str, limit: int = KEPT_MESSAGES
+    ) -> list[dict[str, Any]]:
+        """The last messages of a session, oldest first: role, content, name, created_at."""
+        with self.database.reading() as database:
+            rows = database.rows(_LAST, (session_scope, limit))
+        return [dict(zip(_MESSAGE_FIELDS, row, strict=True)) for row in rows]
+
+    def reset(self) -> None:
+        """Empties the history and all message buffers."""
+        with self.database.writing() as database:
+            database.execute("DELETE FROM history")
+            database.execute("DELETE FROM messages")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.database.close()

@@ -1,0 +1,111 @@
+"""Filters as SQL, where SQL gives exactly the answer of `filters.matches`.
+
+A condition on text words, on dates, with `ne` or `nin`, or on elements of nested lists is left
+to Python; so is any operand that SQLite would compare otherwise than Python does.
+"""
+
+from __future__ import annotations
+
+from isomem.filters import Condition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from isomem.filters import Group
+
+_MOST_OPERANDS = 500
+_EXACT = 2**53
+_SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+class _NotExactError(Exception):
+    """SQL would not give the same answer."""
+
+
+def compile_sql(group: Group) -> tuple[str, list[Any]] | None:
+    """A condition on the column `payload` and its bindings; None where Python must decide."""
+    bindings: list[Any] = []
+    try:
+        return _group(group, bindings), bindings
+    except _NotExactError:
+        return None
+
+
+def _group(group: Group, bindings: list[Any]) -> str:
+    parts = [
+        _condition(member, bindings)
+        if isinstance(member, Condition)
+        else f"({_group(member, bindings)})"
+        for member in group.conditions
+    ]
+    parts += [f"NOT ({_group(member, bindings)})" for member in group.exclusions]
+    if group.alternatives:
+        any_of = " OR ".join(f"({_group(member, bindings)})" for member in group.alternatives)
+        parts.append(f"({any_of})")
+    return " AND ".join(parts)
+
+
+def _condition(condition: Condition, bindings: list[Any]) -> str:
+    path = _json_path(condition)
+    bindings += [path, path]
+    if condition.kind == "any":
+        test = _equals(condition.operand, bindings)
+    elif condition.kind == "range":
+        test = _in_range(condition.operand, bindings)
+    else:
+        raise _NotExactError
+    # json_each gives the elements of a list, or the one value; of an object it would give the
+    # members, which no condition looks at.
+    return (
+        "EXISTS (SELECT 1 FROM json_each(payload, ?) AS each"
+        f" WHERE json_type(payload, ?) <> 'object' AND {test})"
+    )
+
+
+def _json_path(condition: Condition) -> str:
+    for step in condition.path:
+        if not (isinstance(step, str) and step.isascii() and step.isprintable()):
+            raise _NotExactError
+        if "\\" in step:
+            raise _NotExactError
+    return "$" + "".join(f'."{step}"' for step in condition.path)
+
+
+def _equals(operands: list[Any], bindings: list[Any]) -> str:
+    if len(operands) > _MOST_OPERANDS:
+        raise _NotExactError
+    tests = [_equal(operand, bindings) for operand in operands]
+    return f"({' OR '.join(tests)})" if tests else "0"
+
+
+def _equal(operand: Any, bindings: list[Any]) -> str:
+    if isinstance(operand, bool):
+        return f"each.type = '{'true' if operand else 'false'}'"
+    if isinstance(operand, int):
+        if abs(operand) > _EXACT:
+            raise _NotExactError
+        bindings.append(int(operand))
+        return "(each.type = 'integer' AND each.atom = ?)"
+    if "\0" in operand or not _encodable(operand):
+        raise _NotExactError
+    bindings.append(str(operand))
+    return "(each.type = 'text' AND each.atom = ?)"
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _in_range(bounds: dict[str, float], bindings: list[Any]) -> str:
+    tests = ["each.type IN ('integer', 'real')"]
+    for operator, bound in bounds.items():
+        if not abs(bound) <= _EXACT:
+            raise _NotExactError
+        bindings.append(bound)
+        tests.append(f"each.atom {_SIGNS[operator]} ?")
+    return " AND ".join(tests)
