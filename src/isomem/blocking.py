@@ -1,0 +1,136 @@
+"""The blocking ports: every call is done when it returns, so a pipeline never suspends."""
+
+from __future__ import annotations
+
+from isomem.store.database import Database
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Any, Concatenate, ParamSpec, TypeVar
+
+    from isomem import ports
+    from isomem.clock import Clock
+    from isomem.memory import Facade
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+
+class StoreView:
+    """The stores that a memory has at this moment: its attributes can be replaced."""
+
+    def __init__(self, memory: Facade) -> None:
+        self._memory = memory
+
+    @property
+    def vectors(self) -> ports.VectorStore:
+        """Where the memories are."""
+        return self._memory.vector_store
+
+    @property
+    def entities(self) -> ports.VectorStore:
+        """Where the entities are."""
+        return self._memory.entity_store
+
+    @property
+    def ledger(self) -> ports.Ledger:
+        """Where history and messages are."""
+        return self._memory.db
+
+    def databases(self) -> list[Database]:
+        """The distinct SQLite files behind the stores."""
+        found: list[Database] = []
+        for store in (self.vectors, self.entities, self.ledger):
+            database = getattr(store, "database", None)
+            if isinstance(database, Database) and database not in found:
+                found.append(database)
+        return found
+
+    def atomic(self) -> AbstractContextManager[object]:
+        """One transaction on each file: in the default store, one in all."""
+        databases = self.databases()
+        return databases[0].writing() if len(databases) == 1 else _Together(databases)
+
+
+class _Together:
+    """Transactions on several files, or on none; committed one after the other."""
+
+    def __init__(self, databases: list[Database]) -> None:
+        self._blocks = [database.writing() for database in databases]
+        self._entered: list[Any] = []
+
+    def __enter__(self) -> None:
+        try:
+            for block in self._blocks:
+                block.__enter__()
+                self._entered.append(block)
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        failed = error
+        while self._entered:
+            try:
+                self._entered.pop().__exit__(failed and type(failed), failed, trace)
+            except Exception as another:  # noqa: BLE001 - the other files must be let go of too
+                failed = failed or another
+        if failed is not None and failed is not error:
+            raise failed
+
+
+class BlockingPorts:
+    """What `Memory` hands to a pipeline."""
+
+    def __init__(self, memory: Facade) -> None:
+        self._memory = memory
+        self.settings: ports.Settings = memory
+        self.stores = StoreView(memory)
+
+    @property
+    def clock(self) -> Clock:
+        """Time and ids."""
+        return self._memory.clock
+
+    @property
+    def nlp(self) -> ports.Nlp:
+        """The language tier."""
+        return self._memory.nlp
+
+    @property
+    def reranker(self) -> ports.Reranker | None:
+        """The reranker, if there is one."""
+        return self._memory.reranker
+
+    async def embed(self, text: str, action: str) -> ports.Vector:
+        """The vector of one text."""
+        return self._memory.embedding_model.embed(text, action)
+
+    async def embed_batch(self, texts: list[str], action: str) -> Sequence[ports.Vector]:
+        """The vectors of several texts."""
+        return self._memory.embedding_model.embed_batch(texts, action)
+
+    async def generate(self, messages: list[ports.Message], **options: Any) -> str:
+        """The model's reply."""
+        return self._memory.llm.generate_response(messages=messages, **options)
+
+    async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `work` here."""
+        return work(*args, **kwargs)
+
+    async def store(
+        self,
+        work: Callable[Concatenate[ports.Stores, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Runs a step here."""
+        return work(self.stores, *args, **kwargs)

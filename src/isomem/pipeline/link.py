@@ -1,0 +1,223 @@
+"""Links: which entities stand in which memories, and what that says in a search."""
+
+from __future__ import annotations
+
+from isomem import log
+from isomem.pipeline.results import listed
+from isomem.scoring import BOOST_SIMILARITY, MATCH_SIMILARITY, entity_boost
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from isomem.clock import Clock
+    from isomem.ports import Hit, Payload, Ports, Stores, Vector
+
+    Entity = tuple[str, str]
+
+LINKS = "linked_memory_ids"
+QUERY_ENTITIES = 8
+"""How many entities of a query are looked at."""
+
+_MATCHES = 500
+_LISTED = 10_000
+
+
+class Mention:
+    """An entity and the memories it was found in. `vector` is None until it is embedded."""
+
+    __slots__ = ("kind", "memory_ids", "text", "vector")
+
+    def __init__(self, kind: str, text: str, memory_ids: set[str]) -> None:
+        self.kind = kind
+        self.text = text
+        self.memory_ids = memory_ids
+        self.vector: Vector | None = None
+
+
+def mentions_in(found: Iterable[tuple[str, Sequence[Entity]]]) -> list[Mention]:
+    """The distinct entities of several memories, each with the memories it is in.
+
+    Entities are the same when their texts are, but for case and outer white space; the first
+    spelling and kind stay.
+    """
+    mentions: dict[str, Mention] = {}
+    for memory_id, entities in found:
+        for kind, text in entities:
+            mention = mentions.setdefault(text.strip().lower(), Mention(kind, text, set()))
+            mention.memory_ids.add(memory_id)
+    return list(mentions.values())
+
+
+async def embed_mentions(ports: Ports, mentions: list[Mention]) -> list[Mention]:
+    """Gives the mentions their vectors, all in one call or else one by one.
+
+    Returns:
+        The mentions that could be embedded.
+    """
+    texts = [mention.text for mention in mentions]
+    try:
+        vectors: Sequence[Vector | None] = await ports.embed_batch(texts, "add") if texts else []
+    except Exception as error:  # noqa: BLE001 - any embedder may stand here
+        log.warning("Embedding %d entities one by one: %s", len(texts), error)
+        return await embed_each(ports, mentions, "add")
+    for mention, vector in zip(mentions, vectors, strict=False):
+        mention.vector = vector
+    return [mention for mention in mentions if mention.vector is not None]
+
+
+async def embed_each(ports: Ports, mentions: list[Mention], action: str) -> list[Mention]:
+    """Gives the mentions their vectors one by one; those that fail are left out."""
+    for mention in mentions:
+        try:
+            mention.vector = await ports.embed(mention.text, action)
+        except Exception as error:  # noqa: BLE001 - any embedder may stand here
+            log.warning("Failed to embed the entity %r: %s", mention.text, error)
+    return [mention for mention in mentions if mention.vector is not None]
+
+
+def link(stores: Stores, mentions: list[Mention], scope: dict[str, Any], clock: Clock) -> None:
+    """Links the memories of one add to their entities, new or known.
+
+    An entity that matches a known one of the scope adds its links there. All matches are
+    looked up before the first write. A failure costs the links and not the memories.
+    """
+    if not mentions:
+        return
+    try:
+        with stores.atomic():
+            _link(stores, mentions, scope, clock)
+    except Exception as error:  # noqa: BLE001 - any store may stand here
+        log.warning("Linking %d entities failed: %s", len(mentions), error)
+
+
+def _link(stores: Stores, mentions: list[Mention], scope: dict[str, Any], clock: Clock) -> None:
+    vectors = [mention.vector or () for mention in mentions]
+    found = stores.entities.search_batch(
+        queries=[mention.text for mention in mentions],
+        vectors_list=vectors,
+        top_k=1,
+        filters=scope,
+    )
+    new: list[tuple[Vector, str, Payload]] = []
+    for mention, vector, hits in zip(mentions, vectors, found, strict=False):
+        if _matched(hits):
+            payload = hits[0].payload or {}
+            linked = sorted(mention.memory_ids.union(payload.get(LINKS, ())))
+            stores.entities.update(hits[0].id, vector=None, payload={**payload, LINKS: linked})
+        else:
+            new.append((vector, clock.new_id(), _entity_payload(mention, scope)))
+    if new:
+        new_vectors, ids, payloads = map(list, zip(*new, strict=True))
+        stores.entities.insert(vectors=new_vectors, ids=ids, payloads=payloads)
+
+
+def _matched(hits: Sequence[Hit]) -> bool:
+    return bool(hits) and hits[0].score >= MATCH_SIMILARITY
+
+
+def _entity_payload(mention: Mention, scope: dict[str, Any]) -> Payload:
+    return {
+        "data": mention.text,
+        "entity_type": mention.kind,
+        LINKS: sorted(mention.memory_ids),
+        **scope,
+    }
+
+
+def relink(
+    stores: Stores, memory_id: str, mentions: list[Mention], scope: dict[str, Any], clock: Clock
+) -> None:
+    """Replaces the links of one memory whose text has changed.
+
+    Its entities are matched one after the other, each seeing those before it.
+    """
+    unlink(stores, memory_id, scope)
+    for mention in mentions:
+        try:
+            with stores.atomic():
+                _link_one(stores, memory_id, mention, scope, clock)
+        except Exception as error:  # noqa: BLE001 - any store may stand here
+            log.warning("Linking the entity %r failed: %s", mention.text, error)
+
+
+def _link_one(
+    stores: Stores, memory_id: str, mention: Mention, scope: dict[str, Any], clock: Clock
+) -> None:
+    vector = mention.vector or ()
+    hits = stores.entities.search(query=mention.text, vectors=vector, top_k=1, filters=scope)
+    if not _matched(hits):
+        payload = _entity_payload(mention, scope)
+        stores.entities.insert(vectors=[vector], ids=[clock.new_id()], payloads=[payload])
+        return
+    payload = hits[0].payload or {}
+    linked = payload.get(LINKS, [])
+    if memory_id not in linked:
+        payload = {**payload, LINKS: [*linked, memory_id]}
+        stores.entities.update(hits[0].id, vector=None, payload=payload)
+
+
+def unlink(stores: Stores, memory_id: str, scope: dict[str, Any]) -> None:
+    """Takes a memory out of all entities; those that stand nowhere then are removed."""
+    try:
+        with stores.atomic():
+            if hasattr(stores.entities, "unlink"):
+                stores.entities.unlink(memory_id)
+            else:
+                _unlink_one_by_one(stores, memory_id, scope)
+    except Exception as error:  # noqa: BLE001 - any store may stand here
+        log.warning("Taking memory %s out of its entities failed: %s", memory_id, error)
+
+
+def _unlink_one_by_one(stores: Stores, memory_id: str, scope: dict[str, Any]) -> None:
+    for entity in listed(stores.entities.list(filters=scope, top_k=_LISTED)):
+        payload = entity.payload or {}
+        linked = payload.get(LINKS) or []
+        remaining = [other for other in linked if other != memory_id]
+        if not remaining and linked:
+            stores.entities.delete(vector_id=entity.id)
+        elif remaining != linked:
+            payload = {**payload, LINKS: remaining}
+            stores.entities.update(vector_id=entity.id, vector=None, payload=payload)
+
+
+async def probes_of(ports: Ports, entities: Sequence[Entity]) -> list[Mention]:
+    """The distinct entities of a query, embedded; the first that cannot be ends the list."""
+    distinct = mentions_in([("", entities[:QUERY_ENTITIES])])
+    probes: list[Mention] = []
+    for mention in distinct:
+        if not mention.text.strip():
+            continue
+        try:
+            mention.vector = await ports.embed(mention.text, "search")
+        except Exception as error:  # noqa: BLE001 - any embedder may stand here
+            log.warning("Entity boosts end at %r: %s", mention.text, error)
+            break
+        probes.append(mention)
+    return probes
+
+
+def boosts(stores: Stores, probes: list[Mention], scope: dict[str, Any]) -> dict[str, float]:
+    """What the entities of a query add to each memory: the highest boost counts."""
+    highest: dict[str, float] = {}
+    try:
+        for probe in probes:
+            hits = stores.entities.search(
+                query=probe.text, vectors=probe.vector or (), top_k=_MATCHES, filters=scope
+            )
+            for hit in hits:
+                if hit.score >= BOOST_SIMILARITY:
+                    _raise_boosts(highest, hit)
+    except Exception as error:  # noqa: BLE001 - any store may stand here
+        log.warning("Entity boosts are incomplete: %s", error)
+    return highest
+
+
+def _raise_boosts(highest: dict[str, float], hit: Hit) -> None:
+    linked = (hit.payload or {}).get(LINKS, [])
+    if not isinstance(linked, list):
+        return
+    boost = entity_boost(hit.score, len(linked))
+    for memory_id in filter(None, linked):
+        highest[str(memory_id)] = max(highest.get(str(memory_id), 0.0), boost)

@@ -1,0 +1,145 @@
+"""Searching: from a query to ranked memories."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from isomem import log
+from isomem.filters import translate
+from isomem.pipeline.link import boosts, probes_of
+from isomem.pipeline.results import describe
+from isomem.scope import check_filter_ids, refuse_top_level_ids, scope_of
+from isomem.scoring import normalize_bm25, rank, sigmoid_for
+from isomem.text.messages import check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from isomem.pipeline.link import Mention
+    from isomem.ports import Filters, Ports, Stores, Vector
+
+DEFAULT_THRESHOLD = 0.1
+
+_LEAST_CANDIDATES = 60
+_CANDIDATES_PER_RESULT = 4
+
+
+class Query:
+    """A search whose text has been read: what the stores are asked."""
+
+    __slots__ = ("filters", "lemmas", "probes", "text", "threshold", "top_k", "vector")
+
+    def __init__(
+        self, text: str, lemmas: str, vector: Vector, probes: list[Mention], filters: Filters
+    ) -> None:
+        self.text = text
+        self.lemmas = lemmas
+        self.vector = vector
+        self.probes = probes
+        self.filters = filters
+        self.threshold = DEFAULT_THRESHOLD
+        self.top_k = 0
+
+
+async def search(
+    ports: Ports,
+    query: str,
+    *,
+    top_k: int,
+    filters: Filters | None,
+    threshold: float | None,
+    rerank: bool,
+    other: dict[str, Any],
+) -> dict[str, Any]:
+    """One call of `search`: `other` are the arguments that it does not know."""
+    refuse_top_level_ids(other, "search")
+    check_threshold(threshold)
+    check_top_k(top_k)
+    translated = translate(check_filter_ids(filters))
+    asked = await _read(ports, _check_query(query), translated)
+    asked.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+    asked.top_k = top_k
+    results = await ports.store(find, asked)
+    if rerank and results and ports.reranker is not None:
+        results = await _rerank(ports, query, results, top_k)
+    return {"results": results}
+
+
+def check_threshold(threshold: Any) -> None:
+    """Raises ValueError unless it is None or a number in 0..1."""
+    if threshold is None:
+        return
+    if not isinstance(threshold, (int, float)) or isnan(threshold):
+        raise ValueError("threshold must be a valid number")
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"Invalid threshold: {threshold}. Must be between 0 and 1 (inclusive).")
+
+
+def check_top_k(top_k: Any) -> None:
+    """Raises ValueError unless it is an int from 0 on."""
+    if not isinstance(top_k, int) or isinstance(top_k, bool):
+        raise ValueError("top_k must be a valid integer")
+    if top_k < 0:
+        raise ValueError(f"Invalid top_k: {top_k}. Must be a non-negative integer.")
+
+
+def _check_query(query: Any) -> str:
+    if not isinstance(query, str) or not query.strip():
+        raise ValueError(f"Invalid query: {query!r}. Must be a string that is not blank.")
+    return check_text(query, "query")
+
+
+async def _read(ports: Ports, text: str, filters: Filters) -> Query:
+    lemmas = await ports.compute(ports.nlp.lemmatize, text)
+    entities = await ports.compute(ports.nlp.entities, text)
+    vector = await ports.embed(text, "search")
+    return Query(text, lemmas, vector, await probes_of(ports, entities), filters)
+
+
+def find(stores: Stores, query: Query) -> list[dict[str, Any]]:
+    """The ranked memories that the stores have for a query."""
+    candidates = max(query.top_k * _CANDIDATES_PER_RESULT, _LEAST_CANDIDATES)
+    nearest = stores.vectors.search(
+        query=query.text, vectors=query.vector, top_k=candidates, filters=query.filters
+    )
+    worded = stores.vectors.keyword_search(
+        query=query.lemmas, top_k=candidates, filters=query.filters
+    )
+    ranked = rank(
+        ((str(hit.id), hit.score, hit) for hit in nearest),
+        _keyword_scores(worded or (), query.lemmas),
+        boosts(stores, query.probes, scope_of(query.filters)),
+        query.threshold,
+        query.top_k,
+    )
+    described = ((str(hit.id), hit.payload or {}, score) for score, hit in ranked)
+    return [
+        describe(memory_id, payload, score=score)
+        for memory_id, payload, score in described
+        if payload.get("data")
+    ]
+
+
+def _keyword_scores(hits: Iterable[Any], lemmas: str) -> dict[str, float]:
+    midpoint, steepness = sigmoid_for(lemmas)
+    scores = {}
+    for hit in hits:
+        # Some vector stores give dicts here.
+        given = hit if isinstance(hit, dict) else {"id": hit.id, "score": hit.score}
+        raw = given.get("score", 0)
+        if raw and raw > 0:
+            scores[str(given.get("id", ""))] = normalize_bm25(raw, midpoint, steepness)
+    return scores
+
+
+async def _rerank(
+    ports: Ports, query: str, results: list[dict[str, Any]], top_k: int
+) -> list[dict[str, Any]]:
+    reranker = ports.reranker
+    try:
+        return await ports.compute(reranker.rerank, query, results, top_k) if reranker else results
+    except Exception as error:  # noqa: BLE001 - any reranker may stand here
+        log.warning("Reranking failed, using original results: %s", error)
+        return results

@@ -1,0 +1,138 @@
+"""Builds the parts of a memory from its configuration."""
+
+from __future__ import annotations
+
+from isomem.errors import ConfigurationError
+from isomem.providers import registry
+from isomem.store.database import Database
+from isomem.store.entities import Entities
+from isomem.store.ledger import Ledger
+from isomem.store.points import Points
+from isomem.store.schema import prepare_ledger, prepare_store
+from isomem.store.scopes import ScopeCache
+from isomem.text.tiers import load_tier
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    import apsw
+
+    from isomem import ports
+    from isomem.clock import Clock
+    from isomem.config import MemoryConfig
+
+
+class UnsetLLM:
+    """Stands where no model is configured; says so when one is needed."""
+
+    def generate_response(self, messages: list[dict[str, Any]], **options: Any) -> str:
+        """Raises ConfigurationError."""
+        del messages, options
+        raise ConfigurationError(
+            "no model is configured, and this call needs one",
+            error_code="CONFIG_004",
+            suggestion=(
+                "Set OPENAI_API_KEY, or name a model in the configuration, such as "
+                '{"llm": {"provider": "ollama", "config": {"model": "llama3.1"}}}. '
+                "add(..., infer=False) and search() need none."
+            ),
+        )
+
+
+def build_llm(config: MemoryConfig) -> ports.LLM:
+    """The configured model."""
+    if config.llm.provider == "unset":
+        return UnsetLLM()
+    return registry.create_llm(config.llm.provider, config.llm.config.model_dump())
+
+
+def build_embedder(config: MemoryConfig) -> ports.Embedder:
+    """The configured embedder."""
+    return registry.create_embedder(config.embedder.provider, config.embedder.config.model_dump())
+
+
+def build_reranker(config: MemoryConfig) -> ports.Reranker | None:
+    """The configured reranker, if one is."""
+    if config.reranker is None:
+        return None
+    return registry.create_reranker(config.reranker.provider, config.reranker.config.model_dump())
+
+
+def build_nlp(config: MemoryConfig) -> ports.Nlp:
+    """The configured language tier."""
+    return load_tier(config.nlp.provider, config.nlp.config.model_dump())
+
+
+class StoreParts:
+    """The vector store, the entity store and the ledger of one memory.
+
+    Args:
+        config: whose `vector_store` and `history_db_path` say where.
+        embedder: whose identity and vector length the store is held against.
+        clock: for the ledger.
+    """
+
+    def __init__(self, config: MemoryConfig, embedder: ports.Embedder, clock: Clock) -> None:
+        self.vectors: ports.VectorStore
+        self.entities: ports.VectorStore
+        self.ledger: ports.Ledger
+        if config.vector_store.provider == "embedded":
+            self._embedded(config, embedder, clock)
+        else:
+            self._foreign(config, clock)
+
+    def _embedded(self, config: MemoryConfig, embedder: ports.Embedder, clock: Clock) -> None:
+        options = config.vector_store.config
+        own_ledger = config.history_db_path not in (None, options["path"])
+        database = _open(options, prepare_store if own_ledger else _prepare_both)
+        try:
+            cache = ScopeCache(database, int(options["cache_mb"] * 1_000_000))
+            facts = {
+                "dims": options["embedding_model_dims"] or getattr(embedder, "dims", None),
+                "embedder": getattr(embedder, "identity", None),
+            }
+            encoder = _encoder(config) if options["keyword_search"] else None
+            name = options["collection_name"]
+            self.vectors = Points(database, name, cache, encoder=encoder, **facts)
+            self.entities = Entities(database, f"{name}_entities", cache, **facts)
+            ledger = _open_ledger(config) if own_ledger else database
+        except BaseException:
+            database.close()
+            raise
+        self.ledger = Ledger(ledger, clock)
+
+    def _foreign(self, config: MemoryConfig, clock: Clock) -> None:
+        provider, options = config.vector_store.provider, config.vector_store.config.model_dump()
+        entities = {**options, "collection_name": f"{options['collection_name']}_entities"}
+        self.vectors = registry.create_vector_store(provider, options)
+        self.entities = registry.create_vector_store(provider, entities)
+        self.ledger = Ledger(_open_ledger(config), clock)
+
+
+def _open(options: Any, prepare: Any) -> Database:
+    return Database(
+        options["path"],
+        prepare,
+        synchronous=options["synchronous"],
+        busy_timeout_s=options["busy_timeout_s"],
+    )
+
+
+def _prepare_both(connection: apsw.Connection) -> None:
+    prepare_store(connection)
+    prepare_ledger(connection)
+
+
+def _open_ledger(config: MemoryConfig) -> Database:
+    from isomem.config import default_path
+
+    path = config.history_db_path or f"{default_path()}-history"
+    return Database(path, prepare_ledger)
+
+
+def _encoder(config: MemoryConfig) -> Any:
+    from isomem.text.terms import TermEncoder
+
+    options = config.nlp.config
+    return TermEncoder(options.get("language") or "english", options.get("stopwords"))
