@@ -10,14 +10,6 @@ PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""
 
 
-class MemoryType:
-    """Names of the kinds of memory, with upstream's values."""
-
-    SEMANTIC = "semantic_memory"
-    EPISODIC = "episodic_memory"
-    PROCEDURAL = PROCEDURAL
-
-
 def clone(value: Any) -> Any:
     """A copy of `value` that shares no dict and no list with it."""
     if isinstance(value, dict):
