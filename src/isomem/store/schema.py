@@ -29,7 +29,7 @@ HISTORY_COLUMNS = {
     "role": "TEXT",
 }
 
-_MESSAGE_COLUMNS = {
+MESSAGE_COLUMNS = {
     "id": "TEXT PRIMARY KEY",
     "session_scope": "TEXT",
     "role": "TEXT",
@@ -134,7 +134,7 @@ def prepare_ledger(connection: apsw.Connection) -> None:
         connection.execute("DROP TABLE IF EXISTS history_old")
         connection.execute("ALTER TABLE history RENAME TO history_old")
     connection.execute(_create("history", HISTORY_COLUMNS))
-    connection.execute(_create("messages", _MESSAGE_COLUMNS))
+    connection.execute(_create("messages", MESSAGE_COLUMNS))
     if outdated:
         kept = ", ".join(name for name in HISTORY_COLUMNS if name in columns)
         connection.execute(f"INSERT INTO history ({kept}) SELECT {kept} FROM history_old")

@@ -1,0 +1,157 @@
+"""Takes over what mem0 wrote with its default store: a Qdrant local folder and a `history.db`.
+
+Both are only read. Vectors, payloads, entities, history and messages come over as they are, so
+nothing is embedded again and no model is asked. What is there already stays as it is, so an
+import that is run again brings only what is new.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from itertools import islice
+
+import apsw
+
+from isomem.errors import DatabaseError, MemoryCorruptionError, VectorStoreError
+from isomem.store.ledger import Ledger
+from isomem.store.points import Points
+from isomem.store.schema import HISTORY_COLUMNS, MESSAGE_COLUMNS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from isomem.memory import Facade
+
+_BATCH = 500
+
+
+class _Stored:
+    """Stands for the classes of a stored point: takes their fields and nothing of their code."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state.get("__dict__", state))
+
+
+class _PointReader(pickle.Unpickler):
+    """Reads a stored point. A pickle can name any function to call; here it reaches none."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.partition(".")[0] == "qdrant_client":
+            return _Stored
+        raise pickle.UnpicklingError(f"a stored point names {module}.{name}")
+
+
+def import_mem0(
+    memory: Facade,
+    *,
+    qdrant: str | None = None,
+    history: str | None = None,
+    collection: str = "mem0",
+) -> dict[str, int]:
+    """Copies mem0's stores into a memory.
+
+    Args:
+        memory: where to; its store is the embedded one.
+        qdrant: the folder that mem0's `vector_store.config.path` named.
+        history: the file that mem0's `history_db_path` named.
+        collection: mem0's `collection_name`.
+
+    Returns:
+        How many were brought: `{"memories", "entities", "history", "messages"}`.
+
+    Raises:
+        DatabaseError: a folder, collection or file is not there or cannot be read.
+        MemoryCorruptionError: a stored point cannot be read.
+        VectorValueError: the vectors have another length than the memory's.
+        VectorStoreError: the memory has a store of another kind.
+    """
+    vectors, entities, ledger = memory.vector_store, memory.entity_store, memory.db
+    if not (isinstance(vectors, Points) and isinstance(entities, Points)) or not isinstance(
+        ledger, Ledger
+    ):
+        raise VectorStoreError("only a memory with the embedded store can import")
+    counts = dict.fromkeys(("memories", "entities", "history", "messages"), 0)
+    if qdrant is not None:
+        names = _collections(qdrant)
+        if collection not in names:
+            raise DatabaseError(
+                f"{qdrant} has no collection {collection!r}",
+                details={"collections": sorted(names)},
+                suggestion=f"It has: {', '.join(sorted(names)) or 'none'}.",
+            )
+        counts["memories"] = _copy_points(names[collection], vectors)
+        entity_file = names.get(f"{collection}_entities")
+        counts["entities"] = _copy_points(entity_file, entities) if entity_file else 0
+    if history is not None:
+        counts["history"] = _copy_rows(history, ledger, "history", HISTORY_COLUMNS)
+        counts["messages"] = _copy_rows(history, ledger, "messages", MESSAGE_COLUMNS)
+    return counts
+
+
+def _collections(folder: str) -> dict[str, str]:
+    """The files of the collections in a Qdrant folder, by name."""
+    root = os.path.join(folder, "collection")
+    if not os.path.isdir(root):
+        raise DatabaseError(
+            f"{folder} is no folder of a local Qdrant: it has no directory 'collection'",
+            suggestion="Name the folder that mem0's vector_store.config.path named.",
+        )
+    files = {name: os.path.join(root, name, "storage.sqlite") for name in os.listdir(root)}
+    return {name: file for name, file in files.items() if os.path.isfile(file)}
+
+
+def _read(path: str, sql: str) -> Iterator[tuple[Any, ...]]:
+    try:
+        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            yield from connection.execute(sql)
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise DatabaseError(f"{path} cannot be read: {error}") from error
+
+
+def _copy_points(path: str, into: Points) -> int:
+    points = _points(path)
+    count = 0
+    with into.database.writing():
+        while batch := list(islice(points, _BATCH)):
+            new = [point for point in batch if into.get(point[0]) is None]
+            if new:
+                ids, vectors, payloads = map(list, zip(*new, strict=True))
+                into.insert(vectors=vectors, payloads=payloads, ids=ids)
+            count += len(new)
+    return count
+
+
+def _points(path: str) -> Iterator[tuple[str, list[float], dict[str, Any]]]:
+    for (data,) in _read(path, "SELECT point FROM points ORDER BY rowid"):
+        try:
+            point = _PointReader(io.BytesIO(data)).load()
+            vector = point.vector[""] if isinstance(point.vector, dict) else point.vector
+            yield str(point.id), vector, point.payload or {}
+        except (pickle.UnpicklingError, AttributeError, KeyError, EOFError, TypeError) as error:
+            raise MemoryCorruptionError(
+                f"{path}: a stored point cannot be read: {error}", error_code="CORRUPT_001"
+            ) from error
+
+
+def _copy_rows(path: str, ledger: Ledger, table: str, columns: Iterable[str]) -> int:
+    if not os.path.isfile(path):
+        raise DatabaseError(f"{path} is not there")
+    present = {row[1] for row in _read(path, f"PRAGMA table_info({table})")}
+    names = [name for name in columns if name in present]
+    if not names:
+        return 0
+    listed = ", ".join(names)
+    rows = list(_read(path, f"SELECT {listed} FROM {table} ORDER BY rowid"))  # noqa: S608 - ours
+    marks = ", ".join("?" * len(names))
+    sql = f"INSERT OR IGNORE INTO {table} ({listed}) VALUES ({marks})"  # noqa: S608 - ours
+    with ledger.atomic() as database:
+        before = database.connection.total_changes()
+        database.execute_many(sql, rows)
+        return database.connection.total_changes() - before

@@ -1,0 +1,166 @@
+"""`isomem import`: what mem0 stored is found in isomem, with mem0's answers."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isomem import Memory
+from isomem.errors import DatabaseError, MemoryCorruptionError, VectorStoreError
+from isomem.importer import import_mem0
+from isomem.testing import HashEmbedder, ScriptedLLM
+
+DIMS = 32
+TURNS = [
+    "I moved to Lisbon in May and rent a flat in Alfama.",
+    "My sister Inês plays the cello in an orchestra.",
+    "Please book the train to Porto, window seat.",
+    "I am allergic to peanuts, not to almonds.",
+    "Meu irmão mora em São Paulo.",
+]
+
+
+@pytest.fixture
+def memory() -> Any:
+    config = {
+        "vector_store": {
+            "config": {
+                "path": ":memory:",
+                "embedding_model_dims": DIMS,
+                "keyword_search": False,
+            }
+        },
+        "embedder": {"provider": "mock"},
+        "llm": {"provider": "mock"},
+        "nlp": {"provider": "none"},
+    }
+    with Memory.from_config(config) as made:
+        made.embedding_model = HashEmbedder(dims=DIMS)
+        yield made
+
+
+def upstream(folder: Path) -> Any:
+    mem0 = pytest.importorskip("mem0")
+    config = {
+        "vector_store": {
+            "provider": "qdrant",
+            "config": {
+                "path": str(folder / "qdrant"),
+                "embedding_model_dims": DIMS,
+                "on_disk": True,
+            },
+        },
+        "history_db_path": str(folder / "history.db"),
+        "llm": {"provider": "openai", "config": {"api_key": "unused"}},
+        "embedder": {"provider": "openai", "config": {"api_key": "unused"}},
+    }
+    made = mem0.Memory.from_config(config)
+    made.embedding_model = HashEmbedder(dims=DIMS)
+    return made
+
+
+@pytest.mark.oracle
+@pytest.mark.filterwarnings("ignore")
+def test_every_search_over_an_imported_store_gives_upstreams_answers(
+    tmp_path: Path, memory: Memory
+) -> None:
+    theirs = upstream(tmp_path)
+    theirs.llm = ScriptedLLM([{"memory": [{"text": f"{t} ({n})"} for n in (1, 2)]} for t in TURNS])
+    for number, turn in enumerate(TURNS):
+        theirs.add(turn, user_id="ana", metadata={"number": number, "tags": ["a", str(number)]})
+    theirs.add([{"role": "user", "content": t} for t in TURNS], agent_id="bo", infer=False)
+    first = theirs.get_all(filters={"user_id": "ana"})["results"][0]["id"]
+    theirs.update(first, "I left Lisbon")
+    counts = import_mem0(
+        memory, qdrant=str(tmp_path / "qdrant"), history=str(tmp_path / "history.db")
+    )
+    assert counts == {"memories": 15, "entities": 0, "history": 16, "messages": 5}
+    for filters in ({"user_id": "ana"}, {"agent_id": "bo"}, {"user_id": "ana", "number": 2}):
+        for query in TURNS:
+            want = theirs.search(query, filters=filters, threshold=0.0)["results"]
+            have = memory.search(query, filters=filters, threshold=0.0)["results"]
+            scores = [hit.pop("score") for hit in want]
+            assert [hit.pop("score") for hit in have] == pytest.approx(scores, abs=1e-6)
+            assert sorted(have, key=str) == sorted(want, key=str)
+    assert memory.history(first) == theirs.history(first)
+    session = "user_id=ana"
+    assert memory.db.get_last_messages(session) == theirs.db.get_last_messages(session)
+    theirs.vector_store.client.close()
+    theirs.close()
+
+
+def write_points(folder: Path, points: list[bytes]) -> str:
+    place = folder / "collection" / "mem0"
+    place.mkdir(parents=True)
+    with sqlite3.connect(place / "storage.sqlite") as connection:
+        connection.execute("CREATE TABLE points (id TEXT PRIMARY KEY, point BLOB)")
+        connection.executemany("INSERT INTO points VALUES (?, ?)", enumerate(points))
+    connection.close()
+    return str(folder)
+
+
+class Bomb:
+    """What a hostile file would hold: unpickling it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+def test_a_stored_point_cannot_run_code(tmp_path: Path, memory: Memory) -> None:
+    folder = write_points(tmp_path, [pickle.dumps(Bomb(tmp_path / "was_here"))])
+    with pytest.raises(MemoryCorruptionError, match="cannot be read"):
+        import_mem0(memory, qdrant=folder)
+    assert not (tmp_path / "was_here").exists()
+
+
+def test_a_damaged_point_is_named_and_nothing_is_brought(tmp_path: Path, memory: Memory) -> None:
+    folder = write_points(tmp_path, [b"no pickle"])
+    with pytest.raises(MemoryCorruptionError, match=r"storage\.sqlite"):
+        import_mem0(memory, qdrant=folder)
+    assert memory.vector_store.list()[0] == []
+
+
+def test_a_folder_that_is_not_qdrants_is_refused(tmp_path: Path, memory: Memory) -> None:
+    with pytest.raises(DatabaseError, match="no folder of a local Qdrant"):
+        import_mem0(memory, qdrant=str(tmp_path))
+
+
+def test_a_missing_collection_is_refused_and_the_others_are_named(
+    tmp_path: Path, memory: Memory
+) -> None:
+    folder = write_points(tmp_path, [])
+    with pytest.raises(DatabaseError, match="no collection 'other'") as caught:
+        import_mem0(memory, qdrant=folder, collection="other")
+    assert "mem0" in str(caught.value.suggestion)
+
+
+def test_a_missing_history_is_refused(tmp_path: Path, memory: Memory) -> None:
+    with pytest.raises(DatabaseError, match="is not there"):
+        import_mem0(memory, history=str(tmp_path / "history.db"))
+
+
+def test_a_foreign_store_cannot_import(memory: Memory) -> None:
+    memory.vector_store = object()  # type: ignore[assignment]
+    with pytest.raises(VectorStoreError, match="embedded store"):
+        import_mem0(memory)
+
+
+@pytest.mark.oracle
+def test_an_import_that_is_run_again_keeps_what_has_changed_since(
+    tmp_path: Path, memory: Memory
+) -> None:
+    point = {"id": "1" * 32, "vector": [1.0] * DIMS, "payload": {"data": "old", "user_id": "u"}}
+    models = pytest.importorskip("qdrant_client.http.models")
+    folder = write_points(tmp_path, [pickle.dumps(models.PointStruct(**point))])
+    assert import_mem0(memory, qdrant=folder)["memories"] == 1
+    (stored,) = memory.get_all(filters={"user_id": "u"})["results"]
+    memory.update(stored["id"], "new")
+    assert import_mem0(memory, qdrant=folder)["memories"] == 0
+    assert memory.get(stored["id"])["memory"] == "new"  # type: ignore[index]
