@@ -362,6 +362,7 @@ def words(text: str) -> list[str]:
 _EVERY = object()
 _STEP = re.compile(r'"(?P<quoted>[^"]*)"|[\w-]+')
 _BRACKETS = re.compile(r"\[([0-9]*)\]")
+_LARGEST_INDEX = 2**64 - 1
 
 
 def parse_path(key: str) -> tuple[Any, ...]:
@@ -380,7 +381,7 @@ def parse_path(key: str) -> tuple[Any, ...]:
         steps.append(found[0] if quoted is None else quoted)
         rest = rest[found.end() :]
         while bracket := _BRACKETS.match(rest):
-            steps.append(int(bracket[1]) if bracket[1] else _EVERY)
+            steps.append(_index(key, bracket[1]) if bracket[1] else _EVERY)
             rest = rest[bracket.end() :]
         if not rest:
             return tuple(steps)
@@ -388,6 +389,12 @@ def parse_path(key: str) -> tuple[Any, ...]:
             raise _bad_path(key)
         rest = rest[1:]
     raise _bad_path(key)
+
+
+def _index(key: str, digits: str) -> int:
+    if len(digits) > 1000 or int(digits) > _LARGEST_INDEX:
+        raise _bad_path(key)
+    return int(digits)
 
 
 def _bad_path(key: str) -> ValueError:

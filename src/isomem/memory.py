@@ -71,10 +71,15 @@ class Facade:
         return cls(MemoryConfig(**config_dict), clock=clock)
 
     @property
+    def enable_vision(self) -> bool:
+        """Whether the model is shown images."""
+        return bool(self.config.llm.config.get("enable_vision"))
+
+    @property
     def vision_details(self) -> str | None:
-        """How closely the model looks at images; None when it is not shown them."""
-        options = self.config.llm.config
-        return options.get("vision_details", "auto") if options.get("enable_vision") else None
+        """How closely the model looks at images: "low", "high", "auto", or None."""
+        details: str | None = self.config.llm.config.get("vision_details")
+        return details
 
     def close(self) -> None:
         """Closes the files and the connections of providers. May be called twice."""

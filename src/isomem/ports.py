@@ -156,14 +156,13 @@ class Stores(Protocol):
 
 
 class Settings(Protocol):
-    """What a caller configured about the pipeline itself.
-
-    `vision_details` is None when the model is not shown images.
-    """
+    """What a caller configured about the pipeline itself."""
 
     custom_instructions: str | None
     raise_on_llm_error: bool
 
+    @property
+    def enable_vision(self) -> bool: ...
     @property
     def vision_details(self) -> str | None: ...
 

@@ -78,7 +78,7 @@ def check_filter_ids(filters: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def refuse_top_level_ids(arguments: Mapping[str, Any], method: str) -> None:
     """Raises ValueError when an id was passed beside `filters` and not in it."""
-    misplaced = {key for key in SCOPE_KEYS if key in arguments}
+    misplaced = frozenset(key for key in SCOPE_KEYS if key in arguments)
     if misplaced:
         raise ValueError(
             f"Top-level entity parameters {misplaced} are not supported in {method}(). "

@@ -17,3 +17,12 @@ def clone(value: Any) -> Any:
     if isinstance(value, list):
         return [clone(item) for item in value]
     return value
+
+
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8 can hold the text: it cannot hold half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

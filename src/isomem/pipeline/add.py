@@ -69,19 +69,19 @@ async def _as_texts(ports: Ports, messages: list[Message]) -> list[Message]:
     """The messages with every image replaced by a description of it."""
     texts = []
     for message in messages:
-        seen = ports.settings.vision_details is not None and message["role"] != "system"
+        seen = ports.settings.enable_vision and message["role"] != "system"
         text = await _describe(ports, message) if seen else text_of(message)
         if text is not None:
             texts.append(text)
     return texts
 
 
-async def _describe(ports: Ports, message: Message) -> Message:
+async def _describe(ports: Ports, message: Message) -> Message | None:
     content = message["content"]
     if isinstance(content, list):
         return {"role": message["role"], "content": await ports.generate([message])}
     if not (isinstance(content, dict) and content.get("type") == "image_url"):
-        return message
+        return text_of(message)
     url = content["image_url"]["url"]
     try:
         description = await ports.generate([_image_question(url, ports.settings.vision_details)])

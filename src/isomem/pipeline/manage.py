@@ -38,7 +38,14 @@ _SPEAKER = ("actor_id", "role")
 
 async def get(ports: Ports, memory_id: str) -> dict[str, Any] | None:
     """One memory, or None."""
-    return await ports.store(_get, memory_id)
+    return await ports.store(_get, _check_id(memory_id))
+
+
+def _check_id(memory_id: Any) -> str:
+    """Raises ValueError unless it can be an id: text, or what has an id's text, as a UUID has."""
+    if memory_id is None or isinstance(memory_id, (bool, float, bytes, list, tuple, dict)):
+        raise ValueError(f"Invalid memory_id: {memory_id!r}. Must be a string.")
+    return str(memory_id)
 
 
 def _get(stores: Stores, memory_id: str) -> dict[str, Any] | None:
@@ -93,8 +100,11 @@ async def update(
     ports: Ports, memory_id: str, text: str, metadata: dict[str, Any] | None
 ) -> dict[str, str]:
     """Replaces the text of a memory and overlays its metadata."""
+    memory_id = _check_id(memory_id)
     check_text(text, "data")
-    overlay = without_ids(metadata, keep={})
+    overlay = {
+        key: value for key, value in without_ids(metadata, keep={}).items() if key not in SCOPE_KEYS
+    }
     vector = await ports.embed(text, "update")
     lemmas = await ports.compute(ports.nlp.lemmatize, text)
     change = Change(memory_id, text, lemmas, vector, overlay)
@@ -156,7 +166,7 @@ def _changed(old: Payload, change: Change, now: str) -> Payload:
 
 async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
     """Removes one memory; its history stays."""
-    await ports.store(_delete, memory_id, ports.clock)
+    await ports.store(_delete, _check_id(memory_id), ports.clock)
     return {"message": "Memory deleted successfully!"}
 
 

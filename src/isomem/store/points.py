@@ -75,7 +75,7 @@ class Point:
     def payload(self) -> Payload:
         """Read from the file when first asked for; empty if the point is gone by then."""
         if self._payload is None:
-            self._payload = self._points.load_payload(self.seq)
+            self._payload = self._points.load_payload(self)
         return self._payload
 
     def __repr__(self) -> str:
@@ -172,7 +172,9 @@ class Points:
     def _index_all(self, keywords: Keywords) -> None:
         seqs = self.database.rows("SELECT seq FROM points WHERE collection = ?", (self._number,))
         for (seq,) in seqs:
-            weights = keywords.index([indexed_text(self.load_payload(seq))])[0]
+            sql = "SELECT payload FROM points WHERE seq = ?"
+            text = self.database.rows(sql, (seq,))[0][0]
+            weights = keywords.index([indexed_text(self._load(seq, text))])[0]
             terms = None if weights is None else dump_terms(weights)
             self.database.execute("UPDATE points SET terms = ? WHERE seq = ?", (terms, seq))
 
@@ -204,7 +206,7 @@ class Points:
             terms = self._index(payloads)
             for point_id, unit, payload, blob in zip(ids, units, payloads, terms, strict=True):
                 self._add(canonical_id(point_id), unit, payload, blob)
-        self._cache.trim()
+            self._cache.trim()
 
     def _units(self, vectors: Sequence[Vector]) -> Sequence[bytes]:
         units = []
@@ -231,17 +233,17 @@ class Points:
 
     def _add(self, point_id: str, unit: bytes, payload: Payload, terms: bytes | None) -> None:
         scope = _scope_columns(payload)
+        ids = dict(zip(SCOPE_KEYS, scope, strict=True))
         fields = (*scope, self._dump(payload), unit, terms)
         try:
             self.database.execute(_INSERT, (self._number, point_id, *fields))
         except apsw.ConstraintError:
             seq = cast("int", self._forget(point_id))
+            self._cache.drop(self._number, ids)
             self.database.execute(_REPLACE, (*fields, seq))
         else:
             seq = self.database.connection.last_insert_rowid()
-            for cached in self._cache.holding(
-                self._number, dict(zip(SCOPE_KEYS, scope, strict=True))
-            ):
+            for cached in self._cache.holding(self._number, ids):
                 cached.append(seq, point_id, unit, terms)
         self._stored(seq, payload)
 
@@ -311,7 +313,7 @@ class Points:
             self.database.execute("DELETE FROM points WHERE collection = ?", (self._number,))
             if self._keywords:
                 self._keywords.clear()
-        self._cache.clear()
+            self._cache.clear()
 
     # --- What a kind of point stores beside its row; `Entities` has something there ---
 
@@ -333,17 +335,23 @@ class Points:
 
     # --- Reading ---
 
-    def load_payload(self, seq: int) -> Payload:
-        """The payload in a row; empty if the row is gone."""
+    def load_payload(self, point: Point) -> Payload:
+        """The payload of a point; empty if the point is gone."""
         with self.database.reading():
-            rows = self.database.rows("SELECT payload FROM points WHERE seq = ?", (seq,))
-            return self._load(seq, rows[0][0]) if rows else {}
+            text = self._value_of(point, "payload")
+            return {} if text is None else self._load(point.seq, text)
 
     def vector_of(self, point: Point) -> Sequence[float]:
         """The stored vector of a point, scaled to length 1; empty if the point is gone."""
         with self.database.reading():
-            rows = self.database.rows("SELECT vector FROM points WHERE seq = ?", (point.seq,))
-        return load_vector(rows[0][0]) if rows else ()
+            vector = self._value_of(point, "vector")
+        return () if vector is None else load_vector(vector)
+
+    def _value_of(self, point: Point, column: str) -> Any:
+        # By the id too: the row of a point that is gone may have become another's.
+        sql = f"SELECT {column} FROM points WHERE seq = ? AND id = ? AND collection = ?"
+        rows = self.database.rows(sql, (point.seq, point.id, self._number))
+        return rows[0][0] if rows else None
 
     def get(self, vector_id: str) -> Point | None:
         """The point with that id, or None."""
@@ -359,7 +367,13 @@ class Points:
     def list(
         self, filters: Filters | None = None, top_k: int | None = 100
     ) -> tuple[Sequence[Point], None]:
-        """The first `top_k` points that pass, in the order of their ids; None lists all."""
+        """The first `top_k` points that pass, in the order of their ids; None lists all.
+
+        Raises:
+            ValueError: `top_k` is below 1, which upstream's store refuses too.
+        """
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
         ids, rest = _split_scope(compile_filters(filters))
         where, bindings, check = self._where(ids, rest)
         limit = -1 if top_k is None or check is not None else top_k
@@ -421,7 +435,7 @@ class Points:
         return scope, None if rest is None else set(self._passing(ids, rest))
 
     def _load_scope(self, ids: dict[str, str], key: Key) -> Scope:
-        scope = Scope(self._dims() or 0)
+        scope = Scope()
         where, bindings, _ = self._where(ids, None)
         sql = f"SELECT seq, id, vector, terms FROM points WHERE {where} ORDER BY seq"
         for row in self.database.connection.execute(sql, bindings):

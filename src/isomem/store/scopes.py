@@ -38,13 +38,12 @@ class Scope:
         ids: their ids.
     """
 
-    __slots__ = ("_dims", "_postings", "_vectors", "ids", "seqs", "size_bytes")
+    __slots__ = ("_postings", "_vectors", "ids", "seqs", "size_bytes")
 
-    def __init__(self, dims: int) -> None:
+    def __init__(self) -> None:
         self.seqs = array("q")
         self.ids: list[str] = []
         self.size_bytes = 0
-        self._dims = dims
         self._vectors = bytearray()
         self._postings: dict[int, tuple[array[int], array[float]]] = {}
 
@@ -69,8 +68,9 @@ class Scope:
         """
         if not self.seqs or top_k <= 0:
             return []
-        matrix: Any = memoryview(self._vectors).cast("f", (len(self.seqs), self._dims))
-        one: Any = memoryview(query).cast("f", (1, self._dims))
+        dims = len(query) // 4
+        matrix: Any = memoryview(self._vectors).cast("f", (len(self.seqs), dims))
+        one: Any = memoryview(query).cast("f", (1, dims))
         distances: Any = simsimd.cdist(one, matrix, "dot")
         (scores,) = memoryview(distances).tolist()
         return _top(scores, range(len(self.seqs)), self._permitted(allowed), top_k)
@@ -157,5 +157,6 @@ class ScopeCache:
 
 def _keys_over(collection: int, ids: Mapping[str, Any]) -> Iterator[Key]:
     """The keys of all scopes that a point with these ids is in: each id counts or does not."""
-    user, agent, run = ((None, ids[key]) if ids.get(key) else (None,) for key in SCOPE_KEYS)
+    given = map(ids.get, SCOPE_KEYS)
+    user, agent, run = ((None,) if value is None else (None, value) for value in given)
     return ((collection, u, a, r) for u in user for a in agent for r in run)

@@ -7,6 +7,7 @@ to Python; so is any operand that SQLite would compare otherwise than Python doe
 from __future__ import annotations
 
 from isomem.filters import Condition
+from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from isomem.filters import Group
 
-_MOST_OPERANDS = 500
+_MOST_BINDINGS = 500
+"""More would come near the limits that SQLite has for one expression."""
 _EXACT = 2**53
 _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -49,6 +51,8 @@ def _group(group: Group, bindings: list[Any]) -> str:
 def _condition(condition: Condition, bindings: list[Any]) -> str:
     path = _json_path(condition)
     bindings += [path, path]
+    if len(bindings) > _MOST_BINDINGS:
+        raise _NotExactError
     if condition.kind == "any":
         test = _equals(condition.operand, bindings)
     elif condition.kind == "range":
@@ -73,7 +77,7 @@ def _json_path(condition: Condition) -> str:
 
 
 def _equals(operands: list[Any], bindings: list[Any]) -> str:
-    if len(operands) > _MOST_OPERANDS:
+    if len(operands) > _MOST_BINDINGS:
         raise _NotExactError
     tests = [_equal(operand, bindings) for operand in operands]
     return f"({' OR '.join(tests)})" if tests else "0"
@@ -87,18 +91,10 @@ def _equal(operand: Any, bindings: list[Any]) -> str:
             raise _NotExactError
         bindings.append(int(operand))
         return "(each.type = 'integer' AND each.atom = ?)"
-    if "\0" in operand or not _encodable(operand):
+    if "\0" in operand or not is_unicode(operand):
         raise _NotExactError
     bindings.append(str(operand))
     return "(each.type = 'text' AND each.atom = ?)"
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _in_range(bounds: dict[str, float], bindings: list[Any]) -> str:

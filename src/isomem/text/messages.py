@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.errors import ValidationError
+from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,15 +69,12 @@ def check_text(text: Any, what: str) -> str:
             error_code="VALIDATION_004",
             details={"provided_type": type(text).__name__},
         )
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
+    if not is_unicode(text):
         raise ValidationError(
-            f"{what} is not valid Unicode: lone surrogate at position {error.start}",
+            f"{what} is not valid Unicode: it has a lone surrogate",
             error_code="VALIDATION_004",
-            details={"position": error.start},
             suggestion="Decode the text properly, or replace the character, before storing it.",
-        ) from None
+        )
     return text
 
 
@@ -95,8 +93,7 @@ def has_content(message: Message) -> bool:
 def text_of(message: Message) -> Message | None:
     """The message with its content reduced to text; None when it holds none.
 
-    For a model that is not shown images: of a list of parts the text parts remain
-    (divergence D-10).
+    Of a list of parts the text parts remain (divergence D-10).
     """
     content = message["content"]
     if not isinstance(content, (list, dict)):
@@ -105,7 +102,7 @@ def text_of(message: Message) -> Message | None:
     texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
     text = "\n".join(text for text in texts if isinstance(text, str))
     if not text:
-        log.warning("Skipping a message of role %r without text: vision is off", message["role"])
+        log.warning("Skipping a message of role %r without text", message["role"])
         return None
     return {**message, "content": check_text(text, "message content")}
 

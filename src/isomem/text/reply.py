@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from isomem import log
-from isomem.text.messages import check_text
+from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,9 +64,6 @@ def facts_of(reply: Any) -> list[Fact]:
 
     A reply that cannot be read has no facts, and the log says so. An item that is no fact is
     left out (divergence D-13 where upstream breaks on it).
-
-    Raises:
-        ValidationError: VALIDATION_004, the text of a fact is not valid Unicode.
     """
     try:
         items = _items_of(strip_wrapping(reply))
@@ -92,8 +89,7 @@ def _items_of(text: str) -> Any:
 
 def _is_fact(item: Any) -> bool:
     text = item.get("text") if isinstance(item, dict) else None
-    if isinstance(text, str) and text:
-        check_text(text, "the text of an extracted fact")
+    if isinstance(text, str) and text and is_unicode(text):
         return True
     if text or not isinstance(item, dict):
         log.warning("Skipping an extracted item that is no fact: %.200r", item)
