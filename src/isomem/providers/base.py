@@ -1,0 +1,321 @@
+"""What the providers that use the network have in common.
+
+One of them is an address and two pure functions: `request`, from a call to what is sent, and
+`parse`, from the JSON that came back to what the call returns. Everything between the two is
+in `isomem.providers.http`, which is imported with the first request.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock  # what threading.Lock is, without the cost of threading
+
+from isomem.errors import EmbeddingError, InvalidConfigError, LLMError
+from isomem.providers.settings import Settings, sendable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, ClassVar
+
+    from isomem.ports import Message
+    from isomem.providers.http import Request, Sender
+
+
+class Service:
+    """A provider at an address.
+
+    Attributes:
+        name: its name in the configuration.
+        config: its options, under upstream's names.
+        base_url: what the paths of its requests are appended to.
+    """
+
+    name: ClassVar[str]
+    default_url: ClassVar[str]
+    failure: ClassVar[type[LLMError | EmbeddingError]]
+    default_timeout_s: ClassVar[float]
+
+    def __init__(self, config: Settings, base_url: str, api_key: str | None) -> None:
+        self.config = config
+        self.base_url = base_url
+        self._headers = self._all_headers(api_key)
+        self._lock = allocate_lock()
+        self._sender: Sender | None = None
+
+    def _all_headers(self, api_key: str | None) -> dict[str, str]:
+        own = self.config.headers or {}
+        headers = {key: sendable(value, f"{self.name}: header {key}") for key, value in own.items()}
+        if api_key:
+            headers["Authorization"] = f"Bearer {sendable(api_key, f'{self.name}: api_key')}"
+        return headers
+
+    def advice(self) -> dict[int, str]:
+        """What to suggest for an HTTP status; 0 stands for "cannot be reached"."""
+        return {}
+
+    def _connection(self) -> Sender:
+        with self._lock:
+            if self._sender is None:
+                self._sender = self._connect()
+            return self._sender
+
+    def _connect(self) -> Sender:
+        from isomem.providers.http import Endpoint, Sender
+
+        return Sender(
+            Endpoint(
+                provider=self.name,
+                model=str(self.config.model),
+                base_url=self.base_url,
+                headers=self._headers,
+                timeout_s=self.config.timeout_s or self.default_timeout_s,
+                max_retries=self.config.max_retries,
+                failure=self.failure,
+                proxies=self.config.http_client_proxies,
+                advice=self.advice(),
+            )
+        )
+
+    def close(self) -> None:
+        """Closes the connections of blocking calls; the next call opens new ones."""
+        if self._sender is not None:
+            self._sender.close()
+
+    async def aclose(self) -> None:
+        """Closes the connections of blocking calls and those of the running event loop."""
+        if self._sender is not None:
+            await self._sender.aclose()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.config!r}>"
+
+
+class NetworkLLM(Service):
+    """A language model behind HTTP."""
+
+    failure = LLMError
+    # What upstream's SDKs wait: a reasoning model answers in minutes, and a call that is
+    # given up and sent again is paid twice.
+    default_timeout_s = 600.0
+
+    def generate_response(
+        self,
+        messages: list[Message],
+        response_format: Any = None,
+        tools: list[dict[str, Any]] | None = None,
+        tool_choice: str = "auto",
+        **kwargs: Any,
+    ) -> Any:
+        """The model's answer to `messages`.
+
+        Args:
+            messages: dicts with "role" and "content".
+            response_format: such as {"type": "json_object"}.
+            tools: functions that the model may call, as OpenAI describes them.
+            tool_choice: which of them it may or must call; sent only with `tools`.
+            **kwargs: further parameters of the request.
+
+        Returns:
+            The text, or None when the model gave none. With `tools`, a dict
+            {"content": text or None, "tool_calls": [{"name": str, "arguments": dict}]}.
+
+        Raises:
+            AuthenticationError, RateLimitError, NetworkError: as their names say.
+            LLMError: the model failed otherwise, or its answer is not of the agreed shape.
+        """
+        request = self.request(messages, response_format, tools, tool_choice, kwargs)
+        return self._result(request, self._connection().send(request), tools)
+
+    async def agenerate_response(
+        self,
+        messages: list[Message],
+        response_format: Any = None,
+        tools: list[dict[str, Any]] | None = None,
+        tool_choice: str = "auto",
+        **kwargs: Any,
+    ) -> Any:
+        """As `generate_response`, without blocking the event loop."""
+        request = self.request(messages, response_format, tools, tool_choice, kwargs)
+        return self._result(request, await self._connection().asend(request), tools)
+
+    def request(
+        self,
+        messages: list[Message],
+        response_format: Any,
+        tools: list[dict[str, Any]] | None,
+        tool_choice: str,
+        extra: dict[str, Any],
+    ) -> Request:
+        """What is sent for this call; `messages` stay as they are."""
+        raise NotImplementedError
+
+    def parse(self, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
+        """What the call returns.
+
+        Raises:
+            MissingError: `answer` is not of the agreed shape.
+        """
+        raise NotImplementedError
+
+    def _result(self, _request: Request, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
+        try:
+            return self.parse(answer, tools)
+        except MissingError as missing:
+            raise self._connection().endpoint.malformed(str(missing)) from None
+
+
+class NetworkEmbedder(Service):
+    """An embedder behind HTTP.
+
+    Attributes:
+        identity: provider and model; vectors of two identities do not go together.
+        dims: length of the vectors, or None when only the server knows.
+    """
+
+    failure = EmbeddingError
+    default_timeout_s = 60.0
+    batch_size: ClassVar[int] = 100
+    dims: int | None
+
+    @property
+    def identity(self) -> str:
+        return f"{self.name}/{self.config.model}"
+
+    def embed(
+        self,
+        text: str,
+        memory_action: str | None = None,  # noqa: ARG002  (part of the port)
+    ) -> list[float]:
+        """The vector of `text`.
+
+        Raises:
+            AuthenticationError, RateLimitError, NetworkError: as their names say.
+            EmbeddingError: the embedder failed otherwise, or its answer is malformed.
+        """
+        return self._vectors(self._connection().send(self.request([text])), 1)[0]
+
+    async def aembed(
+        self,
+        text: str,
+        memory_action: str | None = None,  # noqa: ARG002  (part of the port)
+    ) -> list[float]:
+        """As `embed`, without blocking the event loop."""
+        return self._vectors(await self._connection().asend(self.request([text])), 1)[0]
+
+    def embed_batch(
+        self,
+        texts: list[str],
+        memory_action: str | None = "add",  # noqa: ARG002  (part of the port)
+    ) -> list[list[float]]:
+        """One vector per text, in their order; a hundred texts per request. Raises as `embed`."""
+        vectors: list[list[float]] = []
+        for part in self._parts(texts):
+            vectors += self._vectors(self._connection().send(self.request(part)), len(part))
+        return vectors
+
+    async def aembed_batch(
+        self,
+        texts: list[str],
+        memory_action: str | None = "add",  # noqa: ARG002  (part of the port)
+    ) -> list[list[float]]:
+        """As `embed_batch`, without blocking the event loop."""
+        vectors: list[list[float]] = []
+        for part in self._parts(texts):
+            vectors += self._vectors(await self._connection().asend(self.request(part)), len(part))
+        return vectors
+
+    def _parts(self, texts: list[str]) -> Iterator[list[str]]:
+        for start in range(0, len(texts), self.batch_size):
+            yield texts[start : start + self.batch_size]
+
+    def request(self, texts: list[str]) -> Request:
+        """What is sent for these texts."""
+        raise NotImplementedError
+
+    def parse(self, answer: Any) -> list[list[float]]:
+        """The vectors in `answer`, in the order of the texts.
+
+        Raises:
+            MissingError: `answer` is not of the agreed shape.
+        """
+        raise NotImplementedError
+
+    def _vectors(self, answer: Any, count: int) -> list[list[float]]:
+        try:
+            vectors = self.parse(answer)
+            if len(vectors) != count:
+                raise MissingError(f"a vector for each text ({len(vectors)} for {count})")
+        except MissingError as missing:
+            raise self._connection().endpoint.malformed(str(missing)) from None
+        return vectors
+
+
+class MissingError(Exception):
+    """An answer lacks something; the message names it."""
+
+
+def member(answer: Any, *path: str | int) -> Any:
+    """The value at `path` in JSON.
+
+    Raises:
+        MissingError: there is none.
+    """
+    value = answer
+    try:
+        for step in path:
+            value = value[step]
+    except (KeyError, IndexError, TypeError):
+        raise MissingError(_spelled(path)) from None
+    return value
+
+
+def _spelled(path: tuple[str | int, ...]) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.lstrip(".")
+
+
+def vector(value: Any) -> list[float]:
+    """`value`, if it is a list of numbers that is not empty.
+
+    Raises:
+        MissingError: it is not.
+    """
+    if isinstance(value, list) and value and all(type(x) in {float, int} for x in value):
+        return value
+    raise MissingError("a vector of numbers")
+
+
+def arguments(text: Any) -> Any:
+    """The arguments of a tool call, which a model writes as JSON, perhaps with text around it.
+
+    Raises:
+        MissingError: there is no JSON in it.
+    """
+    import json
+
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        inner = text[text.find("{") : text.rfind("}") + 1]
+    try:
+        return json.loads(inner)
+    except ValueError:
+        raise MissingError("arguments of a tool call that are JSON") from None
+
+
+def required_key(name: str, api_key: str | None, variable: str, needed: bool) -> str | None:
+    """`api_key`, if there is one or it can be done without.
+
+    Raises:
+        InvalidConfigError: a key is needed.
+    """
+    if api_key or not needed:
+        return api_key
+    raise InvalidConfigError(
+        f"{name} needs an API key: set {variable} in the environment, or api_key in the config",
+        error_code="CONFIG_004",
+        details={"provider": name, "variable": variable},
+        suggestion=f"Set {variable}, or choose another provider",
+    )

@@ -1,0 +1,132 @@
+"""Embedders that need no model: a constant, and one that counts words."""
+
+from __future__ import annotations
+
+from isomem.providers.settings import EMBEDDER_OPTIONS, Settings, read_settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+
+class _Offline:
+    """What both have: batches, and nothing to close."""
+
+    config: Settings
+    identity: str
+    dims: int
+
+    def embed(self, text: str, memory_action: str | None = None) -> list[float]:
+        """The vector of `text`, `dims` long."""
+        raise NotImplementedError
+
+    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
+        """One vector per text, in their order."""
+        return [self.embed(text, memory_action) for text in texts]
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.identity} dims={self.dims}>"
+
+
+class ConstantEmbedder(_Offline):
+    """Upstream's mock: every text has the same vector of ten values."""
+
+    def __init__(self) -> None:
+        self.config = Settings(**EMBEDDER_OPTIONS)
+        self.identity = "mock/constant"
+        self.dims = 10
+
+    def embed(self, text: str, memory_action: str | None = None) -> list[float]:  # noqa: ARG002
+        return [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+
+
+class HashEmbedder(_Offline):
+    """Vectors from the words of a text: texts that share words are similar.
+
+    Every word, pair of neighbouring words and run of letters adds to one coordinate, with a
+    sign, both chosen by a checksum; English function words add little. The same text has the
+    same vector in every process and on every platform. It knows nothing of meaning: for that,
+    use a model.
+
+    Args:
+        dims: length of the vectors, at least 1. With few, unrelated texts collide more often.
+
+    Attributes:
+        identity: "mock/hash".
+        dims: as given.
+    """
+
+    def __init__(self, dims: int = 256) -> None:
+        if type(dims) is not int or dims < 1:
+            raise ValueError(f"dims must be a whole number, at least 1, got {dims!r}")
+        self.config = Settings(**EMBEDDER_OPTIONS | {"model": "hash", "embedding_dims": dims})
+        self.identity = "mock/hash"
+        self.dims = dims
+
+    def embed(self, text: str, memory_action: str | None = None) -> list[float]:  # noqa: ARG002
+        """The vector of `text`: `dims` numbers, of length one."""
+        from zlib import crc32
+
+        sums = [0.0] * self.dims
+        for feature, weight in _features(text):
+            # Lone surrogates are text too.
+            spread = _mixed(crc32(feature.encode("utf-8", "surrogatepass")))
+            sums[spread % self.dims] += weight if spread & 0x80000000 else -weight
+        return _of_length_one(sums)
+
+
+_COMMON = frozenset(
+    "a an and are at be but by did do does for from had has have he her his how i in is it its "
+    "me my of on or our she so that the their them they this to was we were what when where "
+    "which who why will with you your".split()
+)
+
+
+def _features(text: str) -> Iterator[tuple[str, float]]:
+    from itertools import pairwise
+
+    words = "".join(c if c.isalnum() else " " for c in text.lower()).split()
+    # Something for a text of punctuation only, or of nothing.
+    for word in words or [f" {text}"]:
+        yield word, 0.2 if word in _COMMON else 1.0
+        # Runs catch other forms of a word, and words where no spaces are written between them.
+        length, weight = (3, 0.25) if word.isascii() else (2, 0.5)
+        for start in range(len(word) - length + 1):
+            yield f"~{word[start : start + length]}", weight
+    for pair in pairwise(words):
+        yield " ".join(pair), 0.25
+
+
+def _mixed(checksum: int) -> int:
+    """Spreads a checksum over all 32 bits: those of short texts differ in few."""
+    mixed = (checksum ^ checksum >> 16) * 0x45D9F3B & 0xFFFFFFFF
+    mixed = (mixed ^ mixed >> 16) * 0x45D9F3B & 0xFFFFFFFF
+    return mixed ^ mixed >> 16
+
+
+def _of_length_one(sums: list[float]) -> list[float]:
+    # These two round alike everywhere, which `sum` and `**` do not.
+    from math import fsum, sqrt
+
+    length = sqrt(fsum(value * value for value in sums))
+    if length == 0.0:  # signs cancelled each other out
+        return [1.0, *[0.0] * (len(sums) - 1)]
+    return [value / length for value in sums]
+
+
+def mock_embedder(config: Mapping[str, Any] | None = None) -> ConstantEmbedder | HashEmbedder:
+    """Upstream's constant; with `embedding_dims`, a `HashEmbedder` of that length.
+
+    Raises:
+        InvalidConfigError: an option is not known.
+    """
+    settings = read_settings(config, EMBEDDER_OPTIONS, "embedder.config (mock)")
+    dims = settings.embedding_dims
+    return ConstantEmbedder() if dims is None else HashEmbedder(dims)

@@ -1,0 +1,53 @@
+"""Ollama's embeddings API."""
+
+from __future__ import annotations
+
+from isomem.providers import ollama
+from isomem.providers.base import MissingError, NetworkEmbedder, member, vector
+from isomem.providers.settings import EMBEDDER_OPTIONS, NETWORK_OPTIONS, read_settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from isomem.providers.http import Request
+
+
+class OllamaEmbedder(NetworkEmbedder):
+    """An embedder served by Ollama. The model must have been pulled.
+
+    Args:
+        config: options under upstream's names; see docs/providers.md.
+
+    Raises:
+        InvalidConfigError: an option is not known.
+    """
+
+    name = "ollama"
+    default_url = ollama.DEFAULT_URL
+    default_model = "nomic-embed-text"
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        defaults = {**EMBEDDER_OPTIONS, **NETWORK_OPTIONS}
+        settings = read_settings(config, defaults, "embedder.config (ollama)")
+        settings.model = settings.model or self.default_model
+        self.dims = settings.embedding_dims
+        settings.embedding_dims = settings.embedding_dims or 512  # what upstream's object says
+        url = ollama.address(settings.ollama_base_url)
+        super().__init__(settings, url, ollama.api_key(settings.api_key))
+
+    def advice(self) -> dict[int, str]:
+        return ollama.advice(self.config.model)
+
+    def request(self, texts: list[str]) -> Request:
+        from isomem.providers.http import Request
+
+        single = texts[0] if len(texts) == 1 else texts
+        return Request("/api/embed", {"model": self.config.model, "input": single})
+
+    def parse(self, answer: Any) -> list[list[float]]:
+        vectors = member(answer, "embeddings")
+        if not isinstance(vectors, list):
+            raise MissingError("embeddings")
+        return [vector(each) for each in vectors]

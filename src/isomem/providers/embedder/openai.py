@@ -1,0 +1,103 @@
+"""OpenAI's embeddings, and servers that speak the same protocol."""
+
+from __future__ import annotations
+
+from isomem.providers.base import MissingError, NetworkEmbedder, member, required_key, vector
+from isomem.providers.settings import (
+    EMBEDDER_OPTIONS,
+    NETWORK_OPTIONS,
+    Settings,
+    environment,
+    first_of,
+    read_settings,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, ClassVar
+
+    from isomem.providers.http import Request
+
+# Known lengths; of any other model, the first vector tells.
+_DIMS = {
+    "text-embedding-3-small": 1536,
+    "text-embedding-3-large": 3072,
+    "text-embedding-ada-002": 1536,
+}
+
+
+class OpenAIEmbedder(NetworkEmbedder):
+    """OpenAI's embedder, or any server of the protocol.
+
+    Args:
+        config: options under upstream's names; see docs/providers.md. `embedding_dims` is sent
+            to the server only when it is given, since not all servers take it.
+
+    Raises:
+        InvalidConfigError: an option is not known, or there is no key for api.openai.com.
+    """
+
+    name = "openai"
+    default_model: ClassVar[str] = "text-embedding-3-small"
+    default_url = "https://api.openai.com/v1"
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        defaults = {**EMBEDDER_OPTIONS, **NETWORK_OPTIONS}
+        settings = read_settings(config, defaults, f"embedder.config ({self.name})")
+        settings.model = settings.model or self.default_model
+        self._wanted_dims: int | None = settings.embedding_dims
+        self.dims = self._wanted_dims or _DIMS.get(settings.model)
+        settings.embedding_dims = self._wanted_dims or 1536  # what upstream's object says
+        super().__init__(settings, *self._access(settings))
+
+    def _access(self, settings: Settings) -> tuple[str, str | None]:
+        """Address and key."""
+        url = first_of(
+            settings.openai_base_url,
+            environment("OPENAI_API_BASE"),
+            environment("OPENAI_BASE_URL"),
+            self.default_url,
+        )
+        key = first_of(settings.api_key, environment("OPENAI_API_KEY"))
+        needed = url == self.default_url
+        return str(url), required_key(self.name, key, "OPENAI_API_KEY", needed)
+
+    def request(self, texts: list[str]) -> Request:
+        from isomem.providers.http import Request
+
+        body: dict[str, Any] = {
+            "model": self.config.model,
+            "input": [text.replace("\n", " ") for text in texts],
+        }
+        if self._wanted_dims is not None:
+            body["dimensions"] = self._wanted_dims
+        body["encoding_format"] = "float"
+        return Request("/embeddings", body)
+
+    def parse(self, answer: Any) -> list[list[float]]:
+        items = member(answer, "data")
+        if not isinstance(items, list):
+            raise MissingError("data")
+        return [vector(member(item, "embedding")) for item in sorted(items, key=_index)]
+
+
+def _index(item: Any) -> int:
+    # Some servers leave it out and keep the order, which sorting by an equal key does too.
+    index = item.get("index", 0) if isinstance(item, dict) else 0
+    if not isinstance(index, int):
+        raise MissingError("data[].index")
+    return index
+
+
+class LMStudioEmbedder(OpenAIEmbedder):
+    """An embedder served by LM Studio."""
+
+    name = "lmstudio"
+    default_model = "nomic-ai/nomic-embed-text-v1.5-GGUF/nomic-embed-text-v1.5.f16.gguf"
+    default_url = "http://localhost:1234/v1"
+
+    def _access(self, settings: Settings) -> tuple[str, str | None]:
+        self._wanted_dims = None  # upstream never sends it here
+        settings.api_key = settings.api_key or "lm-studio"
+        return settings.lmstudio_base_url or self.default_url, settings.api_key

@@ -1,0 +1,437 @@
+"""Sends JSON to a provider and brings back its JSON: one body of logic, two drivers.
+
+`attempts` decides: it yields what to send or how long to wait, is sent what came of it, and
+returns the answer or raises. `Sender` performs, with blocking or with asynchronous calls.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import ssl
+import threading
+import time
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import httpx
+
+from isomem.errors import (
+    AuthenticationError,
+    EmbeddingError,
+    LLMError,
+    NetworkError,
+    RateLimitError,
+)
+from isomem.errors import MemoryError as IsomemError
+from isomem.providers.settings import passwords, redact
+
+_ALWAYS = {
+    "Accept": "application/json",
+    "Content-Type": "application/json",
+    "User-Agent": "isomem",
+}
+LONGEST_BACKOFF_S = 8.0
+LONGEST_RETRY_AFTER_S = 60.0
+CONNECT_TIMEOUT_S = 10.0
+_EXCERPT = 500
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where one provider is, how patient to be with it, and how to name it in errors.
+
+    Attributes:
+        provider: its name in the configuration.
+        model: the model's name.
+        base_url: what the path of each request is appended to.
+        headers: sent with every request, the key among them.
+        timeout_s: longest wait for an answer, in seconds.
+        max_retries: how often a failed request is sent again.
+        failure: raised when no more specific error fits.
+        proxies: a proxy's address, or one per URL pattern.
+        advice: suggestion by HTTP status; 0 stands for "cannot be reached".
+    """
+
+    provider: str
+    model: str
+    base_url: str
+    headers: dict[str, str] = field(repr=False)
+    timeout_s: float
+    max_retries: int
+    failure: type[LLMError | EmbeddingError]
+    proxies: str | dict[str, str] | None = field(default=None, repr=False)
+    advice: dict[int, str] = field(default_factory=dict)
+
+    def url(self, path: str) -> str:
+        return self.base_url.rstrip("/") + path
+
+    def secrets(self) -> list[str]:
+        """What a server might echo and nobody else may read."""
+        headers = [part for value in self.headers.values() for part in (value, *value.split()[-1:])]
+        return [*headers, *passwords(self.base_url), *passwords(self.proxies)]
+
+    def malformed(self, missing: str) -> IsomemError:
+        """The error for an answer that is not of the agreed shape."""
+        return self.error(f"answered without {missing}", status=200)
+
+    def error(
+        self,
+        fault: str,
+        kind: type[IsomemError] | None = None,
+        status: int | None = None,
+        debug_info: dict[str, Any] | None = None,
+    ) -> IsomemError:
+        """An error that names the provider, the model and the HTTP status, if there was one."""
+        kind = kind or self.failure
+        fault = redact(fault, self.secrets())
+        return kind(
+            f"{self.provider} (model {self.model!r}) {fault}",
+            error_code=_CODES.get(kind, getattr(kind, "code", "")),
+            details={"provider": self.provider, "model": self.model, "status": status},
+            suggestion=self.advice.get(status or 0) or _ADVICE.get(kind),
+            debug_info=debug_info,
+        )
+
+
+_CODES: dict[type[IsomemError], str] = {
+    AuthenticationError: "AUTH_001",
+    RateLimitError: "RATE_001",
+    NetworkError: "NET_001",
+}
+
+_ADVICE: dict[type[IsomemError], str] = {
+    AuthenticationError: "Check the API key, in the configuration or in the environment",
+    RateLimitError: "Wait before sending more, or raise max_retries",
+    NetworkError: "Check the address and the network, or raise timeout_s",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One POST of JSON: `path` below the endpoint's address, and what differs from its defaults."""
+
+    path: str
+    body: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    query: dict[str, Any] | None = None
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server answered."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Wait this long."""
+
+    seconds: float
+
+
+Failure = httpx.RequestError | httpx.InvalidURL
+Outcome = Reply | Failure | None
+Attempts = Generator[Request | Pause, Outcome, Any]
+
+
+def attempts(
+    endpoint: Endpoint, request: Request, chance: Callable[[], float] = random.random
+) -> Attempts:
+    """Decides what to do, one step at a time.
+
+    Args:
+        endpoint: where to.
+        request: what to send.
+        chance: gives numbers from 0 to 1, to spread out retries.
+
+    Yields:
+        The request, to be sent the `Reply` or the exception; or a `Pause`.
+
+    Returns:
+        The JSON of the answer.
+
+    Raises:
+        AuthenticationError: status 401 or 403.
+        RateLimitError: status 429, after the retries.
+        NetworkError: nothing answered in time, after the retries.
+        LLMError, EmbeddingError: any other failure, whichever the endpoint names.
+    """
+    for retries in range(endpoint.max_retries + 1):
+        outcome = yield request
+        if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
+            return _json(endpoint, outcome)
+        seconds = _backoff(outcome, retries, chance)
+        if seconds is None or retries == endpoint.max_retries:
+            break
+        yield Pause(seconds)
+    raise _refusal(endpoint, outcome)
+
+
+def _json(endpoint: Endpoint, reply: Reply) -> Any:
+    try:
+        return json.loads(reply.body)
+    except (ValueError, RecursionError) as error:
+        raise endpoint.error(
+            f"answered something that is not JSON: {_excerpt(endpoint, reply.body)}",
+            status=reply.status,
+        ) from error
+
+
+def _backoff(outcome: Outcome, retries: int, chance: Callable[[], float]) -> float | None:
+    """How long to wait before sending again, in seconds; None when it would be pointless."""
+    step = min(LONGEST_BACKOFF_S, 0.5 * 2.0**retries) * (1 - chance() / 2)
+    if not isinstance(outcome, Reply):
+        return step if _is_passing(outcome) else None
+    if outcome.status not in {408, 429} and outcome.status < 500:
+        return None
+    wanted = retry_after(outcome.headers)
+    if wanted is None:
+        return step
+    return wanted if wanted <= LONGEST_RETRY_AFTER_S else None
+
+
+def _is_passing(failure: Failure | None) -> bool:
+    """Whether the failure may be gone the next time."""
+    mistakes = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+    return isinstance(failure, httpx.TransportError) and not isinstance(failure, mistakes)
+
+
+def retry_after(headers: httpx.Headers) -> float | None:
+    """How long the server asks to wait, in seconds; None when it does not say."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        seconds = _number(str(headers.get(name, "")))
+        if seconds is not None:
+            return seconds * unit
+    return _seconds_until(headers.get("retry-after", ""))
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
+
+
+def _seconds_until(date: str) -> float | None:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        moment = parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return max(0.0, moment - time.time())
+
+
+def _refusal(endpoint: Endpoint, outcome: Outcome) -> IsomemError:
+    if not isinstance(outcome, Reply):
+        return _unreachable(endpoint, outcome)
+    fault = f"answered with status {outcome.status}: {_excerpt(endpoint, outcome.body)}"
+    if outcome.status in {401, 403}:
+        return endpoint.error(fault, AuthenticationError, outcome.status)
+    if outcome.status == 429:
+        debug_info = {"retry_after": retry_after(outcome.headers)}
+        return endpoint.error(fault, RateLimitError, outcome.status, debug_info)
+    return endpoint.error(fault, status=outcome.status)
+
+
+def _unreachable(endpoint: Endpoint, failure: Failure | None) -> IsomemError:
+    if isinstance(failure, httpx.TimeoutException):
+        fault = f"did not answer in time (timeout_s={endpoint.timeout_s:g})"
+    else:
+        fault = f"cannot be reached at {endpoint.base_url}: {failure or type(failure).__name__}"
+    error = endpoint.error(fault, NetworkError, debug_info={"failure": type(failure).__name__})
+    error.__cause__ = failure
+    return error
+
+
+def _excerpt(endpoint: Endpoint, body: bytes) -> str:
+    """What the server says is wrong, masked before it is cut: half a secret is one too.
+
+    Masked before it is decoded as well, since decoding may alter a secret that was put into
+    JSON without escapes.
+    """
+    secrets = endpoint.secrets()
+    text = redact(body.decode("utf-8", "replace"), secrets)
+    with suppress(ValueError, RecursionError):
+        text = _complaint(json.loads(text)) or text
+    text = redact(" ".join(text.split()), secrets) or "(empty)"
+    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + " …"
+
+
+def _complaint(answer: Any) -> str | None:
+    """The sentence in {"error": {"message": …}}, {"error": …} or {"message": …}."""
+    for name in ("error", "message", "detail"):
+        if isinstance(answer, dict) and answer.get(name):
+            answer = answer[name]
+    return answer if isinstance(answer, str) else None
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The certificates to trust; reading them takes longer than all else in making a client."""
+    return httpx.create_ssl_context()
+
+
+class Sender:
+    """Performs the attempts. Connections are kept and used again until closed.
+
+    May be used by several threads and event loops at once, and after a fork. After `close` or
+    `aclose` the next request opens new connections.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._blocking: httpx.Client | None = None
+        self._by_loop: weakref.WeakKeyDictionary[Any, _LoopClient] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def send(self, request: Request) -> Any:
+        """The JSON answered to `request`. Raises as `attempts`."""
+        content = self._encoded(request)
+        steps = attempts(self.endpoint, request)
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self._perform(step, content))
+        except StopIteration as stop:
+            return stop.value
+
+    async def asend(self, request: Request) -> Any:
+        """As `send`, without blocking the running event loop."""
+        content = self._encoded(request)
+        steps = attempts(self.endpoint, request)
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(await self._aperform(step, content))
+        except StopIteration as stop:
+            return stop.value
+
+    def _perform(self, step: Request | Pause, content: bytes) -> Outcome:
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return None
+        try:
+            return _reply(self._client().post(**self._arguments(step, content)))
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            return error
+
+    async def _aperform(self, step: Request | Pause, content: bytes) -> Outcome:
+        if isinstance(step, Pause):
+            import asyncio
+
+            await asyncio.sleep(step.seconds)
+            return None
+        try:
+            client = await self._aclient()
+            return _reply(await client.post(**self._arguments(step, content)))
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            return error
+
+    def _encoded(self, request: Request) -> bytes:
+        try:
+            text = json.dumps(
+                request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+            )
+            return text.encode("utf-8")
+        except (TypeError, ValueError) as error:
+            raise self.endpoint.error(f"cannot be sent this as JSON: {error}") from error
+
+    def _arguments(self, request: Request, content: bytes) -> dict[str, Any]:
+        return {
+            "url": self.endpoint.url(request.path),
+            "content": content,
+            "headers": {**_ALWAYS, **self.endpoint.headers, **request.headers},
+            "params": request.query,
+            "timeout": self._timeout(request),
+        }
+
+    def _timeout(self, request: Request) -> httpx.Timeout:
+        seconds = request.timeout_s or self.endpoint.timeout_s
+        return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_S))
+
+    def _client(self) -> httpx.Client:
+        with self._lock:
+            self._forget_after_fork()
+            if self._blocking is None:
+                self._blocking = httpx.Client(follow_redirects=True, **self._routes())
+            return self._blocking
+
+    async def _aclient(self) -> httpx.AsyncClient:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._forget_after_fork()
+            known = self._by_loop.get(loop)
+            if known is not None and not known.client.is_closed:
+                return known.client
+            client = httpx.AsyncClient(follow_redirects=True, **self._routes(asynchronous=True))
+            known = self._by_loop[loop] = _LoopClient(client, _open_until_loop_ends(client))
+        await known.lifetime.__anext__()
+        return client
+
+    def _forget_after_fork(self) -> None:
+        """Parent and child must not read each other's answers from one connection."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._blocking = None
+            self._by_loop = weakref.WeakKeyDictionary()
+
+    def _routes(self, asynchronous: bool = False) -> dict[str, Any]:
+        proxies, trust = self.endpoint.proxies, _trust()
+        if not isinstance(proxies, dict):
+            return {"verify": trust, "proxy": proxies or None}
+        transport = httpx.AsyncHTTPTransport if asynchronous else httpx.HTTPTransport
+        mounts = {key: transport(verify=trust, proxy=url) for key, url in proxies.items()}
+        return {"verify": trust, "mounts": mounts}
+
+    def close(self) -> None:
+        """Closes the connections of blocking calls."""
+        with self._lock:
+            client, self._blocking = self._blocking, None
+        if client is not None:
+            client.close()
+
+    async def aclose(self) -> None:
+        """Closes the connections of blocking calls and those of the running event loop."""
+        import asyncio
+
+        self.close()
+        known = self._by_loop.pop(asyncio.get_running_loop(), None)
+        if known is not None:
+            await known.lifetime.aclose()
+
+
+@dataclass(frozen=True)
+class _LoopClient:
+    client: httpx.AsyncClient
+    lifetime: AsyncGenerator[None, None]
+
+
+async def _open_until_loop_ends(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+    """Closes `client` when the loop in which this was started shuts down.
+
+    `asyncio.run` and its likes end by closing every started asynchronous generator. That makes
+    one that waits here the place to let go of connections that nobody closed by hand.
+    """
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+def _reply(response: httpx.Response) -> Reply:
+    return Reply(response.status_code, response.headers, response.content)

@@ -1,0 +1,112 @@
+"""A language model that says what it was told to say."""
+
+from __future__ import annotations
+
+from isomem.errors import LLMError
+from isomem.providers.settings import LLM_OPTIONS, Settings, read_settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from isomem.ports import Message
+
+    Reply = (
+        str | dict[str, Any] | list[Any] | BaseException | type[BaseException] | Callable[..., Any]
+    )
+
+
+class ScriptedLLM:
+    """Gives prepared replies, one per call, and remembers what it was asked.
+
+    Args:
+        replies: each is a text; a dict or list, given as JSON; an exception, raised; or a
+            callable, which is given the messages and returns any of these.
+        default: the reply of every call after the last one; by default such a call fails.
+
+    Attributes:
+        calls: one dict per call: {"messages": …} and the options that were given.
+        config: options under upstream's names.
+    """
+
+    def __init__(self, replies: Iterable[Reply] = (), default: Reply | None = None) -> None:
+        self.config = Settings(**LLM_OPTIONS | {"model": "scripted"})
+        self.calls: list[dict[str, Any]] = []
+        self._replies = list(replies)
+        self._default = default
+
+    def reply(self, *replies: Reply) -> None:
+        """Adds replies at the end of the queue."""
+        self._replies += replies
+
+    @property
+    def remaining(self) -> int:
+        """How many replies are still in the queue."""
+        return len(self._replies)
+
+    def generate_response(self, messages: list[Message], *args: Any, **options: Any) -> Any:
+        """The next reply.
+
+        Raises:
+            LLMError: there is none left.
+        """
+        options.update(zip(("response_format", "tools", "tool_choice"), args, strict=False))
+        # A copy: the caller may go on to change its messages.
+        self.calls.append({"messages": [dict(message) for message in messages], **options})
+        return _spoken(self._next(), messages)
+
+    async def agenerate_response(self, messages: list[Message], *args: Any, **options: Any) -> Any:
+        """As `generate_response`."""
+        return self.generate_response(messages, *args, **options)
+
+    def _next(self) -> Any:
+        if self._replies:
+            return self._replies.pop(0)
+        if self._default is not None:
+            return self._default
+        raise LLMError(
+            f"The scripted llm has no reply for call {len(self.calls)}: "
+            f"{len(self.calls) - 1} were prepared and used",
+            details={"provider": "mock", "calls": len(self.calls)},
+            suggestion='Prepare more: ScriptedLLM([...]), or {"provider": "mock", "config": '
+            '{"replies": [...]}}; or give a "default"',
+        )
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def __repr__(self) -> str:
+        return f"<ScriptedLLM {len(self.calls)} calls, {self.remaining} replies left>"
+
+
+def _spoken(reply: Any, messages: list[Message]) -> Any:
+    if isinstance(reply, BaseException) or (
+        isinstance(reply, type) and issubclass(reply, BaseException)
+    ):
+        raise reply
+    if callable(reply):
+        return _spoken(reply(messages), messages)
+    if isinstance(reply, (dict, list)):
+        import json
+
+        return json.dumps(reply, ensure_ascii=False)
+    return reply
+
+
+def mock_llm(config: Mapping[str, Any] | None = None) -> ScriptedLLM:
+    """A `ScriptedLLM` from options: `replies`, `default`, and those of every model.
+
+    Raises:
+        InvalidConfigError: an option is not known.
+    """
+    defaults = {**LLM_OPTIONS, "replies": (), "default": None}
+    settings = read_settings(config, defaults, "llm.config (mock)")
+    llm = ScriptedLLM(settings.replies, settings.default)
+    del settings.replies, settings.default
+    settings.model = settings.model or "scripted"
+    llm.config = settings
+    return llm

@@ -1,0 +1,91 @@
+"""Ollama's chat API."""
+
+from __future__ import annotations
+
+from isomem.providers import ollama
+from isomem.providers.base import NetworkLLM, arguments, member
+from isomem.providers.settings import LLM_OPTIONS, NETWORK_OPTIONS, read_settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from isomem.ports import Message
+    from isomem.providers.http import Request
+
+
+class OllamaLLM(NetworkLLM):
+    """A model served by Ollama. The model must have been pulled.
+
+    Args:
+        config: options under upstream's names; see docs/providers.md.
+
+    Raises:
+        InvalidConfigError: an option is not known.
+    """
+
+    name = "ollama"
+    default_url = ollama.DEFAULT_URL
+    default_model = "llama3.1:70b"
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        defaults = {**LLM_OPTIONS, "ollama_base_url": None, **NETWORK_OPTIONS}
+        settings = read_settings(config, defaults, "llm.config (ollama)")
+        settings.model = settings.model or self.default_model
+        url = ollama.address(settings.ollama_base_url)
+        super().__init__(settings, url, ollama.api_key(settings.api_key))
+
+    def advice(self) -> dict[int, str]:
+        return ollama.advice(self.config.model)
+
+    def request(
+        self,
+        messages: list[Message],
+        response_format: Any,
+        tools: list[dict[str, Any]] | None,
+        tool_choice: str,  # noqa: ARG002  (Ollama has no such parameter)
+        extra: dict[str, Any],  # noqa: ARG002  (upstream sends none of them to Ollama)
+    ) -> Request:
+        from isomem.providers.http import Request
+
+        wants_json = response_format and response_format.get("type") == "json_object"
+        options = {
+            "temperature": self.config.temperature,
+            "num_predict": self.config.max_tokens,
+            "top_p": self.config.top_p,
+        }
+        body = {
+            "model": self.config.model,
+            "stream": False,
+            "options": options,
+            **({"format": "json"} if wants_json else {}),
+            "messages": asking_for_json(messages) if wants_json else messages,
+            "tools": tools or [],
+        }
+        return Request("/api/chat", body)
+
+    def parse(self, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
+        content = member(answer, "message", "content")
+        if not tools:
+            return content
+        calls = answer["message"].get("tool_calls") or []
+        return {"content": content, "tool_calls": [_tool_call(call) for call in calls]}
+
+
+def asking_for_json(messages: list[Message]) -> list[Message]:
+    """A copy of `messages` whose end also asks in words for JSON, as upstream's does."""
+    from isomem.prompts import text
+
+    if messages and messages[-1]["role"] == "user":
+        last = messages[-1]
+        return [*messages[:-1], {**last, "content": last["content"] + text("OLLAMA_JSON_SUFFIX")}]
+    return [*messages, {"role": "user", "content": text("OLLAMA_JSON_MESSAGE")}]
+
+
+def _tool_call(call: Any) -> dict[str, Any]:
+    function = call.get("function") or {}
+    return {
+        "name": function.get("name", ""),
+        "arguments": arguments(function.get("arguments", {})),
+    }

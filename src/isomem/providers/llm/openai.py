@@ -1,0 +1,224 @@
+"""OpenAI's chat completions, and every service that speaks the same protocol."""
+
+from __future__ import annotations
+
+from isomem.providers.base import MissingError, NetworkLLM, arguments, member, required_key
+from isomem.providers.settings import (
+    LLM_OPTIONS,
+    NETWORK_OPTIONS,
+    Settings,
+    environment,
+    first_of,
+    read_settings,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, ClassVar
+
+    from isomem.ports import Message
+    from isomem.providers.http import Request
+
+# Models that refuse temperature, max_tokens and top_p; the list is upstream's, and only these.
+_REASONING = frozenset(
+    ("o1", "o1-preview", "o3-mini", "o3", "gpt-5", "gpt-5o", "gpt-5o-mini", "gpt-5o-micro")
+)
+_REASONING_FAMILIES = ("o1-", "o1.", "o3-", "o3.")
+
+OPENROUTER_URL = "https://openrouter.ai/api/v1"
+
+
+def is_reasoning_model(model: str) -> bool:
+    """Whether `model`, with or without a "vendor/" before it, takes only the reduced parameters."""
+    base = model.lower().rsplit("/", 1)[-1]
+    return base in _REASONING or base.startswith(_REASONING_FAMILIES)
+
+
+class ChatLLM(NetworkLLM):
+    """Any service with OpenAI's protocol. A subclass states what is its own.
+
+    Attributes:
+        default_model: when the configuration names none.
+        default_url: where the service is.
+        path: of the chat endpoint, below the address.
+        url_option: the option that holds another address, if any.
+        url_variable: the environment variable that does.
+        key_variable: the environment variable that holds the key.
+        spare_key: sent when there is no other key; None where one is needed.
+        takes_extra: whether further arguments of a call are sent, and reasoning models
+            are sent the reduced parameters.
+    """
+
+    default_model: ClassVar[str]
+    path: ClassVar[str] = "/chat/completions"
+    url_option: ClassVar[str]
+    url_variable: ClassVar[str]
+    key_variable: ClassVar[str]
+    spare_key: ClassVar[str | None] = None
+    takes_extra: ClassVar[bool] = True
+    options: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        defaults = {**LLM_OPTIONS, self.url_option: None, **self.options, **NETWORK_OPTIONS}
+        settings = read_settings(config, defaults, f"llm.config ({self.name})")
+        settings.model = settings.model or self.default_model
+        super().__init__(settings, *self._access(settings))
+
+    def _access(self, settings: Settings) -> tuple[str, str | None]:
+        """Address and key."""
+        url = first_of(
+            vars(settings)[self.url_option], environment(self.url_variable), self.default_url
+        )
+        key = first_of(settings.api_key, environment(self.key_variable), self.spare_key)
+        needed = url == self.default_url
+        return str(url), required_key(self.name, key, self.key_variable, needed)
+
+    def request(
+        self,
+        messages: list[Message],
+        response_format: Any,
+        tools: list[dict[str, Any]] | None,
+        tool_choice: str,
+        extra: dict[str, Any],
+    ) -> Request:
+        from isomem.providers.http import Request
+
+        parameters = self._parameters(extra)
+        sdk = {key: parameters.pop(key, None) for key in _SDK_ARGUMENTS}
+        parameters.update(model=self.config.model, messages=messages)
+        headers = self._particulars(parameters)
+        parameters.update(self._format(response_format))
+        if tools:
+            parameters.update(tools=tools, tool_choice=tool_choice)
+        return Request(
+            self.path,
+            {**_ordered(parameters), **(sdk["extra_body"] or {})},
+            {**headers, **(sdk["extra_headers"] or {})},
+            sdk["extra_query"],
+            sdk["timeout"],
+        )
+
+    def _parameters(self, extra: dict[str, Any]) -> dict[str, Any]:
+        config = self.config
+        if self.takes_extra and is_reasoning_model(config.model):
+            effort = config.reasoning_effort
+            return {"reasoning_effort": effort} if effort else {}
+        common = {name: getattr(config, name) for name in ("temperature", "max_tokens", "top_p")}
+        return {**common, **(extra if self.takes_extra else {})}
+
+    def _particulars(self, parameters: dict[str, Any]) -> dict[str, str]:  # noqa: ARG002
+        """Changes `parameters` to what only this service takes; returns headers of its own."""
+        return {}
+
+    def _format(self, response_format: Any) -> dict[str, Any]:
+        return {"response_format": response_format} if response_format else {}
+
+    def parse(self, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
+        message = member(answer, "choices", 0, "message")
+        if not isinstance(message, dict):
+            raise MissingError("choices[0].message")
+        content = message.get("content")
+        if not tools:
+            return content
+        calls = [_tool_call(call) for call in message.get("tool_calls") or []]
+        return {"content": content, "tool_calls": calls}
+
+
+# Arguments that OpenAI's SDK takes for itself instead of sending them as parameters.
+_SDK_ARGUMENTS = ("extra_body", "extra_headers", "extra_query", "timeout")
+
+
+def _ordered(parameters: dict[str, Any]) -> dict[str, Any]:
+    """In the order in which OpenAI's SDK sends them, so that the bytes are equal too."""
+    first = [name for name in ("model", "messages") if name in parameters]
+    return {name: parameters[name] for name in [*first, *sorted(parameters.keys() - set(first))]}
+
+
+def _tool_call(call: Any) -> dict[str, Any]:
+    return {
+        "name": member(call, "function", "name"),
+        "arguments": arguments(member(call, "function", "arguments")),
+    }
+
+
+class OpenAILLM(ChatLLM):
+    """OpenAI, OpenRouter when its key is in the environment, or any server of the protocol.
+
+    Args:
+        config: options under upstream's names; see docs/providers.md.
+
+    Raises:
+        InvalidConfigError: an option is not known, or there is no key for api.openai.com.
+    """
+
+    name = "openai"
+    default_model = "gpt-5-mini"
+    default_url = "https://api.openai.com/v1"
+    url_option = "openai_base_url"
+    url_variable = "OPENAI_BASE_URL"
+    key_variable = "OPENAI_API_KEY"
+    options: ClassVar[dict[str, Any]] = {
+        "models": None,
+        "route": "fallback",
+        "openrouter_base_url": None,
+        "site_url": None,
+        "app_name": None,
+        "store": None,
+        "response_callback": None,
+    }
+
+    def _access(self, settings: Settings) -> tuple[str, str | None]:
+        self._openrouter_key = environment("OPENROUTER_API_KEY")
+        if not self._openrouter_key:
+            return super()._access(settings)
+        variable = environment("OPENROUTER_API_BASE")
+        url = first_of(settings.openrouter_base_url, variable, OPENROUTER_URL)
+        return str(url), self._openrouter_key
+
+    def _particulars(self, parameters: dict[str, Any]) -> dict[str, str]:
+        config = self.config
+        if not self._openrouter_key:
+            if config.store is not None:
+                parameters["store"] = config.store
+            return {}
+        if config.models:
+            del parameters["model"]
+            parameters.update(models=config.models, route=config.route)
+        if config.site_url and config.app_name:
+            return {"HTTP-Referer": config.site_url, "X-Title": config.app_name}
+        return {}
+
+    def _result(self, request: Request, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
+        result = super()._result(request, answer, tools)
+        if self.config.response_callback:
+            self._call_back(request.body, answer)
+        return result
+
+    def _call_back(self, body: dict[str, Any], answer: Any) -> None:
+        try:
+            self.config.response_callback(self, _with_attributes(answer), body)
+        except Exception as error:  # noqa: BLE001  (a monitor must not break what it monitors)
+            from isomem import log
+
+            log.error("The response_callback of the llm failed: %s", error)
+
+
+class Attributes(dict):  # type: ignore[type-arg]
+    """A JSON object whose members are attributes too, as those of the SDK's objects are."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def model_dump(self) -> dict[str, Any]:
+        """The object as a plain dict."""
+        return dict(self)
+
+
+def _with_attributes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Attributes({key: _with_attributes(item) for key, item in value.items()})
+    return [_with_attributes(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,86 @@
+"""Services that speak OpenAI's protocol: each states its address, key, model and deviations."""
+
+from __future__ import annotations
+
+from isomem.providers.llm.openai import ChatLLM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+
+class DeepSeekLLM(ChatLLM):
+    name = "deepseek"
+    default_model = "deepseek-chat"
+    default_url = "https://api.deepseek.com"
+    url_option = "deepseek_base_url"
+    url_variable = "DEEPSEEK_API_BASE"
+    key_variable = "DEEPSEEK_API_KEY"
+
+
+class MiniMaxLLM(ChatLLM):
+    name = "minimax"
+    default_model = "MiniMax-M2.7"
+    default_url = "https://api.minimax.io/v1"
+    url_option = "minimax_base_url"
+    url_variable = "MINIMAX_API_BASE"
+    key_variable = "MINIMAX_API_KEY"
+
+
+class GroqLLM(ChatLLM):
+    name = "groq"
+    default_model = "llama-3.3-70b-versatile"
+    default_url = "https://api.groq.com"
+    path = "/openai/v1/chat/completions"
+    url_option = "groq_base_url"
+    url_variable = "GROQ_BASE_URL"
+    key_variable = "GROQ_API_KEY"
+    takes_extra = False
+
+
+class TogetherLLM(ChatLLM):
+    name = "together"
+    default_model = "mistralai/Mixtral-8x7B-Instruct-v0.1"
+    default_url = "https://api.together.xyz/v1"
+    url_option = "together_base_url"
+    url_variable = "TOGETHER_BASE_URL"
+    key_variable = "TOGETHER_API_KEY"
+    takes_extra = False
+
+
+class XaiLLM(ChatLLM):
+    name = "xai"
+    default_model = "grok-2-latest"
+    default_url = "https://api.x.ai/v1"
+    url_option = "xai_base_url"
+    url_variable = "XAI_API_BASE"
+    key_variable = "XAI_API_KEY"
+    takes_extra = False
+
+
+class VllmLLM(ChatLLM):
+    name = "vllm"
+    default_model = "Qwen/Qwen2.5-32B-Instruct"
+    default_url = "http://localhost:8000/v1"
+    url_option = "vllm_base_url"
+    url_variable = "VLLM_BASE_URL"
+    key_variable = "VLLM_API_KEY"
+    spare_key = "vllm-api-key"
+
+
+class LMStudioLLM(ChatLLM):
+    name = "lmstudio"
+    default_model = (
+        "lmstudio-community/Meta-Llama-3.1-70B-Instruct-GGUF/Meta-Llama-3.1-70B-Instruct-IQ2_M.gguf"
+    )
+    default_url = "http://localhost:1234/v1"
+    url_option = "lmstudio_base_url"
+    url_variable = "LMSTUDIO_BASE_URL"
+    key_variable = "LMSTUDIO_API_KEY"
+    spare_key = "lm-studio"
+    options: ClassVar[dict[str, Any]] = {"lmstudio_response_format": None}
+
+    def _format(self, response_format: Any) -> dict[str, Any]:
+        """Always one: the configured, the call's, or JSON."""
+        configured = self.config.lmstudio_response_format
+        return {"response_format": configured or response_format or {"type": "json_object"}}

@@ -1,0 +1,42 @@
+"""What Ollama's models and embedders have in common: the address, and what to do about failures."""
+
+from __future__ import annotations
+
+from isomem.providers.settings import environment, first_of
+
+DEFAULT_URL = "http://127.0.0.1:11434"
+_PORTS = {"http": 80, "https": 443}
+
+
+def address(configured: str | None) -> str:
+    """Where Ollama is, by its own rules for writing a host.
+
+    The scheme and the port may be left out: a bare host means http and port 11434, while one
+    with a scheme means that scheme's own port. The variable OLLAMA_HOST counts when nothing is
+    configured.
+    """
+    from urllib.parse import urlsplit
+
+    written = first_of(configured, environment("OLLAMA_HOST"))
+    if not written:
+        return DEFAULT_URL
+    explicit = "://" in written
+    parts = urlsplit(written if explicit else f"http://{written}")
+    host = parts.hostname or "127.0.0.1"
+    host = f"[{host}]" if ":" in host else host
+    user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    port = parts.port or (_PORTS.get(parts.scheme, 11434) if explicit else 11434)
+    return f"{parts.scheme}://{user}{host}:{port}{parts.path.rstrip('/')}"
+
+
+def api_key(configured: str | None) -> str | None:
+    """The key, which only a hosted Ollama needs."""
+    return first_of(configured, environment("OLLAMA_API_KEY"))
+
+
+def advice(model: str) -> dict[int, str]:
+    """Suggestions by HTTP status. Nothing is pulled that the user did not ask for."""
+    return {
+        0: "Start Ollama (`ollama serve`), or set ollama_base_url to where it runs",
+        404: f"Fetch the model first: ollama pull {model}",
+    }

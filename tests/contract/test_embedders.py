@@ -1,0 +1,225 @@
+"""What every embedder does: the one that runs here, the mocks, and those behind a protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib.util
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from isomem.errors import (
+    AuthenticationError,
+    EmbeddingError,
+    InvalidConfigError,
+    NetworkError,
+    RateLimitError,
+)
+from isomem.providers.registry import EMBEDDERS, create_embedder
+from isomem.providers.settings import EMBEDDER_OPTIONS
+from tests.unit.providers.servers import (
+    KEY,
+    Answer,
+    Server,
+    clean_environment,
+    ollama,
+    openai,
+    serving,
+    vector_of,
+)
+
+OVER_HTTP = ("lmstudio", "ollama", "openai")
+TEXTS = ["I like tea.", "My dog is called Rex.", "Zürich\nand 東京 🗼"]
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, Server]]:
+    with serving(openai) as first, serving(ollama) as second:
+        yield {"openai": first, "lmstudio": first, "ollama": second}
+
+
+def make(name: str, servers: dict[str, Server], **options: Any) -> Any:
+    if name in OVER_HTTP:
+        url = {f"{name}_base_url": servers[name].url}
+        options = {**url, "api_key": KEY, "model": "e-1", "embedding_dims": 3, **options}
+    if name == "local" and importlib.util.find_spec("wordllama") is None:
+        pytest.skip("the extra [local] is not installed")
+    if name == "hash":
+        return create_embedder("mock", {"embedding_dims": 64, **options})
+    return create_embedder(name, options)
+
+
+@pytest.fixture(params=[*EMBEDDERS.builtin, "hash"])
+def embedder(
+    request: pytest.FixtureRequest, servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    clean_environment(monkeypatch)
+    for server in servers.values():
+        server.forget()
+    embedder = make(request.param, servers)
+    yield embedder
+    embedder.close()
+
+
+@pytest.fixture(params=OVER_HTTP)
+def remote(
+    request: pytest.FixtureRequest, servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Any, Server]]:
+    clean_environment(monkeypatch)
+    servers[request.param].forget()
+    embedder = make(request.param, servers)
+    yield embedder, servers[request.param]
+    embedder.close()
+
+
+def test_a_vector_is_a_list_of_dims_finite_numbers(embedder: Any) -> None:
+    for text in TEXTS:
+        vector = embedder.embed(text, "add")
+        assert len(vector) == embedder.dims
+        assert all(type(value) is float and math.isfinite(value) for value in vector)
+
+
+def test_the_same_text_has_the_same_vector_whatever_it_is_for(embedder: Any) -> None:
+    vectors = [embedder.embed(TEXTS[0], action) for action in ("add", "search", "update", None)]
+    assert vectors == [embedder.embed(TEXTS[0])] * 4
+
+
+def test_a_batch_is_its_texts_one_by_one_in_order(embedder: Any) -> None:
+    assert embedder.embed_batch(TEXTS) == [embedder.embed(text) for text in TEXTS]
+    assert embedder.embed_batch(TEXTS, "search") == embedder.embed_batch(TEXTS, "add")
+
+
+def test_a_batch_of_nothing_is_nothing(embedder: Any) -> None:
+    assert embedder.embed_batch([]) == []
+
+
+def test_a_batch_may_be_long(embedder: Any) -> None:
+    texts = [f"fact number {n}" for n in range(250)]
+    vectors = embedder.embed_batch(texts)
+    assert len(vectors) == 250
+    assert vectors[249] == embedder.embed(texts[249])
+
+
+def test_its_identity_names_provider_and_model(embedder: Any) -> None:
+    provider, _, model = embedder.identity.partition("/")
+    assert provider in EMBEDDERS.builtin
+    assert model
+
+
+def test_upstreams_attributes_are_there(embedder: Any) -> None:
+    assert hasattr(embedder.config, "embedding_dims")
+    assert hasattr(embedder.config, "model")
+
+
+def test_upstreams_options_are_all_taken(servers: dict[str, Server]) -> None:
+    for name in EMBEDDERS.builtin:
+        make(name, servers, **EMBEDDER_OPTIONS | {"api_key": KEY, "ollama_base_url": "x"})
+
+
+def test_an_unknown_option_is_refused_and_the_nearest_suggested(
+    servers: dict[str, Server],
+) -> None:
+    for name in EMBEDDERS.builtin:
+        with pytest.raises(InvalidConfigError, match="'embedding_dims'"):
+            make(name, servers, embeding_dims=3)
+        with pytest.raises(InvalidConfigError, match="embedding_dims"):
+            make(name, servers, embedding_dims=-3)
+
+
+def test_it_can_be_used_after_it_was_closed(embedder: Any) -> None:
+    before = embedder.embed(TEXTS[0])
+    embedder.close()
+    asyncio.run(embedder.aclose())
+    assert embedder.embed(TEXTS[0]) == before
+
+
+def test_printing_shows_no_key(remote: tuple[Any, Server]) -> None:
+    embedder, _ = remote
+    assert KEY not in f"{embedder!r} {embedder} {embedder.config!r}"
+
+
+def test_the_asynchronous_way_gives_the_same(remote: tuple[Any, Server]) -> None:
+    embedder, _ = remote
+
+    async def vectors() -> Any:
+        return await embedder.aembed(TEXTS[0], "search"), await embedder.aembed_batch(TEXTS)
+
+    for _ in range(2):  # in two event loops
+        single, batch = asyncio.run(vectors())
+        assert single == embedder.embed(TEXTS[0])
+        assert batch == embedder.embed_batch(TEXTS)
+    gc.collect()  # a socket left open is a ResourceWarning here, and warnings are errors
+
+
+def test_a_hundred_texts_go_into_one_request(remote: tuple[Any, Server]) -> None:
+    embedder, server = remote
+    texts = [f"{n}" for n in range(101)]
+    assert embedder.embed_batch(texts) == [vector_of(text) for text in texts]
+    assert len(server.seen) == 2
+    assert server.seen[0].body["input"] == texts[:100]
+
+
+def test_a_refused_key_is_an_authentication_error(remote: tuple[Any, Server]) -> None:
+    embedder, server = remote
+    server.always = Answer(401, json.dumps({"error": {"message": f"no such key {KEY}"}}))
+    with pytest.raises(AuthenticationError, match=r"no such key \*\*\*") as caught:
+        embedder.embed("x")
+    assert caught.value.details["provider"] == embedder.identity.split("/")[0]
+    assert caught.value.details["model"] == "e-1"
+    assert caught.value.details["status"] == 401
+
+
+def test_failures_are_tried_again_and_then_named(remote: tuple[Any, Server]) -> None:
+    embedder, server = remote
+    server.answers = [Answer(503, headers={"Retry-After": "0"})]
+    assert embedder.embed("abc") == vector_of("abc")
+    server.always = Answer(429, headers={"Retry-After": "0"})
+    with pytest.raises(RateLimitError):
+        embedder.embed_batch(["abc"])
+    server.always = Answer(502, "bad gateway", {"Retry-After": "0"})
+    with pytest.raises(EmbeddingError, match=r"502.*bad gateway") as caught:
+        asyncio.run(embedder.aembed("abc"))
+    assert caught.value.error_code == "EMBED_001"
+
+
+@pytest.mark.parametrize("name", OVER_HTTP)
+def test_a_server_that_is_not_there_is_a_network_error(
+    name: str, servers: dict[str, Server]
+) -> None:
+    url = {f"{name}_base_url": "http://127.0.0.1:9"}
+    embedder = make(name, servers, max_retries=0, **url)
+    with pytest.raises(NetworkError, match=r"127\.0\.0\.1:9"):
+        embedder.embed("x")
+    embedder.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({}, [], None, "x", {"data": None}, {"data": []}, {"data": [{}]}, {"data": [3]}),
+        *({"data": [{"embedding": []}]}, {"data": [{"embedding": "AAAA"}]}),
+        *({"data": [{"embedding": [None]}]}, {"data": [{"embedding": [True]}]}),
+        *({"data": [{"index": "a", "embedding": [1.0]}]}, {"data": {"embedding": [1.0]}}),
+        *({"embeddings": []}, {"embeddings": None}, {"embeddings": [[]]}, {"embeddings": [["x"]]}),
+        *({"embeddings": [[1.0], [2.0]]}, {"data": [{"embedding": [1.0]}] * 2}),
+    ],
+)
+def test_an_answer_of_another_shape_names_what_is_missing(
+    remote: tuple[Any, Server], body: Any
+) -> None:
+    embedder, server = remote
+    server.always = Answer(body=json.dumps(body))
+    with pytest.raises(EmbeddingError, match="answered without"):
+        embedder.embed("x")
+    with pytest.raises(EmbeddingError, match="answered without"):
+        embedder.embed_batch(["x", "y", "z"])
+
+
+def test_text_that_cannot_be_sent_is_an_embedding_error(servers: dict[str, Server]) -> None:
+    for name in (*OVER_HTTP, "local"):
+        with pytest.raises(EmbeddingError):
+            make(name, servers).embed("a \ud800 b")

@@ -1,0 +1,184 @@
+"""Servers on the loopback interface that speak the providers' protocols for real."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+KEY = "sk-test-0123456789abcdef"
+
+VARIABLES = [
+    f"{name}_{what}"
+    for name in (
+        *("DEEPSEEK", "GROQ", "LMSTUDIO", "MINIMAX", "OLLAMA", "OPENAI", "OPENROUTER"),
+        *("TOGETHER", "VLLM", "XAI"),
+    )
+    for what in ("API_KEY", "API_BASE", "BASE_URL", "HOST")
+]
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes away what a developer's machine may have set."""
+    for name in (*VARIABLES, *PROXIES, *(name.lower() for name in PROXIES)):
+        monkeypatch.delenv(name, raising=False)
+
+
+@dataclass
+class Seen:
+    """One request that arrived."""
+
+    path: str
+    headers: dict[str, str]
+    content: bytes
+    port: int
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.content)
+
+
+@dataclass
+class Answer:
+    """One answer that is to be given instead of the usual one."""
+
+    status: int = 200
+    body: Any = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    after_s: float = 0.0
+
+
+Usual = Callable[[Seen], Any]
+
+
+@dataclass
+class Server:
+    """A running server: what it saw, and what it is to answer next."""
+
+    url: str
+    seen: list[Seen] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    always: Answer | None = None
+
+    def next_answer(self, usual: Usual, seen: Seen) -> Answer:
+        if self.answers:
+            return self.answers.pop(0)
+        return self.always or Answer(body=usual(seen))
+
+    def forget(self) -> None:
+        self.seen.clear()
+        self.answers.clear()
+        self.always = None
+
+
+@contextmanager
+def serving(usual: Usual) -> Iterator[Server]:
+    """Runs a server whose usual answers are those of `usual`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            seen = Seen(self.path, headers, content, self.client_address[1])
+            server.seen.append(seen)
+            is_json = headers.get("content-type") == "application/json"
+            self._give(server.next_answer(usual, seen) if is_json else Answer(415))
+
+        def _give(self, answer: Answer) -> None:
+            time.sleep(answer.after_s)
+            body = answer.body
+            data = (
+                body
+                if isinstance(body, bytes)
+                else body.encode()
+                if isinstance(body, str)
+                else None
+            )
+            data = json.dumps(body).encode() if data is None else data
+            try:
+                self.send_response(answer.status)
+                for name, value in {"Content-Length": str(len(data)), **answer.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+            except OSError:
+                pass  # the client did not wait
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Quiet(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            pass
+
+    with Quiet(("127.0.0.1", 0), Handler) as httpd:
+        server = Server(f"http://127.0.0.1:{httpd.server_port}")
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            httpd.shutdown()
+            thread.join()
+
+
+def vector_of(text: str) -> list[float]:
+    """What our servers embed a text as."""
+    return [float(len(text)), float(sum(map(ord, text)) % 97), 1.0]
+
+
+def chat(seen: Seen) -> Any:
+    """OpenAI's chat completions; the text is that of the last message, in capitals."""
+    body = seen.body
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": str(body["messages"][-1]["content"]).upper(),
+    }
+    if body.get("tools"):
+        call = {"name": body["tools"][0]["function"]["name"], "arguments": '{"city": "Bern"}'}
+        message["tool_calls"] = [{"id": "1", "type": "function", "function": call}]
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+
+
+def embeddings(seen: Seen) -> Any:
+    """OpenAI's embeddings, in reverse order: only `index` tells which is whose."""
+    texts = seen.body["input"]
+    items = [
+        {"object": "embedding", "index": index, "embedding": vector_of(text)}
+        for index, text in enumerate(texts)
+    ]
+    usage = {"prompt_tokens": 0, "total_tokens": 0}
+    return {"object": "list", "data": items[::-1], "model": "m", "usage": usage}
+
+
+def openai(seen: Seen) -> Any:
+    return embeddings(seen) if seen.path.endswith("/embeddings") else chat(seen)
+
+
+def ollama(seen: Seen) -> Any:
+    body = seen.body
+    if seen.path.endswith("/api/embed"):
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        return {"model": body["model"], "embeddings": [vector_of(text) for text in texts]}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": str(body["messages"][-1]["content"]).upper(),
+    }
+    if body.get("tools"):
+        name = body["tools"][0]["function"]["name"]
+        message["tool_calls"] = [{"function": {"name": name, "arguments": {"city": "Bern"}}}]
+    return {"model": body["model"], "created_at": "", "message": message, "done": True}

@@ -1,0 +1,176 @@
+"""What the sender decides, step by step, without a network."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import Any
+
+import httpx
+import pytest
+
+from isomem.errors import AuthenticationError, LLMError, NetworkError, RateLimitError
+from isomem.providers.http import Endpoint, Pause, Reply, Request, attempts, retry_after
+
+REQUEST = Request("/chat", {})
+OK = Reply(200, httpx.Headers(), b'{"a": 1}')
+
+
+def endpoint(**changes: Any) -> Endpoint:
+    fields = {
+        "provider": "openai",
+        "model": "m-1",
+        "base_url": "https://me:swordfish@host/v1/",
+        "headers": {"Authorization": "Bearer sk-geheim"},
+        "timeout_s": 60.0,
+        "max_retries": 3,
+        "failure": LLMError,
+    }
+    return Endpoint(**{**fields, **changes})
+
+
+def reply(status: int, body: str = "", **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, httpx.Headers(named), body.encode())
+
+
+def run(*outcomes: Any, chance: float = 0.0, **changes: Any) -> tuple[Any, list[float]]:
+    """Plays the outcomes; returns the result or the error, and the pauses in seconds."""
+    steps = attempts(endpoint(**changes), REQUEST, lambda: chance)
+    pauses: list[float] = []
+    todo = list(outcomes)
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Pause):
+                pauses.append(step.seconds)
+                step = steps.send(None)
+            else:
+                assert step is REQUEST
+                step = steps.send(todo.pop(0))
+    except StopIteration as stop:
+        return stop.value, pauses
+    except (LLMError, AuthenticationError, RateLimitError, NetworkError) as error:
+        return error, pauses
+    finally:
+        assert not todo
+
+
+def test_an_answer_is_returned_at_once() -> None:
+    assert run(OK) == ({"a": 1}, [])
+
+
+def test_waits_grow_from_half_a_second() -> None:
+    assert run(*[reply(500)] * 3, OK)[1] == [0.5, 1.0, 2.0]
+
+
+def test_chance_shortens_a_wait_to_half_at_most() -> None:
+    assert run(*[reply(500)] * 3, OK, chance=1.0)[1] == [0.25, 0.5, 1.0]
+
+
+def test_waits_stop_growing_at_eight_seconds() -> None:
+    assert run(*[reply(502)] * 9, OK, max_retries=9)[1] == [
+        0.5,
+        1.0,
+        2.0,
+        4.0,
+        8.0,
+        8.0,
+        8.0,
+        8.0,
+        8.0,
+    ]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
+def test_what_may_pass_is_tried_again(status: int) -> None:
+    assert run(reply(status), OK)[0] == {"a": 1}
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 413, 422])
+def test_what_will_not_pass_is_not(status: int) -> None:
+    result, pauses = run(reply(status))
+    assert result.details["status"] == status
+    assert not pauses
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        httpx.ConnectTimeout("slow"),
+        httpx.RemoteProtocolError("closed"),
+        httpx.ReadError("reset"),
+    ],
+)
+def test_a_broken_connection_is_tried_again(failure: Exception) -> None:
+    assert run(failure, OK)[0] == {"a": 1}
+    error, pauses = run(*[failure] * 4)
+    assert isinstance(error, NetworkError)
+    assert error.__cause__ is failure
+    assert len(pauses) == 3
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [httpx.UnsupportedProtocol("x"), httpx.InvalidURL("x"), httpx.TooManyRedirects("x")],
+)
+def test_a_wrong_address_is_not_tried_again(failure: Exception) -> None:
+    error, pauses = run(failure)
+    assert isinstance(error, NetworkError)
+    assert not pauses
+
+
+def test_the_server_may_say_how_long_to_wait() -> None:
+    assert run(reply(429, retry_after="7"), reply(503, retry_after_ms="40"), OK)[1] == [7.0, 0.04]
+
+
+def test_a_wait_longer_than_a_minute_is_not_waited() -> None:
+    error, pauses = run(reply(429, retry_after="61"))
+    assert (error.debug_info, pauses) == ({"retry_after": 61.0}, [])
+    assert isinstance(run(reply(503, retry_after="61"))[0], LLMError)
+
+
+def test_the_wait_may_be_given_as_a_date() -> None:
+    date = formatdate(time.time() + 30, usegmt=True)
+    assert 28 < (retry_after(httpx.Headers({"retry-after": date})) or 0) <= 30
+    assert retry_after(httpx.Headers({"retry-after": formatdate(0, usegmt=True)})) == 0.0
+
+
+@pytest.mark.parametrize("value", ["", "soon", "nan", "inf", "-1", "Mon, 99 Foo 2020"])
+def test_a_wait_that_makes_no_sense_is_as_good_as_none(value: str) -> None:
+    assert retry_after(httpx.Headers({"retry-after": value})) is None
+
+
+def test_errors_name_provider_model_and_status() -> None:
+    error, _ = run(reply(400, '{"error": {"message": "bad model"}}'))
+    assert str(error) == "openai (model 'm-1') answered with status 400: bad model"
+    assert error.details == {"provider": "openai", "model": "m-1", "status": 400}
+    assert error.error_code == "LLM_001"
+    assert run(reply(401))[0].error_code == "AUTH_001"
+    assert run(reply(429), max_retries=0)[0].error_code == "RATE_001"
+    assert run(httpx.ConnectError("x"), max_retries=0)[0].error_code == "NET_001"
+
+
+def test_a_long_complaint_is_cut_after_it_was_masked() -> None:
+    body = "x" * 495 + "sk-geheim" + "y" * 600
+    error, _ = run(reply(400, body))
+    assert "sk-ge" not in str(error)
+    assert len(str(error)) < 600
+
+
+def test_no_error_and_no_endpoint_shows_the_credentials_in_an_address() -> None:
+    failure = httpx.ConnectError("no route to me:swordfish@host")
+    error, _ = run(failure, max_retries=0)
+    assert "swordfish" not in repr(error)
+    assert "host/v1" in str(error)
+    assert "geheim" not in repr(endpoint())
+
+
+def test_any_2xx_is_an_answer() -> None:
+    assert run(Reply(201, httpx.Headers(), b"3"))[0] == 3
+
+
+def test_paths_are_appended_to_the_address() -> None:
+    assert endpoint(base_url="http://h/v1/").url("/chat") == "http://h/v1/chat"

@@ -1,0 +1,135 @@
+"""Reordering by a model's scores."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from isomem.errors import InvalidConfigError
+from isomem.prompts import loader
+from isomem.providers.registry import create_reranker
+from isomem.providers.reranker.llm import score_in, text_of
+from isomem.testing import ScriptedLLM
+
+DOCUMENTS = [{"memory": text, "id": n} for n, text in enumerate("abcd")]
+
+
+@pytest.fixture(autouse=True)
+def _pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "_checked", {"RERANK_SYSTEM": "Score it."})
+
+
+def reranker(*replies: Any, **options: Any) -> Any:
+    made: Any = create_reranker("llm_reranker", {"provider": "mock", **options})
+    made.llm = ScriptedLLM(replies)
+    return made
+
+
+def ids(documents: list[dict[str, Any]]) -> list[Any]:
+    return [document["id"] for document in documents]
+
+
+def test_the_best_come_first_and_equals_keep_their_order() -> None:
+    made = reranker("0.2", "0.9", "0.2", "1.0")
+    ranking = made.rerank("q", DOCUMENTS)
+    assert ids(ranking) == [3, 1, 0, 2]
+    assert ranking[0] == {"memory": "d", "id": 3, "rerank_score": 1.0}
+    assert "rerank_score" not in DOCUMENTS[0]
+
+
+def test_the_asynchronous_way_gives_the_same() -> None:
+    replies = ("0.2", ValueError("x"), "nothing", "1.0")
+    expected = reranker(*replies).rerank("q", DOCUMENTS)
+    assert asyncio.run(reranker(*replies).arerank("q", DOCUMENTS)) == expected
+
+
+def test_a_model_that_cannot_be_awaited_is_asked_all_the_same() -> None:
+    class Plain:
+        def generate_response(self, messages: list[Any]) -> str:
+            return "0.7"
+
+    made = reranker()
+    made.llm = Plain()
+    assert asyncio.run(made.arerank("q", DOCUMENTS))[0]["rerank_score"] == 0.7
+
+
+def test_a_failed_question_is_neutral_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    made = reranker("0.4", RuntimeError("overloaded"), "0.6", "no")
+    with caplog.at_level(logging.WARNING, "isomem"):
+        ranking = made.rerank("q", DOCUMENTS)
+    assert ids(ranking) == [2, 1, 3, 0]
+    assert "overloaded" in caplog.text
+
+
+def test_how_many_are_returned() -> None:
+    replies = ("0.1", "0.2", "0.3", "0.4")
+    assert ids(reranker(*replies).rerank("q", DOCUMENTS, 2)) == [3, 2]
+    assert ids(reranker(*replies, top_k=3).rerank("q", DOCUMENTS)) == [3, 2, 1]
+    assert ids(reranker(*replies, top_k=3).rerank("q", DOCUMENTS, 1)) == [3]
+    assert reranker().rerank("q", []) == []
+
+
+def test_texts_are_cut_and_kept_apart_from_the_task() -> None:
+    made = reranker("1")
+    made.rerank("q" * 5000, [{"memory": "m" * 5000}])
+    system, user = made.llm.calls[0]["messages"]
+    assert system == {"role": "system", "content": "Score it."}
+    assert user["content"] == f"Query: {'q' * 4000}\n\nDocument: {'m' * 4000}"
+
+
+def test_ones_own_prompt_may_replace_the_pinned_one() -> None:
+    made = reranker("1", scoring_prompt="Mine")
+    made.rerank("q", DOCUMENTS[:1])
+    assert made.llm.calls[0]["messages"][0]["content"] == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("answer", "score"),
+    [
+        *[("0.75", 0.75), ("Score: 0.5.", 0.5), ("1.7", 1.0), ("10", 0.5), ("-0.3", 0.3)],
+        *[("", 0.5), (None, 0.5), ({}, 0.5), ("0 then 1", 0.0), ("2.0", 0.0)],
+    ],
+)
+def test_the_first_number_counts(answer: Any, score: float) -> None:
+    assert score_in(answer) == score
+
+
+def test_where_the_text_of_a_result_is() -> None:
+    assert text_of({"content": "c", "text": "t", "memory": "m"}) == "m"
+    assert text_of({"content": "c", "text": "t"}) == "t"
+    assert text_of({"content": "c"}) == "c"
+    assert text_of({"id": 1}) == "{'id': 1}"
+
+
+def test_a_result_whose_text_is_none_is_neutral() -> None:
+    assert reranker().rerank("q", [{"memory": None}]) == [{"memory": None, "rerank_score": 0.5}]
+
+
+def test_the_model_is_configured_beside_or_inside_llm() -> None:
+    flat: Any = create_reranker("llm_reranker", {"api_key": "sk-flat1234"})
+    assert (flat.llm.name, flat.llm.config.model) == ("openai", "gpt-4o-mini")
+    assert (flat.llm.config.temperature, flat.llm.config.max_tokens) == (0.0, 100)
+    nested: Any = create_reranker(
+        "llm_reranker",
+        {
+            "temperature": 0.3,
+            "llm": {"provider": "ollama", "config": {"model": "m", "ollama_base_url": "h:1"}},
+        },
+    )
+    assert (nested.llm.name, nested.llm.config.model) == ("ollama", "m")
+    assert (nested.llm.config.temperature, nested.llm.base_url) == (0.3, "http://h:1")
+    assert "flat1234" not in repr(flat)
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(InvalidConfigError, match="'top_k'"):
+        create_reranker("llm_reranker", {"topk": 3})
+
+
+def test_closing_it_closes_its_model() -> None:
+    made = reranker()
+    made.close()
+    asyncio.run(made.aclose())
