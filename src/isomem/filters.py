@@ -266,16 +266,23 @@ def _compile_range(key: str, value: dict[str, Any]) -> Condition:
 
 def _number(key: str, value: Any) -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(
-            f"Invalid value in range filter for field '{key}': {value!r}. "
-            "A number or an ISO 8601 date is needed."
-        ) from None
+        raise _no_number(key, value) from None
+    if isinstance(value, str) and not value.strip().isascii():
+        raise _no_number(key, value)  # Digits of other scripts, which `float` reads.
+    return number
+
+
+def _no_number(key: str, value: Any) -> ValueError:
+    return ValueError(
+        f"Invalid value in range filter for field '{key}': {value!r}. "
+        "A number or an ISO 8601 date is needed."
+    )
 
 
 def _date(key: str, text: str) -> datetime:
-    found = _DATE.match(text)
+    found = _DATE.match(text) if text.isascii() else None
     parsed = _moment(found) if found else None
     if parsed is None:
         raise ValueError(f"Invalid datetime value in range filter for field '{key}': {text!r}")
@@ -427,12 +434,12 @@ _DATE_OPERAND = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?\Z"
 )
 
-# What counts as a date in a payload is more lenient.
+# What counts as a date in a payload is more lenient, and as odd about digits as `strptime`.
 _DATE = re.compile(
-    r"\s*(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
-    r"(?:(?:[Tt]|\s+)(?P<hour>\d{1,2}):(?P<minute>\d{1,2})"
-    r"(?::(?P<second>\d{1,2})(?P<fraction>\.\d+)?)?"
-    r"(?P<zone>\s*(?:[Zz]|[+-]\d{2}(?::?[0-5]\d(?::?[0-5]\d)?)?)|\ UTC)?)?\Z"
+    r"\s*(?P<year>\d{4})-(?P<month>1[0-2]|0?[1-9])-(?P<day>3[01]|[12]\d|[0 ]?[1-9])"
+    r"(?:(?:[Tt]|\s+)(?P<hour>2[0-3]|[01]?\d):(?P<minute>[0-5]?\d)"
+    r"(?::(?P<second>[0-5]?\d)(?P<fraction>\.(?:[0-9]{6}\d*|[0-9]{1,5}))?)?"
+    r"(?P<zone>\s*(?:[Zz]|[+-]\d{2}(?:(?P<colon>:?)[0-5]\d(?:(?P=colon)[0-5]\d)?)?)|\ UTC)?)?\Z"
 )
 
 
