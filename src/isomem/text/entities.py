@@ -1,0 +1,252 @@
+"""Proper names and quoted text by rule: the built-in tier's entities.
+
+The shape of a name, the clean-up and the order are upstream's contract; what upstream asks a
+part-of-speech tagger is answered here by lists: a capitalised word may begin a name unless it
+is one that sentences begin with. It works in any script that has capitals.
+
+Time is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from isomem.text.words import ABBREVIATIONS, GENERIC_NAMES, NOT_NAMES, OPENERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Entity = tuple[str, str]
+    """(type, text)"""
+
+    Tokens = list[str]
+    """Words and marks in order; one that a space follows has it at its end."""
+
+CACHED_CHUNKS = 4096
+LONGEST_CHUNK = 80
+"""Characters. A longer run without a space is no name and is not taken apart."""
+SHORTEST, LONGEST = 3, 100
+"""Characters of an entity; a longer match is formatting gone wrong."""
+
+CONNECTORS = frozenset("'s of the in and for at is".split())
+MARKERS = frozenset("* - + \u2022 \u2013 \u2014 # ## ### ** __".split())
+SENTENCE_ENDS = MARKERS.union(".!?:")
+PRIORITY = {"PROPER": 0, "COMPOUND": 1, "QUOTED": 2, "NOUN": 3}
+
+_MARKS = "!\"#$%&'()*,:;<=>?[]_`{}"
+_MARKS += "\u00a1\u00a7\u00ab\u00bb\u00bf\u2013\u2014\u2018\u2019\u201c\u201d\u2026"
+
+_double_quoted = re.compile(r'"([^"]+)"').finditer
+_single_quoted = re.compile(r"(?<![^\s(\[{,;])'([^']+)'(?![^\s.,;:!?)\]])").finditer
+_spaces = re.compile(r"(\s+)").split
+_contraction = re.compile(
+    r"(.+?)(['\u2019](?:s|m|d|re|ve|ll)|n['\u2019]t)", re.IGNORECASE
+).fullmatch
+_initials = re.compile(r"(?:[^\W\d_]\.)+|Ph\.D\.").fullmatch
+_joints = re.compile(
+    r"(\.\.+|(?<=[^\W\d_A-Z])\.(?=[A-Z])|(?<=[^\W\d_]),(?=[^\W\d_])"
+    r"|(?<=[^\W_])(?:-{1,3}|[~\u2013\u2014:<>=/])(?=[^\W\d_])|[\u2190-\u2bff\U0001f000-\U0001faff])"
+).split
+
+_list_number = re.compile(r"\A\d+\s*\.\s*").sub
+_lone_star = re.compile(r"(?:\A|\s)\*\s|\s\*\Z").search
+
+_known: dict[str, tuple[str, ...]] = {}
+
+
+def extract_entities(text: str) -> list[Entity]:
+    """The entities of `text` as (type, text), types "PROPER" and "QUOTED"; proper names first.
+
+    An entity has 3 to 100 characters; no two are equal but for case, and none is part of another.
+    """
+    return tidied(_proper(text) + quotations(text))
+
+
+def quotations(text: str) -> list[Entity]:
+    """What stands in double quotes, and then in single quotes that are no apostrophes."""
+    found: list[Entity] = []
+    for quote, quoted in (('"', _double_quoted), ("'", _single_quoted)):
+        if quote in text:
+            inner = (match[1].strip() for match in quoted(text))
+            found += [("QUOTED", words) for words in inner if len(words) >= SHORTEST]
+    return found
+
+
+# --- Names --------------------------------------------------------------------------------
+
+
+def names(
+    tokens: Tokens, begins: Callable[[int], bool], starts: Callable[[int], bool]
+) -> Iterator[str]:
+    """Runs of capitalised words and connectors with a capital inside a sentence.
+
+    Args:
+        tokens: as `Tokens`.
+        begins: whether the capitalised word at an index can be a name's first.
+        starts: whether the token at an index is its sentence's first.
+    """
+    at, count = 0, len(tokens)
+    while at < count:
+        if not tokens[at][0].isupper() or not begins(at):
+            at += 1
+            continue
+        start = at
+        at += 1
+        while at < count and (tokens[at][0].isupper() or _connects(tokens[at])):
+            at += 1
+        end = at
+        while end > start and _connects(tokens[end - 1]):
+            end -= 1
+        capitals = (i for i in range(start, end) if tokens[i][0].isupper())
+        if any(not _connects(tokens[i]) and not starts(i) for i in capitals):
+            name = "".join(tokens[start:end]).strip()
+            if len(name) >= SHORTEST:
+                yield name
+
+
+def _connects(token: str) -> bool:
+    return token.rstrip(" ").lower() in CONNECTORS
+
+
+def _proper(text: str) -> list[Entity]:
+    tokens = _tokenize(text)
+
+    def starts(at: int) -> bool:
+        if at == 0:
+            return True
+        before = tokens[at - 1]
+        return before.rstrip(" ") in SENTENCE_ENDS or "\n" in before
+
+    def begins(at: int) -> bool:
+        word = tokens[at].rstrip(" ").lower()
+        if word in NOT_NAMES or tokens[at + 1 : at + 2] in ([":"], [": "]):
+            return False
+        return not (starts(at) and (word in OPENERS or word.endswith("ly")))
+
+    return [("PROPER", name) for name in names(tokens, begins, starts)]
+
+
+# --- Tokens -------------------------------------------------------------------------------
+
+
+def _tokenize(text: str) -> Tokens:
+    tokens: Tokens = []
+    for chunk in text.split(" "):
+        known = _known.get(chunk)
+        tokens += _split(chunk) if known is None else known
+    return tokens
+
+
+def _split(chunk: str) -> tuple[str, ...]:
+    """The tokens of what stands between two spaces; the last one gets the space.
+
+    An empty chunk is a second space in a row, and a token of its own.
+    """
+    if chunk.isalnum() or chunk.isspace() or not chunk:
+        found: tuple[str, ...] = (f"{chunk} ",)
+    else:
+        tokens: Tokens = []
+        for part in filter(None, _spaces(chunk)):
+            tokens += (part,) if part.isspace() else _pieces(part)
+        found = (*tokens[:-1], f"{tokens[-1]} ")
+    if len(chunk) <= LONGEST_CHUNK:
+        if len(_known) >= CACHED_CHUNKS:
+            _known.clear()
+        _known[chunk] = found
+    return found
+
+
+def _pieces(chunk: str) -> Tokens:
+    """A word, the marks around it, and the parts it has."""
+    if chunk.isalnum() or len(chunk) > LONGEST_CHUNK:
+        return [chunk]
+    core = chunk.lstrip(_MARKS)
+    tokens = list(chunk[: len(chunk) - len(core)])
+    tail: Tokens = []
+    while core:
+        rest, mark = _last_mark(core)
+        if not mark:
+            break
+        core = rest
+        tail += reversed(mark) if mark.strip(_MARKS) == "" else (mark,)
+    tokens += [part for part in _joints(core) if part]
+    return tokens + tail[::-1]
+
+
+def _last_mark(core: str) -> tuple[str, str]:
+    """A word without what is written close behind it, and that: marks, 's, a full stop."""
+    rest = core.rstrip(_MARKS)
+    if rest != core:
+        return rest, core[len(rest) :]
+    if core.endswith("."):
+        rest = core.rstrip(".")
+        ends_word = len(core) - len(rest) > 1 or not (core in ABBREVIATIONS or _initials(core))
+        return (rest, core[len(rest) :]) if ends_word else (core, "")
+    match = _contraction(core)
+    return (match[1], match[2]) if match else (core, "")
+
+
+# --- Clean-up -----------------------------------------------------------------------------
+
+
+def tidied(found: list[Entity]) -> list[Entity]:
+    """Entities without formatting, repeats, and those that are part of a longer one."""
+    if not found:
+        return found
+    first: dict[str, Entity] = {}
+    for kind, text in found:
+        key = text.lower().strip()
+        if len(key) >= SHORTEST:
+            first.setdefault(key, (kind, text))
+    best: dict[str, Entity] = {}
+    for kind, text in first.values():
+        clean = _without_formatting(text)
+        if not _is_entity(kind, clean):
+            continue
+        rival = best.get(clean.lower())
+        if rival is None or PRIORITY[kind] < PRIORITY[rival[0]]:
+            best[clean.lower()] = (kind, clean)
+    inner = _contained(list(best))
+    return [entity for key, entity in best.items() if key not in inner]
+
+
+def _without_formatting(text: str) -> str:
+    """A text without the stars, colons and numbers that list items have around them."""
+    text = text.strip()
+    if text.startswith("*"):
+        text = text.lstrip("*").lstrip()
+    for mark in "*:":
+        if text.endswith(mark):
+            text = text.rstrip(mark).rstrip()
+    return _list_number("", text)
+
+
+def _is_entity(kind: str, text: str) -> bool:
+    if not SHORTEST <= len(text) <= LONGEST or _has_formatting(text):
+        return False
+    return not (kind == "PROPER" and text.lower() in GENERIC_NAMES)
+
+
+def _has_formatting(text: str) -> bool:
+    """Whether what is left of the mark-up around a word shows that it is none."""
+    return (
+        text[0] in "\u2022-+\u2013\u2014"
+        or any(mark in text for mark in ("**", "__", ":*", "  ", "\n", "\t"))
+        or _lone_star(text) is not None
+    )
+
+
+def _contained(keys: list[str]) -> set[str]:
+    """Those of `keys` that occur inside another one."""
+    if len(keys) <= 64:
+        return {key for key in keys if any(key in other and key != other for other in keys)}
+    # Slices of each length that occurs, so that the work grows with the text and not its square.
+    inner = set()
+    for length in {len(key) for key in keys}:
+        same = {key for key in keys if len(key) == length}
+        for other in keys:
+            if len(other) > length:
+                slices = (other[i : i + length] for i in range(len(other) - length + 1))
+                inner.update(same.intersection(slices))
+    return inner

