@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.clock import Clock
-    from isomem.ports import Message, Payload, Ports, Stores, Vector
+    from isomem.ports import Message, Nlp, Payload, Ports, Stores, Vector
 
     Result = dict[str, Any]
 
@@ -200,7 +200,7 @@ async def _add_inferred(
     facts = facts_of(reply)
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
     known = {payload["hash"] for payload in existing if payload.get("hash")}
-    records = await _new_records(ports, facts, vectors, known, fields)
+    records = await _inferred_records(ports, _new_facts(facts, vectors, known), vectors, fields)
     mentions = await _mentions(ports, records)
     stored = await ports.store(
         _write_inferred, records, mentions, scope, messages, session, ports.clock
@@ -273,29 +273,36 @@ async def _embed_facts(ports: Ports, texts: list[str]) -> dict[str, Vector]:
     return vectors
 
 
-async def _new_records(
-    ports: Ports,
-    facts: list[dict[str, Any]],
-    vectors: dict[str, Vector],
-    known: set[str],
-    fields: Payload,
-) -> list[Record]:
-    """The facts that are neither among the known hashes nor said twice."""
-    records = []
-    seen = set(known)
+def _new_facts(
+    facts: list[dict[str, Any]], vectors: dict[str, Vector], known: set[str]
+) -> dict[str, dict[str, Any]]:
+    """The facts that are neither among the known hashes nor said twice, by hash."""
+    new: dict[str, dict[str, Any]] = {}
     for fact in facts:
+        digest = md5_hex(fact["text"])
+        if fact["text"] in vectors and digest not in known:
+            new.setdefault(digest, fact)
+    return new
+
+
+async def _inferred_records(
+    ports: Ports, new: dict[str, dict[str, Any]], vectors: dict[str, Vector], fields: Payload
+) -> list[Record]:
+    texts = [fact["text"] for fact in new.values()]
+    lemmas = await ports.compute(_lemmatize_all, ports.nlp, texts) if texts else []
+    records = []
+    for (digest, fact), lemma in zip(new.items(), lemmas, strict=True):
         text = fact["text"]
-        digest = md5_hex(text)
-        if text not in vectors or digest in seen:
-            continue
-        seen.add(digest)
-        lemmas = await ports.compute(ports.nlp.lemmatize, text)
         memory_id = ports.clock.new_id()
-        payload = start_payload(fields, ports.clock, data=text, text_lemmatized=lemmas, hash=digest)
+        payload = start_payload(fields, ports.clock, data=text, text_lemmatized=lemma, hash=digest)
         if fact.get("attributed_to"):
             payload["attributed_to"] = fact["attributed_to"]
         records.append(Record(memory_id, text, vectors[text], payload))
     return records
+
+
+def _lemmatize_all(nlp: Nlp, texts: list[str]) -> list[str]:
+    return [nlp.lemmatize(text) for text in texts]
 
 
 async def _mentions(ports: Ports, records: list[Record]) -> list[Mention]:
