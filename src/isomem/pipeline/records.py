@@ -51,7 +51,7 @@ def insert(stores: Stores, records: Sequence[Record]) -> Sequence[Record]:
     try:
         _insert(stores, records)
     except Exception as error:
-        stored = [record for record in records if len(records) > 1 and _try(stores, record)]
+        stored = [record for record in records if _try(stores, record)]
         if not stored:
             raise error
         return stored
