@@ -8,7 +8,7 @@ from isomem.errors import ConfigurationError, LLMError, ValidationError
 from isomem.pipeline.link import Mention, embed_mentions, link, mentions_in
 from isomem.pipeline.records import Record, actors, added, insert, start_payload
 from isomem.scope import check_ids, session_key, stamp
-from isomem.text.messages import as_messages, check_text, has_content, text_of, transcript
+from isomem.text.messages import as_messages, check_text, text_of, transcript, with_content
 from isomem.text.reply import facts_of, strip_wrapping
 from isomem.types import PROCEDURAL
 
@@ -46,7 +46,7 @@ async def add(
     conversation = as_messages(messages)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
-    texts = await _as_texts(ports, [each for each in conversation if has_content(each)])
+    texts = await _as_texts(ports, with_content(conversation))
     if infer:
         return {"results": await _add_inferred(ports, texts, scope, fields, prompt)}
     return {"results": await _add_raw(ports, texts, fields)}

@@ -19,8 +19,7 @@ def as_messages(given: Any) -> list[Message]:
     """A str, a dict or a list of dicts as a list of messages.
 
     Raises:
-        ValidationError: VALIDATION_003 for another type, VALIDATION_004 for a message without
-            a role or with text that is not valid Unicode.
+        ValidationError: VALIDATION_003, another type.
     """
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
@@ -28,8 +27,6 @@ def as_messages(given: Any) -> list[Message]:
         given = [given]
     if not isinstance(given, list) or not all(isinstance(message, dict) for message in given):
         raise _wrong_type(given)
-    for index, message in enumerate(given):
-        _check(index, message)
     return given
 
 
@@ -45,6 +42,21 @@ def _wrong_type(given: Any) -> ValidationError:
     )
 
 
+def with_content(messages: list[Message]) -> list[Message]:
+    """The messages that have the key `content`.
+
+    One without it (a tool call, say) has nothing to remember, and the log says so
+    (divergence D-10).
+
+    Raises:
+        ValidationError: VALIDATION_004, a message without a role, or with text that is not
+            valid Unicode.
+    """
+    for index, message in enumerate(messages):
+        _check(index, message)
+    return [message for message in messages if _has_content(message)]
+
+
 def _check(index: int, message: Message) -> None:
     if not message.get("role"):
         raise ValidationError(
@@ -55,6 +67,13 @@ def _check(index: int, message: Message) -> None:
         )
     if isinstance(message.get("content"), str):
         check_text(message["content"], f"message {index}")
+
+
+def _has_content(message: Message) -> bool:
+    if "content" in message:
+        return True
+    log.warning("Skipping a message of role %r without content", message["role"])
+    return False
 
 
 def check_text(text: Any, what: str) -> str:
@@ -76,18 +95,6 @@ def check_text(text: Any, what: str) -> str:
             suggestion="Decode the text properly, or replace the character, before storing it.",
         )
     return text
-
-
-def has_content(message: Message) -> bool:
-    """Whether the message has the key `content`.
-
-    One without it (a tool call, say) has nothing to remember, and the log says so
-    (divergence D-10).
-    """
-    if "content" in message:
-        return True
-    log.warning("Skipping a message of role %r without content", message["role"])
-    return False
 
 
 def text_of(message: Message) -> Message | None:
