@@ -47,8 +47,8 @@ class Facade:
         self.config = config if config is not None else MemoryConfig()
         self.clock = clock or Clock()
         self.nlp: ports.Nlp = build_nlp(self.config)
-        self.embedding_model: ports.Embedder = build_embedder(self.config)
         self.llm: ports.LLM = build_llm(self.config)
+        self.embedding_model: ports.Embedder = build_embedder(self.config)
         self.reranker: ports.Reranker | None = build_reranker(self.config)
         stores = StoreParts(self.config, self.embedding_model, self.clock)
         self.vector_store: ports.VectorStore = stores.vectors

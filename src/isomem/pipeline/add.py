@@ -248,8 +248,8 @@ async def _extract(
 
 
 def _model_failed(ports: Ports, error: Exception) -> list[Result]:
-    log.error("LLM extraction failed: %s", error)
     if not ports.settings.raise_on_llm_error:
+        log.error("LLM extraction failed: %s", error)
         return []
     if isinstance(error, LLMError):
         raise error

@@ -226,9 +226,9 @@ def _in_utc(moment: Any) -> Any:
         return moment
     try:
         parsed = datetime.fromisoformat(moment)
-    except ValueError:
+        return parsed.astimezone(timezone.utc).isoformat() if parsed.tzinfo else moment
+    except (ValueError, OverflowError):
         return moment
-    return parsed.astimezone(timezone.utc).isoformat() if parsed.tzinfo else moment
 
 
 async def reset(ports: Ports) -> None:

@@ -179,6 +179,7 @@ class NetworkEmbedder(Service):
 
     @property
     def identity(self) -> str:
+        """What a store remembers its vectors by: provider and model."""
         return f"{self.name}/{self.config.model}"
 
     def embed(

@@ -69,6 +69,7 @@ class Endpoint:
     advice: dict[int, str] = field(default_factory=dict)
 
     def url(self, path: str) -> str:
+        """The full address of `path`."""
         return self.base_url.rstrip("/") + path
 
     def secrets(self) -> list[str]:

@@ -78,7 +78,7 @@ RERANKERS = Kind(
     "cohere huggingface sentence_transformer zero_entropy",
 )
 
-# The embedded store is made by `memory`, which knows its file; only others come from here.
+# The embedded store is made by `wiring`, which knows its file; only others come from here.
 VECTOR_STORES = Kind(
     "vector_store provider",
     "isomem.vector_stores",
@@ -160,14 +160,13 @@ def _plugged_in(kind: Kind, provider: str) -> Callable[[dict[str, Any]], Any]:
 def _not_found(kind: Kind, provider: str, plugged_in: list[str]) -> InvalidConfigError:
     from isomem.options import unknown
 
-    known = sorted([*kind.builtin, *plugged_in])
+    known = sorted([*kind.builtin, *plugged_in, *(["embedded"] if kind is VECTOR_STORES else [])])
     if provider not in kind.elsewhere:
         return unknown(kind.title, provider, known)
-    ours = f"Ready to use: {', '.join(known)}." if known else "None is built in under this name."
     return InvalidConfigError(
-        f"The {kind.title} {provider!r} is one of mem0's that isomem does not carry yet. {ours} "
-        f"Plug in your own by an entry point in the group {kind.group!r}, or by assigning an "
-        f"object with the same methods to the memory.",
+        f"The {kind.title} {provider!r} is one of mem0's that isomem does not carry yet. "
+        f"Ready to use: {', '.join(known)}. Plug in your own by an entry point in the group "
+        f"{kind.group!r}, or by assigning an object with the same methods to the memory.",
         error_code="CONFIG_001",
         details={"given": provider, "known": known},
         suggestion=f"Choose one of {known}, or see docs/providers.md on how to plug one in",

@@ -145,6 +145,13 @@ def test_openrouter_is_used_when_its_key_is_there(monkeypatch: pytest.MonkeyPatc
     assert (sent["models"], sent["route"]) == (["a", "b"], "fallback")
 
 
+def test_a_configured_address_wins_over_openrouters_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or")
+    llm: Any = create_llm("openai", {"openai_base_url": "http://localhost:1/v1"})
+    assert llm.base_url == "http://localhost:1/v1"
+    assert headers(llm) == {}
+
+
 @pytest.mark.parametrize("provider", ["groq", "together", "xai"])
 def test_some_services_take_no_further_parameters(provider: str) -> None:
     llm = create_llm(provider, {"api_key": "k"})

@@ -169,7 +169,9 @@ class OpenAILLM(ChatLLM):
     }
 
     def _access(self, settings: Settings) -> tuple[str, str | None]:
-        self._openrouter_key = environment("OPENROUTER_API_KEY")
+        # An address in the configuration wins over the environment: prompts go nowhere else.
+        own = settings.openai_base_url is not None
+        self._openrouter_key = None if own else environment("OPENROUTER_API_KEY")
         if not self._openrouter_key:
             return super()._access(settings)
         variable = environment("OPENROUTER_API_BASE")

@@ -1,0 +1,7 @@
+"""`python -m isomem.cli` is `isomem`."""
+
+import sys
+
+from isomem.cli import main
+
+sys.exit(main())

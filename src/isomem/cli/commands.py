@@ -1,0 +1,304 @@
+"""The commands: each reads its options, makes one call of the library, and shows the result."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from isomem.cli import views
+from isomem.cli.failures import EXIT_FAILED, UsageError, no_memory
+from isomem.cli.settings import open_memory, read_config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+    from typing import Any
+
+    from isomem.cli.screen import Screen
+    from isomem.ingest import Ingest, Step
+    from isomem.memory import Memory
+
+
+# --- Find ------------------------------------------------------------------------------------
+
+
+def search(options: Namespace, screen: Screen) -> None:
+    """`isomem search QUERY`."""
+    filters = _filters(options)
+    with open_memory(options) as memory:
+        if options.rerank and memory.reranker is None:
+            raise UsageError(
+                "--rerank needs a reranker, and none is configured",
+                "Name one in the configuration; docs/providers.md lists them.",
+            )
+        found = memory.search(
+            options.query,
+            top_k=options.top_k,
+            filters=filters,
+            threshold=options.threshold,
+            rerank=options.rerank,
+        )
+    screen.show(found, views.hits)
+
+
+def list_all(options: Namespace, screen: Screen) -> None:
+    """`isomem list`."""
+    filters = _filters(options)
+    with open_memory(options) as memory:
+        found = memory.get_all(filters=filters, top_k=options.top_k)
+    screen.show(found, views.memories)
+    if len(found["results"]) == options.top_k:
+        screen.note(f"These are the first {options.top_k}; --top-k N shows more.")
+
+
+def get(options: Namespace, screen: Screen) -> None:
+    """`isomem get ID`."""
+    with open_memory(options) as memory:
+        found = _existing(memory, options.id)
+    screen.show(found, views.memory)
+
+
+def history(options: Namespace, screen: Screen) -> None:
+    """`isomem history ID`."""
+    with open_memory(options) as memory:
+        events = memory.history(options.id)
+    if not events:
+        raise no_memory(options.id)
+    screen.show(events, views.events)
+
+
+# --- Change ----------------------------------------------------------------------------------
+
+
+def add(options: Namespace, screen: Screen) -> None:
+    """`isomem add TEXT`."""
+    ids = _ids(options)
+    text = _text(options.text)
+    with open_memory(options) as memory:
+        added = memory.add(
+            [{"role": options.role, "content": text}],
+            **ids,
+            metadata=options.metadata,
+            infer=not options.raw,
+        )
+    screen.show(added, views.added)
+
+
+def update(options: Namespace, screen: Screen) -> None:
+    """`isomem update ID TEXT`."""
+    text = _text(options.text)
+    with open_memory(options) as memory:
+        _existing(memory, options.id)
+        done = memory.update(options.id, text, options.metadata)
+    screen.show(done, views.message)
+
+
+def delete(options: Namespace, screen: Screen) -> None:
+    """`isomem delete ID`."""
+    with open_memory(options) as memory:
+        _existing(memory, options.id)
+        done = memory.delete(options.id)
+    screen.show(done, views.message)
+
+
+def delete_all(options: Namespace, screen: Screen) -> int:
+    """`isomem delete-all`; asks first."""
+    ids = _ids(options)
+    with open_memory(options) as memory:
+        owner = " ".join(f"{key.removesuffix('_id')} {value}" for key, value in ids.items())
+        if not _confirmed(options, screen, f"This removes all memories of {owner}."):
+            return EXIT_FAILED
+        done = memory.delete_all(**ids)
+    screen.show(done, views.message)
+    return 0
+
+
+# --- Feed ------------------------------------------------------------------------------------
+
+
+def ingest(options: Namespace, screen: Screen) -> None:
+    """`isomem ingest FILE`."""
+    from isomem.ingest import CHUNK_MESSAGES, Ingest, read_conversation, read_replies
+
+    ids = _ids(options)
+    conversation = read_conversation(_lines(options.file))
+    replies = read_replies(_lines(options.replies)) if options.replies else None
+    with open_memory(options) as memory:
+        run = Ingest(
+            memory,
+            conversation,
+            ids=ids,
+            infer=not options.raw,
+            metadata=options.metadata,
+            chunk=options.chunk or CHUNK_MESSAGES,
+            replies=replies,
+            source="" if options.file == "-" else options.file,
+            restart=options.restart,
+        )
+        last = _watch(run, screen)
+    result = {
+        "messages": run.total,
+        "messages_before": run.resumed_at,
+        "memories": last.memories if last else 0,
+        "path": memory.config.vector_store.config.get("path"),
+    }
+    screen.show(result, views.ingested)
+
+
+def _watch(run: Ingest, screen: Screen) -> Step | None:
+    """Takes everything in while a bar grows; the last step, None if all was in before."""
+    last: Step | None = None
+    if run.resumed_at and run.resumed_at < run.total:
+        screen.note(f"Going on after {run.resumed_at} of {run.total} messages.")
+    try:
+        for last in run:
+            found = views.counted(last.memories, "new memory", "new memories")
+            text = f"{last.messages} of {last.total} messages, {found}"
+            screen.progress(last.messages, last.total, text)
+    except BaseException:
+        done = last.messages if last else run.resumed_at
+        screen.note(f"Stopped after {done} of {run.total} messages; run it again to go on.")
+        raise
+    screen.clear_progress()
+    return last
+
+
+def import_mem0(options: Namespace, screen: Screen) -> None:
+    """`isomem import`."""
+    from isomem.importer import import_mem0 as bring
+
+    if options.qdrant is None and options.history is None:
+        raise UsageError(
+            "nothing to import was named", "Name --qdrant DIR, --history FILE, or both."
+        )
+    with open_memory(options) as memory:
+        counts = bring(
+            memory,
+            qdrant=options.qdrant,
+            history=options.history,
+            collection=options.collection,
+        )
+    screen.show(counts, views.imported)
+
+
+def demo(options: Namespace, screen: Screen) -> None:
+    """`isomem demo`."""
+    from isomem import demo as show
+
+    path = options.path or show.new_path()
+    if os.path.exists(path) and os.path.getsize(path):
+        raise UsageError(f"{path} is there already", "The demo wants a file of its own.")
+    options.path = None
+    config = {**read_config(options), **show.config_at(path)}
+    with open_memory(options, config) as memory:
+        result = show.run(memory, screen)
+    screen.show(result, views.nothing)
+
+
+# --- Keep ------------------------------------------------------------------------------------
+
+
+def reset(options: Namespace, screen: Screen) -> int:
+    """`isomem reset`; asks first."""
+    with open_memory(options) as memory:
+        place = memory.config.vector_store.config.get("path") or "the configured store"
+        if not _confirmed(options, screen, f"This removes everything in {place}."):
+            return EXIT_FAILED
+        memory.reset()
+    screen.show({"message": "Everything was removed."}, views.message)
+    return 0
+
+
+def stats(options: Namespace, screen: Screen) -> None:
+    """`isomem stats`; looks at the file alone, so it needs no embedder and changes nothing."""
+    from isomem.cli.inventory import inventory
+    from isomem.config import MemoryConfig
+
+    screen.show(inventory(MemoryConfig(**read_config(options))), views.inventory)
+
+
+def parity(options: Namespace, screen: Screen) -> int:
+    """`isomem parity FILE...`."""
+    from isomem.parity import main
+
+    del screen
+    report = ["--report", options.report] if options.report else []
+    return main([*options.files, "--tier", options.tier, *report])
+
+
+def verify_prompts(options: Namespace, screen: Screen) -> int:
+    """`isomem prompts verify`."""
+    from isomem.prompts.verify import verify
+
+    del options
+    found = verify()
+    good = all(status.ok for status in found)
+    prompts = [status._asdict() for status in found]
+    screen.show({"ok": good, "prompts": prompts}, views.prompts)
+    return 0 if good else EXIT_FAILED
+
+
+# --- What several commands do ----------------------------------------------------------------
+
+
+def _ids(options: Namespace) -> dict[str, str]:
+    given = {"user_id": options.user, "agent_id": options.agent, "run_id": options.run_id}
+    ids = {key: value for key, value in given.items() if value is not None}
+    if not ids:
+        raise UsageError("Whose memory? Name --user, --agent or --run.")
+    return ids
+
+
+def _filters(options: Namespace) -> dict[str, Any]:
+    extra = options.filter or {}
+    if options.user is options.agent is options.run_id is None and _names_someone(extra):
+        return extra
+    return {**extra, **_ids(options)}
+
+
+def _names_someone(filters: dict[str, Any]) -> bool:
+    from isomem.scope import SCOPE_KEYS
+
+    return any(key in filters for key in SCOPE_KEYS)
+
+
+def _existing(memory: Memory, memory_id: str) -> dict[str, Any]:
+    found = memory.get(memory_id)
+    if found is None:
+        raise no_memory(memory_id)
+    return found
+
+
+def _text(given: str) -> str:
+    """The text, or standard input where it is "-"."""
+    if given != "-":
+        return given
+    text = "".join(_lines("-")).rstrip("\n")
+    if not text.strip():
+        raise UsageError("There was no text on standard input.")
+    return text
+
+
+def _lines(path: str) -> Iterator[str]:
+    """The lines of a text file in UTF-8; "-" is standard input."""
+    name = "standard input" if path == "-" else path
+    try:
+        with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
+            data = file.read()
+        yield from data.decode("utf-8-sig").splitlines(keepends=True)
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not text in UTF-8 (at byte {error.start})") from None
+
+
+def _confirmed(options: Namespace, screen: Screen, question: str) -> bool:
+    if options.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody is there to ask.", "--yes goes ahead without asking.")
+    if screen.confirm(question):
+        return True
+    screen.note("Nothing was removed.")
+    return False

@@ -1,0 +1,124 @@
+"""Failures: what an error means for someone at a terminal, and the exit code it has."""
+
+from __future__ import annotations
+
+from isomem.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    DependencyError,
+    EmbeddingError,
+    LLMError,
+    MemoryError,
+    MemoryNotFoundError,
+    MemoryQuotaExceededError,
+    NetworkError,
+    PromptIntegrityError,
+    RateLimitError,
+    ValidationError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NOT_FOUND = 3
+EXIT_CONFIG = 4
+EXIT_PROVIDER = 5
+EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+
+# First match counts.
+_CODES: tuple[tuple[Any, int], ...] = (
+    (MemoryNotFoundError, EXIT_NOT_FOUND),
+    ((ConfigurationError, DependencyError, PromptIntegrityError), EXIT_CONFIG),
+    (
+        (
+            AuthenticationError,
+            EmbeddingError,
+            LLMError,
+            MemoryQuotaExceededError,
+            NetworkError,
+            RateLimitError,
+        ),
+        EXIT_PROVIDER,
+    ),
+    (ValidationError, EXIT_USAGE),
+    (MemoryError, EXIT_FAILED),
+    (ValueError, EXIT_USAGE),
+)
+
+
+# What to do at a terminal, where the library's advice is for programmers.
+_ADVICE = {
+    "CONFIG_004": "Name a model by --model and --base-url, by ISOMEM_MODEL and ISOMEM_BASE_URL, or "
+    "by OPENAI_API_KEY; or store the text as it is, with --raw.",
+}
+
+
+class UsageError(Exception):
+    """The words after `isomem` make no command. `usage` shows how it is called."""
+
+    def __init__(self, message: str, suggestion: str | None = None, usage: str = "") -> None:
+        super().__init__(message)
+        self.suggestion = suggestion
+        self.usage = usage
+
+
+class Failure:
+    """An error as it is shown.
+
+    Attributes:
+        exit_code: of the process.
+        code: stable identifier, for a program.
+        message: what was wrong.
+        suggestion: what to do about it, or None.
+        usage: how the command is called, or "".
+    """
+
+    __slots__ = ("code", "exit_code", "message", "suggestion", "usage")
+
+    def __init__(
+        self,
+        exit_code: int,
+        code: str,
+        message: str,
+        suggestion: str | None = None,
+        usage: str = "",
+    ) -> None:
+        self.exit_code = exit_code
+        self.code = code
+        self.message = message
+        self.suggestion = suggestion
+        self.usage = usage
+
+
+def explain(error: Exception) -> Failure:
+    """What to show for an error, whatever it is."""
+    if isinstance(error, UsageError):
+        return Failure(EXIT_USAGE, "USAGE", str(error), error.suggestion, error.usage)
+    if isinstance(error, LLMError) and isinstance(error.__cause__, MemoryError):
+        error = error.__cause__  # What the provider said is closer to what can be done about it.
+    for kind, exit_code in _CODES:
+        if isinstance(error, kind):
+            code = getattr(error, "error_code", "INVALID_VALUE")
+            message = getattr(error, "message", None) or str(error)
+            advice = _ADVICE.get(code) or getattr(error, "suggestion", None)
+            return Failure(exit_code, code, message, advice)
+    return Failure(
+        EXIT_FAILED,
+        "INTERNAL",
+        f"{type(error).__name__}: {error}",
+        "This is a bug, or something that isomem did not expect. ISOMEM_DEBUG=1 shows where it "
+        "happened.",
+    )
+
+
+def no_memory(memory_id: str) -> MemoryNotFoundError:
+    """The error for an id that no memory has."""
+    return MemoryNotFoundError(
+        f"No memory has the id {memory_id}.",
+        error_code="NOT_FOUND",
+        suggestion="`isomem list` and `isomem search` show ids.",
+    )

@@ -1,0 +1,259 @@
+"""The words of the command line: every command, its arguments, and what help says of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+
+from isomem.cli import commands
+from isomem.cli.failures import UsageError
+from isomem.options import nearest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn
+
+    from isomem.cli.screen import Screen
+
+    Command = Callable[[Namespace, Screen], int | None]
+
+_EPILOG = """\
+environment:
+  ISOMEM_CONFIG     configuration file, as --config
+  ISOMEM_DIR        folder of the memory file memory.db (default: ~/.isomem)
+  ISOMEM_MODEL      model on an OpenAI-compatible server
+  ISOMEM_BASE_URL   address of that server, such as http://localhost:8000/v1
+  ISOMEM_API_KEY    its key (default: OPENAI_API_KEY)
+  ISOMEM_EMBEDDER   embedder, such as local, openai or ollama
+  ISOMEM_DEBUG      show tracebacks
+  NO_COLOR          no colours
+
+exit codes:
+  0 done, 1 failed, 2 wrong argument, 3 no such memory, 4 configuration,
+  5 model or embedder failed, 130 interrupted
+
+`isomem COMMAND --help` explains a command; docs/cli.md all of them.
+"""
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        unknown = re.search(r"argument COMMAND: invalid choice: '(.*?)'", message)
+        if unknown is None:
+            raise UsageError(message, f"See {self.prog} --help.", self.format_usage())
+        word = unknown[1]
+        close = nearest(word, re.findall(r"'?([a-z-]+)'?[,)]", message.partition("choose")[2]))
+        hint = f"Did you mean {close}?" if close else f"See {self.prog} --help."
+        raise UsageError(f"There is no command {word!r}.", hint)
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """The options of one command line; `run` among them is the command.
+
+    Raises:
+        UsageError: the words make no command.
+        SystemExit: help or the version was asked for, and is printed.
+    """
+    options = make_parser().parse_args(words)
+    for name in ("config", "path"):
+        if getattr(options, name, None) == "":
+            raise UsageError(f"--{name} needs a value")
+    return options
+
+
+def make_parser() -> ArgumentParser:
+    """The parser of all commands."""
+    import isomem
+
+    common = _common(None)
+    parser = _Parser(
+        prog="isomem",
+        description="Long-term memory for AI agents, in one file.",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+        parents=[common],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"isomem {isomem.__version__}")
+    groups = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add_commands in (_add_finding, _add_changing, _add_feeding, _add_keeping):
+        add_commands(groups)
+    return parser
+
+
+def _common(default: Any) -> ArgumentParser:
+    """What stands before or after the command."""
+    common = ArgumentParser(add_help=False)
+    group = common.add_argument_group("common options")
+    group.add_argument(
+        "--config", metavar="FILE", default=default, help="configuration, as JSON or TOML"
+    )
+    group.add_argument("--path", metavar="FILE", default=default, help="the memory file")
+    group.add_argument(
+        "--json", action="store_true", default=default or False, help="print JSON, errors too"
+    )
+    return common
+
+
+def _command(groups: Any, name: str, run: Command, text: str) -> ArgumentParser:
+    parser: ArgumentParser = groups.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        parents=[_common(SUPPRESS)],
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+# --- The commands ----------------------------------------------------------------------------
+
+
+def _add_finding(groups: Any) -> None:
+    parser = _command(groups, "search", commands.search, "find the memories that answer a query")
+    parser.add_argument("query", metavar="QUERY")
+    _add_scope(parser)
+    _add_filter(parser, top_k=20)
+    parser.add_argument(
+        "--threshold", type=float, metavar="X", help="least similarity, 0 to 1 (default 0.1)"
+    )
+    parser.add_argument("--rerank", action="store_true", help="use the configured reranker")
+    parser = _command(groups, "list", commands.list_all, "list the memories of someone")
+    _add_scope(parser)
+    _add_filter(parser, top_k=20)
+    parser = _command(groups, "get", commands.get, "show one memory")
+    parser.add_argument("id", metavar="ID")
+    parser = _command(groups, "history", commands.history, "show what happened to a memory")
+    parser.add_argument("id", metavar="ID")
+
+
+def _add_changing(groups: Any) -> None:
+    parser = _command(groups, "add", commands.add, "remember what is worth it in a text")
+    parser.add_argument("text", metavar="TEXT", help="the text; - reads it from standard input")
+    _add_scope(parser)
+    parser.add_argument(
+        "--raw", action="store_true", help="store the text as it is, without a model"
+    )
+    parser.add_argument("--role", default="user", help="who says it (default: user)")
+    _add_metadata(parser)
+    _add_model(parser)
+    parser = _command(groups, "update", commands.update, "replace the text of a memory")
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("text", metavar="TEXT", help="the new text; - reads it from standard input")
+    _add_metadata(parser)
+    parser = _command(groups, "delete", commands.delete, "remove a memory; its history stays")
+    parser.add_argument("id", metavar="ID")
+    parser = _command(groups, "delete-all", commands.delete_all, "remove all memories of someone")
+    _add_scope(parser)
+    _add_yes(parser)
+
+
+def _add_feeding(groups: Any) -> None:
+    text = "take in a conversation from a file of JSON lines; goes on where it stopped"
+    parser = _command(groups, "ingest", commands.ingest, text)
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="one message a line, such as "
+        '{"role": "user", "content": "..."}; - reads standard input',
+    )
+    _add_scope(parser)
+    parser.add_argument("--raw", action="store_true", help="store every message as it is")
+    parser.add_argument(
+        "--chunk",
+        type=_positive,
+        metavar="N",
+        help="most messages in one call of the model (default 10)",
+    )
+    parser.add_argument(
+        "--replies", metavar="FILE", help="recorded replies, one line a chunk, in place of a model"
+    )
+    parser.add_argument("--restart", action="store_true", help="take it in again from the start")
+    _add_metadata(parser)
+    _add_model(parser)
+    text = "take over what mem0 stored on disk; what is there already stays as it is"
+    parser = _command(groups, "import", commands.import_mem0, text)
+    parser.add_argument(
+        "--qdrant", metavar="DIR", help="folder of mem0's local Qdrant (vector_store.config.path)"
+    )
+    parser.add_argument("--history", metavar="FILE", help="mem0's history.db (history_db_path)")
+    parser.add_argument(
+        "--collection", default="mem0", metavar="NAME", help="mem0's collection_name (default mem0)"
+    )
+    parser = _command(groups, "demo", commands.demo, "show it at work on a conversation of its own")
+    _add_model(parser)
+
+
+def _add_keeping(groups: Any) -> None:
+    parser = _command(groups, "reset", commands.reset, "remove everything, history included")
+    _add_yes(parser)
+    _command(groups, "stats", commands.stats, "show what is in the memory file")
+    text = "run scenario files on isomem and on an installed mem0ai 2.0.4, and compare"
+    parser = _command(groups, "parity", commands.parity, text)
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a scenario, or a folder of them")
+    parser.add_argument("--tier", default="A", help="A, B, C, or several: A,B (default: A)")
+    parser.add_argument("--report", metavar="DIR", help="write text, JSON and a page there")
+    prompts = groups.add_parser("prompts", help="check the prompts", allow_abbrev=False)
+    inner = prompts.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    text = "hold every prompt against its pinned digest, and against an installed mem0ai"
+    _command(inner, "verify", commands.verify_prompts, text)
+
+
+# --- Arguments that several commands have ----------------------------------------------------
+
+
+def _add_scope(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("whose memory (at least one)")
+    group.add_argument("--user", metavar="ID")
+    group.add_argument("--agent", metavar="ID")
+    group.add_argument("--run", metavar="ID", dest="run_id")
+
+
+def _add_filter(parser: ArgumentParser, top_k: int) -> None:
+    parser.add_argument(
+        "--filter",
+        type=_object,
+        metavar="JSON",
+        help='conditions on metadata, such as {"session": "2025-03-05"}',
+    )
+    parser.add_argument(
+        "--top-k", type=int, default=top_k, metavar="N", help=f"most results (default {top_k})"
+    )
+
+
+def _add_metadata(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--metadata", type=_object, metavar="JSON", help="an object to store with the memory"
+    )
+
+
+def _add_model(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("model")
+    group.add_argument("--model", help="on an OpenAI-compatible server")
+    group.add_argument("--base-url", metavar="URL", help="address of that server")
+
+
+def _add_yes(parser: ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{text!r} is not JSON: {error}", _QUOTING) from None
+    if not isinstance(value, dict):
+        raise UsageError(f"{text!r} is JSON, but not an object", _QUOTING)
+    return value
+
+
+_QUOTING = """Put it in single quotes: '{"key": "value"}'."""
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"{text!r} is not a whole number from 1 on")
+    return int(text)

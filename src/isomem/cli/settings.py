@@ -1,0 +1,116 @@
+"""Settings: the configuration of a memory, from flags, the environment and a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from isomem.errors import ConfigurationError, InvalidConfigError
+from isomem.options import read_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import Any
+
+    from isomem.memory import Memory
+
+    Config = dict[str, Any]
+
+
+def open_memory(options: Namespace, config: Config | None = None) -> Memory:
+    """The memory that the options, the environment and the configuration file describe."""
+    from isomem.memory import Memory
+
+    return Memory.from_config(read_config(options) if config is None else config)
+
+
+def read_config(options: Namespace) -> Config:
+    """The configuration. A flag goes before the environment, and that before the file.
+
+    Raises:
+        ConfigurationError: the file is not there or cannot be read, or what is asked for
+            together cannot be.
+    """
+    path = options.config or os.environ.get("ISOMEM_CONFIG")
+    config = _read_file(path) if path else {}
+    _choose_model(config, options)
+    if embedder := os.environ.get("ISOMEM_EMBEDDER"):
+        config["embedder"] = {"provider": embedder}
+    if options.path:
+        config["vector_store"] = _store_at(options.path, config.get("vector_store"))
+    # An operator must see a failed call, and not an empty answer.
+    return {**config, "raise_on_llm_error": True}
+
+
+def _choose_model(config: Config, options: Namespace) -> None:
+    """Puts the OpenAI-compatible model that flags or the environment name into `config`."""
+    named = {
+        "model": getattr(options, "model", None) or os.environ.get("ISOMEM_MODEL"),
+        "openai_base_url": getattr(options, "base_url", None) or os.environ.get("ISOMEM_BASE_URL"),
+        "api_key": os.environ.get("ISOMEM_API_KEY"),
+    }
+    given = {key: value for key, value in named.items() if value}
+    if given:
+        config["llm"] = {"provider": "openai", "config": given}
+
+
+def _store_at(path: str, store: Any) -> Config:
+    store = read_options(store, {"provider": "embedded", "config": None}, "vector_store")
+    if store["provider"] != "embedded":
+        raise InvalidConfigError(
+            f"--path names a file, but the configured vector_store is {store['provider']!r}",
+            error_code="CONFIG_005",
+            suggestion="Leave out --path, or the vector_store in the configuration.",
+        )
+    return {**store, "config": {**(store.get("config") or {}), "path": path}}
+
+
+def _read_file(path: str) -> Config:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The configuration {path} cannot be read: {error.strerror}",
+            error_code="CONFIG_005",
+            suggestion="Check --config, or ISOMEM_CONFIG in the environment.",
+        ) from None
+    config = _parse_toml(path, data) if path.endswith(".toml") else _parse_json(path, data)
+    if not isinstance(config, dict):
+        raise _bad_file(path, "it holds no object at its top level")
+    return config
+
+
+def _parse_json(path: str, data: bytes) -> Any:
+    import json
+
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _bad_file(path, f"it is not JSON: {error}") from None
+
+
+if sys.version_info >= (3, 11):
+
+    def _parse_toml(path: str, data: bytes) -> Any:
+        import tomllib
+
+        try:
+            return tomllib.loads(data.decode())
+        except ValueError as error:
+            raise _bad_file(path, f"it is not TOML: {error}") from None
+
+else:
+
+    def _parse_toml(path: str, data: bytes) -> Any:
+        del data
+        raise _bad_file(path, "TOML needs Python 3.11 or newer; here it must be JSON")
+
+
+def _bad_file(path: str, fault: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The configuration {path} cannot be used: {fault}",
+        error_code="CONFIG_005",
+        suggestion="docs/cli.md shows what it looks like.",
+    )

@@ -1,0 +1,149 @@
+"""Views: results as text for people. Each takes a result and gives lines."""
+
+from __future__ import annotations
+
+from isomem.cli.screen import Screen, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+
+def hits(found: dict[str, Any], screen: Screen) -> Iterator[str]:
+    """Search results: score, text, id."""
+    if not found["results"]:
+        yield "Nothing found."
+    for hit in found["results"]:
+        score = screen.good(f"{hit['score']:.3f}")
+        yield f"{score}  {printable(hit['memory'])}"
+        yield f"       {screen.dim(_about(hit))}"
+
+
+def memories(found: dict[str, Any], screen: Screen) -> Iterator[str]:
+    """Listed memories: text, id."""
+    if not found["results"]:
+        yield "There are none."
+    for each in found["results"]:
+        yield printable(each["memory"])
+        yield f"  {screen.dim(_about(each))}"
+
+
+def _about(found: dict[str, Any]) -> str:
+    return f"{found['id']}  {_minute(found.get('created_at'))}".rstrip()
+
+
+def memory(found: dict[str, Any], screen: Screen) -> Iterator[str]:
+    """One memory: its text, and its fields below."""
+    yield screen.bold(printable(found["memory"]))
+    fields = {key: value for key, value in found.items() if key not in {"memory", "metadata"}}
+    fields.update(found.get("metadata") or {})
+    yield from _table(fields, screen)
+
+
+def added(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+    """What an add has stored."""
+    if not result["results"]:
+        yield "Nothing new to remember."
+    for each in result["results"]:
+        yield f"{screen.good('+')} {printable(each['memory'])}"
+        yield f"  {screen.dim(each['id'])}"
+
+
+def message(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+    """A word that something was done."""
+    del screen
+    yield result["message"]
+
+
+def imported(counts: dict[str, int], screen: Screen) -> Iterator[str]:
+    """What an import has brought."""
+    yield "Brought what was not here yet:"
+    yield from _table(counts, screen)
+
+
+def nothing(result: Any, screen: Screen) -> tuple[str, ...]:
+    """For what has been shown already."""
+    del result, screen
+    return ()
+
+
+def events(found: list[dict[str, Any]], screen: Screen) -> Iterator[str]:
+    """The history of a memory, oldest first."""
+    for event in found:
+        moment = _minute(event["updated_at"] or event["created_at"])
+        text = printable(event["new_memory"] or event["old_memory"] or "")
+        yield f"{screen.dim(moment.ljust(20))}  {screen.bold(event['event'].ljust(6))}  {text}"
+
+
+def ingested(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+    """What an ingest has come to."""
+    if result["messages_before"] == result["messages"] and result["messages"]:
+        yield f"All {result['messages']} messages were taken in before; --restart does it again."
+        return
+    new = result["messages"] - result["messages_before"]
+    found = screen.bold(counted(result["memories"], "new memory", "new memories"))
+    place = f", in {result['path']}" if result["path"] else ""
+    yield f"{found} from {counted(new, 'message', 'messages')}{place}"
+
+
+def inventory(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+    """What is in a memory file."""
+    yield screen.bold(result["path"])
+    fields = {"size": size(result["size_bytes"]), "schema version": result["schema_version"]}
+    fields |= {"history rows": result["history"], "messages": result["messages"]}
+    fields["synchronous"] = result["synchronous"]
+    yield from _table(fields, screen)
+    for each in result["collections"]:
+        yield ""
+        yield screen.bold(f"collection {printable(each['name'])}")
+        embedder = each["embedder"] or "not named"
+        dims = f", {each['dims']} dimensions" if each["dims"] else ""
+        fields = {"memories": each["memories"], "entities": each["entities"]}
+        yield from _table({**fields, "embedder": f"{embedder}{dims}"}, screen)
+
+
+def prompts(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+    """The status of every prompt."""
+    for each in result["prompts"]:
+        status = screen.good("ok") if each["status"] == "ok" else screen.bad(each["status"])
+        installed = each["installed"]
+        beside = f"  mem0ai {each['installed_version']}: {installed}" if installed else ""
+        digest = screen.dim(each["sha256"][:16])
+        yield f"{each['name']:<34}  {each['length']:>6} bytes  {digest}  {status}{beside}"
+    if not result["ok"]:
+        yield "Not every prompt is the pinned one: reinstall isomem."
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """A number and what it counts."""
+    return f"{count} {one if count == 1 else many}"
+
+
+def size(count: int) -> str:
+    """A number of bytes, readable."""
+    for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= least:
+            return f"{count / least:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _table(fields: dict[str, Any], screen: Screen) -> Iterator[str]:
+    shown = {key: value for key, value in fields.items() if value is not None}
+    width = max(map(len, shown), default=0)
+    for key, value in shown.items():
+        yield f"  {screen.dim(printable(key).ljust(width))}  {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return printable(str(value))
+    import json
+
+    return printable(json.dumps(value, ensure_ascii=False))
+
+
+def _minute(moment: Any) -> str:
+    """A time to the minute, as it is stored."""
+    zone = " UTC" if str(moment).endswith("+00:00") else ""
+    return str(moment)[:16].replace("T", " ") + zone if moment else ""

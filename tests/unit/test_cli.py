@@ -1,0 +1,671 @@
+"""The command line: what each command prints, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isomem.cli import main
+from isomem.cli.screen import Screen, printable
+from tests.unit.providers.servers import KEY, Answer, Server, clean_environment, serving
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "isomem.cli"]
+
+
+class Outcome:
+    """What one run printed."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> Any:
+        return json.loads(self.err.splitlines()[-1])["error"]
+
+
+class Isomem:
+    """Runs the command in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *words: str) -> Outcome:
+        try:
+            code = main(words)
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        return Outcome(code, *self._capsys.readouterr())
+
+    def add(self, text: str, *words: str) -> str:
+        """The id of a new raw memory of ana's."""
+        done = self("add", text, "--user", "ana", "--raw", "--json", *words)
+        assert done.code == 0, done.err
+        [added] = done.json["results"]
+        return str(added["id"])
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for each test, with a configuration that needs no package."""
+    clean_environment(monkeypatch)
+    for name in [name for name in os.environ if name.startswith("ISOMEM_")]:
+        monkeypatch.delenv(name)
+    config = {
+        "embedder": {"provider": "mock", "config": {"embedding_dims": 64}},
+        "nlp": {"provider": "none"},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("ISOMEM_CONFIG", str(tmp_path / "config.json"))
+    monkeypatch.setenv("ISOMEM_DIR", str(tmp_path / "memory"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def isomem(capsys: pytest.CaptureFixture[str]) -> Isomem:
+    return Isomem(capsys)
+
+
+def process(*words: str, given: str | bytes = b"", **options: Any) -> Outcome:
+    """Runs the command in a process of its own."""
+    data = given.encode() if isinstance(given, str) else given
+    done = subprocess.run(
+        [*COMMAND, *words], input=data, capture_output=True, check=False, **options
+    )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+# --- The commands ----------------------------------------------------------------------------
+
+
+def test_add_prints_what_is_new(isomem: Isomem) -> None:
+    done = isomem("add", "I like tea", "--user", "ana", "--raw")
+    assert done.code == 0
+    assert re.fullmatch(r"\+ I like tea\n  [0-9a-f-]{36}\n", done.out)
+
+
+def test_add_says_when_nothing_is_new(isomem: Isomem) -> None:
+    done = isomem("add", "be kind", "--user", "ana", "--raw", "--role", "system")
+    assert done.out == "Nothing new to remember.\n"
+
+
+def test_add_reads_standard_input() -> None:
+    done = process("add", "-", "--user", "ana", "--raw", given="Grüße\naus Bern\n")
+    assert done.out.startswith("+ Grüße aus Bern\n")
+    listed = process("list", "--user", "ana", "--json").json
+    assert listed["results"][0]["memory"] == "Grüße\naus Bern"
+
+
+def test_add_keeps_role_metadata_and_scope(isomem: Isomem) -> None:
+    words = ["--agent", "bot", "--run", "r1", "--role", "assistant", "--metadata", '{"a": [1]}']
+    memory_id = isomem.add("done", *words)
+    found = isomem("get", memory_id, "--json").json
+    assert found["metadata"] == {"a": [1]}
+    assert [found[key] for key in ("user_id", "agent_id", "run_id", "role")] == [
+        "ana",
+        "bot",
+        "r1",
+        "assistant",
+    ]
+
+
+def test_search_shows_scores_texts_and_ids(isomem: Isomem) -> None:
+    tea = isomem.add("I like green tea")
+    isomem.add("The car is red")
+    done = isomem("search", "green tea", "--user", "ana", "--top-k", "1")
+    assert re.fullmatch(rf"\d\.\d\d\d  I like green tea\n       {tea}  .* UTC\n", done.out)
+
+
+def test_search_takes_filters_and_a_threshold(isomem: Isomem) -> None:
+    isomem.add("tea in London", "--metadata", '{"city": "London"}')
+    isomem.add("tea in Porto", "--metadata", '{"city": "Porto"}')
+    words = ["search", "tea", "--user", "ana", "--json"]
+    found = isomem(*words, "--filter", '{"city": "Porto"}').json["results"]
+    assert [each["memory"] for each in found] == ["tea in Porto"]
+    assert isomem(*words, "--threshold", "1").json["results"] == []
+    by_filter_alone = isomem("search", "tea", "--filter", '{"user_id": "ana"}', "--json").json
+    assert len(by_filter_alone["results"]) == 2
+
+
+def test_search_never_shows_another_users_memories(isomem: Isomem) -> None:
+    isomem.add("secret")
+    assert isomem("search", "secret", "--user", "ben").out == "Nothing found.\n"
+
+
+def test_list_says_when_there_may_be_more(isomem: Isomem) -> None:
+    for text in ("one", "two", "three"):
+        isomem.add(text)
+    done = isomem("list", "--user", "ana", "--top-k", "2")
+    assert len(done.out.splitlines()) == 4
+    assert "--top-k" in done.err
+    assert isomem("list", "--user", "ana").err == ""
+    assert isomem("list", "--user", "ben").out == "There are none.\n"
+
+
+def test_get_shows_every_field(isomem: Isomem) -> None:
+    memory_id = isomem.add("I like tea", "--metadata", '{"mood": "good", "n": 1}')
+    done = isomem("get", memory_id)
+    assert done.out.splitlines()[0] == "I like tea"
+    rows = dict(line.split(maxsplit=1) for line in done.out.splitlines()[1:])
+    assert (rows["id"], rows["user_id"], rows["mood"], rows["n"]) == (memory_id, "ana", "good", "1")
+
+
+def test_update_changes_text_and_history_tells(isomem: Isomem) -> None:
+    memory_id = isomem.add("I like tea")
+    assert isomem("update", memory_id, "I like coffee").code == 0
+    events = isomem("history", memory_id)
+    assert [line.split()[3:] for line in events.out.splitlines()] == [
+        ["ADD", "I", "like", "tea"],
+        ["UPDATE", "I", "like", "coffee"],
+    ]
+    assert [each["event"] for each in isomem("history", memory_id, "--json").json] == [
+        "ADD",
+        "UPDATE",
+    ]
+
+
+def test_delete_removes_the_memory_and_keeps_its_history(isomem: Isomem) -> None:
+    memory_id = isomem.add("I like tea")
+    assert isomem("delete", memory_id).code == 0
+    assert isomem("get", memory_id).code == 3
+    assert "DELETE" in isomem("history", memory_id).out
+
+
+def test_delete_all_removes_one_scope(isomem: Isomem) -> None:
+    isomem.add("mine")
+    isomem("add", "yours", "--user", "ben", "--raw")
+    assert isomem("delete-all", "--user", "ana", "--yes").code == 0
+    assert isomem("list", "--user", "ana", "--json").json["results"] == []
+    assert len(isomem("list", "--user", "ben", "--json").json["results"]) == 1
+
+
+def test_reset_removes_everything(isomem: Isomem) -> None:
+    memory_id = isomem.add("mine")
+    assert isomem("reset", "--yes").out == "Everything was removed.\n"
+    assert isomem("history", memory_id).code == 3
+
+
+@pytest.mark.parametrize("words", [["reset"], ["delete-all", "--user", "ana"]])
+def test_what_removes_much_asks_first(isomem: Isomem, words: list[str]) -> None:
+    isomem.add("mine")
+    refused = process(*words)
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    for answer, code, left in (("no\n", 1, 1), ("yes\n", 0, 0)):
+        ours, theirs = pty.openpty()
+        os.write(ours, answer.encode())
+        done = subprocess.run([*COMMAND, *words], stdin=theirs, capture_output=True, check=False)
+        os.close(ours)
+        os.close(theirs)
+        assert done.returncode == code
+        assert b"Type yes" in done.stderr
+        assert len(isomem("list", "--user", "ana", "--json").json["results"]) == left
+
+
+def test_stats_counts_what_is_in_the_file(isomem: Isomem, home: Path) -> None:
+    isomem.add("one")
+    isomem.add("two")
+    found = isomem("stats", "--json").json
+    assert found["path"] == str(home / "memory" / "memory.db")
+    assert found["size_bytes"] > 4096
+    assert (found["schema_version"], found["synchronous"]) == (1, "full")
+    assert (found["history"], found["messages"]) == (2, 0)
+    assert found["collections"] == [
+        {"name": "mem0", "dims": 64, "embedder": found["collections"][0]["embedder"]}
+        | {"memories": 2, "entities": 0}
+    ]
+    shown = isomem("stats").out
+    for word in ("schema version", "synchronous", "memories  2", "64 dimensions"):
+        assert word in shown
+
+
+def test_stats_needs_no_embedder_and_makes_no_file(
+    isomem: Isomem, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = isomem("stats", "--path", "other.db")
+    assert (missing.code, (home / "other.db").exists()) == (3, False)
+    isomem.add("one")
+    monkeypatch.setenv("ISOMEM_EMBEDDER", "openai")
+    assert isomem("list", "--user", "ana").code == 4
+    assert isomem("stats").code == 0
+
+
+def test_import_needs_something_to_import(isomem: Isomem) -> None:
+    done = isomem("import", "--json")
+    assert (done.code, done.error["message"]) == (2, "nothing to import was named")
+
+
+def test_import_brings_a_history(isomem: Isomem, home: Path) -> None:
+    columns = "id, memory_id, old_memory, new_memory, event, created_at, updated_at"
+    with sqlite3.connect(home / "history.db") as connection:
+        connection.execute(f"CREATE TABLE history ({columns})")
+        connection.execute(
+            "INSERT INTO history VALUES ('h', 'm', NULL, 'tea', 'ADD', '2025', NULL)"
+        )
+    connection.close()
+    done = isomem("import", "--history", "history.db", "--json")
+    assert done.json == {"memories": 0, "entities": 0, "history": 1, "messages": 0}
+    assert "tea" in isomem("history", "m").out
+
+
+@pytest.mark.oracle
+def test_parity_runs_a_scenario_of_ones_own(home: Path) -> None:
+    pytest.importorskip("mem0")
+    steps = [{"add": {"messages": "tea", "user_id": "u", "infer": False}}]
+    (home / "mine.json").write_text(json.dumps({"about": "mine", "steps": steps}))
+    done = process("parity", "mine.json")
+    assert done.code == 0, done.err
+    assert "same memory" in done.out
+
+
+def test_prompts_verify_checks_every_prompt(
+    isomem: Isomem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good = isomem("prompts", "verify", "--json")
+    assert good.code == 0
+    assert good.json["ok"]
+    assert {each["status"] for each in good.json["prompts"]} == {"ok"}
+    assert "ADDITIVE_EXTRACTION_PROMPT" in isomem("prompts", "verify").out
+    monkeypatch.setattr("isomem.prompts.loader.DIRECTORY", str(tmp_path))
+    bad = isomem("prompts", "verify")
+    assert bad.code == 1
+    assert "missing" in bad.out
+
+
+# --- Ingest ----------------------------------------------------------------------------------
+
+
+def write_talk(count: int, name: str = "talk.jsonl") -> None:
+    said = [{"role": "user", "content": f"message {i}"} for i in range(count)]
+    Path(name).write_text("".join(json.dumps(each) + "\n" for each in said))
+
+
+def write_replies(count: int) -> None:
+    replies = [{"memory": [{"id": "0", "text": f"fact {i}"}]} for i in range(count)]
+    Path("replies.jsonl").write_text("".join(json.dumps(each) + "\n" for each in replies))
+
+
+INGEST = ["ingest", "talk.jsonl", "--user", "ana"]
+
+
+def test_ingest_takes_a_file_in_once(isomem: Isomem) -> None:
+    write_talk(5)
+    write_replies(3)
+    words = [*INGEST, "--chunk", "2", "--replies", "replies.jsonl"]
+    first = isomem(*words)
+    assert first.out.startswith("3 new memories from 5 messages, in ")
+    assert [line.split("%")[0].strip() for line in first.err.splitlines()] == ["40", "80", "100"]
+    again = isomem(*words)
+    assert again.out == "All 5 messages were taken in before; --restart does it again.\n"
+    assert isomem(*words, "--json").json["memories"] == 0
+    assert isomem(*words, "--restart", "--json").json["messages_before"] == 0
+
+
+def test_ingest_raw_needs_no_model(isomem: Isomem) -> None:
+    write_talk(3)
+    done = isomem(*INGEST, "--raw", "--metadata", '{"from": "x"}', "--json")
+    assert done.json["memories"] == 3
+    found = isomem("list", "--user", "ana", "--filter", '{"from": "x"}', "--json").json
+    assert len(found["results"]) == 3
+
+
+def test_ingest_reads_standard_input() -> None:
+    said = '\ufeff{"role": "user", "content": "hello"}\n'
+    done = process("ingest", "-", "--user", "ana", "--raw", "--json", given=said)
+    assert done.json["memories"] == 1
+
+
+def test_ingest_says_which_line_is_wrong(isomem: Isomem) -> None:
+    Path("talk.jsonl").write_text('{"role": "user", "content": "x"}\n{"role": "user"}\n')
+    done = isomem(*INGEST, "--json")
+    assert (done.code, done.error["code"]) == (2, "INGEST_001")
+    assert "line 2" in done.error["message"]
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_ingest_of_a_file_that_cannot_be_read(isomem: Isomem, content: bytes | None) -> None:
+    if content is not None:
+        Path("talk.jsonl").write_bytes(content)
+    done = isomem(*INGEST, "--raw")
+    assert done.code == 2
+    assert "talk.jsonl" in done.err
+
+
+def killed_at_the_first_sign_of_progress(*words: str) -> int:
+    """The exit code of a run that is killed once it says that something is in."""
+    with subprocess.Popen([*COMMAND, *words], stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        if any("%" in line for line in child.stderr):
+            child.kill()
+        return child.wait()
+
+
+def test_ingest_killed_goes_on_and_adds_nothing_twice(isomem: Isomem) -> None:
+    write_talk(400)
+    words = [*INGEST, "--raw", "--chunk", "4"]
+    assert killed_at_the_first_sign_of_progress(*words) == -signal.SIGKILL
+    for _ in range(2):
+        killed_at_the_first_sign_of_progress(*words)
+    assert isomem(*words, "--json").json["messages_before"] > 0
+    found = isomem("list", "--user", "ana", "--top-k", "1000", "--json").json["results"]
+    assert sorted(each["memory"] for each in found) == sorted(f"message {i}" for i in range(400))
+
+
+# --- Models and configuration ----------------------------------------------------------------
+
+
+def extraction(*_: Any) -> Any:
+    reply = json.dumps({"memory": [{"id": "0", "text": "Ana likes tea"}]})
+    return {"choices": [{"message": {"role": "assistant", "content": reply}}]}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(extraction) as server:
+        yield server
+
+
+def test_a_model_is_named_by_flags(isomem: Isomem, server: Server) -> None:
+    words = ["--model", "m1", "--base-url", f"{server.url}/v1"]
+    done = isomem("add", "I like tea", "--user", "ana", *words)
+    assert done.out.startswith("+ Ana likes tea\n")
+    assert server.seen[0].path == "/v1/chat/completions"
+    assert server.seen[0].body["model"] == "m1"
+
+
+def test_a_model_is_named_by_the_environment_and_flags_go_first(
+    isomem: Isomem, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISOMEM_MODEL", "m1")
+    monkeypatch.setenv("ISOMEM_BASE_URL", f"{server.url}/v1")
+    monkeypatch.setenv("ISOMEM_API_KEY", KEY)
+    isomem("add", "I like tea", "--user", "ana")
+    isomem("add", "I like tea", "--user", "ana", "--model", "m2")
+    assert [seen.body["model"] for seen in server.seen] == ["m1", "m2"]
+    assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_ingest_sends_the_day_and_goes_on_after_a_failure(isomem: Isomem, server: Server) -> None:
+    said = [
+        {"role": "user", "content": "a", "timestamp": "2025-03-05T10:00Z"},
+        {"role": "user", "content": "b", "timestamp": "2025-03-06T10:00Z"},
+    ]
+    Path("talk.jsonl").write_text("".join(json.dumps(each) + "\n" for each in said))
+    words = [*INGEST, "--model", "m", "--base-url", f"{server.url}/v1"]
+    server.answers = [Answer(body=extraction()), Answer(401, {"error": {"message": "bad key"}})]
+    failed = isomem(*words)
+    assert failed.code == 5
+    assert "bad key" in failed.err
+    assert "Stopped after 1 of 2 messages; run it again to go on." in failed.err
+    done = isomem(*words)
+    assert done.code == 0
+    assert "Going on after 1 of 2 messages." in done.err
+    days = [
+        re.search(r"## Observation Date\n(.*)", seen.body["messages"][1]["content"])
+        for seen in server.seen
+    ]
+    assert [day and day[1] for day in days] == ["2025-03-05", "2025-03-06", "2025-03-06"]
+
+
+def test_a_failed_model_is_an_error_and_not_an_empty_answer(isomem: Isomem, server: Server) -> None:
+    server.always = Answer(401, {"error": {"message": "bad key"}})
+    words = ["--model", "m", "--base-url", f"{server.url}/v1", "--json"]
+    done = isomem("add", "I like tea", "--user", "ana", *words)
+    assert done.code == 5
+    assert "401" in done.error["message"]
+    assert done.out == ""
+
+
+def test_no_model_is_explained(isomem: Isomem) -> None:
+    done = isomem("add", "I like tea", "--user", "ana")
+    assert done.code == 4
+    for way_out in ("--model", "ISOMEM_MODEL", "OPENAI_API_KEY", "--raw"):
+        assert way_out in done.err
+
+
+def test_path_goes_before_the_configuration(isomem: Isomem, home: Path) -> None:
+    isomem.add("here", "--path", "own.db")
+    assert (home / "own.db").exists()
+    assert not (home / "memory").exists()
+    listed = isomem("--path", "own.db", "list", "--user", "ana", "--json").json
+    assert len(listed["results"]) == 1
+
+
+def test_a_toml_file_configures_or_says_what_it_needs(isomem: Isomem, home: Path) -> None:
+    (home / "c.toml").write_text(
+        '[embedder]\nprovider = "mock"\n[vector_store.config]\npath = "toml.db"\n'
+    )
+    done = isomem("--config", "c.toml", "add", "x", "--user", "ana", "--raw")
+    if sys.version_info >= (3, 11):
+        assert (done.code, (home / "toml.db").exists()) == (0, True)
+    else:
+        assert done.code == 4
+        assert "Python 3.11" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("absent.json", None, "No such file"),
+        ("c.json", "{", "not JSON"),
+        ("c.json", "[]", "no object"),
+        ("c.json", '{"llmm": {}}', "Did you mean 'llm'?"),
+        ("c.json", '{"llm": {"provider": "opnai"}}', "Did you mean 'openai'?"),
+        ("c.json", '{"vector_store": {"config": {"pth": "x"}}}', "Did you mean 'path'?"),
+        ("c.json", '{"vector_store": "x"}', "must be a dict"),
+    ],
+)
+def test_a_bad_configuration_is_named(
+    isomem: Isomem, home: Path, name: str, content: str | None, fault: str
+) -> None:
+    if content is not None:
+        (home / name).write_text(content)
+    done = isomem("--config", name, "list", "--user", "ana")
+    assert done.code == 4
+    assert fault in done.err
+    assert "Traceback" not in done.err
+
+
+def test_path_and_another_store_do_not_go_together(isomem: Isomem, home: Path) -> None:
+    (home / "c.json").write_text('{"vector_store": {"provider": "qdrant"}}')
+    done = isomem("--config", "c.json", "--path", "x.db", "stats")
+    assert done.code == 4
+    assert "qdrant" in done.err
+
+
+# --- Failures --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "COMMAND"),
+        (["serch", "x"], 2, "Did you mean search?"),
+        (["zzz"], 2, "--help"),
+        (["search", "x"], 2, "--user, --agent or --run"),
+        (["search", "x", "--user", "a b"], 2, "whitespace"),
+        (["search", " ", "--user", "a"], 2, "query"),
+        (["search", "x", "--user", "a", "--threshold", "2"], 2, "threshold"),
+        (["search", "x", "--user", "a", "--top-k", "-1"], 2, "top_k"),
+        (["search", "x", "--user", "a", "--top-k", "many"], 2, "--top-k"),
+        (["search", "x", "--user", "a", "--filter", "{a:1}"], 2, "not JSON"),
+        (["search", "x", "--user", "a", "--filter", "[]"], 2, "not an object"),
+        (["search", "x", "--user", "a", "--filter", '{"k": {"zz": 1}}'], 2, "zz"),
+        (["search", "x", "--user", "a", "--rerank"], 2, "reranker"),
+        (["get", "nope"], 3, "No memory has the id nope"),
+        (["update", "nope", "x"], 3, "nope"),
+        (["delete", "nope"], 3, "nope"),
+        (["history", "nope"], 3, "nope"),
+        (["add", "", "--user", "a", "--role", "", "--raw"], 2, "role"),
+        (["ingest", "x", "--user", "a", "--chunk", "0"], 2, "from 1 on"),
+        (["ingest", "absent.jsonl", "--user", "a"], 2, "No such file"),
+        (["--path", "", "stats"], 2, "--path needs a value"),
+        (["list", "--user", "a", "--path", "/dev/null/x.db"], 1, "/dev/null/x.db"),
+    ],
+)
+def test_failures_have_codes_and_words(
+    isomem: Isomem, words: list[str], code: int, said: str
+) -> None:
+    shown = isomem(*words)
+    assert (shown.code, shown.out) == (code, "")
+    assert said in shown.err
+    as_json = isomem("--json", *words)
+    assert as_json.code == code
+    assert said in f"{as_json.error['message']} {as_json.error['suggestion']}"
+    assert as_json.error["code"]
+
+
+def test_a_file_that_is_no_memory_is_left_as_it_is(isomem: Isomem, home: Path) -> None:
+    (home / "x.db").write_text("not a database, but long enough to be taken for one")
+    for words in (["stats"], ["list", "--user", "a"]):
+        done = isomem("--path", "x.db", *words)
+        assert (done.code, "not a memory file" in done.err) == (1, True)
+    assert (home / "x.db").read_text().startswith("not a database")
+
+
+def test_what_nobody_foresaw_is_told_without_a_traceback(
+    isomem: Isomem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("isomem.cli.commands._existing", broken)
+    done = isomem("get", "x")
+    assert done.code == 1
+    assert "RuntimeError: odd" in done.err
+    assert "ISOMEM_DEBUG" in done.err
+    monkeypatch.setenv("ISOMEM_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        main(["get", "x"])
+
+
+def test_interrupted_is_130(isomem: Isomem, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isomem.cli.commands._existing", interrupted)
+    assert isomem("get", "x").code == 130
+
+
+def test_a_reader_that_goes_away_is_no_failure(isomem: Isomem) -> None:
+    for i in range(60):
+        isomem.add(f"{i} " + "x" * 2000)
+    words = ["list", "--user", "ana", "--top-k", "60"]
+    child = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.read(10)
+    child.stdout.close()
+    complaint = child.stderr.read()
+    child.stderr.close()
+    assert (child.wait(), complaint) == (141, b"")
+
+
+def test_warnings_of_the_library_are_shown(isomem: Isomem) -> None:
+    words = ["add", "x", "--user", "ana", "--raw", "--metadata", '{"agent_id": "b"}']
+    assert "isomem: warning: metadata cannot set agent_id" in isomem(*words).err
+    [line] = isomem(*words, "--json").err.splitlines()
+    assert json.loads(line)["log"]["level"] == "warning"
+
+
+# --- The screen ------------------------------------------------------------------------------
+
+
+def test_the_version_is_printed(isomem: Isomem) -> None:
+    assert re.fullmatch(r"isomem \d+\.\d+\.\d+\n", isomem("--version").out)
+
+
+@pytest.mark.parametrize("words", [[], ["search"], ["ingest"], ["prompts", "verify"]])
+def test_help_is_printed(isomem: Isomem, words: list[str]) -> None:
+    done = isomem(*words, "--help")
+    assert done.code == 0
+    assert "usage: isomem" in done.out
+
+
+def test_what_could_steer_a_terminal_is_shown_as_escapes(isomem: Isomem) -> None:
+    isomem.add("red \x1b[31m alert\nnext\tline")
+    shown = isomem("list", "--user", "ana").out
+    assert "red \\x1b[31m alert next line" in shown
+    assert printable("Zürich 東京 🗼") == "Zürich 東京 🗼"
+
+
+def test_json_is_valid_in_any_encoding(isomem: Isomem) -> None:
+    isomem.add("Zürich 東京")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = process("list", "--user", "ana", "--json", env=environment)
+    assert done.json["results"][0]["memory"] == "Zürich 東京"
+    assert "Z\\xfcrich" in process("list", "--user", "ana", env=environment).out
+
+
+def on_a_terminal(*words: str, **variables: str) -> str:
+    """What a command prints on a terminal, stderr included."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", **variables}
+    child = subprocess.Popen([*COMMAND, *words], stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            data = os.read(ours, 65536)
+        except OSError:  # the other end was closed
+            break
+        if not data:
+            break
+        shown += data
+    child.wait()
+    os.close(ours)
+    return shown.decode()
+
+
+def test_colours_are_for_terminals_that_want_them(isomem: Isomem) -> None:
+    isomem.add("tea")
+    words = ["search", "tea", "--user", "ana"]
+    assert "\x1b[32m" in on_a_terminal(*words)
+    assert "\x1b" not in on_a_terminal(*words, NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal(*words, TERM="dumb")
+    assert "\x1b" not in on_a_terminal(*words, "--json")
+    assert "\x1b" not in process(*words).out
+
+
+def test_a_bar_grows_on_a_terminal() -> None:
+    write_talk(4)
+    shown = on_a_terminal(*INGEST, "--raw", "--chunk", "2")
+    assert "[############............]  50%" in shown
+    assert shown.count("\r\x1b[K") == 3
+
+
+def test_a_question_is_only_answered_by_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer, meant in (("yes\n", True), (" YES \n", True), ("y\n", False), ("", False)):
+        monkeypatch.setattr("sys.stdin.readline", lambda answer=answer: answer, raising=False)
+        assert Screen(as_json=False).confirm("Really?") is meant
+
+
+def test_start_up_loads_no_network_and_no_embedder() -> None:
+    script = (
+        "import sys; from isomem.cli.parser import make_parser; make_parser();"
+        "print([m for m in ('httpx', 'wordllama', 'numpy', 'asyncio', 'tokenizers', 'logging')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
