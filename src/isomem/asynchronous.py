@@ -13,6 +13,7 @@ from copy import copy
 from functools import partial
 
 from isomem.blocking import BlockingPorts
+from isomem.errors import DatabaseError
 from isomem.store.database import Database
 
 TYPE_CHECKING = False
@@ -36,6 +37,7 @@ class AsyncPorts(BlockingPorts):
     def __init__(self, memory: Facade) -> None:
         super().__init__(memory)
         self._llm: Any = None
+        self._closed = False
         self._providers = ThreadPoolExecutor(PROVIDER_THREADS, "isomem-provider")
         self._store = ThreadPoolExecutor(1, "isomem-store")
 
@@ -68,7 +70,7 @@ class AsyncPorts(BlockingPorts):
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in the pool of the providers."""
-        return await _run(self._providers, partial(work, *args, **kwargs))
+        return await self._run(self._providers, partial(work, *args, **kwargs))
 
     async def store(
         self,
@@ -79,16 +81,21 @@ class AsyncPorts(BlockingPorts):
         """Runs a step on the thread of the stores."""
         ours = isinstance(getattr(self.stores.vectors, "database", None), Database)
         pool = self._store if ours else self._providers
-        return await _run(pool, partial(work, self.stores, *args, **kwargs))
+        return await self._run(pool, partial(work, self.stores, *args, **kwargs))
+
+    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise DatabaseError(
+                "this AsyncMemory is closed",
+                suggestion="Make a new AsyncMemory to use the file again.",
+            )
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
     def close(self) -> None:
         """Ends the threads, after what they are doing."""
+        self._closed = True
         self._providers.shutdown()
         self._store.shutdown()
-
-
-async def _run(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(pool, work)
 
 
 class _ChatModel:

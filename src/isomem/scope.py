@@ -114,7 +114,13 @@ def without_ids(metadata: Mapping[str, Any] | None, keep: Mapping[str, Any]) -> 
             error_code="VALIDATION_005",
             details={"provided_type": type(metadata).__name__},
         )
-    fields: dict[str, Any] = clone(dict(metadata))
+    try:
+        fields: dict[str, Any] = clone(dict(metadata))
+    except RecursionError:
+        raise ValidationError(
+            "metadata cannot be stored as JSON: it is nested too deeply",
+            error_code="VALIDATION_005",
+        ) from None
     for key in SCOPE_KEYS:
         if fields.get(key) is not None and key not in keep:
             log.warning("metadata cannot set %s: it was left out; pass it as an argument", key)

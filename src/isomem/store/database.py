@@ -141,14 +141,16 @@ class Database:
         self._lock.acquire()
         try:
             own = not self._depth or begin is not _READ
+            if self._depth:
+                self._check_not_undone()
             if own:
                 self.connection.execute(f"SAVEPOINT level_{self._depth}" if self._depth else begin)
             self._depth += 1
-            if self._depth == 1:
-                self._notice_other_writers()
         except BaseException:
             self._lock.release()
             raise
+        if self._depth == 1:
+            self._notice_other_writers()
         return own
 
     def leave(self, *, own: bool, keep: bool) -> None:
@@ -156,14 +158,22 @@ class Database:
         self._depth -= 1
         try:
             if own and keep:
+                self._check_not_undone()
                 self._end("COMMIT", f"RELEASE level_{self._depth}")
         except apsw.Error:
             keep = False
             raise
         finally:
-            if own and not keep:
-                self._undo()
-            self._lock.release()
+            try:
+                if own and not keep:
+                    self._undo()
+            finally:
+                self._lock.release()
+
+    def _check_not_undone(self) -> None:
+        # Otherwise the rest of a block would be stored without its beginning.
+        if not self.connection.in_transaction:
+            raise apsw.AbortError("the transaction was rolled back by SQLite")
 
     def _end(self, outermost: str, inner: str) -> None:
         self.connection.execute(inner if self._depth else outermost)
@@ -176,7 +186,11 @@ class Database:
         self._end("ROLLBACK", f"ROLLBACK TO {level}; RELEASE {level}")
 
     def _notice_other_writers(self) -> None:
-        version = self.rows("PRAGMA data_version")[0][0]
+        try:
+            version = self.rows("PRAGMA data_version")[0][0]
+        except BaseException:
+            self.leave(own=True, keep=False)
+            raise
         if version != self._seen_version:
             self._seen_version = version
             self.epoch += 1
@@ -252,6 +266,12 @@ _MEANINGS: tuple[tuple[Any, Callable[..., MemoryError], str, str], ...] = (
         DatabaseError,
         "{path}: the disk is full; nothing of this call was stored",
         "Free some space and call again.",
+    ),
+    (
+        apsw.AbortError,
+        DatabaseError,
+        "{path}: SQLite had to undo all of this call; nothing of it was stored",
+        "Check the disk and its free space, and call again.",
     ),
     (
         apsw.ReadOnlyError,

@@ -80,7 +80,7 @@ class Ledger:
     def get_history(self, memory_id: str) -> list[dict[str, Any]]:
         """The events of a memory, oldest first."""
         with self.database.reading() as database:
-            rows = database.rows(_HISTORY, (memory_id,))
+            rows = database.rows(_HISTORY, (str(memory_id),))
         events = [dict(zip(HISTORY_COLUMNS, row, strict=True)) for row in rows]
         return [{**event, "is_deleted": bool(event["is_deleted"])} for event in events]
 

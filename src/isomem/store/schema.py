@@ -96,7 +96,8 @@ def prepare_store(connection: apsw.Connection) -> None:
     version = _version(connection)
     if version > VERSION:
         raise DatabaseError(
-            f"the file has schema version {version}, this isomem knows up to {VERSION}",
+            f"{connection.filename} has schema version {version}, "
+            f"this isomem knows up to {VERSION}",
             details={"file_version": version, "known_version": VERSION},
             suggestion="Open it with the isomem that wrote it, or a newer one.",
         )
@@ -118,7 +119,7 @@ def _version(connection: apsw.Connection) -> int:
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
     if owner or tables & {"meta", "collections", "points", "terms", "links"}:
         raise MemoryCorruptionError(
-            "the file is a database of another program",
+            f"{connection.filename} is a database of another program",
             error_code="CORRUPT_001",
             details={"application_id": owner, "tables": sorted(tables)},
             suggestion="Choose another path for the memory file.",
@@ -137,7 +138,8 @@ def prepare_ledger(connection: apsw.Connection) -> None:
     connection.execute(_create("messages", MESSAGE_COLUMNS))
     if outdated:
         kept = ", ".join(name for name in HISTORY_COLUMNS if name in columns)
-        connection.execute(f"INSERT INTO history ({kept}) SELECT {kept} FROM history_old")
+        if kept:
+            connection.execute(f"INSERT INTO history ({kept}) SELECT {kept} FROM history_old")
         connection.execute("DROP TABLE history_old")
     connection.execute("CREATE INDEX IF NOT EXISTS history_memory ON history (memory_id)")
     connection.execute("CREATE INDEX IF NOT EXISTS messages_scope ON messages (session_scope)")

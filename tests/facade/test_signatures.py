@@ -1,0 +1,80 @@
+"""The surface is upstream's: names, arguments, kinds of arguments, defaults."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+import isomem
+
+upstream = pytest.importorskip("mem0")
+
+pytestmark = [
+    pytest.mark.oracle,
+    # What upstream and its dependencies deprecate or leave open is theirs.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+METHODS = (
+    "add", "search", "get", "get_all", "update", "delete", "delete_all", "history", "reset",
+    "chat", "close",
+)  # fmt: skip
+
+
+def parameters(function: Any) -> list[tuple[str, Any, Any]]:
+    found = inspect.signature(function).parameters.values()
+    return [(each.name, each.kind, each.default) for each in found]
+
+
+@pytest.mark.parametrize("kind", ["Memory", "AsyncMemory"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_takes_what_upstreams_takes(kind: str, method: str) -> None:
+    theirs = getattr(getattr(upstream, kind), method, None)
+    if theirs is None:
+        pytest.skip("not a method of this class of upstream")
+    ours = getattr(getattr(isomem, kind), method)
+    assert parameters(ours) == parameters(theirs)
+    assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs)
+
+
+@pytest.mark.parametrize("kind", ["Memory", "AsyncMemory"])
+def test_no_public_method_of_upstream_is_missing(kind: str) -> None:
+    theirs = {name for name in dir(getattr(upstream, kind)) if not name.startswith("_")}
+    ours = set(dir(getattr(isomem, kind)))
+    assert theirs - ours - {"entity_store"} == set()
+
+
+@pytest.mark.parametrize("kind", ["Memory", "AsyncMemory"])
+def test_a_memory_is_made_from_upstreams_arguments(kind: str) -> None:
+    ours, theirs = getattr(isomem, kind), getattr(upstream, kind)
+    for name in ("__init__", "from_config"):
+        taken = [each[0] for each in parameters(getattr(ours, name))]
+        assert taken[: len(parameters(getattr(theirs, name)))] == [
+            each[0] for each in parameters(getattr(theirs, name))
+        ]
+
+
+def test_the_errors_are_upstreams_by_name_code_and_attributes() -> None:
+    from mem0 import exceptions as theirs
+
+    from isomem import errors as ours
+
+    for name, kind in vars(theirs).items():
+        if isinstance(kind, type) and issubclass(kind, theirs.MemoryError):
+            own = getattr(ours, name)
+            assert issubclass(own, ours.MemoryError)
+            wanted = [each[:1] + each[2:] for each in parameters(kind.__init__)]
+            if name in {
+                "VectorStoreError",
+                "EmbeddingError",
+                "LLMError",
+                "DatabaseError",
+                "DependencyError",
+            }:
+                made, expected = own("m"), kind("m")
+                assert made.error_code == expected.error_code
+                assert made.suggestion == expected.suggestion
+            taken = [each[:1] + each[2:] for each in parameters(own.__init__)]
+            assert [each[0] for each in taken] == [each[0] for each in wanted]

@@ -1,0 +1,222 @@
+"""What a filter means, on its own: the comparison with upstream is in test_filters_oracle."""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isomem.filters import compile_filters, matches, parse_datetime, parse_path, select, translate
+from tests.unit.store import grammar
+from tests.unit.store.fuzz import examples
+
+
+def passes(filters: Any, payload: Any) -> bool:
+    group = compile_filters(filters)
+    return group is None or matches(group, payload)
+
+
+PAYLOAD = {
+    "n": 5, "f": 2.5, "b": True, "s": "Red Apple", "none": None, "tags": ["a", "b", 7],
+    "o": {"x": 1, "deep": [{"y": 1}, {"y": 2}]}, "when": "2024-01-15T12:00:00+02:00",
+    "dotted.key": "yes",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"n": 5},
+        {"n": [4, 5]},
+        {"n": "*"},
+        {"missing": "*"},
+        {"tags": "b"},
+        {"tags": 7},
+        {"o.x": 1},
+        {"o.deep[].y": 2},
+        {"o.deep[1].y": 2},
+        {'"dotted.key"': "yes"},
+        {"n": {"gt": 4, "lte": 5}},
+        {"n": {"eq": 5}},
+        {"n": {"ne": 6}},
+        {"n": {"in": [5]}},
+        {"n": {"nin": [6]}},
+        {"f": {"gte": "2.5"}},
+        {"f": {"gt": None}},
+        {"s": {"contains": "apple red"}},
+        {"s": {"icontains": "RED"}},
+        {"when": {"gte": "2024-01-15T10:00:00Z", "lt": "2024-01-15T10:00:01"}},
+        {"AND": [{"n": 5}, {"b": True}]},
+        {"OR": [{"n": 6}, {"b": True}]},
+        {"NOT": [{"n": 6}, {"b": False}]},
+        {"$or": [{"n": 5}], "OR": [{"n": 6}]},
+        {"OR": []},
+        {"OR": [{}, {"n": "*"}]},
+        {"NOT": [{"missing": {"ne": 1}}]},
+    ],
+)
+def test_a_filter_lets_pass_what_it_describes(filters: Any) -> None:
+    assert passes(filters, PAYLOAD)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"n": 6},
+        {"n": []},
+        {"f": 2},
+        {"b": 1},
+        {"n": True},
+        {"s": "red apple"},
+        {"none": "None"},
+        {"missing": {"ne": 1}},
+        {"missing": {"nin": [1]}},
+        {"none": {"ne": 1}},
+        {"o": {"eq": "x"}},
+        {"o[0]": 1},
+        {"tags[]": "c"},
+        {"tags[9]": "a"},
+        {"b": {"gt": 0}},
+        {"s": {"gt": 0}},
+        {"s": {"contains": "app"}},
+        {"s": {"contains": "..."}},
+        {"n": {"contains": "5"}},
+        {"when": {"gt": "2024-01-15T10:00:00Z"}},
+        {"s": {"gt": "2024-01-15"}},
+        {"AND": [{"n": 5}, {"b": False}]},
+        {"OR": [{"n": 6}, {"b": False}]},
+        {"NOT": [{"n": 6}, {"b": True}]},
+    ],
+)
+def test_a_filter_keeps_out_everything_else(filters: Any) -> None:
+    assert not passes(filters, PAYLOAD)
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"a": {"near": 1}}, "Unsupported filter operator"),
+        ({"a": {}}, "Unsupported filter operator"),
+        ({"a": {"gt": 1, "ne": 2}}, "Cannot mix range operators"),
+        ({"a": {"gt": "soon"}}, "Invalid value in range filter"),
+        ({"a": {"gt": "1²"}}, "Invalid value in range filter"),
+        ({"a": {"gt": "٣"}}, "Invalid value in range filter"),
+        ({"a": {"gt": 10**400}}, "Invalid value in range filter"),
+        ({"a": {"gt": "2024-02-30"}}, "Invalid datetime value"),
+        ({"a": {"gt": "٢٠٢٤-02-20"}}, "Invalid datetime value"),
+        ({"a": 1.5}, "string, an integer or a boolean"),
+        ({"a": None}, "string, an integer or a boolean"),
+        ({"a": {"in": "text"}}, "only strings or only integers"),
+        ({"a": {"in": [1, "a"]}}, "only strings or only integers"),
+        ({"a": [True]}, "only strings or only integers"),
+        ({"a": {"contains": 5}}, "is not a string"),
+        ({"OR": {"a": 1}}, "OR filter value must be a list"),
+        ({"AND": [1]}, "AND filter list item at index 0 must be a dict"),
+        ({"": 1}, "Invalid path"),
+        ({"a..b": 1}, "Invalid path"),
+        ({"a.": 1}, "Invalid path"),
+        ({"a b": 1}, "Invalid path"),
+        ({"a[x]": 1}, "Invalid path"),
+        ({f"a[{2**64}]": 1}, "Invalid path"),
+        ({"a[" + "1" * 5000 + "]": 1}, "Invalid path"),
+    ],
+)
+def test_a_mistake_is_named(filters: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        compile_filters(filters)
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"a": {"near": 1, "gt": 1}}, "Unsupported metadata filter operator: near"),
+        ({"AND": {"a": 1}}, "AND operator requires a list of conditions"),
+        ({"OR": []}, "OR operator requires a non-empty list of conditions"),
+        ({"NOT": []}, "NOT operator requires a non-empty list of conditions"),
+        ({"NOT": "x"}, "NOT operator requires a non-empty list of conditions"),
+        ({"OR": [{"a": 1}, 5]}, "OR filter list item at index 1 must be a dict, got int: 5"),
+    ],
+)
+def test_a_mistake_in_a_search_is_named_before_the_store_sees_it(
+    filters: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        translate(filters)
+
+
+def test_and_is_merged_into_the_top_level_and_the_others_are_renamed() -> None:
+    given_filters = {
+        "user_id": "u", "a": {"gt": 1}, "x": 1,
+        "AND": [{"a": {"lt": 9}}, {"x": 2}, {"y": "*"}], "OR": [{"b": 1}],
+        "NOT": [{"c": {"eq": 1}}],
+    }  # fmt: skip
+    assert translate(given_filters) == {
+        "user_id": "u", "a": {"gt": 1, "lt": 9}, "x": 2, "y": "*",
+        "$or": [{"b": 1}], "$not": [{"c": {"eq": 1}}],
+    }  # fmt: skip
+
+
+def test_filters_without_operators_pass_as_they_are() -> None:
+    plain = {"user_id": "u", "a": 1, "b": [1, 2], "c": {"near": 1}}
+    assert translate(plain) is plain
+
+
+@examples(300)
+@given(grammar.right_filters, grammar.payloads)
+def test_not_is_the_opposite(filters: Any, payload: Any) -> None:
+    if compile_filters(filters) is not None:
+        assert passes({"NOT": [filters]}, payload) != passes(filters, payload)
+
+
+@examples(300)
+@given(grammar.right_filters, grammar.right_filters, grammar.payloads)
+def test_and_takes_both_and_or_takes_either(one: Any, other: Any, payload: Any) -> None:
+    verdicts = passes(one, payload), passes(other, payload)
+    assert passes({"AND": [one, other]}, payload) == all(verdicts)
+    if compile_filters(one) and compile_filters(other):
+        assert passes({"OR": [one, other]}, payload) == any(verdicts)
+
+
+@examples(300)
+@given(grammar.paths, grammar.payloads)
+def test_what_a_path_selects_is_in_the_payload(path: str, payload: Any) -> None:
+    def inside(value: Any) -> Any:
+        yield value
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from inside(item) if isinstance(item, (dict, list)) else [item]
+
+    everything = list(map(repr, inside(payload)))
+    assert all(repr(value) in everything for value in select(payload, parse_path(path)))
+
+
+_zones = st.builds(
+    timezone, st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(
+        lambda offset: timedelta(seconds=int(offset.total_seconds()))
+    )
+)  # fmt: skip
+
+
+@examples(300)
+@given(st.datetimes(timezones=st.none() | _zones))
+def test_a_date_that_python_writes_is_read_back(moment: Any) -> None:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    read = parse_datetime(moment.isoformat())
+    assert read == aware
+    assert read.utcoffset() == aware.utcoffset()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "2024", "2024-13-01", "2024-02-30", "2024-01-15T24:00", "2024-01-15T10",
+        "2024-01-15T10:30Z", "2024-01-15T10:30:00+25:00", "2024-01-15T10:30:00 X", "x2024-01-15",
+        "2024-01-15 ", "2024-01-15T10:30:60", "0000-01-01", "2024-01-15T10:30:00.+00:00",
+        "2024-01-15T10:30:00+0530:15",
+    ],
+)  # fmt: skip
+def test_a_text_that_is_no_date_is_none(text: str) -> None:
+    assert parse_datetime(text) is None

@@ -1,0 +1,126 @@
+"""The configuration: upstream's dict as it is, ours beside it, and nothing unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from isomem import Memory, MemoryConfig
+from isomem.config import EMBEDDED, Options, ProviderConfig, default_path
+from isomem.errors import ConfigurationError, InvalidConfigError
+from isomem.options import nearest, read_options, unknown
+
+
+def test_options_are_defaults_overlaid() -> None:
+    defaults = {"a": 1, "b": None}
+    assert read_options(None, defaults, "x") == defaults
+    assert read_options({"b": 2}, defaults, "x") == {"a": 1, "b": 2}
+    assert read_options({}, defaults, "x") is not defaults
+
+
+@pytest.mark.parametrize("wrong", ["text", 5, ["a"]])
+def test_options_that_are_no_dict_are_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidConfigError, match=r"llm\.config must be a dict") as caught:
+        read_options(wrong, {}, "llm.config")
+    assert caught.value.error_code == "CONFIG_002"
+
+
+def test_the_nearest_known_word_is_suggested() -> None:
+    assert nearest("modle", ("model", "path")) == "model"
+    assert nearest("zzz", ("model", "path")) is None
+    assert "Did you mean 'model'?" in str(unknown("key", "modle", ("model", "path")))
+    far = unknown("key", "zzz", ("path", "model"))
+    assert "Known: model, path." in str(far)
+    assert far.details == {"given": "zzz", "known": ["model", "path"]}
+    assert far.error_code == "CONFIG_001"
+    assert isinstance(far, ValueError)
+    assert isinstance(far, ConfigurationError)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"vectorstore": {}}, "Did you mean 'vector_store'"),
+        ({"llm": {"provder": "openai"}}, "Did you mean 'provider'"),
+        ({"llm": {"provider": "opnai"}}, "Did you mean 'openai'"),
+        ({"llm": {"provider": ""}}, "llm names no provider"),
+        ({"llm": {"provider": 5}}, "llm names no provider"),
+        ({"llm": "openai"}, "llm must be a dict"),
+        ({"llm": {"provider": "openai", "config": "gpt"}}, "must be a dict"),
+        ({"embedder": {"provider": "mok"}}, "Did you mean 'mock'"),
+        ({"embedder": {"provider": "mock", "config": {"dims": 3}}}, "Unknown key"),
+        ({"reranker": {"provider": "nothing_like_it"}}, "nothing_like_it"),
+        ({"reranker": {"config": {}}}, "reranker names no provider"),
+        ({"nlp": {"provider": "buildin"}}, "Did you mean 'builtin'"),
+        ({"nlp": {"config": {"languge": "english"}}}, "Did you mean 'language'"),
+        ({"vector_store": {"provider": "embeded"}}, "Did you mean 'embedded'"),
+        ({"vector_store": {"config": {"pth": "x"}}}, "Did you mean 'path'"),
+        ({"vector_store": {"config": {"synchronous": "ful"}}}, "Did you mean 'full'"),
+    ],
+)
+def test_a_mistake_is_refused_with_what_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Any, message: str
+) -> None:
+    monkeypatch.setenv("ISOMEM_DIR", str(tmp_path / "none"))
+    base = {"embedder": {"provider": "mock"}, "llm": {"provider": "mock"}}
+    with pytest.raises(InvalidConfigError, match=message):
+        Memory.from_config({**base, **config})
+    assert not (tmp_path / "none" / "memory.db").exists()
+
+
+def test_without_a_key_the_embedder_is_local_and_no_model_is_set() -> None:
+    config = MemoryConfig()
+    assert (config.embedder.provider, config.llm.provider) == ("local", "unset")
+    assert config.vector_store.provider == "embedded"
+    assert config.nlp.provider == "builtin"
+    assert config.reranker is None
+    assert config.version == "v1.1"
+    assert config.raise_on_llm_error is False
+
+
+def test_with_a_key_upstreams_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    config = MemoryConfig()
+    assert (config.embedder.provider, config.llm.provider) == ("openai", "openai")
+
+
+def test_the_default_file_is_in_the_home_or_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert default_path() == str(Path.home() / ".isomem" / "memory.db")
+    monkeypatch.setenv("ISOMEM_DIR", str(tmp_path))
+    assert default_path() == str(tmp_path / "memory.db")
+    assert MemoryConfig().vector_store.config.path == str(tmp_path / "memory.db")  # type: ignore[attr-defined]
+
+
+def test_the_embedded_store_has_defaults_for_every_key(tmp_path: Path) -> None:
+    store = MemoryConfig(vector_store={"config": {"path": tmp_path / "x.db"}}).vector_store
+    assert store.config.model_dump() == {**EMBEDDED, "path": str(tmp_path / "x.db")}
+
+
+def test_another_store_keeps_its_options_and_gets_a_collection() -> None:
+    store = MemoryConfig(vector_store={"provider": "qdrant", "config": {"path": "/q"}}).vector_store
+    assert store.config.model_dump() == {"path": "/q", "collection_name": "mem0"}
+    named = {"provider": "qdrant", "config": {"collection_name": "c"}}
+    assert MemoryConfig(vector_store=named).vector_store.config["collection_name"] == "c"
+
+
+def test_options_are_read_by_attribute_and_by_key_and_print_no_values() -> None:
+    options = Options({"api_key": "secret", "model": "m"})
+    assert options["model"] == options.model == options.get("model") == "m"  # type: ignore[attr-defined]
+    assert options.get("missing", 5) == 5
+    assert "model" in options
+    assert dict(options) == options.model_dump() == {"api_key": "secret", "model": "m"}
+    shown = repr(ProviderConfig("openai", options))
+    assert "secret" not in shown
+    assert "api_key" in shown
+
+
+def test_a_provider_may_be_given_as_an_object() -> None:
+    made = ProviderConfig("mock", Options({}))
+    assert MemoryConfig(llm=made).llm is made
+    config = MemoryConfig(llm={"provider": "mock", "config": SimpleNamespace(model="m")})
+    assert config.llm.config.model == "m"  # type: ignore[attr-defined]

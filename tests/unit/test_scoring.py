@@ -1,0 +1,124 @@
+"""Three signals become one ranking."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isomem.scoring import entity_boost, normalize_bm25, rank, sigmoid_for
+from tests.unit.store.fuzz import examples
+
+
+@pytest.mark.parametrize(
+    ("terms", "sigmoid"),
+    [
+        (0, (5.0, 0.7)), (1, (5.0, 0.7)), (3, (5.0, 0.7)), (4, (7.0, 0.6)), (6, (7.0, 0.6)),
+        (7, (9.0, 0.5)), (9, (9.0, 0.5)), (10, (10.0, 0.5)), (15, (10.0, 0.5)), (16, (12.0, 0.5)),
+        (500, (12.0, 0.5)),
+    ],
+)  # fmt: skip
+def test_the_sigmoid_follows_the_number_of_terms(terms: int, sigmoid: tuple[float, float]) -> None:
+    assert sigmoid_for(" ".join(["tea"] * terms)) == sigmoid
+
+
+def test_a_raw_score_at_the_midpoint_is_one_half() -> None:
+    assert normalize_bm25(5.0, 5.0, 0.7) == 0.5
+    assert normalize_bm25(0.0, 5.0, 0.7) == pytest.approx(1 / (1 + math.exp(3.5)))
+    assert normalize_bm25(1e6, 5.0, 0.7) == 1.0
+
+
+def test_an_entity_that_is_everywhere_tells_little() -> None:
+    assert entity_boost(1.0, 1) == 0.5
+    assert entity_boost(0.8, 0) == entity_boost(0.8, 1) == 0.4
+    assert entity_boost(1.0, 2) == pytest.approx(0.5 / 1.001)
+    assert entity_boost(1.0, 101) == pytest.approx(0.5 / 11)
+    boosts = [entity_boost(1.0, links) for links in range(1, 300)]
+    assert boosts == sorted(boosts, reverse=True)
+
+
+def test_signals_are_divided_by_what_was_possible_in_this_search() -> None:
+    candidates = [("a", 0.6, "a"), ("b", 0.5, "b")]
+    assert rank(candidates, {}, {}, 0.0, 9) == [(0.6, "a"), (0.5, "b")]
+    assert rank(candidates, {"b": 0.9}, {}, 0.0, 9) == [(0.7, "b"), (0.3, "a")]
+    assert rank(candidates, {}, {"b": 0.4}, 0.0, 9) == [(0.9 / 1.5, "b"), (0.6 / 1.5, "a")]
+    both = rank(candidates, {"b": 0.9}, {"b": 0.4}, 0.0, 9)
+    assert both == [((0.5 + 0.9 + 0.4) / 2.5, "b"), (0.6 / 2.5, "a")]
+    # A signal for a memory that is no candidate counts in the division all the same.
+    assert rank(candidates, {"z": 0.9}, {}, 0.0, 9)[0] == (0.3, "a")
+
+
+def test_the_threshold_looks_at_the_semantic_score_alone() -> None:
+    candidates = [("a", 0.1, "a"), ("b", 0.0999, "b"), ("c", -0.5, "c")]
+    assert rank(candidates, {"b": 1.0}, {"b": 0.5}, 0.1, 9) == [(0.1 / 2.5, "a")]
+    assert [found for _, found in rank(candidates, {}, {}, 0.0, 9)] == ["a", "b"]
+
+
+def test_no_score_is_above_one() -> None:
+    assert rank([("a", 1.0000001, "a")], {}, {}, 0.1, 9) == [(1.0, "a")]
+
+
+def test_equal_scores_keep_the_order_of_the_candidates() -> None:
+    candidates = [(name, 0.5, name) for name in "dacb"]
+    assert [found for _, found in rank(candidates, {}, {}, 0.1, 3)] == ["d", "a", "c"]
+    assert rank(candidates, {}, {}, 0.1, 0) == []
+
+
+_unit = st.floats(0, 1)
+_ids = st.sampled_from("abcdef")
+
+
+@examples(200)
+@given(
+    st.dictionaries(_ids, _unit),
+    st.dictionaries(_ids, _unit),
+    st.dictionaries(_ids, st.floats(0, 0.5)),
+    _unit,
+    st.integers(0, 8),
+)
+def test_a_ranking_is_sorted_bounded_and_fair(
+    semantic: dict[str, float], keywords: Any, boosts: Any, threshold: float, top_k: int
+) -> None:
+    ranked = rank([(k, v, k) for k, v in semantic.items()], keywords, boosts, threshold, top_k)
+    scores = [score for score, _ in ranked]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    passing = [key for key, value in semantic.items() if value >= threshold]
+    assert len(ranked) == min(top_k, len(passing))
+    assert {found for _, found in ranked} <= set(passing)
+
+
+@pytest.mark.oracle
+@pytest.mark.filterwarnings("ignore")
+@examples(200)
+@given(
+    st.lists(st.tuples(_ids, st.floats(-1, 1)), unique_by=lambda pair: pair[0]),
+    st.dictionaries(_ids, _unit),
+    st.dictionaries(_ids, st.floats(0, 0.5)),
+    _unit,
+    st.integers(0, 8),
+    st.integers(0, 20),
+    st.floats(0, 60),
+)
+def test_scores_are_upstreams_to_the_last_bit(
+    semantic: Any, keywords: Any, boosts: Any, threshold: float, top_k: int, terms: int, raw: float
+) -> None:
+    upstream = pytest.importorskip("mem0.utils.scoring")
+    lemmas = " ".join(["tea"] * terms)
+    assert sigmoid_for(lemmas) == upstream.get_bm25_params(lemmas, lemmatized=lemmas)
+    midpoint, steepness = sigmoid_for(lemmas)
+    expected = upstream.normalize_bm25(raw, midpoint, steepness)
+    assert normalize_bm25(raw, midpoint, steepness) == expected
+    candidates = [{"id": key, "score": score, "payload": {}} for key, score in semantic]
+    theirs = upstream.score_and_rank(
+        semantic_results=candidates,
+        bm25_scores=keywords,
+        entity_boosts=boosts,
+        threshold=threshold,
+        top_k=top_k,
+    )
+    ours = rank([(key, score, key) for key, score in semantic], keywords, boosts, threshold, top_k)
+    assert [(score, key) for score, key in ours] == [(hit["score"], hit["id"]) for hit in theirs]
