@@ -165,14 +165,14 @@ def test_filters_without_operators_pass_as_they_are() -> None:
     assert translate(plain) is plain
 
 
-@examples(300)
+@examples(150)
 @given(grammar.right_filters, grammar.payloads)
 def test_not_is_the_opposite(filters: Any, payload: Any) -> None:
     if compile_filters(filters) is not None:
         assert passes({"NOT": [filters]}, payload) != passes(filters, payload)
 
 
-@examples(300)
+@examples(150)
 @given(grammar.right_filters, grammar.right_filters, grammar.payloads)
 def test_and_takes_both_and_or_takes_either(one: Any, other: Any, payload: Any) -> None:
     verdicts = passes(one, payload), passes(other, payload)
@@ -181,7 +181,7 @@ def test_and_takes_both_and_or_takes_either(one: Any, other: Any, payload: Any) 
         assert passes({"OR": [one, other]}, payload) == any(verdicts)
 
 
-@examples(300)
+@examples(150)
 @given(grammar.paths, grammar.payloads)
 def test_what_a_path_selects_is_in_the_payload(path: str, payload: Any) -> None:
     def inside(value: Any) -> Any:
@@ -200,7 +200,7 @@ _zones = st.builds(
 )  # fmt: skip
 
 
-@examples(300)
+@examples(150)
 @given(st.datetimes(timezones=st.none() | _zones))
 def test_a_date_that_python_writes_is_read_back(moment: Any) -> None:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

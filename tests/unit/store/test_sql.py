@@ -49,7 +49,7 @@ def check(table: apsw.Connection, filters: Any, payloads: list[Any]) -> bool:
     return True
 
 
-@examples(1200)
+@examples(500)
 @given(grammar.right_filters, st.lists(grammar.payloads, min_size=1, max_size=4))
 def test_sql_and_python_agree(table: apsw.Connection, filters: Any, payloads: list[Any]) -> None:
     check(table, filters, payloads)
@@ -61,7 +61,7 @@ _exact = st.one_of(_texts, st.integers(-(2**53), 2**53), st.booleans(), st.integ
 _operands = st.one_of(_exact, st.fixed_dictionaries({"gte": st.floats() | st.integers(-9, 9)}))
 
 
-@examples(1200)
+@examples(700)
 @given(st.data())
 def test_any_name_and_any_value_are_found_by_themselves(
     table: apsw.Connection, data: st.DataObject
