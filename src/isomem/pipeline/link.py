@@ -81,36 +81,52 @@ def link(stores: Stores, mentions: list[Mention], scope: dict[str, Any], clock: 
     """Links the memories of one add to their entities, new or known.
 
     An entity that matches a known one of the scope adds its links there. All matches are
-    looked up before the first write. A failure costs the links and not the memories.
+    looked up before the first write. A failure costs its links and not the memories.
     """
-    if not mentions:
-        return
     try:
-        with stores.atomic():
-            _link(stores, mentions, scope, clock)
+        new = _link_known(stores, mentions, scope) if mentions else []
+        if new:
+            _insert_entities(stores, new, scope, clock)
     except Exception as error:  # noqa: BLE001 - any store may stand here
         log.warning("Linking %d entities failed: %s", len(mentions), error)
 
 
-def _link(stores: Stores, mentions: list[Mention], scope: dict[str, Any], clock: Clock) -> None:
-    vectors = [mention.vector or () for mention in mentions]
+def _link_known(stores: Stores, mentions: list[Mention], scope: dict[str, Any]) -> list[Mention]:
+    """Adds links to the entities that are known; the mentions of the others."""
     found = stores.entities.search_batch(
         queries=[mention.text for mention in mentions],
-        vectors_list=vectors,
+        vectors_list=[mention.vector or () for mention in mentions],
         top_k=1,
         filters=scope,
     )
-    new: list[tuple[Vector, str, Payload]] = []
-    for mention, vector, hits in zip(mentions, vectors, found, strict=False):
+    new = []
+    for mention, hits in zip(mentions, found, strict=False):
         if _matched(hits):
-            payload = hits[0].payload or {}
-            linked = sorted(mention.memory_ids.union(payload.get(LINKS, ())))
-            stores.entities.update(hits[0].id, vector=None, payload={**payload, LINKS: linked})
+            _add_links(stores, hits[0], mention)
         else:
-            new.append((vector, clock.new_id(), _entity_payload(mention, scope)))
-    if new:
-        new_vectors, ids, payloads = map(list, zip(*new, strict=True))
-        stores.entities.insert(vectors=new_vectors, ids=ids, payloads=payloads)
+            new.append(mention)
+    return new
+
+
+def _add_links(stores: Stores, known: Hit, mention: Mention) -> None:
+    payload = known.payload or {}
+    linked = sorted(mention.memory_ids.union(payload.get(LINKS, ())))
+    try:
+        with stores.atomic():
+            stores.entities.update(known.id, vector=None, payload={**payload, LINKS: linked})
+    except Exception as error:  # noqa: BLE001 - any store may stand here
+        log.warning("Linking the entity %r failed: %s", mention.text, error)
+
+
+def _insert_entities(
+    stores: Stores, new: list[Mention], scope: dict[str, Any], clock: Clock
+) -> None:
+    with stores.atomic():
+        stores.entities.insert(
+            vectors=[mention.vector or () for mention in new],
+            ids=[clock.new_id() for _ in new],
+            payloads=[_entity_payload(mention, scope) for mention in new],
+        )
 
 
 def _matched(hits: Sequence[Hit]) -> bool:
