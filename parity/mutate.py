@@ -1,0 +1,219 @@
+"""Mutation check: plants small faults in a copy of isomem; the harness must catch each.
+
+`python -m parity.mutate` prints a table: what was changed, and the first scenario that noticed.
+A fault is caught when the scenarios show a difference that they do not show without it. The text
+to change is quoted from the source, so a fault that no longer fits says so, and fails the check.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SCENARIOS = ROOT / "parity" / "scenarios"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One small change of the source, and the tier whose scenarios must notice it."""
+
+    file: str
+    old: str
+    new: str
+    tier: str = "A"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a fault. `by` is empty when nothing noticed it."""
+
+    fault: Fault
+    by: str
+    note: str = ""
+
+
+FAULTS = (
+    # Adding
+    Fault("pipeline/add.py", "EXISTING_MEMORIES = 10", "EXISTING_MEMORIES = 9"),
+    Fault("pipeline/add.py", "RECENT_MESSAGES = 10", "RECENT_MESSAGES = 9"),
+    Fault("pipeline/add.py", 'if "agent_id" in scope and "user_id" not in scope:',
+          'if "agent_id" in scope:'),
+    Fault("pipeline/add.py", "prompt or ports.settings.custom_instructions",
+          "ports.settings.custom_instructions or prompt"),
+    Fault("pipeline/add.py", "digest not in known:", "digest:"),
+    Fault("pipeline/add.py", "new.setdefault(digest, fact)", "new[digest + str(len(new))] = fact"),
+    Fault("pipeline/add.py", "new.setdefault(digest, fact)", "new[digest] = fact"),
+    Fault("pipeline/add.py", 'if fact.get("attributed_to"):', 'if "attributed_to" in fact:'),
+    Fault("pipeline/add.py", 'ports.embed(conversation, "search")',
+          'ports.embed(conversation, "add")'),
+    Fault("pipeline/add.py", "        stores.ledger.save_messages(messages, session)",
+          "        if stored:\n            stores.ledger.save_messages(messages, session)"),
+    Fault("pipeline/add.py", '"actor_id": message.get("name") or None',
+          '"actor_id": message.get("name")'),
+    Fault("pipeline/add.py", 'message["role"] != "system")', 'message["role"] != "tool")'),
+    Fault("pipeline/add.py", "data=text, text_lemmatized=lemma, hash=digest",
+          "data=text, hash=digest, text_lemmatized=lemma"),
+    Fault("pipeline/add.py", '"type": "json_object"', '"type": "text"'),
+    Fault("pipeline/add.py", "added(record) for record in stored",
+          'added(record, updated_at=record.payload["updated_at"]) for record in stored'),
+    Fault("pipeline/records.py", 'payload["updated_at"] = payload["created_at"]',
+          'payload["updated_at"] = clock.now()'),
+    # Changing and removing
+    Fault("pipeline/manage.py", 'ports.embed(text, "update")', 'ports.embed(text, "add")'),
+    Fault("pipeline/manage.py", 'payload.setdefault("role", old["role"])',
+          'payload["role"] = old["role"]'),
+    Fault("pipeline/manage.py", "parsed.astimezone(timezone.utc).isoformat()",
+          "parsed.isoformat()"),
+    Fault("pipeline/manage.py", "is_deleted=1,", "is_deleted=0,"),
+    Fault("pipeline/manage.py", '"created_at": old.get("created_at"),', '"created_at": now,'),
+    Fault("pipeline/manage.py", "        **kept,\n        **change.metadata,\n",
+          "        **change.metadata,\n        **kept,\n"),
+    # Results
+    Fault("pipeline/results.py", '("user_id", "agent_id", "run_id", "actor_id", "role")',
+          '("user_id", "run_id", "agent_id", "actor_id", "role")'),
+    Fault("pipeline/results.py", '"text_lemmatized", "attributed_to"}', '"text_lemmatized"}'),
+    Fault("pipeline/results.py", "metadata or None", "metadata"),
+    # Searching and scoring
+    Fault("pipeline/search.py", "_LEAST_CANDIDATES = 60", "_LEAST_CANDIDATES = 10", "B"),
+    Fault("pipeline/search.py", "_CANDIDATES_PER_RESULT = 4", "_CANDIDATES_PER_RESULT = 3", "B"),
+    Fault("pipeline/search.py", "DEFAULT_THRESHOLD = 0.1", "DEFAULT_THRESHOLD = 0.15"),
+    Fault("pipeline/search.py", '        if payload.get("data")\n', ""),
+    Fault("scoring.py", "semantic < threshold", "semantic <= threshold"),
+    Fault("scoring.py", "reverse=True", "reverse=False"),
+    Fault("scoring.py", "scored[:top_k]", "scored[: top_k + 1]"),
+    Fault("scoring.py", "(6, (7.0, 0.6))", "(5, (7.0, 0.6))", "B"),
+    Fault("scoring.py", "_LONGEST_SIGMOID = (12.0, 0.5)", "_LONGEST_SIGMOID = (11.0, 0.5)", "B"),
+    Fault("scoring.py", "1.0 + bool(keyword_scores)", "2.0", "B"),
+    Fault("scoring.py", "ENTITY_WEIGHT = 0.5", "ENTITY_WEIGHT = 0.45", "C"),
+    Fault("scoring.py", "0.001 * others**2", "0.001 * others", "C"),
+    Fault("scoring.py", "BOOST_SIMILARITY = 0.5", "BOOST_SIMILARITY = 0.8", "C"),
+    Fault("scoring.py", "MATCH_SIMILARITY = 0.95", "MATCH_SIMILARITY = 0.7", "C"),
+    # Entities
+    Fault("pipeline/link.py", "QUERY_ENTITIES = 8", "QUERY_ENTITIES = 7", "C"),
+    Fault("pipeline/link.py", "LINKS: sorted(mention.memory_ids),",
+          "LINKS: sorted(mention.memory_ids, reverse=True),", "C"),
+    Fault("pipeline/link.py", "text.strip().lower()", "text.strip()", "C"),
+    # Filters
+    Fault("filters.py", "return value is not None and not _is_any(value, operands)",
+          "return not _is_any(value, operands)"),
+    Fault("filters.py", "isinstance(value, float) or isinstance(value, bool)",
+          "isinstance(value, bool)"),
+    Fault("filters.py", "[word.lower() for word in _WORD.findall(text)]", "_WORD.findall(text)"),
+    Fault("filters.py", "wanted.issubset(words(value))", "bool(wanted.intersection(words(value)))"),
+    Fault("filters.py", '"gte": lambda value, bound: value >= bound',
+          '"gte": lambda value, bound: value > bound'),
+    Fault("filters.py", "any(matches(one, payload) for one in group.alternatives)",
+          "all(matches(one, payload) for one in group.alternatives)"),
+    Fault("filters.py", "{**old, **value} if isinstance(old, dict)",
+          "{**value, **old} if isinstance(old, dict)"),
+    Fault("filters.py", "value if isinstance(value, list) else [value])]", "[value])]"),
+    # Text and prompts
+    Fault("text/reply.py", "json.loads(find_json(text), strict=False)",
+          "json.loads(find_json(text))"),
+    Fault("text/reply.py", 'text.rfind("}")', 'text.find("}")'),
+    Fault("text/reply.py", "return _without_thoughts(_without_fence(reply.strip())).strip()",
+          "return _without_fence(reply.strip()).strip()"),
+    Fault("text/messages.py", 'SPOKEN_ROLES = ("system", "user", "assistant")',
+          'SPOKEN_ROLES = ("system", "user", "assistant", "tool")'),
+    Fault("prompts/user_prompt.py", "EXCERPT_LENGTH = 300", "EXCERPT_LENGTH = 299"),
+    Fault("prompts/user_prompt.py", "ensure_ascii=False", "ensure_ascii=True"),
+    Fault("prompts/user_prompt.py", "json.dumps(values or [], ensure_ascii=False)",
+          'json.dumps(values or [], ensure_ascii=False, separators=(",", ":"))'),
+    Fault("text/terms.py", "B = 0.75", "B = 0.7", "B"),
+    # Scopes and stores
+    Fault("scope.py", "trimmed = value.strip()", "trimmed = value"),
+    Fault("scope.py", "sorted(SCOPE_KEYS)", "SCOPE_KEYS"),
+    Fault("store/ledger.py", "KEPT_MESSAGES = 10", "KEPT_MESSAGES = 11"),
+    Fault("store/ledger.py", "ORDER BY created_at ASC, DATETIME(updated_at) ASC",
+          "ORDER BY created_at ASC, DATETIME(updated_at) DESC"),
+    Fault("store/ledger.py", "(_MESSAGE_FIELDS))}) ORDER BY created_at ASC",
+          "(_MESSAGE_FIELDS))}) ORDER BY created_at DESC"),
+    Fault("store/points.py", "ORDER BY id LIMIT ?", "ORDER BY seq LIMIT ?"),
+    Fault("store/keywords.py", "self._count_texts(-1)", "self._count_texts(0)", "B"),
+    Fault("store/keywords.py", "(texts - containing + 0.5)", "(texts - containing + 0.4)", "B"),
+)  # fmt: skip
+
+AREAS = {"A": "", "B": "scoring", "C": "entities"}  # where to look, by tier; "" is everywhere
+
+
+def run(source: Path, tier: str, python: str) -> set[str]:
+    """The differences that the scenarios show with the isomem in `source`."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [python, "-m", "isomem.parity", str(SCENARIOS / AREAS[tier]), "--tier", tier]
+        command += ["--class", "sync", "--report", folder]
+        environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode == 2:
+            raise RuntimeError(done.stderr.strip())
+        told = Path(folder, "parity.json")
+        if not told.exists():
+            return {f"crash: {done.stderr.strip().splitlines()[-1]}"}
+        report: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
+    return {
+        f"{one['area']}/{one['title']} step {one['step']} {one['op']}: {one['path']}"
+        for one in report["differences"]
+    }
+
+
+def plant(fault: Fault, source: Path, python: str, known: dict[str, set[str]]) -> Verdict:
+    """Plant one fault in a copy of the package, and look for what is new."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "isomem"
+        shutil.copytree(source / "isomem", copy)
+        target = copy / fault.file
+        text = target.read_text(encoding="utf-8") if target.exists() else ""
+        if fault.old not in text:
+            return Verdict(fault, "", "the text to change is not there")
+        target.write_text(text.replace(fault.old, fault.new, 1), encoding="utf-8")
+        new = run(Path(folder), fault.tier, python) - known[fault.tier]
+    return Verdict(fault, min(new, default=""), f"{len(new)} new differences")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m parity.mutate", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--tiers", default="A,B,C", help="only the faults of these tiers")
+    parser.add_argument("--python", default=sys.executable, help="an interpreter with the oracle")
+    parser.add_argument("--only", default="", help="only faults whose file contains this")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 when every fault was caught."""
+    options = _parser().parse_args(argv)
+    wanted = options.tiers.split(",")
+    faults = [one for one in FAULTS if one.tier in wanted and options.only in one.file]
+    tiers = sorted({one.tier for one in faults})
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
+        source = Path(folder)  # one state of the source for all, whoever edits meanwhile
+        pyc = shutil.ignore_patterns("*.pyc")
+        shutil.copytree(ROOT / "src" / "isomem", source / "isomem", ignore=pyc)
+        known = {tier: run(source, tier, options.python) for tier in tiers}
+        verdicts = []
+        for verdict in pool.map(lambda one: plant(one, source, options.python, known), faults):
+            verdicts.append(verdict)
+            print(_line(verdict), flush=True)
+    missed = [verdict for verdict in verdicts if not verdict.by]
+    print(f"{len(verdicts)} faults planted, {len(verdicts) - len(missed)} caught")
+    return 1 if missed else 0
+
+
+def _line(verdict: Verdict) -> str:
+    fault = verdict.fault
+    change = f"{fault.old.strip()[:44]!r} -> {fault.new.strip()[:44]!r}"
+    state = f"caught by {verdict.by}" if verdict.by else "MISSED"
+    return f"{fault.file:<24} {fault.tier} {change}\n    {state} ({verdict.note})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Every hand-written scenario, on both classes: the same memory, or exactly the divergence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from isomem.parity import tiers
+from isomem.parity.lockstep import Outcome, run_script
+from isomem.parity.report import Report
+from isomem.parity.script import CLASSES, Script, load
+
+pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
+
+SCENARIOS = Path(__file__).resolve().parents[2] / "parity" / "scenarios"
+SCRIPTS = load([SCENARIOS])
+SHOWN: dict[str, list[Outcome]] = {}
+
+
+def told(outcome: Outcome) -> str:
+    report = Report()
+    report.add(outcome)
+    return report.as_text(10)
+
+
+def compare(script: Script, kind: str, tier: str) -> None:
+    lacking = tiers.missing(tier)
+    if lacking:
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    outcome = run_script(script, kind, tier)
+    SHOWN.setdefault(tier, []).append(outcome)
+    assert not outcome.differences, told(outcome)
+
+
+def cases(tier: str) -> list[object]:
+    return [
+        pytest.param(script, kind, id=f"{script.area}/{script.title}-{kind}")
+        for script in SCRIPTS
+        for kind in CLASSES
+        if tier in script.tiers and kind in script.classes
+    ]
+
+
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.parametrize(("script", "kind"), cases("A"))
+def test_without_extras_it_is_the_same_memory(script: Script, kind: str) -> None:
+    compare(script, kind, "A")
+
+
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.parametrize(("script", "kind"), cases("B"))
+def test_with_keyword_search_it_is_the_same_memory(script: Script, kind: str) -> None:
+    compare(script, kind, "B")
+
+
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.parametrize(("script", "kind"), cases("C"))
+def test_with_spacy_it_is_the_same_memory(script: Script, kind: str) -> None:
+    compare(script, kind, "C")
+
+
+@pytest.mark.usefixtures("oracle")
+def test_every_divergence_still_shows_where_it_must() -> None:
+    """Runs last: it looks at what the tests above have seen."""
+    run = {(outcome.script.title, outcome.kind) for outcome in SHOWN.get("A", [])}
+    if len(run) < len(cases("A")):
+        pytest.skip("only part of the scenarios was run")
+    report = Report()
+    for outcomes in SHOWN.values():
+        for outcome in outcomes:
+            report.add(outcome)
+    report.find_stale()
+    assert report.stale == []
