@@ -110,6 +110,11 @@ class BlockingPorts:
         """The reranker, if there is one."""
         return self._memory.reranker
 
+    @property
+    def embeds_by_action(self) -> bool:
+        """Whether the same text may get another vector for another action."""
+        return not getattr(self._memory.embedding_model, "ignores_action", False)
+
     async def embed(self, text: str, action: str) -> ports.Vector:
         """The vector of one text."""
         return self._memory.embedding_model.embed(text, action)

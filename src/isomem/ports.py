@@ -24,7 +24,11 @@ T = TypeVar("T")
 
 
 class Embedder(Protocol):
-    """Turns text into vectors of one length. `memory_action` is "add", "search" or "update"."""
+    """Turns text into vectors of one length. `memory_action` is "add", "search" or "update".
+
+    One that does not look at the action may say so with an attribute `ignores_action = True`,
+    which saves calls that would give the same vector again.
+    """
 
     def embed(self, text: str, memory_action: str | None = None) -> Vector: ...
 
@@ -178,6 +182,10 @@ class Ports(Protocol):
     def settings(self) -> Settings: ...
     @property
     def reranker(self) -> Reranker | None: ...
+    @property
+    def embeds_by_action(self) -> bool:
+        """Whether the same text may get another vector for another action."""
+        ...
 
     async def embed(self, text: str, action: str) -> Vector: ...
 

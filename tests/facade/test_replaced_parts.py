@@ -442,3 +442,20 @@ def test_a_part_that_logs_is_heard_under_one_name(
     with caplog.at_level(logging.ERROR, "isomem"):
         assert foreign.add("hello", **U) == {"results": []}
     assert {record.name for record in caplog.records} == {"isomem"}
+
+
+def test_links_that_fail_half_way_are_as_they_were(memory: Face, monkeypatch: Any) -> None:
+    (one,) = memory.learn("We gave Ana Silva a cat")
+    before = memory.entities()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise BOOM
+
+    monkeypatch.setattr(memory.entity_store, "insert", fail)
+    (two,) = memory.learn("We gave Ana Silva and Bruno Costa a dog")
+    assert memory.entities() == before  # Ana Silva was updated before Bruno Costa failed.
+    memory.update(one, "We gave Carla Dias a cat")
+    assert memory.entities() == {}
+    monkeypatch.undo()
+    memory.update(two, "We gave Ana Silva a dog")
+    assert memory.entities()["Ana Silva"]["linked_memory_ids"] == [two]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.pipeline.results import listed
+from isomem.scope import scope_of
 from isomem.scoring import BOOST_SIMILARITY, MATCH_SIMILARITY, entity_boost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.clock import Clock
@@ -145,11 +146,10 @@ def _entity_payload(mention: Mention, scope: dict[str, Any]) -> Payload:
 def relink(
     stores: Stores, memory_id: str, mentions: list[Mention], scope: dict[str, Any], clock: Clock
 ) -> None:
-    """Replaces the links of one memory whose text has changed.
+    """Links one memory whose text has changed.
 
     Its entities are matched one after the other, each seeing those before it.
     """
-    unlink(stores, memory_id, scope)
     for mention in mentions:
         try:
             with stores.atomic():
@@ -174,28 +174,69 @@ def _link_one(
         stores.entities.update(hits[0].id, vector=None, payload=payload)
 
 
-def unlink(stores: Stores, memory_id: str, scope: dict[str, Any]) -> None:
-    """Takes a memory out of all entities; those that stand nowhere then are removed."""
+def unlink(
+    stores: Stores, memory_id: str, scope: dict[str, Any], vectors: Mapping[str, Vector]
+) -> None:
+    """Takes a memory out of all entities; those that stand nowhere then are removed.
+
+    `vectors` are the new ones of entities that stay, from `renew_vectors`.
+    """
     try:
         with stores.atomic():
-            if hasattr(stores.entities, "unlink"):
-                stores.entities.unlink(memory_id)
-            else:
-                _unlink_one_by_one(stores, memory_id, scope)
+            for entity in _linked(stores, memory_id, scope):
+                _unlink_one(stores, memory_id, entity, vectors.get(str(entity.id)))
     except Exception as error:  # noqa: BLE001 - any store may stand here
         log.warning("Taking memory %s out of its entities failed: %s", memory_id, error)
 
 
-def _unlink_one_by_one(stores: Stores, memory_id: str, scope: dict[str, Any]) -> None:
-    for entity in listed(stores.entities.list(filters=scope, top_k=_LISTED)):
-        payload = entity.payload or {}
-        linked = payload.get(LINKS) or []
-        remaining = [other for other in linked if other != memory_id]
-        if not remaining and linked:
-            stores.entities.delete(vector_id=entity.id)
-        elif remaining != linked:
-            payload = {**payload, LINKS: remaining}
-            stores.entities.update(vector_id=entity.id, vector=None, payload=payload)
+def _unlink_one(stores: Stores, memory_id: str, entity: Hit, vector: Vector | None) -> None:
+    payload = entity.payload or {}
+    remaining = [other for other in payload.get(LINKS) or () if other != memory_id]
+    if remaining:
+        payload = {**payload, LINKS: remaining}
+        stores.entities.update(vector_id=entity.id, vector=vector, payload=payload)
+    else:
+        stores.entities.delete(vector_id=entity.id)
+
+
+def _linked(stores: Stores, memory_id: str, scope: dict[str, Any]) -> Sequence[Hit]:
+    """The entities that a memory stands in; asked directly where the store can tell."""
+    if hasattr(stores.entities, "linked_to"):
+        found: Sequence[Hit] = stores.entities.linked_to(memory_id)
+        return found
+    listing = listed(stores.entities.list(filters=scope, top_k=_LISTED))
+    return [each for each in listing if memory_id in ((each.payload or {}).get(LINKS) or ())]
+
+
+async def renew_vectors(ports: Ports, memory_ids: Sequence[str]) -> dict[str, Vector]:
+    """New vectors, by entity id, for the entities that lose these memories and keep others.
+
+    mem0 embeds such an entity again, with the action "update". That makes another vector only
+    with an embedder that looks at the action; with others nothing is asked. One that cannot be
+    embedded keeps its vector.
+    """
+    if not ports.embeds_by_action:
+        return {}
+    texts = await ports.store(_shared_entities, memory_ids)
+    mentions = {entity_id: Mention("", text, set()) for entity_id, text in texts.items()}
+    await embed_each(ports, list(mentions.values()), "update")
+    return {
+        entity_id: mention.vector
+        for entity_id, mention in mentions.items()
+        if mention.vector is not None
+    }
+
+
+def _shared_entities(stores: Stores, memory_ids: Sequence[str]) -> dict[str, str]:
+    """The texts, by id, of the entities that stand in these memories and in others."""
+    shared = {}
+    for memory_id in memory_ids:
+        point = stores.vectors.get(vector_id=memory_id)
+        for entity in _linked(stores, memory_id, scope_of(point.payload or {})) if point else ():
+            payload = entity.payload or {}
+            if set(payload.get(LINKS) or ()).difference(memory_ids) and payload.get("data"):
+                shared[str(entity.id)] = payload["data"]
+    return shared
 
 
 async def probes_of(ports: Ports, entities: Sequence[Entity]) -> list[Mention]:

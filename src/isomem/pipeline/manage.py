@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 from isomem.digest import md5_hex
 from isomem.filters import compile_filters
-from isomem.pipeline.link import Mention, embed_each, mentions_in, relink, unlink
+from isomem.pipeline.link import Mention, embed_each, mentions_in, relink, renew_vectors, unlink
 from isomem.pipeline.records import actors, find
 from isomem.pipeline.results import describe, listed
 from isomem.pipeline.search import check_top_k
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from isomem.ports import Filters, Hit, Payload, Ports, Stores, Vector
 
 _PAGE = 1000
+_MOST = 1_000_000
 
 # Fields that an update writes itself; the rest of a payload is the caller's and stays.
 _WRITTEN = {"data", "hash", "text_lemmatized", "created_at", "updated_at", *SCOPE_KEYS}
@@ -83,7 +84,7 @@ def _history(stores: Stores, memory_id: str) -> list[dict[str, Any]]:
 class Change:
     """A new text for a memory, ready to be written."""
 
-    __slots__ = ("lemmas", "memory_id", "mentions", "metadata", "text", "vector")
+    __slots__ = ("entity_vectors", "lemmas", "memory_id", "mentions", "metadata", "text", "vector")
 
     def __init__(
         self, memory_id: str, text: str, lemmas: str, vector: Vector, metadata: Payload
@@ -94,6 +95,7 @@ class Change:
         self.vector = vector
         self.metadata = metadata
         self.mentions: list[Mention] = []
+        self.entity_vectors: dict[str, Vector] = {}
 
 
 async def update(
@@ -111,6 +113,7 @@ async def update(
     entities = await ports.compute(ports.nlp.entities, text)
     mentions = [each for each in mentions_in([(memory_id, entities)]) if each.text.strip()]
     change.mentions = await embed_each(ports, mentions, "add")
+    change.entity_vectors = await renew_vectors(ports, [memory_id])
     await ports.store(_write, change, ports.clock)
     return {"message": "Memory updated successfully!"}
 
@@ -135,6 +138,7 @@ def _write(stores: Stores, change: Change, clock: Clock) -> None:
             **actors(payload),
         )
         scope = {key: payload[key] for key in SCOPE_KEYS if payload.get(key)}
+        unlink(stores, str(point.id), scope, change.entity_vectors)
         relink(stores, str(point.id), change.mentions, scope, clock)
 
 
@@ -166,16 +170,18 @@ def _changed(old: Payload, change: Change, now: str) -> Payload:
 
 async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
     """Removes one memory; its history stays."""
-    await ports.store(_delete, _check_id(memory_id), ports.clock)
+    memory_id = _check_id(memory_id)
+    vectors = await renew_vectors(ports, [memory_id])
+    await ports.store(_delete, memory_id, vectors, ports.clock)
     return {"message": "Memory deleted successfully!"}
 
 
-def _delete(stores: Stores, memory_id: str, clock: Clock) -> None:
+def _delete(stores: Stores, memory_id: str, vectors: dict[str, Vector], clock: Clock) -> None:
     with stores.atomic():
         point = stores.vectors.get(vector_id=memory_id)
         if point is None:
             raise ValueError(f"Memory with id {memory_id} not found")
-        _remove(stores, point, clock)
+        _remove(stores, point, vectors, clock)
 
 
 async def delete_all(ports: Ports, ids: dict[str, Any]) -> dict[str, str]:
@@ -187,11 +193,16 @@ async def delete_all(ports: Ports, ids: dict[str, Any]) -> dict[str, str]:
             "If you want to delete all memories, use the `reset()` method."
         )
     compile_filters(filters)
-    await ports.store(_delete_all, filters, ports.clock)
+    removed = await ports.store(_ids_in, filters) if ports.embeds_by_action else []
+    await ports.store(_delete_all, filters, await renew_vectors(ports, removed), ports.clock)
     return {"message": "Memories deleted successfully!"}
 
 
-def _delete_all(stores: Stores, filters: Filters, clock: Clock) -> None:
+def _ids_in(stores: Stores, filters: Filters) -> list[str]:
+    return [str(point.id) for point in listed(stores.vectors.list(filters=filters, top_k=_MOST))]
+
+
+def _delete_all(stores: Stores, filters: Filters, vectors: dict[str, Vector], clock: Clock) -> None:
     with stores.atomic():
         removed: set[str] = set()
         while True:
@@ -200,11 +211,11 @@ def _delete_all(stores: Stores, filters: Filters, clock: Clock) -> None:
             if not left:
                 return
             for point in left:
-                _remove(stores, point, clock)
+                _remove(stores, point, vectors, clock)
                 removed.add(str(point.id))
 
 
-def _remove(stores: Stores, point: Hit, clock: Clock) -> None:
+def _remove(stores: Stores, point: Hit, vectors: dict[str, Vector], clock: Clock) -> None:
     payload = point.payload or {}
     stores.vectors.delete(vector_id=point.id)
     stores.ledger.add_history(
@@ -217,7 +228,7 @@ def _remove(stores: Stores, point: Hit, clock: Clock) -> None:
         is_deleted=1,
         **actors(payload),
     )
-    unlink(stores, str(point.id), scope_of(payload))
+    unlink(stores, str(point.id), scope_of(payload), vectors)
 
 
 def _in_utc(moment: Any) -> Any:

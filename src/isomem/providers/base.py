@@ -170,9 +170,11 @@ class NetworkEmbedder(Service):
     Attributes:
         identity: provider and model; vectors of two identities do not go together.
         dims: length of the vectors, or None when only the server knows.
+        ignores_action: a text has one vector, whatever it is for.
     """
 
     failure = EmbeddingError
+    ignores_action = True
     default_timeout_s = 60.0
     batch_size: ClassVar[int] = 100
     dims: int | None

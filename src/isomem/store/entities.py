@@ -6,10 +6,12 @@ The links are rows of a table indexed from both sides. Callers still see upstrea
 
 from __future__ import annotations
 
-from isomem.store.points import Points
+from isomem.store.points import Point, Points
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from isomem.ports import Payload
 
 LINKS = "linked_memory_ids"
@@ -18,20 +20,15 @@ LINKS = "linked_memory_ids"
 class Entities(Points):
     """One collection of entities."""
 
-    def unlink(self, memory_id: str) -> None:
-        """Takes a memory out of every entity; an entity that stands nowhere then is removed."""
-        with self.database.writing() as database:
-            linked = database.rows(
-                "SELECT seq, id FROM points WHERE collection = ? AND seq IN"
-                " (SELECT entity FROM links WHERE memory_id = ?)",
-                (self._number, memory_id),
-            )
-            for seq, entity_id in linked:
-                database.execute(
-                    "DELETE FROM links WHERE entity = ? AND memory_id = ?", (seq, memory_id)
-                )
-                if not database.rows("SELECT 1 FROM links WHERE entity = ? LIMIT 1", (seq,)):
-                    self.delete(entity_id)
+    def linked_to(self, memory_id: str) -> Sequence[Point]:
+        """The entities that a memory stands in, in the order they were made."""
+        sql = (
+            "SELECT seq, id, payload FROM points WHERE collection = ? AND seq IN"
+            " (SELECT entity FROM links WHERE memory_id = ?) ORDER BY seq"
+        )
+        with self.database.reading():
+            rows = self.database.rows(sql, (self._number, memory_id))
+            return [Point(self, seq, name, 0.0, self._load(seq, text)) for seq, name, text in rows]
 
     def _dump(self, payload: Payload) -> str:
         # The empty list keeps the key's place among the others.

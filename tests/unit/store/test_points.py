@@ -575,19 +575,20 @@ def test_an_entity_shows_its_links_in_their_order_and_place(opened: Open) -> Non
     assert entities.list({"linked_memory_ids": {"nin": ["m9"]}})[0]
 
 
-def test_unlinking_takes_the_memory_out_and_removes_what_stands_nowhere(opened: Open) -> None:
+def test_the_entities_of_a_memory_are_found_by_its_links(opened: Open) -> None:
     entities = opened().entities
     entities.insert(
         [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]],
         [{"linked_memory_ids": ["m1", "m2"]}, {"linked_memory_ids": ["m1"]}, {"data": "none"}],
         ["both", "one", "free"],
     )
-    entities.unlink("m1")
-    entities.unlink("unknown")
-    assert ids_of(entities.list()[0]) == ["both", "free"]
-    assert entities.get("both").payload == {"linked_memory_ids": ["m2"]}  # type: ignore[union-attr]
-    assert set(ids_of(entities.search("", [1.0, 0.0]))) == {"both", "free"}
-    assert entities.database.rows("SELECT memory_id FROM links") == [("m2",)]
+    assert [entity.id for entity in entities.linked_to("m1")] == ["both", "one"]
+    assert [entity.payload for entity in entities.linked_to("m2")] == [
+        {"linked_memory_ids": ["m1", "m2"]}
+    ]
+    assert entities.linked_to("unknown") == []
+    entities.delete("both")
+    assert entities.database.rows("SELECT memory_id FROM links") == [("m1",)]
 
 
 def test_new_links_replace_the_old_ones(opened: Open) -> None:

@@ -61,6 +61,16 @@ _exact = st.one_of(_texts, st.integers(-(2**53), 2**53), st.booleans(), st.integ
 _operands = st.one_of(_exact, st.fixed_dictionaries({"gte": st.floats() | st.integers(-9, 9)}))
 
 
+def cousins(value: Any) -> list[Any]:
+    """Values that some comparison or other would call equal."""
+    if isinstance(value, str):
+        return [value.upper(), value + " ", value.partition("\0")[0], [*value]]
+    if isinstance(value, float):
+        return [str(value), -value, bool(value)]
+    near = [value + 1, -value, bool(value), int(value), str(value), str(value).lower()]
+    return [*near, float(value)] if abs(value) < 2**1000 else near
+
+
 @examples(700)
 @given(st.data())
 def test_any_name_and_any_value_are_found_by_themselves(
@@ -70,7 +80,8 @@ def test_any_name_and_any_value_are_found_by_themselves(
     operand = data.draw(_operands)
     found = operand["gte"] if isinstance(operand, dict) else operand
     others = data.draw(st.lists(grammar.scalars | _exact | st.floats(), max_size=3))
-    payloads = [{name: value} for value in [found, [found], {name: found}, [[found]], *others]]
+    alike = [*cousins(found), [found], {name: found}, [[found]], *others]
+    payloads = [{name: value} for value in [found, *alike]]
     check(table, {f'"{name}"': operand}, [*payloads, {}, {name + "x": found}, {"x": payloads}])
 
 
@@ -141,3 +152,19 @@ def test_a_filter_may_be_nested_a_hundred_deep(operator: str) -> None:
         filters = {operator: [filters]}
     assert [point.id for point in points.list(filters)[0]] == ["yes"]
     database.close()
+
+
+@pytest.mark.parametrize(
+    ("filters", "values"),
+    [
+        ({"a": 1}, [1, 1.0, True, "1", [1.0, True], [2, 1], {"a": 1}, [[1]], None]),
+        ({"a": True}, [True, 1, 1.0, "true", [1, True], False, {"true": 1}]),
+        ({"a": "1"}, ["1", 1, 1.0, True, "1 ", ["1"], [["1"]]]),
+        ({"a": {"gte": 1}}, [1, 1.0, True, "1", [0, 2], None, 10**30, float("inf"), {"a": 2}]),
+        ({"a": {"lt": 0.5}}, [0, 0.5, -0.0, False, "", float("-inf"), float("nan"), [1, 0]]),
+    ],
+)
+def test_values_that_look_alike_are_told_apart_alike(
+    table: apsw.Connection, filters: Any, values: list[Any]
+) -> None:
+    assert check(table, filters, [{"a": value} for value in values])

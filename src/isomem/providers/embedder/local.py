@@ -44,6 +44,7 @@ class LocalEmbedder:
     """
 
     identity = f"local/{MODEL}"
+    ignores_action = True
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         self.config = read_settings(config, EMBEDDER_OPTIONS, "embedder.config (local)")

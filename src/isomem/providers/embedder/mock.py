@@ -16,6 +16,7 @@ class _Offline:
     config: Settings
     identity: str
     dims: int
+    ignores_action = True
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:
         """The vector of `text`, `dims` long."""
