@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
-from isomem.errors import MemoryError, ValidationError, VectorValueError
+from isomem.errors import DatabaseError, MemoryError, ValidationError, VectorValueError
 from tests.facade.conftest import Face, PlantedEmbedder
 
 Make = Callable[..., Face]
@@ -324,3 +325,53 @@ def test_another_embedder_than_the_files(make: Make, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mock/constant"):
         make(path, embedder={"provider": "mock"})
     assert first.state() == before
+
+
+@pytest.mark.parametrize("infer", [True, False])
+def test_a_disk_that_is_full_at_any_moment_leaves_an_add_whole_or_not_there(
+    memory: Face, infer: bool
+) -> None:
+    outcomes = set()
+    database = memory.vector_store.database
+    for free in range(40):
+        memory.say(
+            {"memory": [{"text": f"We gave Ana Silva a {word * 700}"} for word in ("cat", "dog")]}
+        )
+        said = [{"role": "user", "content": "tea " * 500}] * 2
+        before = memory.state()
+        pages = database.rows("PRAGMA page_count")[0][0]
+        database.execute(f"PRAGMA max_page_count = {pages + free}")
+        try:
+            added = memory.add(said, **U, infer=infer)["results"]
+        except DatabaseError as error:
+            assert "nothing of" in error.message  # noqa: PT017
+            assert memory.state() == before
+            outcomes.add("not there")
+        else:
+            after = memory.state()
+            assert len(added) == 2
+            assert all(memory.get(each["id"]) for each in added)
+            assert len(after["history"]) == len(before["history"]) + 2
+            assert bool(after["messages"]) == infer
+            outcomes.add("whole")
+        finally:
+            database.execute("PRAGMA max_page_count = 1000000")
+        memory.reset()
+    assert outcomes == {"whole", "not there"}
+
+
+def test_a_file_that_another_connection_holds_is_refused_and_then_works_again(
+    make: Make, tmp_path: Path
+) -> None:
+    memory = make(store={"busy_timeout_s": 0.05})
+    memory.learn("Likes tea")
+    holder = apsw.Connection(str(tmp_path / "memory.db"))
+    holder.execute("BEGIN IMMEDIATE")
+    memory.say({"memory": [{"text": "Likes coffee"}]})
+    refused(memory, lambda: memory.add("hello", **U), DatabaseError, "is locked")
+    refused(memory, lambda: memory.add("raw", **U, infer=False), DatabaseError, "is locked")
+    refused(memory, lambda: memory.delete_all(**U), DatabaseError, "is locked")
+    assert memory.search("tea", filters=U)["results"]
+    holder.close()
+    memory.learn("Likes coffee")
+    assert len(memory.memories()) == 2

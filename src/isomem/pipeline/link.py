@@ -217,7 +217,11 @@ async def renew_vectors(ports: Ports, memory_ids: Sequence[str]) -> dict[str, Ve
     """
     if not ports.embeds_by_action:
         return {}
-    texts = await ports.store(_shared_entities, memory_ids)
+    try:
+        texts = await ports.store(_shared_entities, memory_ids)
+    except Exception as error:  # noqa: BLE001 - any store may stand here
+        log.warning("Entities keep their vectors, as they could not be looked up: %s", error)
+        return {}
     mentions = {entity_id: Mention("", text, set()) for entity_id, text in texts.items()}
     await embed_each(ports, list(mentions.values()), "update")
     return {
