@@ -100,17 +100,18 @@ def _link_known(stores: Stores, mentions: list[Mention], scope: dict[str, Any]) 
         top_k=1,
         filters=scope,
     )
+    # Read before the first write: of two mentions that match one entity the later counts.
+    known = [(hits[0], hits[0].payload or {}) if _matched(hits) else None for hits in found]
     new = []
-    for mention, hits in zip(mentions, found, strict=False):
-        if _matched(hits):
-            _add_links(stores, hits[0], mention)
-        else:
+    for mention, match in zip(mentions, known, strict=False):
+        if match is None:
             new.append(mention)
+        else:
+            _add_links(stores, *match, mention)
     return new
 
 
-def _add_links(stores: Stores, known: Hit, mention: Mention) -> None:
-    payload = known.payload or {}
+def _add_links(stores: Stores, known: Hit, payload: Payload, mention: Mention) -> None:
     linked = sorted(mention.memory_ids.union(payload.get(LINKS, ())))
     try:
         with stores.atomic():
