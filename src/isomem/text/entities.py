@@ -32,6 +32,10 @@ SHORTEST, LONGEST = 3, 100
 CONNECTORS = frozenset("'s of the in and for at is".split())
 MARKERS = frozenset("* - + \u2022 \u2013 \u2014 # ## ### ** __".split())
 SENTENCE_ENDS = MARKERS.union(".!?:")
+# With the space that a token may have at its end.
+_SPACED_CONNECTORS = CONNECTORS.union(f"{word} " for word in CONNECTORS)
+_SPACED_ENDS = SENTENCE_ENDS.union(f"{mark} " for mark in SENTENCE_ENDS)
+_COLONS = (":", ": ")
 PRIORITY = {"PROPER": 0, "COMPOUND": 1, "QUOTED": 2, "NOUN": 3}
 
 _MARKS = "!\"#$%&'()*,:;<=>?[]_`{}"
@@ -60,7 +64,7 @@ def extract_entities(text: str) -> list[Entity]:
 
     An entity has 3 to 100 characters; no two are equal but for case, and none is part of another.
     """
-    return tidied(_proper(text) + quotations(text))
+    return tidied(proper_names(tokenize(text)) + quotations(text))
 
 
 def quotations(text: str) -> list[Entity]:
@@ -86,41 +90,41 @@ def names(
         begins: whether the capitalised word at an index can be a name's first.
         starts: whether the token at an index is its sentence's first.
     """
+    capitals = [i for i, token in enumerate(tokens) if token[0].isupper()]
     at, count = 0, len(tokens)
-    while at < count:
-        if not tokens[at][0].isupper() or not begins(at):
-            at += 1
+    for start in capitals:
+        if start < at or not begins(start):
             continue
-        start = at
-        at += 1
+        at = start + 1
         while at < count and (tokens[at][0].isupper() or _connects(tokens[at])):
             at += 1
         end = at
         while end > start and _connects(tokens[end - 1]):
             end -= 1
-        capitals = (i for i in range(start, end) if tokens[i][0].isupper())
-        if any(not _connects(tokens[i]) and not starts(i) for i in capitals):
+        inside = (i for i in range(start, end) if tokens[i][0].isupper())
+        if any(not _connects(tokens[i]) and not starts(i) for i in inside):
             name = "".join(tokens[start:end]).strip()
             if len(name) >= SHORTEST:
                 yield name
 
 
 def _connects(token: str) -> bool:
-    return token.rstrip(" ").lower() in CONNECTORS
+    return token.lower() in _SPACED_CONNECTORS
 
 
-def _proper(text: str) -> list[Entity]:
-    tokens = _tokenize(text)
+def proper_names(tokens: Tokens) -> list[Entity]:
+    """The proper names in the tokens of a text."""
+    count = len(tokens)
 
     def starts(at: int) -> bool:
         if at == 0:
             return True
         before = tokens[at - 1]
-        return before.rstrip(" ") in SENTENCE_ENDS or "\n" in before
+        return before in _SPACED_ENDS or "\n" in before
 
     def begins(at: int) -> bool:
         word = tokens[at].rstrip(" ").lower()
-        if word in NOT_NAMES or tokens[at + 1 : at + 2] in ([":"], [": "]):
+        if word in NOT_NAMES or (at + 1 < count and tokens[at + 1] in _COLONS):
             return False
         return not (starts(at) and (word in OPENERS or word.endswith("ly")))
 
@@ -130,7 +134,8 @@ def _proper(text: str) -> list[Entity]:
 # --- Tokens -------------------------------------------------------------------------------
 
 
-def _tokenize(text: str) -> Tokens:
+def tokenize(text: str) -> Tokens:
+    """The words and marks of a text in order, together all of it but for single spaces."""
     tokens: Tokens = []
     for chunk in text.split(" "):
         known = _known.get(chunk)
@@ -207,13 +212,15 @@ def tidied(found: list[Entity]) -> list[Entity]:
         rival = best.get(clean.lower())
         if rival is None or PRIORITY[kind] < PRIORITY[rival[0]]:
             best[clean.lower()] = (kind, clean)
-    inner = _contained(list(best))
+    inner = _contained(list(best)) if len(best) > 1 else ()
     return [entity for key, entity in best.items() if key not in inner]
 
 
 def _without_formatting(text: str) -> str:
     """A text without the stars, colons and numbers that list items have around them."""
     text = text.strip()
+    if text[:1].isalpha() and text[-1:].isalpha():
+        return text
     if text.startswith("*"):
         text = text.lstrip("*").lstrip()
     for mark in "*:":
@@ -230,6 +237,8 @@ def _is_entity(kind: str, text: str) -> bool:
 
 def _has_formatting(text: str) -> bool:
     """Whether what is left of the mark-up around a word shows that it is none."""
+    if text.replace(" ", "").isalpha() and "  " not in text:
+        return False
     return (
         text[0] in "\u2022-+\u2013\u2014"
         or any(mark in text for mark in ("**", "__", ":*", "  ", "\n", "\t"))

@@ -188,7 +188,7 @@ def _reading(word: str) -> Reading:
 
 
 def _lemma(word: str) -> str:
-    return _irregular(word) or _degree(word) or _inflected(word)
+    return _irregular(word) or degree_of(word) or _inflected(word)
 
 
 def _irregular(word: str) -> str | None:
@@ -205,7 +205,7 @@ def _irregular(word: str) -> str | None:
     return f"{word[:-2]}an" if is_plural else None
 
 
-def _degree(word: str) -> str | None:
+def degree_of(word: str) -> str | None:
     """The adjective of a comparative or superlative."""
     if not word.endswith(("er", "est")) or len(word) < 5 or word in words.NOT_DEGREES:
         return None
@@ -226,10 +226,10 @@ def _inflected(word: str) -> str:
         return _from_i(word[:-1])
     if word.endswith("ed") and not word.endswith("eed") and _vowel(word[:-2]):
         return _base(word[:-2])
-    return _singular(word) if word.endswith("s") else word
+    return singular(word) if word.endswith("s") else word
 
 
-def _singular(word: str) -> str:
+def singular(word: str) -> str:
     """The lemma of a plural, or of a verb's third person."""
     if len(word) < 4 or word.endswith(("ss", "us", "is")) or word in words.NOT_PLURAL:
         return words.SHORT_PLURALS.get(word, word)

@@ -32,20 +32,24 @@ class NoTier:
 
 
 class BuiltinTier:
-    """Lemmas, proper names and quotations by rule.
+    """Lemmas, proper names, quotations and noun compounds by rule.
 
     Args:
-        language: the rules for words are English; in another language words stay as they are,
-            in lower case, and the stemmer does the rest.
+        language: the rules for words and compounds are English; in another language words stay
+            as they are, in lower case, the stemmer does the rest, and no compounds are found.
     """
 
     def __init__(self, language: str = "english") -> None:
         # Here, so that the word tables cost the other tiers nothing.
-        from isomem.text.entities import extract_entities
-        from isomem.text.lemma import lemmatize, lower_words
+        if language == "english":
+            from isomem.text.compounds import extract_entities
+            from isomem.text.lemma import lemmatize
+        else:
+            from isomem.text.entities import extract_entities
+            from isomem.text.lemma import lower_words as lemmatize
 
         self.language = language
-        self._lemmatize = lemmatize if language == "english" else lower_words
+        self._lemmatize = lemmatize
         self._entities = extract_entities
 
     def lemmatize(self, text: str) -> str:

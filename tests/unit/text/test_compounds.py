@@ -1,0 +1,134 @@
+"""The built-in noun compounds."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isomem.text import compounds
+from isomem.text.compounds import CACHED_TOKENS, extract_entities
+from isomem.text.tiers import load_tier
+
+
+def found(text: str) -> list[str]:
+    """The compounds in a text."""
+    return [name for kind, name in extract_entities(text) if kind == "COMPOUND"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("they run a tennis club in town", ["tennis club"]),
+        ("after the road trip", ["road trip"]),
+        ("an online chess course", ["online chess course"]),
+        ("with her younger brother and the kitchen sink", ["younger brother", "kitchen sink"]),
+    ],
+)
+def test_words_between_words_of_grammar_are_a_compound(text, expected):
+    assert found(text) == expected
+
+
+def test_one_word_is_no_compound():
+    assert found("the studio has a window") == []
+
+
+def test_compound_is_in_the_singular():
+    assert found("we saw the botanical gardens") == ["botanical garden"]
+    assert found("we joined the chess club for women") == ["chess club"]
+
+
+def test_adjective_that_says_little_is_left_out():
+    assert found("a great new tennis club") == ["tennis club"]
+    assert found("a great studio") == []
+
+
+def test_general_last_word_of_three_is_left_out():
+    assert found("the trade fair details") == ["trade fair"]
+    assert found("the fair details") == ["fair detail"]
+
+
+def test_verb_after_a_subject_is_no_part():
+    assert found("they paint garden fences") == ["garden fence"]
+    assert found("Ann loves garden fences") == ["garden fence"]
+    assert found("to paint garden fences") == ["garden fence"]
+
+
+def test_past_form_ends_a_phrase_and_begins_one():
+    assert found("the tennis club opened last week") == ["tennis club"]
+    assert found("a stolen garden fence") == ["stolen garden fence"]
+
+
+def test_gerund_is_a_verb_except_after_a_determiner():
+    assert found("tired of repairing garden fences") == ["garden fence"]
+    assert found("the missing lessons") == ["missing lesson"]
+    assert found("his friends painting fences") == []
+
+
+def test_what_follows_a_plural_is_its_verb():
+    assert found("the garden fences look grey") == ["garden fence"]
+
+
+def test_what_somebody_owns_is_none():
+    assert found("Ann's garden fence is grey") == []
+    assert found("it's a garden fence") == ["garden fence"]
+
+
+def test_question_has_its_verb_behind_the_subject():
+    assert found("What did the tennis club offer?") == ["tennis club"]
+    assert found("Which garden fence did Ann paint?") == ["garden fence"]
+
+
+def test_name_without_determiner_is_a_subject():
+    assert found("so that Ann and Bob paint") == []
+    assert found("about the Christmas tree") == ["Christmas tree"]
+
+
+def test_names_alone_are_no_compound():
+    assert extract_entities("near the Grand Canyon") == [("PROPER", "Grand Canyon")]
+
+
+def test_name_inside_a_compound_is_part_of_it():
+    assert extract_entities("on a New York trip") == [("COMPOUND", "New York trip")]
+
+
+def test_other_kinds_come_first():
+    assert extract_entities('with Ann in the tennis club "Old Mill"') == [
+        ("PROPER", "Ann"),
+        ("PROPER", "Old Mill"),
+        ("COMPOUND", "tennis club"),
+    ]
+
+
+def test_other_languages_have_no_compounds():
+    text = "sie haben die alte windmühle gesehen, a tennis club"
+    assert load_tier("builtin", {"language": "german"}).entities(text) == []
+    assert load_tier("builtin").entities("a tennis club") == [("COMPOUND", "tennis club")]
+
+
+def test_memory_of_tokens_is_bounded():
+    extract_entities(" ".join(f"w{i}" for i in range(CACHED_TOKENS + 10)))
+    assert len(compounds._kinds) <= CACHED_TOKENS
+
+
+@pytest.mark.parametrize("piece", ["a ", "the old ", "Ann mill ", "mill's ", "- ", "x-", "dogs "])
+def test_a_megabyte_of_anything_takes_linear_time(piece):
+    start = time.perf_counter()
+    extract_entities(piece * (10**6 // len(piece)))
+    assert time.perf_counter() - start < 10
+
+
+TEXTS = st.text() | st.lists(
+    st.sampled_from(
+        "the a Ann mill mills loves painting painted 's did old great . \u2019s".split()
+    )
+).map(" ".join)
+
+
+@given(TEXTS)
+def test_compounds_of_any_text_have_two_words_of_it(text):
+    for compound in found(text):
+        assert " " in compound
+        assert all(word.lower() in text.lower() for word in compound.split(" "))
