@@ -5,7 +5,8 @@ PYTHON ?= python3
 PIP_QUIET = --quiet --disable-pip-version-check
 
 # What an editable install depends on; source files are read where they lie.
-PACKAGING = pyproject.toml setup.py build_support/prompts.py src/isomem/prompts/manifest.py
+PACKAGING = pyproject.toml setup.py build_support/prompts.py build_support/kernel.py \
+    src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
 .PHONY: demo test check format clean
 

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the prompt step (and, later, the optional kernel)."""
+"""What pyproject.toml cannot say: the prompt step, and the extension that may be absent."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from setuptools.command.build_py import build_py
 # setuptools runs this file without its folder on the path.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from build_support.kernel import extensions
 from build_support.prompts import PromptStepError, prepare
 
 
@@ -27,4 +28,4 @@ class BuildWithPrompts(build_py):
         super().run()
 
 
-setup(cmdclass={"build_py": BuildWithPrompts})
+setup(cmdclass={"build_py": BuildWithPrompts}, ext_modules=extensions())

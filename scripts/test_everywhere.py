@@ -29,7 +29,14 @@ COVERED_PARTS = ("pipeline/*", "text/*", "scoring.py", "filters.py", "store/*")
 COVERAGE_FLOOR = 95
 
 # An environment is made again when one of these changes.
-PACKAGING = ("pyproject.toml", "setup.py", "build_support/prompts.py")
+PACKAGING = (
+    "pyproject.toml",
+    "setup.py",
+    "build_support/prompts.py",
+    "build_support/kernel.py",
+    "src/isomem/kernel.py",
+    "src/isomem/kernel.pxd",
+)
 PINNED = ROOT / "src/isomem/prompts/pinned"
 
 PROBE = (

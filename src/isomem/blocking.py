@@ -52,14 +52,14 @@ class StoreView:
     def atomic(self) -> AbstractContextManager[object]:
         """One transaction on each file: in the default store, one in all."""
         databases = self.databases()
-        return databases[0].writing() if len(databases) == 1 else _Together(databases)
+        return databases[0].atomic() if len(databases) == 1 else _Together(databases)
 
 
 class _Together:
     """Transactions on several files, or on none; committed one after the other."""
 
     def __init__(self, databases: list[Database]) -> None:
-        self._blocks = [database.writing() for database in databases]
+        self._blocks = [database.atomic() for database in databases]
         self._entered: list[Any] = []
 
     def __enter__(self) -> None:

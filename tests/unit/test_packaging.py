@@ -9,6 +9,7 @@ import sys
 import tarfile
 import zipfile
 from email import message_from_bytes
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -202,7 +203,30 @@ def test_wheel_holds_every_module_and_text(checkout):
     assert {f"isomem/prompts/pinned/{pin.name}" for pin in UPSTREAM.texts} < expected
     assert "isomem/prompts/pinned/LICENSE" in expected
     built = {name for name in wheel_names(checkout / "dist") if ".dist-info/" not in name}
-    assert built == expected
+    assert {name for name in built if not is_extension(name)} == expected
+
+
+def is_extension(name: str) -> bool:
+    return name.endswith(tuple(EXTENSION_SUFFIXES))
+
+
+@pytest.mark.build
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no compiler")
+def test_wheel_holds_the_compiled_kernel_where_a_compiler_is(checkout):
+    pytest.importorskip("Cython")
+    names = [name for name in wheel_names(checkout / "dist") if is_extension(name)]
+    assert [name.split(".")[0] for name in names] == ["isomem/kernel"]
+
+
+@pytest.mark.build
+def test_wheel_is_built_without_a_compiler_all_the_same(tmp_path, real_home, monkeypatch):
+    copy = copy_checkout(tmp_path / "checkout")
+    monkeypatch.setenv("CC", "no-such-compiler")
+    result = build(copy, "wheel", real_home)
+    assert result.returncode == 0, result.stderr
+    names = wheel_names(copy / "dist")
+    assert "isomem/kernel.py" in names
+    assert not any(map(is_extension, names))
 
 
 @pytest.mark.build

@@ -11,7 +11,7 @@ from isomem.errors import ValidationError, VectorValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from isomem.ports import Payload, Vector
@@ -133,15 +133,14 @@ def load_vector(data: bytes) -> list[float]:
     return _array("f", data).tolist()
 
 
-def dump_terms(weights: Mapping[int, float]) -> bytes:
-    """The terms of a text: their numbers (uint32), then their weights (float64)."""
-    return _bytes(array("I", weights)) + _bytes(array("d", weights.values()))
+def dump_terms(numbers: Iterable[int]) -> bytes:
+    """The terms of a text by their numbers (uint32), in the order of the text."""
+    return _bytes(array("I", numbers))
 
 
-def load_terms(data: bytes) -> tuple[array[int], array[float]]:
-    """What `dump_terms` wrote, as two arrays of one length."""
-    count = len(data) // 12
-    return _array("I", data[: 4 * count]), _array("d", data[4 * count :])
+def load_terms(data: bytes) -> array[int]:
+    """What `dump_terms` wrote."""
+    return _array("I", data)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain)

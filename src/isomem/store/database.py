@@ -23,7 +23,7 @@ process (a power failure may take the last writes), "off" neither is promised.""
 
 DEFAULT_BUSY_TIMEOUT_S = 10.0
 
-_READ, _WRITE = "BEGIN", "BEGIN IMMEDIATE"
+_READ, _WRITE, _ATOMIC = "BEGIN", "BEGIN IMMEDIATE", "SAVEPOINT"
 
 
 class Database:
@@ -60,10 +60,14 @@ class Database:
         self.epoch = 0
         self._lock = RLock()
         self._depth = 0
+        self._spoiled = False
         self._seen_version = -1
         self._open: apsw.Connection | None = None
         try:
             self._open = self._connect(synchronous)
+            # One for all statements that are through at once: making a cursor costs as much as
+            # a look-up. All of them run inside a block, so no two threads use it at a time.
+            self._cursor = self._open.cursor()
             with self.writing():
                 prepare(self._open)
         except apsw.Error as error:
@@ -81,10 +85,13 @@ class Database:
             DatabaseError: it was closed.
         """
         if self._open is None:
-            raise DatabaseError(
-                f"{self.path} is closed", suggestion="Make a new Memory to use the file again."
-            )
+            raise self._closed()
         return self._open
+
+    def _closed(self) -> DatabaseError:
+        return DatabaseError(
+            f"{self.path} is closed", suggestion="Make a new Memory to use the file again."
+        )
 
     def _connect(self, synchronous: str) -> apsw.Connection:
         if self.path != ":memory:":
@@ -120,44 +127,68 @@ class Database:
         return Transaction(self, _READ)
 
     def writing(self) -> Transaction:
-        """A block whose writes are all there afterwards, or none if it raises. Blocks nest: an
-        inner one that raises undoes its own part."""
+        """A block whose writes are all there afterwards, or none if it raises. Inside another
+        block it is part of that one, which can then not be kept any more if this one raises."""
         return Transaction(self, _WRITE)
 
+    def atomic(self) -> Transaction:
+        """`writing`, but inside another block it is undone by itself if it raises."""
+        return Transaction(self, _ATOMIC)
+
     def rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
-        return self.connection.execute(sql, bindings).fetchall()
+        """All rows of a query. To be called inside a block, as the other two are."""
+        return self._cursor.execute(sql, bindings).fetchall()
 
     def execute(self, sql: str, bindings: tuple[Any, ...] = ()) -> None:
         """Runs one statement for its effect."""
-        self.connection.execute(sql, bindings)
+        self._cursor.execute(sql, bindings)
 
     def execute_many(self, sql: str, bindings: Iterable[tuple[Any, ...]]) -> None:
         """Runs one statement once for each of `bindings`."""
-        self.connection.executemany(sql, bindings)
+        self._cursor.executemany(sql, bindings)
 
     def enter(self, begin: str) -> bool:
         """Starts a block; `Transaction` calls it. False if it is part of the one around it."""
         self._lock.acquire()
         try:
-            own = not self._depth or begin is not _READ
-            if self._depth:
+            if not self._depth:
+                self._begin(_READ if begin is _READ else _WRITE)
+                own = True
+            else:
                 self._check_not_undone()
-            if own:
-                self.connection.execute(f"SAVEPOINT level_{self._depth}" if self._depth else begin)
+                own = begin is _ATOMIC
+                if own:
+                    self._cursor.execute(f"SAVEPOINT level_{self._depth}")
             self._depth += 1
         except BaseException:
             self._lock.release()
             raise
-        if self._depth == 1:
-            self._notice_other_writers()
         return own
 
-    def leave(self, *, own: bool, keep: bool) -> None:
-        """Ends a block; `Transaction` calls it."""
+    def _begin(self, begin: str) -> None:
+        if self._open is None:
+            raise self._closed()
+        cursor = self._cursor
+        cursor.execute(begin)
+        self._spoiled = False
+        if self.path == ":memory:":
+            return
+        try:
+            version: Any = cursor.execute("PRAGMA data_version").fetchall()[0][0]
+        except BaseException:
+            self._undo()
+            raise
+        if version != self._seen_version:
+            self._seen_version = version
+            self.epoch += 1
+
+    def leave(self, *, own: bool, keep: bool, wrote: bool) -> None:
+        """Ends a block; `Transaction` calls it. `wrote`: it may have."""
         self._depth -= 1
         try:
-            if own and keep:
+            if not own:
+                self._spoiled = self._spoiled or (wrote and not keep)
+            elif keep:
                 self._check_not_undone()
                 self._end("COMMIT", f"RELEASE level_{self._depth}")
         except apsw.Error:
@@ -174,26 +205,20 @@ class Database:
         # Otherwise the rest of a block would be stored without its beginning.
         if not self.connection.in_transaction:
             raise apsw.AbortError("the transaction was rolled back by SQLite")
+        # Nor may one be kept that an error has left half done.
+        if self._spoiled:
+            raise apsw.AbortError("a part of the transaction has failed")
 
     def _end(self, outermost: str, inner: str) -> None:
-        self.connection.execute(inner if self._depth else outermost)
+        self._cursor.execute(inner if self._depth else outermost)
 
     def _undo(self) -> None:
         self.epoch += 1
+        self._spoiled = False
         if self._open is None or not self._open.in_transaction:
             return  # SQLite has rolled back by itself, as it does when the disk is full.
         level = f"level_{self._depth}"
         self._end("ROLLBACK", f"ROLLBACK TO {level}; RELEASE {level}")
-
-    def _notice_other_writers(self) -> None:
-        try:
-            version = self.rows("PRAGMA data_version")[0][0]
-        except BaseException:
-            self.leave(own=True, keep=False)
-            raise
-        if version != self._seen_version:
-            self._seen_version = version
-            self.epoch += 1
 
     def explain(self, error: apsw.Error) -> MemoryError:
         """The error of ours that says what an error of SQLite means for the caller."""
@@ -228,7 +253,8 @@ class Transaction:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._database.leave(own=self._own, keep=error is None)
+            wrote = self._begin is not _READ
+            self._database.leave(own=self._own, keep=error is None, wrote=wrote)
         except apsw.Error as failed:
             raise self._database.explain(failed) from failed
         if isinstance(error, apsw.Error):

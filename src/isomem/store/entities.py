@@ -6,6 +6,7 @@ The links are rows of a table indexed from both sides. Callers still see upstrea
 
 from __future__ import annotations
 
+from isomem.store.places import SEQ_MASK
 from isomem.store.points import Point, Points
 
 TYPE_CHECKING = False
@@ -23,34 +24,39 @@ class Entities(Points):
     def linked_to(self, memory_id: str) -> Sequence[Point]:
         """The entities that a memory stands in, in the order they were made."""
         sql = (
-            "SELECT seq, id, payload FROM points WHERE collection = ? AND seq IN"
-            " (SELECT entity FROM links WHERE memory_id = ?) ORDER BY seq"
+            "SELECT place, id, payload FROM points WHERE collection = ? AND place IN"
+            f" (SELECT entity FROM links WHERE memory_id = ?) ORDER BY place & {SEQ_MASK}"
         )
         with self.database.reading():
             rows = self.database.rows(sql, (self._number, memory_id))
-            return [Point(self, seq, name, 0.0, self._load(seq, text)) for seq, name, text in rows]
+            return [
+                Point(self, place, name, 0.0, self._load(place, text)) for place, name, text in rows
+            ]
 
     def _dump(self, payload: Payload) -> str:
         # The empty list keeps the key's place among the others.
         return super()._dump({**payload, LINKS: []} if LINKS in payload else payload)
 
-    def _stored(self, seq: int, payload: Payload) -> None:
-        self._removed(seq)
-        rows = ((seq, place, memory) for place, memory in enumerate(payload.get(LINKS, ())))
+    def _stored(self, place: int, payload: Payload) -> None:
+        self._removed(place)
+        rows = ((place, at, memory) for at, memory in enumerate(payload.get(LINKS, ())))
         self.database.execute_many("INSERT INTO links VALUES (?, ?, ?)", rows)
 
-    def _removed(self, seq: int) -> None:
-        self.database.execute("DELETE FROM links WHERE entity = ?", (seq,))
+    def _moved(self, place: int, new: int) -> None:
+        self.database.execute("UPDATE links SET entity = ? WHERE entity = ?", (new, place))
+
+    def _removed(self, place: int) -> None:
+        self.database.execute("DELETE FROM links WHERE entity = ?", (place,))
 
     def _emptied(self) -> None:
         self.database.execute(
-            "DELETE FROM links WHERE entity IN (SELECT seq FROM points WHERE collection = ?)",
+            "DELETE FROM links WHERE entity IN (SELECT place FROM points WHERE collection = ?)",
             (self._number,),
         )
 
-    def _load(self, seq: int, text: str) -> Payload:
-        payload = super()._load(seq, text)
+    def _load(self, place: int, text: str) -> Payload:
+        payload = super()._load(place, text)
         if LINKS in payload:
             sql = "SELECT memory_id FROM links WHERE entity = ? ORDER BY position"
-            payload[LINKS] = [row[0] for row in self.database.rows(sql, (seq,))]
+            payload[LINKS] = [row[0] for row in self.database.rows(sql, (place,))]
         return payload

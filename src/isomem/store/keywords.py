@@ -1,10 +1,19 @@
-"""Keyword statistics of a collection: the vocabulary, and in how many texts each term stands."""
+"""Keyword statistics of a collection: how many texts it has, and in how many each term stands.
+
+The counts of most texts are in the file. Those of the last arrivals are not: every process
+counts them for itself, from the points, until there are enough to be counted together. Many
+texts share terms, so that writes far less than counting each text as it comes.
+"""
 
 from __future__ import annotations
 
+from array import array
 from math import log
 
 from isomem.digest import md5_hex
+from isomem.kernel import SEQ_BITS
+from isomem.store.codec import dump_terms, load_terms
+from isomem.store.places import SEQ_MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,23 +22,31 @@ if TYPE_CHECKING:
 
     from isomem.ports import Payload
     from isomem.store.database import Database
+    from isomem.store.places import Places
 
     class TermEncoder(Protocol):
-        """Encodes a text as weighted terms, by the rules of a language."""
+        """Encodes a text as numbered terms, by the rules of a language."""
 
         language: str
         stopwords: frozenset[str]
 
-        def encode(self, text: str) -> dict[str, float]: ...
+        def numbers(self, text: str) -> list[int]: ...
+
+        def encode(self, text: str) -> Mapping[int, float]: ...
 
 
-_COUNT = (
-    "INSERT INTO terms (term, collection, documents) VALUES (?, ?, ?)"
-    " ON CONFLICT (term, collection) DO UPDATE SET documents = documents + excluded.documents"
-    " RETURNING number"
+COUNTED_EVERY = 512
+"""So many arrivals are counted together."""
+
+_ARRIVED = (
+    "SELECT p.collection, p.terms FROM arrivals AS a"
+    f" CROSS JOIN points AS p ON p.place = (a.scope << {SEQ_BITS} | a.seq)"
+    " WHERE a.scope > 0 AND p.terms IS NOT NULL"
 )
-_UNCOUNT = "UPDATE terms SET documents = documents - 1 WHERE number = ?"
-_FIND = "SELECT number, documents FROM terms WHERE term = ? AND collection = ?"
+_COUNT = (
+    "INSERT INTO terms VALUES (?, ?)"
+    " ON CONFLICT (number) DO UPDATE SET documents = documents + excluded.documents"
+)
 _COUNT_TEXTS = "UPDATE collections SET documents = documents + ? WHERE number = ?"
 
 
@@ -38,65 +55,133 @@ def indexed_text(payload: Payload) -> str | None:
     return payload.get("text_lemmatized") or payload.get("data") or None
 
 
+def term_key(collection: int, number: int) -> int:
+    """The row of a collection's term in the table `terms`."""
+    return collection << 32 | number
+
+
+def count_when_due(database: Database, places: Places, place: int) -> None:
+    """Counts all arrivals, if the one at `place` is the latest and makes them enough."""
+    seq = place & SEQ_MASK
+    if seq % COUNTED_EVERY:
+        return
+    texts: dict[int, int] = {}
+    terms: dict[int, int] = {}
+    for collection, blob in database.rows(_ARRIVED):
+        _count_one(texts, collection)
+        for number in set(load_terms(blob)):
+            _count_one(terms, term_key(collection, number))
+    database.execute_many(_COUNT, sorted(terms.items()))
+    database.execute_many(_COUNT_TEXTS, [(count, number) for number, count in texts.items()])
+    places.leave_counted(seq)
+
+
+def _count_one(counts: dict[int, int], key: int) -> None:
+    counts[key] = counts.get(key, 0) + 1
+
+
 class Keywords:
     """The terms of one collection. Every method runs in the caller's transaction."""
 
-    def __init__(self, database: Database, collection: int, encoder: TermEncoder) -> None:
+    def __init__(
+        self, database: Database, places: Places, collection: int, encoder: TermEncoder
+    ) -> None:
         self._database = database
+        self._places = places
         self._collection = collection
         self._encoder = encoder
         # Texts that were indexed by other rules must be indexed anew.
         rules = md5_hex(" ".join(sorted(encoder.stopwords)))
-        self.identity = f"bm25 {encoder.language} {rules}"
+        self.identity = f"bm25/2 {encoder.language} {rules}"
+        self._recent = _Recent()
 
-    def index(self, texts: list[str | None]) -> list[dict[int, float] | None]:
-        """Counts the terms of new texts; their weights by term number, None for no text."""
-        encoded = [None if text is None else self._encoder.encode(text) for text in texts]
-        occurrences: dict[str, int] = {}
-        for weights in encoded:
-            for term in weights or ():
-                occurrences[term] = occurrences.get(term, 0) + 1
-        numbers = {term: self._count(term, times) for term, times in occurrences.items()}
-        self._count_texts(sum(weights is not None for weights in encoded))
-        return [
-            None if weights is None else {numbers[term]: weights[term] for term in weights}
-            for weights in encoded
-        ]
+    def terms(self, text: str | None) -> bytes | None:
+        """What is stored of a text: its terms; None for no text."""
+        return None if text is None else dump_terms(self._encoder.numbers(text))
 
-    def _count(self, term: str, times: int) -> int:
-        number: int = self._database.rows(_COUNT, (term, self._collection, times))[0][0]
-        return number
+    def arrive(self, terms: bytes | None) -> None:
+        """Takes note of a text that was just stored."""
+        if terms is not None and self._recent.state == self._state():
+            self._recent.count(terms)
 
-    def _count_texts(self, times: int) -> None:
-        self._database.execute(_COUNT_TEXTS, (times, self._collection))
+    def leave(self, terms: bytes | None, *, counted: bool) -> None:
+        """Takes a text out of the counts. `counted`: whether those in the file have it."""
+        self._recent.state = None
+        if counted and terms is not None:
+            self._add(terms, -1)
 
-    def forget(self, numbers: Iterable[int]) -> None:
-        """Takes the terms of one text out of the counts."""
-        self._database.execute_many(_UNCOUNT, ((number,) for number in numbers))
-        self._count_texts(-1)
+    def change(self, old: bytes | None, new: bytes | None, *, counted: bool) -> None:
+        """Counts another text in the place of one."""
+        self.leave(old, counted=counted)
+        if counted and new is not None:
+            self._add(new, 1)
+
+    def _add(self, terms: bytes, texts: int) -> None:
+        keys = ((term_key(self._collection, number), texts) for number in set(load_terms(terms)))
+        self._database.execute_many(_COUNT, keys)
+        self._database.execute(_COUNT_TEXTS, (texts, self._collection))
 
     def clear(self) -> None:
         """Forgets every term of the collection."""
-        self._database.execute("DELETE FROM terms WHERE collection = ?", (self._collection,))
-        self._database.execute(
-            "UPDATE collections SET documents = 0 WHERE number = ?", (self._collection,)
-        )
+        first, last = term_key(self._collection, 0), term_key(self._collection, 0xFFFFFFFF)
+        self._database.execute("DELETE FROM terms WHERE number BETWEEN ? AND ?", (first, last))
+        sql = "UPDATE collections SET documents = 0 WHERE number = ?"
+        self._database.execute(sql, (self._collection,))
+        self._recent.state = None
 
-    def query(self, text: str) -> dict[int, float]:
-        """The terms of a query: weight times inverse document frequency, by term number.
+    def recount(self, texts: Iterable[bytes]) -> None:
+        """Counts all texts of the collection, after `clear`."""
+        for terms in texts:
+            self._add(terms, 1)
+        self._places.leave_all(self._collection)
+
+    def query(self, text: str) -> tuple[array[int], array[float]]:
+        """The terms of a query that some text has, and weight times inverse document frequency.
 
         The frequency is over the whole collection, whatever scope is searched, as in upstream's
         store: ln((N - n + 0.5) / (n + 0.5) + 1) for a term in n of N texts.
         """
+        recent = self._recent_counts()
         sql = "SELECT documents FROM collections WHERE number = ?"
-        texts = self._database.rows(sql, (self._collection,))[0][0]
-        known = self._known(self._encoder.encode(text))
-        return {
-            number: weight * log((texts - containing + 0.5) / (containing + 0.5) + 1)
-            for number, weight, containing in known
-        }
+        texts = self._database.rows(sql, (self._collection,))[0][0] + recent.texts
+        numbers, factors = array("I"), array("d")
+        for number, weight in self._encoder.encode(text).items():
+            containing = self._counted(number) + recent.terms.get(number, 0)
+            if containing:
+                numbers.append(number)
+                factors.append(weight * log((texts - containing + 0.5) / (containing + 0.5) + 1))
+        return numbers, factors
 
-    def _known(self, weights: Mapping[str, float]) -> Iterable[tuple[int, float, int]]:
-        for term, weight in weights.items():
-            for number, containing in self._database.rows(_FIND, (term, self._collection)):
-                yield number, weight, containing
+    def _counted(self, number: int) -> int:
+        sql = "SELECT documents FROM terms WHERE number = ?"
+        found = self._database.rows(sql, (term_key(self._collection, number),))
+        return found[0][0] if found else 0
+
+    def _recent_counts(self) -> _Recent:
+        state = self._state()
+        if self._recent.state != state:
+            self._recent = _Recent()
+            self._recent.state = state
+            for collection, terms in self._database.rows(_ARRIVED):
+                if collection == self._collection:
+                    self._recent.count(terms)
+        return self._recent
+
+    def _state(self) -> tuple[int, int]:
+        return self._database.epoch, self._places.generation
+
+
+class _Recent:
+    """The counts of the arrivals. `state` is when they were right; None is never."""
+
+    __slots__ = ("state", "terms", "texts")
+
+    def __init__(self) -> None:
+        self.state: tuple[int, int] | None = None
+        self.texts = 0
+        self.terms: dict[int, int] = {}
+
+    def count(self, terms: bytes) -> None:
+        self.texts += 1
+        for number in set(load_terms(terms)):
+            _count_one(self.terms, number)

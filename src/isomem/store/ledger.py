@@ -49,7 +49,7 @@ class Ledger:
 
     def atomic(self) -> Transaction:
         """A block whose writes are all there afterwards, or none if it raises."""
-        return self.database.writing()
+        return self.database.atomic()
 
     def add_history(
         self,

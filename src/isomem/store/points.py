@@ -1,73 +1,72 @@
 """Points: one collection of the file, with the method names of upstream's vector stores.
 
-A point is an id, a vector and a payload. The ids of the payload's scope are columns with an
-index each, so what a search touches grows with its scope and not with the store.
+A point is an id, a vector and a payload. The points of one scope stand together in the file
+(`places`), so what a search touches grows with its scope and not with the store.
 """
 
 from __future__ import annotations
 
-import re
 from itertools import islice
-from typing import cast
 
 import apsw
 
 from isomem.errors import InvalidConfigError, VectorStoreError
 from isomem.filters import Condition, compile_filters, matches
+from isomem.kernel import SEQ_BITS
 from isomem.scope import SCOPE_KEYS
 from isomem.store.codec import (
     dump_payload,
-    dump_terms,
     load_payload,
-    load_terms,
     load_vector,
     unit_vector,
 )
-from isomem.store.keywords import Keywords, indexed_text
+from isomem.store.keywords import Keywords, count_when_due, indexed_text
+from isomem.store.places import OF_SCOPES, in_scopes
 from isomem.store.scopes import Scope, ScopeCache
 from isomem.store.sql import compile_sql
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.filters import Group
     from isomem.ports import Filters, Payload, Vector
     from isomem.store.database import Database, Transaction
     from isomem.store.keywords import TermEncoder
+    from isomem.store.places import Ids
     from isomem.store.scopes import Key, Scored
 
 _INSERT = (
-    "INSERT INTO points (collection, id, user_id, agent_id, run_id, payload, vector, terms)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO points (place, collection, id, payload, vector, terms) VALUES (?, ?, ?, ?, ?, ?)"
 )
-_REPLACE = (
-    "UPDATE points SET user_id = ?, agent_id = ?, run_id = ?, payload = ?, vector = ?, terms = ?"
-    " WHERE seq = ?"
+_REPLACE = "UPDATE points SET payload = ?, vector = ?, terms = ? WHERE place = ?"
+_WHERE_AND_WHOSE = (
+    "SELECT p.place, p.terms, s.user_id, s.agent_id, s.run_id FROM points AS p"
+    f" JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS} WHERE p.id = ? AND p.collection = ?"
 )
-_UUID = re.compile(
-    r"(?:urn:uuid:|\{)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?",
-    re.IGNORECASE,
+_UUID = (
+    r"(?:urn:uuid:|\{)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})"
+    r"-?([0-9a-f]{12})\}?"
 )
 
 
 class Point:
     """A point that was found or listed. `score` is 0 where nothing was compared."""
 
-    __slots__ = ("_points", "_payload", "id", "score", "seq")
+    __slots__ = ("_payload", "_points", "id", "place", "score")
 
     def __init__(
         self,
         points: Points,
-        seq: int,
+        place: int,
         point_id: str,
         score: float = 0.0,
         payload: Payload | None = None,
     ) -> None:
         self.id = point_id
         self.score = score
-        self.seq = seq
+        self.place = place
         self._points = points
         self._payload = payload
 
@@ -110,18 +109,23 @@ class Points:
         self.database = database
         self.collection_name = name
         self._cache = cache
+        self._places = cache.places
         with database.writing():
             self._number = self._open(name)
             self.embedding_model_dims = self._claim(dims, embedder)
-            self._keywords = Keywords(database, self._number, encoder) if encoder else None
+            self._keywords = self._open_keywords(encoder) if encoder else None
             self._reconcile_keywords()
 
     def _open(self, name: str) -> int:
         self.database.execute(
             "INSERT OR IGNORE INTO collections (name, distance) VALUES (?, 'cosine')", (name,)
         )
-        sql = "SELECT number FROM collections WHERE name = ?"
-        return cast("int", self.database.rows(sql, (name,))[0][0])
+        number: int
+        number = self.database.rows("SELECT number FROM collections WHERE name = ?", (name,))[0][0]
+        return number
+
+    def _open_keywords(self, encoder: TermEncoder) -> Keywords:
+        return Keywords(self.database, self._places, self._number, encoder)
 
     def _claim(self, dims: int | None, embedder: str | None) -> int | None:
         """Holds the embedder against the one the vectors were made with."""
@@ -140,7 +144,8 @@ class Points:
         return dims or old_dims
 
     def _is_empty(self) -> bool:
-        sql = "SELECT 1 FROM points WHERE collection = ? LIMIT 1"
+        # A scope without points is not kept, so this needs no look at the points.
+        sql = "SELECT 1 FROM scopes WHERE collection = ? LIMIT 1"
         return not self.database.rows(sql, (self._number,))
 
     def _other_embedder(self, *found: Any) -> InvalidConfigError:
@@ -167,22 +172,24 @@ class Points:
         self._cache.clear()
         if self._keywords:
             self._keywords.clear()
-            self._index_all(self._keywords)
+            self._keywords.recount(self._index_all(self._keywords))
 
-    def _index_all(self, keywords: Keywords) -> None:
-        seqs = self.database.rows("SELECT seq FROM points WHERE collection = ?", (self._number,))
-        for (seq,) in seqs:
-            sql = "SELECT payload FROM points WHERE seq = ?"
-            text = self.database.rows(sql, (seq,))[0][0]
-            weights = keywords.index([indexed_text(self._load(seq, text))])[0]
-            terms = None if weights is None else dump_terms(weights)
-            self.database.execute("UPDATE points SET terms = ? WHERE seq = ?", (terms, seq))
+    def _index_all(self, keywords: Keywords) -> Iterator[bytes]:
+        """Indexes every text by the rules of today; the terms of each."""
+        sql = "SELECT place FROM points WHERE collection = ?"
+        for (place,) in self.database.rows(sql, (self._number,)):
+            sql = "SELECT payload FROM points WHERE place = ?"
+            text = self.database.rows(sql, (place,))[0][0]
+            terms = keywords.terms(indexed_text(self._load(place, text)))
+            self.database.execute("UPDATE points SET terms = ? WHERE place = ?", (terms, place))
+            if terms is not None:
+                yield terms
 
     # --- Writing ---
 
     def atomic(self) -> Transaction:
         """A block whose writes are all there afterwards, or none if it raises."""
-        return self.database.writing()
+        return self.database.atomic()
 
     def insert(
         self,
@@ -202,20 +209,18 @@ class Points:
         if not len(vectors) == len(payloads) == len(ids):
             raise VectorStoreError("vectors, payloads and ids must be lists of one length")
         with self.database.writing():
-            units = self._units(vectors)
-            terms = self._index(payloads)
-            for point_id, unit, payload, blob in zip(ids, units, payloads, terms, strict=True):
-                self._add(canonical_id(point_id), unit, payload, blob)
-            self._cache.trim()
+            for point_id, unit, payload in zip(ids, self._units(vectors), payloads, strict=True):
+                self._add(canonical_id(point_id), unit, payload)
 
     def _units(self, vectors: Sequence[Vector]) -> Sequence[bytes]:
+        dims = self._dims()
         units = []
         for vector in vectors:
-            dims = self._dims()
             units.append(unit_vector(vector, dims))
             if dims is None:
+                dims = len(units[0]) // 4
                 sql = "UPDATE collections SET dims = ? WHERE number = ?"
-                self.database.execute(sql, (len(units[0]) // 4, self._number))
+                self.database.execute(sql, (dims, self._number))
         return units
 
     def _dims(self) -> int | None:
@@ -223,44 +228,54 @@ class Points:
         if self.embedding_model_dims is not None:
             return self.embedding_model_dims
         sql = "SELECT dims FROM collections WHERE number = ?"
-        return cast("int | None", self.database.rows(sql, (self._number,))[0][0])
+        dims: int | None = self.database.rows(sql, (self._number,))[0][0]
+        return dims
 
-    def _index(self, payloads: list[Payload]) -> list[bytes | None]:
-        if self._keywords is None:
-            return [None] * len(payloads)
-        weights = self._keywords.index([indexed_text(payload) for payload in payloads])
-        return [None if found is None else dump_terms(found) for found in weights]
-
-    def _add(self, point_id: str, unit: bytes, payload: Payload, terms: bytes | None) -> None:
-        scope = _scope_columns(payload)
-        ids = dict(zip(SCOPE_KEYS, scope, strict=True))
-        fields = (*scope, self._dump(payload), unit, terms)
+    def _add(self, point_id: str, unit: bytes, payload: Payload) -> None:
+        ids = _scope_ids(payload)
+        text = self._dump(payload)
+        terms = self._keywords.terms(indexed_text(payload)) if self._keywords else None
+        place = self._places.arrive(self._number, ids)
         try:
-            self.database.execute(_INSERT, (self._number, point_id, *fields))
+            row = (place, self._number, point_id, text, unit, terms)
+            self.database.execute(_INSERT, row)
         except apsw.ConstraintError:
-            seq = cast("int", self._forget(point_id))
-            self._cache.drop(self._number, ids)
-            self.database.execute(_REPLACE, (*fields, seq))
-        else:
-            seq = self.database.connection.last_insert_rowid()
-            for cached in self._cache.holding(self._number, ids):
-                cached.append(seq, point_id, unit, terms)
-        self._stored(seq, payload)
+            self._places.leave(place)
+            self._replace(point_id, ids, payload, (text, unit, terms))
+            return
+        self._cache.append(self._number, payload, place, point_id, unit, terms)
+        if self._keywords:
+            self._keywords.arrive(terms)
+        self._stored(place, payload)
+        count_when_due(self.database, self._places, place)
 
-    def _forget(self, point_id: str) -> int | None:
-        """Takes a point out of the counts and the cache; its row number, None if not there."""
-        found = self.database.rows(
-            "SELECT seq, user_id, agent_id, run_id, terms FROM points"
-            " WHERE id = ? AND collection = ?",
-            (point_id, self._number),
-        )
-        if not found:
-            return None
-        seq, *scope, terms = found[0]
-        self._cache.drop(self._number, dict(zip(SCOPE_KEYS, scope, strict=True)))
-        if terms is not None and self._keywords:
-            self._keywords.forget(load_terms(terms)[0])
-        return cast("int", seq)
+    def _replace(
+        self, point_id: str, ids: Ids, payload: Payload, fields: tuple[str, bytes, bytes | None]
+    ) -> None:
+        place, terms, old_ids = self._find(point_id)
+        self._cache.drop(self._number, old_ids)
+        self._cache.drop(self._number, payload)
+        place = self._move(place, old_ids, ids)
+        self.database.execute(_REPLACE, (*fields, place))
+        if self._keywords:
+            counted = self._places.is_counted(place)
+            self._keywords.change(terms, fields[2], counted=counted)
+        self._stored(place, payload)
+
+    def _find(self, point_id: str) -> tuple[int, bytes | None, dict[str, str | None]]:
+        """The place and terms of a point, and the ids of its scope."""
+        place, terms, *ids = self.database.rows(_WHERE_AND_WHOSE, (point_id, self._number))[0]
+        return place, terms, dict(zip(SCOPE_KEYS, ids, strict=True))
+
+    def _move(self, place: int, old_ids: Mapping[str, Any], ids: Ids) -> int:
+        """The place of a point whose scope may have become another one."""
+        if ids == tuple(old_ids.values()):
+            return place
+        new = self._places.move(place, self._number, ids)
+        self.database.execute("UPDATE points SET place = ? WHERE place = ?", (new, place))
+        self._moved(place, new)
+        self._places.tidy(place)
+        return new
 
     def update(
         self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
@@ -284,33 +299,46 @@ class Points:
                 self._overlay(old, {**old.payload, **payload})
             if vector is not None:
                 self._cache.drop(self._number, old.payload)
-                sql = "UPDATE points SET vector = ? WHERE seq = ?"
-                self.database.execute(sql, (self._units([vector])[0], old.seq))
+                sql = "UPDATE points SET vector = ? WHERE place = ?"
+                self.database.execute(sql, (self._units([vector])[0], old.place))
 
     def _overlay(self, old: Point, payload: Payload) -> None:
         # The terms stay those of the text at the last full write, as in upstream's store.
-        scope = _scope_columns(payload)
-        if scope != _scope_columns(old.payload):
-            self._cache.clear()
-        self.database.execute(
-            "UPDATE points SET user_id = ?, agent_id = ?, run_id = ?, payload = ? WHERE seq = ?",
-            (*scope, self._dump(payload), old.seq),
+        ids, old_ids = (
+            _scope_ids(payload),
+            dict(zip(SCOPE_KEYS, _scope_ids(old.payload), strict=True)),
         )
-        self._stored(old.seq, payload)
+        place = self._move(old.place, old_ids, ids)
+        if place != old.place:
+            self._cache.drop(self._number, old_ids)
+            self._cache.drop(self._number, payload)
+        sql = "UPDATE points SET payload = ? WHERE place = ?"
+        self.database.execute(sql, (self._dump(payload), place))
+        self._stored(place, payload)
 
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
         with self.database.writing():
-            seq = self._forget(canonical_id(vector_id))
-            if seq is not None:
-                self._removed(seq)
-                self.database.execute("DELETE FROM points WHERE seq = ?", (seq,))
+            point_id = canonical_id(vector_id)
+            sql = "SELECT 1 FROM points WHERE id = ? AND collection = ?"
+            if self.database.rows(sql, (point_id, self._number)):
+                self._remove(*self._find(point_id))
+
+    def _remove(self, place: int, terms: bytes | None, ids: Mapping[str, Any]) -> None:
+        self._cache.drop(self._number, ids)
+        counted = not self._places.leave(place)
+        if self._keywords:
+            self._keywords.leave(terms, counted=counted)
+        self._removed(place)
+        self.database.execute("DELETE FROM points WHERE place = ?", (place,))
+        self._places.tidy(place)
 
     def reset(self) -> None:
         """Removes every point of the collection; the embedder may then be another one."""
         with self.database.writing():
             self._emptied()
             self.database.execute("DELETE FROM points WHERE collection = ?", (self._number,))
+            self._places.clear(self._number)
             if self._keywords:
                 self._keywords.clear()
             self._cache.clear()
@@ -320,17 +348,20 @@ class Points:
     def _dump(self, payload: Payload) -> str:
         return dump_payload(payload)
 
-    def _stored(self, seq: int, payload: Payload) -> None:
+    def _stored(self, place: int, payload: Payload) -> None:
         pass
 
-    def _removed(self, seq: int) -> None:
+    def _moved(self, place: int, new: int) -> None:
+        pass
+
+    def _removed(self, place: int) -> None:
         pass
 
     def _emptied(self) -> None:
         pass
 
-    def _load(self, seq: int, text: str) -> Payload:
-        del seq
+    def _load(self, place: int, text: str) -> Payload:
+        del place
         return load_payload(text)
 
     # --- Reading ---
@@ -339,7 +370,7 @@ class Points:
         """The payload of a point; empty if the point is gone."""
         with self.database.reading():
             text = self._value_of(point, "payload")
-            return {} if text is None else self._load(point.seq, text)
+            return {} if text is None else self._load(point.place, text)
 
     def vector_of(self, point: Point) -> Sequence[float]:
         """The stored vector of a point, scaled to length 1; empty if the point is gone."""
@@ -348,21 +379,17 @@ class Points:
         return () if vector is None else load_vector(vector)
 
     def _value_of(self, point: Point, column: str) -> Any:
-        # By the id too: the row of a point that is gone may have become another's.
-        sql = f"SELECT {column} FROM points WHERE seq = ? AND id = ? AND collection = ?"
-        rows = self.database.rows(sql, (point.seq, point.id, self._number))
+        rows = self.database.rows(f"SELECT {column} FROM points WHERE place = ?", (point.place,))
         return rows[0][0] if rows else None
 
     def get(self, vector_id: str) -> Point | None:
         """The point with that id, or None."""
         point_id = canonical_id(vector_id)
+        sql = "SELECT place, payload FROM points WHERE id = ? AND collection = ?"
         with self.database.reading():
-            rows = self.database.rows(
-                "SELECT seq, payload FROM points WHERE id = ? AND collection = ?",
-                (point_id, self._number),
-            )
-            points = [Point(self, seq, point_id, 0.0, self._load(seq, text)) for seq, text in rows]
-        return points[0] if points else None
+            for place, text in self.database.rows(sql, (point_id, self._number)):
+                return Point(self, place, point_id, 0.0, self._load(place, text))
+        return None
 
     def list(
         self, filters: Filters | None = None, top_k: int | None = 100
@@ -377,11 +404,13 @@ class Points:
         ids, rest = _split_scope(compile_filters(filters))
         where, bindings, check = self._where(ids, rest)
         limit = -1 if top_k is None or check is not None else top_k
-        sql = f"SELECT seq, id, payload FROM points WHERE {where} ORDER BY id LIMIT ?"
+        sql = (
+            f"SELECT p.place, p.id, p.payload FROM {OF_SCOPES} WHERE {where} ORDER BY p.id LIMIT ?"
+        )
         with self.database.reading():
             rows = self.database.connection.execute(sql, (*bindings, limit))
             points = (
-                Point(self, seq, name, 0.0, self._load(seq, text)) for seq, name, text in rows
+                Point(self, place, name, 0.0, self._load(place, text)) for place, name, text in rows
             )
             passing = (point for point in points if check is None or matches(check, point.payload))
             return [*islice(passing, top_k)], None
@@ -420,24 +449,27 @@ class Points:
         if self._keywords is None:
             return None
         with self.database.reading():
+            wanted, factors = self._keywords.query(query)
+            if not wanted:
+                return []
             scope, allowed = self._select(filters)
-            scored = scope.keyword_scores(self._keywords.query(query), top_k, allowed)
-            return self._points(scope, scored)
+            return self._points(scope, scope.keyword_scores(wanted, factors, top_k, allowed))
 
     def _points(self, scope: Scope, scored: Scored) -> Sequence[Point]:
-        return [Point(self, scope.seqs[at], scope.ids[at], score) for score, at in scored]
+        places, ids = scope.places, scope.ids
+        return [Point(self, places[row], ids[row], score) for score, row in scored]
 
     def _select(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
-        """The scope that filters name, and the rows in it that pass their other conditions."""
+        """The scope that filters name, and the places in it that pass their other conditions."""
         ids, rest = _split_scope(compile_filters(filters))
-        key = (self._number, *(ids.get(name) for name in SCOPE_KEYS))
-        scope = self._cache.get(cast("Key", key)) or self._load_scope(ids, cast("Key", key))
+        key = (self._number, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
+        scope = self._cache.get(key) or self._load_scope(ids, key)
         return scope, None if rest is None else set(self._passing(ids, rest))
 
     def _load_scope(self, ids: dict[str, str], key: Key) -> Scope:
         scope = Scope()
-        where, bindings, _ = self._where(ids, None)
-        sql = f"SELECT seq, id, vector, terms FROM points WHERE {where} ORDER BY seq"
+        where, bindings = in_scopes(self._number, ids)
+        sql = f"SELECT p.place, p.id, p.vector, p.terms FROM {OF_SCOPES} WHERE {where}"
         for row in self.database.connection.execute(sql, bindings):
             scope.append(*row)
         self._cache.put(key, scope)
@@ -445,17 +477,17 @@ class Points:
 
     def _passing(self, ids: dict[str, str], rest: Group) -> Iterable[int]:
         where, bindings, check = self._where(ids, rest)
-        sql = f"SELECT seq{', payload' if check else ''} FROM points WHERE {where}"
-        for seq, *text in self.database.connection.execute(sql, bindings):
-            if check is None or matches(check, self._load(seq, text[0])):
-                yield seq
+        columns = f"p.place{', p.payload' if check else ''}"
+        sql = f"SELECT {columns} FROM {OF_SCOPES} WHERE {where}"
+        for place, *text in self.database.connection.execute(sql, bindings):
+            if check is None or matches(check, self._load(place, text[0])):
+                yield place
 
     def _where(
         self, ids: dict[str, str], rest: Group | None
     ) -> tuple[str, tuple[Any, ...], Group | None]:
-        """The SQL condition for a scope and more, and what is left of it for Python."""
-        sql = "".join(f"{name} = ? AND " for name in ids) + "collection = ?"
-        bindings = (*ids.values(), self._number)
+        """The SQL condition for scopes and more, and what is left of it for Python."""
+        sql, bindings = in_scopes(self._number, ids)
         compiled = compile_sql(rest) if rest is not None else None
         if compiled is None:
             return sql, bindings, rest
@@ -490,12 +522,16 @@ class Points:
 def canonical_id(point_id: Any) -> str:
     """An id as it is stored: UUIDs in lower case with hyphens, whatever their spelling."""
     text = str(point_id)
-    found = _UUID.fullmatch(text)
+    if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == "-" and text.islower():
+        return text  # If it is a UUID, then spelled so already.
+    import re
+
+    found = re.fullmatch(_UUID, text, re.IGNORECASE)
     return "-".join(found.groups()).lower() if found else text
 
 
-def _scope_columns(payload: Payload) -> tuple[str | None, ...]:
-    values = tuple(payload.get(key) for key in SCOPE_KEYS)
+def _scope_ids(payload: Payload) -> Ids:
+    values = (payload.get("user_id"), payload.get("agent_id"), payload.get("run_id"))
     for key, value in zip(SCOPE_KEYS, values, strict=True):
         if not (value is None or isinstance(value, str)):
             raise VectorStoreError(f"{key} must be a string, got {type(value).__name__}")
@@ -506,7 +542,7 @@ def _split_scope(group: Group | None) -> tuple[dict[str, str], Group | None]:
     """The ids that a filter asks for by equality, and what else it asks for."""
     if group is None:
         return {}, None
-    ids = dict(_scope_ids(group))
+    ids = dict(_asked_ids(group))
     rest = type(group)(
         [part for part in group.conditions if getattr(part, "key", None) not in ids],
         group.alternatives,
@@ -515,7 +551,7 @@ def _split_scope(group: Group | None) -> tuple[dict[str, str], Group | None]:
     return ids, rest if rest.conditions or rest.alternatives or rest.exclusions else None
 
 
-def _scope_ids(group: Group) -> Iterator[tuple[str, str]]:
+def _asked_ids(group: Group) -> Iterator[tuple[str, str]]:
     for part in group.conditions:
         if not (isinstance(part, Condition) and part.key in SCOPE_KEYS and part.kind == "any"):
             continue

@@ -1,8 +1,9 @@
 """The tables of the file, as numbered migrations, and the two tables that upstream owns.
 
-A migration is never edited after a release: a new one is appended. The number of the last one
-applied is in the table `meta`. `history` and `messages` have exactly upstream's layout, so that a
-`history.db` of upstream opens as it is; the indexes on them are ours.
+A new file is made with the tables of today; an older one is lifted by migrations. A migration is
+never edited after a release: a new one is appended. The version is in the table `meta`. `history`
+and `messages` have exactly upstream's layout, so that a `history.db` of upstream opens as it is;
+the indexes on them are ours.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ MESSAGE_COLUMNS = {
     "created_at": "DATETIME",
 }
 
-# `seq` is the order of insertion; `points.terms` is NULL where a text was not indexed.
-# Each scope id has an index of its own, and only the points that have the id are in it.
-_MIGRATIONS = (
-    """
+# A place is the number of a scope, shifted by 36 bits, and the order of arrival in the file.
+# `points.terms` is NULL where a text was not indexed; `terms.number` is a collection's number,
+# shifted by 32 bits, and a term's; it does not count the texts among the arrivals.
+_TABLES = """
     CREATE TABLE collections (
         number         INTEGER PRIMARY KEY,
         name           TEXT NOT NULL UNIQUE,
@@ -51,27 +52,32 @@ _MIGRATIONS = (
         keywords       TEXT NOT NULL DEFAULT '',
         documents      INTEGER NOT NULL DEFAULT 0
     );
-    CREATE TABLE points (
-        seq            INTEGER PRIMARY KEY,
+    CREATE TABLE scopes (
+        number         INTEGER PRIMARY KEY,
         collection     INTEGER NOT NULL,
-        id             TEXT NOT NULL,
         user_id        TEXT,
         agent_id       TEXT,
-        run_id         TEXT,
+        run_id         TEXT
+    );
+    CREATE INDEX scopes_ids ON scopes (user_id, agent_id, run_id, collection);
+    CREATE INDEX scopes_agent ON scopes (agent_id, collection) WHERE agent_id IS NOT NULL;
+    CREATE INDEX scopes_run ON scopes (run_id, collection) WHERE run_id IS NOT NULL;
+    CREATE TABLE points (
+        place          INTEGER PRIMARY KEY,
+        collection     INTEGER NOT NULL,
+        id             TEXT NOT NULL,
         payload        TEXT NOT NULL,
         vector         BLOB NOT NULL,
         terms          BLOB
     );
     CREATE UNIQUE INDEX points_id ON points (id, collection);
-    CREATE INDEX points_user ON points (user_id, collection) WHERE user_id IS NOT NULL;
-    CREATE INDEX points_agent ON points (agent_id, collection) WHERE agent_id IS NOT NULL;
-    CREATE INDEX points_run ON points (run_id, collection) WHERE run_id IS NOT NULL;
+    CREATE TABLE arrivals (
+        seq            INTEGER PRIMARY KEY,
+        scope          INTEGER NOT NULL
+    );
     CREATE TABLE terms (
         number         INTEGER PRIMARY KEY,
-        term           TEXT NOT NULL,
-        collection     INTEGER NOT NULL,
-        documents      INTEGER NOT NULL,
-        UNIQUE (term, collection)
+        documents      INTEGER NOT NULL
     );
     CREATE TABLE links (
         entity         INTEGER NOT NULL,
@@ -80,10 +86,45 @@ _MIGRATIONS = (
         PRIMARY KEY (entity, position)
     ) WITHOUT ROWID;
     CREATE INDEX links_memory ON links (memory_id);
+"""
+
+# What lifts a file of version 1, 2, ... to the next one.
+_MIGRATIONS = (
+    # Points stand by scope, and terms have numbers that need no table of words. Texts are
+    # indexed anew when the collection is opened, since the rules have another name.
+    """
+    ALTER TABLE points RENAME TO old_points;
+    ALTER TABLE links RENAME TO old_links;
+    ALTER TABLE collections RENAME TO old_collections;
+    DROP INDEX points_id;
+    DROP INDEX points_user;
+    DROP INDEX points_agent;
+    DROP INDEX points_run;
+    DROP INDEX links_memory;
+    DROP TABLE terms;
+    """
+    + _TABLES
+    + """
+    INSERT INTO collections SELECT number, name, dims, distance, embedder, keywords, 0
+        FROM old_collections;
+    INSERT INTO scopes (collection, user_id, agent_id, run_id)
+        SELECT DISTINCT collection, user_id, agent_id, run_id FROM old_points;
+    INSERT INTO points
+        SELECT s.number << 36 | o.seq, o.collection, o.id, o.payload, o.vector, NULL
+        FROM old_points AS o JOIN scopes AS s ON s.collection = o.collection
+            AND s.user_id IS o.user_id AND s.agent_id IS o.agent_id AND s.run_id IS o.run_id;
+    INSERT INTO links
+        SELECT p.place, l.position, l.memory_id
+        FROM old_links AS l JOIN old_points AS o ON o.seq = l.entity
+            JOIN points AS p ON p.id = o.id AND p.collection = o.collection;
+    INSERT INTO arrivals SELECT max(seq), 0 FROM old_points HAVING max(seq) IS NOT NULL;
+    DROP TABLE old_links;
+    DROP TABLE old_points;
+    DROP TABLE old_collections;
     """,
 )
 
-VERSION = len(_MIGRATIONS)
+VERSION = len(_MIGRATIONS) + 1
 
 
 def prepare_store(connection: apsw.Connection) -> None:
@@ -106,7 +147,8 @@ def prepare_store(connection: apsw.Connection) -> None:
     if version == 0:
         connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    for migration in _MIGRATIONS[version:]:
+        connection.execute(_TABLES)
+    for migration in _MIGRATIONS[version - 1 :] if version else ():
         connection.execute(migration)
     connection.execute("REPLACE INTO meta VALUES ('schema_version', ?)", (str(VERSION),))
 

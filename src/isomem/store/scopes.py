@@ -1,4 +1,4 @@
-"""Scopes in memory: the vectors and postings of the scopes in use, in a bounded cache.
+"""Scopes in memory: the vectors and terms of the scopes in use, in a bounded cache.
 
 A scope is loaded from the file when it is first searched and kept up to date by the inserts of
 this process. Whatever else may have changed it (an update, a delete, a rollback, another
@@ -8,16 +8,16 @@ process) drops it, and the next search loads it again.
 from __future__ import annotations
 
 from array import array
-from heapq import nlargest
 
 import simsimd
 
+from isomem import kernel
 from isomem.scope import SCOPE_KEYS
-from isomem.store.codec import load_terms
+from isomem.store.places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from typing import Any
 
     from isomem.store.database import Database
@@ -26,75 +26,77 @@ if TYPE_CHECKING:
     Scored = list[tuple[float, int]]
 
 DEFAULT_CACHE_MB = 64
-_POINT_BYTES = 160
+_POINT_BYTES = 110
 """About what one point costs in a cached scope beside its vector and its terms."""
+
+_LOWEST = float("-inf")
 
 
 class Scope:
-    """The points of one scope in the order of their insertion.
+    """The points of one scope, in the order in which they were loaded or added.
 
     Attributes:
-        seqs: their row numbers.
+        places: where they are in the file.
         ids: their ids.
     """
 
-    __slots__ = ("_postings", "_vectors", "ids", "seqs", "size_bytes")
+    __slots__ = ("_ends", "_terms", "_vectors", "ids", "places", "size_bytes")
 
     def __init__(self) -> None:
-        self.seqs = array("q")
+        self.places = array("q")
         self.ids: list[str] = []
         self.size_bytes = 0
         self._vectors = bytearray()
-        self._postings: dict[int, tuple[array[int], array[float]]] = {}
+        self._terms = bytearray()
+        self._ends = array("I")
 
-    def append(self, seq: int, point_id: str, vector: bytes, terms: bytes | None) -> None:
-        """Adds a point behind the others."""
-        position = len(self.seqs)
-        self.seqs.append(seq)
+    def append(self, place: int, point_id: str, vector: bytes, terms: bytes | None) -> None:
+        """Adds a point."""
+        self.places.append(place)
         self.ids.append(point_id)
         self._vectors += vector
         if terms:
-            for number, weight in zip(*load_terms(terms), strict=True):
-                positions, weights = self._postings.setdefault(number, (array("I"), array("d")))
-                positions.append(position)
-                weights.append(weight)
+            self._terms += terms
+        self._ends.append(len(self._terms) // 4)
         self.size_bytes += _POINT_BYTES + len(vector) + len(terms or b"")
 
     def nearest(self, query: bytes, top_k: int, allowed: Container[int] | None) -> Scored:
-        """The `top_k` points most similar to a unit vector: (cosine, position), best first.
+        """The `top_k` points most similar to a unit vector: (cosine, row), best first.
 
-        Of equally similar points the one inserted later comes first, as in upstream's store.
-        `allowed` holds the row numbers that may be found; None lets all.
+        Of equally similar points the one that arrived later comes first, as in upstream's
+        store. `allowed` holds the places that may be found; None lets all.
         """
-        if not self.seqs or top_k <= 0:
+        if not self.places:
             return []
         dims = len(query) // 4
-        matrix: Any = memoryview(self._vectors).cast("f", (len(self.seqs), dims))
+        matrix: Any = memoryview(self._vectors).cast("f", (len(self.places), dims))
         one: Any = memoryview(query).cast("f", (1, dims))
         distances: Any = simsimd.cdist(one, matrix, "dot")
-        (scores,) = memoryview(distances).tolist()
-        return _top(scores, range(len(self.seqs)), self._permitted(allowed), top_k)
+        scores = memoryview(distances).cast("B").cast("d")
+        return self._best(scores, top_k, allowed, _LOWEST)
 
     def keyword_scores(
-        self, query: Mapping[int, float], top_k: int, allowed: Container[int] | None
+        self,
+        wanted: array[int],
+        factors: array[float],
+        top_k: int,
+        allowed: Container[int] | None,
     ) -> Scored:
-        """The `top_k` points with the highest sum of products of term weights."""
-        totals: dict[int, float] = {}
-        for number, factor in query.items():
-            positions, weights = self._postings.get(number, ((), ()))
-            for position, weight in zip(positions, weights, strict=True):
-                totals[position] = totals.get(position, 0.0) + factor * weight
-        return _top(totals.values(), totals, self._permitted(allowed), top_k)
+        """The `top_k` points with the highest sum of products of term weights, if it is not 0."""
+        scores = array("d", bytes(8 * len(self.places)))
+        numbers = memoryview(self._terms).cast("I")
+        counts = array("I", bytes(4 * len(wanted)))
+        kernel.score_texts(numbers, self._ends, wanted, factors, scores, counts)
+        return self._best(scores, top_k, allowed, 0.0)
 
-    def _permitted(self, allowed: Container[int] | None) -> Any:
-        return None if allowed is None else [seq in allowed for seq in self.seqs]
-
-
-def _top(scores: Any, positions: Any, permitted: list[bool] | None, top_k: int) -> Scored:
-    pairs: Iterable[tuple[float, int]] = zip(scores, positions, strict=True)
-    if permitted is not None:
-        pairs = ((score, position) for score, position in pairs if permitted[position])
-    return nlargest(top_k, pairs)
+    def _best(
+        self, scores: Any, top_k: int, allowed: Container[int] | None, floor: float
+    ) -> Scored:
+        room = bytes(8 * max(min(top_k, len(self.places)), 0))
+        kept, order, rows = array("d", room), array("q", room), array("q", room)
+        permitted = b"" if allowed is None else bytes(place in allowed for place in self.places)
+        count = kernel.best(scores, self.places, permitted, floor, kept, order, rows)
+        return list(zip(kept[:count], rows[:count], strict=True))
 
 
 class ScopeCache:
@@ -103,12 +105,17 @@ class ScopeCache:
     Args:
         database: where the epoch is read that tells whether anything here can be stale.
         max_bytes: 0 turns the cache off.
+
+    Attributes:
+        places: of the points of the file; shared by its collections, as this cache is.
     """
 
     def __init__(self, database: Database, max_bytes: int) -> None:
+        self.places = Places(database)
         self._database = database
         self._max_bytes = max_bytes
         self._scopes: dict[Key, Scope] = {}
+        self._size_bytes = 0
         self._epoch = database.epoch
 
     def get(self, key: Key) -> Scope | None:
@@ -124,35 +131,49 @@ class ScopeCache:
         self._forget_the_stale()
         if scope.size_bytes <= self._max_bytes:
             self._scopes[key] = scope
-            self.trim()
+            self._size_bytes += scope.size_bytes
+            self._trim()
 
-    def trim(self) -> None:
-        """Lets go of scopes until the rest fits."""
-        size = sum(scope.size_bytes for scope in self._scopes.values())
-        while size > self._max_bytes:
-            oldest = next(iter(self._scopes))
-            size -= self._scopes.pop(oldest).size_bytes
-
-    def holding(self, collection: int, ids: Mapping[str, Any]) -> Iterator[Scope]:
-        """The scopes here that a point with these ids is in."""
+    def append(
+        self, collection: int, ids: Mapping[str, Any], place: int, point_id: str,
+        vector: bytes, terms: bytes | None,
+    ) -> None:  # fmt: skip
+        """Adds a point to the scopes here that it is in."""
         self._forget_the_stale()
+        if not self._scopes:
+            return
         for key in _keys_over(collection, ids):
-            if key in self._scopes:
-                yield self._scopes[key]
+            scope = self._scopes.get(key)
+            if scope is not None:
+                self._size_bytes -= scope.size_bytes
+                scope.append(place, point_id, vector, terms)
+                self._size_bytes += scope.size_bytes
+        self._trim()
+
+    def _trim(self) -> None:
+        while self._size_bytes > self._max_bytes:
+            self._drop(next(iter(self._scopes)))
 
     def drop(self, collection: int, ids: Mapping[str, Any]) -> None:
         """Lets go of the scopes that a point with these ids is in."""
-        for key in _keys_over(collection, ids):
-            self._scopes.pop(key, None)
+        if self._scopes:
+            for key in _keys_over(collection, ids):
+                self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        scope = self._scopes.pop(key, None)
+        if scope is not None:
+            self._size_bytes -= scope.size_bytes
 
     def clear(self) -> None:
         """Lets go of everything."""
         self._scopes.clear()
+        self._size_bytes = 0
 
     def _forget_the_stale(self) -> None:
         if self._epoch != self._database.epoch:
             self._epoch = self._database.epoch
-            self._scopes.clear()
+            self.clear()
 
 
 def _keys_over(collection: int, ids: Mapping[str, Any]) -> Iterator[Key]:

@@ -1,13 +1,11 @@
 """Keyword terms of a text and their BM25 weights, as `Qdrant/bm25` of fastembed computes them.
 
-The weight of a term in a text is ``f * (k + 1) / (f + k * (1 - b + b * n / avg_len))`` with
-``f`` its count and ``n`` the count of all terms. The inverse document frequency is the store's.
+The inverse document frequency is the store's.
 """
 
 from __future__ import annotations
 
-import re
-
+from isomem.kernel import term_number, term_weight
 from isomem.options import unknown
 from isomem.text.stopwords import BUILT_IN
 
@@ -21,15 +19,23 @@ LANGUAGES = (
     "turkish",
 )  # fmt: skip
 
-K = 1.2
-B = 0.75
-AVERAGE_LENGTH = 256.0
 TOKEN_LIMIT = 40
 """Tokens of more characters are dropped."""
-CACHED_STEMS = 4096
+CACHED_TOKENS = 4096
 
-_word_runs = re.compile(r"\w+").findall
-_blank_punctuation = re.compile(r"[^\w\s]").sub
+
+class _Blanks(dict[int, int]):
+    """For `str.translate`: characters that stand in no word become spaces."""
+
+    def __missing__(self, code: int) -> int:
+        if len(self) >= CACHED_TOKENS:
+            self.clear()
+        character = chr(code)
+        blank = self[code] = code if character.isalnum() or character == "_" else 32
+        return blank
+
+
+_blanks = _Blanks()
 
 
 def tokenize(text: str) -> list[str]:
@@ -37,28 +43,27 @@ def tokenize(text: str) -> list[str]:
     if not text.isascii():
         # Before lowering: a final sigma looks past an apostrophe but not past a space, and some
         # capitals lower to a letter and a mark.
-        text = _blank_punctuation(" ", text)
-    return _word_runs(text.lower())
+        text = text.translate(_blanks)
+    return text.lower().translate(_blanks).split()
 
 
-class _Stems(dict[str, str]):
-    """Stem of each token seen lately; "" for a token that is dropped."""
+class _Numbers(dict[str, int]):
+    """Number of each token seen lately; -1 for a token that is dropped."""
 
-    def __init__(self, stopwords: frozenset[str], stem: Callable[[str], str]) -> None:
+    def __init__(self, stem: Callable[[str], str]) -> None:
         super().__init__()
-        self.stopwords = stopwords
         self.stem = stem
 
-    def __missing__(self, token: str) -> str:
-        if len(self) >= CACHED_STEMS:
+    def __missing__(self, token: str) -> int:
+        if len(self) >= CACHED_TOKENS:
             self.clear()
-        dropped = token == "_" or token in self.stopwords or len(token) > TOKEN_LIMIT
-        stem = self[token] = "" if dropped else self.stem(token)
-        return stem
+        stem = self.stem(token)
+        number = self[token] = term_number(stem.encode()) if stem else -1
+        return number
 
 
 class TermEncoder:
-    """Turns text into weighted terms.
+    """Turns text into numbered, weighted terms.
 
     Args:
         language: a Snowball name, one of `LANGUAGES`.
@@ -75,24 +80,33 @@ class TermEncoder:
         words = BUILT_IN.get(language, frozenset()) if stopwords is None else stopwords
         self.language = language
         self.stopwords = frozenset(word.lower() for word in words)
-        self._stems: _Stems | None = None
+        self._numbers = _Numbers(self.stem)
+        self._snowball: Callable[[str], str] | None = None
+
+    def stem(self, token: str) -> str:
+        """The stem of a token; "" if the token is dropped."""
+        if token == "_" or token in self.stopwords or len(token) > TOKEN_LIMIT:
+            return ""
+        if self._snowball is None:
+            self._snowball = _snowball(self.language)
+        return self._snowball(token)
 
     def stems(self, text: str) -> list[str]:
         """The terms of `text` in order, repeats included."""
-        known = self._stems
-        if known is None:
-            known = self._stems = _Stems(self.stopwords, _snowball(self.language))
-        return [stem for token in tokenize(text) if (stem := known[token])]
+        return [stem for token in tokenize(text) if (stem := self.stem(token))]
 
-    def encode(self, text: str) -> dict[str, float]:
-        """The weight of each term of `text`; empty when there is none."""
-        stems = self.stems(text)
-        counts: dict[str, int] = {}
-        for stem in stems:
-            counts[stem] = counts.get(stem, 0) + 1
-        # The order of operations is fastembed's, so that the floats are equal to the last bit.
-        norm = K * (1 - B + B * len(stems) / AVERAGE_LENGTH)
-        return {term: count * (K + 1) / (count + norm) for term, count in counts.items()}
+    def numbers(self, text: str) -> list[int]:
+        """The numbers of the terms of `text` in order, repeats included."""
+        known = self._numbers
+        return [number for token in tokenize(text) if (number := known[token]) >= 0]
+
+    def encode(self, text: str) -> dict[int, float]:
+        """The weight of each term of `text` by its number; empty when there is none."""
+        numbers = self.numbers(text)
+        counts: dict[int, int] = {}
+        for number in numbers:
+            counts[number] = counts.get(number, 0) + 1
+        return {number: term_weight(count, len(numbers)) for number, count in counts.items()}
 
 
 def _snowball(language: str) -> Callable[[str], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from isomem.store.codec import load_terms
 from isomem.store.database import Database
 from isomem.text.terms import TermEncoder
 
@@ -45,22 +46,34 @@ def bm25(texts: dict[str, str | None], query: str, members: set[str]) -> dict[st
     return scores
 
 
-def counts(texts: dict[str, str | None]) -> tuple[int, dict[str, int]]:
+def counts(texts: dict[str, str | None]) -> tuple[int, dict[int, int]]:
     """How many texts there are, and how many have each term."""
     encoded = [ENCODER.encode(text) for text in texts.values() if text is not None]
-    found: dict[str, int] = {}
+    found: dict[int, int] = {}
     for weights in encoded:
         for term in weights:
             found[term] = found.get(term, 0) + 1
     return len(encoded), found
 
 
-def stored_counts(database: Database, collection: str) -> tuple[int, dict[str, int]]:
-    """What the file says about the same."""
-    number, documents = database.rows(
-        "SELECT number, documents FROM collections WHERE name = ?", (collection,)
-    )[0]
-    rows = database.rows(
-        "SELECT term, documents FROM terms WHERE collection = ? AND documents <> 0", (number,)
-    )
-    return documents, dict(rows)  # type: ignore[arg-type]
+def stored_counts(database: Database, collection: str) -> tuple[int, dict[int, int]]:
+    """What the file says about the same: what was counted, and the arrivals that were not yet."""
+    with database.reading():
+        number, documents = database.rows(
+            "SELECT number, documents FROM collections WHERE name = ?", (collection,)
+        )[0]
+        rows = database.rows(
+            "SELECT number & 0xFFFFFFFF, documents FROM terms"
+            " WHERE number >> 32 = ? AND documents <> 0",
+            (number,),
+        )
+        arrived = database.rows(
+            "SELECT p.terms FROM arrivals a JOIN points p ON p.place = (a.scope << 36 | a.seq)"
+            " WHERE p.collection = ? AND p.terms IS NOT NULL",
+            (number,),
+        )
+    found: dict[int, int] = dict(rows)  # type: ignore[arg-type]
+    for (terms,) in arrived:
+        for term in set(load_terms(terms)):
+            found[term] = found.get(term, 0) + 1
+    return documents + len(arrived), found

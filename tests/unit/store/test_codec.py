@@ -143,17 +143,17 @@ def test_a_vector_that_cannot_be_compared_is_refused(vector: Any, message: str) 
 
 
 @examples(200)
-@given(st.dictionaries(st.integers(0, 2**32 - 1), st.floats(allow_nan=False)))
-def test_terms_come_back_as_they_were(weights: dict[int, float]) -> None:
-    numbers, values = load_terms(dump_terms(weights))
-    assert dict(zip(numbers, values, strict=True)) == weights
+@given(st.lists(st.integers(0, 2**32 - 1)))
+def test_terms_come_back_as_they_were(numbers: list[int]) -> None:
+    assert list(load_terms(dump_terms(numbers))) == numbers
 
 
 def test_the_bytes_are_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert unit_vector([1.0, 0.0], 2) == b"\x00\x00\x80\x3f\x00\x00\x00\x00"
-    assert dump_terms({258: 1.0}) == b"\x02\x01\x00\x00" + b"\x00" * 6 + b"\xf0\x3f"
-    little = unit_vector([3.0, 4.0], 2), dump_terms({7: 2.5})
+    assert dump_terms([258]) == b"\x02\x01\x00\x00"
+    little = unit_vector([3.0, 4.0], 2), dump_terms([7])
     monkeypatch.setattr(codec, "_SWAP", True)
     assert load_vector(unit_vector([3.0, 4.0], 2)) == pytest.approx([0.6, 0.8])
     assert unit_vector([3.0, 4.0], 2) != little[0]
-    assert [list(part) for part in load_terms(dump_terms({7: 2.5}))] == [[7], [2.5]]
+    assert dump_terms([7]) != little[1]
+    assert list(load_terms(dump_terms([7]))) == [7]

@@ -450,14 +450,15 @@ def test_a_block_that_cannot_begin_leaves_no_trace(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = opened()
-    rows = one.database.rows
+    cursor = one.database._cursor
 
-    def failing(sql: str, *rest: Any) -> Any:
-        if "data_version" in sql:
-            raise apsw.IOError("disk I/O error")
-        return rows(sql, *rest)
+    class Failing:
+        def execute(self, sql: str, *rest: Any) -> Any:
+            if "data_version" in sql:
+                raise apsw.IOError("disk I/O error")
+            return cursor.execute(sql, *rest)
 
-    monkeypatch.setattr(one.database, "rows", failing)
+    monkeypatch.setattr(one.database, "_cursor", Failing())
     for block in (one.database.reading, one.database.writing):
         with pytest.raises(DatabaseError, match="reading or writing the file failed"), block():
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from isomem.clock import Clock
 from isomem.errors import DatabaseError
 from isomem.store import schema
-from isomem.store.codec import dump_terms, unit_vector
+from isomem.store.codec import unit_vector
 from isomem.store.database import Database
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
@@ -80,9 +81,13 @@ def make_version_1(path: Path) -> None:
             connection.execute(
                 "INSERT INTO points VALUES (?, ?, ?, 'u', NULL, NULL, ?, ?, ?)",
                 (seq, collection, name, json.dumps(payload), unit_vector(vector, 2),
-                 dump_terms(terms) if terms else None),
+                 old_terms(terms) if terms else None),
             )  # fmt: skip
     connection.close()
+
+
+def old_terms(weights: dict[int, float]) -> bytes:
+    return struct.pack(f"<{len(weights)}I{len(weights)}d", *weights, *weights.values())
 
 
 def _digest_of(encoder: TermEncoder) -> str:
@@ -145,11 +150,11 @@ def test_every_migration_is_applied_once_and_in_order(
     opened().close()
     later = (*schema._MIGRATIONS, "CREATE TABLE later (x)", "INSERT INTO later VALUES (1)")
     monkeypatch.setattr(schema, "_MIGRATIONS", later)
-    monkeypatch.setattr(schema, "VERSION", len(later))
+    monkeypatch.setattr(schema, "VERSION", len(later) + 1)
     for _ in range(2):
         one = opened()
         assert one.database.rows("SELECT * FROM later") == [(1,)]
-        assert one.database.rows("SELECT value FROM meta") == [(str(len(later)),)]
+        assert one.database.rows("SELECT value FROM meta") == [(str(len(later) + 1),)]
         one.close()
 
 
@@ -160,7 +165,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
     before = layout(path)
     later = (*schema._MIGRATIONS, "CREATE TABLE later (x)", "CREATE TABLE points (x)")
     monkeypatch.setattr(schema, "_MIGRATIONS", later)
-    monkeypatch.setattr(schema, "VERSION", len(later))
+    monkeypatch.setattr(schema, "VERSION", len(later) + 1)
     with pytest.raises(DatabaseError, match="already exists"):
         opened()
     assert layout(path) == before
@@ -180,7 +185,9 @@ def test_a_file_of_a_newer_schema_is_refused_and_left_alone(path: Path, opened: 
     assert caught.value.suggestion
     connection = apsw.Connection(str(path))
     assert connection.execute("SELECT id FROM points").fetchall() == [("x",)]
-    connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
+    connection.execute(
+        "UPDATE meta SET value = ? WHERE key = 'schema_version'", (str(schema.VERSION),)
+    )
     connection.close()
     assert opened().points.get("x") is not None
 

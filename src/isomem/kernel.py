@@ -1,0 +1,198 @@
+"""The loops that a search spends its time in, and the numbers that terms are stored as.
+
+Where a compiler was at hand when isomem was installed, this file is compiled (types are in
+`kernel.pxd`); elsewhere it runs as it is. Both give the same results.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import MutableSequence, Sequence
+
+K1 = 1.2
+B = 0.75
+AVERAGE_LENGTH = 256.0
+
+SEQ_BITS = 36
+"""A place is a scope's number above these bits, and the order of arrival in them."""
+
+COMPILED = not __file__.endswith(".py")
+
+
+def term_weight(count: float, length: float) -> float:
+    """The BM25 weight of a term that stands `count` times among the `length` terms of a text.
+
+    ``f * (k + 1) / (f + k * (1 - b + b * n / avg_len))``, with the order of operations that
+    fastembed has, so that the floats are equal to the last bit.
+    """
+    return count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length / AVERAGE_LENGTH))
+
+
+def term_number(term: bytes) -> int:
+    """The number of a term, 0 to 2**31: the size of its MurmurHash3 (x86, 32 bits, seed 0).
+
+    fastembed numbers terms so, which makes two terms of one number one term there and here.
+    """
+    length = len(term)
+    whole = length - length % 4
+    state = 0
+    at = 0
+    while at < whole:
+        block = term[at] | term[at + 1] << 8 | term[at + 2] << 16 | term[at + 3] << 24
+        state ^= _scramble(block)
+        state = ((state << 13) | (state >> 19)) & 0xFFFFFFFF
+        state = (state * 5 + 0xE6546B64) & 0xFFFFFFFF
+        at += 4
+    block = 0
+    at = length
+    while at > whole:
+        at -= 1
+        block = block << 8 | term[at]
+    state ^= _scramble(block) ^ length
+    state = ((state ^ (state >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+    state = ((state ^ (state >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+    state ^= state >> 16
+    return state if state < 0x80000000 else 0x100000000 - state
+
+
+def _scramble(block: int) -> int:
+    block = (block * 0xCC9E2D51) & 0xFFFFFFFF
+    block = ((block << 15) | (block >> 17)) & 0xFFFFFFFF
+    return (block * 0x1B873593) & 0xFFFFFFFF
+
+
+def score_texts(
+    numbers: Sequence[int],
+    ends: Sequence[int],
+    wanted: Sequence[int],
+    factors: Sequence[float],
+    scores: MutableSequence[float],
+    counts: MutableSequence[int],
+) -> None:
+    """Adds to each text's score the weights of the wanted terms in it, times their factors.
+
+    Args:
+        numbers: the term numbers of all texts, one text after the other.
+        ends: where each text ends in `numbers`.
+        wanted: the numbers that are looked for.
+        factors: one for each of `wanted`.
+        scores: written to, one for each text; a text without any wanted term keeps its score.
+        counts: room to count in, one for each of `wanted`.
+    """
+    texts = len(ends)
+    terms = len(wanted)
+    seen = 0
+    for term in range(terms):
+        seen |= 1 << (wanted[term] & 31)
+    start = 0
+    for text in range(texts):
+        end = ends[text]
+        found = 0
+        for at in range(start, end):
+            number = numbers[at]
+            if seen >> (number & 31) & 1:
+                for term in range(terms):
+                    if wanted[term] == number:
+                        counts[term] += 1
+                        found += 1
+        if found:
+            length = end - start
+            for term in range(terms):
+                if counts[term]:
+                    scores[text] += factors[term] * term_weight(counts[term], length)
+                    counts[term] = 0
+        start = end
+
+
+def best(
+    scores: Sequence[float],
+    places: Sequence[int],
+    allowed: Sequence[int],
+    floor: float,
+    kept: MutableSequence[float],
+    order: MutableSequence[int],
+    rows: MutableSequence[int],
+) -> int:
+    """The highest scores above `floor`, highest first; of equal ones the later arrival first.
+
+    Args:
+        scores: one for each row.
+        places: the place of each row.
+        allowed: for each row, 0 leaves it out; empty lets all in.
+        kept, order, rows: written to: scores, arrivals and rows of the best, as many as they
+            have room for.
+
+    Returns:
+        How many were found.
+    """
+    room = len(kept)
+    everything = len(allowed) == 0
+    arrivals = (1 << SEQ_BITS) - 1
+    count = 0
+    # Backwards, because then the rows of a tie come in their order.
+    for row in range(len(scores) - 1, -1, -1):
+        score = scores[row]
+        if score <= floor or (count == room and (room == 0 or score < kept[0])):
+            continue
+        if not (everything or allowed[row]):
+            continue
+        arrival = places[row] & arrivals
+        if count < room:
+            _rise(kept, order, rows, count, score, arrival, row)
+            count += 1
+        elif score > kept[0] or arrival > order[0]:
+            _sink(kept, order, rows, count, score, arrival, row)
+    last = count - 1
+    while last > 0:
+        score, arrival, row = kept[last], order[last], rows[last]
+        kept[last], order[last], rows[last] = kept[0], order[0], rows[0]
+        _sink(kept, order, rows, last, score, arrival, row)
+        last -= 1
+    return count
+
+
+def _rise(
+    kept: MutableSequence[float],
+    order: MutableSequence[int],
+    rows: MutableSequence[int],
+    at: int,
+    score: float,
+    arrival: int,
+    row: int,
+) -> None:
+    """Puts an item into a heap, whose worst is first, at its end."""
+    while at > 0:
+        above = (at - 1) // 2
+        if score > kept[above] or (score == kept[above] and arrival > order[above]):
+            break
+        kept[at], order[at], rows[at] = kept[above], order[above], rows[above]
+        at = above
+    kept[at], order[at], rows[at] = score, arrival, row
+
+
+def _sink(
+    kept: MutableSequence[float],
+    order: MutableSequence[int],
+    rows: MutableSequence[int],
+    count: int,
+    score: float,
+    arrival: int,
+    row: int,
+) -> None:
+    """Puts an item into a heap of `count` in place of its first."""
+    at = 0
+    while True:
+        below = 2 * at + 1
+        if below >= count:
+            break
+        if below + 1 < count and (
+            kept[below + 1] < kept[below]
+            or (kept[below + 1] == kept[below] and order[below + 1] < order[below])
+        ):
+            below += 1
+        if score < kept[below] or (score == kept[below] and arrival < order[below]):
+            break
+        kept[at], order[at], rows[at] = kept[below], order[below], rows[below]
+        at = below
+    kept[at], order[at], rows[at] = score, arrival, row
