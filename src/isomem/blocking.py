@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from isomem import ports
     from isomem.clock import Clock
     from isomem.memory import Facade
+    from isomem.store.database import Transaction
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -51,15 +52,29 @@ class StoreView:
 
     def atomic(self) -> AbstractContextManager[object]:
         """One transaction on each file: in the default store, one in all."""
-        databases = self.databases()
-        return databases[0].atomic() if len(databases) == 1 else _Together(databases)
+        database = getattr(self.vectors, "database", None)
+        if isinstance(database, Database) and self._is_all(database):
+            return database.atomic()
+        return _Together([database.atomic() for database in self.databases()])
+
+    def reading(self) -> AbstractContextManager[object]:
+        """One state of the file, where one holds all: other stores may have to be waited for."""
+        database = getattr(self.vectors, "database", None)
+        if isinstance(database, Database) and self._is_all(database):
+            return database.reading()
+        return _Together([])
+
+    def _is_all(self, database: Database) -> bool:
+        """Whether the one file holds all of the stores."""
+        entities, ledger = self._memory.entity_store, self._memory.db
+        return getattr(entities, "database", None) is getattr(ledger, "database", None) is database
 
 
 class _Together:
-    """Transactions on several files, or on none; committed one after the other."""
+    """Blocks on several files, or on none; committed one after the other."""
 
-    def __init__(self, databases: list[Database]) -> None:
-        self._blocks = [database.atomic() for database in databases]
+    def __init__(self, blocks: list[Transaction]) -> None:
+        self._blocks = blocks
         self._entered: list[Any] = []
 
     def __enter__(self) -> None:

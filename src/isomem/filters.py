@@ -15,10 +15,13 @@ selects nothing, so no condition on it holds, `ne` and `nin` included.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+
+from isomem.dates import datetime, timedelta, timezone
+from isomem.pattern import Pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
@@ -258,7 +261,9 @@ def _compile_range(key: str, value: dict[str, Any]) -> Condition:
             f"non-range operators ({_as_set(others)}) for field '{key}'. "
             f"Use AND to combine them as separate conditions."
         )
-    if all(isinstance(bound, str) and _DATE_OPERAND.match(bound) for bound in bounds.values()):
+    if all(
+        isinstance(bound, str) and _DATE_OPERAND.compiled.match(bound) for bound in bounds.values()
+    ):
         return Condition(key, "dates", {op: _date(key, text) for op, text in bounds.items()})
     numbers = {op: _number(key, bound) for op, bound in bounds.items() if bound is not None}
     return Condition(key, "range", numbers)
@@ -282,7 +287,7 @@ def _no_number(key: str, value: Any) -> ValueError:
 
 
 def _date(key: str, text: str) -> datetime:
-    found = _DATE.match(text) if text.isascii() else None
+    found = _DATE.compiled.match(text) if text.isascii() else None
     parsed = _moment(found) if found else None
     if parsed is None:
         raise ValueError(f"Invalid datetime value in range filter for field '{key}': {text!r}")
@@ -356,19 +361,19 @@ _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "dates": _in_dates,
 }
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = Pattern(r"[^\W_]+")
 
 
 def words(text: str) -> list[str]:
     """The words of `text` in lower case: its runs of letters and digits."""
-    return [word.lower() for word in _WORD.findall(text)]
+    return [word.lower() for word in _WORD.compiled.findall(text)]
 
 
 # --- Keys ------------------------------------------------------------------------------------
 
 _EVERY = object()
-_STEP = re.compile(r'"(?P<quoted>[^"]*)"|[\w-]+')
-_BRACKETS = re.compile(r"\[([0-9]*)\]")
+_STEP = Pattern(r'"(?P<quoted>[^"]*)"|[\w-]+')
+_BRACKETS = Pattern(r"\[([0-9]*)\]")
 _LARGEST_INDEX = 2**64 - 1
 
 
@@ -378,16 +383,18 @@ def parse_path(key: str) -> tuple[Any, ...]:
     Raises:
         ValueError: the key is no path (empty, a dot too many, a character that needs quotes).
     """
+    if key.isascii() and key.isidentifier():
+        return (key,)
     steps: list[Any] = []
     rest = key
     while rest:
-        found = _STEP.match(rest)
+        found = _STEP.compiled.match(rest)
         if found is None:
             raise _bad_path(key)
         quoted = found["quoted"]
         steps.append(found[0] if quoted is None else quoted)
         rest = rest[found.end() :]
-        while bracket := _BRACKETS.match(rest):
+        while bracket := _BRACKETS.compiled.match(rest):
             steps.append(_index(key, bracket[1]) if bracket[1] else _EVERY)
             rest = rest[bracket.end() :]
         if not rest:
@@ -430,12 +437,12 @@ def _enter(value: Any, step: Any) -> list[Any]:
 # --- Dates -----------------------------------------------------------------------------------
 
 # What counts as a date in a range: ISO 8601, a time and a zone being optional.
-_DATE_OPERAND = re.compile(
+_DATE_OPERAND = Pattern(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?\Z"
 )
 
 # What counts as a date in a payload is more lenient, and as odd about digits as `strptime`.
-_DATE = re.compile(
+_DATE = Pattern(
     r"\s*(?P<year>\d{4})-(?P<month>1[0-2]|0?[1-9])-(?P<day>3[01]|[12]\d|[0 ]?[1-9])"
     r"(?:(?:[Tt]|\s+)(?P<hour>2[0-3]|[01]?\d):(?P<minute>[0-5]?\d)"
     r"(?::(?P<second>[0-5]?\d)(?P<fraction>\.(?:[0-9]{6}\d*|[0-9]{1,5}))?)?"
@@ -448,7 +455,7 @@ def parse_datetime(text: str) -> datetime | None:
 
     None if it is no date. A zone needs seconds before it.
     """
-    found = _DATE.match(text)
+    found = _DATE.compiled.match(text)
     if found is None or (found["zone"] and not found["second"]):
         return None
     return _moment(found)

@@ -2,7 +2,8 @@
 
 import cython
 
-cdef double K1, B, AVERAGE_LENGTH
+
+cdef double INFINITY, K1, B, AVERAGE_LENGTH
 
 cpdef double term_weight(double count, double length)
 
@@ -12,6 +13,9 @@ cpdef double term_weight(double count, double length)
 cpdef long long term_number(bytes term)
 
 cdef unsigned int _scramble(unsigned int block)
+
+@cython.locals(total=cython.double, number=cython.double, length=cython.double, size=Py_ssize_t, at=Py_ssize_t)
+cpdef double scale_to_unit(float[:] numbers, double least)
 
 @cython.locals(
     texts=Py_ssize_t, terms=Py_ssize_t, term=Py_ssize_t, text=Py_ssize_t, at=Py_ssize_t,

@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import MutableSequence, Sequence
 
+INFINITY = float("inf")
 K1 = 1.2
 B = 0.75
 AVERAGE_LENGTH = 256.0
@@ -60,6 +61,24 @@ def _scramble(block: int) -> int:
     block = (block * 0xCC9E2D51) & 0xFFFFFFFF
     block = ((block << 15) | (block >> 17)) & 0xFFFFFFFF
     return (block * 0x1B873593) & 0xFFFFFFFF
+
+
+def scale_to_unit(numbers: MutableSequence[float], least: float) -> float:
+    """Divides the numbers by their length as a vector, unless that is at most `least`.
+
+    Returns:
+        The length.
+    """
+    total = 0.0
+    size = len(numbers)
+    for at in range(size):
+        number = numbers[at]
+        total += number * number
+    length: float = total**0.5
+    if least < length < INFINITY:
+        for at in range(size):
+            numbers[at] = numbers[at] / length
+    return length
 
 
 def score_texts(

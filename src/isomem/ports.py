@@ -158,6 +158,10 @@ class Stores(Protocol):
         """A block that is undone if it raises, as far as the stores can do that."""
         ...
 
+    def reading(self) -> AbstractContextManager[object]:
+        """A block that sees one state of the stores, as far as they can do that."""
+        ...
+
 
 class Settings(Protocol):
     """What a caller configured about the pipeline itself."""

@@ -30,7 +30,7 @@ def check_id(value: Any, name: str) -> str | None:
         raise ValueError(
             f"Invalid {name}: cannot be empty or whitespace-only. Provide a valid identifier."
         )
-    if any(map(str.isspace, trimmed)):
+    if len(trimmed.split(None, 1)) > 1:
         raise ValueError(
             f"Invalid {name}: cannot contain whitespace. Provide a valid identifier without spaces."
         )
@@ -44,13 +44,16 @@ def check_ids(ids: Mapping[str, Any]) -> dict[str, str]:
         ValueError: an id is not valid.
         ValidationError: VALIDATION_001, none was given.
     """
-    checked = {key: check_id(ids.get(key), key) for key in SCOPE_KEYS}
-    given = {key: value for key, value in checked.items() if value}
+    given = {}
+    for key in SCOPE_KEYS:
+        value = check_id(ids.get(key), key)
+        if value is not None:
+            given[key] = value
     if not given:
         raise ValidationError(
             "At least one of 'user_id', 'agent_id', or 'run_id' must be provided.",
             error_code="VALIDATION_001",
-            details={"provided_ids": checked},
+            details={"provided_ids": dict.fromkeys(SCOPE_KEYS)},
             suggestion="Please provide at least one identifier to scope the memory operation.",
         )
     return given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import exp
+from operator import itemgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,11 +65,11 @@ def rank(
     of the candidates.
     """
     possible = 1.0 + bool(keyword_scores) + ENTITY_WEIGHT * bool(boosts)
+    worded, boosted = keyword_scores.get, boosts.get
     scored = []
     for memory_id, semantic, found in candidates:
-        if semantic < threshold:
-            continue
-        signals = semantic + keyword_scores.get(memory_id, 0.0) + boosts.get(memory_id, 0.0)
-        scored.append((min(signals / possible, 1.0), found))
-    scored.sort(key=lambda pair: pair[0], reverse=True)
+        if semantic >= threshold:
+            score = (semantic + worded(memory_id, 0.0) + boosted(memory_id, 0.0)) / possible
+            scored.append((min(1.0, score), found))
+    scored.sort(key=itemgetter(0), reverse=True)
     return scored[:top_k]

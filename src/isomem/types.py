@@ -13,7 +13,10 @@ PROCEDURAL = "procedural_memory"
 def clone(value: Any) -> Any:
     """A copy of `value` that shares no dict and no list with it."""
     if isinstance(value, dict):
-        return {key: clone(item) for key, item in value.items()}
+        return {
+            key: clone(item) if isinstance(item, (dict, list)) else item
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [clone(item) for item in value]
     return value
@@ -21,6 +24,8 @@ def clone(value: Any) -> Any:
 
 def is_unicode(text: str) -> bool:
     """Whether UTF-8 can hold the text: it cannot hold half of a surrogate pair."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

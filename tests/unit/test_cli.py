@@ -18,6 +18,7 @@ import pytest
 
 from isomem.cli import main
 from isomem.cli.screen import Screen, printable
+from isomem.store import schema
 from tests.unit.providers.servers import KEY, Answer, Server, clean_environment, serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,7 +228,7 @@ def test_stats_counts_what_is_in_the_file(isomem: Isomem, home: Path) -> None:
     found = isomem("stats", "--json").json
     assert found["path"] == str(home / "memory" / "memory.db")
     assert found["size_bytes"] > 4096
-    assert (found["schema_version"], found["synchronous"]) == (1, "full")
+    assert (found["schema_version"], found["synchronous"]) == (schema.VERSION, "full")
     assert (found["history"], found["messages"]) == (2, 0)
     assert found["collections"] == [
         {"name": "mem0", "dims": 64, "embedder": found["collections"][0]["embedder"]}

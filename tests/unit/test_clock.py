@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+
+import pytest
 
 from isomem.clock import Clock
 
@@ -22,10 +26,23 @@ def test_today_is_the_date_in_utc() -> None:
     assert Clock().today() in days
 
 
-def test_ids_are_random_uuids() -> None:
-    made = {make() for _ in range(500) for make in (Clock().new_id, Clock().new_row_id)}
+@pytest.mark.parametrize(("make", "version"), [(Clock().new_id, 4), (Clock().new_row_id, 7)])
+def test_ids_are_random_uuids(make: Callable[[], str], version: int) -> None:
+    made = {make() for _ in range(1000)}
     assert len(made) == 1000
     for text in made:
         read = uuid.UUID(text)
-        assert (str(read), read.version, read.variant) == (text, 4, uuid.RFC_4122)
+        assert (str(read), read.version, read.variant) == (text, version, uuid.RFC_4122)
     assert {text[19] for text in made} == set("89ab")
+
+
+def test_ids_of_rows_begin_with_the_time() -> None:
+    clock = Clock()
+    before = time.time_ns()
+    made = []
+    for _ in range(20):
+        made.append(clock.new_row_id())
+        time.sleep(0.0005)
+    assert made == sorted(made)
+    milliseconds = uuid.UUID(made[0]).int >> 80
+    assert 0 <= milliseconds - before // 1_000_000 < 60_000

@@ -46,7 +46,8 @@ async def add(
     conversation = as_messages(messages)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
-    texts = await _as_texts(ports, with_content(conversation))
+    spoken = with_content(conversation)
+    texts = await _described(ports, spoken) if ports.settings.enable_vision else _texts_of(spoken)
     if infer:
         return {"results": await _add_inferred(ports, texts, scope, fields, prompt)}
     return {"results": await _add_raw(ports, texts, fields)}
@@ -65,11 +66,15 @@ def _check_memory_type(memory_type: str | None) -> None:
 # --- Images ----------------------------------------------------------------------------------
 
 
-async def _as_texts(ports: Ports, messages: list[Message]) -> list[Message]:
+def _texts_of(messages: list[Message]) -> list[Message]:
+    return [text for message in messages if (text := text_of(message)) is not None]
+
+
+async def _described(ports: Ports, messages: list[Message]) -> list[Message]:
     """The messages with every image replaced by a description of it."""
     texts = []
     for message in messages:
-        seen = ports.settings.enable_vision and message["role"] != "system"
+        seen = message["role"] != "system"
         text = await _describe(ports, message) if seen else text_of(message)
         if text is not None:
             texts.append(text)
@@ -101,7 +106,13 @@ def _image_question(url: str, details: str | None) -> Message:
 
 async def _add_raw(ports: Ports, messages: list[Message], fields: Payload) -> list[Result]:
     spoken = [message for message in messages if _is_spoken(message)]
-    records = [await _raw_record(ports, message, fields) for message in spoken]
+    records = []
+    for message in spoken:
+        text = check_text(message["content"], "message content")
+        said = {**fields, "role": message["role"]}
+        if message.get("name"):
+            said["actor_id"] = message["name"]
+        records.append(await _record(ports, text, said))
     await ports.store(_write_raw, records)
     return [
         {
@@ -122,17 +133,12 @@ def _is_spoken(message: Message) -> bool:
     return bool(message["role"] != "system")
 
 
-async def _raw_record(ports: Ports, message: Message, fields: Payload) -> Record:
-    text = check_text(message["content"], "message content")
-    said_by = {"actor_id": message["name"]} if message.get("name") else {}
-    return await _record(ports, text, {**fields, "role": message["role"], **said_by})
-
-
 async def _record(ports: Ports, text: str, fields: Payload) -> Record:
     vector = await ports.embed(text, "add")
-    payload = start_payload(fields, ports.clock, data=text, hash=md5_hex(text))
+    clock = ports.clock
+    payload = start_payload(fields, clock, data=text, hash=md5_hex(text))
     payload["text_lemmatized"] = await ports.compute(ports.nlp.lemmatize, text)
-    return Record(ports.clock.new_id(), text, vector, payload)
+    return Record(clock.new_id(), text, vector, payload)
 
 
 def _write_raw(stores: Stores, records: Sequence[Record]) -> None:

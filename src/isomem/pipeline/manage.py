@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
+from isomem.dates import datetime, timezone
 from isomem.digest import md5_hex
 from isomem.filters import compile_filters
 from isomem.pipeline.link import Mention, embed_each, mentions_in, relink, renew_vectors, unlink

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.pipeline.link import Mention
-    from isomem.ports import Filters, Ports, Stores, Vector
+    from isomem.ports import Filters, Hit, Ports, Stores, Vector
 
 DEFAULT_THRESHOLD = 0.1
 
@@ -61,7 +61,7 @@ async def search(
     asked = await _read(ports, _check_query(query), translated)
     asked.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     asked.top_k = top_k
-    results = await ports.store(find, asked)
+    results = await ports.store(_find, asked)
     if rerank and results and ports.reranker is not None:
         results = await _rerank(ports, query, results, top_k)
     return {"results": results}
@@ -98,8 +98,19 @@ async def _read(ports: Ports, text: str, filters: Filters) -> Query:
     return Query(text, lemmas, vector, await probes_of(ports, entities), filters)
 
 
-def find(stores: Stores, query: Query) -> list[dict[str, Any]]:
-    """The ranked memories that the stores have for a query."""
+def _find(stores: Stores, query: Query) -> list[dict[str, Any]]:
+    """The memories that the stores have for a query, best first."""
+    with stores.reading():
+        ranked = _rank(stores, query)
+        described = ((str(hit.id), hit.payload or {}, score) for score, hit in ranked)
+        return [
+            describe(memory_id, payload, score=score)
+            for memory_id, payload, score in described
+            if payload.get("data")
+        ]
+
+
+def _rank(stores: Stores, query: Query) -> list[tuple[float, Hit]]:
     candidates = max(query.top_k * _CANDIDATES_PER_RESULT, _LEAST_CANDIDATES)
     nearest = stores.vectors.search(
         query=query.text, vectors=query.vector, top_k=candidates, filters=query.filters
@@ -107,30 +118,25 @@ def find(stores: Stores, query: Query) -> list[dict[str, Any]]:
     worded = stores.vectors.keyword_search(
         query=query.lemmas, top_k=candidates, filters=query.filters
     )
-    ranked = rank(
-        ((str(hit.id), hit.score, hit) for hit in nearest),
+    return rank(
+        [(str(hit.id), hit.score, hit) for hit in nearest],
         _keyword_scores(worded or (), query.lemmas),
         boosts(stores, query.probes, scope_of(query.filters)),
         query.threshold,
         query.top_k,
     )
-    described = ((str(hit.id), hit.payload or {}, score) for score, hit in ranked)
-    return [
-        describe(memory_id, payload, score=score)
-        for memory_id, payload, score in described
-        if payload.get("data")
-    ]
 
 
 def _keyword_scores(hits: Iterable[Any], lemmas: str) -> dict[str, float]:
     midpoint, steepness = sigmoid_for(lemmas)
     scores = {}
     for hit in hits:
-        # Some vector stores give dicts here.
-        given = hit if isinstance(hit, dict) else {"id": hit.id, "score": hit.score}
-        raw = given.get("score", 0)
+        if isinstance(hit, dict):  # Some vector stores give dicts here.
+            memory_id, raw = hit.get("id", ""), hit.get("score", 0)
+        else:
+            memory_id, raw = hit.id, hit.score
         if raw and raw > 0:
-            scores[str(given.get("id", ""))] = normalize_bm25(raw, midpoint, steepness)
+            scores[str(memory_id)] = normalize_bm25(raw, midpoint, steepness)
     return scores
 
 

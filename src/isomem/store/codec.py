@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from array import array
-from math import hypot, isfinite, isnan
 
-from isomem.errors import ValidationError, VectorValueError
+# The C part of `json`, which is all that is needed here: importing `json` loads `re` and more.
+from _json import encode_basestring, encode_basestring_ascii, make_encoder, make_scanner
+from array import array
+from math import isnan
+
+from isomem.errors import MemoryCorruptionError, ValidationError, VectorValueError
+from isomem.kernel import scale_to_unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from isomem.ports import Payload, Vector
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 _TINY = 1.1920929e-7
 """Vectors no longer than this (the epsilon of float32) are stored as they are."""
 
+_INFINITY = float("inf")
 _SWAP = sys.byteorder == "big"
 
 
@@ -29,11 +33,11 @@ def dump_payload(payload: Mapping[str, Any]) -> str:
         ValidationError: VALIDATION_005, a value has no form in JSON.
     """
     try:
-        text = _encode.encode(payload)
+        text = _encode(payload)
         if not text.isascii():
             text.encode()
     except UnicodeEncodeError:
-        return _encode_ascii.encode(payload)  # Escapes hold what UTF-8 cannot.
+        return _encode_ascii(payload)  # Escapes hold what UTF-8 cannot.
     except (TypeError, ValueError, RecursionError) as error:
         raise ValidationError(
             f"metadata cannot be stored as JSON: {error}",
@@ -44,8 +48,17 @@ def dump_payload(payload: Mapping[str, Any]) -> str:
 
 
 def load_payload(text: str) -> Payload:
-    """What `dump_payload` wrote."""
-    payload: Payload = json.loads(text)
+    """What `dump_payload` wrote.
+
+    Raises:
+        MemoryCorruptionError: something else.
+    """
+    try:
+        payload: Payload = _scan(text, 0)[0]
+    except StopIteration:
+        raise MemoryCorruptionError(
+            f"a stored payload is no JSON: {text[:60]!r}", error_code="CORRUPT_001"
+        ) from None
     return payload
 
 
@@ -119,12 +132,10 @@ def unit_vector(vector: Vector, dims: int | None) -> bytes:
             f"got {len(numbers)} for vector ''",
             details={"expected": dims, "got": len(numbers)},
         )
-    length = hypot(*numbers)
-    if not isfinite(length):
+    length = scale_to_unit(numbers, _TINY)
+    if not length < _INFINITY:
         kind = "NaN" if any(map(isnan, numbers)) else "infinite"
         raise VectorValueError(f"Vector contains {kind} values")
-    if length > _TINY:
-        numbers = array("f", [number / length for number in numbers])
     return _bytes(numbers)
 
 
@@ -143,8 +154,24 @@ def load_terms(data: bytes) -> array[int]:
     return _array("I", data)
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain)
-_encode_ascii = json.JSONEncoder(separators=(",", ":"), default=plain)
+def _encoder(escape: Any) -> Callable[[Any], str]:
+    make = make_encoder(None, plain, escape, None, ":", ",", False, False, True)
+    return lambda value: "".join(make(value, 0))
+
+
+class _Reading:
+    """What the scanner of `json` asks of a decoder: its defaults."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = {"NaN": float("nan"), "Infinity": _INFINITY, "-Infinity": -_INFINITY}.get
+
+
+_encode = _encoder(encode_basestring)
+_encode_ascii = _encoder(encode_basestring_ascii)
+_scan: Any = make_scanner(_Reading())  # type: ignore[arg-type]
 
 
 def _bytes(numbers: array[Any]) -> bytes:

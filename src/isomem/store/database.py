@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from _thread import RLock
+from _thread import RLock, get_ident
 
 import apsw
 
@@ -23,7 +23,7 @@ process (a power failure may take the last writes), "off" neither is promised.""
 
 DEFAULT_BUSY_TIMEOUT_S = 10.0
 
-_READ, _WRITE, _ATOMIC = "BEGIN", "BEGIN IMMEDIATE", "SAVEPOINT"
+_READ, _WRITE = "BEGIN", "BEGIN IMMEDIATE"
 
 
 class Database:
@@ -60,7 +60,10 @@ class Database:
         self.epoch = 0
         self._lock = RLock()
         self._depth = 0
+        self._owner = 0
         self._spoiled = False
+        self._joined_reading = Block(self, writes=False)
+        self._joined_writing = Block(self, writes=True)
         self._seen_version = -1
         self._open: apsw.Connection | None = None
         try:
@@ -122,18 +125,18 @@ class Database:
                 self._open.close()
                 self._open = None
 
-    def reading(self) -> Transaction:
+    def reading(self) -> Block:
         """A block that sees one state of the file."""
-        return Transaction(self, _READ)
+        return self._joined_reading if self._owner == get_ident() else Transaction(self, _READ)
 
-    def writing(self) -> Transaction:
+    def writing(self) -> Block:
         """A block whose writes are all there afterwards, or none if it raises. Inside another
         block it is part of that one, which can then not be kept any more if this one raises."""
-        return Transaction(self, _WRITE)
+        return self._joined_writing if self._owner == get_ident() else Transaction(self, _WRITE)
 
     def atomic(self) -> Transaction:
         """`writing`, but inside another block it is undone by itself if it raises."""
-        return Transaction(self, _ATOMIC)
+        return Transaction(self, _WRITE)
 
     def rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query. To be called inside a block, as the other two are."""
@@ -147,23 +150,20 @@ class Database:
         """Runs one statement once for each of `bindings`."""
         self._cursor.executemany(sql, bindings)
 
-    def enter(self, begin: str) -> bool:
-        """Starts a block; `Transaction` calls it. False if it is part of the one around it."""
+    def enter(self, begin: str) -> None:
+        """Starts a block; `Transaction` calls it."""
         self._lock.acquire()
         try:
-            if not self._depth:
-                self._begin(_READ if begin is _READ else _WRITE)
-                own = True
+            if self._depth:
+                self.check_not_undone()
+                self._cursor.execute(f"SAVEPOINT level_{self._depth}")
             else:
-                self._check_not_undone()
-                own = begin is _ATOMIC
-                if own:
-                    self._cursor.execute(f"SAVEPOINT level_{self._depth}")
+                self._begin(begin)
+                self._owner = get_ident()
             self._depth += 1
         except BaseException:
             self._lock.release()
             raise
-        return own
 
     def _begin(self, begin: str) -> None:
         if self._open is None:
@@ -182,30 +182,33 @@ class Database:
             self._seen_version = version
             self.epoch += 1
 
-    def leave(self, *, own: bool, keep: bool, wrote: bool) -> None:
-        """Ends a block; `Transaction` calls it. `wrote`: it may have."""
+    def leave(self, *, keep: bool) -> None:
+        """Ends a block; `Transaction` calls it."""
         self._depth -= 1
+        if not self._depth:
+            self._owner = 0
         try:
-            if not own:
-                self._spoiled = self._spoiled or (wrote and not keep)
-            elif keep:
-                self._check_not_undone()
+            if keep:
+                self.check_not_undone()
                 self._end("COMMIT", f"RELEASE level_{self._depth}")
         except apsw.Error:
             keep = False
             raise
         finally:
             try:
-                if own and not keep:
+                if not keep:
                     self._undo()
             finally:
                 self._lock.release()
 
-    def _check_not_undone(self) -> None:
-        # Otherwise the rest of a block would be stored without its beginning.
+    def spoil(self) -> None:
+        """A part of the block that has written something has failed."""
+        self._spoiled = True
+
+    def check_not_undone(self) -> None:
+        """Raises AbortError when the rest of a block would be stored without its beginning."""
         if not self.connection.in_transaction:
             raise apsw.AbortError("the transaction was rolled back by SQLite")
-        # Nor may one be kept that an error has left half done.
         if self._spoiled:
             raise apsw.AbortError("a part of the transaction has failed")
 
@@ -229,19 +232,51 @@ class Database:
         return DatabaseError(f"{self.path}: {error}", debug_info={"sqlite": str(error)})
 
 
-class Transaction:
-    """A `with` block on a database; errors of SQLite leave it as errors of isomem."""
+class Block:
+    """A `with` block on a database; errors of SQLite leave it as errors of isomem.
 
-    __slots__ = ("_begin", "_database", "_own")
+    This one is a part of the block around it, in the same thread.
+    """
+
+    __slots__ = ("_database", "_writes")
+
+    def __init__(self, database: Database, *, writes: bool) -> None:
+        self._database = database
+        self._writes = writes
+
+    def __enter__(self) -> Database:
+        try:
+            self._database.check_not_undone()
+        except apsw.Error as error:
+            raise self._database.explain(error) from error
+        return self._database
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            return
+        if self._writes:
+            self._database.spoil()
+        if isinstance(error, apsw.Error):
+            raise self._database.explain(error) from error
+
+
+class Transaction(Block):
+    """A block of its own: a transaction, or a savepoint inside one."""
+
+    __slots__ = ("_begin",)
 
     def __init__(self, database: Database, begin: str) -> None:
         self._database = database
         self._begin = begin
-        self._own = False
 
     def __enter__(self) -> Database:
         try:
-            self._own = self._database.enter(self._begin)
+            self._database.enter(self._begin)
         except apsw.Error as error:
             raise self._database.explain(error) from error
         return self._database
@@ -253,8 +288,7 @@ class Transaction:
         trace: TracebackType | None,
     ) -> None:
         try:
-            wrote = self._begin is not _READ
-            self._database.leave(own=self._own, keep=error is None, wrote=wrote)
+            self._database.leave(keep=error is None)
         except apsw.Error as failed:
             raise self._database.explain(failed) from failed
         if isinstance(error, apsw.Error):

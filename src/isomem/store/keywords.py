@@ -8,6 +8,7 @@ texts share terms, so that writes far less than counting each text as it comes.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from math import log
 
 from isomem.digest import md5_hex
@@ -66,18 +67,15 @@ def count_when_due(database: Database, places: Places, place: int) -> None:
     if seq % COUNTED_EVERY:
         return
     texts: dict[int, int] = {}
-    terms: dict[int, int] = {}
+    terms: dict[int, Counter[int]] = {}
     for collection, blob in database.rows(_ARRIVED):
-        _count_one(texts, collection)
-        for number in set(load_terms(blob)):
-            _count_one(terms, term_key(collection, number))
-    database.execute_many(_COUNT, sorted(terms.items()))
-    database.execute_many(_COUNT_TEXTS, [(count, number) for number, count in texts.items()])
+        texts[collection] = texts.get(collection, 0) + 1
+        terms.setdefault(collection, Counter()).update(set(load_terms(blob)))
+    for collection, counts in terms.items():
+        keyed = ((term_key(collection, number), counts[number]) for number in sorted(counts))
+        database.execute_many(_COUNT, keyed)
+        database.execute(_COUNT_TEXTS, (texts[collection], collection))
     places.leave_counted(seq)
-
-
-def _count_one(counts: dict[int, int], key: int) -> None:
-    counts[key] = counts.get(key, 0) + 1
 
 
 class Keywords:
@@ -146,7 +144,7 @@ class Keywords:
         texts = self._database.rows(sql, (self._collection,))[0][0] + recent.texts
         numbers, factors = array("I"), array("d")
         for number, weight in self._encoder.encode(text).items():
-            containing = self._counted(number) + recent.terms.get(number, 0)
+            containing = self._counted(number) + recent.terms[number]
             if containing:
                 numbers.append(number)
                 factors.append(weight * log((texts - containing + 0.5) / (containing + 0.5) + 1))
@@ -179,9 +177,8 @@ class _Recent:
     def __init__(self) -> None:
         self.state: tuple[int, int] | None = None
         self.texts = 0
-        self.terms: dict[int, int] = {}
+        self.terms = Counter[int]()
 
     def count(self, terms: bytes) -> None:
         self.texts += 1
-        for number in set(load_terms(terms)):
-            _count_one(self.terms, number)
+        self.terms.update(set(load_terms(terms)))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.clock import Clock
-    from isomem.store.database import Database, Transaction
+    from isomem.store.database import Block, Database
 
 KEPT_MESSAGES = 10
 """How many messages of a session stay in its buffer."""
@@ -47,7 +47,7 @@ class Ledger:
         self.db_path = database.path
         self._clock = clock
 
-    def atomic(self) -> Transaction:
+    def atomic(self) -> Block:
         """A block whose writes are all there afterwards, or none if it raises."""
         return self.database.atomic()
 
@@ -69,13 +69,24 @@ class Ledger:
 
     def batch_add_history(self, records: list[dict[str, Any]]) -> None:
         """Adds events, each a dict of columns of `history` but its id."""
-        rows = [self._history_row(record) for record in records]
         with self.database.writing() as database:
-            database.execute_many(_ADD, rows)
+            for record in records:
+                database.execute(_ADD, self._history_row(record))
 
     def _history_row(self, record: Mapping[str, Any]) -> tuple[Any, ...]:
-        row = {"is_deleted": 0, **record, "id": self._clock.new_row_id()}
-        return tuple(row.get(name) for name in HISTORY_COLUMNS)
+        get = record.get
+        return (
+            self._clock.new_row_id(),
+            get("memory_id"),
+            get("old_memory"),
+            get("new_memory"),
+            get("event"),
+            get("created_at"),
+            get("updated_at"),
+            get("is_deleted", 0),
+            get("actor_id"),
+            get("role"),
+        )
 
     def get_history(self, memory_id: str) -> list[dict[str, Any]]:
         """The events of a memory, oldest first."""

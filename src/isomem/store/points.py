@@ -13,6 +13,7 @@ import apsw
 from isomem.errors import InvalidConfigError, VectorStoreError
 from isomem.filters import Condition, compile_filters, matches
 from isomem.kernel import SEQ_BITS
+from isomem.pattern import Pattern
 from isomem.scope import SCOPE_KEYS
 from isomem.store.codec import (
     dump_payload,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from isomem.filters import Group
     from isomem.ports import Filters, Payload, Vector
-    from isomem.store.database import Database, Transaction
+    from isomem.store.database import Block, Database
     from isomem.store.keywords import TermEncoder
     from isomem.store.places import Ids
     from isomem.store.scopes import Key, Scored
@@ -41,13 +42,16 @@ _INSERT = (
     "INSERT INTO points (place, collection, id, payload, vector, terms) VALUES (?, ?, ?, ?, ?, ?)"
 )
 _REPLACE = "UPDATE points SET payload = ?, vector = ?, terms = ? WHERE place = ?"
+_PAYLOAD = "SELECT payload FROM points WHERE place = ?"
+_VECTOR = "SELECT vector FROM points WHERE place = ?"
 _WHERE_AND_WHOSE = (
     "SELECT p.place, p.terms, s.user_id, s.agent_id, s.run_id FROM points AS p"
     f" JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS} WHERE p.id = ? AND p.collection = ?"
 )
-_UUID = (
+_UUID = Pattern(
     r"(?:urn:uuid:|\{)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})"
-    r"-?([0-9a-f]{12})\}?"
+    r"-?([0-9a-f]{12})\}?",
+    flags="i",
 )
 
 
@@ -187,7 +191,7 @@ class Points:
 
     # --- Writing ---
 
-    def atomic(self) -> Transaction:
+    def atomic(self) -> Block:
         """A block whose writes are all there afterwards, or none if it raises."""
         return self.database.atomic()
 
@@ -209,24 +213,20 @@ class Points:
         if not len(vectors) == len(payloads) == len(ids):
             raise VectorStoreError("vectors, payloads and ids must be lists of one length")
         with self.database.writing():
-            for point_id, unit, payload in zip(ids, self._units(vectors), payloads, strict=True):
-                self._add(canonical_id(point_id), unit, payload)
+            for point_id, vector, payload in zip(ids, vectors, payloads, strict=True):
+                self._add(canonical_id(point_id), self._unit(vector), payload)
 
-    def _units(self, vectors: Sequence[Vector]) -> Sequence[bytes]:
-        dims = self._dims()
-        units = []
-        for vector in vectors:
-            units.append(unit_vector(vector, dims))
-            if dims is None:
-                dims = len(units[0]) // 4
-                sql = "UPDATE collections SET dims = ? WHERE number = ?"
-                self.database.execute(sql, (dims, self._number))
-        return units
+    def _unit(self, vector: Vector) -> bytes:
+        """A vector as it is stored; the first one says how long all of them are."""
+        dims = self.embedding_model_dims or self._stored_dims()
+        unit = unit_vector(vector, dims)
+        if dims is None:
+            sql = "UPDATE collections SET dims = ? WHERE number = ?"
+            self.database.execute(sql, (len(unit) // 4, self._number))
+        return unit
 
-    def _dims(self) -> int | None:
-        """The length of the vectors; asked of the file until it is configured."""
-        if self.embedding_model_dims is not None:
-            return self.embedding_model_dims
+    def _stored_dims(self) -> int | None:
+        """The length of the vectors in the file; None when there was none yet."""
         sql = "SELECT dims FROM collections WHERE number = ?"
         dims: int | None = self.database.rows(sql, (self._number,))[0][0]
         return dims
@@ -300,7 +300,7 @@ class Points:
             if vector is not None:
                 self._cache.drop(self._number, old.payload)
                 sql = "UPDATE points SET vector = ? WHERE place = ?"
-                self.database.execute(sql, (self._units([vector])[0], old.place))
+                self.database.execute(sql, (self._unit(vector), old.place))
 
     def _overlay(self, old: Point, payload: Payload) -> None:
         # The terms stay those of the text at the last full write, as in upstream's store.
@@ -369,18 +369,14 @@ class Points:
     def load_payload(self, point: Point) -> Payload:
         """The payload of a point; empty if the point is gone."""
         with self.database.reading():
-            text = self._value_of(point, "payload")
-            return {} if text is None else self._load(point.place, text)
+            found = self.database.rows(_PAYLOAD, (point.place,))
+            return self._load(point.place, found[0][0]) if found else {}
 
     def vector_of(self, point: Point) -> Sequence[float]:
         """The stored vector of a point, scaled to length 1; empty if the point is gone."""
         with self.database.reading():
-            vector = self._value_of(point, "vector")
-        return () if vector is None else load_vector(vector)
-
-    def _value_of(self, point: Point, column: str) -> Any:
-        rows = self.database.rows(f"SELECT {column} FROM points WHERE place = ?", (point.place,))
-        return rows[0][0] if rows else None
+            found = self.database.rows(_VECTOR, (point.place,))
+        return load_vector(found[0][0]) if found else ()
 
     def get(self, vector_id: str) -> Point | None:
         """The point with that id, or None."""
@@ -434,7 +430,7 @@ class Points:
         """One `search` for each vector."""
         del queries
         with self.database.reading():
-            dims = self._dims()
+            dims = self.embedding_model_dims or self._stored_dims()
             units = [unit_vector(vector, dims) for vector in vectors_list]
             scope, allowed = self._select(filters)
             return [self._points(scope, scope.nearest(unit, top_k, allowed)) for unit in units]
@@ -524,9 +520,7 @@ def canonical_id(point_id: Any) -> str:
     text = str(point_id)
     if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == "-" and text.islower():
         return text  # If it is a UUID, then spelled so already.
-    import re
-
-    found = re.fullmatch(_UUID, text, re.IGNORECASE)
+    found = _UUID.compiled.fullmatch(text)
     return "-".join(found.groups()).lower() if found else text
 
 

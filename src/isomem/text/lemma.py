@@ -63,7 +63,8 @@ def lemmatize(text: str) -> str:
     for chunk in text.lower().split():
         lemma = _known.get(chunk)
         if lemma is None:
-            lemma = _read(chunk, before)
+            # Numbers are many, and each is seen once: nothing is worked out or kept for them.
+            lemma = chunk if chunk.isdecimal() and chunk.isascii() else _read(chunk, before)
         if lemma:
             found.append(lemma)
         before = chunk

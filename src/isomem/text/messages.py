@@ -22,9 +22,9 @@ def as_messages(given: Any) -> list[Message]:
         ValidationError: VALIDATION_003, another type.
     """
     if isinstance(given, str):
-        given = [{"role": "user", "content": given}]
-    elif isinstance(given, dict):
-        given = [given]
+        return [{"role": "user", "content": given}]
+    if isinstance(given, dict):
+        return [given]
     if not isinstance(given, list) or not all(isinstance(message, dict) for message in given):
         raise _wrong_type(given)
     return given
@@ -52,9 +52,14 @@ def with_content(messages: list[Message]) -> list[Message]:
         ValidationError: VALIDATION_004, a message without a role, or with text that is not
             valid Unicode.
     """
+    kept = []
     for index, message in enumerate(messages):
         _check(index, message)
-    return [message for message in messages if _has_content(message)]
+        if "content" in message:
+            kept.append(message)
+        else:
+            log.warning("Skipping a message of role %r without content", message["role"])
+    return kept
 
 
 def _check(index: int, message: Message) -> None:
@@ -67,13 +72,6 @@ def _check(index: int, message: Message) -> None:
         )
     if isinstance(message.get("content"), str):
         check_text(message["content"], f"message {index}")
-
-
-def _has_content(message: Message) -> bool:
-    if "content" in message:
-        return True
-    log.warning("Skipping a message of role %r without content", message["role"])
-    return False
 
 
 def check_text(text: Any, what: str) -> str:

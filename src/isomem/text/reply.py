@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from isomem import log
 from isomem.types import is_unicode
 
@@ -78,6 +76,8 @@ def facts_of(reply: Any) -> list[Fact]:
 
 
 def _items_of(text: str) -> Any:
+    import json  # Here, since a memory that is only searched has no replies to read.
+
     if not text:
         return []
     try:
