@@ -43,6 +43,12 @@ def test_a_memory_is_shown_with_its_scope_times_and_metadata(memory: Called) -> 
     assert {**listed, "score": None} == {**found, "score": None} == {**shown, "score": None}
 
 
+def test_a_memory_without_metadata_has_none(memory: Called) -> None:
+    shown = memory.result("get", memory_id=add_raw(memory, "Sails"))
+    assert shown["metadata"] is None
+    assert not {"agent_id", "run_id", "actor_id"} & shown.keys()
+
+
 def test_an_unknown_memory_is_none(memory: Called) -> None:
     assert memory.result("get", memory_id="5e0f0000-0000-4000-8000-000000000000") is None
 
@@ -103,8 +109,12 @@ def test_a_tenth_is_the_least_similarity_if_nothing_is_said(make_memory: Make) -
     memory = make_memory(dims=2, vectors={"near": near, "far": far, "q": query})
     for text in ("near", "far"):
         add_raw(memory, text)
-    for threshold, texts in (({}, ["near"]), ({"threshold": 0.05}, ["near", "far"])):
-        found = memory.result("search", query="q", filters=MINE, **threshold)["results"]
+    for given_, texts in (
+        ({}, ["near"]),
+        ({"threshold": None}, ["near"]),
+        ({"threshold": 0.05}, ["near", "far"]),
+    ):
+        found = memory.result("search", query="q", filters=MINE, **given_)["results"]
         assert [hit["memory"] for hit in found] == texts
 
 
