@@ -9,6 +9,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,18 @@ os.environ.update(HOME=_HOME, MEM0_DIR=str(Path(_HOME, ".mem0")), MEM0_TELEMETRY
 def real_home() -> str:
     """For child processes that need the person's own settings, such as pip's."""
     return _REAL_HOME
+
+
+@pytest.fixture
+def oracle() -> Iterator[None]:
+    """Upstream, loaded; no log lines of expected failures, no network."""
+    from isomem.parity import tiers
+
+    lacking = tiers.missing("A")
+    if lacking:
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    from isomem.parity.upstream import load, quiet_and_offline
+
+    load()
+    with quiet_and_offline():
+        yield

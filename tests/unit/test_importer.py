@@ -44,7 +44,11 @@ def memory() -> Any:
 
 
 def upstream(folder: Path) -> Any:
+    """mem0 without extras, whatever is installed: it would download spaCy's model."""
     mem0 = pytest.importorskip("mem0")
+    from isomem.parity import tiers
+
+    tiers.enter("A")
     config = {
         "vector_store": {
             "provider": "qdrant",

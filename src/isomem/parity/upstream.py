@@ -197,6 +197,16 @@ class Upstream(Side):
             full["custom_instructions"] = config["custom_instructions"]
         return full
 
+    def run(self, step: Step, number: int) -> Trace:
+        trace = super().run(step, number)
+        entities = self.memory._entity_store
+        if entities is not None and entities.client is not self._client:
+            # `AsyncMemory.reset` has closed the client that its entity store goes on using, so
+            # that nothing is linked any more (part of D-04). What follows is compared with a
+            # fresh one, which `Memory.reset` makes itself.
+            self.memory._entity_store = None
+        return trace
+
     def attempt(self, act: Callable[[], Any], step: Step) -> Trace:
         _Active.clock = self.clock
         return super().attempt(act, step)

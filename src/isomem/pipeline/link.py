@@ -180,14 +180,20 @@ def unlink(
 ) -> None:
     """Takes a memory out of all entities; those that stand nowhere then are removed.
 
-    `vectors` are the new ones of entities that stay, from `renew_vectors`.
+    `vectors` are the new ones of entities that stay, from `renew_vectors`. An entity that cannot
+    be changed keeps its link, and no other does.
     """
     try:
-        with stores.atomic():
-            for entity in _linked(stores, memory_id, scope):
-                _unlink_one(stores, memory_id, entity, vectors.get(str(entity.id)))
+        entities = _linked(stores, memory_id, scope)
     except Exception as error:  # noqa: BLE001 - any store may stand here
-        log.warning("Taking memory %s out of its entities failed: %s", memory_id, error)
+        log.warning("Looking up the entities of memory %s failed: %s", memory_id, error)
+        return
+    for entity in entities:
+        try:
+            with stores.atomic():
+                _unlink_one(stores, memory_id, entity, vectors.get(str(entity.id)))
+        except Exception as error:  # noqa: BLE001 - any store may stand here
+            log.warning("Taking memory %s out of an entity failed: %s", memory_id, error)
 
 
 def _unlink_one(stores: Stores, memory_id: str, entity: Hit, vector: Vector | None) -> None:
