@@ -202,13 +202,15 @@ def compounds(tokens: Tokens) -> list[Entity]:
     """The noun compounds in the tokens of a text, as ("COMPOUND", text) in order."""
     reader = _Reader()
     known, read_word, read_grammar = _kinds.get, reader.read_word, reader.read_grammar
+    kind = STOP
     for token in tokens:
         kind, word = known(token) or _remember(token)
         if kind >= NOUN:
             read_word(kind, word)
         elif kind != SKIPPED:
             read_grammar(kind, word)
-    read_grammar(STOP, "")
+    if kind != STOP:
+        read_grammar(STOP, "")
     return reader.found
 
 
@@ -317,8 +319,9 @@ class _Reader:
         if kind == HYPHEN:
             self._join()
             return
-        if self._name:
+        if self._taken:
             self._settle_name(kind, word)
+        self._name = ""
         if self._phrase:
             if (kind in _CONTINUED or self._joined or self._held) and self._goes_on(kind):
                 return
@@ -402,7 +405,10 @@ class _Reader:
     def read_word(self, kind: int, word: str) -> None:
         """A noun, an adjective, or a verb that is taken for one until the next token."""
         before = self._before
-        if self._name or before == STOP:
+        if before == STOP and kind == NOUN and word[0].isupper():
+            self._name, self._before = word, NOUN
+            return
+        if self._name:
             self._read_opening(kind, word)
         if kind == VAGUE_NAME:  # "New York", or "New" at the start of a sentence
             if before == STOP:
@@ -511,15 +517,12 @@ class _Reader:
         if kind == GERUND:
             is_busy = self._opened == LINK and self._phrase[-1][0] == ADJECTIVE
             return last[0].isupper() or last in _TIMES or is_busy
-        if not self._is_name() or self._opened in (DETERMINER, OWNER):
+        if not _is_name(self._phrase) or self._opened in (DETERMINER, OWNER):
             return False
         if self._opened == LINK:
             return kind != PLURAL and word in _BARE_VERBS  # "has Ann read"
         is_object = self._opened in (PREPOSITION, VERB, TO) and not self._asks
         return not is_object or (kind != PLURAL and word in _BARE_VERBS)
-
-    def _is_name(self) -> bool:
-        return all(word[0].isupper() for _, word in self._phrase)
 
     # --- The end of a phrase ------------------------------------------------------------
 
@@ -536,18 +539,18 @@ class _Reader:
             _strip_end(phrase, by)
         if len(phrase) > 2 and phrase[-1][1].lower() in GENERIC_ENDINGS:
             phrase.pop()
-        if len(phrase) > 1 and not all(word[0].isupper() for _, word in phrase):
-            self.found.append(("COMPOUND", " ".join(_one(word) for _, word in phrase)))
+        if len(phrase) > 1 and not _is_name(phrase):
+            self.found.append(("COMPOUND", " ".join([_one(word) for _, word in phrase])))
 
     # --- A name that opens a sentence ---------------------------------------------------
 
     def _read_opening(self, kind: int, word: str) -> None:
-        """A word behind the name that opens a sentence, or of it."""
+        """A word behind the first one of a name that opens a sentence."""
         if self._taken:
             self._settle_name(kind, word)
         elif word[0].isupper():
-            self._name = f"{self._name} {word}" if self._name else word
-        elif self._name and (word in _TAKEN_FOR_NOUNS or word in _OFTEN_TAKEN):
+            self._name = f"{self._name} {word}"
+        elif word in _TAKEN_FOR_NOUNS or word in _OFTEN_TAKEN:
             self._taken = word
         else:
             self._name = ""
@@ -557,9 +560,13 @@ class _Reader:
         taken = self._taken
         has_none = kind in _NO_OBJECT or word.endswith("ing")
         is_noun = taken in _TAKEN_FOR_NOUNS or word not in _BEFORE_CLAUSES
-        if taken and has_none and is_noun and word != "how" and word not in _PARTICLES:
+        if has_none and is_noun and word != "how" and word not in _PARTICLES:
             self.found.append(("COMPOUND", f"{self._name} {_one(taken)}"))
         self._name = self._taken = ""
+
+
+def _is_name(phrase: list[tuple[int, str]]) -> bool:
+    return phrase[0][1][0].isupper() and all(word[0].isupper() for _, word in phrase)
 
 
 def _strip_end(phrase: list[tuple[int, str]], by: int) -> None:

@@ -209,20 +209,22 @@ def tidied(found: list[Entity]) -> list[Entity]:
     """Entities without formatting, repeats, and those that are part of a longer one."""
     seen: set[str] = set()
     best: dict[str, Entity] = {}
-    for kind, text in found:
+    for kind, found_text in found:
+        text = found_text
         key = text.lower().strip()
         if len(key) < SHORTEST or key in seen:
             continue
         seen.add(key)
-        clean = text
         if not _is_plain(text):
-            clean = _without_formatting(text)
-            key = clean.lower()
-        if not _is_entity(kind, clean):
+            text = _without_formatting(text)
+            key = text.lower()
+            if not key or _has_formatting(text):
+                continue
+        if not SHORTEST <= len(text) <= LONGEST or (kind == "PROPER" and key in GENERIC_NAMES):
             continue
         rival = best.get(key)
         if rival is None or PRIORITY[kind] < PRIORITY[rival[0]]:
-            best[key] = (kind, clean)
+            best[key] = (kind, text)
     inner = _contained(list(best)) if len(best) > 1 else ()
     return [entity for key, entity in best.items() if key not in inner]
 
@@ -243,12 +245,6 @@ def _without_formatting(text: str) -> str:
         if text.endswith(mark):
             text = text.rstrip(mark).rstrip()
     return _list_number("", text)
-
-
-def _is_entity(kind: str, text: str) -> bool:
-    if not SHORTEST <= len(text) <= LONGEST or (kind == "PROPER" and text.lower() in GENERIC_NAMES):
-        return False
-    return _is_plain(text) or not _has_formatting(text)
 
 
 def _has_formatting(text: str) -> bool:

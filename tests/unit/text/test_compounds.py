@@ -183,9 +183,16 @@ def test_other_kinds_come_first():
     ]
 
 
-def test_other_languages_have_no_compounds():
-    text = "sie haben die alte windmühle gesehen, a tennis club"
-    assert load_tier("builtin", {"language": "german"}).entities(text) == []
+@pytest.mark.parametrize(
+    ("language", "text", "name"),
+    [
+        ("german", "sie sahen die alte windmühle bei Nürnberg, a tennis club", "Nürnberg"),
+        ("french", "elle a vu un beau jardin avec Élodie, a tennis club", "Élodie"),
+        ("russian", "она видела старый сад у Анны, a tennis club", "Анны"),
+    ],
+)
+def test_other_languages_have_names_and_no_compounds(language, text, name):
+    assert load_tier("builtin", {"language": language}).entities(text) == [("PROPER", name)]
     assert load_tier("builtin").entities("a tennis club") == [("COMPOUND", "tennis club")]
 
 
