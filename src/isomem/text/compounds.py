@@ -169,8 +169,8 @@ _TAKEN_FOR_NOUNS = frozenset(
 _OFTEN_TAKEN = frozenset(
     "appeals assists benefits catches charges checks climbs coaches comforts converses copes "
     "dances delves desires dislikes experiences figures films fishes fixes forgets grills guards "
-    "hesitates highlights hikes honors juggles limits maps merits models monitors nurses pitches "
-    "places plants posts practices prizes profits requests rewards risks skates sketches stars "
+    "hesitates highlights hikes honors limits maps merits models monitors nurses pitches "
+    "places plants posts prizes profits requests rewards risks skates sketches stars "
     "states surfs suspects talks toasts treats ventures yearns".split()
 )
 _PREFIXES = ("multi", "non", "pre")
