@@ -70,6 +70,8 @@ def extract_entities(text: str) -> list[Entity]:
 def quotations(text: str) -> list[Entity]:
     """What stands in double quotes, and then in single quotes that are no apostrophes."""
     found: list[Entity] = []
+    if '"' not in text and "'" not in text:
+        return found
     for quote, quoted in (('"', _double_quoted), ("'", _single_quoted)):
         if quote in text:
             inner = (match[1].strip() for match in quoted(text))
@@ -91,21 +93,29 @@ def names(
         starts: whether the token at an index is its sentence's first.
     """
     capitals = [i for i, token in enumerate(tokens) if token[0].isupper()]
-    at, count = 0, len(tokens)
+    at, run, count = 0, 0, len(tokens)  # where a name can begin, and where the last run ends
     for start in capitals:
-        if start < at or not begins(start):
+        if start < at:
             continue
-        at = start + 1
-        while at < count and (tokens[at][0].isupper() or _connects(tokens[at])):
-            at += 1
-        end = at
+        run = max(run, start + 1)
+        while run < count and (
+            tokens[run][0].isupper() or tokens[run].lower() in _SPACED_CONNECTORS
+        ):
+            run += 1
+        end = run
+        is_first = starts(start)
+        if (is_first and end == start + 1) or not begins(start):
+            continue
+        at = end
         while end > start and _connects(tokens[end - 1]):
             end -= 1
-        inside = (i for i in range(start, end) if tokens[i][0].isupper())
-        if any(not _connects(tokens[i]) and not starts(i) for i in inside):
-            name = "".join(tokens[start:end]).strip()
-            if len(name) >= SHORTEST:
-                yield name
+        if is_first or _connects(tokens[start]):
+            inside = (i for i in range(start + 1, end) if tokens[i][0].isupper())
+            if not any(not _connects(tokens[i]) and not starts(i) for i in inside):
+                continue
+        name = "".join(tokens[start:end]).strip()
+        if len(name) >= SHORTEST:
+            yield name
 
 
 def _connects(token: str) -> bool:
@@ -197,23 +207,31 @@ def _last_mark(core: str) -> tuple[str, str]:
 
 def tidied(found: list[Entity]) -> list[Entity]:
     """Entities without formatting, repeats, and those that are part of a longer one."""
-    if not found:
-        return found
-    first: dict[str, Entity] = {}
-    for kind, text in found:
-        key = text.lower().strip()
-        if len(key) >= SHORTEST:
-            first.setdefault(key, (kind, text))
+    seen: set[str] = set()
     best: dict[str, Entity] = {}
-    for kind, text in first.values():
-        clean = _without_formatting(text)
-        if not _is_entity(kind, clean):
+    for kind, found_text in found:
+        text = found_text
+        key = text.lower().strip()
+        if len(key) < SHORTEST or key in seen:
             continue
-        rival = best.get(clean.lower())
+        seen.add(key)
+        if not _is_plain(text):
+            text = _without_formatting(text)
+            key = text.lower()
+            if not key or _has_formatting(text):
+                continue
+        if not SHORTEST <= len(text) <= LONGEST or (kind == "PROPER" and key in GENERIC_NAMES):
+            continue
+        rival = best.get(key)
         if rival is None or PRIORITY[kind] < PRIORITY[rival[0]]:
-            best[clean.lower()] = (kind, clean)
+            best[key] = (kind, text)
     inner = _contained(list(best)) if len(best) > 1 else ()
     return [entity for key, entity in best.items() if key not in inner]
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is words with single spaces between them."""
+    return text.replace(" ", "").isalpha() and "  " not in text and text.strip() == text
 
 
 def _without_formatting(text: str) -> str:
@@ -229,16 +247,8 @@ def _without_formatting(text: str) -> str:
     return _list_number("", text)
 
 
-def _is_entity(kind: str, text: str) -> bool:
-    if not SHORTEST <= len(text) <= LONGEST or _has_formatting(text):
-        return False
-    return not (kind == "PROPER" and text.lower() in GENERIC_NAMES)
-
-
 def _has_formatting(text: str) -> bool:
     """Whether what is left of the mark-up around a word shows that it is none."""
-    if text.replace(" ", "").isalpha() and "  " not in text:
-        return False
     return (
         text[0] in "\u2022-+\u2013\u2014"
         or any(mark in text for mark in ("**", "__", ":*", "  ", "\n", "\t"))
@@ -249,7 +259,7 @@ def _has_formatting(text: str) -> bool:
 def _contained(keys: list[str]) -> set[str]:
     """Those of `keys` that occur inside another one."""
     if len(keys) <= 64:
-        return {key for key in keys if any(key in other and key != other for other in keys)}
+        return {key for key in keys for other in keys if key in other and key is not other}
     # Slices of each length that occurs, so that the work grows with the text and not its square.
     inner = set()
     for length in {len(key) for key in keys}:

@@ -185,7 +185,8 @@ def _reading(word: str) -> Reading:
     lemma = _lemma(word)
     if not word.endswith("ing") or lemma == word:
         return lemma, lemma
-    return word, word if word in words.NOMINAL_ING else f"{lemma} {word}"
+    is_verb = word not in words.NOMINAL_ING and word not in words.ADJECTIVAL_ING
+    return word, f"{lemma} {word}" if is_verb else word
 
 
 def _lemma(word: str) -> str:

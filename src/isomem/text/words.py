@@ -143,7 +143,7 @@ IRREGULAR_NOUNS = dict(
         "stratum strata,crisis crises,thesis theses,hypothesis hypotheses,oasis oases,"
         "diagnosis diagnoses,parenthesis parentheses,synopsis synopses,neurosis neuroses,"
         "matrix matrices,vertex vertices,appendix appendices,axis axes,lens lenses,gas gases,"
-        "bus buses,bias biases,atlas atlases,canvas canvases,iris irises,tennis tennis"
+        "bus buses,bias biases,atlas atlases,canvas canvases,iris irises,tennis tennis,datum data"
     )
 )
 
@@ -195,13 +195,15 @@ NOT_INFLECTED = frozenset(
 
 # Deverbal adjectives and nouns in -ing: the full system reads them as such more often than as
 # verbs, and then keeps only the word itself.
-NOMINAL_ING = frozenset(
+ADJECTIVAL_ING = frozenset(
     "amazing annoying appealing boring challenging charming compelling convincing daring "
     "demanding devastating disappointing disturbing embarrassing encouraging engaging "
     "entertaining enduring exciting exhausting existing fascinating frightening frustrating "
     "heartbreaking interesting intriguing lasting misleading mouthwatering ongoing outgoing "
     "outstanding overwhelming pleasing promising refreshing relaxing remaining rewarding "
-    "shocking soothing striking stunning surprising terrifying troubling upcoming willing "
+    "shocking soothing striking stunning surprising terrifying troubling upcoming willing".split()
+)
+NOMINAL_ING = frozenset(
     "accounting advertising banking beginning belonging blessing catering clothing counseling "
     "drawing engineering filing fishing flooring funding gaming gardening gathering greeting "
     "grooming heating housing knitting lighting listing manufacturing marketing "

@@ -109,3 +109,31 @@ def test_builtin_terms_are_close_to_those_of_the_full_system(upstream, text):
     ours = set(encoder.encode(load_tier("builtin").lemmatize(text)))
     theirs = set(encoder.encode(lemmatization.lemmatize_for_bm25(text)))
     assert len(ours & theirs) / len(ours | theirs) > 0.8
+
+
+PHRASES = (
+    "the Grand Hotel lobby|a Spanish class|her Canon camera|a Netflix series|Christmas dinner|"
+    "an Italian restaurant|the Oxford library|a quiet and colourful garden|hiking trails|a UK trip|"
+    "a child-friendly place|the chess club|two Mexican dishes|old friends|a garden fence"
+).split("|")
+FRAMES = (
+    "What did Ann say about {}?|When did Peter buy {}?|Why is Ann interested in {}?|"
+    "What does Peter's brother think of {}?|Ann enjoys {} and tea.|Peter went to {} with friends.|"
+    "Ann is planning {} for next month.|Ann's aunt mentioned {} to his teacher.|"
+    "Ann volunteers at {}.|Ann values helping with {}."
+).split("|")
+
+
+def test_builtin_entities_are_close_to_those_of_the_full_system(upstream):
+    _, entity_extraction, _ = upstream
+    right = wrong = 0
+    for frame in FRAMES:
+        for phrase in PHRASES:
+            text = frame.format(phrase)
+            ours = {(kind, name.lower()) for kind, name in load_tier("builtin").entities(text)}
+            theirs = {
+                (kind, name.lower()) for kind, name in entity_extraction.extract_entities(text)
+            }
+            right += len(ours & theirs)
+            wrong += len(ours ^ theirs)
+    assert wrong < right / 10
