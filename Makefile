@@ -7,7 +7,7 @@ PIP_QUIET = --quiet --disable-pip-version-check
 # What an editable install depends on; source files are read where they lie.
 PACKAGING = pyproject.toml setup.py build_support/prompts.py src/isomem/prompts/manifest.py
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format bench clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -25,6 +25,10 @@ format: .venvs/check/installed
 	.venvs/check/bin/ruff format .
 	.venvs/check/bin/ruff check --fix .
 
+# About twenty minutes; ARGS="--quick" or "--only article" go to the benchmark.
+bench: .venvs/bench/installed
+	.venvs/bench/bin/python -m bench $(ARGS)
+
 .venv/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install $(PIP_QUIET) --editable '.[local]'
@@ -33,6 +37,11 @@ format: .venvs/check/installed
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
 	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,local]'
+	@touch $@
+
+.venvs/bench/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/bench
+	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[bench]'
 	@touch $@
 
 clean:
