@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from html import escape
@@ -21,6 +22,8 @@ table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabula
 td, th { padding: .2rem .7rem; text-align: right; white-space: nowrap; }
 th { border-bottom: 1px solid #888; font-weight: 600; vertical-align: bottom; }
 td:nth-child(-n+2), th:nth-child(-n+2) { text-align: left; }
+small { color: #777; } td { vertical-align: top; line-height: 1.3; }
+code { background: #f4f4f4; padding: 0 .2em; }
 tr.case td { border-top: 1px solid #ddd; }
 .targets td { white-space: normal; text-align: left; }
 .targets td:nth-child(2) { white-space: nowrap; font-weight: 600; }
@@ -40,7 +43,7 @@ def page(about: Mapping[str, Any], results: list[Result], plots: Mapping[str, li
     for name, workload in WORKLOADS.items():
         if figures.rows(name):
             parts.append(f'<h2 id="{name}">{escape(workload.title)}</h2>')
-            parts += [f"<p class=about>{escape(text)}</p>" for text in workload.about.split("\n\n")]
+            parts += [f"<p class=about>{_prose(text)}</p>" for text in workload.about.split("\n\n")]
             parts += map(_image, plots.get(name, []))
             parts.append(_wide(tables.as_html(tables.of_figures(workload, figures))))
             ratios = tables.of_ratios(workload, figures)
@@ -50,6 +53,11 @@ def page(about: Mapping[str, Any], results: list[Result], plots: Mapping[str, li
     head = f"<meta charset=utf-8><title>isomem: benchmark</title><style>{STYLE}</style>"
     body = "\n".join(part for part in parts if part)
     return f"<!doctype html>\n<html lang=en>{head}<h1>isomem and mem0, side by side</h1>\n{body}\n"
+
+
+def _prose(text: str) -> str:
+    """Text with code between single marks, as the docstrings have it."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _wide(table: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from html import escape
+from math import floor, log10
 from typing import NamedTuple
 
 from bench.plan import SYSTEMS, Workload
@@ -66,13 +68,9 @@ def number(value: float) -> str:
     """Three significant digits, no exponent: 12,300 and 0.0123; counts as they are."""
     if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
-    digits = 2
-    size = abs(value)
-    while size < 1 and digits < 6:
-        size, digits = size * 10, digits + 1
-    if abs(value) >= 10:
-        digits = 1
-    return f"{value:.{digits}f}"
+    value = float(f"{value:.3g}")
+    digits = 2 - floor(log10(abs(value)))
+    return f"{value:.{min(digits, 6)}f}"
 
 
 def with_spread(summary: Summary | None) -> str:
@@ -85,7 +83,8 @@ def with_spread(summary: Summary | None) -> str:
 
 def times(summary: Summary | None) -> str:
     """A ratio with its spread."""
-    return f"{with_spread(summary)} x" if summary else ""
+    number_of, _, spread = with_spread(summary).partition(" ")
+    return f"{number_of} x {spread}".rstrip() if summary else ""
 
 
 def of_figures(workload: Workload, figures: Figures) -> Table:
@@ -141,10 +140,10 @@ def as_markdown(table: Table) -> str:
 
 
 def as_html(table: Table) -> str:
-    """A table of HTML; a case is written once, over its rows."""
+    """A table of HTML; a case is written once, over its rows, and spread is small."""
 
     def line(cells: Iterable[str], tag: str, kind: str = "") -> str:
-        inner = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+        inner = "".join(f"<{tag}>{_small_spread(escape(cell))}</{tag}>" for cell in cells)
         return f"<tr{kind}>{inner}</tr>"
 
     rows = []
@@ -154,6 +153,10 @@ def as_html(table: Table) -> str:
         before = row[0]
         rows.append(line([row[0] if new else "", *row[1:]], "td", ' class="case"' if new else ""))
     return f"<table>{line(table.head, 'th')}{''.join(rows)}</table>"
+
+
+def _small_spread(cell: str) -> str:
+    return re.sub(r" (\([^()]*\.\.[^()]*\))", r"<br><small>\1</small>", cell)
 
 
 Write = Callable[[Table], str]

@@ -30,16 +30,17 @@ def add(memory: Any, count: int, embedder: Any) -> float:
     begun = perf_counter()
     for at in range(count):
         memory.add(f"memory item {at} {kit.WORDS}", user_id=USER, infer=False)
-    return (perf_counter() - begun - embedder.spent) / count * 1e6
+    took: float = perf_counter() - begun - embedder.spent
+    return took / count * 1e6
 
 
 def search(memory: Any, count: int, embedder: Any) -> dict[str, float]:
     """Milliseconds per search, over all of them and one by one."""
 
-    def ask() -> None:
+    def ask(_: int) -> None:
         memory.search(kit.QUERY, filters=WHERE)
 
-    times = kit.each((ask for _ in range(count)), embedder)
+    times = kit.each(ask, range(count), embedder)
     return {**kit.spread("search", times), "first_search_ms": times[0] * 1000}
 
 

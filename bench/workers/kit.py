@@ -248,12 +248,18 @@ def seconds(work: Callable[[], Any], embedder: Any) -> float:
     """How long `work` takes, without what the embedder takes."""
     spent, begun = embedder.spent, perf_counter()
     work()
-    return perf_counter() - begun - (embedder.spent - spent)
+    took: float = perf_counter() - begun - (embedder.spent - spent)
+    return took
 
 
-def each(calls: Iterable[Callable[[], Any]], embedder: Any) -> list[float]:
-    """The seconds of every call, as `seconds`."""
-    return [seconds(call, embedder) for call in calls]
+def each(call: Callable[[Any], Any], whose: Iterable[Any], embedder: Any) -> list[float]:
+    """The seconds of every call, without what the embedder takes."""
+    times = []
+    for one in whose:
+        spent, begun = embedder.spent, perf_counter()
+        call(one)
+        times.append(perf_counter() - begun - (embedder.spent - spent))
+    return times
 
 
 def spread(name: str, times: list[float]) -> dict[str, float]:

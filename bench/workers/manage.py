@@ -23,7 +23,7 @@ def main(given: dict[str, Any]) -> dict[str, float]:
     chosen = [known[at] for at in dict.fromkeys(some)]
 
     def per_call(call: Callable[[str], Any], whose: list[str]) -> float:
-        times = kit.each((lambda one=one: call(one) for one in whose), embedder)
+        times = kit.each(call, whose, embedder)
         return sum(times) / len(times) * 1e6
 
     def update(one: str) -> Any:

@@ -30,7 +30,7 @@ def main(given: dict[str, Any]) -> dict[str, float]:
         def one(user: int) -> None:
             memory.search(kit.QUERY, filters={"user_id": f"user{user}"})
 
-        return kit.each((lambda user=user: one(user) for user in users), embedder)
+        return kit.each(one, users, embedder)
 
     few = min(given["few"], given["users"])
     spaced = [at * given["users"] // few for at in range(few)]

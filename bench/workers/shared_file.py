@@ -38,8 +38,9 @@ def main(given: dict[str, Any]) -> dict[str, float]:
 def start_writer(number: int, share: int) -> subprocess.Popen[str]:
     """This script again, as one that writes."""
     words = [*sys.argv, f"writer={number}", f"share={share}"]
-    both = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, *words], **both, text=True)
+    return subprocess.Popen(
+        [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def pipe(end: IO[str] | None) -> IO[str]:

@@ -36,7 +36,7 @@ def test_a_number_is_written_without_exponent_and_within_half_a_per_cent(value: 
         (40, "40"),
         (40.04, "40.0"),
         (0.0123, "0.0123"),
-        (9.999, "10.00"),
+        (9.999, "10.0"),
     ],
 )
 def test_numbers_as_they_are_written(value: float, text: str) -> None:
@@ -104,7 +104,8 @@ def test_the_page_needs_nothing_else(filled: Made, tmp_path: Path) -> None:
     plot.write_bytes(b"picture")
     text = page(ABOUT, filled.results, {"article": [plot]})
     assert "data:image/png;base64,cGljdHVyZQ==" in text
-    assert "30 (20..40)" in text
+    assert "30<br><small>(20..40)</small>" in text
+    assert "<code>memory item {i} about hiking cooking travel</code>" in text
     assert "&lt;&amp;&gt;" in text
     assert "add in memory: at most 1/3 of mem0" in text
     assert not re.search(r'(src|href)="(?!data:)', text)
