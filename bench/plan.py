@@ -204,9 +204,9 @@ def of_vectors(dims: int, count: int) -> str:
 
 @workload("This machine", "flush_us loop_ns")
 def machine(sizes: Sizes) -> Iterator[Run]:
-    """What the figures below depend on: the median time of a write of 4 KB that is flushed to the
-    disk where the stores are, and of one turn of an addition loop in Python. When these vary
-    between rounds, something else was using the machine.
+    """What the figures below depend on, measured before each workload: the median time of a write
+    of 4 KB that is flushed to the disk where the stores are, and of one turn of an addition loop in
+    Python. When these vary, something else was using the machine.
     """
     options: dict[str, str | int] = {"writes": sizes.flushes, "turns": 2_000_000}
     yield Run("this machine", "bare", "machine", options)

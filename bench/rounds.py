@@ -11,13 +11,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.plan import Result, Run, Sizes, Workload
+from bench.plan import WORKLOADS, Result, Run, Sizes, Workload
 
 WORKERS = Path(__file__).parent / "workers"
 TIMEOUT_S = 1_200
+MACHINE = "machine"
 
 Say = Callable[[str], None]
 
@@ -31,6 +33,9 @@ def measure(
 ) -> list[Result]:
     """What all processes measured, in the order in which they ran.
 
+    Before each workload the machine itself is measured, so that it can be seen whether something
+    else was using it.
+
     Args:
         workloads: what to run.
         sizes: how much of it.
@@ -43,9 +48,10 @@ def measure(
     for workload in workloads:
         say(f"\n{workload.title} ({workload.name})")
         with tempfile.TemporaryDirectory(dir=folder, prefix="work-") as name:
-            for number, run in in_turn(list(workload.runs(sizes)), rounds):
+            turns = [(workload.name, *turn) for turn in in_turn(list(workload.runs(sizes)), rounds)]
+            for of_workload, number, run in [*probe(workload, sizes), *turns]:
                 result = {
-                    "workload": workload.name,
+                    "workload": of_workload,
                     "case": run.case,
                     "system": run.system,
                     "script": run.script,
@@ -55,6 +61,13 @@ def measure(
                 say(line(result))
                 results.append(result)
     return results
+
+
+def probe(workload: Workload, sizes: Sizes) -> Iterator[tuple[str, int, Run]]:
+    """How the machine is just before a workload."""
+    if workload.name != MACHINE:
+        for run in WORKLOADS[MACHINE].runs(sizes):
+            yield MACHINE, 1, replace(run, case=f"before {workload.name}")
 
 
 def in_turn(runs: list[Run], rounds: int) -> Iterator[tuple[int, Run]]:
