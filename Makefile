@@ -8,7 +8,7 @@ PIP_QUIET = --quiet --disable-pip-version-check
 PACKAGING = pyproject.toml setup.py build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format bench clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -26,6 +26,10 @@ format: .venvs/check/installed
 	.venvs/check/bin/ruff format .
 	.venvs/check/bin/ruff check --fix .
 
+# About twenty minutes; ARGS="--quick" or "--only article" go to the benchmark.
+bench: .venvs/bench/installed
+	.venvs/bench/bin/python -m bench $(ARGS)
+
 .venv/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install $(PIP_QUIET) --editable '.[local]'
@@ -34,6 +38,11 @@ format: .venvs/check/installed
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
 	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,local]'
+	@touch $@
+
+.venvs/bench/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/bench
+	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[bench]'
 	@touch $@
 
 clean:

@@ -1,0 +1,302 @@
+"""What the workers share: options, systems, embedders and models, clocks, and the result line.
+
+A worker is a script of a process of its own. It imports next to nothing before the system that it
+measures, so that what the process costs is what the system costs: `os` and `sys` are there in
+every interpreter, `time` is built in, and `json` is imported after memory has been read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import perf_counter, sleep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+MB = 1024 * 1024
+WORDS = "about hiking cooking travel"
+QUERY = "hiking travel"
+PEOPLE = ("Ana", "Bruno", "Clara", "Dmitri", "Elena", "Farid", "Greta", "Hugo", "Ines", "Jonas")
+TOWNS = ("Lisbon", "Porto", "Bergen", "Krakow", "Lyon", "Turin", "Ghent", "Graz", "Malmo", "Cork")
+
+
+# --- Options ------------------------------------------------------------------------------
+
+
+def options() -> dict[str, Any]:
+    """The command line's `name=value` words; digits are numbers."""
+    pairs = (word.partition("=") for word in sys.argv[1:])
+    return {name: int(value) if value.isdigit() else value for name, _, value in pairs}
+
+
+# --- Embedders and models -----------------------------------------------------------------
+
+
+class Constant:
+    """The article's mock embedder: ten numbers, the same for every text."""
+
+    dims = 10
+    spent = 0.0
+    """Seconds that are not the system's; nothing worth counting here."""
+
+    def embed(self, text: str, memory_action: str | None = None) -> list[float]:  # noqa: ARG002
+        return [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+
+    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
+        return [self.embed(text, memory_action) for text in texts]
+
+
+class Hashed:
+    """`isomem.testing.HashEmbedder`, which adds up the seconds that it takes.
+
+    Making a vector of many dimensions in Python takes longer than storing it, so the workers
+    subtract `spent` from what they measure.
+    """
+
+    def __init__(self, dims: int) -> None:
+        from isomem.testing import HashEmbedder
+
+        self.dims = dims
+        self.spent = 0.0
+        self._embedder = HashEmbedder(dims)
+
+    def embed(self, text: str, memory_action: str | None = None) -> list[float]:
+        begun = perf_counter()
+        vector = self._embedder.embed(text, memory_action)
+        self.spent += perf_counter() - begun
+        return vector
+
+    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
+        return [self.embed(text, memory_action) for text in texts]
+
+
+class Slow(Constant):
+    """An embedder somewhere else: every call waits. Blocks the thread that it runs in."""
+
+    def __init__(self, latency_s: float) -> None:
+        self.latency_s = latency_s
+
+    def embed(self, text: str, memory_action: str | None = None) -> list[float]:
+        sleep(self.latency_s)
+        return super().embed(text, memory_action)
+
+    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
+        sleep(self.latency_s)
+        return [Constant.embed(self, text, memory_action) for text in texts]
+
+
+class SlowAwaitable(Slow):
+    """The same with the methods that isomem awaits, which leave the loop free meanwhile."""
+
+    async def aembed(self, text: str, memory_action: str | None = None) -> list[float]:
+        import asyncio
+
+        await asyncio.sleep(self.latency_s)
+        return Constant.embed(self, text, memory_action)
+
+    async def aembed_batch(
+        self, texts: list[str], memory_action: str | None = "add"
+    ) -> list[list[float]]:
+        import asyncio
+
+        await asyncio.sleep(self.latency_s)
+        return [Constant.embed(self, text, memory_action) for text in texts]
+
+
+class Facts:
+    """A model that finds new facts in every call: the same sequence in every process.
+
+    Args:
+        per_call: facts in one reply.
+        latency_s: how long a call waits.
+        plain: facts are the article's texts, without names in them.
+    """
+
+    def __init__(self, per_call: int, latency_s: float = 0.0, *, plain: bool = False) -> None:
+        self.config = None
+        self.per_call = per_call
+        self.latency_s = latency_s
+        self.told = 0
+        self._sentence = item if plain else trip
+
+    def reply(self) -> str:
+        """The next reply, as JSON text."""
+        first, self.told = self.told, self.told + self.per_call
+        facts = ", ".join(
+            f'{{"id": "{at}", "text": "{self._sentence(at)}", "attributed_to": "user"}}'
+            for at in range(first, self.told)
+        )
+        return f'{{"memory": [{facts}]}}'
+
+    def generate_response(self, messages: Any, *_: Any, **__: Any) -> str:  # noqa: ARG002
+        if self.latency_s:
+            sleep(self.latency_s)
+        return self.reply()
+
+
+class FactsAwaitable(Facts):
+    """The same with the method that isomem awaits."""
+
+    async def agenerate_response(self, messages: Any, *_: Any, **__: Any) -> str:  # noqa: ARG002
+        import asyncio
+
+        await asyncio.sleep(self.latency_s)
+        return self.reply()
+
+
+def item(at: int) -> str:
+    """The article's text number `at`."""
+    return f"memory item {at} {WORDS}"
+
+
+def trip(at: int) -> str:
+    """A fact with two names in it: ten people, ten towns."""
+    person, town = PEOPLE[at % 10], TOWNS[at // 10 % 10]
+    return f"{person} went on hiking trip number {at} near {town} and cooked on the way"
+
+
+# --- Systems ------------------------------------------------------------------------------
+
+
+def build(given: dict[str, Any], embedder: Any, model: Any = None) -> Any:
+    """The memory that `given` names, with our embedder and model in place of its own.
+
+    Keys of `given`:
+        system: "isomem-memory", "isomem-disk", "mem0-memory", "mem0-disk" or "mem0-stub".
+        folder: where files go.
+        asynchronous: 1 for `AsyncMemory`.
+        tier: "plain" for isomem as a plain install of mem0 is: no entities, no keyword search.
+        synchronous, cache_mb: isomem's options of those names.
+    """
+    system, _, place = str(given["system"]).partition("-")
+    memory = (_isomem if system == "isomem" else _mem0)(given, place, embedder.dims)
+    memory.embedding_model = embedder
+    if model is not None:
+        memory.llm = model
+    return memory
+
+
+def _isomem(given: dict[str, Any], place: str, dims: int) -> Any:
+    from isomem import AsyncMemory, Memory
+
+    store: dict[str, Any] = {
+        "path": ":memory:" if place == "memory" else f"{given['folder']}/memory.db",
+        "embedding_model_dims": dims,
+        **{name: given[name] for name in ("synchronous", "cache_mb") if name in given},
+    }
+    config: dict[str, Any] = {
+        "vector_store": {"provider": "embedded", "config": store},
+        "llm": {"provider": "mock"},
+        "embedder": {"provider": "mock"},
+    }
+    if given.get("tier") == "plain":
+        store["keyword_search"] = False
+        config["nlp"] = {"provider": "none"}
+    return (AsyncMemory if given.get("asynchronous") else Memory).from_config(config)
+
+
+def _mem0(given: dict[str, Any], place: str, dims: int) -> Any:
+    import mem0
+
+    refuse_connections()
+    store: dict[str, Any] = {"collection_name": "mem0", "embedding_model_dims": dims}
+    if place == "disk":
+        store["path"] = f"{given['folder']}/qdrant"
+    else:
+        from qdrant_client import QdrantClient
+
+        store["client"] = QdrantClient(":memory:")
+    unused = {"provider": "openai", "config": {"api_key": "unused"}}
+    history = f"{given['folder']}/history.db" if place == "disk" else ":memory:"
+    kind = mem0.AsyncMemory if given.get("asynchronous") else mem0.Memory
+    memory = kind.from_config(
+        {
+            "vector_store": {"provider": "qdrant", "config": store},
+            "embedder": unused,
+            "llm": unused,
+            "history_db_path": history,
+        }
+    )
+    if place == "stub":
+        from stub import StubStore
+
+        memory.vector_store = StubStore()
+    return memory
+
+
+def refuse_connections() -> None:
+    """No socket of this process leaves the machine from now on."""
+    import socket
+
+    connect = socket.socket.connect
+
+    def refuse(self: socket.socket, address: Any) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6}:
+            raise OSError(f"a benchmark tried to connect to {address!r}")
+        connect(self, address)
+
+    socket.socket.connect = refuse  # type: ignore[method-assign,assignment]
+
+
+# --- Measuring ----------------------------------------------------------------------------
+
+
+def seconds(work: Callable[[], Any], embedder: Any) -> float:
+    """How long `work` takes, without what the embedder takes."""
+    spent, begun = embedder.spent, perf_counter()
+    work()
+    took: float = perf_counter() - begun - (embedder.spent - spent)
+    return took
+
+
+def each(call: Callable[[Any], Any], whose: Iterable[Any], embedder: Any) -> list[float]:
+    """The seconds of every call, without what the embedder takes."""
+    times = []
+    for one in whose:
+        spent, begun = embedder.spent, perf_counter()
+        call(one)
+        times.append(perf_counter() - begun - (embedder.spent - spent))
+    return times
+
+
+def spread(name: str, times: list[float]) -> dict[str, float]:
+    """Mean, median and 95th percentile in milliseconds."""
+    ordered = sorted(times)
+    last = len(ordered) - 1
+    return {
+        f"{name}_ms": sum(ordered) / len(ordered) * 1000,
+        f"{name}_median_ms": ordered[last // 2] * 1000,
+        f"{name}_p95_ms": ordered[round(last * 0.95)] * 1000,
+    }
+
+
+def memory_mb(name: str) -> float:
+    """What Linux says of this process: "VmHWM" is the peak, "VmRSS" what is resident now."""
+    with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - pathlib is memory
+        for line in status:
+            if line.startswith(name):
+                return int(line.split()[1]) * 1024 / MB
+    raise OSError(f"/proc/self/status does not say {name}")
+
+
+def scattered(count: int, below: int) -> Iterable[int]:
+    """Numbers that look random, the same every time; `random` costs memory to import."""
+    state = 12345
+    for _ in range(count):
+        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+        yield (state >> 8) % below
+
+
+def finish(figures: dict[str, Any]) -> None:
+    """Prints the figures, and the peak memory unless it is among them, as one line; ends.
+
+    Ends without cleaning up: closing and freeing are no part of what is measured.
+    """
+    figures.setdefault("peak_mb", memory_mb("VmHWM"))
+    import json
+
+    print(json.dumps(figures), flush=True)
+    os._exit(0)
