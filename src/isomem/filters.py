@@ -14,8 +14,6 @@ selects nothing, so no condition on it holds, `ne` and `nin` included.
 
 from __future__ import annotations
 
-import re
-
 from isomem.dates import datetime, timedelta, timezone
 from isomem.pattern import Pattern
 
@@ -261,9 +259,7 @@ def _compile_range(key: str, value: dict[str, Any]) -> Condition:
             f"non-range operators ({_as_set(others)}) for field '{key}'. "
             f"Use AND to combine them as separate conditions."
         )
-    if all(
-        isinstance(bound, str) and _DATE_OPERAND.compiled.match(bound) for bound in bounds.values()
-    ):
+    if all(isinstance(bound, str) and _DATE_OPERAND.match(bound) for bound in bounds.values()):
         return Condition(key, "dates", {op: _date(key, text) for op, text in bounds.items()})
     numbers = {op: _number(key, bound) for op, bound in bounds.items() if bound is not None}
     return Condition(key, "range", numbers)
@@ -287,7 +283,7 @@ def _no_number(key: str, value: Any) -> ValueError:
 
 
 def _date(key: str, text: str) -> datetime:
-    found = _DATE.compiled.match(text) if text.isascii() else None
+    found = _DATE.match(text) if text.isascii() else None
     parsed = _moment(found) if found else None
     if parsed is None:
         raise ValueError(f"Invalid datetime value in range filter for field '{key}': {text!r}")
@@ -366,7 +362,7 @@ _WORD = Pattern(r"[^\W_]+")
 
 def words(text: str) -> list[str]:
     """The words of `text` in lower case: its runs of letters and digits."""
-    return [word.lower() for word in _WORD.compiled.findall(text)]
+    return [word.lower() for word in _WORD.findall(text)]
 
 
 # --- Keys ------------------------------------------------------------------------------------
@@ -388,13 +384,13 @@ def parse_path(key: str) -> tuple[Any, ...]:
     steps: list[Any] = []
     rest = key
     while rest:
-        found = _STEP.compiled.match(rest)
+        found = _STEP.match(rest)
         if found is None:
             raise _bad_path(key)
         quoted = found["quoted"]
         steps.append(found[0] if quoted is None else quoted)
         rest = rest[found.end() :]
-        while bracket := _BRACKETS.compiled.match(rest):
+        while bracket := _BRACKETS.match(rest):
             steps.append(_index(key, bracket[1]) if bracket[1] else _EVERY)
             rest = rest[bracket.end() :]
         if not rest:
@@ -455,7 +451,7 @@ def parse_datetime(text: str) -> datetime | None:
 
     None if it is no date. A zone needs seconds before it.
     """
-    found = _DATE.compiled.match(text)
+    found = _DATE.match(text)
     if found is None or (found["zone"] and not found["second"]):
         return None
     return _moment(found)

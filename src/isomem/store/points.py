@@ -51,7 +51,7 @@ _WHERE_AND_WHOSE = (
 _UUID = Pattern(
     r"(?:urn:uuid:|\{)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})"
     r"-?([0-9a-f]{12})\}?",
-    flags="i",
+    ignore_case=True,
 )
 
 
@@ -520,7 +520,7 @@ def canonical_id(point_id: Any) -> str:
     text = str(point_id)
     if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == "-" and text.islower():
         return text  # If it is a UUID, then spelled so already.
-    found = _UUID.compiled.fullmatch(text)
+    found = _UUID.fullmatch(text)
     return "-".join(found.groups()).lower() if found else text
 
 

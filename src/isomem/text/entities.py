@@ -9,8 +9,7 @@ Time is linear in the length of the text.
 
 from __future__ import annotations
 
-import re
-
+from isomem.pattern import Pattern
 from isomem.text.words import ABBREVIATIONS, GENERIC_NAMES, NOT_NAMES, OPENERS
 
 TYPE_CHECKING = False
@@ -41,20 +40,20 @@ PRIORITY = {"PROPER": 0, "COMPOUND": 1, "QUOTED": 2, "NOUN": 3}
 _MARKS = "!\"#$%&'()*,:;<=>?[]_`{}"
 _MARKS += "\u00a1\u00a7\u00ab\u00bb\u00bf\u2013\u2014\u2018\u2019\u201c\u201d\u2026"
 
-_double_quoted = re.compile(r'"([^"]+)"').finditer
-_single_quoted = re.compile(r"(?<![^\s(\[{,;])'([^']+)'(?![^\s.,;:!?)\]])").finditer
-_spaces = re.compile(r"(\s+)").split
-_contraction = re.compile(
-    r"(.+?)(['\u2019](?:s|m|d|re|ve|ll)|n['\u2019]t)", re.IGNORECASE
+_double_quoted = Pattern(r'"([^"]+)"').finditer
+_single_quoted = Pattern(r"(?<![^\s(\[{,;])'([^']+)'(?![^\s.,;:!?)\]])").finditer
+_spaces = Pattern(r"(\s+)").split
+_contraction = Pattern(
+    r"(.+?)(['\u2019](?:s|m|d|re|ve|ll)|n['\u2019]t)", ignore_case=True
 ).fullmatch
-_initials = re.compile(r"(?:[^\W\d_]\.)+|Ph\.D\.").fullmatch
-_joints = re.compile(
+_initials = Pattern(r"(?:[^\W\d_]\.)+|Ph\.D\.").fullmatch
+_joints = Pattern(
     r"(\.\.+|(?<=[^\W\d_A-Z])\.(?=[A-Z])|(?<=[^\W\d_]),(?=[^\W\d_])"
     r"|(?<=[^\W_])(?:-{1,3}|[~\u2013\u2014:<>=/])(?=[^\W\d_])|[\u2190-\u2bff\U0001f000-\U0001faff])"
 ).split
 
-_list_number = re.compile(r"\A\d+\s*\.\s*").sub
-_lone_star = re.compile(r"(?:\A|\s)\*\s|\s\*\Z").search
+_list_number = Pattern(r"\A\d+\s*\.\s*").sub
+_lone_star = Pattern(r"(?:\A|\s)\*\s|\s\*\Z").search
 
 _known: dict[str, tuple[str, ...]] = {}
 

@@ -10,8 +10,7 @@ A text costs one dictionary look-up a word when its words were seen before.
 
 from __future__ import annotations
 
-import re
-
+from isomem.pattern import Pattern
 from isomem.text import words
 
 TYPE_CHECKING = False
@@ -31,26 +30,25 @@ _SYMBOLS = (
     "\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\U0001f000-\U0001faff"
 )
 _CLOSERS = "!\"#&'()*,:;<>?[]_`{}"
+_CLOSERS_ESCAPED = _CLOSERS.replace("[]", r"\[\]")
 _BEFORE_FULL_STOP = tuple("%+-\u00b2" + _CLOSERS)
 
-_opening = re.compile(rf"(?:[$%={re.escape(_CLOSERS)}{_SYMBOLS}]|\.\.+|\+(?!\d))+").match
-_closing = re.compile(rf"(?:[{re.escape(_CLOSERS)}{_SYMBOLS}])+\Z|\.\.+\Z").sub
-_clock = re.compile(r"(1[0-2]|[1-9])(am|pm|a\.m\.|p\.m\.)").fullmatch
-_measure = re.compile(
+_opening = Pattern(rf"(?:[$%={_CLOSERS_ESCAPED}{_SYMBOLS}]|\.\.+|\+(?!\d))+").match
+_closing = Pattern(rf"(?:[{_CLOSERS_ESCAPED}{_SYMBOLS}])+\Z|\.\.+\Z").sub
+_clock = Pattern(r"(1[0-2]|[1-9])(am|pm|a\.m\.|p\.m\.)").fullmatch
+_measure = Pattern(
     r"(.*\d)([kcdm]?m|ha|nm|yd|in|ft|[km]?g|t|lb|oz|mph|kmh|[mkgt]b|[$%+])"
 ).fullmatch
-_emoticon = re.compile(r"[:;=][-o']?[dopx0-3]+|<3+").fullmatch
-_address = re.compile(r"www\.|[\w.-]+\.[a-z]{2,6}[/:?#]").match
-_joints = re.compile(
+_emoticon = Pattern(r"[:;=][-o']?[dopx0-3]+|<3+").fullmatch
+_address = Pattern(r"www\.|[\w.-]+\.[a-z]{2,6}[/:?#]").match
+_joints = Pattern(
     rf"\.\.+|[{_SYMBOLS}]+|(?<=\d)[-+*^](?=[-\d])|(?<=[^\W\d_]),(?=[^\W\d_])"
     r"|(?<=[^\W_])(?:-{1,3}|~|[:<>=/])(?=[^\W\d_])"
 ).split
-_ascii_marks = re.compile(r"[\x00-/:-@\[-`{-\x7f]+").split
+_ascii_marks = Pattern(r"[\x00-/:-@\[-`{-\x7f]+").split
 _EYES = (":", ";", "=", "<")
 _VOWELS = "aeiouy"
 _POSSESSIVE = ("'s", "s'", "\u2019s", "s\u2019")
-_vowel = re.compile("[aeiouy]").search
-_one_syllable = re.compile("(?:qu|y|[^aeiouy])*[aeiouy][^aeiouy]").fullmatch
 
 _known: dict[str, str] = {}
 _by_use: dict[str, Reading] = {}
@@ -222,11 +220,11 @@ def _inflected(word: str) -> str:
     """The lemma of a regular form; the word itself where nothing is to be taken away."""
     if word in words.NOT_INFLECTED:
         return word
-    if word.endswith("ing") and _vowel(word[:-3]):
+    if word.endswith("ing") and _has_vowel(word[:-3]):
         return _base(word[:-3])
     if word.endswith("ied"):
         return _from_i(word[:-1])
-    if word.endswith("ed") and not word.endswith("eed") and _vowel(word[:-2]):
+    if word.endswith("ed") and not word.endswith("eed") and _has_vowel(word[:-2]):
         return _base(word[:-2])
     return singular(word) if word.endswith("s") else word
 
@@ -268,7 +266,7 @@ def _lost_e(stem: str) -> bool:
         return True
     if not _single_vowel_end(stem) or stem[-1] in "wxyh":
         return False
-    return bool(_one_syllable(stem)) or stem[-2:] not in words.BARE_ENDINGS
+    return _is_one_syllable(stem) or stem[-2:] not in words.BARE_ENDINGS
 
 
 def _always_e(stem: str) -> bool:
@@ -282,6 +280,19 @@ def _always_e(stem: str) -> bool:
     if last == "l":
         return second in "bcdfgkptz"
     return stem.endswith(("iat", "uat"))
+
+
+def _has_vowel(text: str) -> bool:
+    return any(letter in _VOWELS for letter in text)
+
+
+def _is_one_syllable(stem: str) -> bool:
+    """Whether a stem that ends in one vowel and a consonant has no other vowel before it.
+
+    Neither a y nor the u of qu counts as one there.
+    """
+    head = stem[:-2].replace("qu", "").replace("y", "")
+    return not _has_vowel(head)
 
 
 def _single_vowel_end(stem: str) -> bool:

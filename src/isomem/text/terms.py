@@ -55,10 +55,12 @@ class _Numbers(dict[str, int]):
         self.stem = stem
 
     def __missing__(self, token: str) -> int:
-        if len(self) >= CACHED_TOKENS:
-            self.clear()
         stem = self.stem(token)
-        number = self[token] = term_number(stem.encode()) if stem else -1
+        number = term_number(stem.encode()) if stem else -1
+        if not token.isdecimal():  # Of digits there is no end, and they hardly come again.
+            if len(self) >= CACHED_TOKENS:
+                self.clear()
+            self[token] = number
         return number
 
 
