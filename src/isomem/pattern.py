@@ -33,22 +33,29 @@ class Pattern:
         return self._compiled
 
     def match(self, text: str) -> re.Match[str] | None:
+        """The match at the beginning of a text."""
         return self._get().match(text)
 
     def fullmatch(self, text: str) -> re.Match[str] | None:
+        """The match of a whole text."""
         return self._get().fullmatch(text)
 
     def search(self, text: str) -> re.Match[str] | None:
+        """The first match in a text."""
         return self._get().search(text)
 
     def findall(self, text: str) -> list[str]:
+        """All matches in a text, or their groups."""
         return self._get().findall(text)
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """All matches in a text, one by one."""
         return self._get().finditer(text)
 
     def split(self, text: str) -> list[str]:
+        """What stands between the matches."""
         return self._get().split(text)
 
     def sub(self, replacement: str, text: str) -> str:
+        """The text with every match replaced."""
         return self._get().sub(replacement, text)
