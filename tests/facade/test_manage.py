@@ -158,7 +158,9 @@ def test_reset_resets_everything(memory: Face) -> None:
     assert memory.search("cat", filters=U)["results"]
     assert memory.reset() is None
     state = memory.state()
-    assert not any(state[table] for table in ("points", "terms", "links", "history", "messages"))
+    assert not any(
+        state[table] for table in ("scopes", "points", "terms", "links", "history", "messages")
+    )
     assert memory.get(one) is None
     assert memory.history(one) == []
     assert memory.search("cat", filters=U) == {"results": []}

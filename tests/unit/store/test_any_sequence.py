@@ -12,6 +12,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from isomem.store import keywords
 from tests.unit.store import reference
 from tests.unit.store.conftest import Opened
 from tests.unit.store.fuzz import examples
@@ -185,6 +186,12 @@ class AnySequence(RuleBasedStateMachine):
         if self.open:
             self.bare.close()
         shutil.rmtree(self.directory)
+
+
+@pytest.fixture(autouse=True)
+def _count_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that many of the sequences go over the point where arrivals are counted."""
+    monkeypatch.setattr(keywords, "COUNTED_EVERY", 4)
 
 
 TestAnySequence = AnySequence.TestCase

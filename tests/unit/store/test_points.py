@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import threading
 import uuid
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from isomem.errors import (
     VectorValueError,
 )
 from isomem.scope import SCOPE_KEYS
+from isomem.store import keywords
 from isomem.store.points import Point, canonical_id
 from isomem.text.terms import TermEncoder
 from tests.unit.store import reference
@@ -618,3 +620,86 @@ def test_a_closed_file_says_so(opened: Open, path: Path) -> None:
 
 def test_a_point_prints_what_it_is(opened: Open) -> None:
     assert repr(Point(opened().points, 1, "x", 0.5)) == "Point(id='x', score=0.5)"
+
+
+# --- Places and arrivals ---------------------------------------------------------------------
+
+
+def test_points_of_a_scope_stand_together_in_the_order_of_their_arrival(opened: Open) -> None:
+    one = opened()
+    users = ["a", "b", "a", "c", "b", "a"]
+    for number, user in enumerate(users):
+        one.points.insert([[1.0]], [{"user_id": user}], [f"{user}{number}"])
+    rows = one.database.rows("SELECT id FROM points ORDER BY place")
+    assert [row[0] for row in rows] == ["a0", "a2", "a5", "b1", "b4", "c3"]
+    # Over several scopes the later arrival is first among equals, too.
+    assert ids_of(one.points.search("", [1.0], 6)) == ["a5", "b4", "c3", "a2", "b1", "a0"]
+
+
+def test_an_id_leaves_the_file_with_the_last_point_of_its_scope(path: Path, opened: Open) -> None:
+    one = opened(synchronous="off")
+    for name in ("x", "y"):
+        one.points.insert([[1.0]], [{"user_id": "forget-me", "data": "tea"}], [name])
+    one.points.delete("x")
+    assert one.database.rows("SELECT user_id FROM scopes") == [("forget-me",)]
+    one.points.delete("y")
+    assert one.database.rows("SELECT * FROM scopes") == []
+    one.points.insert([[1.0]], [{"user_id": "forget-me"}], ["z"])
+    assert ids_of(one.points.search("", [1.0], 5, {"user_id": "forget-me"})) == ["z"]
+
+
+def test_a_point_that_changes_its_scope_keeps_its_place_in_the_order(opened: Open) -> None:
+    one = opened()
+    for name in ("x", "y", "z"):
+        one.points.insert([[1.0]], [{"user_id": "a", "data": "tea"}], [name])
+    one.points.update("y", payload={"user_id": "b"})
+    assert ids_of(one.points.search("", [1.0], 5)) == ["z", "y", "x"]
+    assert ids_of(one.points.search("", [1.0], 5, {"user_id": "b"})) == ["y"]
+    assert ids_of(one.points.keyword_search("tea", 5, {"user_id": "a"}) or ()) == ["z", "x"]
+
+
+def test_no_order_of_arrival_is_given_out_twice(opened: Open, monkeypatch: Any) -> None:
+    monkeypatch.setattr(keywords, "COUNTED_EVERY", 3)
+    one = opened()
+    seen = set()
+    for number in range(10):
+        one.points.insert([[1.0]], [{"data": "tea"}], [str(number)])
+        (place,) = one.database.rows("SELECT max(place) FROM points")[0]
+        seen.add(place)
+        if number % 2:
+            one.points.delete(str(number))
+        if number == 6:
+            one.points.reset()
+    assert len(seen) == 10
+
+
+def test_counted_and_uncounted_texts_weigh_alike(opened: Open, monkeypatch: Any) -> None:
+    found = []
+    for every in (1, 3, 512):
+        monkeypatch.setattr(keywords, "COUNTED_EVERY", every)
+        points = opened(":memory:").points
+        for number in range(8):
+            points.insert([[1.0]], [{"data": f"tea {'green ' * (number % 3)}"}], [str(number)])
+        points.delete("2")
+        points.update("4", vector=[1.0], payload={"data": "green"})
+        hits = points.keyword_search("green tea", 10) or ()
+        found.append([(hit.id, hit.score) for hit in hits])
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_block_is_not_kept_when_a_part_of_it_failed_half_way(opened: Open) -> None:
+    one = opened()
+
+    def insert_two() -> None:
+        one.points.insert([[1.0], [math.nan]], [{}, {}], ["half", "bad"])
+
+    with pytest.raises(DatabaseError, match="had to undo"), one.points.atomic():
+        one.points.insert([[1.0]], [{}], ["first"])
+        with pytest.raises(VectorValueError):
+            insert_two()
+    assert ids_of(one.points.list()[0]) == []
+    with one.points.atomic():
+        one.points.insert([[1.0]], [{}], ["first"])
+        with pytest.raises(VectorValueError), one.points.atomic():
+            insert_two()
+    assert ids_of(one.points.list()[0]) == ["first"]
