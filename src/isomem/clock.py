@@ -6,21 +6,47 @@ Whoever needs a run to repeat exactly (tests, the parity harness) passes a clock
 
 from __future__ import annotations
 
-from os import urandom
+import os
 from time import time_ns
 
 from isomem.dates import datetime, timezone
 
 _UTC = timezone.utc
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_DRAWN_AT_ONCE = 256
+
+_drawn: list[str] = []
+"""Random numbers of 32 hex digits that nobody has had: asking the system for each is dear."""
+
+if hasattr(os, "register_at_fork"):
+    # Otherwise a child would give out the same numbers as its parent.
+    os.register_at_fork(after_in_child=_drawn.clear)
+
+
+def _random_digits() -> str:
+    """32 random hex digits; no two threads or processes get the same."""
+    try:
+        return _drawn.pop()
+    except IndexError:
+        digits = os.urandom(16 * _DRAWN_AT_ONCE).hex()
+        _drawn.extend(digits[at : at + 32] for at in range(32, len(digits), 32))
+        return digits[:32]
 
 
 class Clock:
     """The real clock and random ids."""
 
+    _second = -1, ""
+
     def now(self) -> str:
         """The current time: ISO-8601, UTC, microseconds."""
-        return datetime.now(_UTC).isoformat()
+        seconds, micros = divmod(time_ns() // 1000, 1_000_000)
+        known, text = self._second
+        if known != seconds:
+            text = datetime.fromtimestamp(seconds, _UTC).isoformat()[:-6]
+            self._second = seconds, text
+        # As `datetime.isoformat` writes it, which leaves out a fraction of nothing.
+        return f"{text}.{micros:06d}+00:00" if micros else f"{text}+00:00"
 
     def today(self) -> str:
         """The current date in UTC: ISO-8601."""
@@ -28,7 +54,7 @@ class Clock:
 
     def new_id(self) -> str:
         """The id of a new memory or entity: a random UUID (RFC 9562, version 4) as text."""
-        digits = urandom(16).hex()
+        digits = _random_digits()
         return (
             f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}"
             f"-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
@@ -41,7 +67,8 @@ class Clock:
         """
         milliseconds, rest = divmod(time_ns(), 1_000_000)
         time = f"{milliseconds << 12 | (rest << 12) // 1_000_000:015x}"
-        digits = urandom(8).hex()
+        digits = _random_digits()
         return (
-            f"{time[:8]}-{time[8:12]}-7{time[12:]}-{_VARIANT[digits[0]]}{digits[1:4]}-{digits[4:]}"
+            f"{time[:8]}-{time[8:12]}-7{time[12:]}"
+            f"-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
         )

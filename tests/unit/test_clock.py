@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -46,3 +48,38 @@ def test_ids_of_rows_begin_with_the_time() -> None:
     assert made == sorted(made)
     milliseconds = uuid.UUID(made[0]).int >> 80
     assert 0 <= milliseconds - before // 1_000_000 < 60_000
+
+
+def test_a_whole_second_is_written_without_a_fraction(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [1_700_000_000_000_000_000, 1_700_000_000_000_001_999, 1_700_000_001_999_999_999]
+    instants = iter(moments)
+    monkeypatch.setattr("isomem.clock.time_ns", lambda: next(instants))
+    clock = Clock()
+    for moment in moments:
+        expected = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(
+            microseconds=moment // 1000
+        )
+        assert clock.now() == expected.isoformat()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_gives_out_other_ids_than_its_parent() -> None:
+    clock = Clock()
+    clock.new_id()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, clock.new_id().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() != clock.new_id()
+    os.close(reading)
+    os.close(writing)
+
+
+def test_threads_are_given_different_ids() -> None:
+    clock = Clock()
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: clock.new_id(), range(4000)))
+    assert len(set(made)) == 4000
