@@ -84,8 +84,7 @@ def added(record: Record, **fields: Any) -> dict[str, Any]:
         "new_memory": record.text,
         "event": "ADD",
         "created_at": record.payload.get("created_at"),
-        **fields,
-    }
+    } | fields
 
 
 def actors(payload: Payload) -> dict[str, Any]:

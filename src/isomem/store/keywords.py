@@ -99,7 +99,8 @@ class Keywords:
 
     def arrive(self, terms: bytes | None) -> None:
         """Takes note of a text that was just stored."""
-        if terms is not None and self._recent.state == self._state():
+        recent = self._recent.state
+        if terms is not None and recent is not None and recent == self._state():
             self._recent.count(terms)
 
     def leave(self, terms: bytes | None, *, counted: bool) -> None:

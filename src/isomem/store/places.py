@@ -113,11 +113,13 @@ class Places:
         self._numbers.clear()
 
     def _scope(self, collection: int, ids: Ids) -> int:
-        if self._epoch != self._database.epoch or len(self._numbers) > _MOST_NUMBERS:
+        if self._epoch != self._database.epoch:
             self._epoch = self._database.epoch
             self._numbers.clear()
         number = self._numbers.get((collection, ids))
         if number is None:
+            if len(self._numbers) >= _MOST_NUMBERS:
+                self._numbers.clear()
             number = self._numbers[collection, ids] = self._find_or_make(collection, ids)
         return number
 

@@ -526,8 +526,9 @@ def canonical_id(point_id: Any) -> str:
 
 def _scope_ids(payload: Payload) -> Ids:
     values = (payload.get("user_id"), payload.get("agent_id"), payload.get("run_id"))
-    for key, value in zip(SCOPE_KEYS, values, strict=True):
+    for value in values:
         if not (value is None or isinstance(value, str)):
+            key = SCOPE_KEYS[values.index(value)]
             raise VectorStoreError(f"{key} must be a string, got {type(value).__name__}")
     return values
 
