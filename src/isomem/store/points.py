@@ -42,6 +42,7 @@ _INSERT = (
     "INSERT INTO points (place, collection, id, payload, vector, terms) VALUES (?, ?, ?, ?, ?, ?)"
 )
 _REPLACE = "UPDATE points SET payload = ?, vector = ?, terms = ? WHERE place = ?"
+_ROWS_AT_ONCE = 1000
 _PAYLOAD = "SELECT payload FROM points WHERE place = ?"
 _VECTOR = "SELECT vector FROM points WHERE place = ?"
 _WHERE_AND_WHOSE = (
@@ -243,7 +244,7 @@ class Points:
             self._places.leave(place)
             self._replace(point_id, ids, payload, (text, unit, terms))
             return
-        self._cache.append(self._number, payload, place, point_id, unit, terms)
+        self._cache.append(self._number, payload, (place, point_id, unit, terms))
         if self._keywords:
             self._keywords.arrive(terms)
         self._stored(place, payload)
@@ -466,8 +467,9 @@ class Points:
         scope = Scope()
         where, bindings = in_scopes(self._number, ids)
         sql = f"SELECT p.place, p.id, p.vector, p.terms FROM {OF_SCOPES} WHERE {where}"
-        for row in self.database.connection.execute(sql, bindings):
-            scope.append(*row)
+        rows = self.database.connection.execute(sql, bindings)
+        while some := list(islice(rows, _ROWS_AT_ONCE)):
+            scope.extend(some)
         self._cache.put(key, scope)
         return scope
 

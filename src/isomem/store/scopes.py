@@ -17,13 +17,15 @@ from isomem.store.places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.store.database import Database
 
     Key = tuple[int, str | None, str | None, str | None]
     Scored = list[tuple[float, int]]
+    Row = tuple[int, str, bytes, bytes | None]
+    """Of a point: its place, id, vector and terms."""
 
 DEFAULT_CACHE_MB = 64
 _POINT_BYTES = 110
@@ -50,15 +52,17 @@ class Scope:
         self._terms = bytearray()
         self._ends = array("I")
 
-    def append(self, place: int, point_id: str, vector: bytes, terms: bytes | None) -> None:
-        """Adds a point."""
-        self.places.append(place)
-        self.ids.append(point_id)
-        self._vectors += vector
-        if terms:
-            self._terms += terms
-        self._ends.append(len(self._terms) // 4)
-        self.size_bytes += _POINT_BYTES + len(vector) + len(terms or b"")
+    def extend(self, rows: Sequence[Row]) -> None:
+        """Adds points."""
+        places, ids, vectors, terms = zip(*rows, strict=True)
+        self.places.extend(places)
+        self.ids += ids
+        self._vectors += b"".join(vectors)
+        for numbers in terms:
+            if numbers:
+                self._terms += numbers
+            self._ends.append(len(self._terms) // 4)
+        self.size_bytes = _POINT_BYTES * len(self.ids) + len(self._vectors) + len(self._terms)
 
     def nearest(self, query: bytes, top_k: int, allowed: Container[int] | None) -> Scored:
         """The `top_k` points most similar to a unit vector: (cosine, row), best first.
@@ -134,10 +138,7 @@ class ScopeCache:
             self._size_bytes += scope.size_bytes
             self._trim()
 
-    def append(
-        self, collection: int, ids: Mapping[str, Any], place: int, point_id: str,
-        vector: bytes, terms: bytes | None,
-    ) -> None:  # fmt: skip
+    def append(self, collection: int, ids: Mapping[str, Any], row: Row) -> None:
         """Adds a point to the scopes here that it is in."""
         self._forget_the_stale()
         if not self._scopes:
@@ -146,7 +147,7 @@ class ScopeCache:
             scope = self._scopes.get(key)
             if scope is not None:
                 self._size_bytes -= scope.size_bytes
-                scope.append(place, point_id, vector, terms)
+                scope.extend((row,))
                 self._size_bytes += scope.size_bytes
         self._trim()
 
