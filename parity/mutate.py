@@ -88,7 +88,7 @@ FAULTS = (
     Fault("pipeline/search.py", "_CANDIDATES_PER_RESULT = 4", "_CANDIDATES_PER_RESULT = 3", "B"),
     Fault("pipeline/search.py", "DEFAULT_THRESHOLD = 0.1", "DEFAULT_THRESHOLD = 0.15"),
     Fault("pipeline/search.py", '        if payload.get("data")\n', ""),
-    Fault("scoring.py", "semantic < threshold", "semantic <= threshold"),
+    Fault("scoring.py", "semantic >= threshold", "semantic > threshold"),
     Fault("scoring.py", "reverse=True", "reverse=False"),
     Fault("scoring.py", "scored[:top_k]", "scored[: top_k + 1]"),
     Fault("scoring.py", "(6, (7.0, 0.6))", "(5, (7.0, 0.6))", "B"),
@@ -129,7 +129,17 @@ FAULTS = (
     Fault("prompts/user_prompt.py", "ensure_ascii=False", "ensure_ascii=True"),
     Fault("prompts/user_prompt.py", "json.dumps(values or [], ensure_ascii=False)",
           'json.dumps(values or [], ensure_ascii=False, separators=(",", ":"))'),
-    Fault("text/terms.py", "B = 0.75", "B = 0.7", "B"),
+    Fault("text/terms.py", "len(token) > TOKEN_LIMIT", "len(token) > 20", "B"),
+    Fault("text/terms.py", "term_weight(count, len(numbers))", "term_weight(count, len(counts))",
+          "B"),
+    # The kernel
+    Fault("kernel.py", "\nB = 0.75", "\nB = 0.7", "B"),
+    Fault("kernel.py", "AVERAGE_LENGTH = 256.0", "AVERAGE_LENGTH = 255.0", "B"),
+    Fault("kernel.py", "length = end - start", "length = end - start + 1", "B"),
+    Fault("kernel.py", "counts[term] += 1", "counts[term] = 1", "B"),
+    Fault("kernel.py", "arrival = places[row] & arrivals", "arrival = -places[row]"),
+    Fault("kernel.py", "not (everything or allowed[row])", "not everything and allowed[row]"),
+    Fault("kernel.py", "numbers[at] / length", "numbers[at]"),
     # Scopes and stores
     Fault("scope.py", "trimmed = value.strip()", "trimmed = value"),
     Fault("scope.py", "sorted(SCOPE_KEYS)", "SCOPE_KEYS"),
@@ -138,8 +148,11 @@ FAULTS = (
           "ORDER BY created_at ASC, DATETIME(updated_at) DESC"),
     Fault("store/ledger.py", "(_MESSAGE_FIELDS))}) ORDER BY created_at ASC",
           "(_MESSAGE_FIELDS))}) ORDER BY created_at DESC"),
-    Fault("store/points.py", "ORDER BY id LIMIT ?", "ORDER BY seq LIMIT ?"),
-    Fault("store/keywords.py", "self._count_texts(-1)", "self._count_texts(0)", "B"),
+    Fault("store/points.py", "ORDER BY p.id LIMIT ?", "ORDER BY p.place LIMIT ?"),
+    Fault("store/places.py", "s.{key} = ? AND", "s.{key} >= ? AND"),
+    Fault("store/keywords.py", "self._recent.state = None\n        if counted",
+          "if counted", "B"),
+    Fault("store/keywords.py", "[0][0] + recent.texts", "[0][0]", "B"),
     Fault("store/keywords.py", "(texts - containing + 0.5)", "(texts - containing + 0.4)", "B"),
 )  # fmt: skip
 
@@ -171,6 +184,8 @@ def plant(fault: Fault, source: Path, python: str, known: dict[str, set[str]]) -
         copy = Path(folder) / "isomem"
         shutil.copytree(source / "isomem", copy)
         target = copy / fault.file
+        for compiled in copy.glob("*.so"):
+            compiled.unlink()  # It would run in place of a kernel with a fault.
         text = target.read_text(encoding="utf-8") if target.exists() else ""
         if fault.old not in text:
             return Verdict(fault, "", "the text to change is not there")
