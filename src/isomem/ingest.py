@@ -255,10 +255,9 @@ class Progress:
         """How many messages an unfinished run took in from this source that are others now."""
         if self.done:
             return None
-        rows = self._database.rows(
-            "SELECT messages FROM ingests WHERE target = ? AND source = ? AND messages < total",
-            (self._target, self._source),
-        )
+        sql = "SELECT messages FROM ingests WHERE target = ? AND source = ? AND messages < total"
+        with self._database.reading() as database:
+            rows = database.rows(sql, (self._target, self._source))
         return rows[0][0] if rows else None
 
     def restart(self) -> None:
