@@ -230,6 +230,7 @@ def test_stats_counts_what_is_in_the_file(isomem: Isomem, home: Path) -> None:
     assert found["size_bytes"] > 4096
     assert (found["schema_version"], found["synchronous"]) == (schema.VERSION, "full")
     assert (found["history"], found["messages"]) == (2, 0)
+    assert found["kernel"] in {"compiled", "python"}
     assert found["collections"] == [
         {"name": "mem0", "dims": 64, "embedder": found["collections"][0]["embedder"]}
         | {"memories": 2, "entities": 0}

@@ -6,6 +6,7 @@ import os
 
 import apsw
 
+from isomem import kernel
 from isomem.errors import (
     DatabaseError,
     InvalidConfigError,
@@ -87,6 +88,7 @@ def _counts(connection: apsw.Connection, config: MemoryConfig) -> dict[str, Any]
     return {
         "schema_version": int(first("SELECT value FROM meta WHERE key = 'schema_version'")),
         "synchronous": config.vector_store.config["synchronous"],
+        "kernel": "compiled" if kernel.COMPILED else "python",
         "history": first("SELECT count(*) FROM history") if own_ledger else None,
         "messages": first("SELECT count(*) FROM messages") if own_ledger else None,
         "collections": [dict(zip(keys, row, strict=True)) for row in rows],

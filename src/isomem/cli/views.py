@@ -93,6 +93,7 @@ def inventory(result: dict[str, Any], screen: Screen) -> Iterator[str]:
     fields = {"size": size(result["size_bytes"]), "schema version": result["schema_version"]}
     fields |= {"history rows": result["history"], "messages": result["messages"]}
     fields["synchronous"] = result["synchronous"]
+    fields["kernel"] = result["kernel"]
     yield from _table(fields, screen)
     for each in result["collections"]:
         yield ""
