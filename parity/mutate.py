@@ -129,7 +129,7 @@ FAULTS = (
     Fault("prompts/user_prompt.py", "ensure_ascii=False", "ensure_ascii=True"),
     Fault("prompts/user_prompt.py", "json.dumps(values or [], ensure_ascii=False)",
           'json.dumps(values or [], ensure_ascii=False, separators=(",", ":"))'),
-    Fault("text/terms.py", "len(token) > TOKEN_LIMIT", "len(token) > 20", "B"),
+    Fault("text/terms.py", "len(token) > TOKEN_LIMIT", "len(token) >= TOKEN_LIMIT", "B"),
     Fault("text/terms.py", "term_weight(count, len(numbers))", "term_weight(count, len(counts))",
           "B"),
     # The kernel
@@ -137,7 +137,8 @@ FAULTS = (
     Fault("kernel.py", "AVERAGE_LENGTH = 256.0", "AVERAGE_LENGTH = 255.0", "B"),
     Fault("kernel.py", "length = end - start", "length = end - start + 1", "B"),
     Fault("kernel.py", "counts[term] += 1", "counts[term] = 1", "B"),
-    Fault("kernel.py", "arrival = places[row] & arrivals", "arrival = -places[row]"),
+    Fault("kernel.py", "            kept[below + 1] < kept[below]\n",
+          "            kept[below + 1] > kept[below]\n"),
     Fault("kernel.py", "not (everything or allowed[row])", "not everything and allowed[row]"),
     Fault("kernel.py", "numbers[at] / length", "numbers[at]"),
     # Scopes and stores
