@@ -29,7 +29,7 @@ def about(rounds: int, *, quick: bool) -> dict[str, Any]:
         "sizes": "quick" if quick else "full",
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
-        "system": platform.platform(terse=True),
+        "system": platform.system(),
         "Python": platform.python_version(),
         "isomem": version("isomem"),
         "SQLite in isomem": apsw.sqlite_lib_version(),
