@@ -243,17 +243,17 @@ class Points:
         except apsw.ConstraintError:
             self._places.leave(place)
             self._replace(point_id, ids, payload, (text, unit, terms))
-            return
-        self._cache.append(self._number, payload, (place, point_id, unit, terms))
-        if self._keywords:
-            self._keywords.arrive(terms)
-        self._stored(place, payload)
+        else:
+            self._cache.append(self._number, payload, (place, point_id, unit, terms))
+            if self._keywords:
+                self._keywords.arrive(terms)
+            self._stored(place, payload)
         count_when_due(self.database, self._places, place)
 
     def _replace(
         self, point_id: str, ids: Ids, payload: Payload, fields: tuple[str, bytes, bytes | None]
     ) -> None:
-        place, terms, old_ids = self._find(point_id)
+        ((place, terms, old_ids),) = self._find(point_id)
         self._cache.drop(self._number, old_ids)
         self._cache.drop(self._number, payload)
         place = self._move(place, old_ids, ids)
@@ -263,10 +263,12 @@ class Points:
             self._keywords.change(terms, fields[2], counted=counted)
         self._stored(place, payload)
 
-    def _find(self, point_id: str) -> tuple[int, bytes | None, dict[str, str | None]]:
-        """The place and terms of a point, and the ids of its scope."""
-        place, terms, *ids = self.database.rows(_WHERE_AND_WHOSE, (point_id, self._number))[0]
-        return place, terms, dict(zip(SCOPE_KEYS, ids, strict=True))
+    def _find(self, point_id: str) -> Sequence[tuple[int, bytes | None, dict[str, str | None]]]:
+        """The place and terms of a point and the ids of its scope; empty if it is not there."""
+        found = self.database.rows(_WHERE_AND_WHOSE, (point_id, self._number))
+        return [
+            (place, terms, dict(zip(SCOPE_KEYS, ids, strict=True))) for place, terms, *ids in found
+        ]
 
     def _move(self, place: int, old_ids: Mapping[str, Any], ids: Ids) -> int:
         """The place of a point whose scope may have become another one."""
@@ -320,10 +322,8 @@ class Points:
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
         with self.database.writing():
-            point_id = canonical_id(vector_id)
-            sql = "SELECT 1 FROM points WHERE id = ? AND collection = ?"
-            if self.database.rows(sql, (point_id, self._number)):
-                self._remove(*self._find(point_id))
+            for found in self._find(canonical_id(vector_id)):
+                self._remove(*found)
 
     def _remove(self, place: int, terms: bytes | None, ids: Mapping[str, Any]) -> None:
         self._cache.drop(self._number, ids)

@@ -703,3 +703,13 @@ def test_a_block_is_not_kept_when_a_part_of_it_failed_half_way(opened: Open) -> 
         with pytest.raises(VectorValueError), one.points.atomic():
             insert_two()
     assert ids_of(one.points.list()[0]) == ["first"]
+
+
+def test_updates_alone_do_not_pile_up_arrivals(opened: Open, monkeypatch: Any) -> None:
+    monkeypatch.setattr(keywords, "COUNTED_EVERY", 4)
+    one = opened()
+    one.points.insert([[1.0]], [{"data": "tea"}], ["x"])
+    for number in range(20):
+        one.points.update("x", vector=[1.0], payload={"data": f"tea {number}"})
+    assert one.database.rows("SELECT count(*) FROM arrivals")[0][0] <= 4
+    assert reference.stored_counts(one.database, "mem0") == reference.counts({"x": "tea 19"})
