@@ -199,6 +199,9 @@ def _isomem(given: dict[str, Any], place: str, dims: int) -> Any:
 
 
 def _mem0(given: dict[str, Any], place: str, dims: int) -> Any:
+    # As a plain install finds it: where these are installed, mem0 would look for their models.
+    for optional in ("fastembed", "spacy"):
+        sys.modules[optional] = None  # type: ignore[assignment]
     import mem0
 
     refuse_connections()
