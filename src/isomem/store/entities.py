@@ -1,11 +1,12 @@
 """Entities: the collection of names and terms, and which memories each of them stands in.
 
-The links are rows of a table indexed from both sides. Callers still see upstream's payload, with
-`linked_memory_ids` as a list in it.
+An entity's payload is upstream's, with `linked_memory_ids` as a list in it. The same links are
+rows of a table that is indexed from both sides, so that a memory finds its entities at once.
 """
 
 from __future__ import annotations
 
+from isomem.store.codec import load_payload
 from isomem.store.places import SEQ_MASK
 from isomem.store.points import Point, Points
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from isomem.ports import Payload
 
 LINKS = "linked_memory_ids"
+
+_LINK = "INSERT INTO links (memory_id, entity) VALUES (?, ?)"
+_UNLINK = "DELETE FROM links WHERE memory_id = ? AND entity = ?"
 
 
 class Entities(Points):
@@ -29,18 +33,13 @@ class Entities(Points):
         )
         with self.database.reading():
             rows = self.database.rows(sql, (self._number, memory_id))
-            return [
-                Point(self, place, name, 0.0, self._load(place, text)) for place, name, text in rows
-            ]
+            return [Point(self, place, name, 0.0, load_payload(text)) for place, name, text in rows]
 
-    def _dump(self, payload: Payload) -> str:
-        # The empty list keeps the key's place among the others.
-        return super()._dump({**payload, LINKS: []} if LINKS in payload else payload)
-
-    def _stored(self, place: int, payload: Payload) -> None:
-        self._removed(place)
-        rows = ((place, at, memory) for at, memory in enumerate(payload.get(LINKS, ())))
-        self.database.execute_many("INSERT INTO links VALUES (?, ?, ?)", rows)
+    def _stored(self, place: int, payload: Payload, old: Payload) -> None:
+        before, now = set(old.get(LINKS) or ()), set(payload.get(LINKS) or ())
+        for change, memories in ((_UNLINK, before - now), (_LINK, now - before)):
+            if memories:
+                self.database.execute_many(change, ((memory, place) for memory in memories))
 
     def _moved(self, place: int, new: int) -> None:
         self.database.execute("UPDATE links SET entity = ? WHERE entity = ?", (new, place))
@@ -53,10 +52,3 @@ class Entities(Points):
             "DELETE FROM links WHERE entity IN (SELECT place FROM points WHERE collection = ?)",
             (self._number,),
         )
-
-    def _load(self, place: int, text: str) -> Payload:
-        payload = super()._load(place, text)
-        if LINKS in payload:
-            sql = "SELECT memory_id FROM links WHERE entity = ? ORDER BY position"
-            payload[LINKS] = [row[0] for row in self.database.rows(sql, (place,))]
-        return payload

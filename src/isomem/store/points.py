@@ -185,7 +185,7 @@ class Points:
         for (place,) in self.database.rows(sql, (self._number,)):
             sql = "SELECT payload FROM points WHERE place = ?"
             text = self.database.rows(sql, (place,))[0][0]
-            terms = keywords.terms(indexed_text(self._load(place, text)))
+            terms = keywords.terms(indexed_text(load_payload(text)))
             self.database.execute("UPDATE points SET terms = ? WHERE place = ?", (terms, place))
             if terms is not None:
                 yield terms
@@ -234,7 +234,7 @@ class Points:
 
     def _add(self, point_id: str, unit: bytes, payload: Payload) -> None:
         ids = _scope_ids(payload)
-        text = self._dump(payload)
+        text = dump_payload(payload)
         terms = self._keywords.terms(indexed_text(payload)) if self._keywords else None
         place = self._places.arrive(self._number, ids)
         try:
@@ -247,7 +247,7 @@ class Points:
             self._cache.append(self._number, payload, (place, point_id, unit, terms))
             if self._keywords:
                 self._keywords.arrive(terms)
-            self._stored(place, payload)
+            self._stored(place, payload, {})
         count_when_due(self.database, self._places, place)
 
     def _replace(
@@ -261,7 +261,8 @@ class Points:
         if self._keywords:
             counted = self._places.is_counted(place)
             self._keywords.change(terms, fields[2], counted=counted)
-        self._stored(place, payload)
+        self._removed(place)
+        self._stored(place, payload, {})
 
     def _find(self, point_id: str) -> Sequence[tuple[int, bytes | None, dict[str, str | None]]]:
         """The place and terms of a point and the ids of its scope; empty if it is not there."""
@@ -316,8 +317,8 @@ class Points:
             self._cache.drop(self._number, old_ids)
             self._cache.drop(self._number, payload)
         sql = "UPDATE points SET payload = ? WHERE place = ?"
-        self.database.execute(sql, (self._dump(payload), place))
-        self._stored(place, payload)
+        self.database.execute(sql, (dump_payload(payload), place))
+        self._stored(place, payload, old.payload)
 
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
@@ -346,24 +347,17 @@ class Points:
 
     # --- What a kind of point stores beside its row; `Entities` has something there ---
 
-    def _dump(self, payload: Payload) -> str:
-        return dump_payload(payload)
-
-    def _stored(self, place: int, payload: Payload) -> None:
-        pass
+    def _stored(self, place: int, payload: Payload, old: Payload) -> None:
+        """A payload was written; `old` is the one before, empty for a new point."""
 
     def _moved(self, place: int, new: int) -> None:
-        pass
+        """A point has another place."""
 
     def _removed(self, place: int) -> None:
-        pass
+        """A point is about to be removed, or replaced as a whole."""
 
     def _emptied(self) -> None:
-        pass
-
-    def _load(self, place: int, text: str) -> Payload:
-        del place
-        return load_payload(text)
+        """All points are about to be removed."""
 
     # --- Reading ---
 
@@ -371,7 +365,7 @@ class Points:
         """The payload of a point; empty if the point is gone."""
         with self.database.reading():
             found = self.database.rows(_PAYLOAD, (point.place,))
-            return self._load(point.place, found[0][0]) if found else {}
+            return load_payload(found[0][0]) if found else {}
 
     def vector_of(self, point: Point) -> Sequence[float]:
         """The stored vector of a point, scaled to length 1; empty if the point is gone."""
@@ -385,7 +379,7 @@ class Points:
         sql = "SELECT place, payload FROM points WHERE id = ? AND collection = ?"
         with self.database.reading():
             for place, text in self.database.rows(sql, (point_id, self._number)):
-                return Point(self, place, point_id, 0.0, self._load(place, text))
+                return Point(self, place, point_id, 0.0, load_payload(text))
         return None
 
     def list(
@@ -407,7 +401,7 @@ class Points:
         with self.database.reading():
             rows = self.database.connection.execute(sql, (*bindings, limit))
             points = (
-                Point(self, place, name, 0.0, self._load(place, text)) for place, name, text in rows
+                Point(self, place, name, 0.0, load_payload(text)) for place, name, text in rows
             )
             passing = (point for point in points if check is None or matches(check, point.payload))
             return [*islice(passing, top_k)], None
@@ -478,7 +472,7 @@ class Points:
         columns = f"p.place{', p.payload' if check else ''}"
         sql = f"SELECT {columns} FROM {OF_SCOPES} WHERE {where}"
         for place, *text in self.database.connection.execute(sql, bindings):
-            if check is None or matches(check, self._load(place, text[0])):
+            if check is None or matches(check, load_payload(text[0])):
                 yield place
 
     def _where(

@@ -79,13 +79,14 @@ _TABLES = """
         number         INTEGER PRIMARY KEY,
         documents      INTEGER NOT NULL
     );
+"""
+_LINKS = """
     CREATE TABLE links (
-        entity         INTEGER NOT NULL,
-        position       INTEGER NOT NULL,
         memory_id      TEXT NOT NULL,
-        PRIMARY KEY (entity, position)
+        entity         INTEGER NOT NULL,
+        PRIMARY KEY (memory_id, entity)
     ) WITHOUT ROWID;
-    CREATE INDEX links_memory ON links (memory_id);
+    CREATE INDEX links_entity ON links (entity);
 """
 
 # What lifts a file of version 1, 2, ... to the next one.
@@ -105,6 +106,13 @@ _MIGRATIONS = (
     """
     + _TABLES
     + """
+    CREATE TABLE links (
+        entity         INTEGER NOT NULL,
+        position       INTEGER NOT NULL,
+        memory_id      TEXT NOT NULL,
+        PRIMARY KEY (entity, position)
+    ) WITHOUT ROWID;
+    CREATE INDEX links_memory ON links (memory_id);
     INSERT INTO collections SELECT number, name, dims, distance, embedder, keywords, 0
         FROM old_collections;
     INSERT INTO scopes (collection, user_id, agent_id, run_id)
@@ -121,6 +129,20 @@ _MIGRATIONS = (
     DROP TABLE old_links;
     DROP TABLE old_points;
     DROP TABLE old_collections;
+    """,
+    # An entity's payload has its links again, as in upstream; the table is the way back from a
+    # memory to its entities. One link more is then one row more, wherever in the list it stands.
+    """
+    UPDATE points SET payload = json_set(payload, '$.linked_memory_ids', json((
+        SELECT json_group_array(memory_id ORDER BY position) FROM links WHERE entity = place
+    ))) WHERE place IN (SELECT entity FROM links);
+    ALTER TABLE links RENAME TO old_links;
+    DROP INDEX links_memory;
+    """
+    + _LINKS
+    + """
+    INSERT OR IGNORE INTO links SELECT memory_id, entity FROM old_links;
+    DROP TABLE old_links;
     """,
 )
 
@@ -147,7 +169,7 @@ def prepare_store(connection: apsw.Connection) -> None:
     if version == 0:
         connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(_TABLES)
+        connection.execute(_TABLES + _LINKS)
     for migration in _MIGRATIONS[version - 1 :] if version else ():
         connection.execute(migration)
     connection.execute("REPLACE INTO meta VALUES ('schema_version', ?)", (str(VERSION),))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import threading
 import uuid
@@ -24,6 +23,7 @@ from isomem.errors import (
 )
 from isomem.scope import SCOPE_KEYS
 from isomem.store import keywords
+from isomem.store.places import SEQ_MASK
 from isomem.store.points import Point, canonical_id
 from isomem.text.terms import TermEncoder
 from tests.unit.store import reference
@@ -572,9 +572,8 @@ def test_an_entity_shows_its_links_in_their_order_and_place(opened: Open) -> Non
     assert found == payload
     assert list(found) == list(payload)
     assert entities.list()[0][0].payload == payload
-    stored = entities.database.rows("SELECT payload FROM points")[0][0]
-    assert json.loads(str(stored))["linked_memory_ids"] == []
-    assert entities.list({"linked_memory_ids": {"nin": ["m9"]}})[0]
+    for asked, is_found in (("m1", True), ("m9", False)):
+        assert bool(entities.list({"linked_memory_ids": asked})[0]) is is_found
 
 
 def test_the_entities_of_a_memory_are_found_by_its_links(opened: Open) -> None:
@@ -591,6 +590,48 @@ def test_the_entities_of_a_memory_are_found_by_its_links(opened: Open) -> None:
     assert entities.linked_to("unknown") == []
     entities.delete("both")
     assert entities.database.rows("SELECT memory_id FROM links") == [("m1",)]
+
+
+_LINKED = st.lists(st.sampled_from("abc"), max_size=3)
+_CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["insert", "update", "replace", "move", "delete"]),
+        st.sampled_from(["e1", "e2"]),
+        _LINKED,
+    ),
+    max_size=8,
+)
+
+
+@given(_CHANGES)
+def test_the_links_are_those_of_the_payloads(changes: list[tuple[str, str, list[str]]]) -> None:
+    one = Opened(":memory:")
+    entities = one.entities
+    for change, name, linked in changes:
+        if change == "insert":
+            entities.insert([[1.0]], [{"linked_memory_ids": linked, "user_id": "u"}], [name])
+        elif change == "delete":
+            entities.delete(name)
+        elif entities.get(name):
+            payload = {"linked_memory_ids": linked, "user_id": "v" if change == "move" else "u"}
+            vector = [1.0] if change == "replace" else None
+            entities.update(name, vector=vector, payload=payload)
+    points = entities.list()[0]
+    assert sorted(entities.database.rows("SELECT entity, memory_id FROM links")) == sorted(
+        {(point.place, memory) for point in points for memory in linked_in(point)}
+    )
+    for memory in "abc":
+        assert [each.id for each in entities.linked_to(memory)] == [
+            point.id
+            for point in sorted(points, key=lambda point: point.place & SEQ_MASK)
+            if memory in linked_in(point)
+        ]
+    one.close()
+
+
+def linked_in(point: Point) -> list[str]:
+    linked: list[str] = point.payload["linked_memory_ids"]
+    return linked
 
 
 def test_new_links_replace_the_old_ones(opened: Open) -> None:

@@ -130,8 +130,33 @@ def test_a_file_of_version_1_keeps_everything(path: Path, opened: Open) -> None:
     assert {hit.id for hit in one.points.keyword_search("tea") or ()} == {"m1", "m2", "m3"}
 
 
-def test_an_old_file_is_lifted_to_the_layout_of_a_new_one(tmp_path: Path) -> None:
-    make_version_1(tmp_path / "old.db")
+def test_a_file_of_version_2_keeps_the_order_of_its_links(path: Path, opened: Open) -> None:
+    make_version_2(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE links SET position = 9 - position")
+    connection.close()
+    one = opened(dims=2, embedder="some/embedder")
+    entity = one.entities.get("e1")
+    assert entity is not None
+    assert list(entity.payload.items()) == [
+        ("data", "Tea"), ("linked_memory_ids", ["m2", "m1"]), ("user_id", "u")
+    ]  # fmt: skip
+    assert [each.id for each in one.entities.linked_to("m2")] == ["e1"]
+
+
+def make_version_2(path: Path) -> None:
+    make_version_1(path)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(schema._MIGRATIONS[0])
+        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
+    connection.close()
+
+
+@pytest.mark.parametrize("make", [make_version_1, make_version_2])
+def test_an_old_file_is_lifted_to_the_layout_of_a_new_one(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "old.db")
     for name in ("old.db", "new.db"):
         Database(str(tmp_path / name), prepare_both).close()
     assert layout(tmp_path / "old.db") == layout(tmp_path / "new.db")
