@@ -52,22 +52,24 @@ class StoreView:
 
     def atomic(self) -> AbstractContextManager[object]:
         """One transaction on each file: in the default store, one in all."""
-        database = getattr(self.vectors, "database", None)
-        if isinstance(database, Database) and self._is_all(database):
-            return database.atomic()
+        one = self._one_database()
+        if one is not None:
+            return one.atomic()
         return _Together([database.atomic() for database in self.databases()])
 
     def reading(self) -> AbstractContextManager[object]:
         """One state of the file, where one holds all: other stores may have to be waited for."""
-        database = getattr(self.vectors, "database", None)
-        if isinstance(database, Database) and self._is_all(database):
-            return database.reading()
-        return _Together([])
+        one = self._one_database()
+        return _Together([]) if one is None else one.reading()
 
-    def _is_all(self, database: Database) -> bool:
-        """Whether the one file holds all of the stores."""
-        entities, ledger = self._memory.entity_store, self._memory.db
-        return getattr(entities, "database", None) is getattr(ledger, "database", None) is database
+    def _one_database(self) -> Database | None:
+        """The file that holds all of the stores, if there is one."""
+        memory = self._memory
+        one = getattr(memory.vector_store, "database", None)
+        for store in (memory.entity_store, memory.db):
+            if getattr(store, "database", None) is not one:
+                return None
+        return one if isinstance(one, Database) else None
 
 
 class _Together:

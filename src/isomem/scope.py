@@ -21,8 +21,10 @@ def check_id(value: Any, name: str) -> str | None:
     Raises:
         ValueError: not a string, blank, or with white space inside.
     """
-    if value is None:
-        return None
+    return None if value is None else _checked(value, name)
+
+
+def _checked(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"Invalid {name}: must be a string, got {type(value).__name__}.")
     trimmed = value.strip()
@@ -46,9 +48,9 @@ def check_ids(ids: Mapping[str, Any]) -> dict[str, str]:
     """
     given = {}
     for key in SCOPE_KEYS:
-        value = check_id(ids.get(key), key)
+        value = ids.get(key)
         if value is not None:
-            given[key] = value
+            given[key] = _checked(value, key)
     if not given:
         raise ValidationError(
             "At least one of 'user_id', 'agent_id', or 'run_id' must be provided.",

@@ -242,15 +242,15 @@ def test_a_failed_commit_does_not_count(memory: Memory, monkeypatch: pytest.Monk
     ingest = Ingest(memory, lines(messages(2)), ids=ANA, infer=False)
     database: Any = memory.vector_store.database  # type: ignore[attr-defined]
 
-    end = database._end
+    execute = database.execute
 
-    def full(outermost: str, inner: str) -> None:
-        if outermost == "COMMIT" and not database._depth:
+    def full(sql: str, *bindings: Any) -> object:
+        if sql == "COMMIT":
             raise apsw.FullError
-        end(outermost, inner)
+        return execute(sql, *bindings)
 
     with monkeypatch.context() as patched:
-        patched.setattr(database, "_end", full)
+        patched.setattr(database, "execute", full)
         with pytest.raises(DatabaseError, match="disk is full"):
             list(ingest)
     assert [step.messages for step in ingest] == [2]

@@ -6,7 +6,7 @@ from isomem import log, prompts
 from isomem.digest import md5_hex
 from isomem.errors import ConfigurationError, LLMError, ValidationError
 from isomem.pipeline.link import Mention, embed_mentions, link, mentions_in
-from isomem.pipeline.records import Record, actors, added, insert, start_payload
+from isomem.pipeline.records import Record, added, insert, start_payload
 from isomem.scope import check_ids, session_key, stamp
 from isomem.text.messages import as_messages, check_text, text_of, transcript, with_content
 from isomem.text.reply import facts_of, strip_wrapping
@@ -105,32 +105,23 @@ def _image_question(url: str, details: str | None) -> Message:
 
 
 async def _add_raw(ports: Ports, messages: list[Message], fields: Payload) -> list[Result]:
-    spoken = [message for message in messages if _is_spoken(message)]
-    records = []
-    for message in spoken:
-        text = check_text(message["content"], "message content")
-        said = {**fields, "role": message["role"]}
-        if message.get("name"):
-            said["actor_id"] = message["name"]
-        records.append(await _record(ports, text, said))
+    records, results = [], []
+    for message in messages:
+        content, role, name = message["content"], message["role"], message.get("name") or None
+        if content is None:
+            log.warning("Skipping a message of role %r without content", role)
+        elif role != "system":
+            said = {**fields, "role": role}
+            if name:
+                said["actor_id"] = name
+            record = await _record(ports, check_text(content, "message content"), said)
+            records.append(record)
+            results.append(
+                {"id": record.id, "memory": record.text, "event": "ADD"}
+                | {"actor_id": name, "role": role}
+            )
     await ports.store(_write_raw, records)
-    return [
-        {
-            "id": record.id,
-            "memory": record.text,
-            "event": "ADD",
-            "actor_id": message.get("name") or None,
-            "role": message["role"],
-        }
-        for message, record in zip(spoken, records, strict=True)
-    ]
-
-
-def _is_spoken(message: Message) -> bool:
-    if message["content"] is None:
-        log.warning("Skipping a message of role %r without content", message["role"])
-        return False
-    return bool(message["role"] != "system")
+    return results
 
 
 async def _record(ports: Ports, text: str, fields: Payload) -> Record:
@@ -152,10 +143,7 @@ def _write_raw(stores: Stores, records: Sequence[Record]) -> None:
             payloads=[record.payload for record in records],
         )
         stores.ledger.batch_add_history(
-            [
-                added(record, updated_at=record.payload["updated_at"], **actors(record.payload))
-                for record in records
-            ]
+            [added(record, "updated_at", "actor_id", "role") for record in records]
         )
 
 

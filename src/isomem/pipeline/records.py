@@ -76,15 +76,19 @@ def _try(stores: Stores, record: Record) -> bool:
     return True
 
 
-def added(record: Record, **fields: Any) -> dict[str, Any]:
-    """The history row of a new memory; `fields` beside the ones that every such row has."""
-    return {
+def added(record: Record, *fields: str) -> dict[str, Any]:
+    """The history row of a new memory: `created_at` and the other `fields` from its payload."""
+    payload = record.payload
+    event = {
         "memory_id": record.id,
         "old_memory": None,
         "new_memory": record.text,
         "event": "ADD",
-        "created_at": record.payload.get("created_at"),
-    } | fields
+        "created_at": payload.get("created_at"),
+    }
+    for field in fields:
+        event[field] = payload.get(field)
+    return event
 
 
 def actors(payload: Payload) -> dict[str, Any]:

@@ -30,7 +30,11 @@ class Database:
     """A file, or ":memory:", that several threads and several processes may use at once.
 
     Threads take turns on the one connection. Other processes are waited for up to
-    `busy_timeout_s`.
+    `busy_timeout_s`. What runs SQL is to be called inside a block.
+
+    Attributes:
+        epoch: changes whenever something that was read from the file may not be so any more.
+        execute: runs one statement for its effect, with the values that are bound to it.
 
     Args:
         path: the file; made, with its directory, if it is not there, readable by its owner
@@ -71,6 +75,7 @@ class Database:
             # One for all statements that are through at once: making a cursor costs as much as
             # a look-up. All of them run inside a block, so no two threads use it at a time.
             self._cursor = self._open.cursor()
+            self.execute: Callable[..., object] = self._cursor.execute
             with self.writing():
                 prepare(self._open)
         except apsw.Error as error:
@@ -139,12 +144,8 @@ class Database:
         return Transaction(self, _WRITE)
 
     def rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query. To be called inside a block, as the other two are."""
+        """All rows of a query."""
         return self._cursor.execute(sql, bindings).fetchall()
-
-    def execute(self, sql: str, bindings: tuple[Any, ...] = ()) -> None:
-        """Runs one statement for its effect."""
-        self._cursor.execute(sql, bindings)
 
     def execute_many(self, sql: str, bindings: Iterable[tuple[Any, ...]]) -> None:
         """Runs one statement once for each of `bindings`."""
@@ -156,7 +157,7 @@ class Database:
         try:
             if self._depth:
                 self.check_not_undone()
-                self._cursor.execute(f"SAVEPOINT level_{self._depth}")
+                self.execute(f"SAVEPOINT level_{self._depth}")
             else:
                 self._begin(begin)
                 self._owner = get_ident()
@@ -168,13 +169,12 @@ class Database:
     def _begin(self, begin: str) -> None:
         if self._open is None:
             raise self._closed()
-        cursor = self._cursor
-        cursor.execute(begin)
+        self.execute(begin)
         self._spoiled = False
         if self.path == ":memory:":
             return
         try:
-            version: Any = cursor.execute("PRAGMA data_version").fetchall()[0][0]
+            version = self.rows("PRAGMA data_version")[0][0]
         except BaseException:
             self._undo()
             raise
@@ -190,7 +190,7 @@ class Database:
         try:
             if keep:
                 self.check_not_undone()
-                self._end("COMMIT", f"RELEASE level_{self._depth}")
+                self.execute(f"RELEASE level_{self._depth}" if self._depth else "COMMIT")
         except apsw.Error:
             keep = False
             raise
@@ -212,16 +212,13 @@ class Database:
         if self._spoiled:
             raise apsw.AbortError("a part of the transaction has failed")
 
-    def _end(self, outermost: str, inner: str) -> None:
-        self._cursor.execute(inner if self._depth else outermost)
-
     def _undo(self) -> None:
         self.epoch += 1
         self._spoiled = False
         if self._open is None or not self._open.in_transaction:
             return  # SQLite has rolled back by itself, as it does when the disk is full.
         level = f"level_{self._depth}"
-        self._end("ROLLBACK", f"ROLLBACK TO {level}; RELEASE {level}")
+        self.execute(f"ROLLBACK TO {level}; RELEASE {level}" if self._depth else "ROLLBACK")
 
     def explain(self, error: apsw.Error) -> MemoryError:
         """The error of ours that says what an error of SQLite means for the caller."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from itertools import chain
 from math import log
 
 from isomem.digest import md5_hex
@@ -66,15 +67,14 @@ def count_when_due(database: Database, places: Places, place: int) -> None:
     seq = place & SEQ_MASK
     if seq % COUNTED_EVERY:
         return
-    texts: dict[int, int] = {}
-    terms: dict[int, Counter[int]] = {}
-    for collection, blob in database.rows(_ARRIVED):
-        texts[collection] = texts.get(collection, 0) + 1
-        terms.setdefault(collection, Counter()).update(set(load_terms(blob)))
-    for collection, counts in terms.items():
-        keyed = ((term_key(collection, number), counts[number]) for number in sorted(counts))
+    arrived: dict[int, list[set[int]]] = {}
+    for collection, terms in database.rows(_ARRIVED):
+        arrived.setdefault(collection, []).append(set(load_terms(terms)))
+    for collection, texts in arrived.items():
+        counts = Counter(chain.from_iterable(texts))
+        keyed = [(term_key(collection, number), counts[number]) for number in sorted(counts)]
         database.execute_many(_COUNT, keyed)
-        database.execute(_COUNT_TEXTS, (texts[collection], collection))
+        database.execute(_COUNT_TEXTS, (len(texts), collection))
     places.leave_counted(seq)
 
 

@@ -6,7 +6,6 @@ from isomem.store.schema import HISTORY_COLUMNS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from isomem.clock import Clock
@@ -16,7 +15,11 @@ KEPT_MESSAGES = 10
 """How many messages of a session stay in its buffer."""
 
 _COLUMNS = ", ".join(HISTORY_COLUMNS)
-_ADD = f"INSERT INTO history ({_COLUMNS}) VALUES ({', '.join('?' * len(HISTORY_COLUMNS))})"
+_GIVEN = [name for name in HISTORY_COLUMNS if name not in ("id", "is_deleted")]
+_ADD = (
+    f"INSERT INTO history (id, is_deleted, {', '.join(_GIVEN)})"
+    f" VALUES ({', '.join('?' * len(HISTORY_COLUMNS))})"
+)
 _HISTORY = (
     f"SELECT {_COLUMNS} FROM history WHERE memory_id = ?"
     " ORDER BY created_at ASC, DATETIME(updated_at) ASC"
@@ -71,22 +74,9 @@ class Ledger:
         """Adds events, each a dict of columns of `history` but its id."""
         with self.database.writing() as database:
             for record in records:
-                database.execute(_ADD, self._history_row(record))
-
-    def _history_row(self, record: Mapping[str, Any]) -> tuple[Any, ...]:
-        get = record.get
-        return (
-            self._clock.new_row_id(),
-            get("memory_id"),
-            get("old_memory"),
-            get("new_memory"),
-            get("event"),
-            get("created_at"),
-            get("updated_at"),
-            get("is_deleted", 0),
-            get("actor_id"),
-            get("role"),
-        )
+                get = record.get
+                row = (self._clock.new_row_id(), get("is_deleted", 0), *map(get, _GIVEN))
+                database.execute(_ADD, row)
 
     def get_history(self, memory_id: str) -> list[dict[str, Any]]:
         """The events of a memory, oldest first."""

@@ -235,18 +235,18 @@ class Points:
     def _add(self, point_id: str, unit: bytes, payload: Payload) -> None:
         ids = _scope_ids(payload)
         text = dump_payload(payload)
-        terms = self._keywords.terms(indexed_text(payload)) if self._keywords else None
+        keywords = self._keywords
+        terms = keywords.terms(indexed_text(payload)) if keywords else None
         place = self._places.arrive(self._number, ids)
         try:
-            row = (place, self._number, point_id, text, unit, terms)
-            self.database.execute(_INSERT, row)
+            self.database.execute(_INSERT, (place, self._number, point_id, text, unit, terms))
         except apsw.ConstraintError:
             self._places.leave(place)
             self._replace(point_id, ids, payload, (text, unit, terms))
         else:
             self._cache.append(self._number, payload, (place, point_id, unit, terms))
-            if self._keywords:
-                self._keywords.arrive(terms)
+            if keywords:
+                keywords.arrive(terms)
             self._stored(place, payload, {})
         count_when_due(self.database, self._places, place)
 
@@ -521,12 +521,11 @@ def canonical_id(point_id: Any) -> str:
 
 
 def _scope_ids(payload: Payload) -> Ids:
-    values = (payload.get("user_id"), payload.get("agent_id"), payload.get("run_id"))
-    for value in values:
+    ids = tuple(map(payload.get, SCOPE_KEYS))
+    for key, value in zip(SCOPE_KEYS, ids, strict=True):
         if not (value is None or isinstance(value, str)):
-            key = SCOPE_KEYS[values.index(value)]
             raise VectorStoreError(f"{key} must be a string, got {type(value).__name__}")
-    return values
+    return ids
 
 
 def _split_scope(group: Group | None) -> tuple[dict[str, str], Group | None]:

@@ -54,24 +54,33 @@ def with_content(messages: list[Message]) -> list[Message]:
     """
     kept = []
     for index, message in enumerate(messages):
-        _check(index, message)
-        if "content" in message:
-            kept.append(message)
-        else:
+        if not message.get("role"):
+            raise _no_role(index, message)
+        if "content" not in message:
             log.warning("Skipping a message of role %r without content", message["role"])
+            continue
+        content = message["content"]
+        if isinstance(content, str) and not is_unicode(content):
+            raise _not_unicode(f"message {index}")
+        kept.append(message)
     return kept
 
 
-def _check(index: int, message: Message) -> None:
-    if not message.get("role"):
-        raise ValidationError(
-            f"message {index} has no role",
-            error_code="VALIDATION_004",
-            details={"index": index, "keys": sorted(map(str, message))},
-            suggestion="Give every message a 'role', such as 'user' or 'assistant'.",
-        )
-    if isinstance(message.get("content"), str):
-        check_text(message["content"], f"message {index}")
+def _no_role(index: int, message: Message) -> ValidationError:
+    return ValidationError(
+        f"message {index} has no role",
+        error_code="VALIDATION_004",
+        details={"index": index, "keys": sorted(map(str, message))},
+        suggestion="Give every message a 'role', such as 'user' or 'assistant'.",
+    )
+
+
+def _not_unicode(what: str) -> ValidationError:
+    return ValidationError(
+        f"{what} is not valid Unicode: it has a lone surrogate",
+        error_code="VALIDATION_004",
+        suggestion="Decode the text properly, or replace the character, before storing it.",
+    )
 
 
 def check_text(text: Any, what: str) -> str:
@@ -87,11 +96,7 @@ def check_text(text: Any, what: str) -> str:
             details={"provided_type": type(text).__name__},
         )
     if not is_unicode(text):
-        raise ValidationError(
-            f"{what} is not valid Unicode: it has a lone surrogate",
-            error_code="VALIDATION_004",
-            suggestion="Decode the text properly, or replace the character, before storing it.",
-        )
+        raise _not_unicode(what)
     return text
 
 

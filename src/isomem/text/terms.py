@@ -36,15 +36,17 @@ class _Blanks(dict[int, int]):
 
 
 _blanks = _Blanks()
+_ASCII = bytes(range(128)).decode().lower().translate(_blanks).encode()
+_ascii_blanks = _ASCII.ljust(256)
 
 
 def tokenize(text: str) -> list[str]:
     """The runs of word characters of `text`, lower-cased, in order."""
-    if not text.isascii():
-        # Before lowering: a final sigma looks past an apostrophe but not past a space, and some
-        # capitals lower to a letter and a mark.
-        text = text.translate(_blanks)
-    return text.lower().translate(_blanks).split()
+    if text.isascii():
+        return text.encode().translate(_ascii_blanks).decode().split()
+    # Before lowering, too: a final sigma looks past an apostrophe but not past a space, and some
+    # capitals lower to a letter and a mark.
+    return text.translate(_blanks).lower().translate(_blanks).split()
 
 
 class _Numbers(dict[str, int]):

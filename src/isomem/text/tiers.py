@@ -7,7 +7,7 @@ from isomem.options import read_options, unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from isomem.ports import Nlp
@@ -49,18 +49,12 @@ class BuiltinTier:
             from isomem.text.lemma import lower_words as lemmatize
 
         self.language = language
-        self._lemmatize = lemmatize
-        self._entities = extract_entities
-
-    def lemmatize(self, text: str) -> str:
-        return self._lemmatize(text)
-
-    def entities(self, text: str) -> list[tuple[str, str]]:
-        return self._entities(text)
+        self.lemmatize: Callable[[str], str] = lemmatize
+        self.entities: Callable[[str], list[tuple[str, str]]] = extract_entities
 
     def entities_batch(self, texts: list[str]) -> list[list[tuple[str, str]]]:
         """One list for each text, in order."""
-        return [self._entities(text) for text in texts]
+        return [self.entities(text) for text in texts]
 
 
 def load_tier(provider: str, config: Mapping[str, Any] | None = None) -> Nlp:

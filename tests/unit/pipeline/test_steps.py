@@ -258,7 +258,7 @@ def test_a_clone_is_equal_and_shares_no_container(value: Any) -> None:
 
 
 def test_the_history_row_of_a_new_memory() -> None:
-    assert records.added(Record("m", "x", [], {}), role="user") == {
+    assert records.added(Record("m", "x", [], {"role": "user"}), "role", "actor_id") == {
         "memory_id": "m", "old_memory": None, "new_memory": "x", "event": "ADD",
-        "created_at": None, "role": "user",
+        "created_at": None, "role": "user", "actor_id": None,
     }  # fmt: skip
