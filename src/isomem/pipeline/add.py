@@ -206,11 +206,12 @@ def _recall(
     stores: Stores, session: str, conversation: str, vector: Vector, scope: dict[str, str]
 ) -> tuple[list[Message], list[Payload]]:
     """The session's last messages, and the stored memories nearest to the new ones."""
-    recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
-    hits = stores.vectors.search(
-        query=conversation, vectors=vector, top_k=EXISTING_MEMORIES, filters=scope
-    )
-    return recent, [hit.payload or {} for hit in hits]
+    with stores.reading():
+        recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
+        hits = stores.vectors.search(
+            query=conversation, vectors=vector, top_k=EXISTING_MEMORIES, filters=scope
+        )
+        return recent, [hit.payload or {} for hit in hits]
 
 
 async def _extract(
