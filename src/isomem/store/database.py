@@ -207,10 +207,12 @@ class Database:
 
     def check_not_undone(self) -> None:
         """Raises AbortError when the rest of a block would be stored without its beginning."""
-        if not self.connection.in_transaction:
-            raise apsw.AbortError("the transaction was rolled back by SQLite")
         if self._spoiled:
             raise apsw.AbortError("a part of the transaction has failed")
+        if self._open is None:
+            raise self._closed()
+        if not self._open.in_transaction:
+            raise apsw.AbortError("the transaction was rolled back by SQLite")
 
     def _undo(self) -> None:
         self.epoch += 1

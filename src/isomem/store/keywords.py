@@ -67,11 +67,11 @@ def count_when_due(database: Database, places: Places, place: int) -> None:
     seq = place & SEQ_MASK
     if seq % COUNTED_EVERY:
         return
-    arrived: dict[int, list[set[int]]] = {}
+    arrived: dict[int, list[bytes]] = {}
     for collection, terms in database.rows(_ARRIVED):
-        arrived.setdefault(collection, []).append(set(load_terms(terms)))
+        arrived.setdefault(collection, []).append(terms)
     for collection, texts in arrived.items():
-        counts = Counter(chain.from_iterable(texts))
+        counts = Counter(chain.from_iterable(map(set, map(load_terms, texts))))
         keyed = [(term_key(collection, number), counts[number]) for number in sorted(counts)]
         database.execute_many(_COUNT, keyed)
         database.execute(_COUNT_TEXTS, (len(texts), collection))

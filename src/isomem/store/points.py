@@ -521,9 +521,10 @@ def canonical_id(point_id: Any) -> str:
 
 
 def _scope_ids(payload: Payload) -> Ids:
-    ids = tuple(map(payload.get, SCOPE_KEYS))
-    for key, value in zip(SCOPE_KEYS, ids, strict=True):
+    ids = (payload.get("user_id"), payload.get("agent_id"), payload.get("run_id"))
+    for value in ids:
         if not (value is None or isinstance(value, str)):
+            key = SCOPE_KEYS[ids.index(value)]
             raise VectorStoreError(f"{key} must be a string, got {type(value).__name__}")
     return ids
 
