@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 
+from isomem import log
 from isomem.errors import InvalidConfigError
 from isomem.options import read_options, unknown
 
@@ -38,6 +39,8 @@ _KEYS: dict[str, Any] = {
     "nlp": None,
     "raise_on_llm_error": False,
 }
+_OF_MEM0_1 = ("graph_store", "custom_fact_extraction_prompt", "custom_update_memory_prompt")
+"""Keys that mem0 2 passes over in silence: what a program hands to it must work here, too."""
 
 EMBEDDED: dict[str, Any] = {
     "path": None,
@@ -108,6 +111,9 @@ class MemoryConfig:
     """
 
     def __init__(self, **options: Any) -> None:
+        for key in _OF_MEM0_1:
+            if options.pop(key, None) is not None:
+                log.warning("The key %r of the configuration does nothing since mem0 2", key)
         given = read_options(options, _KEYS, "the configuration")
         has_key = bool(os.environ.get("OPENAI_API_KEY"))
         self.vector_store = _store_config(given["vector_store"])
@@ -117,10 +123,19 @@ class MemoryConfig:
         self.reranker = _provider("reranker", given["reranker"], "") if given["reranker"] else None
         self.history_db_path: str | None = given["history_db_path"]
         self.version: str = given["version"]
-        self.custom_instructions: str | None = given["custom_instructions"]
+        self.custom_instructions: str | None = _text("custom_instructions", given)
         self.raise_on_llm_error: bool = given["raise_on_llm_error"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
+
+
+def _text(key: str, given: Mapping[str, Any]) -> str | None:
+    value = given[key]
+    if not (value is None or isinstance(value, str)):
+        raise InvalidConfigError(
+            f"{key} must be text, got {type(value).__name__}", error_code="CONFIG_002"
+        )
+    return value
 
 
 def _provider(name: str, given: Any, default: str) -> ProviderConfig:

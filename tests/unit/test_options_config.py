@@ -59,6 +59,7 @@ def test_the_nearest_known_word_is_suggested() -> None:
         ({"vector_store": {"provider": "embeded"}}, "Did you mean 'embedded'"),
         ({"vector_store": {"config": {"pth": "x"}}}, "Did you mean 'path'"),
         ({"vector_store": {"config": {"synchronous": "ful"}}}, "Did you mean 'full'"),
+        ({"custom_instructions": 5}, "custom_instructions must be text, got int"),
     ],
 )
 def test_a_mistake_is_refused_with_what_was_meant(
@@ -69,6 +70,18 @@ def test_a_mistake_is_refused_with_what_was_meant(
     with pytest.raises(InvalidConfigError, match=message):
         Memory.from_config({**base, **config})
     assert not (tmp_path / "none" / "memory.db").exists()
+
+
+@pytest.mark.parametrize(
+    "key", ["graph_store", "custom_fact_extraction_prompt", "custom_update_memory_prompt"]
+)
+def test_what_mem0_passes_over_does_no_harm_and_is_named(
+    key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = {key: {"provider": "neo4j"}}
+    assert MemoryConfig(**given).custom_instructions is None
+    assert f"'{key}' of the configuration does nothing" in caplog.text
+    assert given == {key: {"provider": "neo4j"}}
 
 
 def test_without_a_key_the_embedder_is_local_and_no_model_is_set() -> None:
