@@ -18,16 +18,13 @@ from isomem.text.spacy_tier import GENERIC_ENDINGS, VAGUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from isomem.text.entities import Entity, Tokens
-
-CACHED_TOKENS = 4096
-LONGEST_TOKEN = 80
-"""Characters. Longer ones are not remembered."""
+    from isomem.text.entities import Entity, Token, Tokens
 
 # What a token is. First what no phrase contains; a phrase goes on after the kinds from `NOUN` on.
-SKIPPED, HYPHEN, STOP, OTHER, OBJECT, AUXILIARY, WHICH, THAT, VAGUE_WORD, ADVERB = range(1, 11)
-# These also say what was read last, and so what the next word may be.
-COMMA, DETERMINER, LINK, VERB, OWNER, JOIN, PREPOSITION, CLAUSE, SUBJECT, TO = range(11, 21)
+SKIPPED, HYPHEN, STOP, OTHER, OBJECT, AUXILIARY, COMMA, VAGUE_WORD, ADVERB = range(1, 10)
+# Those from `OWNER` to `TO` are also states: what was read last, and so what the next word may be.
+# What a word of a kind up to `JOIN` is there, the word before it decides.
+WHICH, THAT, OWNER, DETERMINER, JOIN, LINK, VERB, PREPOSITION, CLAUSE, SUBJECT, TO = range(10, 21)
 NOUN, PLURAL, ADJECTIVE, PAST, GERUND, GROUP, VAGUE_NAME = range(21, 28)
 
 _TABLES = {
@@ -180,35 +177,40 @@ _BEFORE_CLAUSES = frozenset("about for that to through into having".split())
 # What a capital makes of a guess: "Christmas" is no plural, "New" may begin "New York".
 _AS_NAMES = {VAGUE_WORD: VAGUE_NAME, PLURAL: NOUN, PAST: NOUN, GERUND: NOUN}
 
-_NO_OBJECT = (STOP, COMMA, JOIN, PREPOSITION, CLAUSE, THAT, TO)
+_NO_OBJECT = frozenset((STOP, COMMA, JOIN, PREPOSITION, CLAUSE, THAT, TO))
 """What stands behind a verb that has no object."""
 
-_CONTINUED = (VAGUE_WORD, COMMA, JOIN)
+_ASKING = frozenset((WHICH, CLAUSE, AUXILIARY))
+"""What a question begins with."""
+
+_CONTINUED = frozenset((VAGUE_WORD, COMMA, JOIN))
 """What a phrase of nothing but adjectives goes on behind."""
 
-_BEFORE_NOUNS = (DETERMINER, PREPOSITION, VERB, LINK)
+_BEFORE_NOUNS = frozenset((DETERMINER, PREPOSITION, VERB, LINK))
 """States in which a word that looks like a noun or an adjective is one."""
 
-_LOOSE = (JOIN, PREPOSITION)
+_BEFORE_VERBS = frozenset((SUBJECT, TO))
+"""States in which a word that looks like a noun is a verb."""
+
+_LOOSE = frozenset((JOIN, PREPOSITION))
 """States in which what looks like a plural can still be a verb."""
 
-_MODIFIERS = (ADJECTIVE, PAST, GERUND)
-
-_kinds: dict[str, tuple[int, str]] = {}
-"""What tokens are, and they without the space at their end."""
+_MODIFIERS = frozenset((ADJECTIVE, PAST, GERUND))
 
 
 def compounds(tokens: Tokens) -> list[Entity]:
     """The noun compounds in the tokens of a text, as ("COMPOUND", text) in order."""
     reader = _Reader()
-    known, read_word, read_grammar = _kinds.get, reader.read_word, reader.read_grammar
+    read_word, read_grammar = reader.read_word, reader.read_grammar
     kind = STOP
     for token in tokens:
-        kind, word = known(token) or _remember(token)
+        kind = token.kind or _classify(token)
         if kind >= NOUN:
-            read_word(kind, word)
-        elif kind != SKIPPED:
-            read_grammar(kind, word)
+            read_word(kind, token.word)
+        elif kind > HYPHEN:
+            read_grammar(kind, token.word)
+        elif kind == HYPHEN:
+            reader.join()
     if kind != STOP:
         read_grammar(STOP, "")
     return reader.found
@@ -217,17 +219,14 @@ def compounds(tokens: Tokens) -> list[Entity]:
 # --- What a token is ----------------------------------------------------------------------
 
 
-def _remember(token: str) -> tuple[int, str]:
-    word = token.strip()
-    kind = HYPHEN if token == "-" else _kind_of(word.lower().replace("\u2019", "'"))
-    if word[:1].isupper():
+def _classify(token: Token) -> int:
+    """What a token is, worked out once and kept with it."""
+    word = token.word
+    kind = HYPHEN if token.spelt == "-" else _kind_of(word.lower().replace("\u2019", "'"))
+    if token.is_capital:
         kind = _AS_NAMES.get(kind, NOUN if kind == OTHER and _is_initials(word) else kind)
-    read = kind, word
-    if len(token) <= LONGEST_TOKEN:
-        if len(_kinds) >= CACHED_TOKENS:
-            _kinds.clear()
-        _kinds[token] = read
-    return read
+    token.kind = kind
+    return kind
 
 
 def _is_initials(word: str) -> bool:
@@ -316,12 +315,8 @@ class _Reader:
     def read_grammar(self, kind: int, word: str) -> None:
         """A token that no phrase contains."""
         before = self._before
-        if kind == HYPHEN:
-            self._join()
-            return
-        if self._taken:
+        if self._name:
             self._settle_name(kind, word)
-        self._name = ""
         if self._phrase:
             if (kind in _CONTINUED or self._joined or self._held) and self._goes_on(kind):
                 return
@@ -332,14 +327,17 @@ class _Reader:
         elif kind == COMMA and before == VAGUE_WORD:
             return  # "a large, open space"
         if before == STOP:
-            self._is_question = kind in (WHICH, CLAUSE, AUXILIARY)
+            self._is_question = kind in _ASKING
         self._joined = False
         self._outer = self._state
-        if kind >= JOIN:
-            # "to relax and paint fences"
-            self._state = SUBJECT if kind == JOIN and before == VERB else kind
-        else:
+        if kind > JOIN:
+            self._state = kind
+            if kind <= VERB:
+                self._asks = False
+        elif kind > ADVERB:
             kind = self._enter(kind, word)
+        else:
+            self._pass(kind)
         self._before, self._last = kind, word
 
     def _goes_on(self, kind: int) -> bool:
@@ -355,26 +353,40 @@ class _Reader:
         return False
 
     def _enter(self, kind: int, word: str) -> int:
-        """Goes to the state in which a word of grammar leaves the sentence; what the word is."""
+        """Goes to the state that a word of grammar is behind the one before it, and says which."""
         before = self._before
-        if kind == WHICH:
+        if kind == DETERMINER:
+            if before == OWNER:
+                kind = OWNER  # "Ann's two fences"
+        elif kind == WHICH:
             kind = DETERMINER if before == STOP else SUBJECT
         elif kind == THAT:
             kind = DETERMINER if before in (STOP, PREPOSITION) or word == "That" else SUBJECT
         elif kind == OWNER and before in (SUBJECT, CLAUSE, DETERMINER):
             kind = LINK  # "it's"
-        elif kind == DETERMINER and before == OWNER:
-            kind = OWNER  # "Ann's two fences"
-        if kind == AUXILIARY:
-            # "to do", and the second "do" of "did they do"
-            self._asks = self._is_question and not self._asks and before not in (SUBJECT, TO)
-        elif kind in (VERB, STOP, LINK) or (kind == DETERMINER and before >= NOUN):
+        if kind == LINK or (kind == DETERMINER and before >= NOUN):
             self._asks = False
-        if kind != ADVERB or before not in (DETERMINER, VAGUE_WORD):  # "a really old mill"
-            self._state = kind if kind >= DETERMINER else self._state_after(kind)
+        # "to relax and paint fences"
+        self._state = SUBJECT if kind == JOIN and before == VERB else kind
         return kind
 
-    def _join(self) -> None:
+    def _pass(self, kind: int) -> None:
+        """Goes to the state behind a word of grammar that is none itself."""
+        before, state = self._before, self._state
+        if kind == VAGUE_WORD:
+            self._state = OWNER if state == OWNER else DETERMINER
+        elif kind == ADVERB:
+            if state != SUBJECT and before not in (DETERMINER, VAGUE_WORD):  # "a really old mill"
+                self._state = ADVERB
+        else:
+            self._state = JOIN if kind == COMMA else SUBJECT
+            if kind == STOP:
+                self._asks = False
+            elif kind == AUXILIARY:
+                # "to do", and the second "do" of "did they do"
+                self._asks = self._is_question and not self._asks and before not in _BEFORE_VERBS
+
+    def join(self) -> None:
         """A hyphen: what stands on both sides of it is one word."""
         self._joined = True
         if self._phrase:
@@ -394,13 +406,6 @@ class _Reader:
             kind in _MODIFIERS and word[0].islower() and word not in _ALSO_NOUNS
             for kind, word in self._phrase
         )
-
-    def _state_after(self, kind: int) -> int:
-        if kind == VAGUE_WORD:
-            return OWNER if self._state == OWNER else DETERMINER
-        if kind == ADVERB:
-            return SUBJECT if self._state == SUBJECT else ADVERB
-        return JOIN if kind == COMMA else SUBJECT
 
     def read_word(self, kind: int, word: str) -> None:
         """A noun, an adjective, or a verb that is taken for one until the next token."""
@@ -441,7 +446,7 @@ class _Reader:
             self._state, self._asks = SUBJECT, False
             return True
         is_verb = (
-            (state in (SUBJECT, TO) and (kind != ADJECTIVE or (self._asks and before == NOUN)))
+            (state in _BEFORE_VERBS and (kind != ADJECTIVE or (self._asks and before == NOUN)))
             or (kind == GERUND and state != DETERMINER)
             or (kind == PAST and state in (LINK, JOIN, ADVERB, CLAUSE))
             or (state in (JOIN, CLAUSE) and word in _BARE_VERBS)
@@ -461,15 +466,16 @@ class _Reader:
         return True
 
     def _open(self, kind: int, word: str) -> None:
-        is_adjective = kind == ADJECTIVE and self._state in (SUBJECT, TO)
-        self._opened = DETERMINER if is_adjective else self._state
-        self._phrase = [(kind, word.lower() if is_adjective else word)]
+        self._opened = self._state
+        if kind == ADJECTIVE and self._state in _BEFORE_VERBS:
+            self._opened, word = DETERMINER, word.lower()
+        self._phrase = [(kind, word)]
 
     def _continue(self, kind: int, word: str) -> None:
         last_kind, last = self._phrase[-1]
         if word[0].isupper() and not last[0].isupper() and not last[0].isdigit():
             self._continue_with_name(kind, word)
-        elif self._was_verb():
+        elif last_kind == PLURAL and self._was_verb(last):
             # It was a verb: "and loves grey hats".
             self._state = self._opened = VERB
             self._phrase = [] if kind == GERUND else [(kind, word)]
@@ -482,11 +488,9 @@ class _Reader:
         else:
             self._phrase.append((kind, word))
 
-    def _was_verb(self) -> bool:
-        """Whether the one word of a phrase, which looks like a plural, is a verb before a noun."""
-        kind, word = self._phrase[-1]
-        is_first = kind == PLURAL and len(self._phrase) == 1
-        return is_first and self._opened in _LOOSE and word[-1] == "s"
+    def _was_verb(self, plural: str) -> bool:
+        """Whether what looks like a plural at the end of a phrase is a verb before a noun."""
+        return len(self._phrase) == 1 and self._opened in _LOOSE and plural[-1] == "s"
 
     def _continue_with_name(self, kind: int, word: str) -> None:
         """A capital behind lower case: a name that tells which one, or a new phrase."""
@@ -517,7 +521,7 @@ class _Reader:
         if kind == GERUND:
             is_busy = self._opened == LINK and self._phrase[-1][0] == ADJECTIVE
             return last[0].isupper() or last in _TIMES or is_busy
-        if not _is_name(self._phrase) or self._opened in (DETERMINER, OWNER):
+        if self._opened in (DETERMINER, OWNER) or not _is_name(self._phrase):
             return False
         if self._opened == LINK:
             return kind != PLURAL and word in _BARE_VERBS  # "has Ann read"
@@ -556,13 +560,15 @@ class _Reader:
             self._name = ""
 
     def _settle_name(self, kind: int, word: str) -> None:
-        """Keeps the name and the form behind it as a compound, unless that has an object."""
-        taken = self._taken
+        """Ends the name; it and a form behind it that has no object are kept as a compound."""
+        name, taken = self._name, self._taken
+        self._name = self._taken = ""
+        if not taken:
+            return
         has_none = kind in _NO_OBJECT or word.endswith("ing")
         is_noun = taken in _TAKEN_FOR_NOUNS or word not in _BEFORE_CLAUSES
         if has_none and is_noun and word != "how" and word not in _PARTICLES:
-            self.found.append(("COMPOUND", f"{self._name} {_one(taken)}"))
-        self._name = self._taken = ""
+            self.found.append(("COMPOUND", f"{name} {_one(taken)}"))
 
 
 def _is_name(phrase: list[tuple[int, str]]) -> bool:

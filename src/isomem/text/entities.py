@@ -14,34 +14,34 @@ from isomem.text.words import ABBREVIATIONS, GENERIC_NAMES, NOT_NAMES, OPENERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Entity = tuple[str, str]
     """(type, text)"""
 
-    Tokens = list[str]
-    """Words and marks in order; one that a space follows has it at its end."""
+    Tokens = list["Token"]
+    """Those of a text, in order."""
 
 CACHED_CHUNKS = 4096
 LONGEST_CHUNK = 80
 """Characters. A longer run without a space is no name and is not taken apart."""
+MOST_TOKENS = 16
+"""A chunk of more of them is hardly text, and too large to be remembered."""
 SHORTEST, LONGEST = 3, 100
 """Characters of an entity; a longer match is formatting gone wrong."""
 
 CONNECTORS = frozenset("'s of the in and for at is".split())
 MARKERS = frozenset("* - + \u2022 \u2013 \u2014 # ## ### ** __".split())
 SENTENCE_ENDS = MARKERS.union(".!?:")
-# With the space that a token may have at its end.
-_SPACED_CONNECTORS = CONNECTORS.union(f"{word} " for word in CONNECTORS)
-_SPACED_ENDS = SENTENCE_ENDS.union(f"{mark} " for mark in SENTENCE_ENDS)
-_COLONS = (":", ": ")
 PRIORITY = {"PROPER": 0, "COMPOUND": 1, "QUOTED": 2, "NOUN": 3}
 
 _MARKS = "!\"#$%&'()*,:;<=>?[]_`{}"
 _MARKS += "\u00a1\u00a7\u00ab\u00bb\u00bf\u2013\u2014\u2018\u2019\u201c\u201d\u2026"
 
-_double_quoted = Pattern(r'"([^"]+)"').finditer
-_single_quoted = Pattern(r"(?<![^\s(\[{,;])'([^']+)'(?![^\s.,;:!?)\]])").finditer
+_QUOTED = (
+    ('"', Pattern(r'"([^"]+)"').finditer),
+    ("'", Pattern(r"(?<![^\s(\[{,;])'([^']+)'(?![^\s.,;:!?)\]])").finditer),
+)
 _spaces = Pattern(r"(\s+)").split
 _contraction = Pattern(
     r"(.+?)(['\u2019](?:s|m|d|re|ve|ll)|n['\u2019]t)", ignore_case=True
@@ -55,7 +55,28 @@ _joints = Pattern(
 _list_number = Pattern(r"\A\d+\s*\.\s*").sub
 _lone_star = Pattern(r"(?:\A|\s)\*\s|\s\*\Z").search
 
-_known: dict[str, tuple[str, ...]] = {}
+_known: dict[str, tuple[Token, ...]] = {}
+
+
+class Token:
+    """A word or a mark, and what can be said of it without the text that it stands in.
+
+    Attributes:
+        spelt: as it stands there, with the space behind it if there is one.
+        word: without the space.
+        is_capital: whether it begins with a capital.
+        connects: whether it is a word that may stand inside a name without one.
+        kind: what it is to `compounds`, which works that out when it first reads it; 0 before.
+    """
+
+    __slots__ = ("spelt", "word", "is_capital", "connects", "kind")
+
+    def __init__(self, spelt: str) -> None:
+        self.spelt = spelt
+        self.word = spelt.strip()
+        self.is_capital = spelt[0].isupper()
+        self.connects = self.word.lower() in CONNECTORS
+        self.kind = 0
 
 
 def extract_entities(text: str) -> list[Entity]:
@@ -69,10 +90,8 @@ def extract_entities(text: str) -> list[Entity]:
 def quotations(text: str) -> list[Entity]:
     """What stands in double quotes, and then in single quotes that are no apostrophes."""
     found: list[Entity] = []
-    if '"' not in text and "'" not in text:
-        return found
-    for quote, quoted in (('"', _double_quoted), ("'", _single_quoted)):
-        if quote in text:
+    for quote, quoted in _QUOTED:
+        if text.count(quote) > 1:
             inner = (match[1].strip() for match in quoted(text))
             found += [("QUOTED", words) for words in inner if len(words) >= SHORTEST]
     return found
@@ -82,43 +101,39 @@ def quotations(text: str) -> list[Entity]:
 
 
 def names(
-    tokens: Tokens, begins: Callable[[int], bool], starts: Callable[[int], bool]
-) -> Iterator[str]:
+    tokens: Tokens, begins: Callable[[int, bool], bool], starts: Callable[[int], bool]
+) -> list[Entity]:
     """Runs of capitalised words and connectors with a capital inside a sentence.
 
     Args:
-        tokens: as `Tokens`.
-        begins: whether the capitalised word at an index can be a name's first.
+        tokens: those of a text.
+        begins: whether the capitalised word at an index can be a name's first; it is also told
+            whether the word is its sentence's first.
         starts: whether the token at an index is its sentence's first.
     """
-    capitals = [i for i, token in enumerate(tokens) if token[0].isupper()]
+    found: list[Entity] = []
     at, run, count = 0, 0, len(tokens)  # where a name can begin, and where the last run ends
-    for start in capitals:
+    for start in [i for i, token in enumerate(tokens) if token.is_capital]:
         if start < at:
             continue
-        run = max(run, start + 1)
-        while run < count and (
-            tokens[run][0].isupper() or tokens[run].lower() in _SPACED_CONNECTORS
-        ):
+        if run <= start:
+            run = start + 1
+        while run < count and (tokens[run].is_capital or tokens[run].connects):
             run += 1
-        end = run
         is_first = starts(start)
-        if (is_first and end == start + 1) or not begins(start):
+        if (is_first and run == start + 1) or not begins(start, is_first):
             continue
-        at = end
-        while end > start and _connects(tokens[end - 1]):
+        at = end = run
+        while end > start and tokens[end - 1].connects:
             end -= 1
-        if is_first or _connects(tokens[start]):
-            inside = (i for i in range(start + 1, end) if tokens[i][0].isupper())
-            if not any(not _connects(tokens[i]) and not starts(i) for i in inside):
+        if is_first or tokens[start].connects:
+            inside = (i for i in range(start + 1, end) if tokens[i].is_capital)
+            if not any(not tokens[i].connects and not starts(i) for i in inside):
                 continue
-        name = "".join(tokens[start:end]).strip()
+        name = "".join([token.spelt for token in tokens[start:end]]).strip()
         if len(name) >= SHORTEST:
-            yield name
-
-
-def _connects(token: str) -> bool:
-    return token.lower() in _SPACED_CONNECTORS
+            found.append(("PROPER", name))
+    return found
 
 
 def proper_names(tokens: Tokens) -> list[Entity]:
@@ -129,15 +144,15 @@ def proper_names(tokens: Tokens) -> list[Entity]:
         if at == 0:
             return True
         before = tokens[at - 1]
-        return before in _SPACED_ENDS or "\n" in before
+        return before.word in SENTENCE_ENDS or "\n" in before.spelt
 
-    def begins(at: int) -> bool:
-        word = tokens[at].rstrip(" ").lower()
-        if word in NOT_NAMES or (at + 1 < count and tokens[at + 1] in _COLONS):
+    def begins(at: int, is_first: bool) -> bool:
+        word = tokens[at].word.lower()
+        if word in NOT_NAMES or (at + 1 < count and tokens[at + 1].word == ":"):
             return False
-        return not (starts(at) and (word in OPENERS or word.endswith("ly")))
+        return not (is_first and (word in OPENERS or word.endswith("ly")))
 
-    return [("PROPER", name) for name in names(tokens, begins, starts)]
+    return names(tokens, begins, starts)
 
 
 # --- Tokens -------------------------------------------------------------------------------
@@ -147,37 +162,37 @@ def tokenize(text: str) -> Tokens:
     """The words and marks of a text in order, together all of it but for single spaces."""
     tokens: Tokens = []
     for chunk in text.split(" "):
-        known = _known.get(chunk)
-        tokens += _split(chunk) if known is None else known
+        tokens += _known.get(chunk) or _split(chunk)
     return tokens
 
 
-def _split(chunk: str) -> tuple[str, ...]:
+def _split(chunk: str) -> tuple[Token, ...]:
     """The tokens of what stands between two spaces; the last one gets the space.
 
     An empty chunk is a second space in a row, and a token of its own.
     """
     if chunk.isalnum() or chunk.isspace() or not chunk:
-        found: tuple[str, ...] = (f"{chunk} ",)
+        found: tuple[Token, ...] = (Token(f"{chunk} "),)
     else:
-        tokens: Tokens = []
+        spelt: list[str] = []
         for part in filter(None, _spaces(chunk)):
-            tokens += (part,) if part.isspace() else _pieces(part)
-        found = (*tokens[:-1], f"{tokens[-1]} ")
-    if len(chunk) <= LONGEST_CHUNK:
+            spelt += (part,) if part.isspace() else _pieces(part)
+        spelt[-1] += " "
+        found = tuple(map(Token, spelt))
+    if len(chunk) <= LONGEST_CHUNK and len(found) <= MOST_TOKENS:
         if len(_known) >= CACHED_CHUNKS:
             _known.clear()
         _known[chunk] = found
     return found
 
 
-def _pieces(chunk: str) -> Tokens:
+def _pieces(chunk: str) -> list[str]:
     """A word, the marks around it, and the parts it has."""
     if chunk.isalnum() or len(chunk) > LONGEST_CHUNK:
         return [chunk]
     core = chunk.lstrip(_MARKS)
     tokens = list(chunk[: len(chunk) - len(core)])
-    tail: Tokens = []
+    tail: list[str] = []
     while core:
         rest, mark = _last_mark(core)
         if not mark:
@@ -224,12 +239,16 @@ def tidied(found: list[Entity]) -> list[Entity]:
         rival = best.get(key)
         if rival is None or PRIORITY[kind] < PRIORITY[rival[0]]:
             best[key] = (kind, text)
-    inner = _contained(list(best)) if len(best) > 1 else ()
-    return [entity for key, entity in best.items() if key not in inner]
+    if len(best) > 1:
+        for key in _contained(list(best)):
+            del best[key]
+    return list(best.values())
 
 
 def _is_plain(text: str) -> bool:
     """Whether a text is words with single spaces between them."""
+    if text.isalpha():
+        return True
     return text.replace(" ", "").isalpha() and "  " not in text and text.strip() == text
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from isomem.errors import DependencyError
 from isomem.text.entities import MARKERS, names, quotations, tidied
+from isomem.text.entities import Token as Spelt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _entities(doc: Doc) -> list[Entity]:
 def _proper(doc: Doc) -> list[Entity]:
     tokens = list(doc)
 
-    def begins(at: int) -> bool:
+    def begins(at: int, _: bool) -> bool:
         label = at + 1 < len(tokens) and tokens[at + 1].text == ":"
         return not label and tokens[at].pos_ in NAME_KINDS
 
@@ -175,8 +176,7 @@ def _proper(doc: Doc) -> list[Entity]:
         before = tokens[at - 1].text
         return before in ".!?:" or before in MARKERS or "\n" in before
 
-    spelt = [token.text_with_ws for token in tokens]
-    return [("PROPER", name) for name in names(spelt, begins, starts)]
+    return names([Spelt(token.text_with_ws) for token in tokens], begins, starts)
 
 
 def _groups(doc: Doc) -> Iterator[list[Token]]:
