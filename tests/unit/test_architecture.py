@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "options": LOWEST,
     "ports": LOWEST | {"clock"},
     "scope": LOWEST | {"log"},
-    "config": LOWEST | {"options"},
+    "config": LOWEST | {"log", "options"},
     "text": LOWEST | {"log", "options", "ports"},
     "prompts": LOWEST | {"log"},
     "pipeline": PURE | {"text", "prompts", "ports"},
