@@ -14,7 +14,7 @@ from isomem.kernel import scale_to_unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from isomem.ports import Payload, Vector
@@ -136,7 +136,9 @@ def unit_vector(vector: Vector, dims: int | None) -> bytes:
     if not length < _INFINITY:
         kind = "NaN" if any(map(isnan, numbers)) else "infinite"
         raise VectorValueError(f"Vector contains {kind} values")
-    return _bytes(numbers)
+    if _SWAP:
+        numbers.byteswap()
+    return numbers.tobytes()
 
 
 def load_vector(data: bytes) -> list[float]:
@@ -144,13 +146,8 @@ def load_vector(data: bytes) -> list[float]:
     return _array("f", data).tolist()
 
 
-def dump_terms(numbers: Iterable[int]) -> bytes:
-    """The terms of a text by their numbers (uint32), in the order of the text."""
-    return _bytes(array("I", numbers))
-
-
 def load_terms(data: bytes) -> array[int]:
-    """What `dump_terms` wrote."""
+    """The numbers of the terms of a text, as `isomem.text.terms` packs them (uint32)."""
     return _array("I", data)
 
 
@@ -172,12 +169,6 @@ class _Reading:
 _encode = _encoder(encode_basestring)
 _encode_ascii = _encoder(encode_basestring_ascii)
 _scan: Any = make_scanner(_Reading())  # type: ignore[arg-type]
-
-
-def _bytes(numbers: array[Any]) -> bytes:
-    if _SWAP:
-        numbers.byteswap()
-    return numbers.tobytes()
 
 
 def _array(kind: Any, data: bytes) -> array[Any]:

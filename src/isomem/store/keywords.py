@@ -14,7 +14,7 @@ from math import log
 
 from isomem.digest import md5_hex
 from isomem.kernel import SEQ_BITS
-from isomem.store.codec import dump_terms, load_terms
+from isomem.store.codec import load_terms
 from isomem.store.places import SEQ_MASK
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         language: str
         stopwords: frozenset[str]
 
-        def numbers(self, text: str) -> list[int]: ...
+        def packed(self, text: str) -> bytes: ...
 
         def encode(self, text: str) -> Mapping[int, float]: ...
 
@@ -95,7 +95,7 @@ class Keywords:
 
     def terms(self, text: str | None) -> bytes | None:
         """What is stored of a text: its terms; None for no text."""
-        return None if text is None else dump_terms(self._encoder.numbers(text))
+        return None if text is None else self._encoder.packed(text)
 
     def arrive(self, terms: bytes | None) -> None:
         """Takes note of a text that was just stored."""

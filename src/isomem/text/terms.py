@@ -22,6 +22,7 @@ LANGUAGES = (
 TOKEN_LIMIT = 40
 """Tokens of more characters are dropped."""
 CACHED_TOKENS = 4096
+NUMBER_BYTES = 4
 
 
 class _Blanks(dict[int, int]):
@@ -49,16 +50,16 @@ def tokenize(text: str) -> list[str]:
     return text.translate(_blanks).lower().translate(_blanks).split()
 
 
-class _Numbers(dict[str, int]):
-    """Number of each token seen lately; -1 for a token that is dropped."""
+class _Numbers(dict[str, bytes]):
+    """Number of each token seen lately, packed; nothing for a token that is dropped."""
 
     def __init__(self, stem: Callable[[str], str]) -> None:
         super().__init__()
         self.stem = stem
 
-    def __missing__(self, token: str) -> int:
+    def __missing__(self, token: str) -> bytes:
         stem = self.stem(token)
-        number = term_number(stem.encode()) if stem else -1
+        number = term_number(stem.encode()).to_bytes(NUMBER_BYTES, "little") if stem else b""
         if not token.isdecimal():  # Of digits there is no end, and they hardly come again.
             if len(self) >= CACHED_TOKENS:
                 self.clear()
@@ -99,10 +100,15 @@ class TermEncoder:
         """The terms of `text` in order, repeats included."""
         return [stem for token in tokenize(text) if (stem := self.stem(token))]
 
+    def packed(self, text: str) -> bytes:
+        """The numbers of the terms of `text` in order, repeats included: little-endian uint32."""
+        return b"".join(map(self._numbers.__getitem__, tokenize(text)))
+
     def numbers(self, text: str) -> list[int]:
-        """The numbers of the terms of `text` in order, repeats included."""
-        known = self._numbers
-        return [number for token in tokenize(text) if (number := known[token]) >= 0]
+        """The numbers of `packed`, one by one."""
+        packed = self.packed(text)
+        starts = range(0, len(packed), NUMBER_BYTES)
+        return [int.from_bytes(packed[at : at + NUMBER_BYTES], "little") for at in starts]
 
     def encode(self, text: str) -> dict[int, float]:
         """The weight of each term of `text` by its number; empty when there is none."""
