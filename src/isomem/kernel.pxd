@@ -23,7 +23,7 @@ cpdef double scale_to_unit(float[:] numbers, double least)
     seen=cython.uint, number=cython.uint,
 )
 cpdef score_texts(
-    const unsigned int[:] numbers, const unsigned int[:] ends, const unsigned int[:] wanted,
+    const unsigned int[:] numbers, const unsigned int[:] sizes, const unsigned int[:] wanted,
     const double[:] factors, double[:] scores, unsigned int[:] counts,
 )
 

@@ -83,7 +83,7 @@ def scale_to_unit(numbers: MutableSequence[float], least: float) -> float:
 
 def score_texts(
     numbers: Sequence[int],
-    ends: Sequence[int],
+    sizes: Sequence[int],
     wanted: Sequence[int],
     factors: Sequence[float],
     scores: MutableSequence[float],
@@ -93,20 +93,20 @@ def score_texts(
 
     Args:
         numbers: the term numbers of all texts, one text after the other.
-        ends: where each text ends in `numbers`.
+        sizes: bytes that each text takes in `numbers`, four for a term.
         wanted: the numbers that are looked for.
         factors: one for each of `wanted`.
         scores: written to, one for each text; a text without any wanted term keeps its score.
         counts: room to count in, one for each of `wanted`.
     """
-    texts = len(ends)
+    texts = len(sizes)
     terms = len(wanted)
     seen = 0
     for term in range(terms):
         seen |= 1 << (wanted[term] & 31)
     start = 0
     for text in range(texts):
-        end = ends[text]
+        end = start + sizes[text] // 4
         found = 0
         for at in range(start, end):
             number = numbers[at]

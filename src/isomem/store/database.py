@@ -108,6 +108,9 @@ class Database:
         connection.set_busy_timeout(int(self.busy_timeout_s * 1000))
         if self.path != ":memory:":
             self._switch_to_wal(connection)
+        # The SQLite in apsw has STAT4: without this, it plans many a statement anew whenever
+        # something else is bound to it (https://www.sqlite.org/queryplanner-ng.html#qpstab).
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
 

@@ -42,7 +42,10 @@ _INSERT = (
     "INSERT INTO points (place, collection, id, payload, vector, terms) VALUES (?, ?, ?, ?, ?, ?)"
 )
 _REPLACE = "UPDATE points SET payload = ?, vector = ?, terms = ? WHERE place = ?"
-_ROWS_AT_ONCE = 1000
+_ROWS = f"SELECT p.place, p.id, p.vector, coalesce(p.terms, x'') FROM {OF_SCOPES} WHERE "
+_ROWS_AT_ONCE = 100
+"""Few enough for all of them to stay in the processor's cache."""
+
 _PAYLOAD = "SELECT payload FROM points WHERE place = ?"
 _VECTOR = "SELECT vector FROM points WHERE place = ?"
 _WHERE_AND_WHOSE = (
@@ -460,8 +463,7 @@ class Points:
     def _load_scope(self, ids: dict[str, str], key: Key) -> Scope:
         scope = Scope()
         where, bindings = in_scopes(self._number, ids)
-        sql = f"SELECT p.place, p.id, p.vector, p.terms FROM {OF_SCOPES} WHERE {where}"
-        rows = self.database.connection.execute(sql, bindings)
+        rows = self.database.connection.execute(_ROWS + where, bindings)
         while some := list(islice(rows, _ROWS_AT_ONCE)):
             scope.extend(some)
         self._cache.put(key, scope)

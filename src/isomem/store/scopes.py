@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Key = tuple[int, str | None, str | None, str | None]
     Scored = list[tuple[float, int]]
-    Row = tuple[int, str, bytes, bytes | None]
+    Row = tuple[int, str, bytes, bytes]
     """Of a point: its place, id, vector and terms."""
 
 DEFAULT_CACHE_MB = 64
@@ -42,7 +42,7 @@ class Scope:
         ids: their ids.
     """
 
-    __slots__ = ("_ends", "_terms", "_vectors", "ids", "places", "size_bytes")
+    __slots__ = ("_sizes", "_terms", "_vectors", "ids", "places", "size_bytes")
 
     def __init__(self) -> None:
         self.places = array("q")
@@ -50,18 +50,16 @@ class Scope:
         self.size_bytes = 0
         self._vectors = bytearray()
         self._terms = bytearray()
-        self._ends = array("I")
+        self._sizes = array("I")
 
     def extend(self, rows: Sequence[Row]) -> None:
         """Adds points."""
         places, ids, vectors, terms = zip(*rows, strict=True)
-        self.places.extend(places)
+        self.places += array("q", places)
         self.ids += ids
         self._vectors += b"".join(vectors)
-        for numbers in terms:
-            if numbers:
-                self._terms += numbers
-            self._ends.append(len(self._terms) // 4)
+        self._terms += b"".join(terms)
+        self._sizes += array("I", [*map(len, terms)])
         self.size_bytes = _POINT_BYTES * len(self.ids) + len(self._vectors) + len(self._terms)
 
     def nearest(self, query: bytes, top_k: int, allowed: Container[int] | None) -> Scored:
@@ -87,10 +85,12 @@ class Scope:
         allowed: Container[int] | None,
     ) -> Scored:
         """The `top_k` points with the highest sum of products of term weights, if it is not 0."""
-        scores = array("d", bytes(8 * len(self.places)))
+        # One block as large as the scores, not two as from bytes: glibc would give the second
+        # back to the system each time, and each search would wait for its pages again.
+        scores: Any = memoryview(bytearray(8 * len(self.places))).cast("d")
         numbers = memoryview(self._terms).cast("I")
         counts = array("I", bytes(4 * len(wanted)))
-        kernel.score_texts(numbers, self._ends, wanted, factors, scores, counts)
+        kernel.score_texts(numbers, self._sizes, wanted, factors, scores, counts)
         return self._best(scores, top_k, allowed, 0.0)
 
     def _best(
@@ -138,16 +138,19 @@ class ScopeCache:
             self._size_bytes += scope.size_bytes
             self._trim()
 
-    def append(self, collection: int, ids: Mapping[str, Any], row: Row) -> None:
-        """Adds a point to the scopes here that it is in."""
+    def append(
+        self, collection: int, ids: Mapping[str, Any], row: tuple[int, str, bytes, bytes | None]
+    ) -> None:
+        """Adds a point to the scopes here that it is in; without terms if they are None."""
         self._forget_the_stale()
         if not self._scopes:
             return
+        place, point_id, vector, terms = row
         for key in _keys_over(collection, ids):
             scope = self._scopes.get(key)
             if scope is not None:
                 self._size_bytes -= scope.size_bytes
-                scope.extend((row,))
+                scope.extend(((place, point_id, vector, terms or b""),))
                 self._size_bytes += scope.size_bytes
         self._trim()
 

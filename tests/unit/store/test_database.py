@@ -78,6 +78,10 @@ def test_the_write_ahead_log_and_the_chosen_durability_are_set(
     assert database.rows("PRAGMA synchronous") == [(number,)]
 
 
+def test_a_statement_keeps_its_plan_whatever_is_bound_to_it(opened: Open) -> None:
+    assert opened().database.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1)
+
+
 def test_the_switch_to_the_log_waits_for_another_process(path: Path, opened: Open) -> None:
     connection = apsw.Connection(str(path))
     connection.execute("CREATE TABLE other (x)")
