@@ -28,7 +28,7 @@ from isomem.store.sql import compile_sql
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from typing import Any
 
     from isomem.filters import Group
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from isomem.store.database import Block, Database
     from isomem.store.keywords import TermEncoder
     from isomem.store.places import Ids
-    from isomem.store.scopes import Key, Scored
+    from isomem.store.scopes import Key, Row, Scored
 
 _INSERT = (
     "INSERT INTO points (place, collection, id, payload, vector, terms) VALUES (?, ?, ?, ?, ?, ?)"
@@ -217,8 +217,11 @@ class Points:
         if not len(vectors) == len(payloads) == len(ids):
             raise VectorStoreError("vectors, payloads and ids must be lists of one length")
         with self.database.writing():
-            for point_id, vector, payload in zip(ids, vectors, payloads, strict=True):
+            added = [
                 self._add(canonical_id(point_id), self._unit(vector), payload)
+                for point_id, vector, payload in zip(ids, vectors, payloads, strict=True)
+            ]
+            self._cache.append(self._number, filter(None, added))
 
     def _unit(self, vector: Vector) -> bytes:
         """A vector as it is stored; the first one says how long all of them are."""
@@ -235,7 +238,8 @@ class Points:
         dims: int | None = self.database.rows(sql, (self._number,))[0][0]
         return dims
 
-    def _add(self, point_id: str, unit: bytes, payload: Payload) -> None:
+    def _add(self, point_id: str, unit: bytes, payload: Payload) -> tuple[Ids, Row] | None:
+        """The scope and row of a new point; None if it replaced one."""
         ids = _scope_ids(payload)
         text = dump_payload(payload)
         keywords = self._keywords
@@ -246,19 +250,21 @@ class Points:
         except apsw.ConstraintError:
             self._places.leave(place)
             self._replace(point_id, ids, payload, (text, unit, terms))
+            added = None
         else:
-            self._cache.append(self._number, payload, (place, point_id, unit, terms))
             if keywords:
                 keywords.arrive(terms)
             self._stored(place, payload, {})
+            added = ids, (place, point_id, unit, terms or b"")
         count_when_due(self.database, self._places, place)
+        return added
 
     def _replace(
         self, point_id: str, ids: Ids, payload: Payload, fields: tuple[str, bytes, bytes | None]
     ) -> None:
         ((place, terms, old_ids),) = self._find(point_id)
         self._cache.drop(self._number, old_ids)
-        self._cache.drop(self._number, payload)
+        self._cache.drop(self._number, ids)
         place = self._move(place, old_ids, ids)
         self.database.execute(_REPLACE, (*fields, place))
         if self._keywords:
@@ -267,16 +273,14 @@ class Points:
         self._removed(place)
         self._stored(place, payload, {})
 
-    def _find(self, point_id: str) -> Sequence[tuple[int, bytes | None, dict[str, str | None]]]:
+    def _find(self, point_id: str) -> Sequence[tuple[int, bytes | None, Ids]]:
         """The place and terms of a point and the ids of its scope; empty if it is not there."""
         found = self.database.rows(_WHERE_AND_WHOSE, (point_id, self._number))
-        return [
-            (place, terms, dict(zip(SCOPE_KEYS, ids, strict=True))) for place, terms, *ids in found
-        ]
+        return [(place, terms, tuple(ids)) for place, terms, *ids in found]
 
-    def _move(self, place: int, old_ids: Mapping[str, Any], ids: Ids) -> int:
+    def _move(self, place: int, old_ids: Ids, ids: Ids) -> int:
         """The place of a point whose scope may have become another one."""
-        if ids == tuple(old_ids.values()):
+        if ids == old_ids:
             return place
         new = self._places.move(place, self._number, ids)
         self.database.execute("UPDATE points SET place = ? WHERE place = ?", (new, place))
@@ -305,20 +309,17 @@ class Points:
             if payload is not None:
                 self._overlay(old, {**old.payload, **payload})
             if vector is not None:
-                self._cache.drop(self._number, old.payload)
+                self._cache.drop(self._number, _scope_ids(old.payload))
                 sql = "UPDATE points SET vector = ? WHERE place = ?"
                 self.database.execute(sql, (self._unit(vector), old.place))
 
     def _overlay(self, old: Point, payload: Payload) -> None:
         # The terms stay those of the text at the last full write, as in upstream's store.
-        ids, old_ids = (
-            _scope_ids(payload),
-            dict(zip(SCOPE_KEYS, _scope_ids(old.payload), strict=True)),
-        )
+        ids, old_ids = _scope_ids(payload), _scope_ids(old.payload)
         place = self._move(old.place, old_ids, ids)
         if place != old.place:
             self._cache.drop(self._number, old_ids)
-            self._cache.drop(self._number, payload)
+            self._cache.drop(self._number, ids)
         sql = "UPDATE points SET payload = ? WHERE place = ?"
         self.database.execute(sql, (dump_payload(payload), place))
         self._stored(place, payload, old.payload)
@@ -329,7 +330,7 @@ class Points:
             for found in self._find(canonical_id(vector_id)):
                 self._remove(*found)
 
-    def _remove(self, place: int, terms: bytes | None, ids: Mapping[str, Any]) -> None:
+    def _remove(self, place: int, terms: bytes | None, ids: Ids) -> None:
         self._cache.drop(self._number, ids)
         counted = not self._places.leave(place)
         if self._keywords:

@@ -12,15 +12,15 @@ from array import array
 import simsimd
 
 from isomem import kernel
-from isomem.scope import SCOPE_KEYS
 from isomem.store.places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Sequence
     from typing import Any
 
     from isomem.store.database import Database
+    from isomem.store.places import Ids
 
     Key = tuple[int, str | None, str | None, str | None]
     Scored = list[tuple[float, int]]
@@ -138,27 +138,28 @@ class ScopeCache:
             self._size_bytes += scope.size_bytes
             self._trim()
 
-    def append(
-        self, collection: int, ids: Mapping[str, Any], row: tuple[int, str, bytes, bytes | None]
-    ) -> None:
-        """Adds a point to the scopes here that it is in; without terms if they are None."""
+    def append(self, collection: int, points: Iterable[tuple[Ids, Row]]) -> None:
+        """Adds points to the scopes here that they are in."""
         self._forget_the_stale()
         if not self._scopes:
             return
-        place, point_id, vector, terms = row
-        for key in _keys_over(collection, ids):
-            scope = self._scopes.get(key)
-            if scope is not None:
-                self._size_bytes -= scope.size_bytes
-                scope.extend(((place, point_id, vector, terms or b""),))
-                self._size_bytes += scope.size_bytes
+        rows: dict[Ids, list[Row]] = {}
+        for ids, row in points:
+            rows.setdefault(ids, []).append(row)
+        for ids, some in rows.items():
+            for key in _keys_over(collection, ids):
+                scope = self._scopes.get(key)
+                if scope is not None:
+                    self._size_bytes -= scope.size_bytes
+                    scope.extend(some)
+                    self._size_bytes += scope.size_bytes
         self._trim()
 
     def _trim(self) -> None:
         while self._size_bytes > self._max_bytes:
             self._drop(next(iter(self._scopes)))
 
-    def drop(self, collection: int, ids: Mapping[str, Any]) -> None:
+    def drop(self, collection: int, ids: Ids) -> None:
         """Lets go of the scopes that a point with these ids is in."""
         if self._scopes:
             for key in _keys_over(collection, ids):
@@ -180,8 +181,7 @@ class ScopeCache:
             self.clear()
 
 
-def _keys_over(collection: int, ids: Mapping[str, Any]) -> Iterator[Key]:
+def _keys_over(collection: int, ids: Ids) -> list[Key]:
     """The keys of all scopes that a point with these ids is in: each id counts or does not."""
-    given = map(ids.get, SCOPE_KEYS)
-    user, agent, run = ((None,) if value is None else (None, value) for value in given)
-    return ((collection, u, a, r) for u in user for a in agent for r in run)
+    user, agent, run = [(None,) if value is None else (None, value) for value in ids]
+    return [(collection, u, a, r) for u in user for a in agent for r in run]
