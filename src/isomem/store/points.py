@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from isomem.store.places import Ids
     from isomem.store.scopes import Key, Row, Scored
 
+    _Stored = tuple[int, bytes | None, str, Ids]
+    """Of a point: its place, its terms, its payload as JSON, and the ids of its scope."""
+
 _INSERT = (
     "INSERT INTO points (place, collection, id, payload, vector, terms) VALUES (?, ?, ?, ?, ?, ?)"
 )
@@ -48,8 +51,8 @@ _ROWS_AT_ONCE = 100
 
 _PAYLOAD = "SELECT payload FROM points WHERE place = ?"
 _VECTOR = "SELECT vector FROM points WHERE place = ?"
-_WHERE_AND_WHOSE = (
-    "SELECT p.place, p.terms, s.user_id, s.agent_id, s.run_id FROM points AS p"
+_FIND = (
+    "SELECT p.place, p.terms, p.payload, s.user_id, s.agent_id, s.run_id FROM points AS p"
     f" JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS} WHERE p.id = ? AND p.collection = ?"
 )
 _UUID = Pattern(
@@ -249,7 +252,8 @@ class Points:
             self.database.execute(_INSERT, (place, self._number, point_id, text, unit, terms))
         except apsw.ConstraintError:
             self._places.leave(place)
-            self._replace(point_id, ids, payload, (text, unit, terms))
+            (old,) = self._find(point_id)
+            self._replace(old, unit, payload)
             added = None
         else:
             if keywords:
@@ -259,24 +263,24 @@ class Points:
         count_when_due(self.database, self._places, place)
         return added
 
-    def _replace(
-        self, point_id: str, ids: Ids, payload: Payload, fields: tuple[str, bytes, bytes | None]
-    ) -> None:
-        ((place, terms, old_ids),) = self._find(point_id)
+    def _replace(self, old: _Stored, unit: bytes, payload: Payload) -> None:
+        place, old_terms, old_text, old_ids = old
+        ids = _scope_ids(payload)
+        text = dump_payload(payload)
+        terms = self._keywords.terms(indexed_text(payload)) if self._keywords else None
         self._cache.drop(self._number, old_ids)
         self._cache.drop(self._number, ids)
         place = self._move(place, old_ids, ids)
-        self.database.execute(_REPLACE, (*fields, place))
+        self.database.execute(_REPLACE, (text, unit, terms, place))
         if self._keywords:
             counted = self._places.is_counted(place)
-            self._keywords.change(terms, fields[2], counted=counted)
-        self._removed(place)
-        self._stored(place, payload, {})
+            self._keywords.change(old_terms, terms, counted=counted)
+        self._stored(place, payload, load_payload(old_text))
 
-    def _find(self, point_id: str) -> Sequence[tuple[int, bytes | None, Ids]]:
-        """The place and terms of a point and the ids of its scope; empty if it is not there."""
-        found = self.database.rows(_WHERE_AND_WHOSE, (point_id, self._number))
-        return [(place, terms, tuple(ids)) for place, terms, *ids in found]
+    def _find(self, point_id: str) -> Sequence[_Stored]:
+        """What is stored of a point; empty if it is not there."""
+        found = self.database.rows(_FIND, (point_id, self._number))
+        return [(place, terms, text, tuple(ids)) for place, terms, text, *ids in found]
 
     def _move(self, place: int, old_ids: Ids, ids: Ids) -> int:
         """The place of a point whose scope may have become another one."""
@@ -299,10 +303,10 @@ class Points:
         Raises:
             KeyError: the point is not there and only one of the two was given.
         """
-        if vector is not None and payload is not None:
-            self.insert([vector], [payload], [vector_id])
-            return
         with self.database.writing():
+            if vector is not None and payload is not None:
+                self._put(canonical_id(vector_id), vector, payload)
+                return
             old = self.get(vector_id)
             if old is None:
                 raise KeyError(vector_id)
@@ -312,6 +316,13 @@ class Points:
                 self._cache.drop(self._number, _scope_ids(old.payload))
                 sql = "UPDATE points SET vector = ? WHERE place = ?"
                 self.database.execute(sql, (self._unit(vector), old.place))
+
+    def _put(self, point_id: str, vector: Vector, payload: Payload) -> None:
+        found = self._find(point_id)
+        if found:
+            self._replace(found[0], self._unit(vector), payload)
+        else:
+            self.insert([vector], [payload], [point_id])
 
     def _overlay(self, old: Point, payload: Payload) -> None:
         # The terms stay those of the text at the last full write, as in upstream's store.
@@ -328,9 +339,10 @@ class Points:
         """Removes a point; nothing happens if it is not there."""
         with self.database.writing():
             for found in self._find(canonical_id(vector_id)):
-                self._remove(*found)
+                self._remove(found)
 
-    def _remove(self, place: int, terms: bytes | None, ids: Ids) -> None:
+    def _remove(self, old: _Stored) -> None:
+        place, terms, _, ids = old
         self._cache.drop(self._number, ids)
         counted = not self._places.leave(place)
         if self._keywords:
@@ -358,7 +370,7 @@ class Points:
         """A point has another place."""
 
     def _removed(self, place: int) -> None:
-        """A point is about to be removed, or replaced as a whole."""
+        """A point is about to be removed."""
 
     def _emptied(self) -> None:
         """All points are about to be removed."""
