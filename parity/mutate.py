@@ -64,8 +64,8 @@ FAULTS = (
           "data=text, hash=digest, text_lemmatized=lemma"),
     Fault("pipeline/add.py", '"type": "json_object"', '"type": "text"'),
     Fault("pipeline/add.py", "added(record) for record in stored",
-          'added(record, updated_at=record.payload["updated_at"]) for record in stored'),
-    Fault("pipeline/records.py", 'payload["updated_at"] = payload["created_at"]',
+          'added(record, "updated_at") for record in stored'),
+    Fault("pipeline/records.py", 'payload["updated_at"] = created',
           'payload["updated_at"] = clock.now()'),
     # Changing and removing
     Fault("pipeline/manage.py", 'ports.embed(text, "update")', 'ports.embed(text, "add")'),

@@ -43,10 +43,10 @@ class Constant:
     """Seconds that are not the system's; nothing worth counting here."""
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:  # noqa: ARG002
-        return [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+        return [number / 10 for number in range(1, 11)]
 
     def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
-        return [self.embed(text, memory_action) for text in texts]
+        return [self.embed(each, memory_action) for each in texts]
 
 
 class Hashed:
@@ -70,7 +70,7 @@ class Hashed:
         return vector
 
     def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
-        return [self.embed(text, memory_action) for text in texts]
+        return [self.embed(each, memory_action) for each in texts]
 
 
 class Slow(Constant):

@@ -57,7 +57,7 @@ class EmbeddingBase:
 
     def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[Any]:
         """The vectors of several texts, one `embed` each."""
-        return [self.embed(text, memory_action) for text in texts]
+        return [self.embed(each, memory_action) for each in texts]
 
 
 class LLMBase:

@@ -56,9 +56,9 @@ class MemoryError(Exception):
         super().__init__(message)
         self.message = message
         self.error_code = error_code
-        self.details = details or {}
+        self.details: dict[str, Any] = details or {}
         self.suggestion = suggestion
-        self.debug_info = debug_info or {}
+        self.debug_info: dict[str, Any] = debug_info or {}
 
     def __repr__(self) -> str:
         names = ("message", "error_code", "details", "suggestion", "debug_info")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Self = TypeVar("Self", bound="Facade")
     Json = dict[str, Any]
 
+_NO_CHAT = "Chat function not implemented yet."
+
 
 class Facade:
     """What both classes are made of.
@@ -55,8 +57,8 @@ class Facade:
         self.entity_store: ports.VectorStore = stores.entities
         self.db: ports.Ledger = stores.ledger
         self.collection_name: str = self.config.vector_store.config["collection_name"]
-        self.api_version = self.config.version
-        self.custom_instructions = self.config.custom_instructions
+        self.api_version: str = self.config.version
+        self.custom_instructions: str | None = self.config.custom_instructions
         self.raise_on_llm_error = self.config.raise_on_llm_error
 
     @classmethod
@@ -263,7 +265,7 @@ class Memory(Facade):
 
     def chat(self, query: str) -> None:
         """Raises NotImplementedError, as upstream's does."""
-        raise NotImplementedError("Chat function not implemented yet.")
+        raise NotImplementedError(_NO_CHAT)
 
     def __enter__(self: Self) -> Self:
         return self
@@ -375,7 +377,7 @@ class AsyncMemory(Facade):
 
     async def chat(self, query: str) -> None:
         """Raises NotImplementedError, as upstream's does."""
-        raise NotImplementedError("Chat function not implemented yet.")
+        raise NotImplementedError(_NO_CHAT)
 
     def close(self) -> None:
         """Ends the threads, and closes the files and the connections of providers."""

@@ -186,7 +186,7 @@ class HashEmbedder:
 
     def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
         self.faults.check("embed_batch", "\n".join(texts))
-        return [self.embed(text, memory_action) for text in texts]
+        return [self.embed(each, memory_action) for each in texts]
 
 
 class ScriptedLLM:

@@ -116,12 +116,13 @@ async def _add_raw(ports: Ports, messages: list[Message], fields: Payload) -> li
                 said["actor_id"] = name
             record = await _record(ports, check_text(content, "message content"), said)
             records.append(record)
-            results.append(
-                {"id": record.id, "memory": record.text, "event": "ADD"}
-                | {"actor_id": name, "role": role}
-            )
+            results.append({**_told(record), "actor_id": name, "role": role})
     await ports.store(_write_raw, records)
     return results
+
+
+def _told(record: Record) -> Result:
+    return {"id": record.id, "memory": record.text, "event": "ADD"}
 
 
 async def _record(ports: Ports, text: str, fields: Payload) -> Record:
@@ -168,7 +169,7 @@ async def _add_procedural(
     text = check_text(strip_wrapping(reply), "the procedural memory")
     record = await _record(ports, text, {**fields, "memory_type": PROCEDURAL})
     await ports.store(_write_raw, [record])
-    return [{"id": record.id, "memory": record.text, "event": "ADD"}]
+    return [_told(record)]
 
 
 # --- Inferred: the model says what to remember -----------------------------------------------
@@ -199,7 +200,7 @@ async def _add_inferred(
     stored = await ports.store(
         _write_inferred, records, mentions, scope, messages, session, ports.clock
     )
-    return [{"id": record.id, "memory": record.text, "event": "ADD"} for record in stored]
+    return [_told(record) for record in stored]
 
 
 def _recall(

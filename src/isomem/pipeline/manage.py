@@ -114,7 +114,7 @@ async def update(
     change.mentions = await embed_each(ports, mentions, "add")
     change.entity_vectors = await renew_vectors(ports, [memory_id])
     await ports.store(_write, change, ports.clock)
-    return {"message": "Memory updated successfully!"}
+    return _told("Memory updated successfully!")
 
 
 def _write(stores: Stores, change: Change, clock: Clock) -> None:
@@ -167,12 +167,16 @@ def _changed(old: Payload, change: Change, now: str) -> Payload:
 # --- Remove ----------------------------------------------------------------------------------
 
 
+def _told(message: str) -> dict[str, str]:
+    return {"message": message}
+
+
 async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
     """Removes one memory; its history stays."""
     memory_id = _check_id(memory_id)
     vectors = await renew_vectors(ports, [memory_id])
     await ports.store(_delete, memory_id, vectors, ports.clock)
-    return {"message": "Memory deleted successfully!"}
+    return _told("Memory deleted successfully!")
 
 
 def _delete(stores: Stores, memory_id: str, vectors: dict[str, Vector], clock: Clock) -> None:
@@ -194,7 +198,7 @@ async def delete_all(ports: Ports, ids: dict[str, Any]) -> dict[str, str]:
     compile_filters(filters)
     removed = await ports.store(_ids_in, filters) if ports.embeds_by_action else []
     await ports.store(_delete_all, filters, await renew_vectors(ports, removed), ports.clock)
-    return {"message": "Memories deleted successfully!"}
+    return _told("Memories deleted successfully!")
 
 
 def _ids_in(stores: Stores, filters: Filters) -> list[str]:

@@ -33,9 +33,9 @@ def start_payload(fields: Mapping[str, Any], clock: Clock, **text_fields: Any) -
     A `created_at` among the fields stays; `updated_at` is always equal to it.
     """
     payload = {**clone(fields), **text_fields}
-    if "created_at" not in payload:
-        payload["created_at"] = clock.now()
-    payload["updated_at"] = payload["created_at"]
+    created = payload["created_at"] if "created_at" in payload else clock.now()
+    payload["created_at"] = created
+    payload["updated_at"] = created
     return payload
 
 

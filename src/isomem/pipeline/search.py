@@ -79,7 +79,7 @@ def check_threshold(threshold: Any) -> None:
 
 def check_top_k(top_k: Any) -> None:
     """Raises ValueError unless it is an int from 0 on."""
-    if not isinstance(top_k, int) or isinstance(top_k, bool):
+    if isinstance(top_k, bool) or not isinstance(top_k, int):
         raise ValueError("top_k must be a valid integer")
     if top_k < 0:
         raise ValueError(f"Invalid top_k: {top_k}. Must be a non-negative integer.")

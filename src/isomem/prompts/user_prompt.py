@@ -53,7 +53,7 @@ def build_user_prompt(
         f"## Current Date\n{today}",
     ]
     if custom_instructions:
-        sections.append(f"## Custom Instructions\n{custom_instructions}")
+        sections += [f"## Custom Instructions\n{custom_instructions}"]
     if use_input_language:
         sections.append(_language_requirement())
     sections.append("# Output:")

@@ -243,10 +243,7 @@ class Points:
 
     def _add(self, point_id: str, unit: bytes, payload: Payload) -> tuple[Ids, Row] | None:
         """The scope and row of a new point; None if it replaced one."""
-        ids = _scope_ids(payload)
-        text = dump_payload(payload)
-        keywords = self._keywords
-        terms = keywords.terms(indexed_text(payload)) if keywords else None
+        ids, text, terms = self._written(payload)
         place = self._places.arrive(self._number, ids)
         try:
             self.database.execute(_INSERT, (place, self._number, point_id, text, unit, terms))
@@ -256,18 +253,22 @@ class Points:
             self._replace(old, unit, payload)
             added = None
         else:
-            if keywords:
-                keywords.arrive(terms)
+            if self._keywords:
+                self._keywords.arrive(terms)
             self._stored(place, payload, {})
             added = ids, (place, point_id, unit, terms or b"")
         count_when_due(self.database, self._places, place)
         return added
 
+    def _written(self, payload: Payload) -> tuple[Ids, str, bytes | None]:
+        """What is stored of a payload: the ids of its scope, its JSON, its terms."""
+        ids, text = _scope_ids(payload), dump_payload(payload)
+        terms = self._keywords.terms(indexed_text(payload)) if self._keywords else None
+        return ids, text, terms
+
     def _replace(self, old: _Stored, unit: bytes, payload: Payload) -> None:
         place, old_terms, old_text, old_ids = old
-        ids = _scope_ids(payload)
-        text = dump_payload(payload)
-        terms = self._keywords.terms(indexed_text(payload)) if self._keywords else None
+        ids, text, terms = self._written(payload)
         self._cache.drop(self._number, old_ids)
         self._cache.drop(self._number, ids)
         place = self._move(place, old_ids, ids)
@@ -304,7 +305,7 @@ class Points:
             KeyError: the point is not there and only one of the two was given.
         """
         with self.database.writing():
-            if vector is not None and payload is not None:
+            if payload is not None and vector is not None:
                 self._put(canonical_id(vector_id), vector, payload)
                 return
             old = self.get(vector_id)

@@ -146,7 +146,7 @@ def _lemmas(doc: Doc) -> str:
 
 def _keywords(token: Token) -> Iterator[str]:
     """The lemma of a content word; a form in -ing stands beside it, as it may be a noun."""
-    if token.is_punct or token.is_stop:
+    if token.is_stop or token.is_punct:
         return
     if token.lemma_.isalnum():
         yield token.lemma_

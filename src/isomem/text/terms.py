@@ -23,6 +23,7 @@ TOKEN_LIMIT = 40
 """Tokens of more characters are dropped."""
 CACHED_TOKENS = 4096
 NUMBER_BYTES = 4
+"""Of a packed term number."""
 
 
 class _Blanks(dict[int, int]):
@@ -37,14 +38,14 @@ class _Blanks(dict[int, int]):
 
 
 _blanks = _Blanks()
-_ASCII = bytes(range(128)).decode().lower().translate(_blanks).encode()
-_ascii_blanks = _ASCII.ljust(256)
+_ASCII_BLANKS = bytes(range(128)).decode().lower().translate(_blanks).encode().ljust(256)
+"""The same for `bytes.translate`, in lower case."""
 
 
 def tokenize(text: str) -> list[str]:
     """The runs of word characters of `text`, lower-cased, in order."""
     if text.isascii():
-        return text.encode().translate(_ascii_blanks).decode().split()
+        return text.encode().translate(_ASCII_BLANKS).decode().split()
     # Before lowering, too: a final sigma looks past an apostrophe but not past a space, and some
     # capitals lower to a letter and a mark.
     return text.translate(_blanks).lower().translate(_blanks).split()

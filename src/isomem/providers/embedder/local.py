@@ -82,7 +82,7 @@ class LocalEmbedder:
 
     def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
         """One vector per text, in their order. Raises as `embed`."""
-        return [self.embed(text, memory_action) for text in texts]
+        return [self.embed(each, memory_action) for each in texts]
 
     def close(self) -> None:
         """Lets go of the model; the next call loads it again."""

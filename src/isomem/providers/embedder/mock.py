@@ -24,7 +24,7 @@ class _Offline:
 
     def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
         """One vector per text, in their order."""
-        return [self.embed(text, memory_action) for text in texts]
+        return [self.embed(each, memory_action) for each in texts]
 
     def close(self) -> None:
         """Nothing to close."""
@@ -45,7 +45,7 @@ class ConstantEmbedder(_Offline):
         self.dims = 10
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:  # noqa: ARG002
-        return [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+        return [number / 10 for number in range(1, self.dims + 1)]
 
 
 class HashEmbedder(_Offline):

@@ -50,13 +50,11 @@ class OllamaLLM(NetworkLLM):
         from isomem.providers.http import Request
 
         wants_json = response_format and response_format.get("type") == "json_object"
-        options = {
-            "temperature": self.config.temperature,
-            "num_predict": self.config.max_tokens,
-            "top_p": self.config.top_p,
-        }
+        config = self.config
+        sampling = (config.temperature, config.max_tokens, config.top_p)
+        options = dict(zip(("temperature", "num_predict", "top_p"), sampling, strict=True))
         body = {
-            "model": self.config.model,
+            "model": config.model,
             "stream": False,
             "options": options,
             **({"format": "json"} if wants_json else {}),
@@ -77,9 +75,9 @@ def asking_for_json(messages: list[Message]) -> list[Message]:
     """A copy of `messages` whose end also asks in words for JSON, as upstream's does."""
     from isomem.prompts import text
 
-    if messages and messages[-1]["role"] == "user":
-        last = messages[-1]
-        return [*messages[:-1], {**last, "content": last["content"] + text("OLLAMA_JSON_SUFFIX")}]
+    *earlier, last = messages or [{"role": None}]
+    if last["role"] == "user":
+        return [*earlier, {**last, "content": last["content"] + text("OLLAMA_JSON_SUFFIX")}]
     return [*messages, {"role": "user", "content": text("OLLAMA_JSON_MESSAGE")}]
 
 

@@ -193,13 +193,15 @@ class OpenAILLM(ChatLLM):
 
     def _result(self, request: Request, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
         result = super()._result(request, answer, tools)
-        if self.config.response_callback:
-            self._call_back(request.body, answer)
+        self._call_back(request.body, answer)
         return result
 
     def _call_back(self, body: dict[str, Any], answer: Any) -> None:
+        callback = self.config.response_callback
+        if not callback:
+            return
         try:
-            self.config.response_callback(self, _with_attributes(answer), body)
+            callback(self, _with_attributes(answer), body)
         except Exception as error:  # noqa: BLE001  (a monitor must not break what it monitors)
             from isomem import log
 
