@@ -21,6 +21,46 @@ if TYPE_CHECKING:
     from isomem.providers.http import Request, Sender
 
 
+class Reply(str):
+    """A model's text that did not end by itself.
+
+    `text.reply` reads these attributes from any str, so that a model of your own can have them.
+
+    Attributes:
+        finish_reason: what the server gives as the reason, such as "length" or
+            "content_filter"; None where it gives none.
+        explanation: what the server says of it, such as a refusal.
+    """
+
+    def __new__(
+        cls, text: str, finish_reason: str | None = None, explanation: str | None = None
+    ) -> Reply:
+        """`text`, with its attributes."""
+        self = super().__new__(cls, text)
+        self.finish_reason = finish_reason
+        self.explanation = explanation
+        return self
+
+    finish_reason: str | None
+    explanation: str | None
+
+
+_BY_ITSELF = frozenset(("", "stop", "eos", "end_turn", "stop_sequence"))
+"""Reasons for an end that is one."""
+
+
+def ended(content: Any, reason: Any, explanation: Any = None) -> Any:
+    """The text that a call returns: `content`, as a `Reply` where it did not end by itself.
+
+    No content at all stays None, unless there is a reason to hand on.
+    """
+    reason = reason if isinstance(reason, str) and reason not in _BY_ITSELF else None
+    explanation = explanation if isinstance(explanation, str) and explanation else None
+    if (reason is None and explanation is None) or not isinstance(content, str | None):
+        return content
+    return Reply(content or "", reason, explanation)
+
+
 class Service:
     """A provider at an address.
 
@@ -116,7 +156,8 @@ class NetworkLLM(Service):
             **kwargs: further parameters of the request.
 
         Returns:
-            The text, or None when the model gave none. With `tools`, a dict
+            The text, or None when the model gave none. A text that was cut off, filtered or
+            refused is a `Reply`, which is a str that knows why. With `tools`, a dict
             {"content": text or None, "tool_calls": [{"name": str, "arguments": dict}]}.
 
         Raises:
@@ -161,7 +202,7 @@ class NetworkLLM(Service):
         try:
             return self.parse(answer, tools)
         except MissingError as missing:
-            raise self._connection().endpoint.malformed(str(missing)) from None
+            raise self._connection().endpoint.malformed(str(missing), answer) from None
 
 
 class NetworkEmbedder(Service):
@@ -249,7 +290,7 @@ class NetworkEmbedder(Service):
             if len(vectors) != count:
                 raise MissingError(f"a vector for each text ({len(vectors)} for {count})")
         except MissingError as missing:
-            raise self._connection().endpoint.malformed(str(missing)) from None
+            raise self._connection().endpoint.malformed(str(missing), answer) from None
         return vectors
 
 
@@ -275,6 +316,14 @@ def member(answer: Any, *path: str | int) -> Any:
 def _spelled(path: tuple[str | int, ...]) -> str:
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.lstrip(".")
+
+
+def complaint(answer: Any) -> str | None:
+    """The sentence in {"error": {"message": …}}, {"error": …} or {"message": …}."""
+    for name in ("error", "message", "detail"):
+        if isinstance(answer, dict) and answer.get(name):
+            answer = answer[name]
+    return answer if isinstance(answer, str) else None
 
 
 def vector(value: Any) -> list[float]:

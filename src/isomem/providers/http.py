@@ -29,6 +29,7 @@ from isomem.errors import (
     RateLimitError,
 )
 from isomem.errors import MemoryError as IsomemError
+from isomem.providers.base import complaint
 from isomem.providers.settings import passwords, redact
 
 _ALWAYS = {
@@ -77,9 +78,17 @@ class Endpoint:
         headers = [part for value in self.headers.values() for part in (value, *value.split()[-1:])]
         return [*headers, *passwords(self.base_url), *passwords(self.proxies)]
 
-    def malformed(self, missing: str) -> IsomemError:
-        """The error for an answer that is not of the agreed shape."""
-        return self.error(f"answered without {missing}", status=200)
+    def malformed(self, missing: str, answer: Any) -> IsomemError:
+        """The error for an answer that is not of the agreed shape.
+
+        Some servers answer with status 200 and say what went wrong in it.
+        """
+        failure = answer.get("error") if isinstance(answer, dict) else None
+        if not failure:
+            return self.error(f"answered without {missing}", status=200)
+        said = _shortened(self, complaint(failure) or json.dumps(failure))
+        kind = _KINDS.get(failure.get("code")) if isinstance(failure, dict) else None
+        return self.error(f"answered with status 200 and an error: {said}", kind, status=200)
 
     def error(
         self,
@@ -105,6 +114,13 @@ _CODES: dict[type[IsomemError], str] = {
     RateLimitError: "RATE_001",
     NetworkError: "NET_001",
 }
+
+_KINDS: dict[Any, type[IsomemError]] = {
+    401: AuthenticationError,
+    403: AuthenticationError,
+    429: RateLimitError,
+}
+"""Errors of ours by HTTP status."""
 
 _ADVICE: dict[type[IsomemError], str] = {
     AuthenticationError: "Check the API key, in the configuration or in the environment",
@@ -238,12 +254,10 @@ def _refusal(endpoint: Endpoint, outcome: Outcome) -> IsomemError:
     if not isinstance(outcome, Reply):
         return _unreachable(endpoint, outcome)
     fault = f"answered with status {outcome.status}: {_excerpt(endpoint, outcome.body)}"
-    if outcome.status in {401, 403}:
-        return endpoint.error(fault, AuthenticationError, outcome.status)
-    if outcome.status == 429:
-        debug_info = {"retry_after": retry_after(outcome.headers)}
-        return endpoint.error(fault, RateLimitError, outcome.status, debug_info)
-    return endpoint.error(fault, status=outcome.status)
+    kind = _KINDS.get(outcome.status)
+    limited = kind is RateLimitError
+    debug_info = {"retry_after": retry_after(outcome.headers)} if limited else None
+    return endpoint.error(fault, kind, outcome.status, debug_info)
 
 
 def _unreachable(endpoint: Endpoint, failure: Failure | None) -> IsomemError:
@@ -262,20 +276,15 @@ def _excerpt(endpoint: Endpoint, body: bytes) -> str:
     Masked before it is decoded as well, since decoding may alter a secret that was put into
     JSON without escapes.
     """
-    secrets = endpoint.secrets()
-    text = redact(body.decode("utf-8", "replace"), secrets)
+    text = redact(body.decode("utf-8", "replace"), endpoint.secrets())
     with suppress(ValueError, RecursionError):
-        text = _complaint(json.loads(text)) or text
-    text = redact(" ".join(text.split()), secrets) or "(empty)"
+        text = complaint(json.loads(text)) or text
+    return _shortened(endpoint, text)
+
+
+def _shortened(endpoint: Endpoint, text: str) -> str:
+    text = redact(" ".join(text.split()), endpoint.secrets()) or "(empty)"
     return text if len(text) <= _EXCERPT else text[:_EXCERPT] + " …"
-
-
-def _complaint(answer: Any) -> str | None:
-    """The sentence in {"error": {"message": …}}, {"error": …} or {"message": …}."""
-    for name in ("error", "message", "detail"):
-        if isinstance(answer, dict) and answer.get(name):
-            answer = answer[name]
-    return answer if isinstance(answer, str) else None
 
 
 @cache

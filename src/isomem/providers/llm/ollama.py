@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isomem.providers import ollama
-from isomem.providers.base import NetworkLLM, arguments, member
+from isomem.providers.base import NetworkLLM, arguments, ended, member
 from isomem.providers.settings import LLM_OPTIONS, NETWORK_OPTIONS, read_settings
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ class OllamaLLM(NetworkLLM):
     def parse(self, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
         content = member(answer, "message", "content")
         if not tools:
-            return content
+            return ended(content, answer.get("done_reason"))
         calls = answer["message"].get("tool_calls") or []
         return {"content": content, "tool_calls": [_tool_call(call) for call in calls]}
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from isomem.providers.base import MissingError, NetworkLLM, arguments, member, required_key
+from isomem.providers.base import (
+    MissingError,
+    NetworkLLM,
+    arguments,
+    complaint,
+    ended,
+    member,
+    required_key,
+)
 from isomem.providers.settings import (
     LLM_OPTIONS,
     NETWORK_OPTIONS,
@@ -120,7 +128,9 @@ class ChatLLM(NetworkLLM):
             raise MissingError("choices[0].message")
         content = message.get("content")
         if not tools:
-            return content
+            choice = answer["choices"][0]
+            said = message.get("refusal") or complaint(choice.get("error"))
+            return ended(content, choice.get("finish_reason"), said)
         calls = [_tool_call(call) for call in message.get("tool_calls") or []]
         return {"content": content, "tool_calls": calls}
 
