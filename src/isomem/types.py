@@ -4,7 +4,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
+
+    Vector = Sequence[float]
+    Payload = dict[str, Any]
+    Filters = dict[str, Any]
+    Message = dict[str, Any]
 
 PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""

@@ -19,7 +19,7 @@ PACKAGE = SOURCE / "isomem"
 
 # Who may be imported by whom: a part may import the parts in its row, and itself.
 LOWEST = {"types", "errors", "kernel", "pattern", "dates"}
-PURE = LOWEST | {"clock", "digest", "log", "options", "scope", "scoring", "filters"}
+PURE = LOWEST | {"clock", "digest", "log", "options", "scope", "scoring", "filters", "contract"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "kernel": set(),
@@ -27,30 +27,31 @@ ALLOWED: dict[str, set[str]] = {
     "dates": set(),
     "errors": set(),
     "log": set(),
+    "guard": set(),
     "clock": LOWEST,
     "digest": set(),
-    "drive": set(),
+    "drive": {"guard"},
     "scoring": set(),
     "filters": LOWEST,
     "options": LOWEST,
-    "ports": LOWEST | {"clock"},
+    "contract": LOWEST | {"clock", "digest", "log", "options", "scope", "scoring", "filters"},
+    "ports": LOWEST | {"clock", "contract"},
     "scope": LOWEST | {"log"},
     "config": LOWEST | {"log", "options"},
     "text": LOWEST | {"log", "options", "ports"},
     "prompts": LOWEST | {"log"},
-    "pipeline": PURE | {"text", "prompts", "ports"},
+    "pipeline": PURE | {"text", "prompts", "ports", "guard"},
     "store": PURE | {"ports"},
+    "stores": PURE | {"ports", "guard", "store"},
     "providers": PURE | {"ports", "prompts"},
-    "blocking": PURE | {"store", "ports"},
-    "asynchronous": PURE | {"store", "ports", "blocking"},
-    "wiring": PURE | {"store", "providers", "text", "config", "ports"},
-    "memory": PURE | {"pipeline", "blocking", "asynchronous", "wiring", "config", "drive", "ports"},
+    "blocking": PURE | {"ports", "guard"},
+    "asynchronous": PURE | {"ports", "guard", "blocking"},
+    "wiring": PURE | {"store", "stores", "providers", "text", "config", "ports"},
+    "memory": PURE
+    | {"pipeline", "blocking", "asynchronous", "wiring", "stores", "config", "drive", "ports"},
     "testing": PURE | {"providers", "ports"},
     "": {"config", "memory"},
 }
-# Imports that only a type checker follows may also point at a class that is passed down.
-TYPES_ALONE = {("blocking", "memory"), ("asynchronous", "memory")}
-
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.
 NO_INPUT_OR_OUTPUT = ("pipeline", "scoring", "filters", "text", "scope", "drive")
 INPUT_OR_OUTPUT = {
@@ -124,7 +125,7 @@ def test_no_import_points_up(path: Path) -> None:
         if found.name.split(".")[0] != "isomem":
             continue
         target = part_of(found.name)
-        if target == part or (found.typing and (part, target) in TYPES_ALONE):
+        if target == part:
             continue
         assert target in ALLOWED[part], f"{path}:{found.line} imports {found.name}"
 

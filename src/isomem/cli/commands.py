@@ -109,7 +109,7 @@ def delete_all(options: Namespace, screen: Screen) -> int:
         owner = " ".join(f"{key.removesuffix('_id')} {value}" for key, value in ids.items())
         if not _confirmed(options, screen, f"This removes all memories of {owner}."):
             return EXIT_FAILED
-        done = memory.delete_all(**ids)
+        done = memory.delete_all(ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
     screen.show(done, views.message)
     return 0
 
