@@ -218,6 +218,29 @@ def stats(options: Namespace, screen: Screen) -> None:
     screen.show(inventory(MemoryConfig(**read_config(options))), views.inventory)
 
 
+def check(options: Namespace, screen: Screen) -> int:
+    """`isomem check`; reads the file alone, as `stats` does."""
+    from isomem.cli.inventory import damage, path_of
+    from isomem.config import MemoryConfig
+
+    config = MemoryConfig(**read_config(options))
+    found = [{"file": path, **each._asdict()} for path, each in damage(config)]
+    result = {"ok": not found, "path": path_of(config), "findings": found}
+    screen.show(result, views.findings)
+    return EXIT_FAILED if found else 0
+
+
+def backup(options: Namespace, screen: Screen) -> None:
+    """`isomem backup FILE`."""
+    from isomem.cli.inventory import copy_files, path_of
+    from isomem.config import MemoryConfig
+
+    config = MemoryConfig(**read_config(options))
+    copies = copy_files(config, options.file)
+    files = [{"path": path, "size_bytes": size} for path, size in copies.items()]
+    screen.show({"path": path_of(config), "files": files}, views.backed_up)
+
+
 def parity(options: Namespace, screen: Screen) -> int:
     """`isomem parity FILE...`."""
     from isomem.parity import main

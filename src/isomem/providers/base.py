@@ -2,15 +2,13 @@
 
 One of them is an address and two pure functions: `request`, from a call to what is sent, and
 `parse`, from the JSON that came back to what the call returns. Everything between the two is
-in `isomem.providers.http`, which is imported with the first request.
+in `http` and `sender` beside this, which are imported with the first request.
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock  # what threading.Lock is, without the cost of threading
-
 from isomem.errors import EmbeddingError, InvalidConfigError, LLMError
-from isomem.providers.settings import Settings, sendable
+from isomem.providers.settings import Settings, sendable, sendable_headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
     from isomem.ports import Message
-    from isomem.providers.http import Request, Sender
+    from isomem.providers.http import Request
+    from isomem.providers.sender import Sender
 
 
 class Reply(str):
@@ -79,12 +78,10 @@ class Service:
         self.config = config
         self.base_url = base_url
         self._headers = self._all_headers(api_key)
-        self._lock = allocate_lock()
-        self._sender: Sender | None = None
+        self._senders: dict[str, Sender] = {}
 
     def _all_headers(self, api_key: str | None) -> dict[str, str]:
-        own = self.config.headers or {}
-        headers = {key: sendable(value, f"{self.name}: header {key}") for key, value in own.items()}
+        headers = sendable_headers(self.config.headers, f"{self.name}: headers")
         if api_key:
             headers["Authorization"] = f"Bearer {sendable(api_key, f'{self.name}: api_key')}"
         return headers
@@ -94,13 +91,13 @@ class Service:
         return {}
 
     def _connection(self) -> Sender:
-        with self._lock:
-            if self._sender is None:
-                self._sender = self._connect()
-            return self._sender
+        # No lock, since a child of a fork may find it held for ever. Of two threads that make
+        # one at a time, both get the first: `setdefault` is atomic.
+        return self._senders.get("") or self._senders.setdefault("", self._connect())
 
     def _connect(self) -> Sender:
-        from isomem.providers.http import Endpoint, Sender
+        from isomem.providers.http import Endpoint
+        from isomem.providers.sender import Sender
 
         return Sender(
             Endpoint(
@@ -118,13 +115,13 @@ class Service:
 
     def close(self) -> None:
         """Closes the connections of blocking calls; the next call opens new ones."""
-        if self._sender is not None:
-            self._sender.close()
+        for sender in self._senders.values():
+            sender.close()
 
     async def aclose(self) -> None:
         """Closes the connections of blocking calls and those of the running event loop."""
-        if self._sender is not None:
-            await self._sender.aclose()
+        for sender in self._senders.values():
+            await sender.aclose()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.config!r}>"
