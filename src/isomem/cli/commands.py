@@ -258,7 +258,7 @@ def _filters(options: Namespace) -> dict[str, Any]:
 
 
 def _names_someone(filters: dict[str, Any]) -> bool:
-    from isomem.scope import SCOPE_KEYS
+    from isomem.types import SCOPE_KEYS
 
     return any(key in filters for key in SCOPE_KEYS)
 

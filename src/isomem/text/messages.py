@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isomem import log
+from isomem.contract.arguments import check_text, not_unicode
 from isomem.errors import ValidationError
 from isomem.types import is_unicode
 
@@ -61,7 +62,7 @@ def with_content(messages: list[Message]) -> list[Message]:
             continue
         content = message["content"]
         if isinstance(content, str) and not is_unicode(content):
-            raise _not_unicode(f"message {index}")
+            raise not_unicode(f"message {index}")
         kept.append(message)
     return kept
 
@@ -73,31 +74,6 @@ def _no_role(index: int, message: Message) -> ValidationError:
         details={"index": index, "keys": sorted(map(str, message))},
         suggestion="Give every message a 'role', such as 'user' or 'assistant'.",
     )
-
-
-def _not_unicode(what: str) -> ValidationError:
-    return ValidationError(
-        f"{what} is not valid Unicode: it has a lone surrogate",
-        error_code="VALIDATION_004",
-        suggestion="Decode the text properly, or replace the character, before storing it.",
-    )
-
-
-def check_text(text: Any, what: str) -> str:
-    """`text`, if it is a string that UTF-8 can hold.
-
-    Raises:
-        ValidationError: VALIDATION_004, another type or a lone surrogate; names `what`.
-    """
-    if not isinstance(text, str):
-        raise ValidationError(
-            f"{what} must be a string, got {type(text).__name__}",
-            error_code="VALIDATION_004",
-            details={"provided_type": type(text).__name__},
-        )
-    if not is_unicode(text):
-        raise _not_unicode(what)
-    return text
 
 
 def text_of(message: Message) -> Message | None:
