@@ -38,7 +38,7 @@ def test_an_inferred_add_of_the_user_called_star_shows_the_model_nobody_else(sha
     assert "star has a secret" in asked
     assert "alice" not in asked
     assert "bob" not in asked
-    linked = [entity for entity in shared.entity_store.list(top_k=None)[0]]
+    linked = shared.entity_store.list(top_k=None)[0]
     assert sorted(entity.payload["user_id"] for entity in linked) == ["*", "alice", "bob"]
 
 

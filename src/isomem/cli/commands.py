@@ -213,9 +213,9 @@ def reset(options: Namespace, screen: Screen) -> int:
 def stats(options: Namespace, screen: Screen) -> None:
     """`isomem stats`; looks at the file alone, so it needs no embedder and changes nothing."""
     from isomem.cli.inventory import inventory
-    from isomem.config import MemoryConfig
+    from isomem.config import from_dict
 
-    screen.show(inventory(MemoryConfig(**read_config(options))), views.inventory)
+    screen.show(inventory(from_dict(read_config(options))), views.inventory)
 
 
 def parity(options: Namespace, screen: Screen) -> int:
