@@ -129,10 +129,26 @@ def check_memory_id(memory_id: Any) -> str:
     """
     if memory_id is None or isinstance(memory_id, (bool, float, bytes, list, tuple, dict)):
         raise ValueError(f"Invalid memory_id: {shown(memory_id)}. Must be a string.")
-    text = str(memory_id)
+    try:
+        text = str(memory_id)
+    except ValueError:  # Python writes no int of more than 4,300 digits.
+        raise ValueError(f"Invalid memory_id: {shown(memory_id)}. Must be a string.") from None
     if not is_unicode(text):
         raise ValueError("Invalid memory_id: is not valid Unicode, it has a lone surrogate.")
     return text
+
+
+def check_history_id(memory_id: Any) -> Any:
+    """`memory_id` as `check_memory_id` reads it.
+
+    What has no history, as None, a bool, a float or bytes, is not an error here, as in 2.0.4.
+
+    Raises:
+        ValueError: a value of another type that can be no id.
+    """
+    if memory_id is None or isinstance(memory_id, (bool, float, bytes)):
+        return memory_id
+    return check_memory_id(memory_id)
 
 
 # --- Filters ---------------------------------------------------------------------------------

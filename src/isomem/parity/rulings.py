@@ -42,6 +42,8 @@ REWORDED = (r"Invalid path$", r"Invalid datetime value in range filter for field
 LOGICAL = {"AND": "AND", "OR": "OR", "NOT": "NOT", "$and": "AND", "$or": "OR", "$not": "NOT"}
 EXACT = ("eq", "ne", "in", "nin")
 STAR = "(an-id-of-one-star)"
+MAX_DEPTH = 100
+DEEP = "nested more than 100 levels deep"
 NO_ID = r"Invalid (user|agent|run)_id: "
 _ESCAPES = str.maketrans({"%": "%25", "&": "%26", "=": "%3D"})
 
@@ -411,6 +413,9 @@ def what_is_no_id_is_refused(case: Case) -> bool:
 def _with_ids_read(case: Case) -> dict[str, Any] | None:
     """The arguments with every id trimmed; None where one of them is no id."""
     try:
+        if case.step.op == "add":
+            for key in SCOPE_KEYS:
+                str(case.args.get(key)).encode()
         if case.step.op == "delete_all":
             return {key: _id_read(value) for key, value in case.args.items() if value is not None}
         if isinstance(case.args.get("filters"), dict):
@@ -427,6 +432,8 @@ def _groups_read(filters: dict[str, Any], *, inside: bool = False) -> dict[str, 
             made[key] = [_groups_read(x, inside=True) if isinstance(x, dict) else x for x in value]
         elif key in SCOPE_KEYS and inside:
             made[key] = _condition_read(value)
+        elif key in SCOPE_KEYS and isinstance(value, str):
+            value.encode()
     return made
 
 
@@ -439,6 +446,7 @@ def _condition_read(value: Any) -> Any:
 def _id_read(value: Any) -> str:
     if not isinstance(value, str) or len(value.split()) != 1:
         raise ValueError(value)
+    value.encode()  # Half a surrogate pair is a ValueError, too.
     return value.strip()
 
 
@@ -594,6 +602,24 @@ def an_add_is_whole(case: Case) -> bool:
         return False
     case.expected.state = case.before
     return not same_state(case.raw.state, case.before)
+
+
+@by_trace("D-21")
+def what_is_nested_has_a_bound(case: Case) -> bool:
+    kinds = {"metadata": "ValidationError", "filters": "ValueError"}
+    given = [name for name in kinds if _depth(case.args.get(name)) > MAX_DEPTH]
+    error = case.ours.error or {}
+    if not given or error.get("type") != kinds[given[0]] or DEEP not in error["message"]:
+        return False
+    case.expected = Trace(error=case.ours.error, state=case.before)
+    return True
+
+
+def _depth(value: Any) -> int:
+    if not isinstance(value, (dict, list)):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, inner), default=0)
 
 
 @by_trace("D-12")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem.contract.arguments import (
     check_filters,
+    check_history_id,
     check_memory_id,
     check_removal_ids,
     check_text,
@@ -66,7 +67,7 @@ def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, Any]]:
 
 async def history(ports: Ports, memory_id: str) -> list[dict[str, Any]]:
     """The events of one memory, oldest first."""
-    return await ports.store(_history, check_memory_id(memory_id))
+    return await ports.store(_history, check_history_id(memory_id))
 
 
 def _history(stores: Stores, memory_id: str) -> list[dict[str, Any]]:

@@ -50,13 +50,15 @@ def with_content(messages: list[Message]) -> list[Message]:
     (divergence D-10).
 
     Raises:
-        ValidationError: VALIDATION_004, a message without a role, or with text that is not
-            valid Unicode.
+        ValidationError: VALIDATION_004, a message without a role, with a role or name that is
+            not text, or with text that is not valid Unicode.
     """
     kept = []
     for index, message in enumerate(messages):
         if not message.get("role"):
             raise _no_role(index, message)
+        _check_label(message["role"], f"the role of message {index}")
+        _check_label(message.get("name"), f"the name in message {index}")
         if "content" not in message:
             log.warning("Skipping a message of role %r without content", message["role"])
             continue
@@ -65,6 +67,15 @@ def with_content(messages: list[Message]) -> list[Message]:
             raise not_unicode(f"message {index}")
         kept.append(message)
     return kept
+
+
+def _check_label(label: Any, what: str) -> None:
+    """Refuses a role or a name that no row could hold; mem0 stores numbers as they are."""
+    if isinstance(label, str):
+        if not is_unicode(label):
+            raise not_unicode(what)
+    elif label is not None and not isinstance(label, (bool, int, float, bytes)):
+        check_text(label, what)
 
 
 def _no_role(index: int, message: Message) -> ValidationError:
