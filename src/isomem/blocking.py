@@ -47,6 +47,11 @@ class PartsView:
         return self._parts.reranker is not None
 
     @property
+    def takes_any_id(self) -> bool:
+        """Whether the stores take the id "*" as an id, and not as every id."""
+        return self._parts.stores.takes_any_id
+
+    @property
     def embeds_by_action(self) -> bool:
         """Whether the same text may get another vector for another action."""
         return not getattr(self._parts.embedding_model, "ignores_action", False)

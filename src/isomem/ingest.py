@@ -24,11 +24,10 @@ import json
 import os
 
 from isomem.clock import Clock
+from isomem.contract.arguments import check_ids, check_text
 from isomem.contract.plan import Progress
 from isomem.errors import DatabaseError, UnusableReplyError, ValidationError
 from isomem.providers.llm.mock import ScriptedLLM
-from isomem.scope import check_ids
-from isomem.text.messages import check_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -187,6 +187,11 @@ class Stores(Protocol):
         """Whether steps follow each other: on one thread, in an asynchronous memory."""
         ...
 
+    @property
+    def takes_any_id(self) -> bool:
+        """Whether the id "*" is an id here, and not every id."""
+        ...
+
     def reading(self) -> AbstractContextManager[object]:
         """A block that sees one state of the stores, as far as they can do that."""
         ...
@@ -251,6 +256,11 @@ class Ports(Protocol):
     @property
     def reranks(self) -> bool:
         """Whether there is a reranker."""
+        ...
+
+    @property
+    def takes_any_id(self) -> bool:
+        """Whether the stores take the id "*" as an id, and not as every id."""
         ...
 
     @property

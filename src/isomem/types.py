@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     Filters = dict[str, Any]
     Message = dict[str, Any]
 
+SCOPE_KEYS = ("user_id", "agent_id", "run_id")
+"""The ids that say whose memory it is."""
+
 PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""
 

@@ -213,9 +213,9 @@ def reset(options: Namespace, screen: Screen) -> int:
 def stats(options: Namespace, screen: Screen) -> None:
     """`isomem stats`; looks at the file alone, so it needs no embedder and changes nothing."""
     from isomem.cli.inventory import inventory
-    from isomem.config import MemoryConfig
+    from isomem.config import from_dict
 
-    screen.show(inventory(MemoryConfig(**read_config(options))), views.inventory)
+    screen.show(inventory(from_dict(read_config(options))), views.inventory)
 
 
 def check(options: Namespace, screen: Screen) -> int:
@@ -281,7 +281,7 @@ def _filters(options: Namespace) -> dict[str, Any]:
 
 
 def _names_someone(filters: dict[str, Any]) -> bool:
-    from isomem.scope import SCOPE_KEYS
+    from isomem.types import SCOPE_KEYS
 
     return any(key in filters for key in SCOPE_KEYS)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from isomem.dates import datetime, timezone
 from isomem.digest import md5_hex
-from isomem.scope import SCOPE_KEYS
-from isomem.types import clone
+from isomem.types import SCOPE_KEYS, clone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

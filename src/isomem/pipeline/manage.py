@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from isomem.contract.arguments import (
+    check_filters,
+    check_history_id,
+    check_memory_id,
+    check_removal_ids,
+    check_text,
+    check_top_k,
+    refuse_top_level_ids,
+    refuse_wildcard_ids,
+)
 from isomem.contract.payload import describe, listed
 from isomem.contract.plan import Change, Plan
-from isomem.filters import compile_filters
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
-from isomem.pipeline.search import check_top_k
-from isomem.scope import SCOPE_KEYS, check_filter_ids, refuse_top_level_ids, without_ids
-from isomem.text.messages import check_text
+from isomem.scope import without_ids
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,14 +32,7 @@ _MOST = 1_000_000
 
 async def get(ports: Ports, memory_id: str) -> dict[str, Any] | None:
     """One memory, or None."""
-    return await ports.store(_get, _check_id(memory_id))
-
-
-def _check_id(memory_id: Any) -> str:
-    """Raises ValueError unless it can be an id: text, or what has an id's text, as a UUID has."""
-    if memory_id is None or isinstance(memory_id, (bool, float, bytes, list, tuple, dict)):
-        raise ValueError(f"Invalid memory_id: {memory_id!r}. Must be a string.")
-    return str(memory_id)
+    return await ports.store(_get, check_memory_id(memory_id))
 
 
 def _get(stores: Stores, memory_id: str) -> dict[str, Any] | None:
@@ -44,8 +45,10 @@ async def get_all(
 ) -> dict[str, Any]:
     """The first memories of a scope in the order of their ids."""
     refuse_top_level_ids(other, "get_all")
-    check_top_k(top_k)
-    checked = check_filter_ids(filters)
+    top_k = check_top_k(top_k)
+    checked = check_filters(filters)
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(checked)
     return {"results": await ports.store(_list, checked, top_k)}
 
 
@@ -56,7 +59,7 @@ def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, Any]]:
 
 async def history(ports: Ports, memory_id: str) -> list[dict[str, Any]]:
     """The events of one memory, oldest first."""
-    return await ports.store(_history, memory_id)
+    return await ports.store(_history, check_history_id(memory_id))
 
 
 def _history(stores: Stores, memory_id: str) -> list[dict[str, Any]]:
@@ -70,7 +73,7 @@ async def update(
     ports: Ports, memory_id: str, text: str, metadata: dict[str, Any] | None
 ) -> dict[str, str]:
     """Replaces the text of a memory and overlays its metadata."""
-    memory_id = _check_id(memory_id)
+    memory_id = check_memory_id(memory_id)
     check_text(text, "data")
     overlay = {
         key: value for key, value in without_ids(metadata, keep={}).items() if key not in SCOPE_KEYS
@@ -98,7 +101,7 @@ def _apply(stores: Stores, plan: Plan) -> None:
 
 async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
     """Removes one memory; its history stays."""
-    memory_id = _check_id(memory_id)
+    memory_id = check_memory_id(memory_id)
     vectors = await renew_vectors(ports, [memory_id])
     await ports.store(_apply, Plan(ports.clock, remove=memory_id, entity_vectors=vectors))
     return {"message": "Memory deleted successfully!"}
@@ -108,13 +111,9 @@ async def delete_all(
     ports: Ports, ids: dict[str, Any], *, purge_history: bool = False
 ) -> dict[str, str]:
     """Removes every memory of a scope, however many, and its message buffers."""
-    filters = {key: value for key, value in ids.items() if value}
-    if not filters:
-        raise ValueError(
-            "At least one filter is required to delete all memories. "
-            "If you want to delete all memories, use the `reset()` method."
-        )
-    compile_filters(filters)
+    filters = check_removal_ids(ids)
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(filters)
     removed = await ports.store(_ids_in, filters) if ports.embeds_by_action else []
     vectors = await renew_vectors(ports, removed)
     plan = Plan(ports.clock, clear=filters, purge_history=purge_history, entity_vectors=vectors)

@@ -14,7 +14,6 @@ import apsw
 
 from isomem.errors import DatabaseError, MemoryCorruptionError
 from isomem.kernel import SEQ_BITS, scale_to_unit
-from isomem.scope import SCOPE_KEYS
 from isomem.store.codec import load_payload, load_terms, load_vector
 from isomem.store.entities import LINKS
 from isomem.store.keywords import indexed_text, rules_of, term_key
@@ -23,6 +22,7 @@ from isomem.store.places import SEQ_MASK
 from isomem.store.points import canonical_id
 from isomem.store.schema import APPLICATION_ID, VERSION, prepare_ledger, prepare_store
 from isomem.store.snapshot import reading
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

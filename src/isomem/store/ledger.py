@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from isomem.scope import SCOPE_KEYS, session_key
+from isomem.scope import session_key
 from isomem.store.schema import HISTORY_COLUMNS
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -56,6 +56,7 @@ class ComposedSet:
 
     Attributes:
         serial: steps may run beside each other.
+        takes_any_id: False where a store is not ours: it may read the id "*" as every id.
     """
 
     serial = False
@@ -64,6 +65,7 @@ class ComposedSet:
         self.vectors = _guarded(vectors)
         self.entities = _guarded(entities)
         self.ledger = _guarded(ledger)
+        self.takes_any_id = isinstance(vectors, Points) and isinstance(entities, Points)
         is_ours = isinstance(entities, Entities)
         kind = EmbeddedLinks if is_ours else Links
         atomic = entities.atomic if is_ours else nullcontext

@@ -41,9 +41,11 @@ class EmbeddedSet:
 
     Attributes:
         serial: steps follow each other, so an asynchronous memory runs them on one thread.
+        takes_any_id: an id is compared as it is, "*" included.
     """
 
     serial = True
+    takes_any_id = True
 
     def __init__(self, vectors: Points, entities: Entities, ledger: Ledger) -> None:
         self.vectors = vectors
