@@ -198,7 +198,7 @@ def _stored_version(connection: apsw.Connection) -> int:
         sql = "SELECT value FROM meta WHERE key = 'schema_version'"
         found = next((row[0] for row in connection.execute(sql).fetchall()), None)
     digits = str(found)
-    if not (digits.isascii() and digits.isdigit() and 0 < int(digits[:9]) and len(digits) < 10):
+    if not (digits.isascii() and digits.isdigit() and int(digits[:9]) > 0 and len(digits) < 10):
         raise damaged(
             f"{connection.filename} is damaged: its schema version is {found!r:.40}",
             suggestion="Restore it from a backup.",
