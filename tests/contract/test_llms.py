@@ -518,3 +518,22 @@ def test_an_error_without_a_sentence_is_shown_as_it_is(adapter: Adapter, llm: An
     adapter.server.always = Answer(body={"error": {"type": "overloaded"}})
     with pytest.raises(LLMError, match="overloaded"):
         ask(llm, False)
+
+
+@pytest.mark.parametrize("calls", ["x", 7, ["x"], [7], [{"function": "x"}], {"function": {}}])
+def test_tool_calls_of_another_shape_are_an_llm_error(
+    adapter: Adapter, llm: Any, calls: Any
+) -> None:
+    adapter.server.always = Answer(body=ending(adapter, "", "stop", tool_calls=calls))
+    with pytest.raises(LLMError, match="answered without"):
+        ask(llm, False, tools=TOOLS)
+
+
+@pytest.mark.parametrize("adapter", ["openai", "vllm"], indirect=True)
+@pytest.mark.parametrize("timeout", ["soon", -1, True, [1]])
+def test_a_wait_of_one_call_that_makes_no_sense_is_an_llm_error(
+    adapter: Adapter, llm: Any, timeout: Any
+) -> None:
+    with pytest.raises(LLMError, match="timeout="):
+        ask(llm, False, timeout=timeout)
+    assert ask(llm, False, timeout=30) == "GRÜEZI"

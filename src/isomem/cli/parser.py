@@ -157,7 +157,7 @@ def _add_feeding(groups: Any) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="one message a line, such as "
+        help="one message per line, such as "
         '{"role": "user", "content": "..."}; - reads standard input',
     )
     _add_scope(parser)
@@ -169,7 +169,9 @@ def _add_feeding(groups: Any) -> None:
         help="most messages in one call of the model (default 10)",
     )
     parser.add_argument(
-        "--replies", metavar="FILE", help="recorded replies, one line a chunk, in place of a model"
+        "--replies",
+        metavar="FILE",
+        help="recorded replies, one line per chunk, in place of a model",
     )
     parser.add_argument("--restart", action="store_true", help="take it in again from the start")
     _add_metadata(parser)

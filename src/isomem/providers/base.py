@@ -315,6 +315,18 @@ def _spelled(path: tuple[str | int, ...]) -> str:
     return text.lstrip(".")
 
 
+def calls_in(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tool calls in a model's message, as the server sent them.
+
+    Raises:
+        MissingError: they are not a list of objects.
+    """
+    calls = message.get("tool_calls") or []
+    if isinstance(calls, list) and all(isinstance(call, dict) for call in calls):
+        return calls
+    raise MissingError("tool_calls that are a list of objects")
+
+
 def complaint(answer: Any) -> str | None:
     """The sentence in {"error": {"message": …}}, {"error": …} or {"message": …}."""
     for name in ("error", "message", "detail"):

@@ -159,7 +159,11 @@ class Sender:
         }
 
     def _timeout(self, request: Request) -> httpx.Timeout:
-        seconds = request.timeout_s or self.endpoint.timeout_s
+        seconds: Any = request.timeout_s or self.endpoint.timeout_s
+        if isinstance(seconds, httpx.Timeout):
+            return seconds
+        if type(seconds) not in {int, float} or not seconds > 0:
+            raise self.endpoint.error(f"cannot wait for timeout={seconds!r}; give it in seconds")
         return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_S))
 
     # --- Clients ---
@@ -213,7 +217,9 @@ class Sender:
         import asyncio
 
         self.close()
-        of_loop = self._connections().by_loop.pop(asyncio.get_running_loop(), {})
+        own = self._connections()
+        with own.lock:
+            of_loop = own.by_loop.pop(asyncio.get_running_loop(), {})
         for known in of_loop.values():
             await known.lifetime.aclose()
 
