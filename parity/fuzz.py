@@ -34,6 +34,7 @@ WORDS = (
     " bought a an the and in to from with two three 42 v2.0 running meetings children Grüße Köln"
     " naïve Привет мир 東京 你好 مرحبا 😀 don't user-id e-mail U.S. C++ 'quoted' \"Great Gatsby\""
 ).split(" ")
+NAMES = ("Alice Johnson", "Bob Smith", "Berlin", '"Great Gatsby"')
 TAILS = ("", "", "", ".", "!", "?", " ", "\n", "\t", "\u0000", "…")
 USERS = ("u", "u1", "u11", "U1", " u1 ")
 AGENTS = ("a", "a1")
@@ -89,7 +90,22 @@ def scopes() -> st.SearchStrategy[dict[str, str]]:
         + [{"user_id": "u1", "agent_id": agent} for agent in AGENTS]
         + [{"agent_id": agent} for agent in AGENTS]
         + [{"user_id": "u1", "run_id": "r1"}, {"run_id": "r1"}]
+        + [{"user_id": "u1", "agent_id": "a", "run_id": "r1"}]
     )
+
+
+def nested_scopes() -> st.SearchStrategy[dict[str, str]]:
+    """Ids of one user: what is asked for by the user alone spans several stored scopes."""
+    user = {"user_id": "u1"}
+    return st.sampled_from([
+        user, user, {**user, "agent_id": "a"}, {**user, "run_id": "r1"},
+        {**user, "agent_id": "a", "run_id": "r1"},
+    ])  # fmt: skip
+
+
+def named() -> st.SearchStrategy[str]:
+    """Texts with one of a few names, so that scopes share entities."""
+    return st.tuples(st.sampled_from(NAMES), st.sampled_from(WORDS)).map(" likes ".join)
 
 
 def metadata() -> st.SearchStrategy[dict[str, Any]]:
@@ -307,10 +323,30 @@ _MAKERS: dict[str, Any] = {
 
 
 @st.composite
+def shared_step(draw: Any, on_disk: bool) -> Step:
+    """One operation on one user whose scopes lie in each other and hold the same entities."""
+    kind = draw(
+        st.sampled_from("infer infer infer infer infer infer update delete search any".split())
+    )
+    if kind == "any":
+        return draw(step(on_disk))
+    if kind == "delete":
+        return draw(_MAKERS["delete"]())
+    if kind == "update":
+        return Step("update", {"memory_id": draw(references()), "data": draw(named())})
+    ids, text = draw(nested_scopes()), draw(named())
+    if kind == "search":
+        return Step("search", {"query": text, "filters": ids})
+    told = dump_json({"memory": [{"text": text}]})
+    return Step("add", {"messages": draw(texts()), **ids}, replies=(told,))
+
+
+@st.composite
 def scripts(draw: Any, steps: int) -> Script:
-    """A whole script; one in five on disk, with restarts and resets."""
+    """A whole script; one in five on disk, with restarts and resets, one in five of one user."""
     on_disk = draw(st.integers(0, 4)) == 4
-    listed = draw(st.lists(step(on_disk), min_size=steps, max_size=steps))
+    kind = shared_step if draw(st.integers(0, 4)) == 0 else step
+    listed = draw(st.lists(kind(on_disk), min_size=steps, max_size=steps))
     config = {"store": "disk"} if on_disk else {}
     return Script("generated", "generated", tuple(listed), config=config)
 

@@ -2,7 +2,8 @@
 
 Nothing of upstream's logic is touched. Its modules get a clock and an id source of ours, its
 registries of providers get a placeholder while a memory is being built, and the stores are read
-and set through the public interfaces of qdrant-client and sqlite3.
+and set through the public interfaces of qdrant-client and sqlite3. Equal scores in its store have
+an order (`ties`).
 """
 
 from __future__ import annotations
@@ -84,6 +85,9 @@ def load() -> Any:
 
     if telemetry.MEM0_TELEMETRY:
         raise ParityError("mem0 was imported with telemetry on; set MEM0_TELEMETRY=False first")
+    from isomem.parity.ties import settle
+
+    settle()
     main.uuid = SimpleNamespace(uuid4=_memory_uuid)
     storage.uuid = SimpleNamespace(uuid4=_row_uuid)
     for module in (main, storage, prompts):

@@ -752,3 +752,40 @@ def test_updates_alone_do_not_pile_up_arrivals(opened: Open, monkeypatch: Any) -
         one.points.update("x", vector=[1.0], payload={"data": f"tea {number}"})
     assert one.database.rows("SELECT count(*) FROM arrivals")[0][0] <= 4
     assert reference.stored_counts(one.database, "mem0") == reference.counts({"x": "tea 19"})
+
+
+# --- Ties ------------------------------------------------------------------------------------
+
+FAMILY: list[dict[str, Any]] = [
+    {"user_id": "u"}, {"user_id": "u", "agent_id": "a"}, {"user_id": "u", "run_id": "r"},
+    {"user_id": "u", "agent_id": "a", "run_id": "r"},
+]  # fmt: skip
+
+
+@examples(30)
+@given(
+    places=st.lists(st.sampled_from(FAMILY), min_size=2, max_size=12),
+    changes=st.lists(st.tuples(st.integers(0, 11), st.sampled_from(FAMILY)), max_size=6),
+    cached=st.booleans(),
+    top_k=st.integers(1, 12),
+)
+def test_equal_scores_go_by_insertion_over_all_scopes_whatever_was_updated_or_moved(
+    places: list[dict[str, Any]],
+    changes: list[tuple[int, dict[str, Any]]],
+    cached: bool,
+    top_k: int,
+) -> None:
+    one = Opened(":memory:", cache_bytes=10**6 if cached else 0)
+    for number, scope in enumerate(places):
+        one.points.insert([[0.6, 0.8]], [{**scope, "data": "tea"}], [f"p{number}"])
+        one.points.search("", [0.6, 0.8], filters={"user_id": "u"})
+    for number, scope in changes:
+        if number < len(places):
+            one.points.update(f"p{number}", payload=scope)
+            one.points.update(f"p{number}", [0.6, 0.8], {**scope, "data": "tea"})
+    latest_first = [f"p{number}" for number in range(len(places))][::-1][:top_k]
+    found = one.points.search("", [0.6, 0.8], top_k, {"user_id": "u"})
+    worded = one.points.keyword_search("tea", top_k, {"user_id": "u"})
+    assert ids_of(found) == latest_first
+    assert ids_of(worded) == latest_first
+    one.close()
