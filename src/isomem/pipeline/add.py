@@ -12,7 +12,13 @@ from isomem.contract.arguments import (
 from isomem.contract.payload import added_event, start_payload
 from isomem.contract.plan import Plan, Record
 from isomem.digest import md5_hex
-from isomem.errors import ConfigurationError, EmbeddingError, LLMError, UnusableReplyError
+from isomem.errors import (
+    ConfigurationError,
+    DependencyError,
+    EmbeddingError,
+    LLMError,
+    UnusableReplyError,
+)
 from isomem.guard import PartFailure
 from isomem.pipeline.mentions import embed_mentions, mentions_in
 from isomem.scope import session_key, stamp
@@ -263,7 +269,7 @@ async def _extract(
 
 
 def _model_failed(ports: Ports, error: Exception) -> None:
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, (ConfigurationError, DependencyError)):
         raise error
     if not ports.settings.raise_on_llm_error:
         log.error("LLM extraction failed: %s", error)
