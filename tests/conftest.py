@@ -20,7 +20,8 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
 # A developer's own settings and keys must not change what a test sees or whom it calls.
 for _name in [name for name in os.environ if name.startswith("ISOMEM_")] + ["OPENAI_API_KEY"]:
-    os.environ.pop(_name, None)
+    if _name != "ISOMEM_TORTURE":  # How long the tests in tests/torture run.
+        os.environ.pop(_name, None)
 os.environ.update(HOME=_HOME, MEM0_DIR=str(Path(_HOME, ".mem0")), MEM0_TELEMETRY="False")
 
 
