@@ -35,15 +35,6 @@ class Entities(Points):
             rows = self.database.rows(sql, (self._number, memory_id))
             return [Point(self, place, name, 0.0, load_payload(text)) for place, name, text in rows]
 
-    def unlink_all(self, ids, vectors):
-        for i in ids:
-            for e in self.linked_to(i):
-                rest = [o for o in e.payload[LINKS] if o != i]
-                if rest:
-                    self.update(e.id, vectors.get(e.id), {**e.payload, LINKS: rest})
-                else:
-                    self.delete(e.id)
-
     def _stored(self, place: int, payload: Payload, old: Payload) -> None:
         before, now = set(old.get(LINKS) or ()), set(payload.get(LINKS) or ())
         for change, memories in ((_UNLINK, before - now), (_LINK, now - before)):

@@ -352,20 +352,6 @@ class Points:
         self.database.execute("DELETE FROM points WHERE place = ?", (place,))
         self._places.tidy(place)
 
-    _temp: list = []
-
-    def has_detached(self):
-        return bool(self._temp)
-
-    def detach(self, ids):
-        self._temp = list(self.list(dict(ids), None)[0])
-
-    def sweep(self, n):
-        some, self._temp = self._temp[:n], self._temp[n:]
-        for p in some:
-            self.delete(p.id)
-        return some
-
     def reset(self) -> None:
         """Removes every point of the collection; the embedder may then be another one."""
         with self.database.writing():
