@@ -1,27 +1,50 @@
-"""One SQLite connection: opening it, transactions on it, and what its errors mean."""
+"""One SQLite database: the blocks in which threads, processes and forks use it."""
 
 from __future__ import annotations
 
 import os
 import time
-from _thread import RLock, get_ident
+from _thread import get_ident
+from _weakref import ref
 
 import apsw
 
-from isomem.errors import DatabaseError, MemoryCorruptionError, MemoryError
+from isomem.errors import DatabaseError, MemoryError
 from isomem.options import unknown
+from isomem.store.connection import Handle, leak
+from isomem.store.meanings import meaning
+from isomem.store.turn import Turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Protocol, TypeVar
+
+    from isomem.store.connection import Identity
+
+    T = TypeVar("T")
+
+    class Block(Protocol):
+        """A `with` block on a database; errors of SQLite leave it as errors of isomem."""
+
+        def __enter__(self) -> Database: ...
+
+        def __exit__(
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            trace: TracebackType | None,
+        ) -> None: ...
+
 
 SYNCHRONOUS = ("full", "normal", "off")
 """What survives once a write is acknowledged: "full" a power failure, "normal" the death of the
 process (a power failure may take the last writes), "off" neither is promised."""
 
 DEFAULT_BUSY_TIMEOUT_S = 10.0
+LONGEST_FORK_DELAY_S = 0.5
+"""How long a fork waits, in all, for other threads to leave their blocks."""
 
 _READ, _WRITE = "BEGIN", "BEGIN IMMEDIATE"
 
@@ -32,6 +55,10 @@ class Database:
     Threads take turns on the one connection. Other processes are waited for up to
     `busy_timeout_s`. What runs SQL is to be called inside a block.
 
+    Any exception may end a block at any point. A block that was cut off is undone when the next
+    one begins, in this thread or another. A connection that cannot be cleaned up is replaced. In
+    the child of a fork the file is opened again on first use.
+
     Attributes:
         epoch: changes whenever something that was read from the file may not be so any more.
         execute: runs one statement for its effect, with the values that are bound to it.
@@ -39,7 +66,7 @@ class Database:
     Args:
         path: the file; made, with its directory, if it is not there, readable by its owner
             alone. ":memory:" keeps everything in this process.
-        prepare: makes or lifts the tables; called once in the opening transaction.
+        prepare: makes or migrates the tables; called as `prepared` calls its work.
         synchronous: one of `SYNCHRONOUS`.
         busy_timeout_s: seconds to wait for another process' write.
 
@@ -62,28 +89,23 @@ class Database:
         self.path = path
         self.busy_timeout_s = busy_timeout_s
         self.epoch = 0
-        self._lock = RLock()
-        self._depth = 0
-        self._owner = 0
-        self._spoiled = False
-        self._joined_reading = Block(self, writes=False)
-        self._joined_writing = Block(self, writes=True)
-        self._seen_version = -1
-        self._open: apsw.Connection | None = None
+        self._synchronous = synchronous
+        self._turn = Turn()
+        self._joined_reading = Joined(self, writes=False)
+        self._joined_writing = Joined(self, writes=True)
+        self._identity: Identity | None = None
+        self._closed: DatabaseError | None = None
+        self._is_clean = True
+        self._forget_block()
+        self._use(None)
+        _live.add(ref(self, _live.discard))
         try:
-            self._open = self._connect(synchronous)
-            # One for all statements that are through at once: making a cursor costs as much as
-            # a look-up. All of them run inside a block, so no two threads use it at a time.
-            self._cursor = self._open.cursor()
-            self.execute: Callable[..., object] = self._cursor.execute
-            with self.writing():
-                prepare(self._open)
-        except apsw.Error as error:
-            self.close()
-            raise self.explain(error) from error
-        except MemoryError:
+            self.prepared(lambda: prepare(self.connection))
+        except BaseException:
             self.close()
             raise
+
+    # --- The connection ---
 
     @property
     def connection(self) -> apsw.Connection:
@@ -92,153 +114,298 @@ class Database:
         Raises:
             DatabaseError: it was closed.
         """
-        if self._open is None:
-            raise self._closed()
-        return self._open
+        if self._handle is None:
+            raise self._not_open()
+        return self._handle.connection
 
-    def _closed(self) -> DatabaseError:
-        return DatabaseError(
-            f"{self.path} is closed", suggestion="Make a new Memory to use the file again."
+    def _use(self, handle: Handle | None) -> None:
+        self._handle = handle
+        # One for all statements that are through at once: making a cursor costs as much as a
+        # look-up. All of them run inside a block, so no two threads use it at a time.
+        self._cursor: Any = NoCursor(self) if handle is None else handle.connection.cursor()
+        self.execute: Callable[..., object] = self._cursor.execute
+        self._seen_version = -1
+        self._refuses_writes = False
+
+    def _not_open(self) -> DatabaseError:
+        return self._closed or DatabaseError(
+            f"{self.path} is not open: this is not inside a block",
+            suggestion="Use the database inside reading(), writing() or atomic().",
         )
 
-    def _connect(self, synchronous: str) -> apsw.Connection:
-        if self.path != ":memory:":
-            _make_private(self.path)
-        connection = apsw.Connection(self.path)
-        connection.set_busy_timeout(int(self.busy_timeout_s * 1000))
-        if self.path != ":memory:":
-            self._switch_to_wal(connection)
-        # The SQLite in apsw has STAT4: without this, it plans many a statement anew whenever
-        # something else is bound to it (https://www.sqlite.org/queryplanner-ng.html#qpstab).
-        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
-        return connection
+    def _open(self) -> None:
+        if self._closed is not None:
+            raise self._closed
+        handle = Handle(self.path, self._synchronous, self.busy_timeout_s, self._identity)
+        self._identity = handle.identity
+        self.epoch += 1
+        self._use(handle)
 
-    def _switch_to_wal(self, connection: apsw.Connection) -> None:
-        # SQLite does not wait here by itself when another process makes the same switch.
-        deadline = time.monotonic() + self.busy_timeout_s
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                return
-            except apsw.BusyError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
+    def _drop(self) -> None:
+        handle = self._handle
+        self._use(None)
+        if handle is not None:
+            handle.close()
 
     def close(self) -> None:
         """Closes the connection; what was acknowledged is in the file. May be called twice."""
-        with self._lock:
-            if self._open is not None:
-                self._open.close()
-                self._open = None
+        inside = self._turn.is_mine()
+        if not inside:
+            self._turn.take()
+        try:
+            if self._closed is None:
+                self._closed = DatabaseError(
+                    f"{self.path} is closed",
+                    suggestion="Make a new Memory to use the file again.",
+                )
+            self._drop()
+        finally:
+            if not inside:
+                self._turn.give_back()
+
+    # --- Blocks ---
 
     def reading(self) -> Block:
         """A block that sees one state of the file."""
-        return self._joined_reading if self._owner == get_ident() else Transaction(self, _READ)
+        turn = self._turn
+        if turn.owner == get_ident() and turn.alive() is not None:
+            return self._joined_reading
+        return Transaction(self, _READ)
 
     def writing(self) -> Block:
         """A block whose writes are all there afterwards, or none if it raises. Inside another
         block it is part of that one, which can then not be kept any more if this one raises."""
-        return self._joined_writing if self._owner == get_ident() else Transaction(self, _WRITE)
+        turn = self._turn
+        if turn.owner == get_ident() and turn.alive() is not None:
+            return self._joined_writing
+        return Transaction(self, _WRITE)
 
     def atomic(self) -> Transaction:
         """`writing`, but inside another block it is undone by itself if it raises."""
         return Transaction(self, _WRITE)
 
+    def prepared(self, work: Callable[[], T]) -> T:
+        """Runs `work`, and takes the write lock only if it writes.
+
+        It first runs in a reading block in which SQLite refuses writes. If it tries to write, it
+        runs again, in a writing block.
+        """
+        try:
+            with self.reading():
+                return self._without_writes(work)
+        except DatabaseError as error:
+            if not isinstance(error.__cause__, apsw.ReadOnlyError):
+                raise
+        with self.writing():
+            return work()
+
+    def _without_writes(self, work: Callable[[], T]) -> T:
+        self._refuses_writes = True
+        self.execute("PRAGMA query_only = ON")
+        try:
+            return work()
+        finally:
+            self._allow_writes()
+
+    def _allow_writes(self) -> None:
+        self.execute("PRAGMA query_only = OFF")
+        self._refuses_writes = False
+
     def rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        return self._cursor.execute(sql, bindings).fetchall()
+        return self._cursor.execute(sql, bindings).fetchall()  # type: ignore[no-any-return]
 
     def execute_many(self, sql: str, bindings: Iterable[tuple[Any, ...]]) -> None:
         """Runs one statement once for each of `bindings`."""
         self._cursor.executemany(sql, bindings)
 
-    def enter(self, begin: str) -> None:
-        """Starts a block; `Transaction` calls it."""
-        self._lock.acquire()
+    # --- The outermost block ---
+
+    def _forget_block(self) -> None:
+        self._depth = 0
+        self._has_failed = False
+        self._unfinished = 0
+        self._was_forked = False
+
+    def _start(self, begin: str, alive: Callable[[], object | None]) -> None:
+        turn = self._turn
+        turn.take()
         try:
-            if self._depth:
-                self.check_not_undone()
-                self.execute(f"SAVEPOINT level_{self._depth}")
-            else:
-                self._begin(begin)
-                self._owner = get_ident()
-            self._depth += 1
+            if not self._is_clean:
+                self._recover()
+            self._is_clean = False
+            turn.alive = alive
+            turn.owner = get_ident()
+            self._begin(begin)
+            self._depth = 1
         except BaseException:
-            self._lock.release()
+            self._end(keep=False)
             raise
 
     def _begin(self, begin: str) -> None:
-        if self._open is None:
-            raise self._closed()
+        handle = self._handle
+        if handle is not None and handle.mark is not None and handle.is_stale():
+            self._drop()
+        if self._handle is None:
+            self._open()
         self.execute(begin)
-        self._spoiled = False
-        if self.path == ":memory:":
+        if self._identity is None:
             return
-        try:
-            version = self.rows("PRAGMA data_version")[0][0]
-        except BaseException:
-            self._undo()
-            raise
+        version = self.rows("PRAGMA data_version")[0][0]
         if version != self._seen_version:
-            self._seen_version = version
             self.epoch += 1
+            self._seen_version = version
 
-    def leave(self, *, keep: bool) -> None:
-        """Ends a block; `Transaction` calls it."""
-        self._depth -= 1
-        if not self._depth:
-            self._owner = 0
+    def _end(self, *, keep: bool, wrote: bool = False) -> None:
         try:
             if keep:
-                self.check_not_undone()
-                self.execute(f"RELEASE level_{self._depth}" if self._depth else "COMMIT")
-        except apsw.Error:
-            keep = False
+                self._commit(wrote=wrote)
+            else:
+                self._recover()
+        except BaseException:
+            if keep:
+                self._recover()
             raise
         finally:
-            try:
-                if not keep:
-                    self._undo()
-            finally:
-                self._lock.release()
+            self._turn.give_back()
 
-    def spoil(self) -> None:
-        """A part of the block that has written something has failed."""
-        self._spoiled = True
+    def _commit(self, *, wrote: bool) -> None:
+        self._check_whole(depth=1)
+        handle = self._handle
+        if wrote and handle is not None:
+            handle.check_in_place()
+        self.execute("COMMIT")
+        if handle is not None and handle.mark is not None and handle.is_stale():
+            raise self._changed()
+        self._depth = 0
+        self._is_clean = True
+
+    def _changed(self) -> DatabaseError:
+        return DatabaseError(
+            f"{self.path} was written to while it was read without locks",
+            suggestion="Call again, or make its folder writable, so that SQLite can lock it.",
+        )
+
+    def _recover(self) -> None:
+        """Undoes whatever was under way, and what was cut off earlier."""
+        self.epoch += 1
+        try:
+            self._roll_back()
+        except apsw.Error:
+            if self._identity is None:  # Everything would be lost with the connection.
+                raise
+            self._drop()
+        self._forget_block()
+        self._is_clean = True
+
+    def _roll_back(self) -> None:
+        handle = self._handle
+        if handle is None:
+            return
+        if self._refuses_writes:
+            self._allow_writes()
+        if handle.connection.in_transaction:
+            self.execute("ROLLBACK")
+        # A query that was cut off, and that a traceback still holds, keeps its old state of the
+        # file: whoever comes next would read that, and could not write.
+        if self._identity is not None and handle.connection.txn_state("main"):
+            self._drop()
+
+    # --- Blocks inside it ---
+
+    def _start_level(self, span: Span) -> None:
+        self.check_not_undone()
+        span.level, span.unfinished = self._depth, self._unfinished
+        self.execute(f"SAVEPOINT level_{span.level}")
+        self._depth = span.level + 1
+        self._unfinished = 0
+
+    def _end_level(self, span: Span, *, keep: bool) -> None:
+        if self._depth != span.level + 1:
+            self._has_failed = True  # A level below this one was cut off.
+        if keep:
+            try:
+                self._check_whole(span.level + 1)
+                self.execute(f"RELEASE level_{span.level}")
+            except apsw.Error:
+                self._undo_level(span)
+                raise
+        else:
+            self._undo_level(span)
+        self._depth, self._unfinished = span.level, span.unfinished
+
+    def _undo_level(self, span: Span) -> None:
+        self.epoch += 1
+        if self._depth != span.level + 1:
+            return
+        # SQLite may have rolled back everything by itself, as it does when the disk is full.
+        if self.connection.in_transaction:
+            self.execute(f"ROLLBACK TO level_{span.level}; RELEASE level_{span.level}")
+        self._has_failed = False
+
+    def fail(self, *, wrote: bool) -> None:
+        """A part of the block has failed; if it has written, nothing of the block is kept."""
+        self.epoch += 1
+        if wrote:
+            self._has_failed = True
 
     def check_not_undone(self) -> None:
-        """Raises AbortError when the rest of a block would be stored without its beginning."""
-        if self._spoiled:
+        """Raises an error when the rest of a block would be stored without its beginning."""
+        if self._was_forked:
+            raise DatabaseError(
+                f"{self.path}: the process was forked inside this block",
+                suggestion="The block belongs to the parent. Begin one of your own in the child.",
+            )
+        if self._has_failed:
             raise apsw.AbortError("a part of the transaction has failed")
-        if self._open is None:
-            raise self._closed()
-        if not self._open.in_transaction:
+        if not self.connection.in_transaction:
             raise apsw.AbortError("the transaction was rolled back by SQLite")
 
-    def _undo(self) -> None:
-        self.epoch += 1
-        self._spoiled = False
-        if self._open is None or not self._open.in_transaction:
-            return  # SQLite has rolled back by itself, as it does when the disk is full.
-        level = f"level_{self._depth}"
-        self.execute(f"ROLLBACK TO {level}; RELEASE {level}" if self._depth else "ROLLBACK")
+    def _check_whole(self, depth: int) -> None:
+        self.check_not_undone()
+        if self._unfinished or self._depth != depth:
+            raise apsw.AbortError("a part of the transaction was cut off")
 
     def explain(self, error: apsw.Error) -> MemoryError:
         """The error of ours that says what an error of SQLite means for the caller."""
-        for kind, make, message, suggestion in _MEANINGS:
-            if isinstance(error, kind):
-                text = message.format(path=self.path, timeout_s=self.busy_timeout_s)
-                return make(text, suggestion=suggestion, debug_info={"sqlite": str(error)})
-        return DatabaseError(f"{self.path}: {error}", debug_info={"sqlite": str(error)})
+        return meaning(error, self.path, self.busy_timeout_s)
+
+    # --- Forks ---
+
+    def _after_fork(self, *, quiet: bool) -> None:
+        """In the child. `quiet`: no other thread was inside a block."""
+        handle, inside = self._handle, self._turn.is_mine()
+        self._turn.restart()
+        self.epoch += 1
+        self._was_forked = inside
+        if handle is None:
+            return
+        if handle.identity is not None:
+            handle.leave_to_parent(self._cursor, in_use=not (quiet and self._is_clean))
+            self._use(None)
+        elif not quiet:
+            leak(self._cursor)
+            leak(handle.connection)
+            self._closed = _lost(self.path)
+            self._use(None)
 
 
-class Block:
-    """A `with` block on a database; errors of SQLite leave it as errors of isomem.
+class NoCursor:
+    """Stands for the cursor of a database that is not open."""
 
-    This one is a part of the block around it, in the same thread.
-    """
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def execute(self, *statement: Any) -> Any:
+        """Raises DatabaseError."""
+        del statement
+        raise self._database._not_open()
+
+    executemany = execute
+
+
+class Joined:
+    """A block that is a part of the one around it, in the same thread."""
 
     __slots__ = ("_database", "_writes")
 
@@ -247,11 +414,14 @@ class Block:
         self._writes = writes
 
     def __enter__(self) -> Database:
+        database = self._database
         try:
-            self._database.check_not_undone()
+            database.check_not_undone()
         except apsw.Error as error:
-            raise self._database.explain(error) from error
-        return self._database
+            raise database.explain(error) from error
+        if self._writes:
+            database._unfinished += 1
+        return database
 
     def __exit__(
         self,
@@ -259,110 +429,122 @@ class Block:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        database = self._database
         if error is None:
+            if self._writes:
+                database._unfinished -= 1
             return
-        if self._writes:
-            self._database.spoil()
+        database.fail(wrote=self._writes)
         if isinstance(error, apsw.Error):
-            raise self._database.explain(error) from error
+            raise database.explain(error) from error
 
 
-class Transaction(Block):
-    """A block of its own: a transaction, or a savepoint inside one."""
+class Transaction:
+    """A block of its own: a transaction, or a savepoint inside one.
 
-    __slots__ = ("_begin",)
+    `__enter__` and `__exit__` stand in the object and not in its class. A `with` statement then
+    has the only reference to `__exit__`, which is gone as soon as the statement is over, however
+    that came about. (So `contextlib.ExitStack`, which looks in the class, does not take it.)
+    """
+
+    __slots__ = ("__enter__", "__exit__")
+
+    def __init__(self, database: Database, begin: str) -> None:
+        span = Span(database, begin)
+        self.__enter__ = span.enter
+        self.__exit__ = span.leave
+        span.alive = ref(self.__exit__)
+
+
+class Span:
+    """What a `Transaction` does, and what it has to remember meanwhile."""
+
+    __slots__ = ("_begin", "_database", "alive", "level", "unfinished")
+
+    alive: Callable[[], object | None]
 
     def __init__(self, database: Database, begin: str) -> None:
         self._database = database
         self._begin = begin
+        self.level = 0
+        self.unfinished = 0
 
-    def __enter__(self) -> Database:
+    def enter(self) -> Database:
+        """Starts the block."""
+        database = self._database
         try:
-            self._database.enter(self._begin)
+            if database._turn.is_mine():
+                database._start_level(self)
+            else:
+                database._start(self._begin, self.alive)
         except apsw.Error as error:
-            raise self._database.explain(error) from error
-        return self._database
+            raise database.explain(error) from error
+        return database
 
-    def __exit__(
+    def leave(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Keeps the block, or undoes it after an error."""
+        del kind, trace
+        database = self._database
         try:
-            self._database.leave(keep=error is None)
+            if self.level:
+                database._end_level(self, keep=error is None)
+            else:
+                database._end(keep=error is None, wrote=self._begin is _WRITE)
         except apsw.Error as failed:
-            raise self._database.explain(failed) from failed
+            raise database.explain(failed) from failed
         if isinstance(error, apsw.Error):
-            raise self._database.explain(error) from error
+            raise database.explain(error) from error
 
 
-def _make_private(path: str) -> None:
-    """Makes the file and its directory, for their owner only, where they are not there yet."""
-    directory = os.path.dirname(os.path.abspath(path))
-    try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
-    except OSError as error:
-        raise DatabaseError(
-            f"{path} cannot be opened: {error.strerror}",
-            details={"path": path},
-            suggestion="Choose a path in a directory that can be written.",
-        ) from error
+# --- Forks: every open database is told of them -------------------------------------------------
+
+_live: set[ref[Database]] = set()
+_quiet: dict[int, list[tuple[Database, Callable[[], None]]]] = {}
+"""By the thread that forks: the databases in which nobody is, and what lets threads in again."""
 
 
-def _damaged(message: str, **fields: Any) -> MemoryError:
-    return MemoryCorruptionError(message, error_code="CORRUPT_001", **fields)
+def _before_fork() -> None:
+    # What a thread is in the middle of would be for ever in the middle in the child.
+    deadline = time.monotonic() + LONGEST_FORK_DELAY_S
+    quiet = _quiet[get_ident()] = []
+    for each in list(_live):
+        database = each()
+        if database is not None:
+            let_in = database._turn.hold(max(0.0, deadline - time.monotonic()))
+            if let_in is not None:
+                quiet.append((database, let_in))
 
 
-# First match counts. `make` builds the error from the message.
-_MEANINGS: tuple[tuple[Any, Callable[..., MemoryError], str, str], ...] = (
-    (
-        (apsw.BusyError, apsw.LockedError),
-        DatabaseError,
-        "{path} is locked: another process was still writing after {timeout_s:g} s",
-        "Try again, or raise busy_timeout_s in vector_store.config.",
-    ),
-    (
-        apsw.FullError,
-        DatabaseError,
-        "{path}: the disk is full; nothing of this call was stored",
-        "Free some space and call again.",
-    ),
-    (
-        apsw.AbortError,
-        DatabaseError,
-        "{path}: SQLite had to undo all of this call; nothing of it was stored",
-        "Check the disk and its free space, and call again.",
-    ),
-    (
-        apsw.ReadOnlyError,
-        DatabaseError,
-        "{path} is read-only; nothing was stored",
-        "Make the file and its directory writable, or choose another path.",
-    ),
-    (
-        apsw.CantOpenError,
-        DatabaseError,
-        "{path} cannot be opened",
-        "Check that it is a file in a directory that can be written.",
-    ),
-    (
-        apsw.NotADBError,
-        _damaged,
-        "{path} is not a memory file: it is no SQLite database",
-        "Choose another path; this file was left as it is.",
-    ),
-    (
-        apsw.CorruptError,
-        _damaged,
-        "{path} is damaged",
-        "Restore it from a backup, or export what `sqlite3 FILE .recover` can save.",
-    ),
-    (
-        apsw.IOError,
-        DatabaseError,
-        "{path}: reading or writing the file failed",
-        "Check the disk, its free space and its limits.",
-    ),
-)
+def _after_fork_in_parent() -> None:
+    for _, let_in in _quiet.pop(get_ident(), ()):
+        let_in()
+
+
+def _after_fork_in_child() -> None:
+    quiet = [database for database, _ in _quiet.pop(get_ident(), ())]
+    _quiet.clear()
+    for each in list(_live):
+        database = each()
+        if database is not None:
+            database._after_fork(quiet=database in quiet)
+
+
+def _lost(path: str) -> DatabaseError:
+    return DatabaseError(
+        f"{path}: another thread was inside a call when the process forked, and the memories that"
+        " this process has a copy of may be half written",
+        suggestion="Keep the memories in a file, or fork while no call is under way.",
+    )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

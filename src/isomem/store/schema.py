@@ -1,6 +1,6 @@
 """The tables of the file, as numbered migrations, and the two tables that upstream owns.
 
-A new file is made with the tables of today; an older one is lifted by migrations. A migration is
+A new file gets the current tables; an older one is migrated. A migration is
 never edited after a release: a new one is appended. The version is in the table `meta`. `history`
 and `messages` have exactly upstream's layout, so that a `history.db` of upstream opens as it is;
 the indexes on them are ours.
@@ -8,7 +8,8 @@ the indexes on them are ours.
 
 from __future__ import annotations
 
-from isomem.errors import DatabaseError, MemoryCorruptionError
+from isomem.errors import DatabaseError
+from isomem.store.meanings import damaged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +151,9 @@ VERSION = len(_MIGRATIONS) + 1
 
 
 def prepare_store(connection: apsw.Connection) -> None:
-    """Brings the file to the current schema, inside the caller's transaction.
+    """Makes the tables of the current schema, inside the caller's transaction.
+
+    Writes nothing to a file that has them.
 
     Raises:
         DatabaseError: the file was written by a newer isomem.
@@ -178,17 +181,29 @@ def prepare_store(connection: apsw.Connection) -> None:
 def _version(connection: apsw.Connection) -> int:
     owner = connection.execute("PRAGMA application_id").fetchall()[0][0]
     if owner == APPLICATION_ID:
-        rows = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchall()
-        return int(str(rows[0][0]))
+        return _stored_version(connection)
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
     if owner or tables & {"meta", "collections", "points", "terms", "links"}:
-        raise MemoryCorruptionError(
+        raise damaged(
             f"{connection.filename} is a database of another program",
-            error_code="CORRUPT_001",
             details={"application_id": owner, "tables": sorted(tables)},
             suggestion="Choose another path for the memory file.",
         )
     return 0
+
+
+def _stored_version(connection: apsw.Connection) -> int:
+    found: object = None
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchall():
+        sql = "SELECT value FROM meta WHERE key = 'schema_version'"
+        found = next((row[0] for row in connection.execute(sql).fetchall()), None)
+    digits = str(found)
+    if not (digits.isascii() and digits.isdigit() and int(digits[:9]) > 0 and len(digits) < 10):
+        raise damaged(
+            f"{connection.filename} is damaged: its schema version is {found!r:.40}",
+            suggestion="Restore it from a backup.",
+        )
+    return int(digits)
 
 
 def prepare_ledger(connection: apsw.Connection) -> None:

@@ -140,7 +140,7 @@ def test_a_file_that_is_no_database_is_left_as_it_is(
 ) -> None:
     path.write_bytes(content)
     error = refusal(opened, MemoryCorruptionError, path)
-    assert "no SQLite database" in error.message
+    assert "not a SQLite database" in error.message
     assert path.read_bytes() == content
 
 

@@ -1,0 +1,284 @@
+"""One connection to a file: how it is opened, and what can happen to the file meanwhile."""
+
+from __future__ import annotations
+
+import os
+import time
+from array import array
+
+import apsw
+
+from isomem.errors import DatabaseError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Identity = tuple[int, int]
+    Mark = tuple[int, ...]
+    """What changes when another process writes to a file that is read without locks."""
+
+IN_MEMORY = ":memory:"
+
+_TICK_NS = 100_000_000
+"""More than the grain of the times that a file system notes."""
+
+_SETTINGS = (
+    # The SQLite in apsw has STAT4: without this, it plans many a statement again whenever
+    # something else is bound to it (https://www.sqlite.org/queryplanner-ng.html#qpstab).
+    (apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1),
+    # isomem has no triggers and no views. Those in a file that somebody else made must not run.
+    (apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0),
+    (apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0),
+    (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
+    (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
+)
+
+
+class Handle:
+    """An open connection, and what has to be known of its file.
+
+    Args:
+        path: the file, or ":memory:".
+        synchronous: "full", "normal" or "off".
+        busy_timeout_s: seconds to wait for another process.
+        expected: the identity that the file must have, when it is opened again; None makes the
+            file if it is not there.
+
+    Attributes:
+        connection: SQLite's.
+        identity: device and number of the file; None for ":memory:".
+        mark: None, or what the file was like when it was opened to be read without locks.
+    """
+
+    def __init__(
+        self, path: str, synchronous: str, busy_timeout_s: float, expected: Identity | None
+    ) -> None:
+        self.path = path
+        self.identity: Identity | None = None
+        self.mark: Mark | None = None
+        self._seen_folder = (0, 0)
+        self._logs: dict[str, int | None] = {}
+        if path == IN_MEMORY:
+            self.connection = _connect(path, busy_timeout_s)
+        else:
+            self.identity = _identity(path, expected)
+            self.connection = self._open_file(busy_timeout_s)
+            self._file = self._file_pointer()
+            file = self.connection.filename
+            self._folder = os.path.dirname(file)
+            self._logs = {name: _number_of(name) for name in (f"{file}-wal", f"{file}-shm")}
+        self.connection.execute(f"PRAGMA synchronous = {synchronous}")
+
+    def _open_file(self, busy_timeout_s: float) -> apsw.Connection:
+        connection = _connect(self.path, busy_timeout_s)
+        try:
+            _switch_to_wal(connection, busy_timeout_s)
+            connection.execute("PRAGMA schema_version").fetchall()
+        except apsw.CantOpenError:
+            connection.close(True)
+            return self._open_frozen(busy_timeout_s)
+        except BaseException:
+            connection.close(True)
+            raise
+        return connection
+
+    def _open_frozen(self, busy_timeout_s: float) -> apsw.Connection:
+        """Opens a file in a folder where SQLite cannot make the files that it locks with.
+
+        Nobody has it open for writing now, or those files would be there. Somebody may open it
+        later: `is_stale` notices.
+        """
+        mark = _mark(self.path)
+        folder = os.path.dirname(os.path.abspath(self.path))
+        if os.access(folder, os.W_OK) or os.path.exists(f"{self.path}-shm") or mark[0]:
+            raise apsw.CantOpenError(f"unable to open the log of {self.path}")
+        self.mark = mark
+        return _connect(_immutable(self.path), busy_timeout_s)
+
+    def _file_pointer(self) -> int:
+        """The address of SQLite's `sqlite3_file`; asked for now, since `abandon` may not ask."""
+        pointer = array("Q", [0])
+        self.connection.file_control(
+            "main", apsw.SQLITE_FCNTL_FILE_POINTER, pointer.buffer_info()[0]
+        )
+        return pointer[0]
+
+    def close(self) -> None:
+        """Closes it; what was committed is in the file."""
+        self.connection.close(True)
+
+    # --- What others do to the file ---
+
+    def check_in_place(self) -> None:
+        """Raises DatabaseError if the file, or its log, is not where it was opened.
+
+        What is written then would be lost with the file that has no name any more.
+        """
+        if self.identity is None:
+            return
+        try:
+            folder = os.stat(self._folder)
+        except FileNotFoundError:
+            raise moved(self.path) from None
+        # A name that goes or comes is a change of the folder. Its time has the grain of a tick.
+        if (folder.st_ino, folder.st_mtime_ns) != self._seen_folder:
+            self._check_names()
+            if time.time_ns() - folder.st_mtime_ns > _TICK_NS:
+                self._seen_folder = folder.st_ino, folder.st_mtime_ns
+
+    def _check_names(self) -> None:
+        moved_flag = array("i", [0])
+        self.connection.file_control(
+            "main", apsw.SQLITE_FCNTL_HAS_MOVED, moved_flag.buffer_info()[0]
+        )
+        if moved_flag[0]:
+            raise moved(self.path)
+        for name, number in self._logs.items():
+            found = _number_of(name)
+            if number is not None and number != found:
+                raise moved(name)
+            self._logs[name] = found
+
+    def is_stale(self) -> bool:
+        """Whether the file was read without locks and somebody has written to it since."""
+        return self.mark is not None and self.mark != _mark(self.path)
+
+    # --- Forks ---
+
+    def leave_to_parent(self, cursor: apsw.Cursor, *, in_use: bool) -> None:
+        """In the child of a fork: takes the connection out of this process.
+
+        It belongs to the parent, and so do its locks. SQLite has one entry for each file that a
+        process has open, and would take the inherited one for its own: it believes in locks that
+        this process does not have, and another process then removes the log that it writes to.
+        So the entry has to go, and nothing may be written while it does.
+        """
+        if in_use:
+            leak(cursor)
+            leak(self.connection)
+            _close_file(self._file)
+        else:
+            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            self.connection.close(True)
+
+
+def _number_of(name: str) -> int | None:
+    try:
+        return os.stat(name).st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _connect(path: str, busy_timeout_s: float) -> apsw.Connection:
+    flags = apsw.SQLITE_OPEN_READWRITE
+    if path.startswith("file://"):
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(path, flags)
+    for setting, value in _SETTINGS:
+        connection.config(setting, value)
+    connection.set_busy_timeout(int(busy_timeout_s * 1000))
+    return connection
+
+
+def _immutable(path: str) -> str:
+    name = os.path.abspath(path)
+    for special, code in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
+        name = name.replace(special, code)
+    return f"file://{name}?immutable=1"
+
+
+def _mark(path: str) -> Mark:
+    """The size of the log first: 0 if there is none."""
+    try:
+        log = os.stat(f"{path}-wal").st_size
+    except FileNotFoundError:
+        log = 0
+    found = os.stat(path)
+    return log, found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _switch_to_wal(connection: apsw.Connection, busy_timeout_s: float) -> None:
+    # SQLite does not wait here by itself when another process makes the same switch.
+    deadline = time.monotonic() + busy_timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except apsw.ReadOnlyError:
+            return  # It can be read with the journal that it has.
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _identity(path: str, expected: Identity | None) -> Identity:
+    """Device and number of the file, which is made if none is expected."""
+    try:
+        if expected is None:
+            _make_private(os.path.realpath(path))
+        found = os.stat(path)
+    except OSError as error:
+        if expected is not None and not os.path.exists(path):
+            raise moved(path) from error
+        raise _unusable(path, error) from error
+    if expected not in (None, (found.st_dev, found.st_ino)):
+        raise moved(path)
+    return found.st_dev, found.st_ino
+
+
+def _make_private(file: str) -> None:
+    """Makes the file and its directory, for their owner only, where they are not there yet.
+
+    A file that is there is not opened: closing it would drop every lock that this process has on
+    it, SQLite's own included (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    if os.path.exists(file):
+        return
+    os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
+    except FileExistsError:
+        return  # Another process has just made it.
+
+
+def _unusable(path: str, error: OSError) -> DatabaseError:
+    """The error for a path that the system refuses."""
+    return DatabaseError(
+        f"{path} cannot be opened: {error.strerror}",
+        details={"path": path},
+        suggestion="Choose a path in a directory that can be written.",
+    )
+
+
+def moved(path: str) -> DatabaseError:
+    """The error for a file that is not where it was opened."""
+    return DatabaseError(
+        f"{path} was moved, replaced or deleted while it was open; nothing was stored",
+        details={"path": path},
+        suggestion="Move it back, or make a new Memory for the file that is at this path now.",
+    )
+
+
+def leak(thing: apsw.Connection | apsw.Cursor) -> None:
+    """Keeps something of SQLite from ever being closed, at the end of the process too.
+
+    A thread that was inside it when the process forked is not here to leave it: closing it would
+    wait for that thread, or undo its work in memory that is shared with the parent.
+    """
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def _close_file(file: int) -> None:
+    """Calls xShmUnmap and xClose of a `sqlite3_file`: all that SQLite knows of it goes.
+
+    They change nothing but what this process has in memory of its own.
+    """
+    import ctypes
+
+    integer, pointer = ctypes.c_int, ctypes.c_void_p
+    # `sqlite3_io_methods` of sqlite3.h: a number, xClose first, xShmUnmap as the 16th.
+    table = (pointer * 17).from_address(pointer.from_address(file).value or 0)
+    ctypes.CFUNCTYPE(integer, pointer, integer)(table[16] or 0)(file, 0)
+    ctypes.CFUNCTYPE(integer, pointer)(table[1] or 0)(file)
