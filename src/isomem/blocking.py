@@ -128,6 +128,12 @@ class BlockingPorts:
         return self._memory.reranker
 
     @property
+    def takes_any_id(self) -> bool:
+        """Whether the stores take the id "*" as an id, and not as every id."""
+        stores = (self._memory.vector_store, self._memory.entity_store)
+        return all(getattr(store, "takes_any_id", False) for store in stores)
+
+    @property
     def embeds_by_action(self) -> bool:
         """Whether the same text may get another vector for another action."""
         return not getattr(self._memory.embedding_model, "ignores_action", False)

@@ -19,13 +19,12 @@ from isomem.clock import Clock
 from isomem.config import MemoryConfig, Options, ProviderConfig
 from isomem.memory import AsyncMemory, Memory
 from isomem.options import unknown
-from isomem.scope import SCOPE_KEYS
 from isomem.store.database import Database
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger
 from isomem.text.messages import transcript
 from isomem.text.reply import find_json, strip_wrapping
-from isomem.types import PROCEDURAL
+from isomem.types import PROCEDURAL, SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,37 +21,87 @@ import os
 
 from isomem import log
 from isomem.errors import InvalidConfigError
-from isomem.options import read_options, unknown
+from isomem.options import (
+    ANYTHING,
+    FILE,
+    SWITCH,
+    TEXT,
+    Kind,
+    Option,
+    check_option,
+    defaults_of,
+    home,
+    number,
+    one_of,
+    optional,
+    read_options,
+    read_table,
+    unknown,
+    whole,
+)
+from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-_KEYS: dict[str, Any] = {
-    "vector_store": None,
-    "llm": None,
-    "embedder": None,
-    "history_db_path": None,
-    "reranker": None,
-    "version": "v1.1",
-    "custom_instructions": None,
-    "nlp": None,
-    "raise_on_llm_error": False,
-}
+ENTITIES_SUFFIX = "_entities"
+"""The entities of a collection stand in a collection of its name with this at the end."""
+
+
+def _is_collection_name(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and bool(value.strip())
+        and "\0" not in value
+        and is_unicode(value)
+        and not value.endswith(ENTITIES_SUFFIX)
+    )
+
+
+TOP = (
+    Option("vector_store", None, ANYTHING, "where memories live"),
+    Option("llm", None, ANYTHING, "the model that extracts facts"),
+    Option("embedder", None, ANYTHING, "what turns text into vectors"),
+    Option("reranker", None, ANYTHING, "reorders search results when `rerank=True`"),
+    Option("nlp", None, ANYTHING, "lemmas and entities: `builtin`, `spacy` or `none`"),
+    Option("history_db_path", None, optional(FILE), "a SQLite file for history and messages"),
+    Option("custom_instructions", None, optional(TEXT), "added to every extraction prompt"),
+    Option(
+        "raise_on_llm_error", False, SWITCH, "a failed model call raises, not giving no results"
+    ),
+    Option("version", "v1.1", TEXT, "kept for mem0's sake"),
+)
+"""The keys of the configuration. Those of providers are read by `_provider`."""
+
+COLLECTION = Option(
+    "collection_name",
+    "mem0",
+    Kind(
+        f"text that does not end in {ENTITIES_SUFFIX!r}, which names the entities of a collection",
+        _is_collection_name,
+    ),
+    "several collections can share a file",
+)
+
+EMBEDDED_OPTIONS = (
+    Option("path", None, optional(FILE), 'the file, or ":memory:"'),
+    COLLECTION,
+    Option(
+        "embedding_model_dims", None, optional(whole(1, 1_000_000)), "the length of the vectors"
+    ),
+    Option("keyword_search", True, SWITCH, "BM25 beside the semantic search"),
+    Option("synchronous", "full", one_of("full", "normal", "off"), "what survives a power cut"),
+    Option("busy_timeout_s", 10.0, number(0, 1_000_000), "seconds to wait for another process"),
+    Option("cache_mb", 64, number(0, 1_000_000), "memory for the scopes in use; 0 turns it off"),
+)
+"""The keys of `vector_store.config` for the provider "embedded"."""
+
+EMBEDDED = defaults_of(EMBEDDED_OPTIONS)
+
 _OF_MEM0_1 = ("graph_store", "custom_fact_extraction_prompt", "custom_update_memory_prompt")
 """Keys that mem0 2 passes over in silence: what a program hands to it must work here, too."""
-
-EMBEDDED: dict[str, Any] = {
-    "path": None,
-    "collection_name": "mem0",
-    "embedding_model_dims": None,
-    "keyword_search": True,
-    "synchronous": "full",
-    "busy_timeout_s": 10.0,
-    "cache_mb": 64,
-}
-"""Keys of `vector_store.config` for the provider "embedded", with their defaults."""
 
 NLP_PROVIDERS = ("builtin", "spacy", "none")
 
@@ -114,28 +164,55 @@ class MemoryConfig:
         for key in _OF_MEM0_1:
             if options.pop(key, None) is not None:
                 log.warning("The key %r of the configuration does nothing since mem0 2", key)
-        given = read_options(options, _KEYS, "the configuration")
+        given = read_table(options, TOP, "the configuration")
         has_key = bool(os.environ.get("OPENAI_API_KEY"))
         self.vector_store = _store_config(given["vector_store"])
         self.llm = _provider("llm", given["llm"], "openai" if has_key else "unset")
         self.embedder = _provider("embedder", given["embedder"], "openai" if has_key else "local")
         self.nlp = _provider("nlp", given["nlp"], "builtin")
         self.reranker = _provider("reranker", given["reranker"], "") if given["reranker"] else None
-        self.history_db_path: str | None = given["history_db_path"]
+        history = given["history_db_path"]
+        self.history_db_path: str | None = None if history is None else home(history)
         self.version: str = given["version"]
-        self.custom_instructions: str | None = _text("custom_instructions", given)
+        self.custom_instructions: str | None = given["custom_instructions"]
         self.raise_on_llm_error: bool = given["raise_on_llm_error"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
 
 
-def _text(key: str, given: Mapping[str, Any]) -> str | None:
-    value = given[key]
-    if not (value is None or isinstance(value, str)):
+def as_config(given: Any) -> MemoryConfig:
+    """`given`, a configuration; the default one for None.
+
+    Raises:
+        InvalidConfigError: something else.
+    """
+    if given is None:
+        return MemoryConfig()
+    if not isinstance(given, MemoryConfig):
         raise InvalidConfigError(
-            f"{key} must be text, got {type(value).__name__}", error_code="CONFIG_002"
+            f"config must be a MemoryConfig, got {type(given).__name__}",
+            error_code="CONFIG_002",
+            suggestion="Memory.from_config takes a dict of options.",
         )
-    return value
+    return given
+
+
+def from_dict(given: Any) -> MemoryConfig:
+    """The configuration in a dict of options.
+
+    Raises:
+        InvalidConfigError: not a dict, an unknown key or provider, or a wrong value.
+    """
+    if not hasattr(given, "items"):
+        raise InvalidConfigError(
+            f"the configuration must be a dict, got {type(given).__name__}",
+            error_code="CONFIG_002",
+            suggestion="Read a file first, such as with json.load, and pass what is in it.",
+        )
+    wrong = [key for key in given if not isinstance(key, str)]
+    if wrong:
+        raise unknown("key in the configuration", wrong[0], defaults_of(TOP))
+    return MemoryConfig(**given)
 
 
 def _provider(name: str, given: Any, default: str) -> ProviderConfig:
@@ -161,16 +238,17 @@ def _as_dict(config: Any, where: str) -> dict[str, Any]:
 
 def _store_config(given: Any) -> ProviderConfig:
     store = _provider("vector_store", given, "embedded")
+    where, options = "vector_store.config", store.config.model_dump()
     if store.provider == "embedded":
-        options = read_options(store.config.model_dump(), EMBEDDED, "vector_store.config")
-        options["path"] = os.fspath(options["path"] or default_path())
-        store.config = Options(options)
-    elif "collection_name" not in store.config:
-        store.config = Options({**store.config.model_dump(), "collection_name": "mem0"})
+        options = read_table(options, EMBEDDED_OPTIONS, where)
+        options["path"] = home(default_path() if options["path"] is None else options["path"])
+    else:
+        options.setdefault(COLLECTION.name, COLLECTION.default)
+        check_option(COLLECTION, options[COLLECTION.name], where)
+    store.config = Options(options)
     return store
 
 
 def default_path() -> str:
     """`memory.db` in the directory that `ISOMEM_DIR` names, or else in `~/.isomem`."""
-    home = os.environ.get("ISOMEM_DIR") or os.path.join(os.path.expanduser("~"), ".isomem")
-    return os.path.join(home, "memory.db")
+    return os.path.join(home(os.environ.get("ISOMEM_DIR") or "~/.isomem"), "memory.db")

@@ -20,6 +20,7 @@ errors keeps working)::
         │   └── VectorValueError    … also a ValueError: wrong length, NaN, infinite
         ├── EmbeddingError          the embedder failed                   (EMBED_001)
         ├── LLMError                the model failed                      (LLM_001)
+        │   └── UnusableReplyError  … its reply does not say what to remember (LLM_002)
         ├── DatabaseError           SQLite failed: locked, full, read-only (DB_001)
         ├── DependencyError         an optional package is missing        (DEPS_001)
         └── PromptIntegrityError    a prompt is not the pinned one        (PROMPT_001)
@@ -158,6 +159,17 @@ class LLMError(_CodedError):
 
     code = "LLM_001"
     advice = "Please check your LLM configuration and API key"
+
+
+class UnusableReplyError(LLMError):
+    """The model answered, and its reply does not say what to remember.
+
+    ``details`` has the ``fault``, the ``finish_reason`` where the provider gave one, and an
+    ``excerpt`` of the reply.
+    """
+
+    code = "LLM_002"
+    advice = "Check the model, its max_tokens, and that it answers in JSON"
 
 
 class DatabaseError(_CodedError):

@@ -14,8 +14,10 @@ selects nothing, so no condition on it holds, `ne` and `nin` included.
 
 from __future__ import annotations
 
+from isomem.contract.arguments import ANY_VALUE, shown
 from isomem.dates import datetime, timedelta, timezone
 from isomem.pattern import Pattern
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 LOGICAL = ("AND", "OR", "NOT")
 RANGE_OPERATORS = ("gt", "gte", "lt", "lte")
 OPERATORS = ("eq", "ne", "in", "nin", *RANGE_OPERATORS, "contains", "icontains")
-ANY_VALUE = "*"
 
 _STORE_NAMES = {"OR": "$or", "NOT": "$not"}
 _LOGICAL_NAMES = {"$and": "AND", "$or": "OR", "$not": "NOT"}
@@ -40,7 +41,8 @@ def translate(filters: dict[str, Any]) -> dict[str, Any]:
 
     Filters without an operator pass as they are. Otherwise `AND` is merged into the top level
     (of two equal keys the later wins, operator dicts are united), and `OR` and `NOT` become
-    `$or` and `$not`.
+    `$or` and `$not`. Conditions on ids are never merged away (divergence D-20): where a key has
+    one already, the next stands in an `AND` of the result.
 
     Raises:
         ValueError: an unknown operator, or a logical operator without its list.
@@ -52,8 +54,17 @@ def translate(filters: dict[str, Any]) -> dict[str, Any]:
         for key, value in filters.items()
         if key not in LOGICAL and not isinstance(value, dict)
     }
+    kept: list[dict[str, Any]] = []
     for key, value in filters.items():
-        _translate_entry(translated, key, value)
+        _translate_entry(translated, key, value, kept)
+    return _conjoined(translated, kept)
+
+
+def _conjoined(translated: dict[str, Any], kept: list[dict[str, Any]]) -> dict[str, Any]:
+    """The filters with the conditions that could not be merged. `$and` and `AND` are one key."""
+    if kept:
+        name = "$and" if "$and" in translated else "AND"
+        translated[name] = [*_conditions(translated.get(name, []), "AND", may_be_empty=True), *kept]
     return translated
 
 
@@ -63,15 +74,18 @@ def _needs_translation(key: str, value: Any) -> bool:
     return isinstance(value, dict) and any(operator in OPERATORS for operator in value)
 
 
-def _translate_entry(target: dict[str, Any], key: str, value: Any) -> None:
+def _translate_entry(
+    target: dict[str, Any], key: str, value: Any, kept: list[dict[str, Any]]
+) -> None:
     if key == "AND":
         for condition in _conditions(value, key, may_be_empty=True):
-            _merge(target, condition)
+            _merge(target, condition, kept)
     elif key in _STORE_NAMES:
         alternatives = _conditions(value, key, may_be_empty=False)
-        target[_STORE_NAMES[key]] = [_merge({}, condition) for condition in alternatives]
+        merged = {_STORE_NAMES[key]: [_merge({}, condition, kept) for condition in alternatives]}
+        _merge(target, merged, kept)
     else:
-        _merge(target, {key: value})
+        _merge(target, {key: value}, kept)
 
 
 def _conditions(value: Any, operator: str, *, may_be_empty: bool) -> list[dict[str, Any]]:
@@ -88,22 +102,42 @@ def _check_condition(operator: str, index: int, condition: Any) -> None:
     if not isinstance(condition, dict):
         raise ValueError(
             f"{operator} filter list item at index {index} must be a dict, "
-            f"got {type(condition).__name__}: {condition!r}"
+            f"got {type(condition).__name__}: {shown(condition)}"
         )
 
 
-def _merge(target: dict[str, Any], condition: dict[str, Any]) -> dict[str, Any]:
+def _merge(
+    target: dict[str, Any], condition: dict[str, Any], kept: list[dict[str, Any]]
+) -> dict[str, Any]:
     for key, value in condition.items():
-        if not isinstance(value, dict):
-            target[key] = value
-            continue
-        for operator in value:
-            if operator not in OPERATORS:
-                raise ValueError(f"Unsupported metadata filter operator: {operator}")
-        if value:
-            old = target.get(key)
+        if isinstance(value, dict):
+            _check_operators(value)
+            if not value:
+                continue
+        old = target.get(key, value)
+        if old != value and (_names_id(key, old) or _names_id(key, value)):
+            kept.append({key: value})
+        elif isinstance(value, dict):
             target[key] = {**old, **value} if isinstance(old, dict) else dict(value)
+        else:
+            target[key] = value
     return target
+
+
+def _check_operators(condition: dict[str, Any]) -> None:
+    for operator in condition:
+        if operator not in OPERATORS:
+            raise ValueError(f"Unsupported metadata filter operator: {operator}")
+
+
+def _names_id(key: str, value: Any) -> bool:
+    """Whether a condition is on an id, or has one in it."""
+    if key in SCOPE_KEYS:
+        return True
+    if not isinstance(value, list) or _LOGICAL_NAMES.get(key, key) not in LOGICAL:
+        return False
+    members = (member for member in value if isinstance(member, dict))
+    return any(_names_id(*entry) for member in members for entry in member.items())
 
 
 # --- 2. from the vector store's shape to a Group ---------------------------------------------
@@ -152,20 +186,25 @@ def compile_filters(filters: Mapping[str, Any] | None) -> Group | None:
             key that is no path.
     """
     group = Group([], [], [])
-    for key, value in _by_logical_name(filters or {}).items():
-        if key in LOGICAL:
-            _member_of(group, key).extend(_compile_groups(key, value))
-        elif not _is_any_value(value):
-            group.conditions.append(_compile_condition(key, value))
+    seen: dict[str, Any] = {}
+    for key, value in (filters or {}).items():
+        operator = _LOGICAL_NAMES.get(key, key)
+        if operator not in LOGICAL:
+            if key in SCOPE_KEYS or not _is_any_value(value):
+                group.conditions.append(_compile_condition(key, value))
+        elif operator not in seen:
+            seen[operator] = value
+            _member_of(group, operator).extend(_compile_groups(operator, value))
+        elif _names_id(key, value) or _names_id(key, seen[operator]):
+            group.conditions.append(_compile_alone(operator, value))
     return group if group.conditions or group.alternatives or group.exclusions else None
 
 
-def _by_logical_name(filters: Mapping[str, Any]) -> dict[str, Any]:
-    """`$or` and `OR` are one key; the first of the two counts."""
-    named: dict[str, Any] = {}
-    for key, value in filters.items():
-        named.setdefault(_LOGICAL_NAMES.get(key, key), value)
-    return named
+def _compile_alone(operator: str, value: Any) -> Group:
+    """The second of `OR` and `$or`, which counts where an id is in one of the two."""
+    alone = Group([], [], [])
+    _member_of(alone, operator).extend(_compile_groups(operator, value))
+    return alone
 
 
 def _member_of(group: Group, operator: str) -> list[Any]:
@@ -226,7 +265,7 @@ def _scalar(key: str, value: Any) -> bool | int | str:
     if isinstance(value, (bool, int, str)):
         return value
     raise ValueError(
-        f"Invalid value in filter for field '{key}': {value!r}. "
+        f"Invalid value in filter for field '{key}': {shown(value)}. "
         "An exact match takes a string, an integer or a boolean."
     )
 
@@ -239,7 +278,7 @@ def _scalars(key: str, value: Any) -> list[int] | list[str]:
         if all(isinstance(item, int) and not isinstance(item, bool) for item in items):
             return items
     raise ValueError(
-        f"Invalid value in filter for field '{key}': {value!r}. "
+        f"Invalid value in filter for field '{key}': {shown(value)}. "
         "A list of only strings or only integers is needed."
     )
 
@@ -247,7 +286,7 @@ def _scalars(key: str, value: Any) -> list[int] | list[str]:
 def _words_of_operand(key: str, value: Any) -> set[str]:
     if isinstance(value, str):
         return set(words(value))
-    raise ValueError(f"Invalid value in filter for field '{key}': {value!r} is not a string.")
+    raise ValueError(f"Invalid value in filter for field '{key}': {shown(value)} is not a string.")
 
 
 def _compile_range(key: str, value: dict[str, Any]) -> Condition:
@@ -277,7 +316,7 @@ def _number(key: str, value: Any) -> float:
 
 def _no_number(key: str, value: Any) -> ValueError:
     return ValueError(
-        f"Invalid value in range filter for field '{key}': {value!r}. "
+        f"Invalid value in range filter for field '{key}': {shown(value)}. "
         "A number or an ISO 8601 date is needed."
     )
 

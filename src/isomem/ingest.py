@@ -20,10 +20,9 @@ import json
 import os
 
 from isomem.clock import Clock
+from isomem.contract.arguments import check_ids, check_text
 from isomem.errors import DatabaseError, LLMError, ValidationError
 from isomem.providers.llm.mock import ScriptedLLM
-from isomem.scope import check_ids
-from isomem.text.messages import check_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

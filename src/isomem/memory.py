@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isomem.blocking import BlockingPorts
 from isomem.clock import Clock
-from isomem.config import MemoryConfig
+from isomem.config import MemoryConfig, as_config, from_dict
 from isomem.drive import drive
 from isomem.pipeline import add, manage, search
 from isomem.wiring import StoreParts, build_embedder, build_llm, build_nlp, build_reranker
@@ -46,7 +46,7 @@ class Facade:
     """
 
     def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
-        self.config = config if config is not None else MemoryConfig()
+        self.config = as_config(config)
         self.clock = clock or Clock()
         self.nlp: ports.Nlp = build_nlp(self.config)
         self.llm: ports.LLM = build_llm(self.config)
@@ -70,7 +70,7 @@ class Facade:
         Raises:
             InvalidConfigError: an unknown key or provider; names the nearest known one.
         """
-        return cls(MemoryConfig(**config_dict), clock=clock)
+        return cls(from_dict(config_dict), clock=clock)
 
     @property
     def enable_vision(self) -> bool:

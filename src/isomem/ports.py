@@ -187,6 +187,11 @@ class Ports(Protocol):
     @property
     def reranker(self) -> Reranker | None: ...
     @property
+    def takes_any_id(self) -> bool:
+        """Whether the stores take the id "*" as an id, and not as every id."""
+        ...
+
+    @property
     def embeds_by_action(self) -> bool:
         """Whether the same text may get another vector for another action."""
         ...

@@ -6,6 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+SCOPE_KEYS = ("user_id", "agent_id", "run_id")
+"""The ids that say whose memory it is."""
+
 PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""
 

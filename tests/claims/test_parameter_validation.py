@@ -20,15 +20,18 @@ class Ours:
 
     def __init__(self) -> None:
         from isomem import scope
-        from isomem.pipeline import search
+        from isomem.contract import arguments
 
-        self.trim = scope.check_id
-        self.threshold, self.top_k = search.check_threshold, search.check_top_k
-        self.refuse_ids = scope.refuse_top_level_ids
-        self._scope = scope
+        self.threshold, self.top_k = arguments.check_threshold, arguments.check_top_k
+        self.refuse_ids = arguments.refuse_top_level_ids
+        self._arguments, self._scope = arguments, scope
+
+    def trim(self, value: Any, name: str) -> Any:
+        others = {"user_id": "u", "agent_id": "a"}
+        return self._arguments.check_ids({**others, name: value}).get(name)
 
     def metadata_and_ids(self, metadata: Any, **ids: Any) -> tuple[Any, Any]:
-        checked = self._scope.check_ids(ids)
+        checked = self._arguments.check_ids(ids)
         return self._scope.stamp(metadata, checked), checked
 
 

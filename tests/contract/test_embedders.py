@@ -223,3 +223,10 @@ def test_text_that_cannot_be_sent_is_an_embedding_error(servers: dict[str, Serve
     for name in (*OVER_HTTP, "local"):
         with pytest.raises(EmbeddingError):
             make(name, servers).embed("a \ud800 b")
+
+
+def test_an_error_inside_an_answer_keeps_the_servers_sentence(remote: tuple[Any, Server]) -> None:
+    embedder, server = remote
+    server.always = Answer(body={"error": {"message": "the model is not loaded"}})
+    with pytest.raises(EmbeddingError, match="status 200 and an error: the model is not loaded"):
+        embedder.embed("x")

@@ -450,3 +450,90 @@ def test_no_error_shows_a_key_that_the_server_echoes(
 
 def test_the_mock_is_covered_by_its_own_tests() -> None:
     assert set(LLMS.builtin) == {*OVER_HTTP, "mock"}
+
+
+# --- How an answer ends ----------------------------------------------------------------------
+
+
+def ending(adapter: Adapter, content: Any, reason: str | None, **message: Any) -> Any:
+    """An answer that ends for `reason`, in the provider's words."""
+    body = adapter.usual(Seen("", {}, json.dumps({"model": "m", "messages": MESSAGES}).encode(), 0))
+    owner, key = (
+        (body, "done_reason") if "message" in body else (body["choices"][0], "finish_reason")
+    )
+    owner[key] = reason
+    owner["message"] = {"role": "assistant", "content": content, **message}
+    return body
+
+
+@both_ways
+@pytest.mark.parametrize("content", ['{"memory": [{"te', "", None])
+def test_a_text_that_was_cut_off_knows_why(
+    adapter: Adapter, llm: Any, content: str | None, asynchronously: bool
+) -> None:
+    adapter.server.answers = [Answer(body=ending(adapter, content, "length"))]
+    reply = ask(llm, asynchronously)
+    assert isinstance(reply, str)
+    assert reply == (content or "")
+    assert (reply.finish_reason, reply.explanation) == ("length", None)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("reason", ["stop", None, ""])
+@pytest.mark.parametrize("content", ["text", "", None])
+def test_a_text_that_ended_by_itself_is_just_a_text(
+    adapter: Adapter, llm: Any, reason: str | None, content: str | None
+) -> None:
+    adapter.server.answers = [Answer(body=ending(adapter, content, reason))]
+    reply = ask(llm, False)
+    assert reply == content
+    assert type(reply) in {str, type(None)}
+
+
+def test_a_refusal_is_handed_on(adapter: Adapter, llm: Any) -> None:
+    if adapter.name == "ollama":
+        pytest.skip("Ollama has no field for it")
+    adapter.server.answers = [Answer(body=ending(adapter, None, "stop", refusal="I may not."))]
+    assert ask(llm, False).explanation == "I may not."
+
+
+@pytest.mark.parametrize("error", ["out of memory", {"message": "out of memory", "code": 500}])
+def test_an_error_inside_an_answer_keeps_the_servers_sentence(
+    adapter: Adapter, llm: Any, error: Any
+) -> None:
+    adapter.server.always = Answer(body={"error": error})
+    with pytest.raises(LLMError, match=f"{adapter.name}.*status 200 and an error: out of memory"):
+        ask(llm, False)
+
+
+@pytest.mark.parametrize(("code", "kind"), [(401, AuthenticationError), (429, RateLimitError)])
+def test_an_error_inside_an_answer_is_of_the_kind_that_its_code_names(
+    adapter: Adapter, llm: Any, code: int, kind: type[Exception]
+) -> None:
+    adapter.server.always = Answer(body={"error": {"code": code, "message": f"no {KEY}"}})
+    with pytest.raises(kind, match=r"no \*\*\*"):
+        ask(llm, False)
+
+
+def test_an_error_without_a_sentence_is_shown_as_it_is(adapter: Adapter, llm: Any) -> None:
+    adapter.server.always = Answer(body={"error": {"type": "overloaded"}})
+    with pytest.raises(LLMError, match="overloaded"):
+        ask(llm, False)
+
+
+@pytest.mark.parametrize("calls", ["x", 7, ["x"], [7], [{"function": "x"}], {"function": {}}])
+def test_tool_calls_of_another_shape_are_an_llm_error(
+    adapter: Adapter, llm: Any, calls: Any
+) -> None:
+    adapter.server.always = Answer(body=ending(adapter, "", "stop", tool_calls=calls))
+    with pytest.raises(LLMError, match="answered without"):
+        ask(llm, False, tools=TOOLS)
+
+
+@pytest.mark.parametrize("adapter", ["openai", "vllm"], indirect=True)
+@pytest.mark.parametrize("timeout", ["soon", -1, True, [1]])
+def test_a_wait_of_one_call_that_makes_no_sense_is_an_llm_error(
+    adapter: Adapter, llm: Any, timeout: Any
+) -> None:
+    with pytest.raises(LLMError, match="timeout="):
+        ask(llm, False, timeout=timeout)
+    assert ask(llm, False, timeout=30) == "GRÜEZI"

@@ -19,7 +19,9 @@ PACKAGE = SOURCE / "isomem"
 
 # Who may be imported by whom: a part may import the parts in its row, and itself.
 LOWEST = {"types", "errors", "kernel", "pattern", "dates"}
-PURE = LOWEST | {"clock", "digest", "log", "options", "scope", "scoring", "filters"}
+PURE = LOWEST | {
+    "clock", "digest", "log", "options", "scope", "scoring", "filters", "contract",
+}  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "kernel": set(),
@@ -31,12 +33,13 @@ ALLOWED: dict[str, set[str]] = {
     "digest": set(),
     "drive": set(),
     "scoring": set(),
-    "filters": LOWEST,
+    "contract": LOWEST,
+    "filters": LOWEST | {"contract"},
     "options": LOWEST,
     "ports": LOWEST | {"clock"},
-    "scope": LOWEST | {"log"},
+    "scope": LOWEST | {"log", "contract"},
     "config": LOWEST | {"log", "options"},
-    "text": LOWEST | {"log", "options", "ports"},
+    "text": LOWEST | {"log", "options", "ports", "contract"},
     "prompts": LOWEST | {"log"},
     "pipeline": PURE | {"text", "prompts", "ports"},
     "store": PURE | {"ports"},
@@ -52,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
 TYPES_ALONE = {("blocking", "memory"), ("asynchronous", "memory")}
 
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.
-NO_INPUT_OR_OUTPUT = ("pipeline", "scoring", "filters", "text", "scope", "drive")
+NO_INPUT_OR_OUTPUT = ("contract", "pipeline", "scoring", "filters", "text", "scope", "drive")
 INPUT_OR_OUTPUT = {
     "aiohttp", "apsw", "asyncio", "concurrent", "fcntl", "ftplib", "glob", "http", "httpx", "io",
     "logging", "mmap", "multiprocessing", "numpy", "openai", "os", "pathlib", "pickle", "random",

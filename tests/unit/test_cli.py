@@ -671,3 +671,89 @@ def test_start_up_loads_no_network_and_no_embedder() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+# --- Check and backup ------------------------------------------------------------------------
+
+
+def damage(path: Path, sql: str) -> None:
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(sql)
+    connection.close()
+
+
+def test_a_sound_file_is_ok(isomem: Isomem, home: Path) -> None:
+    isomem.add("tea")
+    done = isomem("check")
+    assert (done.code, done.out) == (0, f"ok  {home}/memory/memory.db\n")
+    assert isomem("check", "--json").json == {
+        "ok": True,
+        "path": f"{home}/memory/memory.db",
+        "findings": [],
+    }
+
+
+def test_damage_is_shown_and_is_a_failure(isomem: Isomem, home: Path) -> None:
+    path = home / "memory" / "memory.db"
+    ids = [isomem.add(f"tea {number}") for number in range(25)]
+    damage(path, "UPDATE points SET payload = '{' WHERE collection = 1")
+    assert isomem("stats").code == 0
+    done = isomem("check")
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert len(lines) == 22
+    assert lines[0].startswith("points  ")
+    assert lines[0].endswith(": its payload is not a JSON object")
+    assert lines[20:] == ["points  … 5 more; --json has all", f"25 findings in {path}"]
+    as_json = isomem("check", "--json")
+    assert as_json.code == 1
+    assert {each["subject"] for each in as_json.json["findings"]} == set(ids)
+    assert as_json.json["findings"][0].keys() == {"file", "kind", "subject", "message"}
+
+
+def test_a_history_in_a_file_of_its_own_is_checked_and_backed_up(
+    isomem: Isomem, home: Path
+) -> None:
+    config = json.loads((home / "config.json").read_text())
+    (home / "own.json").write_text(json.dumps({**config, "history_db_path": "own-history.db"}))
+    words = ["--config", "own.json"]
+    isomem.add("tea", *words)
+    assert isomem("check", *words).code == 0
+    done = isomem("backup", "copy.db", "--json", *words)
+    assert [each["path"] for each in done.json["files"]] == ["copy.db", "copy.db-history"]
+    assert (home / "copy.db-history").stat().st_size > 0
+    damage(home / "own-history.db", "INSERT INTO history (id) VALUES ('x')")
+    [found] = isomem("check", "--json", *words).json["findings"]
+    assert (found["file"], found["kind"]) == ("own-history.db", "history")
+
+
+def test_a_backup_is_a_memory_file(isomem: Isomem, home: Path) -> None:
+    memory_id = isomem.add("tea")
+    done = isomem("backup", "copy.db")
+    assert done.code == 0
+    assert re.fullmatch(r"copy\.db  [\d.]+ kB\n", done.out)
+    assert isomem("get", memory_id, "--path", "copy.db").code == 0
+    assert isomem("check", "--path", "copy.db").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["check"], 3, "no memory file"),
+        (["backup", "copy.db"], 3, "no memory file"),
+        (["check", "--path", "text"], 1, "not a memory file"),
+        (["check", "--path", "other.db"], 1, "another program"),
+        (["backup", "config.json", "--path", "other.db"], 2, "exists already"),
+        (["backup", "absent/copy.db", "--path", "other.db"], 1, "cannot be written"),
+        (["backup"], 2, "FILE"),
+    ],
+)
+def test_what_cannot_be_checked_or_copied_is_named(
+    isomem: Isomem, home: Path, words: list[str], code: int, said: str
+) -> None:
+    (home / "text").write_text("not a database, but long enough to be taken for one")
+    damage(home / "other.db", "CREATE TABLE t (x)")
+    done = isomem(*words)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err

@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 
-from isomem import Memory, MemoryConfig
-from isomem.config import EMBEDDED, Options, ProviderConfig, default_path
+from isomem import AsyncMemory, Memory, MemoryConfig
+from isomem.config import (
+    EMBEDDED,
+    EMBEDDED_OPTIONS,
+    TOP,
+    Options,
+    ProviderConfig,
+    default_path,
+)
 from isomem.errors import ConfigurationError, InvalidConfigError
 from isomem.options import nearest, read_options, unknown
 
@@ -59,7 +66,7 @@ def test_the_nearest_known_word_is_suggested() -> None:
         ({"vector_store": {"provider": "embeded"}}, "Did you mean 'embedded'"),
         ({"vector_store": {"config": {"pth": "x"}}}, "Did you mean 'path'"),
         ({"vector_store": {"config": {"synchronous": "ful"}}}, "Did you mean 'full'"),
-        ({"custom_instructions": 5}, "custom_instructions must be text, got int"),
+        ({"custom_instructions": 5}, "custom_instructions must be text, or None, got 5"),
     ],
 )
 def test_a_mistake_is_refused_with_what_was_meant(
@@ -137,3 +144,108 @@ def test_a_provider_may_be_given_as_an_object() -> None:
     assert MemoryConfig(llm=made).llm is made
     config = MemoryConfig(llm={"provider": "mock", "config": SimpleNamespace(model="m")})
     assert config.llm.config.model == "m"  # type: ignore[attr-defined]
+
+
+# --- Every value is checked -------------------------------------------------------------------
+
+HUGE = 10**400
+WRONG: list[tuple[str, Any]] = [
+    *[("cache_mb", wrong) for wrong in ("64", -1, float("nan"), float("inf"), True, None, HUGE)],
+    *[("busy_timeout_s", wrong) for wrong in ("10", -0.5, float("nan"), float("inf"), False, HUGE)],
+    *[("keyword_search", wrong) for wrong in ("off", 0, None, "")],
+    *[("embedding_model_dims", wrong) for wrong in ("384", 0, -3, 1.5, True, float("nan"), HUGE)],
+    *[("synchronous", wrong) for wrong in (True, None, 1, ["full"], {})],
+    *[("collection_name", wrong) for wrong in ("", " ", 5, None, "a\0b", "\ud800", "x_entities")],
+    *[("path", wrong) for wrong in ("", " ", 5, True, b"x.db", "a\0.db", ["x.db"])],
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), WRONG, ids=[f"{n}-{type(w).__name__}" for n, w in WRONG]
+)
+def test_a_wrong_value_of_the_store_is_named_with_what_is_expected(name: str, wrong: Any) -> None:
+    with pytest.raises(
+        InvalidConfigError, match=rf"vector_store\.config: {name} must be "
+    ) as caught:
+        MemoryConfig(vector_store={"config": {name: wrong}})
+    expected = next(option.kind.words for option in EMBEDDED_OPTIONS if option.name == name)
+    assert caught.value.details["key"] == name
+    assert caught.value.details["expected"] == expected
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("raise_on_llm_error", "false"),
+        ("raise_on_llm_error", 1),
+        ("raise_on_llm_error", None),
+        ("version", 1.1),
+        ("custom_instructions", ["x"]),
+        ("history_db_path", ""),
+        ("history_db_path", 5),
+        ("history_db_path", "a\0b"),
+    ],
+)
+def test_a_wrong_value_at_the_top_is_named_with_what_is_expected(name: str, wrong: Any) -> None:
+    with pytest.raises(InvalidConfigError, match=f"the configuration: {name} must be "):
+        MemoryConfig(**{name: wrong})
+
+
+@pytest.mark.parametrize("name", ["x_entities", 5, ""])
+def test_the_collection_of_any_store_is_checked(name: Any) -> None:
+    with pytest.raises(InvalidConfigError, match="collection_name must be "):
+        MemoryConfig(vector_store={"provider": "qdrant", "config": {"collection_name": name}})
+
+
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
+    for config in ({"vector_store": {"config": {"path": tmp_path}}}, {"history_db_path": tmp_path}):
+        with pytest.raises(InvalidConfigError, match="must be the path of a file"):
+            MemoryConfig(**config)
+
+
+def test_the_home_of_the_user_stands_for_a_tilde(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = MemoryConfig(
+        vector_store={"config": {"path": "~/a.db"}}, history_db_path=Path("~/b.db")
+    )
+    assert config.vector_store.config["path"] == str(tmp_path / "a.db")
+    assert config.history_db_path == str(tmp_path / "b.db")
+    monkeypatch.setenv("ISOMEM_DIR", "~/c")
+    assert default_path() == str(tmp_path / "c" / "memory.db")
+
+
+@pytest.mark.parametrize("wrong", ["x.json", None, 5, ["llm"], Path("x.json")], ids=repr)
+def test_from_config_takes_a_dict_and_nothing_else(wrong: Any) -> None:
+    with pytest.raises(InvalidConfigError, match="the configuration must be a dict, got "):
+        Memory.from_config(wrong)
+
+
+def test_from_config_takes_strings_as_keys() -> None:
+    with pytest.raises(InvalidConfigError, match="Unknown key in the configuration: 5"):
+        Memory.from_config({5: {}})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("wrong", [{"llm": {}}, {}, "x.json", 5], ids=repr)
+@pytest.mark.parametrize("kind", [Memory, AsyncMemory])
+def test_a_dict_is_not_a_configuration_object(kind: Any, wrong: Any) -> None:
+    with pytest.raises(InvalidConfigError, match="config must be a MemoryConfig, got ") as caught:
+        kind(wrong)
+    assert "Memory.from_config" in str(caught.value.suggestion)
+
+
+def test_every_option_is_documented_with_its_default() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/configuration.md").read_text("utf-8")
+    rows = {
+        cells[1].strip(" `"): cells[2]
+        for cells in (line.split("|") for line in page.splitlines() if line.startswith("| `"))
+    }
+    for option in (*TOP, *EMBEDDED_OPTIONS):
+        assert option.name in rows
+        if isinstance(option.default, (str, bool, int)):
+            default = repr(option.default).replace("'", '"')
+            assert rows[option.name].strip() == f"`{default}`", option.name
+        assert option.doc
+        assert option.kind.words

@@ -10,22 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.errors import ValidationError
-from isomem.scope import (
-    SCOPE_KEYS,
-    check_filter_ids,
+from isomem.contract.arguments import (
+    check_filters,
     check_id,
     check_ids,
     refuse_top_level_ids,
+)
+from isomem.errors import ValidationError
+from isomem.scope import (
     scope_of,
     session_key,
     stamp,
     without_ids,
 )
+from isomem.types import SCOPE_KEYS
 from tests.unit.store.fuzz import examples
 
 
-@pytest.mark.parametrize(("given_id", "kept"), [("u", "u"), (" u\n", "u"), (None, None)])
+@pytest.mark.parametrize(("given_id", "kept"), [("u", "u"), (" u\n", "u")])
 def test_white_space_around_an_id_goes(given_id: Any, kept: Any) -> None:
     assert check_id(given_id, "user_id") == kept
 
@@ -48,7 +50,7 @@ def test_a_wrong_id_is_refused_by_name(given_id: Any, message: str) -> None:
     for call in (
         lambda: check_id(given_id, "user_id"),
         lambda: check_ids({"user_id": given_id}),
-        lambda: check_filter_ids({"user_id": given_id}),
+        lambda: check_filters({"user_id": given_id}),
     ):
         with pytest.raises(ValueError, match=f"Invalid user_id: {message}"):
             call()
@@ -64,13 +66,13 @@ def test_ids_are_in_their_order_and_one_is_needed() -> None:
 
 def test_filters_need_an_id_at_their_top_and_are_copied() -> None:
     filters = {"user_id": " u ", "x": 1}
-    assert check_filter_ids(filters) == {"user_id": "u", "x": 1}
+    assert check_filters(filters) == {"user_id": "u", "x": 1}
     assert filters == {"user_id": " u ", "x": 1}
     for wrong in (None, {}, {"x": 1}, {"AND": [{"user_id": "u"}]}):
         with pytest.raises(ValueError, match="must contain at least one of"):
-            check_filter_ids(wrong)
+            check_filters(wrong)
     with pytest.raises(ValueError, match="filters must be a dict, got str"):
-        check_filter_ids("user_id=u")  # type: ignore[arg-type]
+        check_filters("user_id=u")  # type: ignore[arg-type]
 
 
 def test_ids_beside_the_filters_are_refused() -> None:

@@ -213,9 +213,32 @@ def reset(options: Namespace, screen: Screen) -> int:
 def stats(options: Namespace, screen: Screen) -> None:
     """`isomem stats`; looks at the file alone, so it needs no embedder and changes nothing."""
     from isomem.cli.inventory import inventory
+    from isomem.config import from_dict
+
+    screen.show(inventory(from_dict(read_config(options))), views.inventory)
+
+
+def check(options: Namespace, screen: Screen) -> int:
+    """`isomem check`; reads the file alone, as `stats` does."""
+    from isomem.cli.inventory import damage, path_of
     from isomem.config import MemoryConfig
 
-    screen.show(inventory(MemoryConfig(**read_config(options))), views.inventory)
+    config = MemoryConfig(**read_config(options))
+    found = [{"file": path, **each._asdict()} for path, each in damage(config)]
+    result = {"ok": not found, "path": path_of(config), "findings": found}
+    screen.show(result, views.findings)
+    return EXIT_FAILED if found else 0
+
+
+def backup(options: Namespace, screen: Screen) -> None:
+    """`isomem backup FILE`."""
+    from isomem.cli.inventory import copy_files, path_of
+    from isomem.config import MemoryConfig
+
+    config = MemoryConfig(**read_config(options))
+    copies = copy_files(config, options.file)
+    files = [{"path": path, "size_bytes": size} for path, size in copies.items()]
+    screen.show({"path": path_of(config), "files": files}, views.backed_up)
 
 
 def parity(options: Namespace, screen: Screen) -> int:
@@ -258,7 +281,7 @@ def _filters(options: Namespace) -> dict[str, Any]:
 
 
 def _names_someone(filters: dict[str, Any]) -> bool:
-    from isomem.scope import SCOPE_KEYS
+    from isomem.types import SCOPE_KEYS
 
     return any(key in filters for key in SCOPE_KEYS)
 

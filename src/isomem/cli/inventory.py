@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 
-import apsw
-
 from isomem import kernel
-from isomem.errors import (
-    DatabaseError,
-    InvalidConfigError,
-    MemoryCorruptionError,
-    MemoryNotFoundError,
-)
+from isomem.errors import InvalidConfigError, MemoryNotFoundError
+from isomem.store.snapshot import snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    import apsw
+
     from isomem.config import MemoryConfig
+    from isomem.store.check import Finding
 
 _COLLECTIONS = """
 SELECT name, dims, embedder,
@@ -40,23 +37,18 @@ def inventory(config: MemoryConfig) -> dict[str, Any]:
         DatabaseError: it cannot be read.
         InvalidConfigError: the memories are not in a file.
     """
-    path = _path(config)
-    try:
-        # A bare connection: opening a memory would make the file, or lift its schema.
-        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
-        try:
-            return {"path": path, "size_bytes": _size(path), **_counts(connection, config)}
-        finally:
-            connection.close()
-    except (apsw.NotADBError, apsw.CorruptError, apsw.SQLError) as error:
-        raise MemoryCorruptionError(
-            f"{path} is not a memory file: {error}", error_code="CORRUPT_001"
-        ) from error
-    except apsw.Error as error:
-        raise DatabaseError(f"{path} cannot be read: {error}") from error
+    path = path_of(config)
+    with snapshot(path) as connection:
+        return {"path": path, "size_bytes": _size(path), **_counts(connection, config)}
 
 
-def _path(config: MemoryConfig) -> str:
+def path_of(config: MemoryConfig) -> str:
+    """The file that a configuration names.
+
+    Raises:
+        MemoryNotFoundError: it is not there.
+        InvalidConfigError: the memories are not in a file.
+    """
     store = config.vector_store
     if store.provider != "embedded":
         raise InvalidConfigError(
@@ -93,3 +85,47 @@ def _counts(connection: apsw.Connection, config: MemoryConfig) -> dict[str, Any]
         "messages": first("SELECT count(*) FROM messages") if own_ledger else None,
         "collections": [dict(zip(keys, row, strict=True)) for row in rows],
     }
+
+
+def damage(config: MemoryConfig) -> list[tuple[str, Finding]]:
+    """What `check` finds in the files that a configuration names, each with its file.
+
+    Raises:
+        As `inventory`; DatabaseError also where the file has another schema version.
+    """
+    from isomem.store.check import check, check_ledger
+    from isomem.text.terms import TermEncoder
+
+    path, options = path_of(config), config.nlp.config
+    encoder = TermEncoder(options.get("language") or "english", options.get("stopwords"))
+    with snapshot(path) as connection:
+        found = [(path, each) for each in check(connection, encoder)]
+    ledger = _ledger_of(config)
+    if ledger:
+        with snapshot(ledger) as connection:
+            found += [(ledger, each) for each in check_ledger(connection)]
+    return found
+
+
+def copy_files(config: MemoryConfig, target: str) -> dict[str, int]:
+    """Backs up the files that a configuration names; the sizes of the copies by their paths.
+
+    A history in a file of its own is copied to the target with "-history" after its name.
+
+    Raises:
+        As `inventory`; ValidationError where a target exists.
+    """
+    from isomem.store.backup import backup
+
+    path, ledger = path_of(config), _ledger_of(config)
+    copied = {target: backup(path, target)}
+    if ledger:
+        copied[f"{target}-history"] = backup(ledger, f"{target}-history")
+    return copied
+
+
+def _ledger_of(config: MemoryConfig) -> str | None:
+    """The file of the history, where it is not that of the memories."""
+    path: str | None = config.history_db_path
+    is_own = path is not None and path != config.vector_store.config["path"]
+    return path if is_own and path and os.path.isfile(path) else None

@@ -157,7 +157,7 @@ def _add_feeding(groups: Any) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="one message a line, such as "
+        help="one message per line, such as "
         '{"role": "user", "content": "..."}; - reads standard input',
     )
     _add_scope(parser)
@@ -169,7 +169,9 @@ def _add_feeding(groups: Any) -> None:
         help="most messages in one call of the model (default 10)",
     )
     parser.add_argument(
-        "--replies", metavar="FILE", help="recorded replies, one line a chunk, in place of a model"
+        "--replies",
+        metavar="FILE",
+        help="recorded replies, one line per chunk, in place of a model",
     )
     parser.add_argument("--restart", action="store_true", help="take it in again from the start")
     _add_metadata(parser)
@@ -191,6 +193,10 @@ def _add_keeping(groups: Any) -> None:
     parser = _command(groups, "reset", commands.reset, "remove everything, history included")
     _add_yes(parser)
     _command(groups, "stats", commands.stats, "show what is in the memory file")
+    _command(groups, "check", commands.check, "look for damage in the memory file")
+    text = "copy the memory file as it is now, while others go on writing"
+    parser = _command(groups, "backup", commands.backup, text)
+    parser.add_argument("file", metavar="FILE", help="the copy; must not exist yet")
     text = "run scenario files on isomem and on an installed mem0ai 2.0.4, and compare"
     parser = _command(groups, "parity", commands.parity, text)
     parser.add_argument("files", nargs="+", metavar="FILE", help="a scenario, or a folder of them")

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_SHOWN_FINDINGS = 20
+"""Of each kind."""
+
+
 def hits(found: dict[str, Any], screen: Screen) -> Iterator[str]:
     """Search results: score, text, id."""
     if not found["results"]:
@@ -102,6 +106,30 @@ def inventory(result: dict[str, Any], screen: Screen) -> Iterator[str]:
         dims = f", {each['dims']} dimensions" if each["dims"] else ""
         fields = {"memories": each["memories"], "entities": each["entities"]}
         yield from _table({**fields, "embedder": f"{embedder}{dims}"}, screen)
+
+
+def findings(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+    """What is wrong with a file: the first findings of each kind, and how many there are."""
+    if result["ok"]:
+        yield f"{screen.good('ok')}  {printable(result['path'])}"
+        return
+    by_kind: dict[str, list[dict[str, Any]]] = {}
+    for each in result["findings"]:
+        by_kind.setdefault(each["kind"], []).append(each)
+    for kind, some in by_kind.items():
+        for each in some[:_SHOWN_FINDINGS]:
+            subject = f"{each['subject']}: " if each["subject"] else ""
+            yield f"{screen.bad(kind)}  {printable(subject + each['message'])}"
+        if len(some) > _SHOWN_FINDINGS:
+            yield f"{screen.bad(kind)}  … {len(some) - _SHOWN_FINDINGS} more; --json has all"
+    yield f"{counted(len(result['findings']), 'finding', 'findings')} in {result['path']}"
+
+
+def backed_up(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+    """Where the copies are."""
+    del screen
+    for each in result["files"]:
+        yield f"{printable(each['path'])}  {size(each['size_bytes'])}"
 
 
 def prompts(result: dict[str, Any], screen: Screen) -> Iterator[str]:

@@ -39,6 +39,12 @@ ACCIDENTS = {
 CLEAR = {"ValueError", "ValidationError", "VectorValueError", "LLMError"}
 NAMELESS = ("Exception", "LLMError")
 REWORDED = (r"Invalid path$", r"Invalid datetime value in range filter for field '[^']*': ")
+LOGICAL = {"AND": "AND", "OR": "OR", "NOT": "NOT", "$and": "AND", "$or": "OR", "$not": "NOT"}
+EXACT = ("eq", "ne", "in", "nin")
+STAR = "(an-id-of-one-star)"
+MAX_DEPTH = 100
+DEEP = "nested more than 100 levels deep"
+NO_ID = r"Invalid (user|agent|run)_id: "
 _ESCAPES = str.maketrans({"%": "%25", "&": "%26", "=": "%3D"})
 
 Call = tuple[str, dict[str, Any]]
@@ -64,6 +70,7 @@ class Case:
     replies: tuple[Any, ...] | None = None
     around: Around = nullcontext
     scopes: dict[str, str] = field(default_factory=dict)
+    star: bool = False
     latest: Trace = field(default_factory=Trace)
     expected: Trace = field(default_factory=Trace)
     used: list[str] = field(default_factory=list)
@@ -90,7 +97,11 @@ class Case:
     def rerun(self) -> Trace:
         """Upstream once more, from before the step, with the calls of the rulings."""
         calls = self.calls if self.calls is not None else [(self.step.op, self.args)]
-        self.upstream.restore(_renamed(self.before, self.scopes))
+        before = _renamed(self.before, self.scopes)
+        if self.star:
+            before = _respelled_state(before, "*", STAR)
+            calls = [(method, _respelled(args, "*", STAR)) for method, args in calls]
+        self.upstream.restore(before)
         self.upstream.clock.replay(self.number)
 
         def act() -> Any:
@@ -102,6 +113,10 @@ class Case:
         replies = self.step.replies if self.replies is None else self.replies
         with self.around():
             trace = self.upstream.attempt(act, replace(self.step, replies=replies))
+        if self.star:
+            result, state = trace.result, trace.state
+            trace.result = _respelled(result, STAR, "*")
+            trace.state = _respelled_state(state, STAR, "*")
         back = {new: old for old, new in self.scopes.items()}
         return replace(trace, state=_renamed(trace.state, back))
 
@@ -331,6 +346,165 @@ def _langchain_there() -> Iterator[None]:
             del sys.modules[name]
 
 
+@by_call("D-18")
+def a_star_is_an_id(case: Case) -> bool:
+    """Upstream in a world where the id `*` is spelled otherwise."""
+    stored = [point.fields for point in case.before.memories.values()]
+    case.star = _respelled(case.args, "*", STAR) != case.args or any(
+        fields.get(key) == "*" for fields in stored for key in SCOPE_KEYS
+    )
+    return case.star
+
+
+def _respelled(value: Any, old: str, new: str, *, is_id: bool = False) -> Any:
+    """Arguments or a result with one id spelled otherwise, wherever an id may be."""
+    if isinstance(value, list):
+        return [_respelled(each, old, new, is_id=is_id) for each in value]
+    if not isinstance(value, dict):
+        return new if is_id and isinstance(value, str) and value.strip() == old else value
+    return {
+        key: each
+        if key == "metadata"
+        else _respelled(each, old, new, is_id=key in SCOPE_KEYS or (is_id and key in EXACT))
+        for key, each in value.items()
+    }
+
+
+def _respelled_state(state: State, old: str, new: str) -> State:
+    rows = tuple((row[0], _respelled_scope(row[1], old, new), *row[2:]) for row in state.messages)
+    memories, entities = (
+        {name: _respelled_point(point, old, new) for name, point in points.items()}
+        for points in (state.memories, state.entities)
+    )
+    return replace(state, memories=memories, entities=entities, messages=rows)
+
+
+def _respelled_point(point: Point, old: str, new: str) -> Point:
+    fields = point.fields
+    ids = {key: new for key in SCOPE_KEYS if fields.get(key) == old}
+    return Point(payload_text({**fields, **ids}), point.vector)
+
+
+def _respelled_scope(text: str, old: str, new: str) -> str:
+    pairs = (pair.split("=", 1) for pair in text.split("&"))
+    return "&".join("=".join(new if part == old else part for part in pair) for pair in pairs)
+
+
+@by_call("D-19")
+def ids_are_trimmed_everywhere(case: Case) -> bool:
+    read = _with_ids_read(case)
+    if read is None or read == case.args:
+        return False
+    case.args = read
+    case.call_instead((case.step.op, read))
+    return True
+
+
+@by_trace("D-19")
+def what_is_no_id_is_refused(case: Case) -> bool:
+    error = case.ours.error or {}
+    refused = error.get("type") == "ValueError" and re.match(NO_ID, error["message"])
+    if _with_ids_read(case) is not None or not refused:
+        return False
+    case.expected = Trace(error=case.ours.error, state=case.before)
+    return True
+
+
+def _with_ids_read(case: Case) -> dict[str, Any] | None:
+    """The arguments with every id trimmed; None where one of them is no id."""
+    try:
+        if case.step.op == "add":
+            for key in SCOPE_KEYS:
+                str(case.args.get(key)).encode()
+        if case.step.op == "delete_all":
+            return {key: _id_read(value) for key, value in case.args.items() if value is not None}
+        if isinstance(case.args.get("filters"), dict):
+            return {**case.args, "filters": _groups_read(case.args["filters"])}
+    except ValueError:
+        return None
+    return case.args
+
+
+def _groups_read(filters: dict[str, Any], *, inside: bool = False) -> dict[str, Any]:
+    made = dict(filters)
+    for key, value in filters.items():
+        if key in LOGICAL and isinstance(value, list):
+            made[key] = [_groups_read(x, inside=True) if isinstance(x, dict) else x for x in value]
+        elif key in SCOPE_KEYS and inside:
+            made[key] = _condition_read(value)
+        elif key in SCOPE_KEYS and isinstance(value, str):
+            value.encode()
+    return made
+
+
+def _condition_read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {op: _condition_read(each) if op in EXACT else each for op, each in value.items()}
+    return [_id_read(each) for each in value] if isinstance(value, list) else _id_read(value)
+
+
+def _id_read(value: Any) -> str:
+    if not isinstance(value, str) or len(value.split()) != 1:
+        raise ValueError(value)
+    value.encode()  # Half a surrogate pair is a ValueError, too.
+    return value.strip()
+
+
+@by_call("D-20")
+def ids_only_narrow(case: Case) -> bool:
+    """Conditions that upstream merges away stand beside the others, in `$and`."""
+    filters = case.args.get("filters")
+    if case.step.op not in ("search", "get_all") or not isinstance(filters, dict):
+        return False
+    kept: list[dict[str, Any]] = []
+    made = _without_clashes(filters, kept)
+    if kept:
+        name = "AND" if case.step.op == "get_all" and "AND" in made else "$and"
+        made[name] = [*made.get(name, []), *kept]
+        case.args = {**case.args, "filters": made}
+        case.call_instead((case.step.op, case.args))
+    return bool(kept)
+
+
+def _is_group(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(member, dict) for member in value)
+
+
+def _without_clashes(filters: dict[str, Any], kept: list[dict[str, Any]]) -> dict[str, Any]:
+    plain = {key: value for key, value in filters.items() if key not in LOGICAL}
+    made, taken = dict(plain), dict(plain)
+    for key, value in filters.items():
+        if key == "AND" and _is_group(value):
+            made[key] = [_without_taken(member, taken, kept) for member in value]
+        elif key in LOGICAL:
+            made |= _without_taken({key: value}, taken, kept)
+    return made
+
+
+def _without_taken(
+    member: dict[str, Any], taken: dict[str, Any], kept: list[dict[str, Any]]
+) -> dict[str, Any]:
+    made = {}
+    for key, value in member.items():
+        name = LOGICAL.get(key, key)
+        old = taken.setdefault(name, value)
+        clash = old != value and (_names_id(name, old) or _names_id(name, value))
+        # Upstream's telemetry trips over an id at the top that is not a string.
+        trips = name in SCOPE_KEYS and not isinstance(value, str)
+        # Of `AND` and `$and` upstream's store reads one.
+        if clash or trips or (name == "AND" and _names_id(name, value)):
+            kept.append({key: value})
+        else:
+            made[key] = value
+    return made
+
+
+def _names_id(key: str, value: Any) -> bool:
+    if key in LOGICAL and _is_group(value):
+        return any(_names_id(*entry) for member in value for entry in member.items())
+    return key in SCOPE_KEYS
+
+
 # -- by the trace ----------------------------------------------------------------------------------
 
 
@@ -428,6 +602,24 @@ def an_add_is_whole(case: Case) -> bool:
         return False
     case.expected.state = case.before
     return not same_state(case.raw.state, case.before)
+
+
+@by_trace("D-21")
+def what_is_nested_has_a_bound(case: Case) -> bool:
+    kinds = {"metadata": "ValidationError", "filters": "ValueError"}
+    given = [name for name in kinds if _depth(case.args.get(name)) > MAX_DEPTH]
+    error = case.ours.error or {}
+    if not given or error.get("type") != kinds[given[0]] or DEEP not in error["message"]:
+        return False
+    case.expected = Trace(error=case.ours.error, state=case.before)
+    return True
+
+
+def _depth(value: Any) -> int:
+    if not isinstance(value, (dict, list)):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, inner), default=0)
 
 
 @by_trace("D-12")

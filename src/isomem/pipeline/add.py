@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from isomem import log, prompts
+from isomem.contract.arguments import (
+    check_ids,
+    check_memory_type,
+    check_text,
+    refuse_wildcard_ids,
+)
 from isomem.digest import md5_hex
-from isomem.errors import ConfigurationError, LLMError, ValidationError
+from isomem.errors import ConfigurationError, LLMError
 from isomem.pipeline.link import Mention, embed_mentions, link, mentions_in
 from isomem.pipeline.records import Record, added, insert, start_payload
-from isomem.scope import check_ids, session_key, stamp
-from isomem.text.messages import as_messages, check_text, text_of, transcript, with_content
+from isomem.scope import session_key, stamp
+from isomem.text.messages import as_messages, text_of, transcript, with_content
 from isomem.text.reply import facts_of, strip_wrapping
 from isomem.types import PROCEDURAL
 
@@ -41,8 +47,10 @@ async def add(
 ) -> Result:
     """One call of `add`: checks everything, then takes the way that the arguments ask for."""
     scope = check_ids(ids)
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(scope)
     fields = stamp(metadata, scope)
-    _check_memory_type(memory_type)
+    check_memory_type(memory_type)
     conversation = as_messages(messages)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
@@ -51,16 +59,6 @@ async def add(
     if infer:
         return {"results": await _add_inferred(ports, texts, scope, fields, prompt)}
     return {"results": await _add_raw(ports, texts, fields)}
-
-
-def _check_memory_type(memory_type: str | None) -> None:
-    if memory_type is not None and memory_type != PROCEDURAL:
-        raise ValidationError(
-            f"Invalid 'memory_type'. Please pass {PROCEDURAL} to create procedural memories.",
-            error_code="VALIDATION_002",
-            details={"provided_type": memory_type, "valid_type": PROCEDURAL},
-            suggestion=f"Use '{PROCEDURAL}' to create procedural memories.",
-        )
 
 
 # --- Images ----------------------------------------------------------------------------------

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from isomem.contract.arguments import (
+    check_filters,
+    check_history_id,
+    check_memory_id,
+    check_removal_ids,
+    check_text,
+    check_top_k,
+    refuse_top_level_ids,
+    refuse_wildcard_ids,
+)
 from isomem.dates import datetime, timezone
 from isomem.digest import md5_hex
-from isomem.filters import compile_filters
 from isomem.pipeline.link import Mention, embed_each, mentions_in, relink, renew_vectors, unlink
 from isomem.pipeline.records import actors, find
 from isomem.pipeline.results import describe, listed
-from isomem.pipeline.search import check_top_k
-from isomem.scope import (
-    SCOPE_KEYS,
-    check_filter_ids,
-    refuse_top_level_ids,
-    scope_of,
-    without_ids,
-)
-from isomem.text.messages import check_text
+from isomem.scope import scope_of, without_ids
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,14 +40,7 @@ _SPEAKER = ("actor_id", "role")
 
 async def get(ports: Ports, memory_id: str) -> dict[str, Any] | None:
     """One memory, or None."""
-    return await ports.store(_get, _check_id(memory_id))
-
-
-def _check_id(memory_id: Any) -> str:
-    """Raises ValueError unless it can be an id: text, or what has an id's text, as a UUID has."""
-    if memory_id is None or isinstance(memory_id, (bool, float, bytes, list, tuple, dict)):
-        raise ValueError(f"Invalid memory_id: {memory_id!r}. Must be a string.")
-    return str(memory_id)
+    return await ports.store(_get, check_memory_id(memory_id))
 
 
 def _get(stores: Stores, memory_id: str) -> dict[str, Any] | None:
@@ -58,8 +53,10 @@ async def get_all(
 ) -> dict[str, Any]:
     """The first memories of a scope in the order of their ids."""
     refuse_top_level_ids(other, "get_all")
-    check_top_k(top_k)
-    checked = check_filter_ids(filters)
+    top_k = check_top_k(top_k)
+    checked = check_filters(filters)
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(checked)
     return {"results": await ports.store(_list, checked, top_k)}
 
 
@@ -70,7 +67,7 @@ def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, Any]]:
 
 async def history(ports: Ports, memory_id: str) -> list[dict[str, Any]]:
     """The events of one memory, oldest first."""
-    return await ports.store(_history, memory_id)
+    return await ports.store(_history, check_history_id(memory_id))
 
 
 def _history(stores: Stores, memory_id: str) -> list[dict[str, Any]]:
@@ -101,7 +98,7 @@ async def update(
     ports: Ports, memory_id: str, text: str, metadata: dict[str, Any] | None
 ) -> dict[str, str]:
     """Replaces the text of a memory and overlays its metadata."""
-    memory_id = _check_id(memory_id)
+    memory_id = check_memory_id(memory_id)
     check_text(text, "data")
     overlay = {
         key: value for key, value in without_ids(metadata, keep={}).items() if key not in SCOPE_KEYS
@@ -173,7 +170,7 @@ def _told(message: str) -> dict[str, str]:
 
 async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
     """Removes one memory; its history stays."""
-    memory_id = _check_id(memory_id)
+    memory_id = check_memory_id(memory_id)
     vectors = await renew_vectors(ports, [memory_id])
     await ports.store(_delete, memory_id, vectors, ports.clock)
     return _told("Memory deleted successfully!")
@@ -189,13 +186,9 @@ def _delete(stores: Stores, memory_id: str, vectors: dict[str, Vector], clock: C
 
 async def delete_all(ports: Ports, ids: dict[str, Any]) -> dict[str, str]:
     """Removes every memory of a scope, however many; their history stays."""
-    filters = {key: value for key, value in ids.items() if value}
-    if not filters:
-        raise ValueError(
-            "At least one filter is required to delete all memories. "
-            "If you want to delete all memories, use the `reset()` method."
-        )
-    compile_filters(filters)
+    filters = check_removal_ids(ids)
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(filters)
     removed = await ports.store(_ids_in, filters) if ports.embeds_by_action else []
     await ports.store(_delete_all, filters, await renew_vectors(ports, removed), ports.clock)
     return _told("Memories deleted successfully!")

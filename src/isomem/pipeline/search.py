@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from math import isnan
-
 from isomem import log
+from isomem.contract.arguments import (
+    check_filters,
+    check_query,
+    check_threshold,
+    check_top_k,
+    refuse_top_level_ids,
+    refuse_wildcard_ids,
+)
 from isomem.filters import translate
 from isomem.pipeline.link import boosts, probes_of
 from isomem.pipeline.results import describe
-from isomem.scope import check_filter_ids, refuse_top_level_ids, scope_of
+from isomem.scope import scope_of
 from isomem.scoring import normalize_bm25, rank, sigmoid_for
-from isomem.text.messages import check_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,39 +61,18 @@ async def search(
     """One call of `search`: `other` are the arguments that it does not know."""
     refuse_top_level_ids(other, "search")
     check_threshold(threshold)
-    check_top_k(top_k)
-    translated = translate(check_filter_ids(filters))
-    asked = await _read(ports, _check_query(query), translated)
+    top_k = check_top_k(top_k)
+    checked = check_filters(filters)
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(checked)
+    translated = translate(checked)
+    asked = await _read(ports, check_query(query), translated)
     asked.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     asked.top_k = top_k
     results = await ports.store(_find, asked)
     if rerank and results and ports.reranker is not None:
         results = await _rerank(ports, query, results, top_k)
     return {"results": results}
-
-
-def check_threshold(threshold: Any) -> None:
-    """Raises ValueError unless it is None or a number in 0..1."""
-    if threshold is None:
-        return
-    if not isinstance(threshold, (int, float)) or isnan(threshold):
-        raise ValueError("threshold must be a valid number")
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"Invalid threshold: {threshold}. Must be between 0 and 1 (inclusive).")
-
-
-def check_top_k(top_k: Any) -> None:
-    """Raises ValueError unless it is an int from 0 on."""
-    if isinstance(top_k, bool) or not isinstance(top_k, int):
-        raise ValueError("top_k must be a valid integer")
-    if top_k < 0:
-        raise ValueError(f"Invalid top_k: {top_k}. Must be a non-negative integer.")
-
-
-def _check_query(query: Any) -> str:
-    if not isinstance(query, str) or not query.strip():
-        raise ValueError(f"Invalid query: {query!r}. Must be a string that is not blank.")
-    return check_text(query, "query")
 
 
 async def _read(ports: Ports, text: str, filters: Filters) -> Query:

@@ -2,15 +2,13 @@
 
 One of them is an address and two pure functions: `request`, from a call to what is sent, and
 `parse`, from the JSON that came back to what the call returns. Everything between the two is
-in `isomem.providers.http`, which is imported with the first request.
+in `http` and `sender` beside this, which are imported with the first request.
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock  # what threading.Lock is, without the cost of threading
-
 from isomem.errors import EmbeddingError, InvalidConfigError, LLMError
-from isomem.providers.settings import Settings, sendable
+from isomem.providers.settings import Settings, sendable, sendable_headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +16,48 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
     from isomem.ports import Message
-    from isomem.providers.http import Request, Sender
+    from isomem.providers.http import Request
+    from isomem.providers.sender import Sender
+
+
+class Reply(str):
+    """A model's text that did not end by itself.
+
+    `text.reply` reads these attributes from any str, so that a model of your own can have them.
+
+    Attributes:
+        finish_reason: what the server gives as the reason, such as "length" or
+            "content_filter"; None where it gives none.
+        explanation: what the server says of it, such as a refusal.
+    """
+
+    def __new__(
+        cls, text: str, finish_reason: str | None = None, explanation: str | None = None
+    ) -> Reply:
+        """`text`, with its attributes."""
+        self = super().__new__(cls, text)
+        self.finish_reason = finish_reason
+        self.explanation = explanation
+        return self
+
+    finish_reason: str | None
+    explanation: str | None
+
+
+_BY_ITSELF = frozenset(("", "stop", "eos", "end_turn", "stop_sequence"))
+"""Reasons for an end that is one."""
+
+
+def ended(content: Any, reason: Any, explanation: Any = None) -> Any:
+    """The text that a call returns: `content`, as a `Reply` where it did not end by itself.
+
+    No content at all stays None, unless there is a reason to hand on.
+    """
+    reason = reason if isinstance(reason, str) and reason not in _BY_ITSELF else None
+    explanation = explanation if isinstance(explanation, str) and explanation else None
+    if (reason is None and explanation is None) or not isinstance(content, str | None):
+        return content
+    return Reply(content or "", reason, explanation)
 
 
 class Service:
@@ -39,12 +78,10 @@ class Service:
         self.config = config
         self.base_url = base_url
         self._headers = self._all_headers(api_key)
-        self._lock = allocate_lock()
-        self._sender: Sender | None = None
+        self._senders: dict[str, Sender] = {}
 
     def _all_headers(self, api_key: str | None) -> dict[str, str]:
-        own = self.config.headers or {}
-        headers = {key: sendable(value, f"{self.name}: header {key}") for key, value in own.items()}
+        headers = sendable_headers(self.config.headers, f"{self.name}: headers")
         if api_key:
             headers["Authorization"] = f"Bearer {sendable(api_key, f'{self.name}: api_key')}"
         return headers
@@ -54,13 +91,13 @@ class Service:
         return {}
 
     def _connection(self) -> Sender:
-        with self._lock:
-            if self._sender is None:
-                self._sender = self._connect()
-            return self._sender
+        # No lock, since a child of a fork may find it held for ever. Of two threads that make
+        # one at a time, both get the first: `setdefault` is atomic.
+        return self._senders.get("") or self._senders.setdefault("", self._connect())
 
     def _connect(self) -> Sender:
-        from isomem.providers.http import Endpoint, Sender
+        from isomem.providers.http import Endpoint
+        from isomem.providers.sender import Sender
 
         return Sender(
             Endpoint(
@@ -78,13 +115,13 @@ class Service:
 
     def close(self) -> None:
         """Closes the connections of blocking calls; the next call opens new ones."""
-        if self._sender is not None:
-            self._sender.close()
+        for sender in self._senders.values():
+            sender.close()
 
     async def aclose(self) -> None:
         """Closes the connections of blocking calls and those of the running event loop."""
-        if self._sender is not None:
-            await self._sender.aclose()
+        for sender in self._senders.values():
+            await sender.aclose()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.config!r}>"
@@ -116,7 +153,8 @@ class NetworkLLM(Service):
             **kwargs: further parameters of the request.
 
         Returns:
-            The text, or None when the model gave none. With `tools`, a dict
+            The text, or None when the model gave none. A text that was cut off, filtered or
+            refused is a `Reply`, which is a str that knows why. With `tools`, a dict
             {"content": text or None, "tool_calls": [{"name": str, "arguments": dict}]}.
 
         Raises:
@@ -161,7 +199,7 @@ class NetworkLLM(Service):
         try:
             return self.parse(answer, tools)
         except MissingError as missing:
-            raise self._connection().endpoint.malformed(str(missing)) from None
+            raise self._connection().endpoint.malformed(str(missing), answer) from None
 
 
 class NetworkEmbedder(Service):
@@ -249,7 +287,7 @@ class NetworkEmbedder(Service):
             if len(vectors) != count:
                 raise MissingError(f"a vector for each text ({len(vectors)} for {count})")
         except MissingError as missing:
-            raise self._connection().endpoint.malformed(str(missing)) from None
+            raise self._connection().endpoint.malformed(str(missing), answer) from None
         return vectors
 
 
@@ -275,6 +313,26 @@ def member(answer: Any, *path: str | int) -> Any:
 def _spelled(path: tuple[str | int, ...]) -> str:
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.lstrip(".")
+
+
+def calls_in(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tool calls in a model's message, as the server sent them.
+
+    Raises:
+        MissingError: they are not a list of objects.
+    """
+    calls = message.get("tool_calls") or []
+    if isinstance(calls, list) and all(isinstance(call, dict) for call in calls):
+        return calls
+    raise MissingError("tool_calls that are a list of objects")
+
+
+def complaint(answer: Any) -> str | None:
+    """The sentence in {"error": {"message": …}}, {"error": …} or {"message": …}."""
+    for name in ("error", "message", "detail"):
+        if isinstance(answer, dict) and answer.get(name):
+            answer = answer[name]
+    return answer if isinstance(answer, str) else None
 
 
 def vector(value: Any) -> list[float]:

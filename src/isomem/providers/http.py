@@ -1,22 +1,17 @@
-"""Sends JSON to a provider and brings back its JSON: one body of logic, two drivers.
+"""What to send to a provider, when to send it again, and what its replies mean.
 
 `attempts` decides: it yields what to send or how long to wait, is sent what came of it, and
-returns the answer or raises. `Sender` performs, with blocking or with asynchronous calls.
+returns the answer or raises. `sender.Sender` performs, with blocking or asynchronous calls.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
-import ssl
-import threading
 import time
-import weakref
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import httpx
@@ -29,13 +24,10 @@ from isomem.errors import (
     RateLimitError,
 )
 from isomem.errors import MemoryError as IsomemError
+from isomem.providers.base import complaint
+from isomem.providers.routes import Proxy
 from isomem.providers.settings import passwords, redact
 
-_ALWAYS = {
-    "Accept": "application/json",
-    "Content-Type": "application/json",
-    "User-Agent": "isomem",
-}
 LONGEST_BACKOFF_S = 8.0
 LONGEST_RETRY_AFTER_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
@@ -60,7 +52,7 @@ class Endpoint:
 
     provider: str
     model: str
-    base_url: str
+    base_url: str = field(repr=False)
     headers: dict[str, str] = field(repr=False)
     timeout_s: float
     max_retries: int
@@ -77,9 +69,23 @@ class Endpoint:
         headers = [part for value in self.headers.values() for part in (value, *value.split()[-1:])]
         return [*headers, *passwords(self.base_url), *passwords(self.proxies)]
 
-    def malformed(self, missing: str) -> IsomemError:
-        """The error for an answer that is not of the agreed shape."""
-        return self.error(f"answered without {missing}", status=200)
+    def malformed(self, missing: str, answer: Any) -> IsomemError:
+        """The error for an answer that is not of the agreed shape.
+
+        Some servers answer with status 200 and say what went wrong in it.
+        """
+        failure = answer.get("error") if isinstance(answer, dict) else None
+        if not failure:
+            return self.error(f"answered without {missing}", status=200)
+        said = _shortened(self, complaint(failure) or json.dumps(failure))
+        kind = _KINDS.get(failure.get("code")) if isinstance(failure, dict) else None
+        return self.error(f"answered with status 200 and an error: {said}", kind, status=200)
+
+    def redirected(self, origin: str) -> IsomemError:
+        """The error for a server that refers to another one."""
+        fault = f"redirects to {origin}, where nothing was sent"
+        advice = "Name that address as the base_url, if it is the right one"
+        return self.error(fault, NetworkError, suggestion=advice)
 
     def error(
         self,
@@ -87,6 +93,7 @@ class Endpoint:
         kind: type[IsomemError] | None = None,
         status: int | None = None,
         debug_info: dict[str, Any] | None = None,
+        suggestion: str | None = None,
     ) -> IsomemError:
         """An error that names the provider, the model and the HTTP status, if there was one."""
         kind = kind or self.failure
@@ -95,7 +102,7 @@ class Endpoint:
             f"{self.provider} (model {self.model!r}) {fault}",
             error_code=_CODES.get(kind, getattr(kind, "code", "")),
             details={"provider": self.provider, "model": self.model, "status": status},
-            suggestion=self.advice.get(status or 0) or _ADVICE.get(kind),
+            suggestion=suggestion or self.advice.get(status or 0) or _ADVICE.get(kind),
             debug_info=debug_info,
         )
 
@@ -105,6 +112,13 @@ _CODES: dict[type[IsomemError], str] = {
     RateLimitError: "RATE_001",
     NetworkError: "NET_001",
 }
+
+_KINDS: dict[Any, type[IsomemError]] = {
+    401: AuthenticationError,
+    403: AuthenticationError,
+    429: RateLimitError,
+}
+"""Errors of ours by HTTP status."""
 
 _ADVICE: dict[type[IsomemError], str] = {
     AuthenticationError: "Check the API key, in the configuration or in the environment",
@@ -141,7 +155,17 @@ class Pause:
 
 
 Failure = httpx.RequestError | httpx.InvalidURL
-Outcome = Reply | Failure | None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """No reply came, and why; `proxy` is where the request went first."""
+
+    failure: Failure
+    proxy: Proxy | None = None
+
+
+Outcome = Reply | Broken | None
 Attempts = Generator[Request | Pause, Outcome, Any]
 
 
@@ -156,7 +180,7 @@ def attempts(
         chance: gives numbers from 0 to 1, to spread out retries.
 
     Yields:
-        The request, to be sent the `Reply` or the exception; or a `Pause`.
+        The request, to be sent the `Reply` or what was `Broken`; or a `Pause`.
 
     Returns:
         The JSON of the answer.
@@ -192,7 +216,7 @@ def _backoff(outcome: Outcome, retries: int, chance: Callable[[], float]) -> flo
     """How long to wait before sending again, in seconds; None when it would be pointless."""
     step = min(LONGEST_BACKOFF_S, 0.5 * 2.0**retries) * (1 - chance() / 2)
     if not isinstance(outcome, Reply):
-        return step if _is_passing(outcome) else None
+        return step if outcome and _is_passing(outcome.failure) else None
     if outcome.status not in {408, 429} and outcome.status < 500:
         return None
     wanted = retry_after(outcome.headers)
@@ -201,7 +225,7 @@ def _backoff(outcome: Outcome, retries: int, chance: Callable[[], float]) -> flo
     return wanted if wanted <= LONGEST_RETRY_AFTER_S else None
 
 
-def _is_passing(failure: Failure | None) -> bool:
+def _is_passing(failure: Failure) -> bool:
     """Whether the failure may be gone the next time."""
     mistakes = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
     return isinstance(failure, httpx.TransportError) and not isinstance(failure, mistakes)
@@ -235,25 +259,45 @@ def _seconds_until(date: str) -> float | None:
 
 
 def _refusal(endpoint: Endpoint, outcome: Outcome) -> IsomemError:
-    if not isinstance(outcome, Reply):
-        return _unreachable(endpoint, outcome)
-    fault = f"answered with status {outcome.status}: {_excerpt(endpoint, outcome.body)}"
-    if outcome.status in {401, 403}:
-        return endpoint.error(fault, AuthenticationError, outcome.status)
-    if outcome.status == 429:
-        debug_info = {"retry_after": retry_after(outcome.headers)}
-        return endpoint.error(fault, RateLimitError, outcome.status, debug_info)
-    return endpoint.error(fault, status=outcome.status)
-
-
-def _unreachable(endpoint: Endpoint, failure: Failure | None) -> IsomemError:
-    if isinstance(failure, httpx.TimeoutException):
-        fault = f"did not answer in time (timeout_s={endpoint.timeout_s:g})"
-    else:
-        fault = f"cannot be reached at {endpoint.base_url}: {failure or type(failure).__name__}"
-    error = endpoint.error(fault, NetworkError, debug_info={"failure": type(failure).__name__})
-    error.__cause__ = failure
+    if isinstance(outcome, Reply):
+        fault = f"answered with status {outcome.status}: {_excerpt(endpoint, outcome.body)}"
+        kind = _KINDS.get(outcome.status)
+        limited = kind is RateLimitError
+        debug_info = {"retry_after": retry_after(outcome.headers)} if limited else None
+        return endpoint.error(fault, kind, outcome.status, debug_info)
+    broken = outcome or Broken(httpx.RequestError("nothing came of it"))
+    error = _explained(endpoint, broken)
+    error.__cause__ = broken.failure
     return error
+
+
+def _explained(endpoint: Endpoint, broken: Broken) -> IsomemError:
+    """What a failure of the network says about whom."""
+    failure, proxy = broken.failure, broken.proxy
+    secrets = passwords(proxy.url) if proxy else []
+    said = redact(str(failure) or type(failure).__name__, secrets)
+    if isinstance(failure, httpx.DecodingError):
+        return endpoint.error(f"answered something that cannot be decoded: {said}")
+    if isinstance(failure, httpx.LocalProtocolError):
+        return endpoint.error(f"cannot be sent this: {said}")
+    return endpoint.error(
+        _network_fault(endpoint, broken, said),
+        NetworkError,
+        debug_info={"failure": type(failure).__name__, "proxy": str(proxy) if proxy else None},
+        suggestion=f"Check the proxy that {proxy.source} names, or set NO_PROXY" if proxy else None,
+    )
+
+
+def _network_fault(endpoint: Endpoint, broken: Broken, said: str) -> str:
+    failure = broken.failure
+    via = f" through the proxy {broken.proxy}" if broken.proxy else ""
+    if isinstance(failure, httpx.TimeoutException):
+        return f"did not answer in time{via} (timeout_s={endpoint.timeout_s:g})"
+    if isinstance(failure, httpx.ProxyError):
+        return f"cannot be reached{via}, which refused: {said}"
+    if isinstance(failure, httpx.ProtocolError | httpx.ReadError | httpx.WriteError):
+        return f"broke off the connection{via}: {said}"
+    return f"cannot be reached at {endpoint.base_url}{via}: {said}"
 
 
 def _excerpt(endpoint: Endpoint, body: bytes) -> str:
@@ -262,177 +306,12 @@ def _excerpt(endpoint: Endpoint, body: bytes) -> str:
     Masked before it is decoded as well, since decoding may alter a secret that was put into
     JSON without escapes.
     """
-    secrets = endpoint.secrets()
-    text = redact(body.decode("utf-8", "replace"), secrets)
+    text = redact(body.decode("utf-8", "replace"), endpoint.secrets())
     with suppress(ValueError, RecursionError):
-        text = _complaint(json.loads(text)) or text
-    text = redact(" ".join(text.split()), secrets) or "(empty)"
+        text = complaint(json.loads(text)) or text
+    return _shortened(endpoint, text)
+
+
+def _shortened(endpoint: Endpoint, text: str) -> str:
+    text = redact(" ".join(text.split()), endpoint.secrets()) or "(empty)"
     return text if len(text) <= _EXCERPT else text[:_EXCERPT] + " …"
-
-
-def _complaint(answer: Any) -> str | None:
-    """The sentence in {"error": {"message": …}}, {"error": …} or {"message": …}."""
-    for name in ("error", "message", "detail"):
-        if isinstance(answer, dict) and answer.get(name):
-            answer = answer[name]
-    return answer if isinstance(answer, str) else None
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    """The certificates to trust; reading them takes longer than all else in making a client."""
-    return httpx.create_ssl_context()
-
-
-class Sender:
-    """Performs the attempts. Connections are kept and used again until closed.
-
-    May be used by several threads and event loops at once, and after a fork. After `close` or
-    `aclose` the next request opens new connections.
-    """
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
-        self._blocking: httpx.Client | None = None
-        self._by_loop: weakref.WeakKeyDictionary[Any, _LoopClient] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
-        self._process = os.getpid()
-
-    def send(self, request: Request) -> Any:
-        """The JSON answered to `request`. Raises as `attempts`."""
-        content = self._encoded(request)
-        steps = attempts(self.endpoint, request)
-        try:
-            step = next(steps)
-            while True:
-                step = steps.send(self._perform(step, content))
-        except StopIteration as stop:
-            return stop.value
-
-    async def asend(self, request: Request) -> Any:
-        """As `send`, without blocking the running event loop."""
-        content = self._encoded(request)
-        steps = attempts(self.endpoint, request)
-        try:
-            step = next(steps)
-            while True:
-                step = steps.send(await self._aperform(step, content))
-        except StopIteration as stop:
-            return stop.value
-
-    def _perform(self, step: Request | Pause, content: bytes) -> Outcome:
-        if isinstance(step, Pause):
-            time.sleep(step.seconds)
-            return None
-        try:
-            return _reply(self._client().post(**self._arguments(step, content)))
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            return error
-
-    async def _aperform(self, step: Request | Pause, content: bytes) -> Outcome:
-        if isinstance(step, Pause):
-            import asyncio
-
-            await asyncio.sleep(step.seconds)
-            return None
-        try:
-            client = await self._aclient()
-            return _reply(await client.post(**self._arguments(step, content)))
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            return error
-
-    def _encoded(self, request: Request) -> bytes:
-        try:
-            text = json.dumps(
-                request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-            )
-            return text.encode("utf-8")
-        except (TypeError, ValueError) as error:
-            raise self.endpoint.error(f"cannot be sent this as JSON: {error}") from error
-
-    def _arguments(self, request: Request, content: bytes) -> dict[str, Any]:
-        return {
-            "url": self.endpoint.url(request.path),
-            "content": content,
-            "headers": {**_ALWAYS, **self.endpoint.headers, **request.headers},
-            "params": request.query,
-            "timeout": self._timeout(request),
-        }
-
-    def _timeout(self, request: Request) -> httpx.Timeout:
-        seconds = request.timeout_s or self.endpoint.timeout_s
-        return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_S))
-
-    def _client(self) -> httpx.Client:
-        with self._lock:
-            self._forget_after_fork()
-            if self._blocking is None:
-                self._blocking = httpx.Client(follow_redirects=True, **self._routes())
-            return self._blocking
-
-    async def _aclient(self) -> httpx.AsyncClient:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            self._forget_after_fork()
-            known = self._by_loop.get(loop)
-            if known is not None and not known.client.is_closed:
-                return known.client
-            client = httpx.AsyncClient(follow_redirects=True, **self._routes(asynchronous=True))
-            known = self._by_loop[loop] = _LoopClient(client, _open_until_loop_ends(client))
-        await known.lifetime.__anext__()
-        return client
-
-    def _forget_after_fork(self) -> None:
-        """Parent and child must not read each other's answers from one connection."""
-        if self._process != os.getpid():
-            self._process = os.getpid()
-            self._blocking = None
-            self._by_loop = weakref.WeakKeyDictionary()
-
-    def _routes(self, asynchronous: bool = False) -> dict[str, Any]:
-        proxies, trust = self.endpoint.proxies, _trust()
-        if not isinstance(proxies, dict):
-            return {"verify": trust, "proxy": proxies or None}
-        transport = httpx.AsyncHTTPTransport if asynchronous else httpx.HTTPTransport
-        mounts = {key: transport(verify=trust, proxy=url) for key, url in proxies.items()}
-        return {"verify": trust, "mounts": mounts}
-
-    def close(self) -> None:
-        """Closes the connections of blocking calls."""
-        with self._lock:
-            client, self._blocking = self._blocking, None
-        if client is not None:
-            client.close()
-
-    async def aclose(self) -> None:
-        """Closes the connections of blocking calls and those of the running event loop."""
-        import asyncio
-
-        self.close()
-        known = self._by_loop.pop(asyncio.get_running_loop(), None)
-        if known is not None:
-            await known.lifetime.aclose()
-
-
-@dataclass(frozen=True)
-class _LoopClient:
-    client: httpx.AsyncClient
-    lifetime: AsyncGenerator[None, None]
-
-
-async def _open_until_loop_ends(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
-    """Closes `client` when the loop in which this was started shuts down.
-
-    `asyncio.run` and its likes end by closing every started asynchronous generator. That makes
-    one that waits here the place to let go of connections that nobody closed by hand.
-    """
-    try:
-        yield
-    finally:
-        await client.aclose()
-
-
-def _reply(response: httpx.Response) -> Reply:
-    return Reply(response.status_code, response.headers, response.content)

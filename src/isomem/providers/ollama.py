@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from isomem.errors import InvalidConfigError
 from isomem.providers.settings import environment, first_of
 
 DEFAULT_URL = "http://127.0.0.1:11434"
@@ -14,6 +15,9 @@ def address(configured: str | None) -> str:
     The scheme and the port may be left out: a bare host means http and port 11434, while one
     with a scheme means that scheme's own port. The variable OLLAMA_HOST counts when nothing is
     configured.
+
+    Raises:
+        InvalidConfigError: what is written is not an address.
     """
     from urllib.parse import urlsplit
 
@@ -21,12 +25,25 @@ def address(configured: str | None) -> str:
     if not written:
         return DEFAULT_URL
     explicit = "://" in written
-    parts = urlsplit(written if explicit else f"http://{written}")
+    try:
+        parts = urlsplit(written if explicit else f"http://{written}")
+        _ = parts.port
+    except ValueError as error:
+        raise _no_address("ollama_base_url" if configured else "OLLAMA_HOST", error) from None
     host = parts.hostname or "127.0.0.1"
     host = f"[{host}]" if ":" in host else host
     user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
     port = parts.port or (_PORTS.get(parts.scheme, 11434) if explicit else 11434)
     return f"{parts.scheme}://{user}{host}:{port}{parts.path.rstrip('/')}"
+
+
+def _no_address(source: str, error: ValueError) -> InvalidConfigError:
+    return InvalidConfigError(
+        f"{source} is not an address: {error}",
+        error_code="CONFIG_002",
+        details={"source": source},
+        suggestion=f"Such as {DEFAULT_URL}, or host:port",
+    )
 
 
 def api_key(configured: str | None) -> str | None:

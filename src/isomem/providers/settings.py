@@ -28,6 +28,10 @@ _SECRET_NAMES = frozenset(
 )
 
 
+_NAME_MARKS = frozenset("!#$%&'*+-.^_`|~")
+"""What may stand in the name of a header beside letters and digits."""
+
+
 class Settings:
     """Options by name, as upstream's config objects have them. Printing one shows no secret.
 
@@ -50,7 +54,8 @@ class Settings:
 def _shown(name: str, value: Any) -> str:
     if value and name in _SECRET_NAMES:
         return repr(MASK)
-    return redact(repr(value), passwords(value))
+    bare = name.endswith("_url") and isinstance(value, str) and "://" not in value
+    return redact(repr(value), passwords(f"http://{value}" if bare else value))
 
 
 def passwords(value: Any) -> list[str]:
@@ -60,7 +65,18 @@ def passwords(value: Any) -> list[str]:
     if not isinstance(value, str) or "://" not in value:
         return []
     user = value.split("://", 1)[1].split("/", 1)[0].rpartition("@")[0]
-    return [part for part in (user, user.partition(":")[2]) if part]
+    return _credentials(user)
+
+
+def _credentials(user: str) -> list[str]:
+    """ "user:password" and what it may look like: its parts, unquoted, and in a header."""
+    from base64 import b64encode
+    from urllib.parse import unquote
+
+    plain = unquote(user)
+    basic = b64encode(plain.encode("utf-8", "surrogateescape")).decode() if user else ""
+    parts = (user, user.partition(":")[2], plain, plain.partition(":")[2], basic)
+    return [part for part in dict.fromkeys(parts) if part]
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -185,3 +201,29 @@ def sendable(value: str, what: str) -> str:
         error_code="CONFIG_002",
         suggestion="Copy it again; it must be printable ASCII",
     )
+
+
+def sendable_headers(given: Any, what: str) -> dict[str, str]:
+    """Headers that can be sent: names are words, values are printable ASCII.
+
+    Raises:
+        InvalidConfigError: one is not; the message does not show its value.
+    """
+    if not isinstance(given or {}, dict):
+        raise InvalidConfigError(
+            f"{what} must be a dict, got {type(given).__name__}", error_code="CONFIG_002"
+        )
+    headers = {}
+    for name, value in (given or {}).items():
+        if not (isinstance(name, str) and _is_header_name(name)):
+            raise InvalidConfigError(
+                f"{what}: {str(name)[:40]!r} cannot be the name of a header",
+                error_code="CONFIG_002",
+                suggestion="Letters, digits and hyphens make a name",
+            )
+        headers[name] = sendable(value, f"{what} {name}")
+    return headers
+
+
+def _is_header_name(name: str) -> bool:
+    return name.isascii() and bool(name) and all(c.isalnum() or c in _NAME_MARKS for c in name)

@@ -9,6 +9,7 @@ from _json import encode_basestring, encode_basestring_ascii, make_encoder, make
 from array import array
 from math import isnan
 
+from isomem.contract.arguments import MAX_DEPTH, size_fault
 from isomem.errors import MemoryCorruptionError, ValidationError, VectorValueError
 from isomem.kernel import scale_to_unit
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _TINY = 1.1920929e-7
 """Vectors no longer than this (the epsilon of float32) are stored as they are."""
 
+MAX_PAYLOAD_CHARACTERS = 100_000_000
+"""The largest payload. SQLite's own limit is 1,000,000,000 bytes, and one row is one string."""
+
 _INFINITY = float("inf")
 _SWAP = sys.byteorder == "big"
 
@@ -30,20 +34,35 @@ def dump_payload(payload: Mapping[str, Any]) -> str:
     """A payload as JSON text, keys in their order.
 
     Raises:
-        ValidationError: VALIDATION_005, a value has no form in JSON.
+        ValidationError: VALIDATION_005, a value has no form in JSON, or is too deep or large.
     """
     try:
-        text = _encode(payload)
+        text = _checked(_encode(payload))
         if not text.isascii():
             text.encode()
     except UnicodeEncodeError:
-        return _encode_ascii(payload)  # Escapes hold what UTF-8 cannot.
+        return _checked(_encode_ascii(payload))  # Escapes hold what UTF-8 cannot.
     except (TypeError, ValueError, RecursionError) as error:
         raise ValidationError(
             f"metadata cannot be stored as JSON: {error}",
             error_code="VALIDATION_005",
             suggestion="Use strings, numbers, booleans, None, lists and dicts with string keys.",
         ) from error
+    return text
+
+
+def _checked(text: str) -> str:
+    """`text`, if it can be read again from any reasonable stack.
+
+    Raises:
+        ValueError: too many levels, or too long for a row.
+    """
+    if len(text) > MAX_PAYLOAD_CHARACTERS:
+        raise ValueError(f"more than {MAX_PAYLOAD_CHARACTERS:,} characters")
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        fault = size_fault(_scan(text, 0)[0])
+        if fault:
+            raise ValueError(fault)
     return text
 
 
@@ -55,9 +74,9 @@ def load_payload(text: str) -> Payload:
     """
     try:
         payload: Payload = _scan(text, 0)[0]
-    except StopIteration:
+    except (StopIteration, ValueError, RecursionError):
         raise MemoryCorruptionError(
-            f"a stored payload is no JSON: {text[:60]!r}", error_code="CORRUPT_001"
+            f"a stored payload cannot be read as JSON: {text[:60]!r}", error_code="CORRUPT_001"
         ) from None
     return payload
 

@@ -57,6 +57,12 @@ def indexed_text(payload: Payload) -> str | None:
     return payload.get("text_lemmatized") or payload.get("data") or None
 
 
+def rules_of(encoder: TermEncoder) -> str:
+    """Names the rules of an encoder: texts that were indexed by other ones are reindexed."""
+    stopwords = md5_hex(" ".join(sorted(encoder.stopwords)))
+    return f"bm25/2 {encoder.language} {stopwords}"
+
+
 def term_key(collection: int, number: int) -> int:
     """The row of a collection's term in the table `terms`."""
     return collection << 32 | number
@@ -88,9 +94,7 @@ class Keywords:
         self._places = places
         self._collection = collection
         self._encoder = encoder
-        # Texts that were indexed by other rules must be indexed anew.
-        rules = md5_hex(" ".join(sorted(encoder.stopwords)))
-        self.identity = f"bm25/2 {encoder.language} {rules}"
+        self.identity = rules_of(encoder)
         self._recent = _Recent()
 
     def terms(self, text: str | None) -> bytes | None:

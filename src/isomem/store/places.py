@@ -9,7 +9,7 @@ their terms.
 from __future__ import annotations
 
 from isomem.kernel import SEQ_BITS
-from isomem.scope import SCOPE_KEYS
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

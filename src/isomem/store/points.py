@@ -14,7 +14,6 @@ from isomem.errors import InvalidConfigError, VectorStoreError
 from isomem.filters import Condition, compile_filters, matches
 from isomem.kernel import SEQ_BITS
 from isomem.pattern import Pattern
-from isomem.scope import SCOPE_KEYS
 from isomem.store.codec import (
     dump_payload,
     load_payload,
@@ -25,6 +24,7 @@ from isomem.store.keywords import Keywords, count_when_due, indexed_text
 from isomem.store.places import OF_SCOPES, in_scopes
 from isomem.store.scopes import Scope, ScopeCache
 from isomem.store.sql import compile_sql
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ class Points:
     Raises:
         InvalidConfigError: the collection holds vectors of another length or embedder.
     """
+
+    takes_any_id = True
+    """An id is compared as it is. Stores that are not ours may read "*" as every id."""
 
     def __init__(
         self,

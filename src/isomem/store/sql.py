@@ -2,6 +2,9 @@
 
 A condition on text words, on dates, with `ne` or `nin`, or on elements of nested lists is left
 to Python; so is any operand that SQLite would compare otherwise than Python does.
+
+SQLite ends a key of JSON at a NUL, so that "a\\0b" would be found as "a". The NULs in a payload
+are therefore read as another character, which no key and no operand here has.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 _MOST_BINDINGS = 500
 """More would come near the limits that SQLite has for one expression."""
 _EXACT = 2**53
+_NUL, _NOT_NUL = r"\u0000", r"\ue000"
+_PAYLOAD = f"replace(payload, '{_NUL}', '{_NOT_NUL}')"
 _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -62,8 +67,8 @@ def _condition(condition: Condition, bindings: list[Any]) -> str:
     # json_each gives the elements of a list, or the one value; of an object it would give the
     # members, which no condition looks at.
     return (
-        "EXISTS (SELECT 1 FROM json_each(payload, ?) AS each"
-        f" WHERE json_type(payload, ?) <> 'object' AND {test})"
+        f"EXISTS (SELECT 1 FROM json_each({_PAYLOAD}, ?) AS each"
+        f" WHERE json_type({_PAYLOAD}, ?) <> 'object' AND {test})"
     )
 
 
@@ -91,13 +96,21 @@ def _equal(operand: Any, bindings: list[Any]) -> str:
             raise _NotExactError
         bindings.append(int(operand))
         return "(each.type = 'integer' AND each.atom = ?)"
-    if "\0" in operand or not is_unicode(operand):
+    if not _is_comparable(operand):
         raise _NotExactError
     bindings.append(str(operand))
     return "(each.type = 'text' AND each.atom = ?)"
 
 
+def _is_comparable(operand: str) -> bool:
+    """Whether no part of the text can come from, or be lost in, what NULs are read as."""
+    odd = ("\0", "\ue000", _NUL, _NOT_NUL)
+    return is_unicode(operand) and not any(part in operand for part in odd)
+
+
 def _in_range(bounds: dict[str, float], bindings: list[Any]) -> str:
+    if not bounds:
+        raise _NotExactError  # NaN has no bounds to break, and is null in SQL.
     tests = ["each.type IN ('integer', 'real')"]
     for operator, bound in bounds.items():
         if not abs(bound) <= _EXACT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isomem import log
+from isomem.contract.arguments import check_text, not_unicode
 from isomem.errors import ValidationError
 from isomem.types import is_unicode
 
@@ -49,21 +50,32 @@ def with_content(messages: list[Message]) -> list[Message]:
     (divergence D-10).
 
     Raises:
-        ValidationError: VALIDATION_004, a message without a role, or with text that is not
-            valid Unicode.
+        ValidationError: VALIDATION_004, a message without a role, with a role or name that is
+            not text, or with text that is not valid Unicode.
     """
     kept = []
     for index, message in enumerate(messages):
         if not message.get("role"):
             raise _no_role(index, message)
+        _check_label(message["role"], f"the role of message {index}")
+        _check_label(message.get("name"), f"the name in message {index}")
         if "content" not in message:
             log.warning("Skipping a message of role %r without content", message["role"])
             continue
         content = message["content"]
         if isinstance(content, str) and not is_unicode(content):
-            raise _not_unicode(f"message {index}")
+            raise not_unicode(f"message {index}")
         kept.append(message)
     return kept
+
+
+def _check_label(label: Any, what: str) -> None:
+    """Refuses a role or a name that no row could hold; mem0 stores numbers as they are."""
+    if isinstance(label, str):
+        if not is_unicode(label):
+            raise not_unicode(what)
+    elif label is not None and not isinstance(label, (bool, int, float, bytes)):
+        check_text(label, what)
 
 
 def _no_role(index: int, message: Message) -> ValidationError:
@@ -73,31 +85,6 @@ def _no_role(index: int, message: Message) -> ValidationError:
         details={"index": index, "keys": sorted(map(str, message))},
         suggestion="Give every message a 'role', such as 'user' or 'assistant'.",
     )
-
-
-def _not_unicode(what: str) -> ValidationError:
-    return ValidationError(
-        f"{what} is not valid Unicode: it has a lone surrogate",
-        error_code="VALIDATION_004",
-        suggestion="Decode the text properly, or replace the character, before storing it.",
-    )
-
-
-def check_text(text: Any, what: str) -> str:
-    """`text`, if it is a string that UTF-8 can hold.
-
-    Raises:
-        ValidationError: VALIDATION_004, another type or a lone surrogate; names `what`.
-    """
-    if not isinstance(text, str):
-        raise ValidationError(
-            f"{what} must be a string, got {type(text).__name__}",
-            error_code="VALIDATION_004",
-            details={"provided_type": type(text).__name__},
-        )
-    if not is_unicode(text):
-        raise _not_unicode(what)
-    return text
 
 
 def text_of(message: Message) -> Message | None:

@@ -1,8 +1,16 @@
-"""Replies: the facts in what a model answered, however it wrapped them."""
+"""Replies: the facts in what a model answered, however it wrapped them.
+
+A reply either says what to remember, which may be nothing, or it cannot be used. It says so when
+it is a JSON object with the key "memory". Nothing to remember is an empty value under that key: a
+list without items, null, or another empty value. All else is unusable: no text, prose, JSON that
+is cut off or is not an object, an object without that key, a value there that is not a list, a
+list in which no item has a text.
+"""
 
 from __future__ import annotations
 
 from isomem import log
+from isomem.errors import UnusableReplyError
 from isomem.types import is_unicode
 
 TYPE_CHECKING = False
@@ -10,6 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     Fact = dict[str, Any]
+
+_EXCERPT = 200
+"""Most characters of a reply that an error shows."""
 
 _FENCE = "```"
 _THINK, _END_THINK = "<think>", "</think>"
@@ -57,40 +68,155 @@ def find_json(text: str) -> str:
     return text[start : end + 1] if 0 <= start < end else text
 
 
-def facts_of(reply: Any) -> list[Fact]:
+def read_facts(reply: Any) -> list[Fact]:
     """The facts of an extraction reply, each a dict with a non-empty str under `text`.
 
-    A reply that cannot be read has no facts, and the log says so. An item that is no fact is
-    left out (divergence D-13 where upstream breaks on it).
+    An item without a text is left out, and the log says so (divergence D-13 where upstream
+    breaks on it).
+
+    Args:
+        reply: what the model answered. A str may have the attributes of `providers.base.Reply`,
+            which say how it ended.
+
+    Raises:
+        UnusableReplyError: the reply does not say what to remember; the message says why, and
+            shows the beginning of the reply.
     """
     try:
-        items = _items_of(strip_wrapping(reply))
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        items = _items_of(_answered(reply))
+    except _UnusableError as fault:
+        raise _unusable(reply, str(fault)) from None
+    facts = [item for item in items if _is_fact(item)]
+    if items and not facts:
+        raise _unusable(reply, f"none of its {len(items)} items has a text")
+    return facts
+
+
+def read_text(reply: Any) -> str:
+    """The text of a reply that is text as a whole, without its wrapping.
+
+    Raises:
+        UnusableReplyError: it is not text, or it is empty and the model says why.
+    """
+    if isinstance(reply, str) and (reply or not _ending(reply)):
+        return strip_wrapping(reply)
+    raise _unusable(reply, "it has no text")
+
+
+def facts_of(reply: Any) -> list[Fact]:
+    """As `read_facts`, but a reply that cannot be used has no facts, and the log says so."""
+    try:
+        return read_facts(reply)
+    except UnusableReplyError as error:
         log.error("Error parsing extraction response: %s", error)
         return []
+
+
+class _UnusableError(Exception):
+    """A reply does not say what to remember; the message says why."""
+
+
+def _answered(reply: Any) -> str:
+    if reply is None:
+        raise _UnusableError("it is empty")
+    if not isinstance(reply, str):
+        called = isinstance(reply, dict) and reply.get("tool_calls")
+        kind = "a tool call" if called else f"a value of type {type(reply).__name__}"
+        raise _UnusableError(f"it is {kind} and not text")
+    text = strip_wrapping(reply)
+    if not text:
+        raise _UnusableError("it has nothing but wrapping" if reply.strip() else "it is empty")
+    return text
+
+
+def _items_of(text: str) -> list[Any]:
+    answer = _json_in(text)
+    if not isinstance(answer, dict):
+        raise _UnusableError(f"its JSON is {_KINDS[type(answer)]} and not an object")
+    if "memory" not in answer:
+        raise _UnusableError(f'it has no "memory", {_keys_of(answer)}')
+    items = answer["memory"] or []
     if not isinstance(items, list):
-        if items:
-            log.error("Error parsing extraction response: 'memory' is no list")
-        return []
-    return [item for item in items if _is_fact(item)]
+        raise _UnusableError(f'"memory" in it is {_KINDS[type(items)]} and not a list')
+    return items
 
 
-def _items_of(text: str) -> Any:
+def _keys_of(answer: dict[str, Any]) -> str:
+    if "tool_calls" in answer or {"name", "arguments"} <= answer.keys():
+        return "it is a tool call"
+    names = ", ".join(repr(key[:40]) for key in list(answer)[:5])
+    return f"only {names}" if names else "it is an empty object"
+
+
+def _json_in(text: str) -> Any:
     import json  # Here, since a memory that is only searched has no replies to read.
 
-    if not text:
-        return []
     try:
-        reply = json.loads(text, strict=False)
-    except json.JSONDecodeError:
-        reply = json.loads(find_json(text), strict=False)
-    return reply.get("memory", [])
+        try:
+            return json.loads(text, strict=False)
+        except json.JSONDecodeError:
+            return json.loads(find_json(text), strict=False)
+    except json.JSONDecodeError as error:
+        raise _UnusableError(_json_fault(text, error.msg, error.pos)) from None
+    except (ValueError, RecursionError) as error:
+        raise _UnusableError(f"its JSON cannot be read: {error}") from None
+
+
+def _json_fault(text: str, fault: str, position: int) -> str:
+    if "{" not in text:
+        return "it is prose and not JSON"
+    if fault.startswith("Unterminated string") or position >= len(find_json(text)):
+        return "its JSON is cut off"
+    return f"its JSON is not valid: {fault} (at character {position})"
+
+
+_KINDS = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
+
+
+_ENDINGS = {
+    "length": "the model was cut off: raise max_tokens",
+    "content_filter": "a content filter stopped the model",
+    "tool_calls": "the model called a tool",
+    "function_call": "the model called a tool",
+}
+
+
+def _ending(reply: Any) -> str:
+    """How a reply ended, if it did not end by itself, and what the server says of it."""
+    reason = getattr(reply, "finish_reason", None)
+    said = getattr(reply, "explanation", None)
+    parts = []
+    if isinstance(reason, str) and reason:
+        meaning = _ENDINGS.get(reason)
+        parts.append(f"finish_reason {reason!r}" + (f", {meaning}" if meaning else ""))
+    if isinstance(said, str) and said:
+        parts.append(f"the server says: {said[:_EXCERPT]}")
+    return "; ".join(parts)
+
+
+def _unusable(reply: Any, fault: str) -> UnusableReplyError:
+    text = reply if isinstance(reply, str) else "" if reply is None else repr(reply)
+    excerpt = text.strip()[:_EXCERPT]
+    ending = _ending(reply)
+    message = f"the model's reply cannot be used: {fault}"
+    message += f" ({ending})" if ending else ""
+    message += f". It begins: {excerpt!r}" if excerpt else ""
+    reason = getattr(reply, "finish_reason", None)
+    details = {"fault": fault, "finish_reason": reason, "excerpt": excerpt}
+    return UnusableReplyError(message, details=details)
 
 
 def _is_fact(item: Any) -> bool:
     text = item.get("text") if isinstance(item, dict) else None
     if isinstance(text, str) and text and is_unicode(text):
         return True
-    if text or not isinstance(item, dict):
-        log.warning("Skipping an extracted item that is no fact: %.200r", item)
+    log.warning("Skipping an extracted item without a text: %.200r", item)
     return False

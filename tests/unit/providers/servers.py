@@ -23,7 +23,7 @@ VARIABLES = [
     )
     for what in ("API_KEY", "API_BASE", "BASE_URL", "HOST")
 ]
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

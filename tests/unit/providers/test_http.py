@@ -10,7 +10,15 @@ import httpx
 import pytest
 
 from isomem.errors import AuthenticationError, LLMError, NetworkError, RateLimitError
-from isomem.providers.http import Endpoint, Pause, Reply, Request, attempts, retry_after
+from isomem.providers.http import (
+    Broken,
+    Endpoint,
+    Pause,
+    Reply,
+    Request,
+    attempts,
+    retry_after,
+)
 
 REQUEST = Request("/chat", {})
 OK = Reply(200, httpx.Headers(), b'{"a": 1}')
@@ -47,7 +55,8 @@ def run(*outcomes: Any, chance: float = 0.0, **changes: Any) -> tuple[Any, list[
                 step = steps.send(None)
             else:
                 assert step is REQUEST
-                step = steps.send(todo.pop(0))
+                outcome = todo.pop(0)
+                step = steps.send(Broken(outcome) if isinstance(outcome, Exception) else outcome)
     except StopIteration as stop:
         return stop.value, pauses
     except (LLMError, AuthenticationError, RateLimitError, NetworkError) as error:

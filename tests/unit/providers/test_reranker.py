@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from isomem.errors import InvalidConfigError
 from isomem.prompts import loader
@@ -89,12 +92,70 @@ def test_ones_own_prompt_may_replace_the_pinned_one() -> None:
 @pytest.mark.parametrize(
     ("answer", "score"),
     [
-        *[("0.75", 0.75), ("Score: 0.5.", 0.5), ("1.7", 1.0), ("10", 0.5), ("-0.3", 0.3)],
-        *[("", 0.5), (None, 0.5), ({}, 0.5), ("0 then 1", 0.0), ("2.0", 0.0)],
+        # As mem0 reads them.
+        *[("0.75", 0.75), ("Score: 0.5.", 0.5), ("1.7", 1.0), ("-0.3", 0.3), ("1.0", 1.0)],
+        *[("0 then 1", 0.0), ("0.85.", 0.85), ("On 3 counts: 0.7", 0.7), ("Hm...0.8", 0.8)],
+        *[("0.2. It is 90% noise.", 0.2), ("v1 gives 0.4", 0.4)],
+        # As they are meant, where mem0 reads something else or nothing.
+        *[("10", 1.0), ("8", 0.8), ("2.0", 0.2), ("7.5", 0.75), ("85", 0.85), ("100", 1.0)],
+        *[("85%", 0.85), ("1%", 0.01), ("100 %", 1.0), ("87.5 percent", 0.875), ("0%", 0.0)],
+        *[("8/10", 0.8), ("1/10", 0.1), ("10/10", 1.0), ("7.0 / 10", 0.7), ("3/5", 0.6)],
+        *[("4 out of 5", 0.8), ("85/100", 0.85), ("0,85", 0.85), (".85", 0.85)],
+        *[("Always, 24/7: 0.3", 0.3), ("2024: 0.3", 0.3)],
     ],
 )
-def test_the_first_number_counts(answer: Any, score: float) -> None:
+def test_a_score_is_read(answer: str, score: float) -> None:
+    assert score_in(answer) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("answer", "score"),
+    [
+        ("<think>0 or 1? It has 1 match.</think>0.8", 0.8),
+        ("<think>\n0.1\n</think>\n\n0.8", 0.8),
+        ("<think>0</think>0.8<think>1</think>", 0.8),
+        ("0 or 1? Let me see.</think>0.8", 0.8),
+        ("<think></think>90%", 0.9),
+        ("<think>a<think>0</think>0.8", 0.8),
+    ],
+)
+def test_what_was_thought_is_no_score(answer: str, score: float) -> None:
     assert score_in(answer) == score
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "no", None, {}, 7, "<think>0.8", "<think>0.8</think>", "2024", "11/10", "v1", "1e5"],
+)
+def test_an_answer_without_a_score_is_neutral_and_logged(
+    answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "isomem"):
+        assert score_in(answer) == 0.5
+    [record] = caplog.records
+    assert repr(answer) in record.getMessage()
+
+
+def test_a_failed_question_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "isomem"):
+        reranker(RuntimeError("overloaded")).rerank("q", [*DOCUMENTS[:1], {"memory": None}])
+    assert len(caplog.records) == 1
+
+
+plain_words = st.sampled_from(("", "Score: ", "It is relevant. ", "v2 ", "(", "**", "\n"))
+
+
+@given(plain_words, st.floats(0, 1.99).map(lambda x: f"{x:.3f}") | st.sampled_from("01"),
+       st.sampled_from(("", ".", ")", "**", " of course", "\nDone")))  # fmt: skip
+def test_what_mem0_reads_rightly_is_read_alike(before: str, number: str, after: str) -> None:
+    answer = before + number + after
+    theirs = min(float(re.findall(r"\b([01](?:\.\d+)?)\b", answer)[0]), 1.0)
+    assert score_in(answer) == theirs
+
+
+@given(st.text(st.sampled_from("0123456789.,/% <>thinkou\n"), max_size=40))
+def test_any_answer_has_a_score_from_0_to_1(answer: str) -> None:
+    assert 0 <= score_in(answer) <= 1
 
 
 def test_where_the_text_of_a_result_is() -> None:
@@ -129,7 +190,26 @@ def test_an_unknown_option_is_refused() -> None:
         create_reranker("llm_reranker", {"topk": 3})
 
 
+class Closable:
+    """A model that says how often it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
 def test_closing_it_closes_its_model() -> None:
     made = reranker()
+    made.llm = Closable()
+    made.close()
+    asyncio.run(made.aclose())
+    assert made.llm.closed == 2
+
+
+def test_a_model_that_cannot_be_closed_is_no_failure() -> None:
+    made = reranker()
+    made.llm = object()
     made.close()
     asyncio.run(made.aclose())

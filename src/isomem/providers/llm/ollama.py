@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isomem.providers import ollama
-from isomem.providers.base import NetworkLLM, arguments, member
+from isomem.providers.base import MissingError, NetworkLLM, arguments, calls_in, ended, member
 from isomem.providers.settings import LLM_OPTIONS, NETWORK_OPTIONS, read_settings
 
 TYPE_CHECKING = False
@@ -66,9 +66,9 @@ class OllamaLLM(NetworkLLM):
     def parse(self, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
         content = member(answer, "message", "content")
         if not tools:
-            return content
-        calls = answer["message"].get("tool_calls") or []
-        return {"content": content, "tool_calls": [_tool_call(call) for call in calls]}
+            return ended(content, answer.get("done_reason"))
+        calls = [_tool_call(call) for call in calls_in(answer["message"])]
+        return {"content": content, "tool_calls": calls}
 
 
 def asking_for_json(messages: list[Message]) -> list[Message]:
@@ -81,8 +81,10 @@ def asking_for_json(messages: list[Message]) -> list[Message]:
     return [*messages, {"role": "user", "content": text("OLLAMA_JSON_MESSAGE")}]
 
 
-def _tool_call(call: Any) -> dict[str, Any]:
+def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
     function = call.get("function") or {}
+    if not isinstance(function, dict):
+        raise MissingError("tool_calls[].function")
     return {
         "name": function.get("name", ""),
         "arguments": arguments(function.get("arguments", {})),

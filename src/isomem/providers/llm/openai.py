@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from isomem.providers.base import MissingError, NetworkLLM, arguments, member, required_key
+from isomem.providers.base import (
+    MissingError,
+    NetworkLLM,
+    arguments,
+    calls_in,
+    complaint,
+    ended,
+    member,
+    required_key,
+)
 from isomem.providers.settings import (
     LLM_OPTIONS,
     NETWORK_OPTIONS,
@@ -120,9 +129,10 @@ class ChatLLM(NetworkLLM):
             raise MissingError("choices[0].message")
         content = message.get("content")
         if not tools:
-            return content
-        calls = [_tool_call(call) for call in message.get("tool_calls") or []]
-        return {"content": content, "tool_calls": calls}
+            choice = answer["choices"][0]
+            said = message.get("refusal") or complaint(choice.get("error"))
+            return ended(content, choice.get("finish_reason"), said)
+        return {"content": content, "tool_calls": [_tool_call(each) for each in calls_in(message)]}
 
 
 # Arguments that OpenAI's SDK takes for itself instead of sending them as parameters.
@@ -135,7 +145,7 @@ def _ordered(parameters: dict[str, Any]) -> dict[str, Any]:
     return {name: parameters[name] for name in [*first, *sorted(parameters.keys() - set(first))]}
 
 
-def _tool_call(call: Any) -> dict[str, Any]:
+def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": member(call, "function", "name"),
         "arguments": arguments(member(call, "function", "arguments")),

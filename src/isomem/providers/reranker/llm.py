@@ -1,4 +1,10 @@
-"""Reorders results by asking a language model how relevant each one is."""
+"""Reorders results by asking a language model how relevant each one is.
+
+A score is read as mem0 reads it wherever that is right: the first number from 0 to 1, and one
+below 2 counts as 1. Beyond that, thoughts are not part of an answer; "85%", "8/10" and "8 out of
+10" are shares; and a number from 2 on without a scale is out of ten, or out of a hundred when it
+is above ten.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +22,18 @@ if TYPE_CHECKING:
 
 LONGEST_INPUT = 4000
 NEUTRAL_SCORE = 0.5
+
+_FAILED = object()
+"""The answer of a model that failed, which was logged."""
+
+_THOUGHTS = (r"<think>.*?</think>", r".*</think>|<think>.*")
+"""Whole thoughts; then one whose beginning was not sent, and one that was cut off."""
+
+_NUMBER = (
+    r"(?<!\w)(?<!\d[.,])(\d+(?:[.,]\d+)?|(?<!\.)\.\d+)(?!\w)"
+    r"(?:\s*(%|percent\b)|\s*(?:/|out of)\s*(\d+)(?!\w))?"
+)
+_EXCERPT = 100
 
 OPTIONS: dict[str, Any] = {
     "provider": "openai",
@@ -59,8 +77,8 @@ class LLMReranker:
             documents: dicts with the text under "memory", "text" or "content".
             top_k: how many to return; 0 or None means the configured number, or all.
 
-        A document for which the model fails or gives no number is scored 0.5, and a warning
-        is logged.
+        A document for which the model fails or gives no score is scored 0.5, and a warning is
+        logged.
         """
         steps = self._questions(query, documents, top_k)
         try:
@@ -91,7 +109,7 @@ class LLMReranker:
         scored = []
         for document in documents:
             text = text_of(document)
-            answer = (yield self.messages(query, text)) if isinstance(text, str) else None
+            answer = (yield self.messages(query, text)) if isinstance(text, str) else _FAILED
             scored.append({**document, "rerank_score": score_in(answer)})
         scored.sort(key=lambda document: document["rerank_score"], reverse=True)
         return scored[: top_k or self.config.top_k or None]
@@ -122,12 +140,18 @@ class LLMReranker:
             return _no_answer(error)
 
     def close(self) -> None:
-        """Closes the model's connections."""
-        self.llm.close()
+        """Closes the model, if it can be closed. May be called twice."""
+        if hasattr(self.llm, "close"):
+            self.llm.close()
 
     async def aclose(self) -> None:
-        """Closes the model's connections."""
-        await self.llm.aclose()
+        """As `close`, without blocking the event loop."""
+        if hasattr(self.llm, "aclose"):
+            await self.llm.aclose()
+        else:
+            import asyncio
+
+            await asyncio.to_thread(self.close)
 
     def __repr__(self) -> str:
         return f"<LLMReranker {self.config!r}>"
@@ -153,17 +177,44 @@ def text_of(document: Document) -> Any:
 
 
 def score_in(answer: Any) -> float:
-    """The first number from 0 to 1 in the model's answer; 0.5 if there is none."""
+    """The score in the model's answer; 0.5 if there is none, with a warning."""
+    if answer is _FAILED:
+        return NEUTRAL_SCORE
+    score = read_score(answer) if isinstance(answer, str) else None
+    if score is not None:
+        return score
+    from isomem import log
+
+    shown = repr(answer)[:_EXCERPT]
+    log.warning("The reranker's model gave no score; a result is scored %s: %s", 0.5, shown)
+    return NEUTRAL_SCORE
+
+
+def read_score(answer: str) -> float | None:
+    """The score in an answer, 0 to 1; None if there is none."""
     import re
 
-    found = re.search(r"\b[01](?:\.\d+)?\b", answer) if isinstance(answer, str) else None
-    return min(float(found.group()), 1.0) if found else NEUTRAL_SCORE
+    spoken = answer
+    for thought in _THOUGHTS:
+        spoken = re.sub(thought, " ", spoken, flags=re.DOTALL)
+    without_scale = None
+    for number, percent, scale in re.findall(_NUMBER, spoken):
+        value = float(number.replace(",", "."))
+        most = 100.0 if percent else float(scale or 0)
+        if most and value <= most:
+            return value / most
+        if not most and value < 2:
+            return min(value, 1.0)
+        if not most and without_scale is None and value <= 100:
+            without_scale = value / (10 if value <= 10 else 100)
+    return without_scale
 
 
-def _no_answer(error: Exception) -> None:
+def _no_answer(error: Exception) -> object:
     from isomem import log
 
     log.warning("The reranker's model failed; a result is scored %s: %s", NEUTRAL_SCORE, error)
+    return _FAILED
 
 
 def _returned(stop: StopIteration) -> list[Document]:

@@ -1,0 +1,1 @@
+"""Rules without input or output: what may come in, and what it means."""

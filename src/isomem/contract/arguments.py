@@ -1,0 +1,353 @@
+"""Arguments: every check of what a caller passes to a memory.
+
+A value is checked once, where it comes in. What these functions return is safe to hand on: ids
+are trimmed strings, and nothing is nested or large beyond the limits below.
+"""
+
+from __future__ import annotations
+
+from math import isnan
+
+from isomem.errors import ValidationError
+from isomem.types import PROCEDURAL, SCOPE_KEYS, is_unicode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+MAX_DEPTH = 100
+"""How many levels of dicts and lists metadata and filters may have."""
+
+MAX_VALUES = 1_000_000
+"""How many values metadata and filters may hold, in all levels together."""
+
+MAX_RESULTS = 1_000_000_000
+"""A larger `top_k` means the same: no store holds more."""
+
+ANY_VALUE = "*"
+"""In a filter on metadata: every value passes. As an id it is an id like others."""
+
+_GROUPS = frozenset(("AND", "OR", "NOT", "$and", "$or", "$not"))
+_ONE_ID = ("eq", "ne")
+_SEVERAL_IDS = ("in", "nin")
+
+
+# --- Ids -------------------------------------------------------------------------------------
+
+
+def check_id(value: Any, name: str) -> str:
+    """`value` without the white space around it.
+
+    Raises:
+        ValueError: not a string, blank, with white space inside, or not valid Unicode.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"Invalid {name}: must be a string, got {type(value).__name__}.")
+    trimmed = value.strip()
+    if not trimmed:
+        raise ValueError(
+            f"Invalid {name}: cannot be empty or whitespace-only. Provide a valid identifier."
+        )
+    if len(trimmed.split(None, 1)) > 1:
+        raise ValueError(
+            f"Invalid {name}: cannot contain whitespace. Provide a valid identifier without spaces."
+        )
+    if not is_unicode(trimmed):
+        raise ValueError(f"Invalid {name}: is not valid Unicode, it has a lone surrogate.")
+    return trimmed
+
+
+def check_ids(ids: Mapping[str, Any]) -> dict[str, str]:
+    """The ids that were given, checked, in the order of `SCOPE_KEYS`.
+
+    Raises:
+        ValueError: an id is not valid.
+        ValidationError: VALIDATION_001, none was given.
+    """
+    given = {}
+    for key in SCOPE_KEYS:
+        value = ids.get(key)
+        if value is not None:
+            given[key] = check_id(value, key)
+    if not given:
+        raise ValidationError(
+            "At least one of 'user_id', 'agent_id', or 'run_id' must be provided.",
+            error_code="VALIDATION_001",
+            details={"provided_ids": dict.fromkeys(SCOPE_KEYS)},
+            suggestion="Please provide at least one identifier to scope the memory operation.",
+        )
+    return given
+
+
+def check_removal_ids(ids: Mapping[str, Any]) -> dict[str, str]:
+    """The ids of a `delete_all`, as `check_ids` reads them.
+
+    Raises:
+        ValueError: an id is not valid, or none was given.
+    """
+    if not any(ids.values()):
+        raise ValueError(
+            "At least one filter is required to delete all memories. "
+            "If you want to delete all memories, use the `reset()` method."
+        )
+    return check_ids(ids)
+
+
+def refuse_top_level_ids(arguments: Mapping[str, Any], method: str) -> None:
+    """Raises ValueError when an id was passed beside `filters` and not in it."""
+    misplaced = frozenset(key for key in SCOPE_KEYS if key in arguments)
+    if misplaced:
+        raise ValueError(
+            f"Top-level entity parameters {misplaced} are not supported in {method}(). "
+            f"Use filters={{'user_id': '...'}} instead."
+        )
+
+
+def refuse_wildcard_ids(filters: Mapping[str, Any]) -> None:
+    """Raises ValueError when an id of a scope or in filters is "*".
+
+    For vector stores that are not ours: they may read it as any id.
+    """
+    for key, value in filters.items():
+        if key in SCOPE_KEYS and value == ANY_VALUE:
+            raise ValueError(
+                f"Invalid {key}: {ANY_VALUE!r} means every {key} to some vector stores. "
+                "Only the embedded store takes it as an id."
+            )
+        if key in _GROUPS and isinstance(value, list):
+            for member in value:
+                if isinstance(member, dict):
+                    refuse_wildcard_ids(member)
+
+
+def check_memory_id(memory_id: Any) -> str:
+    """`memory_id` as text: a string, or what has an id's text, as a UUID has.
+
+    Raises:
+        ValueError: neither of them.
+    """
+    if memory_id is None or isinstance(memory_id, (bool, float, bytes, list, tuple, dict)):
+        raise ValueError(f"Invalid memory_id: {shown(memory_id)}. Must be a string.")
+    try:
+        text = str(memory_id)
+    except ValueError:  # Python writes no int of more than 4,300 digits.
+        raise ValueError(f"Invalid memory_id: {shown(memory_id)}. Must be a string.") from None
+    if not is_unicode(text):
+        raise ValueError("Invalid memory_id: is not valid Unicode, it has a lone surrogate.")
+    return text
+
+
+def check_history_id(memory_id: Any) -> Any:
+    """`memory_id` as `check_memory_id` reads it.
+
+    What has no history, as None, a bool, a float or bytes, is not an error here, as in 2.0.4.
+
+    Raises:
+        ValueError: a value of another type that can be no id.
+    """
+    if memory_id is None or isinstance(memory_id, (bool, float, bytes)):
+        return memory_id
+    return check_memory_id(memory_id)
+
+
+# --- Filters ---------------------------------------------------------------------------------
+
+
+def check_filters(filters: Any) -> dict[str, Any]:
+    """A copy of `filters` with its ids checked, at the top and in groups.
+
+    At the top an id is one string. In a group it may also be a list or have an operator; every
+    id in them is checked alike.
+
+    Raises:
+        ValueError: not a dict, an id is not valid, no id is at the top, a key is not a string,
+            or more than `MAX_DEPTH` levels or `MAX_VALUES` values.
+    """
+    if filters is None:
+        filters = {}
+    if not hasattr(filters, "items"):
+        raise ValueError(f"filters must be a dict, got {type(filters).__name__}.")
+    if not any(key in filters for key in SCOPE_KEYS):
+        raise ValueError(
+            "filters must contain at least one of: user_id, agent_id, run_id. "
+            "Example: filters={'user_id': 'u1'}"
+        )
+    fault = size_fault(filters)
+    if fault:
+        raise ValueError(f"filters cannot be used: {fault}.")
+    checked = _with_checked_groups(filters)
+    for key in SCOPE_KEYS:
+        if key in checked:
+            checked[key] = check_id(checked[key], key)
+    return checked
+
+
+def _with_checked_groups(filters: Mapping[Any, Any]) -> dict[str, Any]:
+    checked = dict(filters)
+    for key, value in filters.items():
+        if not isinstance(key, str):
+            raise ValueError(f"filters must have strings as keys, got {type(key).__name__}.")
+        if key in _GROUPS and isinstance(value, list):
+            checked[key] = [_checked_member(member) for member in value]
+    return checked
+
+
+def _checked_member(member: Any) -> Any:
+    """One condition of a group. What is not a dict is refused where the group is read."""
+    if not isinstance(member, dict):
+        return member
+    checked = _with_checked_groups(member)
+    for key in SCOPE_KEYS:
+        if key in checked:
+            checked[key] = _checked_condition(checked[key], key)
+    return checked
+
+
+def _checked_condition(value: Any, name: str) -> Any:
+    if isinstance(value, list):
+        return [check_id(each, name) for each in value]
+    if isinstance(value, dict):
+        return {key: _checked_operand(key, each, name) for key, each in value.items()}
+    return check_id(value, name)
+
+
+def _checked_operand(operator: Any, operand: Any, name: str) -> Any:
+    if operator in _ONE_ID:
+        return check_id(operand, name)
+    if operator in _SEVERAL_IDS and isinstance(operand, (list, tuple, set, frozenset)):
+        return [check_id(each, name) for each in operand]
+    return operand
+
+
+def size_fault(value: Any) -> str | None:
+    """What makes a value of dicts and lists too large to be taken in; None if nothing does."""
+    level, count = [value], 0
+    for _ in range(MAX_DEPTH):
+        level = [part for parts in map(_parts_of, level) for part in parts if _has_parts(part)]
+        if not level:
+            return None
+        count += sum(map(len, level))
+        if count > MAX_VALUES:
+            return f"more than {MAX_VALUES:,} values"
+    return f"nested more than {MAX_DEPTH} levels deep"
+
+
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, (dict, list, tuple, set, frozenset))
+
+
+def _parts_of(value: Any) -> Any:
+    return value.values() if hasattr(value, "values") else value
+
+
+# --- The other arguments ---------------------------------------------------------------------
+
+
+def check_threshold(threshold: Any) -> None:
+    """Raises ValueError unless it is None or a number in 0..1."""
+    if threshold is None:
+        return
+    if not isinstance(threshold, (int, float)) or (
+        isinstance(threshold, float) and isnan(threshold)
+    ):
+        raise ValueError("threshold must be a valid number")
+    if not 0 <= threshold <= 1:
+        raise ValueError(
+            f"Invalid threshold: {shown(threshold)}. Must be between 0 and 1 (inclusive)."
+        )
+
+
+def check_top_k(top_k: Any) -> int:
+    """`top_k`, or `MAX_RESULTS` if that is less.
+
+    Raises:
+        ValueError: not an int, or below 0.
+    """
+    if isinstance(top_k, bool) or not isinstance(top_k, int):
+        raise ValueError("top_k must be a valid integer")
+    if top_k < 0:
+        raise ValueError(f"Invalid top_k: {shown(top_k)}. Must be a non-negative integer.")
+    return min(top_k, MAX_RESULTS)
+
+
+def shown(value: Any) -> str:
+    """`value` for the text of an error, or its type where it is too large to be shown."""
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):
+        return f"a very large {type(value).__name__}"
+
+
+def check_query(query: Any) -> str:
+    """`query`, a string that is not blank.
+
+    Raises:
+        ValueError: another type, or blank.
+        ValidationError: VALIDATION_004, a lone surrogate.
+    """
+    if not isinstance(query, str) or not query.strip():
+        raise ValueError(f"Invalid query: {shown(query)}. Must be a string that is not blank.")
+    return check_text(query, "query")
+
+
+def check_text(text: Any, what: str) -> str:
+    """`text`, if it is a string that UTF-8 can hold.
+
+    Raises:
+        ValidationError: VALIDATION_004, another type or a lone surrogate; names `what`.
+    """
+    if not isinstance(text, str):
+        raise ValidationError(
+            f"{what} must be a string, got {type(text).__name__}",
+            error_code="VALIDATION_004",
+            details={"provided_type": type(text).__name__},
+        )
+    if not is_unicode(text):
+        raise not_unicode(what)
+    return text
+
+
+def not_unicode(what: str) -> ValidationError:
+    """The error for text that has half of a surrogate pair."""
+    return ValidationError(
+        f"{what} is not valid Unicode: it has a lone surrogate",
+        error_code="VALIDATION_004",
+        suggestion="Decode the text properly, or replace the character, before storing it.",
+    )
+
+
+def check_memory_type(memory_type: Any) -> None:
+    """Raises ValidationError VALIDATION_002 unless it is None or "procedural_memory"."""
+    if memory_type is not None and memory_type != PROCEDURAL:
+        raise ValidationError(
+            f"Invalid 'memory_type'. Please pass {PROCEDURAL} to create procedural memories.",
+            error_code="VALIDATION_002",
+            details={"provided_type": memory_type, "valid_type": PROCEDURAL},
+            suggestion=f"Use '{PROCEDURAL}' to create procedural memories.",
+        )
+
+
+def check_metadata(metadata: Any) -> Mapping[str, Any]:
+    """`metadata`, a dict that is within the limits of depth and size; {} for None.
+
+    Raises:
+        ValidationError: VALIDATION_005.
+    """
+    if not metadata:
+        return {}
+    if not hasattr(metadata, "items"):
+        raise ValidationError(
+            f"metadata must be a dict, got {type(metadata).__name__}",
+            error_code="VALIDATION_005",
+            details={"provided_type": type(metadata).__name__},
+        )
+    fault = size_fault(metadata)
+    if fault:
+        raise ValidationError(
+            f"metadata cannot be stored: {fault}",
+            error_code="VALIDATION_005",
+            suggestion="Store what is this large elsewhere, and its address in the metadata.",
+        )
+    checked: Mapping[str, Any] = metadata
+    return checked

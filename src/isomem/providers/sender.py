@@ -1,0 +1,277 @@
+"""Sends requests and receives replies, as `http.attempts` decides, blocking or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import weakref
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import httpx
+
+from isomem.providers.http import (
+    CONNECT_TIMEOUT_S,
+    Broken,
+    Endpoint,
+    Outcome,
+    Pause,
+    Reply,
+    Request,
+    attempts,
+)
+from isomem.providers.routes import proxy_for, transport_proxy, trust_for
+from isomem.providers.settings import sendable_headers
+
+_ALWAYS = {
+    "Accept": "application/json",
+    "Content-Type": "application/json",
+    "User-Agent": "isomem",
+}
+LONGEST_REPLY_BYTES = 128 * 2**20
+"""A hundred long vectors are a tenth of it."""
+
+MOST_REDIRECTS = 5
+
+
+class Sender:
+    """Performs the attempts. Connections are kept and used again until closed.
+
+    May be used by several threads and event loops at once, and after a fork: a child opens its
+    own connections and leaves those that it inherited alone. After `close` or `aclose` the next
+    request opens new connections.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._by_process: dict[int, _Connections] = {}
+
+    def send(self, request: Request) -> Any:
+        """The JSON answered to `request`. Raises as `attempts`."""
+        content = self._encoded(request)
+        steps = attempts(self.endpoint, request)
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self._perform(step, content))
+        except StopIteration as stop:
+            return stop.value
+
+    async def asend(self, request: Request) -> Any:
+        """As `send`, without blocking the running event loop."""
+        content = self._encoded(request)
+        steps = attempts(self.endpoint, request)
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(await self._aperform(step, content))
+        except StopIteration as stop:
+            return stop.value
+
+    def _perform(self, step: Request | Pause, content: bytes) -> Outcome:
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return None
+        try:
+            return self._exchange(step, content)
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            return self._broken(error, step)
+
+    async def _aperform(self, step: Request | Pause, content: bytes) -> Outcome:
+        if isinstance(step, Pause):
+            import asyncio
+
+            await asyncio.sleep(step.seconds)
+            return None
+        try:
+            return await self._aexchange(step, content)
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            return self._broken(error, step)
+
+    def _exchange(self, request: Request, content: bytes) -> Reply:
+        client = self._client(self.endpoint.base_url)
+        sent = client.build_request("POST", **self._arguments(request, content))
+        for _ in range(MOST_REDIRECTS + 1):
+            response = self._client(str(sent.url)).send(sent, stream=True)
+            try:
+                onward = response.next_request
+                if onward is None:
+                    body = _Body(self.endpoint)
+                    for part in response.iter_bytes():
+                        body.add(part)
+                    return Reply(response.status_code, response.headers, body.whole())
+            finally:
+                response.close()
+            sent = self._followed(sent, onward)
+        raise httpx.TooManyRedirects("it redirects in circles", request=sent)
+
+    async def _aexchange(self, request: Request, content: bytes) -> Reply:
+        client = await self._aclient(self.endpoint.base_url)
+        sent = client.build_request("POST", **self._arguments(request, content))
+        for _ in range(MOST_REDIRECTS + 1):
+            response = await (await self._aclient(str(sent.url))).send(sent, stream=True)
+            try:
+                onward = response.next_request
+                if onward is None:
+                    body = _Body(self.endpoint)
+                    async for part in response.aiter_bytes():
+                        body.add(part)
+                    return Reply(response.status_code, response.headers, body.whole())
+            finally:
+                await response.aclose()
+            sent = self._followed(sent, onward)
+        raise httpx.TooManyRedirects("it redirects in circles", request=sent)
+
+    def _followed(self, sent: httpx.Request, onward: httpx.Request) -> httpx.Request:
+        """`onward`, if it stays with the server: no other may read keys and conversations."""
+        old, new = sent.url, onward.url
+        is_same = (old.scheme, old.host, old.port) == (new.scheme, new.host, new.port)
+        is_secured = old.host == new.host and (old.scheme, new.scheme) == ("http", "https")
+        if is_same or is_secured:
+            return onward
+        origin = f"{new.scheme}://{new.netloc.decode('ascii', 'replace')}"
+        raise self.endpoint.redirected(origin)
+
+    def _broken(self, failure: Any, request: Request) -> Broken:
+        url = self.endpoint.url(request.path)
+        return Broken(failure, proxy_for(url, self.endpoint.proxies))
+
+    def _encoded(self, request: Request) -> bytes:
+        try:
+            text = json.dumps(
+                request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+            )
+            return text.encode("utf-8")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self.endpoint.error(f"cannot be sent this as JSON: {error}") from error
+
+    def _arguments(self, request: Request, content: bytes) -> dict[str, Any]:
+        own = sendable_headers(request.headers, f"{self.endpoint.provider}: header")
+        return {
+            "url": self.endpoint.url(request.path),
+            "content": content,
+            "headers": {**_ALWAYS, **self.endpoint.headers, **own},
+            "params": request.query,
+            "timeout": self._timeout(request),
+        }
+
+    def _timeout(self, request: Request) -> httpx.Timeout:
+        seconds: Any = request.timeout_s or self.endpoint.timeout_s
+        if isinstance(seconds, httpx.Timeout):
+            return seconds
+        if type(seconds) not in {int, float} or not seconds > 0:
+            raise self.endpoint.error(f"cannot wait for timeout={seconds!r}; give it in seconds")
+        return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_S))
+
+    # --- Clients ---
+
+    def _connections(self) -> _Connections:
+        """Those of this process. In a child of a fork, even a lock may be held for ever."""
+        process = os.getpid()
+        known = self._by_process.get(process)
+        return known or self._by_process.setdefault(process, _Connections())
+
+    def _client(self, url: str) -> httpx.Client:
+        own, scheme = self._connections(), _scheme(url)
+        with own.lock:
+            client = own.blocking.get(scheme)
+            if client is None:
+                client = own.blocking[scheme] = httpx.Client(**self._route(url))
+            return client
+
+    async def _aclient(self, url: str) -> httpx.AsyncClient:
+        import asyncio
+
+        loop, scheme = asyncio.get_running_loop(), _scheme(url)
+        own = self._connections()
+        with own.lock:
+            of_loop = own.by_loop.setdefault(loop, {})
+            known = of_loop.get(scheme)
+            if known is not None and not known.client.is_closed:
+                return known.client
+            client = httpx.AsyncClient(**self._route(url))
+            known = of_loop[scheme] = _LoopClient(client, _open_until_loop_ends(client))
+        await known.lifetime.__anext__()
+        return client
+
+    def _route(self, url: str) -> dict[str, Any]:
+        # Whether to take a proxy was decided here, so httpx need not look at the environment.
+        proxy = proxy_for(url, self.endpoint.proxies)
+        trusted = trust_for(url, proxy)
+        taken = transport_proxy(proxy, trusted) if proxy else None
+        return {"verify": trusted, "proxy": taken, "trust_env": False}
+
+    def close(self) -> None:
+        """Closes the connections of blocking calls."""
+        own = self._connections()
+        with own.lock:
+            clients, own.blocking = own.blocking, {}
+        for client in clients.values():
+            client.close()
+
+    async def aclose(self) -> None:
+        """Closes the connections of blocking calls and those of the running event loop."""
+        import asyncio
+
+        self.close()
+        own = self._connections()
+        with own.lock:
+            of_loop = own.by_loop.pop(asyncio.get_running_loop(), {})
+        for known in of_loop.values():
+            await known.lifetime.aclose()
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0].lower()
+
+
+@dataclass(frozen=True)
+class _LoopClient:
+    client: httpx.AsyncClient
+    lifetime: AsyncGenerator[None, None]
+
+
+class _Connections:
+    """The clients of one process, by the scheme of the address."""
+
+    __slots__ = ("blocking", "by_loop", "lock")
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.blocking: dict[str, httpx.Client] = {}
+        self.by_loop: weakref.WeakKeyDictionary[Any, dict[str, _LoopClient]]
+        self.by_loop = weakref.WeakKeyDictionary()
+
+
+class _Body:
+    """A reply on its way in, which may not become larger than any reply is."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > LONGEST_REPLY_BYTES:
+            limit = f"{LONGEST_REPLY_BYTES // 2**20} MB"
+            raise self._endpoint.error(f"answered more than {limit}, which were not read")
+        self._parts.append(part)
+
+    def whole(self) -> bytes:
+        return b"".join(self._parts)
+
+
+async def _open_until_loop_ends(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+    """Closes `client` when the loop in which this was started shuts down.
+
+    `asyncio.run` and its likes end by closing every started asynchronous generator. One that
+    waits here closes connections that nobody closed by hand.
+    """
+    try:
+        yield
+    finally:
+        await client.aclose()
