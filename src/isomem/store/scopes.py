@@ -148,15 +148,20 @@ class ScopeCache:
             rows.setdefault(ids, []).append(row)
         for ids, some in rows.items():
             for key in _keys_over(collection, ids):
-                scope = self._scopes.get(key)
-                if scope is not None:
-                    self._size_bytes -= scope.size_bytes
-                    scope.extend(some)
-                    self._size_bytes += scope.size_bytes
+                self._extend(key, some)
         self._trim()
 
+    def _extend(self, key: Key, rows: Sequence[Row]) -> None:
+        scope = self._scopes.pop(key, None)
+        if scope is not None:
+            # It is out of the cache meanwhile: one that is extended by half is never searched.
+            self._size_bytes -= scope.size_bytes
+            scope.extend(rows)
+            self._scopes[key] = scope
+            self._size_bytes += scope.size_bytes
+
     def _trim(self) -> None:
-        while self._size_bytes > self._max_bytes:
+        while self._scopes and self._size_bytes > self._max_bytes:
             self._drop(next(iter(self._scopes)))
 
     def drop(self, collection: int, ids: Ids) -> None:
@@ -176,9 +181,11 @@ class ScopeCache:
         self._size_bytes = 0
 
     def _forget_the_stale(self) -> None:
-        if self._epoch != self._database.epoch:
-            self._epoch = self._database.epoch
+        epoch = self._database.epoch
+        if self._epoch != epoch:
+            # Cleared first: whoever interrupts this must not leave stale scopes as current ones.
             self.clear()
+            self._epoch = epoch
 
 
 def _keys_over(collection: int, ids: Ids) -> list[Key]:
