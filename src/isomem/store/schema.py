@@ -90,6 +90,9 @@ _LINKS = """
     CREATE INDEX links_entity ON links (entity);
 """
 
+# A detached scope has the negative number of its collection: hidden, and not yet removed.
+_DETACHED = "CREATE INDEX scopes_detached ON scopes (collection) WHERE collection < 0;"
+
 # What lifts a file of version 1, 2, ... to the next one.
 _MIGRATIONS = (
     # Points stand by scope, and terms have numbers that need no table of words. Texts are
@@ -145,6 +148,8 @@ _MIGRATIONS = (
     INSERT OR IGNORE INTO links SELECT memory_id, entity FROM old_links;
     DROP TABLE old_links;
     """,
+    # Scopes can be detached, and a term that no text has is no row any more.
+    _DETACHED + "DELETE FROM terms WHERE documents <= 0;",
 )
 
 VERSION = len(_MIGRATIONS) + 1
@@ -172,7 +177,7 @@ def prepare_store(connection: apsw.Connection) -> None:
     if version == 0:
         connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(_TABLES + _LINKS)
+        connection.execute(_TABLES + _LINKS + _DETACHED)
     for migration in _MIGRATIONS[version - 1 :] if version else ():
         connection.execute(migration)
     connection.execute("REPLACE INTO meta VALUES ('schema_version', ?)", (str(VERSION),))

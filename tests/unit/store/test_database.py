@@ -380,6 +380,7 @@ def test_a_write_gives_up_when_another_process_writes_for_too_long(
     assert "0.2 s" in error.message
     assert "busy_timeout_s" in str(error.suggestion)
     assert names(one) == ["x"]  # Reading goes on.
+    assert names(opened(busy_timeout_s=0.1)) == ["x"]  # So does opening.
     other.communicate("\n", timeout=60)
     one.points.insert([[1.0]], [{}], ["y"])
     assert names(opened()) == ["x", "y"]

@@ -152,7 +152,34 @@ def make_version_2(path: Path) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("make", [make_version_1, make_version_2])
+def make_version_3(path: Path) -> None:
+    make_version_2(path)
+    connection = apsw.Connection(str(path))  # Python's SQLite may be older than the migration.
+    connection.execute(schema._MIGRATIONS[1])
+    connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
+    connection.close()
+
+
+def test_a_file_of_version_3_loses_its_terms_without_texts_and_can_detach(
+    path: Path, opened: Open
+) -> None:
+    make_version_3(path)
+    Opened(path, dims=2, embedder="some/embedder").close()  # Reindexed by today's rules.
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO terms VALUES (?, 0), (?, 7)", (1 << 32 | 5, 1 << 32 | 6))
+        connection.execute("DROP INDEX scopes_detached")
+        connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
+    connection.close()
+    one = opened(dims=2, embedder="some/embedder")
+    counts = dict(one.database.rows("SELECT number & 0xFFFFFFFF, documents FROM terms"))
+    assert counts.pop(6) == 7
+    assert 5 not in counts
+    assert all(counts.values())
+    assert one.points.detach({"user_id": "u"}) == 1
+    assert {point.id for point in one.points.sweep(9)} == {"m1", "m2"}
+
+
+@pytest.mark.parametrize("make", [make_version_1, make_version_2, make_version_3])
 def test_an_old_file_is_lifted_to_the_layout_of_a_new_one(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
