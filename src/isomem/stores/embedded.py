@@ -169,7 +169,7 @@ class EmbeddedSet:
         self.ledger.batch_add_history([removed_event(*each, now) for each in removed])
         self.ledger.note_removed([(memory_id, scope_of(payload)) for memory_id, payload in removed])
         memory_ids = [memory_id for memory_id, _ in removed]
-        self.entities.unlink_all(memory_ids, plan.entity_vectors)
+        self.entities.unlink_all(memory_ids, plan.entity_vectors, self.vectors)
 
     # --- Clearing scopes ---
 
