@@ -1,20 +1,20 @@
 """The asynchronous ports: nothing that waits runs on the event loop.
 
-Providers that are asynchronous themselves (`aembed`, `aembed_batch`, `agenerate_response`) are
-awaited; others run in a bounded pool of threads. The stores have one thread of their own, so that
-their steps follow each other; a store that is not ours runs in the pool.
+Providers that are asynchronous themselves (`aembed`, `aembed_batch`, `agenerate_response`,
+`arerank`) are awaited; others run in a bounded pool of threads. A store set whose steps follow each
+other has one thread of its own; the steps of others run in the pool.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy
 from functools import partial
 
-from isomem.blocking import BlockingPorts
+from isomem.blocking import PartsView
 from isomem.errors import DatabaseError
-from isomem.store.database import Database
+from isomem.guard import PartFailure, guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from isomem import ports
-    from isomem.memory import Facade
+    from isomem.contract.plan import Progress
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -31,46 +31,98 @@ PROVIDER_THREADS = 16
 """How many calls of blocking providers run at once."""
 
 
-class AsyncPorts(BlockingPorts):
+class Pools:
+    """The threads of one memory, in the process that asks for them.
+
+    A child that was forked has none of its parent's threads, so it gets pools of its own.
+    """
+
+    def __init__(self) -> None:
+        self._process = -1
+        self._is_closed = False
+        self._providers: ThreadPoolExecutor
+        self._store: ThreadPoolExecutor
+
+    async def run(self, work: Callable[[], T], *, serial: bool = False) -> T:
+        """Runs `work` beside the event loop; what is `serial` one after the other.
+
+        Raises:
+            DatabaseError: the pools are closed.
+        """
+        if self._is_closed:
+            raise DatabaseError(
+                "this AsyncMemory is closed",
+                suggestion="Make a new AsyncMemory to use the file again.",
+            )
+        self._open()
+        pool = self._store if serial else self._providers
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    def _open(self) -> None:
+        if self._process != os.getpid():
+            self._providers = ThreadPoolExecutor(PROVIDER_THREADS, "isomem-provider")
+            self._store = ThreadPoolExecutor(1, "isomem-store")
+            self._process = os.getpid()
+
+    def close(self) -> None:
+        """Ends the threads, after what they are doing. May be called twice."""
+        self._is_closed = True
+        if self._process == os.getpid():
+            self._providers.shutdown()
+            self._store.shutdown()
+
+    async def aclose(self) -> None:
+        """`close`, without blocking the event loop for what the threads are doing."""
+        self._is_closed = True
+        await asyncio.to_thread(self.close)
+
+
+class AsyncPorts(PartsView):
     """What `AsyncMemory` hands to a pipeline."""
 
-    def __init__(self, memory: Facade) -> None:
-        super().__init__(memory)
-        self._llm: Any = None
-        self._closed = False
-        self._providers = ThreadPoolExecutor(PROVIDER_THREADS, "isomem-provider")
-        self._store = ThreadPoolExecutor(1, "isomem-store")
+    def __init__(self, parts: ports.Parts, pools: Pools, progress: Progress | None = None) -> None:
+        super().__init__(parts, progress)
+        self._pools = pools
 
-    def with_chat_model(self, llm: Any) -> AsyncPorts:
-        """These ports with a LangChain chat model in place of the configured one."""
-        ports = copy(self)
-        ports._llm = _ChatModel(llm)
-        return ports
+    async def _call(self, part: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method of a part: its asynchronous form, or the other one in a thread."""
+        native = getattr(part, f"a{name}", None)
+        if native is None:
+            return await self.compute(guarded(part, name), *args, **kwargs)
+        try:
+            return await native(*args, **kwargs)
+        except Exception as error:
+            raise PartFailure(error) from error
 
     async def embed(self, text: str, action: str) -> ports.Vector:
         """The vector of one text."""
-        model = self._memory.embedding_model
-        if hasattr(model, "aembed"):
-            return await model.aembed(text, action)  # type: ignore[no-any-return]
-        return await self.compute(model.embed, text, action)
+        vector: ports.Vector = await self._call(self._parts.embedding_model, "embed", text, action)
+        return vector
 
     async def embed_batch(self, texts: list[str], action: str) -> Sequence[ports.Vector]:
         """The vectors of several texts."""
-        model = self._memory.embedding_model
-        if hasattr(model, "aembed_batch"):
-            return await model.aembed_batch(texts, action)  # type: ignore[no-any-return]
-        return await self.compute(model.embed_batch, texts, action)
+        model = self._parts.embedding_model
+        vectors: Sequence[ports.Vector] = await self._call(model, "embed_batch", texts, action)
+        return vectors
 
-    async def generate(self, messages: list[ports.Message], **options: Any) -> str:
+    async def generate(self, messages: list[ports.Message], **options: Any) -> Any:
         """The model's reply."""
-        model = self._llm or self._memory.llm
-        if hasattr(model, "agenerate_response"):
-            return await model.agenerate_response(messages=messages, **options)  # type: ignore[no-any-return]
-        return await self.compute(model.generate_response, messages=messages, **options)
+        model = self._parts.llm
+        return await self._call(model, "generate_response", messages=messages, **options)
+
+    async def rerank(
+        self, query: str, documents: list[dict[str, Any]], top_k: int
+    ) -> list[dict[str, Any]]:
+        """The documents in the reranker's order; as they are without one."""
+        reranker = self._parts.reranker
+        if reranker is None:
+            return documents
+        ranked: list[dict[str, Any]] = await self._call(reranker, "rerank", query, documents, top_k)
+        return ranked
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in the pool of the providers."""
-        return await self._run(self._providers, partial(work, *args, **kwargs))
+        return await self._pools.run(partial(work, *args, **kwargs))
 
     async def store(
         self,
@@ -78,27 +130,13 @@ class AsyncPorts(BlockingPorts):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Runs a step on the thread of the stores."""
-        ours = isinstance(getattr(self.stores.vectors, "database", None), Database)
-        pool = self._store if ours else self._providers
-        return await self._run(pool, partial(work, self.stores, *args, **kwargs))
-
-    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        if self._closed:
-            raise DatabaseError(
-                "this AsyncMemory is closed",
-                suggestion="Make a new AsyncMemory to use the file again.",
-            )
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
-
-    def close(self) -> None:
-        """Ends the threads, after what they are doing."""
-        self._closed = True
-        self._providers.shutdown()
-        self._store.shutdown()
+        """Runs a step where the stores want it to run."""
+        stores = self._parts.stores
+        step = partial(work, stores, *args, **kwargs)
+        return await self._pools.run(step, serial=stores.serial)
 
 
-class _ChatModel:
+class ChatModel:
     """A LangChain chat model with the method that a pipeline calls."""
 
     def __init__(self, model: Any) -> None:

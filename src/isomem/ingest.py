@@ -5,12 +5,16 @@ A line is a message: `{"role": "user", "content": "..."}`, with, if you like, `n
 call of `Memory.add`; a chunk never spans two sessions or two days. The model is told the day of
 its chunk, and the memories have its time as `created_at` and its session as metadata.
 
-How far a conversation has been taken in is a row of the table `ingests` in the memory file,
-written in the transaction that stores the chunk. So the two cannot disagree, whenever the process
-dies. The row is found by what was taken in (a digest of the messages and of whose memory they
-are) and not by the file's name: a file that has grown, moved or been copied goes on where it
-stopped. Two processes that take in the same conversation get in each other's way at the first
-chunk that both have added: one of them is refused, and nothing is stored twice.
+How far a conversation has been taken in is a row in the memory file, written in the transaction
+that stores the chunk. So the two cannot disagree, whenever the process dies. The row is found by
+what was taken in (a digest of the messages and of whose memory they are) and not by the file's
+name: a file that has grown, moved or been copied goes on where it stopped. Two processes that take
+in the same conversation get in each other's way at the first chunk that both have added: one of
+them is refused, and nothing is stored twice.
+
+A model or an embedder that cannot be reached stops the ingest, and the next run goes on at the
+same chunk. A reply that cannot be used is noted in the file and the ingest goes on after it;
+`retry` takes in these chunks again, and nothing else twice.
 """
 
 from __future__ import annotations
@@ -21,16 +25,17 @@ import os
 
 from isomem.clock import Clock
 from isomem.contract.arguments import check_ids, check_text
-from isomem.errors import DatabaseError, LLMError, ValidationError
+from isomem.contract.plan import Progress
+from isomem.errors import DatabaseError, UnusableReplyError, ValidationError
 from isomem.providers.llm.mock import ScriptedLLM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.memory import Memory
-    from isomem.store.database import Database
+    from isomem.ports import Ingests
 
     Message = dict[str, Any]
 
@@ -38,17 +43,6 @@ CHUNK_MESSAGES = 10
 """Most messages in one chunk, unless the caller says otherwise."""
 
 _FIELDS = ("role", "content", "name")
-
-_TABLE = """
-CREATE TABLE IF NOT EXISTS ingests (
-    digest        TEXT PRIMARY KEY,
-    target        TEXT NOT NULL,
-    source        TEXT NOT NULL,
-    messages      INTEGER NOT NULL,
-    total         INTEGER NOT NULL,
-    first_memory  TEXT
-)
-"""
 
 
 class Line:
@@ -89,17 +83,21 @@ class Step:
     """How far an ingest has come.
 
     Attributes:
-        messages: taken in so far, those of earlier runs included.
+        messages: gone through so far, those of earlier runs included.
         total: messages in the file.
         memories: added by this run.
+        failure: why the last chunk is not in; None if it is.
     """
 
-    __slots__ = ("memories", "messages", "total")
+    __slots__ = ("failure", "memories", "messages", "total")
 
-    def __init__(self, messages: int, total: int, memories: int) -> None:
+    def __init__(
+        self, messages: int, total: int, memories: int, failure: UnusableReplyError | None = None
+    ) -> None:
         self.messages = messages
         self.total = total
         self.memories = memories
+        self.failure = failure
 
 
 # --- Reading ---------------------------------------------------------------------------------
@@ -115,7 +113,7 @@ def read_conversation(lines: Iterable[str]) -> list[Line]:
 
 
 def read_replies(lines: Iterable[str]) -> list[Any]:
-    """The replies of a file that has one model reply a line, one line a chunk.
+    """The replies of a file that has one model reply per line, one line per chunk.
 
     A line is the reply itself, as JSON or as a JSON string, or a line that
     `isomem.testing.Recorder` wrote.
@@ -199,7 +197,7 @@ def chunks_of(
 # --- Progress --------------------------------------------------------------------------------
 
 
-class Progress:
+class Journal:
     """How far a conversation has been taken in, as the memory file has it.
 
     Args:
@@ -210,7 +208,10 @@ class Progress:
         source: where it was read from.
 
     Attributes:
-        done: messages that are taken in.
+        done: messages that are gone through.
+
+    Raises:
+        DatabaseError: INGEST_004, no store of the memory is a file of isomem's.
     """
 
     def __init__(
@@ -223,108 +224,96 @@ class Progress:
         source: str,
     ) -> None:
         self._memory = memory
-        self._database = _database_of(memory)
+        self._rows = _rows_of(memory)
         target = [memory.collection_name, sorted(check_ids(ids).items()), infer]
         self._target = _sha256("", target)
         self._prefixes = list(_prefixes(self._target, conversation))
         self._source = source
         self._own: str | None = None
         self._first_memory: str | None = None
-        self._pending: tuple[int, str, str | None] | None = None
         self.done = 0
-        with self._database.writing() as database:
-            database.execute(_TABLE)
-            self._find()
+        self._rows.prepare()
+        self._find()
 
     def _find(self) -> None:
         """Takes up the row that says most about this conversation, if there is one."""
-        sql = "SELECT digest, messages, source, first_memory FROM ingests WHERE target = ?"
-        for digest, messages, source, first_memory in self._database.rows(sql, (self._target,)):
-            is_ours = messages < len(self._prefixes) and self._prefixes[messages] == digest
-            if not is_ours or messages <= self.done:
+        for row in self._rows.taken_in(self._target):
+            if row.messages <= self.done or not self._has(row.messages, row.digest):
                 continue
-            if first_memory and not self._memory.db.get_history(first_memory):
-                self._forget(digest)  # A reset has emptied the memory since.
-                continue
-            self.done = messages
-            self._first_memory = first_memory
-            self._own = digest if source == self._source else None
+            if row.first_memory and not self._memory.history(row.first_memory):
+                self._rows.forget(self._target, self._prefixes)  # A reset has emptied the memory.
+                self.done, self._own, self._first_memory = 0, None, None
+                return
+            self.done = row.messages
+            self._first_memory = row.first_memory
+            self._own = row.digest if row.source == self._source else None
+
+    def _has(self, messages: int, digest: str) -> bool:
+        """Whether the conversation begins with these messages."""
+        return messages < len(self._prefixes) and self._prefixes[messages] == digest
 
     def changed_since(self) -> int | None:
         """How many messages an unfinished run took in from this source that are others now."""
         if self.done:
             return None
-        sql = "SELECT messages FROM ingests WHERE target = ? AND source = ? AND messages < total"
-        with self._database.reading() as database:
-            rows = database.rows(sql, (self._target, self._source))
-        return rows[0][0] if rows else None
+        for row in self._rows.taken_in(self._target):
+            if row.source == self._source and row.messages < row.total:
+                return row.messages
+        return None
 
     def restart(self) -> None:
         """Forgets what was taken in of this conversation, and from this source."""
-        with self._database.writing() as database:
-            database.execute(
-                "DELETE FROM ingests WHERE target = ? AND source = ?", (self._target, self._source)
-            )
-            for digest in self._prefixes:
-                self._forget(digest)
+        self._rows.forget(self._target, self._prefixes, self._source)
         self.done = 0
         self._own = self._first_memory = None
 
-    def _forget(self, digest: str) -> None:
-        self._database.execute("DELETE FROM ingests WHERE digest = ?", (digest,))
+    def failed(self) -> list[tuple[int, int]]:
+        """The chunks that are not in: first message and the one after the last, of each."""
+        return [
+            (row.start, row.messages)
+            for row in self._rows.failed(self._target)
+            if self._has(row.messages, row.digest)
+        ]
 
-    def save(self, done: int, first_memory: str | None) -> None:
-        """Notes in the file that `done` messages are in, inside the transaction that stores them.
+    def progress(self, done: int, retried: int | None = None) -> Progress:
+        """The row that says that `done` messages are in.
 
-        Raises:
-            DatabaseError: INGEST_002, another process has taken in the same messages.
+        Args:
+            retried: the first message of a failed chunk that ends there, and that is now in.
         """
-        first_memory = self._first_memory or first_memory
-        digest = self._prefixes[done]
-        values = (digest, self._source, done, len(self._prefixes) - 1, first_memory)
-        with self._database.writing() as database:
-            if self._own is None:
-                sql = (
-                    "INSERT OR IGNORE INTO ingests"
-                    " (digest, source, messages, total, first_memory, target)"
-                    " VALUES (?, ?, ?, ?, ?, ?)"
-                )
-                database.execute(sql, (*values, self._target))
-            else:
-                sql = (
-                    "UPDATE OR IGNORE ingests SET digest = ?, source = ?, messages = ?,"
-                    " total = ?, first_memory = ? WHERE digest = ?"
-                )
-                database.execute(sql, (*values, self._own))
-            if not database.connection.changes():
-                raise _taken()
-        self._pending = (done, digest, first_memory)
+        return Progress(
+            self._target,
+            self._prefixes[done],
+            replaces=self._own,
+            source=self._source,
+            messages=done,
+            total=len(self._prefixes) - 1,
+            first_memory=self._first_memory,
+            retried=retried,
+        )
 
-    def settle(self) -> bool:
-        """Counts what was saved, now that it is on disk; False if nothing was."""
-        if self._pending is None:
-            return False
-        self.done, self._own, self._first_memory = self._pending
-        self._pending = None
-        return True
+    def skip(self, chunk: Chunk) -> None:
+        """Notes that a chunk is not in, and goes past it."""
+        start = chunk.end - len(chunk.lines)
+        self._rows.save_failed(self.progress(chunk.end), start)
+        self.settle(chunk.end, None)
 
-    def drop(self) -> None:
-        """Lets go of what was saved in a transaction that was undone."""
-        self._pending = None
+    def settle(self, done: int, first_memory: str | None) -> None:
+        """Counts what is on disk now."""
+        self.done = done
+        self._own = self._prefixes[done]
+        self._first_memory = self._first_memory or first_memory
 
 
-def _taken() -> DatabaseError:
-    return DatabaseError(
-        "another process is taking in the same conversation; nothing of this chunk was stored",
-        error_code="INGEST_002",
-        suggestion="Let the other one finish. To go on by yourself, stop it and run this again.",
-    )
-
-
-def _database_of(memory: Memory) -> Database:
-    """The file with the memories; that of the history where the memories are not in a file."""
-    database: Database | None = getattr(memory.vector_store, "database", None)
-    return database or memory.db.database  # type: ignore[attr-defined]
+def _rows_of(memory: Memory) -> Ingests:
+    rows = memory.stores.ingests
+    if rows is None:
+        raise DatabaseError(
+            "an ingest keeps its progress in a file of isomem's, and this memory has none",
+            error_code="INGEST_004",
+            suggestion="Use the embedded store, or isomem's history file.",
+        )
+    return rows
 
 
 def _prefixes(target: str, conversation: Sequence[Line]) -> Iterator[str]:
@@ -342,35 +331,6 @@ def _sha256(before: str, value: Any) -> str:
 
 
 # --- Taking in -------------------------------------------------------------------------------
-
-
-class _NotingLedger:
-    """The memory's ledger, with a note made by the last write of every add.
-
-    `add` writes everything in one transaction: the history, then (when inferred) the messages.
-    What is written from in here is part of that transaction.
-    """
-
-    def __init__(self, ledger: Any, infer: bool, note: Callable[[str | None], None]) -> None:
-        self._ledger = ledger
-        self._infer = infer
-        self._note = note
-        self._first: str | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
-
-    def batch_add_history(self, records: list[dict[str, Any]]) -> None:
-        """The ledger's own, and the note of a raw add."""
-        self._ledger.batch_add_history(records)
-        self._first = self._first or (records[0]["memory_id"] if records else None)
-        if not self._infer:
-            self._note(self._first)
-
-    def save_messages(self, messages: list[Message], session_scope: str) -> None:
-        """The ledger's own, and the note of an inferred add."""
-        self._ledger.save_messages(messages, session_scope)
-        self._note(self._first)
 
 
 class _DatedClock(Clock):
@@ -401,7 +361,7 @@ class Ingest:
     """One conversation on its way into a memory; iterate over it to take it in.
 
     Args:
-        memory: where to; while the iteration runs, nothing else may be added through it.
+        memory: where to; it may be used for other calls meanwhile.
         conversation: from `read_conversation`.
         ids: `user_id`, `agent_id`, `run_id`: whose memory it is; at least one.
         infer: False stores every message as it is.
@@ -410,14 +370,16 @@ class Ingest:
         replies: a reply for each chunk, in place of the model.
         source: where the conversation was read from, such as a path.
         restart: takes it in from the beginning, even if it is in the memory.
+        retry: takes in again what failed in this run and in earlier ones.
 
     Attributes:
-        resumed_at: messages that earlier runs have taken in.
+        resumed_at: messages that earlier runs have gone through.
         total: messages in the conversation.
 
     Raises:
-        ValidationError: INGEST_001, the replies are not one a chunk; INGEST_003, what an
+        ValidationError: INGEST_001, the replies are not one per chunk; INGEST_003, what an
             unfinished run took in from this source has been changed.
+        DatabaseError: INGEST_004, no store of the memory is a file of isomem's.
     """
 
     def __init__(
@@ -432,8 +394,10 @@ class Ingest:
         replies: Sequence[Any] | None = None,
         source: str = "",
         restart: bool = False,
+        retry: bool = False,
     ) -> None:
         self._memory = memory
+        self._conversation = conversation
         self._ids = dict(ids)
         self._infer = infer
         self._metadata = dict(metadata or {})
@@ -443,58 +407,83 @@ class Ingest:
         if replies is not None and len(replies) != len(self._chunks):
             raise _wrong_count(len(replies), len(self._chunks))
         source = os.path.realpath(source) if source else ""
-        self._progress = Progress(memory, conversation, ids=ids, infer=infer, source=source)
+        self._retry = retry
+        self._journal = Journal(memory, conversation, ids=ids, infer=infer, source=source)
         if restart:
-            self._progress.restart()
-        elif changed := self._progress.changed_since():
+            self._journal.restart()
+        elif changed := self._journal.changed_since():
             raise _changed(changed)
-        self.resumed_at = self._progress.done
+        self.resumed_at = self._journal.done
 
     def __iter__(self) -> Iterator[Step]:
         """Adds chunk after chunk; each step is on disk when it is handed out.
 
         Raises:
             Exception: what `Memory.add` raised; this chunk is not in, those before it are.
-            LLMError: the model failed and the memory's `raise_on_llm_error` is not set.
             DatabaseError: INGEST_002, another process is taking in the same conversation.
         """
         memories = 0
-        for chunk in self._chunks:
-            if chunk.end > self._progress.done:
-                memories += self._take_in(chunk.after(self._progress.done))
-                yield Step(chunk.end, self.total, memories)
+        for chunk in self._failed_chunks() if self._retry else ():
+            added, failure = self._attempt(chunk, retried=chunk.end - len(chunk.lines))
+            memories += len(added)
+            yield Step(self._journal.done, self.total, memories, failure)
+        for whole in self._chunks:
+            if whole.end <= self._journal.done:
+                continue
+            chunk = whole.after(self._journal.done)
+            added, failure = self._attempt(chunk)
+            if failure is None:
+                self._journal.settle(chunk.end, added[0]["id"] if added else None)
+            else:
+                self._journal.skip(chunk)
+            memories += len(added)
+            yield Step(chunk.end, self.total, memories, failure)
 
-    def _take_in(self, chunk: Chunk) -> int:
-        """Adds a chunk; the number of its memories."""
-        memory = self._memory
-        parts = memory.db, memory.llm, memory.clock
-        self._equip(memory, chunk)
+    @property
+    def failed(self) -> int:
+        """How many chunks were skipped and are not in yet."""
+        return len(self._journal.failed())
+
+    def _failed_chunks(self) -> list[Chunk]:
+        numbers = {chunk.end: chunk.number for chunk in self._chunks}
+        failed = self._journal.failed()
+        if self._replies is not None and not numbers.keys() >= {end for _, end in failed}:
+            raise _other_chunks()
+        return [
+            Chunk(numbers.get(end, -1), self._conversation[start:end], end) for start, end in failed
+        ]
+
+    def _attempt(
+        self, chunk: Chunk, retried: int | None = None
+    ) -> tuple[list[dict[str, Any]], UnusableReplyError | None]:
+        """Adds a chunk: the results, and what was wrong with the reply if it was not usable."""
         try:
-            added = memory.add(
-                [line.message for line in chunk.lines],
-                **self._ids,
-                metadata=self._fields(chunk),
-                infer=self._infer,
-            )
-        except BaseException:
-            self._progress.drop()
-            raise
-        finally:
-            memory.db, memory.llm, memory.clock = parts
-        if not self._progress.settle():
-            self._settle_unstored(chunk)
-        return len(added["results"])
+            return self._add(chunk, retried), None
+        except UnusableReplyError as error:
+            return [], error
 
-    def _equip(self, memory: Memory, chunk: Chunk) -> None:
-        """Gives the memory what this chunk needs."""
-        ledger: Any = _NotingLedger(
-            memory.db, self._infer, lambda first: self._progress.save(chunk.end, first)
+    def _add(self, chunk: Chunk, retried: int | None) -> list[dict[str, Any]]:
+        memory = self._memory.replacing(
+            progress=self._journal.progress(chunk.end, retried),
+            raise_on_llm_error=True,
+            **self._parts(chunk),
         )
-        memory.db = ledger
+        added: list[dict[str, Any]] = memory.add(
+            [line.message for line in chunk.lines],
+            **self._ids,
+            metadata=self._fields(chunk),
+            infer=self._infer,
+        )["results"]
+        return added
+
+    def _parts(self, chunk: Chunk) -> dict[str, Any]:
+        """The parts that this chunk needs in place of the memory's."""
+        parts: dict[str, Any] = {}
         if self._replies is not None:
-            memory.llm = ScriptedLLM([self._replies[chunk.number]])
+            parts["llm"] = ScriptedLLM([self._replies[chunk.number]])
         if day := chunk.lines[-1].day:
-            memory.clock = _DatedClock(memory.clock, day)
+            parts["clock"] = _DatedClock(self._memory.clock, day)
+        return parts
 
     def _fields(self, chunk: Chunk) -> dict[str, Any]:
         last = chunk.lines[-1]
@@ -502,21 +491,13 @@ class Ingest:
         moment = {} if last.timestamp is None else {"created_at": last.timestamp}
         return {**session, **moment, **self._metadata}
 
-    def _settle_unstored(self, chunk: Chunk) -> None:
-        if self._infer:
-            first, last = chunk.lines[0].number, chunk.lines[-1].number
-            raise LLMError(f"the model gave no answer for lines {first} to {last}; see the log")
-        # A raw chunk of system messages only: there was nothing to store.
-        self._progress.save(chunk.end, None)
-        self._progress.settle()
-
 
 def _wrong_count(replies: int, chunks: int) -> ValidationError:
     return ValidationError(
         f"there are {replies} replies for {chunks} chunks",
         error_code="INGEST_001",
         details={"replies": replies, "chunks": chunks},
-        suggestion="Give one reply a chunk, with the chunk size that they were made for.",
+        suggestion="Give one reply per chunk, with the chunk size that they were made for.",
     )
 
 
@@ -526,4 +507,12 @@ def _changed(messages: int) -> ValidationError:
         error_code="INGEST_003",
         details={"messages": messages},
         suggestion="Give it back the lines it had, or start again from its beginning: --restart.",
+    )
+
+
+def _other_chunks() -> ValidationError:
+    return ValidationError(
+        "the chunks that failed are of another size than those that the replies are for",
+        error_code="INGEST_001",
+        suggestion="Give the chunk size of the run in which they failed.",
     )

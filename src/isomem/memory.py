@@ -5,7 +5,7 @@ from __future__ import annotations
 from isomem.blocking import BlockingPorts
 from isomem.clock import Clock
 from isomem.config import MemoryConfig, as_config, from_dict
-from isomem.drive import drive
+from isomem.drive import adrive, drive
 from isomem.pipeline import add, manage, search
 from isomem.wiring import StoreParts, build_embedder, build_llm, build_nlp, build_reranker
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from isomem import ports
-    from isomem.asynchronous import AsyncPorts
+    from isomem.contract.plan import Progress
 
     Self = TypeVar("Self", bound="Facade")
     Json = dict[str, Any]
@@ -53,6 +53,7 @@ class Facade:
         self.embedding_model: ports.Embedder = build_embedder(self.config)
         self.reranker: ports.Reranker | None = build_reranker(self.config)
         stores = StoreParts(self.config, self.embedding_model, self.clock)
+        self._own = stores.own
         self.vector_store: ports.VectorStore = stores.vectors
         self.entity_store: ports.VectorStore = stores.entities
         self.db: ports.Ledger = stores.ledger
@@ -83,12 +84,51 @@ class Facade:
         details: str | None = self.config.llm.config.get("vision_details")
         return details
 
+    @property
+    def stores(self) -> ports.Stores:
+        """The store set over the three stores that the memory has now."""
+        own = self._own
+        if own is not None and own.consists_of(self.vector_store, self.entity_store, self.db):
+            return own
+        from isomem.stores.composed import ComposedSet
+
+        return ComposedSet(self.vector_store, self.entity_store, self.db)
+
+    def replacing(self: Self, *, progress: Progress | None = None, **parts: Any) -> Self:
+        """This memory with other parts, for some calls; the two share everything else.
+
+        Args:
+            progress: the row of an ingest that is written with what the calls add.
+            parts: attributes by name, such as `llm` and `clock`. This memory keeps its own.
+        """
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__, **parts)
+        other._connect(progress)
+        return other
+
+    def _connect(self, progress: Progress | None = None) -> None:
+        """Makes the ports; `progress` is what the plans of an ingest carry."""
+        raise NotImplementedError
+
+    def _parts(self) -> list[Any]:
+        """Everything that may have to be closed, each once; the file last."""
+        parts = (
+            self.llm, self.embedding_model, self.reranker, self.nlp,
+            self.vector_store, self.entity_store, self.db, self._own,
+        )  # fmt: skip
+        return list({id(part): part for part in parts if part is not None}.values())
+
     def close(self) -> None:
-        """Closes the files and the connections of providers. May be called twice."""
-        for part in (self.vector_store, self.db, self.embedding_model, self.llm):
-            database = getattr(part, "database", part)
-            if hasattr(database, "close"):
-                database.close()
+        """Closes the files and the connections of every part. May be called twice."""
+        failed: Exception | None = None
+        for part in self._parts():
+            try:
+                if hasattr(part, "close"):
+                    part.close()
+            except Exception as error:  # noqa: BLE001 - any part may stand here
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
 
 class Memory(Facade):
@@ -100,7 +140,10 @@ class Memory(Facade):
 
     def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
         super().__init__(config, clock=clock)
-        self._ports = BlockingPorts(self)
+        self._connect()
+
+    def _connect(self, progress: Progress | None = None) -> None:
+        self._ports = BlockingPorts(self, progress)
 
     def add(
         self,
@@ -238,17 +281,53 @@ class Memory(Facade):
         user_id: str | None = None,
         agent_id: str | None = None,
         run_id: str | None = None,
+        *,
+        purge_history: bool = False,
     ) -> Json:
-        """Removes every memory that has all the given ids; their history stays.
+        """Removes every memory that has all the given ids, and their message buffers.
+
+        Args:
+            purge_history: removes the history of these memories, too, and of those that were
+                removed from these scopes before; otherwise it keeps their texts, as in mem0.
 
         Returns:
             `{"message": "Memories deleted successfully!"}`
 
         Raises:
-            ValueError: no id was given.
+            ValueError: no id was given, or one is not valid.
         """
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        return drive(manage.delete_all(self._ports, ids))
+        return drive(manage.delete_all(self._ports, ids, purge_history=purge_history))
+
+    def purge(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Json:
+        """Forgets everything of the given ids: `delete_all` with `purge_history`, then `compact`.
+
+        Afterwards no text of theirs is in the bytes of the file. Takes as long as a copy of the
+        file, and needs as much free space; other processes wait.
+
+        Returns:
+            `{"message": "Memories deleted successfully!"}`
+
+        Raises:
+            ValueError: no id was given, or one is not valid.
+            DatabaseError: another process is reading or writing the file.
+        """
+        done = self.delete_all(user_id, agent_id, run_id, purge_history=True)
+        self.compact()
+        return done
+
+    def compact(self) -> None:
+        """Writes the file anew, so that nothing of what was removed is left in its bytes.
+
+        Raises:
+            DatabaseError: another process is reading or writing the file.
+        """
+        drive(manage.compact(self._ports))
 
     def history(self, memory_id: str) -> list[Json]:
         """What happened to a memory, oldest first.
@@ -287,10 +366,16 @@ class AsyncMemory(Facade):
 
     def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
         # Not at the top of the file: asyncio costs more memory than all of `Memory`.
-        from isomem.asynchronous import AsyncPorts
+        from isomem.asynchronous import Pools
 
         super().__init__(config, clock=clock)
-        self._ports: AsyncPorts = AsyncPorts(self)
+        self._pools = Pools()
+        self._connect()
+
+    def _connect(self, progress: Progress | None = None) -> None:
+        from isomem.asynchronous import AsyncPorts
+
+        self._ports = AsyncPorts(self, self._pools, progress)
 
     async def add(
         self,
@@ -310,14 +395,22 @@ class AsyncMemory(Facade):
         Args:
             llm: a LangChain chat model that writes this procedural summary.
         """
-        return await add.add(
-            self._ports if llm is None else self._ports.with_chat_model(llm),
-            messages,
-            ids={"user_id": user_id, "agent_id": agent_id, "run_id": run_id},
-            metadata=metadata,
-            infer=infer,
-            memory_type=memory_type,
-            prompt=prompt,
+        if llm is None:
+            ports = self._ports
+        else:
+            from isomem.asynchronous import ChatModel
+
+            ports = self.replacing(llm=ChatModel(llm))._ports
+        return await adrive(
+            add.add(
+                ports,
+                messages,
+                ids={"user_id": user_id, "agent_id": agent_id, "run_id": run_id},
+                metadata=metadata,
+                infer=infer,
+                memory_type=memory_type,
+                prompt=prompt,
+            )
         )
 
     async def search(
@@ -331,65 +424,90 @@ class AsyncMemory(Facade):
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
-        return await search.search(
-            self._ports,
-            query,
-            top_k=top_k,
-            filters=filters,
-            threshold=threshold,
-            rerank=rerank,
-            other=kwargs,
+        return await adrive(
+            search.search(
+                self._ports,
+                query,
+                top_k=top_k,
+                filters=filters,
+                threshold=threshold,
+                rerank=rerank,
+                other=kwargs,
+            )
         )
 
     async def get(self, memory_id: str) -> Json | None:
         """One memory; see `Memory.get`."""
-        return await manage.get(self._ports, memory_id)
+        return await adrive(manage.get(self._ports, memory_id))
 
     async def get_all(self, *, filters: Json | None = None, top_k: int = 20, **kwargs: Any) -> Json:
         """The memories of a scope; see `Memory.get_all`."""
-        return await manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
+        return await adrive(manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs))
 
     async def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:
         """Replaces the text of a memory; see `Memory.update`."""
-        return await manage.update(self._ports, memory_id, data, metadata)
+        return await adrive(manage.update(self._ports, memory_id, data, metadata))
 
     async def delete(self, memory_id: str) -> Json:
         """Removes a memory; see `Memory.delete`."""
-        return await manage.delete(self._ports, memory_id)
+        return await adrive(manage.delete(self._ports, memory_id))
 
     async def delete_all(
         self,
         user_id: str | None = None,
         agent_id: str | None = None,
         run_id: str | None = None,
+        *,
+        purge_history: bool = False,
     ) -> Json:
         """Removes every memory of a scope; see `Memory.delete_all`."""
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        return await manage.delete_all(self._ports, ids)
+        return await adrive(manage.delete_all(self._ports, ids, purge_history=purge_history))
+
+    async def purge(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Json:
+        """Forgets everything of a scope; see `Memory.purge`."""
+        done = await self.delete_all(user_id, agent_id, run_id, purge_history=True)
+        await self.compact()
+        return done
+
+    async def compact(self) -> None:
+        """Writes the file anew; see `Memory.compact`."""
+        await adrive(manage.compact(self._ports))
 
     async def history(self, memory_id: str) -> list[Json]:
         """What happened to a memory; see `Memory.history`."""
-        return await manage.history(self._ports, memory_id)
+        return await adrive(manage.history(self._ports, memory_id))
 
     async def reset(self) -> None:
         """Removes everything; see `Memory.reset`."""
-        await manage.reset(self._ports)
+        await adrive(manage.reset(self._ports))
 
     async def chat(self, query: str) -> None:
         """Raises NotImplementedError, as upstream's does."""
         raise NotImplementedError(_NO_CHAT)
 
     def close(self) -> None:
-        """Ends the threads, and closes the files and the connections of providers."""
-        self._ports.close()
+        """Ends the threads, and closes the files and the connections of every part.
+
+        Waits for the calls that the threads are making; `aclose` does not block the event loop.
+        """
+        self._pools.close()
         super().close()
 
     async def aclose(self) -> None:
-        """`close`, with the connections of asynchronous providers too."""
-        for provider in (self.embedding_model, self.llm):
-            if hasattr(provider, "aclose"):
-                await provider.aclose()
-        self.close()
+        """`close`, with the connections of asynchronous parts too."""
+        import asyncio
+
+        await self._pools.aclose()
+        for part in self._parts():
+            if hasattr(part, "aclose"):
+                await part.aclose()
+        await asyncio.to_thread(self.close)
 
     async def __aenter__(self: Self) -> Self:
         return self

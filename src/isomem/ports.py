@@ -13,11 +13,13 @@ from contextlib import AbstractContextManager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from isomem.clock import Clock
+from isomem.contract.plan import FailedChunk, Mention, Plan, Progress, Record, TakenIn
+from isomem.types import Filters, Message, Payload, Vector
 
-Vector = Sequence[float]
-Payload = dict[str, Any]
-Filters = dict[str, Any]
-Message = dict[str, Any]
+__all__ = [
+    "LLM", "Embedder", "Filters", "Hit", "Ingests", "Ledger", "Links", "Message", "Nlp", "Parts",
+    "Payload", "Ports", "Reranker", "Settings", "Stores", "Vector", "VectorStore",
+]  # fmt: skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -116,9 +118,9 @@ class Ledger(Protocol):
         is_deleted: int = 0,
         actor_id: str | None = None,
         role: str | None = None,
-    ) -> None: ...
+    ) -> Any: ...
 
-    def batch_add_history(self, records: list[dict[str, Any]]) -> None: ...
+    def batch_add_history(self, records: list[dict[str, Any]]) -> Any: ...
 
     def get_history(self, memory_id: str) -> list[dict[str, Any]]: ...
 
@@ -144,22 +146,66 @@ class Nlp(Protocol):
 # --- What a pipeline step awaits, or is handed on the thread of the store --------------------
 
 
+class Links(Protocol):
+    """Which entities stand in which memories."""
+
+    def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
+        """The texts, by id, of the entities that stand in these memories and in others."""
+        ...
+
+    def boosts(self, probes: Sequence[Mention], scope: dict[str, Any]) -> dict[str, float]:
+        """What the entities of a query add to each memory."""
+        ...
+
+
+class Ingests(Protocol):
+    """How far conversations have been taken in."""
+
+    def prepare(self) -> None: ...
+    def taken_in(self, target: str) -> Sequence[TakenIn]: ...
+    def failed(self, target: str) -> Sequence[FailedChunk]: ...
+    def forget(self, target: str, digests: Sequence[str], source: str | None = None) -> None: ...
+    def save_failed(self, progress: Progress, start: int) -> None: ...
+
+
 class Stores(Protocol):
-    """The three stores of one memory, for a step that runs where the stores live."""
+    """A store set: the stores of one memory, for a step that runs where they live."""
 
     @property
     def vectors(self) -> VectorStore: ...
     @property
-    def entities(self) -> VectorStore: ...
-    @property
     def ledger(self) -> Ledger: ...
+    @property
+    def links(self) -> Links: ...
+    @property
+    def ingests(self) -> Ingests | None:
+        """The progress of ingests; None if there is no file of ours that could hold it."""
+        ...
 
-    def atomic(self) -> AbstractContextManager[object]:
-        """A block that is undone if it raises, as far as the stores can do that."""
+    @property
+    def serial(self) -> bool:
+        """Whether steps follow each other: on one thread, in an asynchronous memory."""
+        ...
+
+    @property
+    def takes_any_id(self) -> bool:
+        """Whether the id "*" is an id here, and not every id."""
         ...
 
     def reading(self) -> AbstractContextManager[object]:
         """A block that sees one state of the stores, as far as they can do that."""
+        ...
+
+    def apply(self, plan: Plan) -> Sequence[Record]:
+        """Makes a plan true, as a whole as far as the stores can do that; the stored records."""
+        ...
+
+    def reset(self) -> None:
+        """Removes everything."""
+        ...
+
+    def compact(self) -> None:
+        """Writes the files anew, so that nothing that was removed is left in their bytes."""
         ...
 
 
@@ -175,8 +221,26 @@ class Settings(Protocol):
     def vision_details(self) -> str | None: ...
 
 
+class Parts(Settings, Protocol):
+    """What a memory is made of; each part can be replaced by another object of its shape."""
+
+    clock: Clock
+    nlp: Nlp
+    llm: LLM
+    embedding_model: Embedder
+    reranker: Reranker | None
+
+    @property
+    def stores(self) -> Stores:
+        """The store set over the three stores that the memory has now."""
+        ...
+
+
 class Ports(Protocol):
-    """Everything outside a pipeline. The blocking implementation never suspends."""
+    """Everything outside a pipeline. The blocking implementation never suspends.
+
+    What a part raises leaves here as a `guard.PartFailure`.
+    """
 
     @property
     def clock(self) -> Clock: ...
@@ -185,7 +249,15 @@ class Ports(Protocol):
     @property
     def settings(self) -> Settings: ...
     @property
-    def reranker(self) -> Reranker | None: ...
+    def progress(self) -> Progress | None:
+        """The row of an ingest that the call's plan carries."""
+        ...
+
+    @property
+    def reranks(self) -> bool:
+        """Whether there is a reranker."""
+        ...
+
     @property
     def takes_any_id(self) -> bool:
         """Whether the stores take the id "*" as an id, and not as every id."""
@@ -200,7 +272,11 @@ class Ports(Protocol):
 
     async def embed_batch(self, texts: list[str], action: str) -> Sequence[Vector]: ...
 
-    async def generate(self, messages: list[Message], **options: Any) -> str: ...
+    async def generate(self, messages: list[Message], **options: Any) -> Any: ...
+
+    async def rerank(
+        self, query: str, documents: list[dict[str, Any]], top_k: int
+    ) -> list[dict[str, Any]]: ...
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs work that keeps a processor busy, or that waits, outside an event loop."""

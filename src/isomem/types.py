@@ -4,7 +4,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
+
+    Vector = Sequence[float]
+    Payload = dict[str, Any]
+    Filters = dict[str, Any]
+    Message = dict[str, Any]
 
 SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 """The ids that say whose memory it is."""

@@ -10,6 +10,7 @@ from isomem.store.ledger import Ledger
 from isomem.store.points import Points
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.scopes import ScopeCache
+from isomem.stores.embedded import EmbeddedSet
 from isomem.text.tiers import load_tier
 
 TYPE_CHECKING = False
@@ -71,12 +72,16 @@ class StoreParts:
         config: whose `vector_store` and `history_db_path` say where.
         embedder: whose identity and vector length the store is held against.
         clock: for the ledger.
+
+    Attributes:
+        own: the store set that they make when all of them are ours; None otherwise.
     """
 
     def __init__(self, config: MemoryConfig, embedder: ports.Embedder, clock: Clock) -> None:
         self.vectors: ports.VectorStore
         self.entities: ports.VectorStore
         self.ledger: ports.Ledger
+        self.own: EmbeddedSet | None = None
         if config.vector_store.provider == "embedded":
             self._embedded(config, embedder, clock)
         else:
@@ -94,13 +99,14 @@ class StoreParts:
             }
             encoder = _encoder(config) if options["keyword_search"] else None
             name = options["collection_name"]
-            self.vectors = Points(database, name, cache, encoder=encoder, **facts)
-            self.entities = Entities(database, f"{name}_entities", cache, **facts)
-            ledger = _open_ledger(config) if own_ledger else database
+            vectors = Points(database, name, cache, encoder=encoder, **facts)
+            entities = Entities(database, f"{name}_entities", cache, **facts)
+            ledger = Ledger(_open_ledger(config) if own_ledger else database, clock)
         except BaseException:
             database.close()
             raise
-        self.ledger = Ledger(ledger, clock)
+        self.own = EmbeddedSet(vectors, entities, ledger)
+        self.vectors, self.entities, self.ledger = vectors, entities, ledger
 
     def _foreign(self, config: MemoryConfig, clock: Clock) -> None:
         provider, options = config.vector_store.provider, config.vector_store.config.model_dump()

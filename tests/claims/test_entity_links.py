@@ -62,19 +62,20 @@ class Ours:
 
     def link(self, store: Entities, memory_id: str) -> None:
         from isomem.clock import Clock
-        from isomem.pipeline.link import Mention, relink
+        from isomem.contract.plan import Mention
 
-        mention = Mention("PROPER", "Lisbon", {memory_id})
-        mention.vector = [1.0]
-        relink(self._stores(store), memory_id, [mention], SCOPE, Clock())
+        mention = Mention("PROPER", "Lisbon", {memory_id}, [1.0])
+        self._links(store).relink(memory_id, [mention], SCOPE, Clock())
 
     def unlink(self, store: Entities, memory_id: str) -> None:
-        from isomem.pipeline.link import unlink
+        self._links(store).unlink(memory_id, SCOPE, {})
 
-        unlink(self._stores(store), memory_id, SCOPE, {})
+    def _links(self, store: Entities) -> Any:
+        from isomem.guard import Guarded, PartFailure
+        from isomem.stores.linking import Links
 
-    def _stores(self, store: Entities) -> Any:
-        return SimpleNamespace(entities=store, atomic=nullcontext)
+        entities: Any = Guarded(store)
+        return Links(entities, entities, (PartFailure,), nullcontext)
 
 
 class Theirs:

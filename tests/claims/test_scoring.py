@@ -38,10 +38,14 @@ class Ours:
         return [(name, score) for score, name in ranked]
 
     def boosts(self, hits: list[Any]) -> dict[str, float]:
-        from isomem.pipeline.link import Mention, boosts
+        from contextlib import nullcontext
 
-        stores: Any = SimpleNamespace(entities=Entities(hits))
-        return boosts(stores, [Mention("PROPER", "Lisbon", set())], {})
+        from isomem.contract.plan import Mention
+        from isomem.stores.linking import Links
+
+        entities: Any = Entities(hits)
+        links = Links(entities, entities, (), nullcontext)
+        return links.boosts([Mention("PROPER", "Lisbon", set())], {})
 
 
 class Theirs:

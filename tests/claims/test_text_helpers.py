@@ -18,11 +18,11 @@ class Ours:
     """isomem's functions, under the names that the claims use."""
 
     def __init__(self) -> None:
-        from isomem.pipeline import manage
+        from isomem.contract.payload import in_utc
         from isomem.scope import session_key
         from isomem.text.messages import transcript
 
-        self.transcript, self.session, self.in_utc = transcript, session_key, manage._in_utc
+        self.transcript, self.session, self.in_utc = transcript, session_key, in_utc
 
 
 class Theirs:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from isomem.errors import DatabaseError
 from isomem.testing import HashEmbedder
 from tests.facade.conftest import Face, facts
 
@@ -444,18 +445,130 @@ def test_a_part_that_logs_is_heard_under_one_name(
     assert {record.name for record in caplog.records} == {"isomem"}
 
 
-def test_links_that_fail_half_way_are_as_they_were(memory: Face, monkeypatch: Any) -> None:
+def test_a_mistake_of_ours_in_linking_undoes_the_call(memory: Face, monkeypatch: Any) -> None:
+    """Only what is not ours may cost links; a planted TypeError comes out, and nothing is lost."""
     (one,) = memory.learn("We gave Ana Silva a cat")
-    before = memory.entities()
+    before = memory.state()
+    for method, calls in {
+        "insert": [lambda: memory.add("hi", **U), lambda: memory.update(one, "We met Carla Dias")],
+        "search_batch": [lambda: memory.add("hi", **U)],
+        "update": [lambda: memory.add("hi", **U)],
+        "unlink_all": [lambda: memory.delete(one)],
+    }.items():
+        for call in calls:
+            memory.say(("We gave Ana Silva a dog", "We gave Bruno Costa a cow"))
+            with monkeypatch.context() as patched:
+                patched.setattr(memory.entity_store, method, lambda: None)  # Takes no arguments.
+                with pytest.raises(TypeError):
+                    call()
+            assert memory.state() == before, method
+    memory.update(one, "We gave Carla Dias a cat")
+    assert list(memory.entities()) == ["Carla Dias"]
 
-    def fail(*_: Any, **__: Any) -> None:
+
+def test_a_failed_statement_in_linking_undoes_the_call(memory: Face, monkeypatch: Any) -> None:
+    (one,) = memory.learn("We gave Ana Silva a cat")
+    before = memory.state()
+    with memory.vector_store.database.writing() as database:
+        database.execute(
+            "CREATE TEMP TRIGGER refuse BEFORE DELETE ON main.links"
+            " BEGIN SELECT raise(ABORT, 'refused'); END"
+        )
+    for call in (lambda: memory.update(one, "We met Carla Dias"), lambda: memory.delete(one)):
+        with pytest.raises(DatabaseError):
+            call()
+        assert memory.state() == before
+
+
+class InPlace(Store):
+    """Hands out its own payloads, and changes them in place."""
+
+    def get(self, vector_id: str) -> Any:
+        found = self.points.get(vector_id)
+        return found and SimpleNamespace(id=vector_id, payload=found[1])
+
+    def update(self, vector_id: str, vector: Any = None, payload: Any = None) -> None:
+        old = self.points[vector_id][1]
+        fresh = dict(payload)
+        old.clear()
+        old.update(fresh)
+
+
+def test_the_history_has_the_text_of_before_though_a_store_changes_it_in_place(
+    foreign: Face,
+) -> None:
+    foreign.vector_store = InPlace()
+    foreign.db = Rows()
+    (one,) = [each["id"] for each in foreign.add("old", **U, infer=False)["results"]]
+    foreign.update(one, "new")
+    foreign.delete(one)
+    events = [(row["old_memory"], row["new_memory"]) for row in foreign.db.rows]
+    assert events == [(None, "old"), ("old", "new"), ("new", None)]
+
+
+class Rows(Ledger):
+    """A ledger that keeps what it is told."""
+
+    def add_history(
+        self, memory_id: str, old_memory: Any, new_memory: Any, event: str, **fields: Any
+    ) -> None:
+        self.rows.append({"old_memory": old_memory, "new_memory": new_memory, "event": event})
+
+
+@pytest.mark.parametrize("call", ["update", "delete", "delete_all"])
+def test_a_store_that_fails_takes_its_history_row_back(memory: Face, call: str) -> None:
+    (one,) = memory.learn("We gave Ana Silva a cat")
+    before = memory.history(one)
+    store = memory.vector_store = Store()
+    store.points[one] = ([1.0] * 64, {"data": "We gave Ana Silva a cat", **U})
+    store.failing["update"] = store.failing["delete"] = BOOM
+    arguments = {"update": (one, "x"), "delete": (one,), "delete_all": ("u",)}[call]
+    with pytest.raises(RuntimeError, match="boom"):
+        getattr(memory, call)(*arguments)
+    assert memory.history(one) == before
+
+
+def test_the_ledger_is_not_locked_while_a_foreign_store_is_called(
+    make: Make, tmp_path: Any
+) -> None:
+    memory = make(tmp_path / "m.db", store={"busy_timeout_s": 0.05})
+    other = make(tmp_path / "m.db", store={"busy_timeout_s": 0.05})
+    memory.learn("We gave Ana Silva a cat")
+
+    class Watching(Store):
+        def _enter(self, name: str) -> None:
+            other.db.add_history("other", None, name, "ADD")
+
+    memory.vector_store, memory.entity_store = Watching(), Watching()
+    one, two = memory.learn("We gave Ana Silva a dog", "We gave Bruno Costa a cow")
+    memory.update(one, "We gave Carla Dias a cat")
+    memory.delete(two)
+    memory.delete_all(**U)
+    assert len(other.history("other")) > 10
+
+
+def test_every_part_is_closed_once(foreign: Face) -> None:
+    closed: list[str] = []
+
+    def closing(part: Any, name: str) -> Any:
+        part.close = lambda: closed.append(name)
+        return part
+
+    for name in ("llm", "embedding_model", "vector_store", "entity_store", "db"):
+        setattr(foreign, name, closing(getattr(foreign, name), name))
+    foreign.reranker = closing(SimpleNamespace(), "reranker")
+    foreign.close()
+    assert sorted(closed) == sorted(
+        ["llm", "embedding_model", "vector_store", "entity_store", "db", "reranker"]
+    )
+
+
+def test_a_part_that_cannot_be_closed_does_not_keep_the_others_open(foreign: Face) -> None:
+    def fail() -> None:
         raise BOOM
 
-    monkeypatch.setattr(memory.entity_store, "insert", fail)
-    (two,) = memory.learn("We gave Ana Silva and Bruno Costa a dog")
-    assert memory.entities() == before  # Ana Silva was updated before Bruno Costa failed.
-    memory.update(one, "We gave Carla Dias a cat")
-    assert memory.entities() == {}
-    monkeypatch.undo()
-    memory.update(two, "We gave Ana Silva a dog")
-    assert memory.entities()["Ana Silva"]["linked_memory_ids"] == [two]
+    foreign.llm = SimpleNamespace(close=fail)
+    with pytest.raises(RuntimeError, match="boom"):
+        foreign.close()
+    assert foreign.db.closed == 1
+    foreign.llm = SimpleNamespace()

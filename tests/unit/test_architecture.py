@@ -29,31 +29,31 @@ ALLOWED: dict[str, set[str]] = {
     "dates": set(),
     "errors": set(),
     "log": set(),
+    "guard": set(),
     "clock": LOWEST,
     "digest": set(),
-    "drive": set(),
+    "drive": {"guard"},
     "scoring": set(),
-    "contract": LOWEST,
+    "contract": LOWEST | {"clock", "digest"},
     "filters": LOWEST | {"contract"},
     "options": LOWEST,
-    "ports": LOWEST | {"clock"},
+    "ports": LOWEST | {"clock", "contract"},
     "scope": LOWEST | {"log", "contract"},
     "config": LOWEST | {"log", "options"},
     "text": LOWEST | {"log", "options", "ports", "contract"},
     "prompts": LOWEST | {"log"},
-    "pipeline": PURE | {"text", "prompts", "ports"},
+    "pipeline": PURE | {"text", "prompts", "ports", "guard"},
     "store": PURE | {"ports"},
+    "stores": PURE | {"ports", "guard", "store"},
     "providers": PURE | {"ports", "prompts"},
-    "blocking": PURE | {"store", "ports"},
-    "asynchronous": PURE | {"store", "ports", "blocking"},
-    "wiring": PURE | {"store", "providers", "text", "config", "ports"},
-    "memory": PURE | {"pipeline", "blocking", "asynchronous", "wiring", "config", "drive", "ports"},
+    "blocking": PURE | {"ports", "guard"},
+    "asynchronous": PURE | {"ports", "guard", "blocking"},
+    "wiring": PURE | {"store", "stores", "providers", "text", "config", "ports"},
+    "memory": PURE
+    | {"pipeline", "blocking", "asynchronous", "wiring", "stores", "config", "drive", "ports"},
     "testing": PURE | {"providers", "ports"},
     "": {"config", "memory"},
 }
-# Imports that only a type checker follows may also point at a class that is passed down.
-TYPES_ALONE = {("blocking", "memory"), ("asynchronous", "memory")}
-
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.
 NO_INPUT_OR_OUTPUT = ("contract", "pipeline", "scoring", "filters", "text", "scope", "drive")
 INPUT_OR_OUTPUT = {
@@ -127,7 +127,7 @@ def test_no_import_points_up(path: Path) -> None:
         if found.name.split(".")[0] != "isomem":
             continue
         target = part_of(found.name)
-        if target == part or (found.typing and (part, target) in TYPES_ALONE):
+        if target == part:
             continue
         assert target in ALLOWED[part], f"{path}:{found.line} imports {found.name}"
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import apsw
 import pytest
 
 from isomem import Memory
-from isomem.errors import DatabaseError, LLMError, ValidationError
+from isomem.errors import DatabaseError, EmbeddingError, LLMError, ValidationError
 from isomem.ingest import Ingest, Line, Step, chunks_of, read_conversation, read_replies
 from isomem.testing import Recorder, ScriptedLLM
 
@@ -257,12 +258,138 @@ def test_a_failed_commit_does_not_count(memory: Memory, monkeypatch: pytest.Monk
     assert len(texts(memory)) == 2
 
 
-def test_a_silent_failure_of_the_model_is_an_error() -> None:
+def test_a_failure_of_the_model_is_an_error_whatever_the_memory_says() -> None:
     with open_memory(":memory:", raise_on_llm_error=False) as memory:
-        with pytest.raises(LLMError, match="no answer for lines 1 to 2"):
+        with pytest.raises(LLMError, match="down"):
             run(memory, messages(3), replies=[LLMError("down"), facts(1)])
         run(memory, messages(3), replies=[facts(0), facts(1)])
         assert texts(memory) == ["fact 0", "fact 1"]
+
+
+# --- Chunks that fail ------------------------------------------------------------------------
+
+UNUSABLE = ("", "{", "Sorry, no.", "[]", '{"facts": ["x"]}', '{"memory": [{"txt": "x"}]}')
+
+
+@pytest.mark.parametrize("reply", UNUSABLE)
+def test_a_chunk_whose_reply_cannot_be_used_is_not_in_and_the_next_one_is(
+    memory: Memory, reply: str
+) -> None:
+    steps = run(memory, messages(6), replies=[facts(0), reply, facts(2)])
+    assert [(step.messages, step.failure is None) for step in steps] == [
+        (2, True), (4, False), (6, True),
+    ]  # fmt: skip
+    assert "cannot be used" in str(steps[1].failure)
+    assert texts(memory) == ["fact 0", "fact 2"]
+    buffer = [each["content"] for each in memory.db.get_last_messages("user_id=ana")]
+    assert buffer == [f"message {i}" for i in (0, 1, 4, 5)]
+    assert run(memory, messages(6), replies=[facts(i) for i in range(3)]) == []
+
+
+def test_a_retry_takes_in_what_failed_and_nothing_twice(memory: Memory) -> None:
+    run(memory, messages(6), replies=["", facts(1), "{"])
+    replies = [facts(0), facts(1), "{"]
+    steps = run(memory, messages(6), replies=replies, retry=True)
+    assert [(step.messages, step.memories, step.failure is None) for step in steps] == [
+        (6, 1, True), (6, 1, False),
+    ]  # fmt: skip
+    assert texts(memory) == ["fact 0", "fact 1"]
+    ingest = Ingest(memory, lines(messages(6)), ids=ANA, chunk=2, replies=[*replies[:2], facts(2)],
+                    retry=True)  # fmt: skip
+    assert ingest.failed == 1
+    assert [step.memories for step in ingest] == [1]
+    assert ingest.failed == 0
+    assert texts(memory) == ["fact 0", "fact 1", "fact 2"]
+    assert run(memory, messages(6), replies=replies, retry=True) == []
+
+
+def test_a_failed_chunk_is_retried_once_by_two_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    with open_memory(path) as one, open_memory(path) as two:
+        run(one, messages(2), replies=["{"])
+        both = [
+            iter(Ingest(each, lines(messages(2)), ids=ANA, chunk=2, replies=[facts(0)], retry=True))
+            for each in (one, two)
+        ]
+        next(both[0])
+        assert list(both[1]) == []
+        assert texts(one) == ["fact 0"]
+
+
+def test_failed_chunks_are_forgotten_with_a_restart_and_after_a_reset(memory: Memory) -> None:
+    good = [facts(0)]
+    for forget in (lambda: None, memory.reset):
+        run(memory, messages(2), replies=["{"])
+        forget()
+        assert len(run(memory, messages(2), replies=good, restart=True)) == 1
+        assert Ingest(memory, lines(messages(2)), ids=ANA).failed == 0
+        memory.reset()
+
+
+def test_retried_chunks_must_be_those_of_the_replies(memory: Memory) -> None:
+    run(memory, messages(6), replies=["{", facts(1), facts(2)])
+    with pytest.raises(ValidationError, match="of another size"):
+        run(memory, messages(6), replies=[facts(0)] * 2, chunk=3, retry=True)
+
+
+def test_an_embedder_that_fails_for_every_fact_stops_the_ingest(memory: Memory) -> None:
+    embedder = memory.embedding_model
+
+    class Failing:
+        def embed(self, text: str, memory_action: str | None = None) -> Any:
+            if "fact" in text:
+                raise ConnectionError("no route")
+            return embedder.embed(text)
+
+        def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> Any:
+            return [self.embed(text) for text in texts]
+
+    memory.embedding_model = Failing()
+    with pytest.raises(EmbeddingError, match="none of 1 facts could be embedded: no route"):
+        run(memory, messages(2), replies=[facts(0)])
+    memory.embedding_model = embedder
+    assert len(run(memory, messages(2), replies=[facts(0)])) == 1
+    assert texts(memory) == ["fact 0"]
+
+
+def test_the_memory_can_be_used_while_a_conversation_is_taken_in(memory: Memory) -> None:
+    """An add of somebody else's carries no progress, and the ingest's model is not theirs."""
+    own = memory.llm = ScriptedLLM([facts(8), facts(9)])
+    ingest = iter(Ingest(memory, lines(messages(4)), ids=ANA, chunk=2, replies=[facts(0), "{"]))
+    next(ingest)
+    memory.add("in between", user_id="ben")
+    memory.add("in between", user_id="ben")
+    assert next(ingest).failure
+    assert (memory.llm, own.remaining) == (own, 0)
+    assert run(memory, messages(4), replies=["{", facts(1)], retry=True)[-1].memories == 1
+    assert texts(memory) == ["fact 0", "fact 1"]
+    assert texts(memory, "ben") == ["fact 8", "fact 9"]
+
+
+def test_raw_adds_of_other_threads_carry_no_progress(tmp_path: Path) -> None:
+    with open_memory(tmp_path / "m.db") as memory:
+        stop = threading.Event()
+
+        def add() -> None:
+            while not stop.is_set():
+                memory.add("another thread's", user_id="ben", infer=False)
+
+        thread = threading.Thread(target=add)
+        thread.start()
+        try:
+            steps = raw(memory, messages(60), chunk=1)
+        finally:
+            stop.set()
+            thread.join()
+        assert [step.memories for step in steps] == list(range(1, 61))
+        assert texts(memory) == sorted(f"message {i}" for i in range(60))
+        assert raw(memory, messages(60), chunk=1) == []
+
+
+def test_a_memory_without_a_file_of_ours_is_refused(memory: Memory) -> None:
+    memory.vector_store = memory.db = object()  # type: ignore[assignment]
+    with pytest.raises(DatabaseError, match="progress in a file"):
+        Ingest(memory, lines(messages(1)), ids=ANA)
 
 
 def test_raw_system_messages_are_passed_over(memory: Memory) -> None:
@@ -348,6 +475,7 @@ def test_two_at_once_store_nothing_twice(tmp_path: Path) -> None:
 _VICTIM = """
 import json, os, sys
 from isomem import ingest
+from isomem.store.ingests import Ingests
 from tests.unit.test_ingest import lines, messages, open_memory, facts, ANA
 
 path, point, chunk_number = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -362,18 +490,18 @@ def die_at(name, where):
         if count > chunk_number:
             os._exit(9)
 
-save, settle = ingest.Progress.save, ingest.Progress.settle
+save, settle = Ingests.save, ingest.Journal.settle
 
 def noted(self, *arguments):
     die_at("before the note", self)
     save(self, *arguments)
     die_at("after the note", self)
 
-def settled(self):
+def settled(self, *arguments):
     die_at("after the commit", self)
-    return settle(self)
+    return settle(self, *arguments)
 
-ingest.Progress.save, ingest.Progress.settle = noted, settled
+Ingests.save, ingest.Journal.settle = noted, settled
 run = ingest.Ingest(memory, lines(messages(6)), ids=ANA, chunk=2, infer=sys.argv[4] == "inferred",
                     replies=[facts(i) for i in range(3)])
 list(run)

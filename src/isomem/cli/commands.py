@@ -6,7 +6,7 @@ import os
 import sys
 
 from isomem.cli import views
-from isomem.cli.failures import EXIT_FAILED, UsageError, no_memory
+from isomem.cli.failures import EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
 from isomem.cli.settings import open_memory, read_config
 
 TYPE_CHECKING = False
@@ -104,12 +104,22 @@ def delete(options: Namespace, screen: Screen) -> None:
 
 def delete_all(options: Namespace, screen: Screen) -> int:
     """`isomem delete-all`; asks first."""
+    return _remove_all(options, screen, "memories", purge=False)
+
+
+def purge(options: Namespace, screen: Screen) -> int:
+    """`isomem purge`; asks first."""
+    return _remove_all(options, screen, "memories and history", purge=True)
+
+
+def _remove_all(options: Namespace, screen: Screen, what: str, *, purge: bool) -> int:
     ids = _ids(options)
     with open_memory(options) as memory:
         owner = " ".join(f"{key.removesuffix('_id')} {value}" for key, value in ids.items())
-        if not _confirmed(options, screen, f"This removes all memories of {owner}."):
+        if not _confirmed(options, screen, f"This removes all {what} of {owner}."):
             return EXIT_FAILED
-        done = memory.delete_all(**ids)
+        remove = memory.purge if purge else memory.delete_all
+        done = remove(ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
     screen.show(done, views.message)
     return 0
 
@@ -117,8 +127,8 @@ def delete_all(options: Namespace, screen: Screen) -> int:
 # --- Feed ------------------------------------------------------------------------------------
 
 
-def ingest(options: Namespace, screen: Screen) -> None:
-    """`isomem ingest FILE`."""
+def ingest(options: Namespace, screen: Screen) -> int:
+    """`isomem ingest FILE`; fails if a part of the file could not be taken in."""
     from isomem.ingest import CHUNK_MESSAGES, Ingest, read_conversation, read_replies
 
     ids = _ids(options)
@@ -135,15 +145,19 @@ def ingest(options: Namespace, screen: Screen) -> None:
             replies=replies,
             source="" if options.file == "-" else options.file,
             restart=options.restart,
+            retry=options.retry,
         )
         last = _watch(run, screen)
+        failed = run.failed
     result = {
         "messages": run.total,
         "messages_before": run.resumed_at,
         "memories": last.memories if last else 0,
+        "failed_chunks": failed,
         "path": memory.config.vector_store.config.get("path"),
     }
     screen.show(result, views.ingested)
+    return EXIT_PROVIDER if failed else 0
 
 
 def _watch(run: Ingest, screen: Screen) -> Step | None:
@@ -156,6 +170,8 @@ def _watch(run: Ingest, screen: Screen) -> Step | None:
             found = views.counted(last.memories, "new memory", "new memories")
             text = f"{last.messages} of {last.total} messages, {found}"
             screen.progress(last.messages, last.total, text)
+            if last.failure is not None:
+                screen.note(f"A chunk that ends at message {last.messages} failed: {last.failure}")
     except BaseException:
         done = last.messages if last else run.resumed_at
         screen.note(f"Stopped after {done} of {run.total} messages; run it again to go on.")

@@ -149,6 +149,10 @@ def _add_changing(groups: Any) -> None:
     parser = _command(groups, "delete-all", commands.delete_all, "remove all memories of someone")
     _add_scope(parser)
     _add_yes(parser)
+    text = "remove all memories of someone and their history, from the bytes of the file too"
+    parser = _command(groups, "purge", commands.purge, text)
+    _add_scope(parser)
+    _add_yes(parser)
 
 
 def _add_feeding(groups: Any) -> None:
@@ -173,7 +177,11 @@ def _add_feeding(groups: Any) -> None:
         metavar="FILE",
         help="recorded replies, one line per chunk, in place of a model",
     )
-    parser.add_argument("--restart", action="store_true", help="take it in again from the start")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--restart", action="store_true", help="take it in again from the start")
+    again.add_argument(
+        "--retry", action="store_true", help="also take in what failed in earlier runs"
+    )
     _add_metadata(parser)
     _add_model(parser)
     text = "take over what mem0 stored on disk; what is there already stays as it is"

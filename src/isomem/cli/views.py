@@ -82,13 +82,18 @@ def events(found: list[dict[str, Any]], screen: Screen) -> Iterator[str]:
 
 def ingested(result: dict[str, Any], screen: Screen) -> Iterator[str]:
     """What an ingest has come to."""
-    if result["messages_before"] == result["messages"] and result["messages"]:
+    failed = result["failed_chunks"]
+    is_done = result["messages_before"] == result["messages"] and result["messages"]
+    if is_done and not failed and not result["memories"]:
         yield f"All {result['messages']} messages were taken in before; --restart does it again."
         return
     new = result["messages"] - result["messages_before"]
     found = screen.bold(counted(result["memories"], "new memory", "new memories"))
     place = f", in {result['path']}" if result["path"] else ""
     yield f"{found} from {counted(new, 'message', 'messages')}{place}"
+    if failed:
+        chunks = counted(failed, "chunk", "chunks")
+        yield f"{chunks} failed: the model's reply could not be used. --retry takes them in again."
 
 
 def inventory(result: dict[str, Any], screen: Screen) -> Iterator[str]:

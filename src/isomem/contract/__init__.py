@@ -1,1 +1,1 @@
-"""Rules without input or output: what may come in, and what it means."""
+"""The rules of mem0 2.0.4, without any I/O: what is checked, what is written, how it is ranked."""

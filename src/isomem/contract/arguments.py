@@ -224,12 +224,12 @@ def size_fault(value: Any) -> str | None:
     """What makes a value of dicts and lists too large to be taken in; None if nothing does."""
     level, count = [value], 0
     for _ in range(MAX_DEPTH):
-        level = [part for parts in map(_parts_of, level) for part in parts if _has_parts(part)]
-        if not level:
-            return None
         count += sum(map(len, level))
         if count > MAX_VALUES:
             return f"more than {MAX_VALUES:,} values"
+        level = [part for parts in map(_parts_of, level) for part in parts if _has_parts(part)]
+        if not level:
+            return None
     return f"nested more than {MAX_DEPTH} levels deep"
 
 

@@ -36,7 +36,7 @@ ACCIDENTS = {
     "OverflowError", "pydantic_core.ValidationError", "sqlite3.InterfaceError",
     "sqlite3.ProgrammingError", "sqlite3.OperationalError",
 }  # fmt: skip
-CLEAR = {"ValueError", "ValidationError", "VectorValueError", "LLMError"}
+CLEAR = {"ValueError", "ValidationError", "VectorValueError", "LLMError", "UnusableReplyError"}
 NAMELESS = ("Exception", "LLMError")
 REWORDED = (r"Invalid path$", r"Invalid datetime value in range filter for field '[^']*': ")
 LOGICAL = {"AND": "AND", "OR": "OR", "NOT": "NOT", "$and": "AND", "$or": "OR", "$not": "NOT"}
@@ -531,6 +531,18 @@ def reset_clears_everything(case: Case) -> bool:
         return False
     case.expected.state = replace(case.expected.state, messages=(), entities={})
     return True
+
+
+@by_trace("D-22")
+def delete_all_empties_the_message_buffers(case: Case) -> bool:
+    if case.step.op != "delete_all" or case.expected.error:
+        return False
+    given = ((key, case.args.get(key)) for key in SCOPE_KEYS)
+    named = {f"{key}={value.strip().translate(_ESCAPES)}" for key, value in given if value}
+    state = case.expected.state
+    kept = tuple(row for row in state.messages if not named <= set(row[1].split("&")))
+    case.expected.state = replace(state, messages=kept)
+    return len(kept) < len(state.messages)
 
 
 @by_trace("D-11")

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from isomem import log, prompts
 from isomem.contract.arguments import (
+    ANY_VALUE,
     check_ids,
     check_memory_type,
     check_text,
     refuse_wildcard_ids,
 )
+from isomem.contract.payload import added_event, start_payload
+from isomem.contract.plan import Plan, Record
 from isomem.digest import md5_hex
-from isomem.errors import ConfigurationError, LLMError
-from isomem.pipeline.link import Mention, embed_mentions, link, mentions_in
-from isomem.pipeline.records import Record, added, insert, start_payload
+from isomem.errors import (
+    ConfigurationError,
+    DependencyError,
+    EmbeddingError,
+    LLMError,
+    UnusableReplyError,
+)
+from isomem.guard import PartFailure
+from isomem.pipeline.mentions import embed_mentions, mentions_in
 from isomem.scope import session_key, stamp
 from isomem.text.messages import as_messages, text_of, transcript, with_content
-from isomem.text.reply import facts_of, strip_wrapping
+from isomem.text.reply import read_facts, read_text
 from isomem.types import PROCEDURAL
 
 TYPE_CHECKING = False
@@ -23,10 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from isomem.clock import Clock
+    from isomem.contract.plan import Mention
     from isomem.ports import Message, Nlp, Payload, Ports, Stores, Vector
 
     Result = dict[str, Any]
+    Fact = dict[str, Any]
 
 EXISTING_MEMORIES = 10
 """How many stored memories the model is shown, and new ones are compared with."""
@@ -47,7 +57,7 @@ async def add(
 ) -> Result:
     """One call of `add`: checks everything, then takes the way that the arguments ask for."""
     scope = check_ids(ids)
-    if not ports.takes_any_id:
+    if ANY_VALUE in scope.values() and not ports.takes_any_id:
         refuse_wildcard_ids(scope)
     fields = stamp(metadata, scope)
     check_memory_type(memory_type)
@@ -88,8 +98,8 @@ async def _describe(ports: Ports, message: Message) -> Message | None:
     url = content["image_url"]["url"]
     try:
         description = await ports.generate([_image_question(url, ports.settings.vision_details)])
-    except Exception as error:
-        raise LLMError(f"Error while downloading {url}.") from error
+    except PartFailure as failure:
+        raise LLMError(f"Error while downloading {url}.") from failure.error
     return {"role": message["role"], "content": description}
 
 
@@ -112,38 +122,35 @@ async def _add_raw(ports: Ports, messages: list[Message], fields: Payload) -> li
             said = {**fields, "role": role}
             if name:
                 said["actor_id"] = name
-            record = await _record(ports, check_text(content, "message content"), said)
+            text = check_text(content, "message content")
+            record = await _record(ports, text, said, "updated_at", "actor_id", "role")
             records.append(record)
-            results.append({**_told(record), "actor_id": name, "role": role})
-    await ports.store(_write_raw, records)
+            results.append({**_result(record), "actor_id": name, "role": role})
+    if records or ports.progress:
+        await _apply(ports, Plan(ports.clock, records=records, progress=ports.progress))
     return results
 
 
-def _told(record: Record) -> Result:
+def _result(record: Record) -> Result:
     return {"id": record.id, "memory": record.text, "event": "ADD"}
 
 
-async def _record(ports: Ports, text: str, fields: Payload) -> Record:
+async def _record(ports: Ports, text: str, fields: Payload, *in_history: str) -> Record:
     vector = await ports.embed(text, "add")
     clock = ports.clock
     payload = start_payload(fields, clock, data=text, hash=md5_hex(text))
     payload["text_lemmatized"] = await ports.compute(ports.nlp.lemmatize, text)
-    return Record(clock.new_id(), text, vector, payload)
+    memory_id = clock.new_id()
+    event = added_event(memory_id, text, payload, *in_history)
+    return Record(memory_id, text, vector, payload, event)
 
 
-def _write_raw(stores: Stores, records: Sequence[Record]) -> None:
-    """All of them with their history, or none (divergence D-09)."""
-    if not records:
-        return
-    with stores.atomic():
-        stores.vectors.insert(
-            vectors=[record.vector for record in records],
-            ids=[record.id for record in records],
-            payloads=[record.payload for record in records],
-        )
-        stores.ledger.batch_add_history(
-            [added(record, "updated_at", "actor_id", "role") for record in records]
-        )
+async def _apply(ports: Ports, plan: Plan) -> Sequence[Record]:
+    return await ports.store(_apply_here, plan)
+
+
+def _apply_here(stores: Stores, plan: Plan) -> Sequence[Record]:
+    return stores.apply(plan)
 
 
 # --- Procedural: the whole conversation is one memory ----------------------------------------
@@ -162,12 +169,11 @@ async def _add_procedural(
             {"role": "user", "content": prompts.text("PROCEDURAL_REQUEST")},
         ]
     )
-    if not isinstance(reply, str):
-        raise LLMError(f"the model answered with {type(reply).__name__} where text was asked for")
-    text = check_text(strip_wrapping(reply), "the procedural memory")
-    record = await _record(ports, text, {**fields, "memory_type": PROCEDURAL})
-    await ports.store(_write_raw, [record])
-    return [_told(record)]
+    text = check_text(read_text(reply), "the procedural memory")
+    said = {**fields, "memory_type": PROCEDURAL}
+    record = await _record(ports, text, said, "updated_at", "actor_id", "role")
+    await _apply(ports, Plan(ports.clock, records=[record]))
+    return [_result(record)]
 
 
 # --- Inferred: the model says what to remember -----------------------------------------------
@@ -184,21 +190,43 @@ async def _add_inferred(
     conversation = transcript(messages)
     vector = await ports.embed(conversation, "search")
     recent, existing = await ports.store(_recall, session, conversation, vector, scope)
-    try:
-        reply = await _extract(ports, scope, conversation, recent, existing, prompt)
-    except ConfigurationError:
-        raise
-    except Exception as error:  # noqa: BLE001 - any model may stand here
-        return _model_failed(ports, error)
-    facts = facts_of(reply)
+    facts = await _facts(ports, scope, conversation, recent, existing, prompt)
+    if facts is None:
+        return []
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
     known = {payload["hash"] for payload in existing if payload.get("hash")}
     records = await _inferred_records(ports, _new_facts(facts, vectors, known), vectors, fields)
-    mentions = await _mentions(ports, records)
-    stored = await ports.store(
-        _write_inferred, records, mentions, scope, messages, session, ports.clock
+    plan = Plan(
+        ports.clock,
+        records=records,
+        partial=True,
+        scope=scope,
+        mentions=await _mentions(ports, records),
+        session=session,
+        messages=messages,
+        progress=ports.progress,
     )
-    return [_told(record) for record in stored]
+    return [_result(record) for record in await _apply(ports, plan)]
+
+
+async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:
+    """What the model found; None when the call failed and the caller is to go on without it.
+
+    A reply that cannot be used has no facts, and the messages count as taken in, as in mem0,
+    unless the caller wants to hear of it.
+    """
+    try:
+        reply = await _extract(ports, *asked)
+    except PartFailure as failure:
+        _model_failed(ports, failure.error)
+        return None
+    try:
+        return read_facts(reply)
+    except UnusableReplyError as error:
+        if ports.settings.raise_on_llm_error:
+            raise
+        log.error("Error parsing extraction response: %s", error)
+        return []
 
 
 def _recall(
@@ -220,7 +248,7 @@ async def _extract(
     recent: list[Message],
     existing: list[Payload],
     prompt: str | None,
-) -> str:
+) -> Any:
     """The model's reply. It sees numbers for ids, so that it cannot make one up."""
     system = prompts.ADDITIVE_EXTRACTION_PROMPT
     if "agent_id" in scope and "user_id" not in scope:
@@ -241,37 +269,50 @@ async def _extract(
     )
 
 
-def _model_failed(ports: Ports, error: Exception) -> list[Result]:
+def _model_failed(ports: Ports, error: Exception) -> None:
+    if isinstance(error, (ConfigurationError, DependencyError)):
+        raise error
     if not ports.settings.raise_on_llm_error:
         log.error("LLM extraction failed: %s", error)
-        return []
+        return
     if isinstance(error, LLMError):
         raise error
     raise LLMError(f"the model call failed: {error}") from error
 
 
 async def _embed_facts(ports: Ports, texts: list[str]) -> dict[str, Vector]:
-    """Vectors by text, all in one call or else one by one; a text that fails has none."""
+    """Vectors by text, all in one call or else one by one; a text that fails has none.
+
+    Raises:
+        EmbeddingError: all of them failed, and `raise_on_llm_error` is set.
+    """
     if not texts:
         return {}
     try:
         return dict(zip(texts, await ports.embed_batch(texts, "add"), strict=False))
-    except Exception as error:  # noqa: BLE001 - any embedder may stand here
-        log.warning("Embedding %d memories one by one: %s", len(texts), error)
-    vectors = {}
+    except PartFailure as failure:
+        log.warning("Embedding %d memories one by one: %s", len(texts), failure)
+    vectors, error = {}, None
     for text in texts:
         try:
             vectors[text] = await ports.embed(text, "add")
-        except Exception as error:  # noqa: BLE001 - any embedder may stand here
+        except PartFailure as failure:
+            error = failure.error
             log.warning("Failed to embed memory text: %s", error)
+    if error is not None and not vectors:
+        _embedder_failed(ports, len(texts), error)
     return vectors
 
 
-def _new_facts(
-    facts: list[dict[str, Any]], vectors: dict[str, Vector], known: set[str]
-) -> dict[str, dict[str, Any]]:
+def _embedder_failed(ports: Ports, facts: int, error: Exception) -> None:
+    if ports.settings.raise_on_llm_error:
+        raise EmbeddingError(f"none of {facts} facts could be embedded: {error}") from error
+    log.error("None of %d facts could be embedded, so none is stored: %s", facts, error)
+
+
+def _new_facts(facts: list[Fact], vectors: dict[str, Vector], known: set[str]) -> dict[str, Fact]:
     """The facts that are neither among the known hashes nor said twice, by hash."""
-    new: dict[str, dict[str, Any]] = {}
+    new: dict[str, Fact] = {}
     for fact in facts:
         digest = md5_hex(fact["text"])
         if fact["text"] in vectors and digest not in known:
@@ -280,7 +321,7 @@ def _new_facts(
 
 
 async def _inferred_records(
-    ports: Ports, new: dict[str, dict[str, Any]], vectors: dict[str, Vector], fields: Payload
+    ports: Ports, new: dict[str, Fact], vectors: dict[str, Vector], fields: Payload
 ) -> list[Record]:
     texts = [fact["text"] for fact in new.values()]
     lemmas = await ports.compute(_lemmatize_all, ports.nlp, texts) if texts else []
@@ -291,7 +332,8 @@ async def _inferred_records(
         payload = start_payload(fields, ports.clock, data=text, text_lemmatized=lemma, hash=digest)
         if fact.get("attributed_to"):
             payload["attributed_to"] = fact["attributed_to"]
-        records.append(Record(memory_id, text, vectors[text], payload))
+        event = added_event(memory_id, text, payload)
+        records.append(Record(memory_id, text, vectors[text], payload, event))
     return records
 
 
@@ -303,35 +345,8 @@ async def _mentions(ports: Ports, records: list[Record]) -> list[Mention]:
     texts = [record.text for record in records]
     try:
         found = await ports.compute(ports.nlp.entities_batch, texts) if texts else []
-    except Exception as error:  # noqa: BLE001 - any language model may stand here
-        log.warning("Finding entities in %d memories failed: %s", len(texts), error)
+    except PartFailure as failure:
+        log.warning("Finding entities in %d memories failed: %s", len(texts), failure)
         return []
     mentions = mentions_in(zip([record.id for record in records], found, strict=False))
     return await embed_mentions(ports, mentions)
-
-
-def _write_inferred(
-    stores: Stores,
-    records: list[Record],
-    mentions: list[Mention],
-    scope: dict[str, str],
-    messages: list[Message],
-    session: str,
-    clock: Clock,
-) -> Sequence[Record]:
-    """The whole plan of one inferred add, in one transaction where the stores have one."""
-    with stores.atomic():
-        stored = insert(stores, records) if records else ()
-        if stored:
-            stores.ledger.batch_add_history([added(record) for record in stored])
-            link(stores, _of_stored(mentions, stored), dict(scope), clock)
-        stores.ledger.save_messages(messages, session)
-    return stored
-
-
-def _of_stored(mentions: list[Mention], stored: Sequence[Record]) -> list[Mention]:
-    """The mentions in memories that are stored, without the memories that are not."""
-    ids = {record.id for record in stored}
-    for mention in mentions:
-        mention.memory_ids &= ids
-    return [mention for mention in mentions if mention.memory_ids]

@@ -12,27 +12,19 @@ from isomem.contract.arguments import (
     refuse_top_level_ids,
     refuse_wildcard_ids,
 )
-from isomem.dates import datetime, timezone
-from isomem.digest import md5_hex
-from isomem.pipeline.link import Mention, embed_each, mentions_in, relink, renew_vectors, unlink
-from isomem.pipeline.records import actors, find
-from isomem.pipeline.results import describe, listed
-from isomem.scope import scope_of, without_ids
+from isomem.contract.payload import describe, listed
+from isomem.contract.plan import Change, Plan
+from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
+from isomem.scope import without_ids
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from isomem.clock import Clock
-    from isomem.ports import Filters, Hit, Payload, Ports, Stores, Vector
+    from isomem.ports import Filters, Ports, Stores
 
-_PAGE = 1000
 _MOST = 1_000_000
-
-# Fields that an update writes itself; the rest of a payload is the caller's and stays.
-_WRITTEN = {"data", "hash", "text_lemmatized", "created_at", "updated_at", *SCOPE_KEYS}
-_SPEAKER = ("actor_id", "role")
 
 
 # --- Read ------------------------------------------------------------------------------------
@@ -77,23 +69,6 @@ def _history(stores: Stores, memory_id: str) -> list[dict[str, Any]]:
 # --- Change ----------------------------------------------------------------------------------
 
 
-class Change:
-    """A new text for a memory, ready to be written."""
-
-    __slots__ = ("entity_vectors", "lemmas", "memory_id", "mentions", "metadata", "text", "vector")
-
-    def __init__(
-        self, memory_id: str, text: str, lemmas: str, vector: Vector, metadata: Payload
-    ) -> None:
-        self.memory_id = memory_id
-        self.text = text
-        self.lemmas = lemmas
-        self.vector = vector
-        self.metadata = metadata
-        self.mentions: list[Mention] = []
-        self.entity_vectors: dict[str, Vector] = {}
-
-
 async def update(
     ports: Ports, memory_id: str, text: str, metadata: dict[str, Any] | None
 ) -> dict[str, str]:
@@ -105,137 +80,49 @@ async def update(
     }
     vector = await ports.embed(text, "update")
     lemmas = await ports.compute(ports.nlp.lemmatize, text)
-    change = Change(memory_id, text, lemmas, vector, overlay)
     entities = await ports.compute(ports.nlp.entities, text)
-    mentions = [each for each in mentions_in([(memory_id, entities)]) if each.text.strip()]
-    change.mentions = await embed_each(ports, mentions, "add")
-    change.entity_vectors = await renew_vectors(ports, [memory_id])
-    await ports.store(_write, change, ports.clock)
-    return _told("Memory updated successfully!")
+    found = [each for each in mentions_in([(memory_id, entities)]) if each.text.strip()]
+    mentions = await embed_each(ports, found, "add")
+    plan = Plan(
+        ports.clock,
+        change=Change(memory_id, text, lemmas, vector, overlay, mentions),
+        entity_vectors=await renew_vectors(ports, [memory_id]),
+    )
+    await ports.store(_apply, plan)
+    return {"message": "Memory updated successfully!"}
 
 
-def _write(stores: Stores, change: Change, clock: Clock) -> None:
-    with stores.atomic():
-        point = find(stores, change.memory_id)
-        if point is None:
-            raise ValueError(
-                f"Memory with id {change.memory_id} not found. Please provide a valid 'memory_id'"
-            )
-        old = point.payload or {}
-        payload = _changed(old, change, clock.now())
-        stores.vectors.update(vector_id=change.memory_id, vector=change.vector, payload=payload)
-        stores.ledger.add_history(
-            change.memory_id,
-            old.get("data"),
-            change.text,
-            "UPDATE",
-            created_at=payload["created_at"],
-            updated_at=payload["updated_at"],
-            **actors(payload),
-        )
-        scope = {key: payload[key] for key in SCOPE_KEYS if payload.get(key)}
-        unlink(stores, str(point.id), scope, change.entity_vectors)
-        relink(stores, str(point.id), change.mentions, scope, clock)
-
-
-def _changed(old: Payload, change: Change, now: str) -> Payload:
-    """The payload after an update: the caller's fields, ours, then whose memory it is.
-
-    The caller's fields of before stay (divergence D-01); no field changes whose it is.
-    """
-    kept = {key: value for key, value in old.items() if key not in _WRITTEN and key not in _SPEAKER}
-    payload = {
-        **kept,
-        **change.metadata,
-        "data": change.text,
-        "hash": md5_hex(change.text),
-        "text_lemmatized": change.lemmas,
-        "created_at": old.get("created_at"),
-        "updated_at": now,
-        **{key: old[key] for key in SCOPE_KEYS if key in old},
-    }
-    if "actor_id" in old:
-        payload["actor_id"] = old["actor_id"]
-    if "role" in old:
-        payload.setdefault("role", old["role"])
-    return payload
+def _apply(stores: Stores, plan: Plan) -> None:
+    stores.apply(plan)
 
 
 # --- Remove ----------------------------------------------------------------------------------
-
-
-def _told(message: str) -> dict[str, str]:
-    return {"message": message}
 
 
 async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
     """Removes one memory; its history stays."""
     memory_id = check_memory_id(memory_id)
     vectors = await renew_vectors(ports, [memory_id])
-    await ports.store(_delete, memory_id, vectors, ports.clock)
-    return _told("Memory deleted successfully!")
+    await ports.store(_apply, Plan(ports.clock, remove=memory_id, entity_vectors=vectors))
+    return {"message": "Memory deleted successfully!"}
 
 
-def _delete(stores: Stores, memory_id: str, vectors: dict[str, Vector], clock: Clock) -> None:
-    with stores.atomic():
-        point = stores.vectors.get(vector_id=memory_id)
-        if point is None:
-            raise ValueError(f"Memory with id {memory_id} not found")
-        _remove(stores, point, vectors, clock)
-
-
-async def delete_all(ports: Ports, ids: dict[str, Any]) -> dict[str, str]:
-    """Removes every memory of a scope, however many; their history stays."""
+async def delete_all(
+    ports: Ports, ids: dict[str, Any], *, purge_history: bool = False
+) -> dict[str, str]:
+    """Removes every memory of a scope, however many, and its message buffers."""
     filters = check_removal_ids(ids)
     if not ports.takes_any_id:
         refuse_wildcard_ids(filters)
     removed = await ports.store(_ids_in, filters) if ports.embeds_by_action else []
-    await ports.store(_delete_all, filters, await renew_vectors(ports, removed), ports.clock)
-    return _told("Memories deleted successfully!")
+    vectors = await renew_vectors(ports, removed)
+    plan = Plan(ports.clock, clear=filters, purge_history=purge_history, entity_vectors=vectors)
+    await ports.store(_apply, plan)
+    return {"message": "Memories deleted successfully!"}
 
 
 def _ids_in(stores: Stores, filters: Filters) -> list[str]:
     return [str(point.id) for point in listed(stores.vectors.list(filters=filters, top_k=_MOST))]
-
-
-def _delete_all(stores: Stores, filters: Filters, vectors: dict[str, Vector], clock: Clock) -> None:
-    with stores.atomic():
-        removed: set[str] = set()
-        while True:
-            page = listed(stores.vectors.list(filters=filters, top_k=_PAGE))
-            left = [point for point in page if str(point.id) not in removed]
-            if not left:
-                return
-            for point in left:
-                _remove(stores, point, vectors, clock)
-                removed.add(str(point.id))
-
-
-def _remove(stores: Stores, point: Hit, vectors: dict[str, Vector], clock: Clock) -> None:
-    payload = point.payload or {}
-    stores.vectors.delete(vector_id=point.id)
-    stores.ledger.add_history(
-        str(point.id),
-        payload.get("data", ""),
-        None,
-        "DELETE",
-        created_at=_in_utc(payload.get("created_at")),
-        updated_at=clock.now(),
-        is_deleted=1,
-        **actors(payload),
-    )
-    unlink(stores, str(point.id), scope_of(payload), vectors)
-
-
-def _in_utc(moment: Any) -> Any:
-    """An ISO time with a zone, moved to UTC; anything else as it is."""
-    if not isinstance(moment, str):
-        return moment
-    try:
-        parsed = datetime.fromisoformat(moment)
-        return parsed.astimezone(timezone.utc).isoformat() if parsed.tzinfo else moment
-    except (ValueError, OverflowError):
-        return moment
 
 
 async def reset(ports: Ports) -> None:
@@ -244,6 +131,13 @@ async def reset(ports: Ports) -> None:
 
 
 def _reset(stores: Stores) -> None:
-    with stores.atomic():
-        for store in (stores.vectors, stores.entities, stores.ledger):
-            store.reset()
+    stores.reset()
+
+
+async def compact(ports: Ports) -> None:
+    """Writes the files anew, without what was removed."""
+    await ports.store(_compact)
+
+
+def _compact(stores: Stores) -> None:
+    stores.compact()

@@ -11,9 +11,10 @@ from isomem.contract.arguments import (
     refuse_top_level_ids,
     refuse_wildcard_ids,
 )
+from isomem.contract.payload import describe
 from isomem.filters import translate
-from isomem.pipeline.link import boosts, probes_of
-from isomem.pipeline.results import describe
+from isomem.guard import PartFailure
+from isomem.pipeline.mentions import probes_of
 from isomem.scope import scope_of
 from isomem.scoring import normalize_bm25, rank, sigmoid_for
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from isomem.pipeline.link import Mention
+    from isomem.contract.plan import Mention
     from isomem.ports import Filters, Hit, Ports, Stores, Vector
 
 DEFAULT_THRESHOLD = 0.1
@@ -70,7 +71,7 @@ async def search(
     asked.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     asked.top_k = top_k
     results = await ports.store(_find, asked)
-    if rerank and results and ports.reranker is not None:
+    if rerank and results and ports.reranks:
         results = await _rerank(ports, query, results, top_k)
     return {"results": results}
 
@@ -105,7 +106,7 @@ def _rank(stores: Stores, query: Query) -> list[tuple[float, Hit]]:
     return rank(
         [(str(hit.id), hit.score, hit) for hit in nearest],
         _keyword_scores(worded or (), query.lemmas),
-        boosts(stores, query.probes, scope_of(query.filters)),
+        stores.links.boosts(query.probes, scope_of(query.filters)),
         query.threshold,
         query.top_k,
     )
@@ -127,9 +128,8 @@ def _keyword_scores(hits: Iterable[Any], lemmas: str) -> dict[str, float]:
 async def _rerank(
     ports: Ports, query: str, results: list[dict[str, Any]], top_k: int
 ) -> list[dict[str, Any]]:
-    reranker = ports.reranker
     try:
-        return await ports.compute(reranker.rerank, query, results, top_k) if reranker else results
-    except Exception as error:  # noqa: BLE001 - any reranker may stand here
-        log.warning("Reranking failed, using original results: %s", error)
+        return await ports.rerank(query, results, top_k)
+    except PartFailure as failure:
+        log.warning("Reranking failed, using original results: %s", failure)
         return results

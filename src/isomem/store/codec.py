@@ -74,11 +74,17 @@ def load_payload(text: str) -> Payload:
     """
     try:
         payload: Payload = _scan(text, 0)[0]
-    except (StopIteration, ValueError, RecursionError):
-        raise MemoryCorruptionError(
-            f"a stored payload cannot be read as JSON: {text[:60]!r}", error_code="CORRUPT_001"
-        ) from None
+    except (StopIteration, ValueError):
+        raise _unreadable("is not JSON", text) from None
+    except RecursionError:
+        raise _unreadable("is nested too deeply for this call", text) from None
     return payload
+
+
+def _unreadable(fault: str, text: str) -> MemoryCorruptionError:
+    return MemoryCorruptionError(
+        f"a stored payload {fault}: {text[:60]!r}", error_code="CORRUPT_001"
+    )
 
 
 def plain(value: Any) -> Any:

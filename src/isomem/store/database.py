@@ -163,6 +163,39 @@ class Database:
             if not inside:
                 self._turn.give_back()
 
+    def compact(self) -> None:
+        """Writes the file again, so that nothing of what was removed is left in its bytes.
+
+        Other processes wait meanwhile, and as much space again is needed.
+
+        Raises:
+            DatabaseError: inside a block, or another process was reading or writing all the time.
+        """
+        if self._turn.is_mine():
+            raise DatabaseError(f"{self.path} cannot be compacted inside a block")
+        self._turn.take()
+        try:
+            if self._handle is None:
+                self._open()
+            self.epoch += 1
+            self._rewrite()
+        except apsw.Error as error:
+            raise self.explain(error) from error
+        finally:
+            self._turn.give_back()
+
+    def _rewrite(self) -> None:
+        # Without it, what a page does not use may hold what was in the memory that it was made in.
+        self.execute("PRAGMA secure_delete = ON")
+        try:
+            self.execute("VACUUM")
+            # The log still has the pages of before.
+            blocked = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+        finally:
+            self.execute("PRAGMA secure_delete = OFF")
+        if blocked > 0:
+            raise apsw.BusyError("the log cannot be emptied while another process reads it")
+
     # --- Blocks ---
 
     def reading(self) -> Block:

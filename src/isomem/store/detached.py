@@ -75,7 +75,11 @@ class Detached:
         recent = self._places.leave_some([place for place, *_ in points])
         if keywords is not None:
             keywords.leave_some(
-                [terms for place, _, _, terms in points if terms and place not in recent]
+                [
+                    terms
+                    for place, _, _, terms in points
+                    if terms is not None and place not in recent
+                ]
             )
         rows = ((place,) for place, *_ in points)
         self._database.execute_many("DELETE FROM points WHERE place = ?", rows)

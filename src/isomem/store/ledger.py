@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from isomem.scope import session_key
 from isomem.store.schema import HISTORY_COLUMNS
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from isomem.clock import Clock
@@ -61,22 +64,31 @@ class Ledger:
         new_memory: str | None,
         event: str,
         **fields: Any,
-    ) -> None:
-        """Adds one event: "ADD", "UPDATE" or "DELETE".
+    ) -> str:
+        """Adds one event: "ADD", "UPDATE" or "DELETE"; the id of its row.
 
         Args:
             fields: `created_at`, `updated_at`, `is_deleted` (0), `actor_id`, `role`.
         """
         record = {"memory_id": memory_id, "old_memory": old_memory, "new_memory": new_memory}
-        self.batch_add_history([{**record, "event": event, **fields}])
+        with self.database.writing():
+            return self._add({**record, "event": event, **fields})
 
-    def batch_add_history(self, records: list[dict[str, Any]]) -> None:
-        """Adds events, each a dict of columns of `history` but its id."""
+    def batch_add_history(self, records: list[dict[str, Any]]) -> list[str]:
+        """Adds events, each a dict of columns of `history` but its id; the ids of their rows."""
+        with self.database.writing():
+            return [self._add(record) for record in records]
+
+    def _add(self, record: dict[str, Any]) -> str:
+        get, row_id = record.get, self._clock.new_row_id()
+        self.database.execute(_ADD, (row_id, get("is_deleted", 0), *map(get, _GIVEN)))
+        return row_id
+
+    def remove_history(self, row_ids: Iterable[str]) -> None:
+        """Takes events back that did not happen after all."""
         with self.database.writing() as database:
-            for record in records:
-                get = record.get
-                row = (self._clock.new_row_id(), get("is_deleted", 0), *map(get, _GIVEN))
-                database.execute(_ADD, row)
+            sql = "DELETE FROM history WHERE id = ?"
+            database.execute_many(sql, ((row_id,) for row_id in row_ids))
 
     def get_history(self, memory_id: str) -> list[dict[str, Any]]:
         """The events of a memory, oldest first."""
@@ -107,11 +119,45 @@ class Ledger:
             rows = database.rows(_LAST, (session_scope, limit))
         return [dict(zip(_MESSAGE_FIELDS, row, strict=True)) for row in rows]
 
+    # --- Forgetting ---
+
+    def forget_sessions(self, ids: Mapping[str, str]) -> None:
+        """Empties the message buffers of every session that has all these ids."""
+        parts = [f"&{part}&" for part in session_key(ids).split("&")]
+        named = " AND ".join("instr('&' || session_scope || '&', ?) > 0" for _ in parts)
+        sql = f"SELECT DISTINCT session_scope FROM messages WHERE {named}"
+        with self.database.writing() as database:
+            sessions = database.rows(sql, tuple(parts))
+            database.execute_many("DELETE FROM messages WHERE session_scope = ?", sessions)
+
+    def note_removed(self, memories: Iterable[tuple[str, Mapping[str, str]]]) -> None:
+        """Remembers whose the memories were that are removed, so that `purge` finds them."""
+        rows = ((memory_id, *map(ids.get, SCOPE_KEYS)) for memory_id, ids in memories)
+        with self.database.writing() as database:
+            database.execute_many("INSERT OR REPLACE INTO removed VALUES (?, ?, ?, ?)", rows)
+
+    def purge(self, ids: Mapping[str, str], most: int) -> bool:
+        """Removes the history of memories that were removed from scopes with all these ids.
+
+        Args:
+            most: how many memories to look at, so that the transaction stays short.
+
+        Returns:
+            Whether there may be more.
+        """
+        named = " AND ".join(f"{key} = ?" for key in ids)
+        sql = f"SELECT memory_id FROM removed WHERE {named} LIMIT ?"
+        with self.database.writing() as database:
+            memories = database.rows(sql, (*ids.values(), most))
+            database.execute_many("DELETE FROM history WHERE memory_id = ?", memories)
+            database.execute_many("DELETE FROM removed WHERE memory_id = ?", memories)
+        return len(memories) == most
+
     def reset(self) -> None:
         """Empties the history and all message buffers."""
         with self.database.writing() as database:
-            database.execute("DELETE FROM history")
-            database.execute("DELETE FROM messages")
+            for table in ("history", "messages", "removed"):
+                database.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:
         """Closes the file."""

@@ -118,9 +118,6 @@ class Points:
         InvalidConfigError: the collection holds vectors of another length or embedder.
     """
 
-    takes_any_id = True
-    """An id is compared as it is. Stores that are not ours may read "*" as every id."""
-
     def __init__(
         self,
         database: Database,

@@ -225,6 +225,10 @@ def prepare_ledger(connection: apsw.Connection) -> None:
         if kept:
             connection.execute(f"INSERT INTO history ({kept}) SELECT {kept} FROM history_old")
         connection.execute("DROP TABLE history_old")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS removed (memory_id TEXT PRIMARY KEY,"
+        " user_id TEXT, agent_id TEXT, run_id TEXT) WITHOUT ROWID"
+    )
     connection.execute("CREATE INDEX IF NOT EXISTS history_memory ON history (memory_id)")
     connection.execute("CREATE INDEX IF NOT EXISTS messages_scope ON messages (session_scope)")
 

@@ -103,15 +103,6 @@ def read_text(reply: Any) -> str:
     raise _unusable(reply, "it has no text")
 
 
-def facts_of(reply: Any) -> list[Fact]:
-    """As `read_facts`, but a reply that cannot be used has no facts, and the log says so."""
-    try:
-        return read_facts(reply)
-    except UnusableReplyError as error:
-        log.error("Error parsing extraction response: %s", error)
-        return []
-
-
 class _UnusableError(Exception):
     """A reply does not say what to remember; the message says why."""
 

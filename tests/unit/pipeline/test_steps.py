@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isomem.clock import Clock
+from isomem.contract.payload import added_event, describe, in_utc, listed, start_payload
+from isomem.contract.plan import Mention
 from isomem.drive import drive
-from isomem.errors import DatabaseError, VectorStoreError
-from isomem.pipeline import link, manage, records
-from isomem.pipeline.link import Mention, boosts, mentions_in, probes_of, relink, unlink
-from isomem.pipeline.records import Record, find, insert, start_payload
-from isomem.pipeline.results import describe, listed
+from isomem.guard import PartFailure
+from isomem.pipeline.mentions import mentions_in, probes_of
 from isomem.pipeline.search import check_threshold, check_top_k
+from isomem.stores.linking import Links
 from isomem.types import clone
 from tests.unit.store.fuzz import examples
 
@@ -31,7 +31,7 @@ class Ports:
 
     async def embed(self, text: str, action: str) -> list[float]:
         if text == "bad":
-            raise ConnectionError("down")
+            raise PartFailure(ConnectionError("down"))
         self.embedded.append((text, action))
         return [float(len(text))]
 
@@ -66,8 +66,8 @@ def hit(name: str, score: float, *linked: str) -> Any:
     return SimpleNamespace(id=name, score=score, payload={"linked_memory_ids": list(linked)})
 
 
-def stores(**parts: Any) -> Any:
-    return SimpleNamespace(atomic=nullcontext, **parts)
+def links(entities: Any) -> Links:
+    return Links(None, entities, (PartFailure,), nullcontext)  # type: ignore[arg-type]
 
 
 # --- Entities --------------------------------------------------------------------------------
@@ -100,26 +100,21 @@ def test_the_first_entity_that_cannot_be_embedded_ends_the_list() -> None:
 
 def test_the_highest_boost_of_a_memory_counts() -> None:
     found = EntityStore(hit("e1", 0.9, "m1", "m2"), hit("e2", 1.0, "m1", ""), hit("e3", 0.49, "m3"))
-    raised = boosts(stores(entities=found), [Mention("PROPER", "Ana", set())], {})
+    raised = links(found).boosts([Mention("PROPER", "Ana", set())], {})
     assert raised == {"m1": 0.5 / 1.001, "m2": pytest.approx(0.45 / 1.001)}
     assert found.calls == [("search", "Ana", 500)]
 
 
 def test_a_memory_that_is_linked_already_is_not_linked_twice() -> None:
     entities = EntityStore(hit("e", 0.95, "m1", "m2"))
-    relink(stores(entities=entities), "m2", [Mention("PROPER", "Ana", {"m2"})], {}, Clock())
+    links(entities).relink("m2", [Mention("PROPER", "Ana", {"m2"})], {}, Clock())
     assert [call[0] for call in entities.calls] == ["search"]
     entities.calls.clear()
-    relink(stores(entities=entities), "m3", [Mention("PROPER", "Ana", {"m3"})], {}, Clock())
+    links(entities).relink("m3", [Mention("PROPER", "Ana", {"m3"})], {}, Clock())
     assert entities.calls[-1] == ("update", "e", ["m1", "m2", "m3"])
     entities.hits = [hit("e", 0.9499, "m1")]
-    relink(
-        stores(entities=entities),
-        "m3",
-        [Mention("PROPER", "Ana", {"m3"})],
-        {"user_id": "u"},
-        Clock(),
-    )
+    mentions = [Mention("PROPER", "Ana", {"m3"})]
+    links(entities).relink("m3", mentions, {"user_id": "u"}, Clock())
     assert entities.calls[-1] == (
         "insert",
         [{"data": "Ana", "entity_type": "PROPER", "linked_memory_ids": ["m3"], "user_id": "u"}],
@@ -132,14 +127,14 @@ def test_a_foreign_entity_store_is_cleaned_entity_by_entity() -> None:
         SimpleNamespace(id="e5", payload=None),
     ]  # fmt: skip
     entities = EntityStore(entities=listed_entities)
-    unlink(stores(entities=entities), "m1", {"user_id": "u"}, {})
+    links(entities).unlink("m1", {"user_id": "u"}, {})
     assert entities.calls == [
         ("list", {"user_id": "u"}, 10_000), ("delete", "e1"), ("update", "e2", ["m2"]),
     ]  # fmt: skip
 
 
 def test_nothing_to_link_asks_nothing() -> None:
-    link.link(stores(entities=None), [], {}, Clock())
+    links(None).link([], {}, Clock())
 
 
 # --- Records ---------------------------------------------------------------------------------
@@ -151,26 +146,6 @@ def test_a_payload_shares_nothing_with_the_fields_it_started_from() -> None:
     payload["tag"][0]["a"] = 2
     assert fields == {"tag": [{"a": 1}]}
     assert payload["created_at"] == payload["updated_at"]
-
-
-def test_when_nothing_could_be_stored_the_stores_error_comes_out() -> None:
-    class Failing:
-        def insert(self, **_: Any) -> None:
-            raise VectorStoreError("no")
-
-    made = [Record(name, "x", [1.0], {}) for name in ("a", "b")]
-    for some in (made[:1], made):
-        with pytest.raises(VectorStoreError, match="no"):
-            insert(stores(vectors=Failing()), some)
-
-
-def test_our_own_errors_pass_a_look_up_as_they_are() -> None:
-    class Closed:
-        def get(self, **_: Any) -> None:
-            raise DatabaseError("closed")
-
-    with pytest.raises(DatabaseError, match="closed"):
-        find(stores(vectors=Closed()), "x")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +162,7 @@ def test_our_own_errors_pass_a_look_up_as_they_are() -> None:
     ],
 )
 def test_the_history_of_a_delete_has_its_time_in_utc(moment: Any, shown: Any) -> None:
-    assert manage._in_utc(moment) == shown
+    assert in_utc(moment) == shown
 
 
 # --- Results ---------------------------------------------------------------------------------
@@ -258,7 +233,7 @@ def test_a_clone_is_equal_and_shares_no_container(value: Any) -> None:
 
 
 def test_the_history_row_of_a_new_memory() -> None:
-    assert records.added(Record("m", "x", [], {"role": "user"}), "role", "actor_id") == {
+    assert added_event("m", "x", {"role": "user"}, "role", "actor_id") == {
         "memory_id": "m", "old_memory": None, "new_memory": "x", "event": "ADD",
         "created_at": None, "role": "user", "actor_id": None,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from isomem.errors import LLMError, UnusableReplyError
 from isomem.providers.base import Reply
-from isomem.text.reply import facts_of, read_facts, read_text
+from isomem.text.reply import read_facts, read_text
 
 RIDES, BAKES = {"text": "Rides a tandem"}, {"text": "Bakes rye bread"}
 TWO = json.dumps({"memory": [RIDES, BAKES]})
@@ -107,12 +107,6 @@ def test_an_item_without_a_text_is_left_out_and_logged(caplog: pytest.LogCapture
     assert len(caplog.records) == 4
     assert "Swims" in caplog.text
     assert "Sings" in caplog.text
-
-
-def test_the_lenient_way_logs_what_the_strict_one_raises(caplog: pytest.LogCaptureFixture) -> None:
-    assert facts_of('{"facts": ["Rides"]}') == []
-    assert "'facts'" in caplog.text
-    assert facts_of(TWO) == [RIDES, BAKES]
 
 
 anything = st.recursive(

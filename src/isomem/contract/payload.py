@@ -1,0 +1,178 @@
+"""Payloads: the fields of a stored memory and of an entity, and the history rows they lead to."""
+
+from __future__ import annotations
+
+from isomem.dates import datetime, timezone
+from isomem.digest import md5_hex
+from isomem.types import SCOPE_KEYS, clone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from isomem.clock import Clock
+    from isomem.contract.plan import Change, Mention
+    from isomem.types import Payload
+
+LINKS = "linked_memory_ids"
+
+_SPEAKER = ("actor_id", "role")
+
+# Fields of a payload that a result names at its top level, where the payload has them.
+_PROMOTED = ("user_id", "agent_id", "run_id", "actor_id", "role")
+_CORE = {"data", "hash", "created_at", "updated_at", "id", "text_lemmatized", "attributed_to"}
+_NOT_METADATA = _CORE | set(_PROMOTED)
+
+# Fields that an update writes itself; the rest of a payload is the caller's and stays.
+_WRITTEN = {"data", "hash", "text_lemmatized", "created_at", "updated_at", *SCOPE_KEYS}
+_NOT_KEPT = _WRITTEN | set(_SPEAKER)
+
+
+# --- Memories --------------------------------------------------------------------------------
+
+
+def start_payload(fields: Mapping[str, Any], clock: Clock, **text_fields: Any) -> Payload:
+    """A new payload: the fields every memory of the call has, then those of this text.
+
+    A `created_at` among the fields stays; `updated_at` is always equal to it.
+    """
+    payload = {**clone(fields), **text_fields}
+    created = payload["created_at"] if "created_at" in payload else clock.now()
+    payload["created_at"] = created
+    payload["updated_at"] = created
+    return payload
+
+
+def changed(old: Payload, change: Change, now: str) -> Payload:
+    """The payload after an update: the caller's fields, ours, then whose memory it is.
+
+    The caller's fields of before stay (divergence D-01); no field changes whose it is.
+    """
+    kept = {key: value for key, value in old.items() if key not in _NOT_KEPT}
+    payload = {
+        **kept,
+        **change.metadata,
+        "data": change.text,
+        "hash": md5_hex(change.text),
+        "text_lemmatized": change.lemmas,
+        "created_at": old.get("created_at"),
+        "updated_at": now,
+        **{key: old[key] for key in SCOPE_KEYS if key in old},
+    }
+    if "actor_id" in old:
+        payload["actor_id"] = old["actor_id"]
+    if "role" in old:
+        payload.setdefault("role", old["role"])
+    return payload
+
+
+def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[str, Any]:
+    """One memory: id, memory, hash, metadata, score (where one is passed), times, ids.
+
+    Payload fields that isomem does not know are the caller's `metadata`.
+    """
+    metadata = {key: value for key, value in payload.items() if key not in _NOT_METADATA}
+    return {
+        "id": memory_id,
+        "memory": payload.get("data", ""),
+        "hash": payload.get("hash"),
+        "metadata": metadata or None,
+        **score,
+        "created_at": payload.get("created_at"),
+        "updated_at": payload.get("updated_at"),
+        **{key: payload[key] for key in _PROMOTED if key in payload},
+    }
+
+
+# --- History ---------------------------------------------------------------------------------
+
+
+def added_event(memory_id: str, text: str, payload: Payload, *fields: str) -> dict[str, Any]:
+    """The history row of a new memory: `created_at` and the other `fields` from its payload."""
+    event = {
+        "memory_id": memory_id,
+        "old_memory": None,
+        "new_memory": text,
+        "event": "ADD",
+        "created_at": payload.get("created_at"),
+    }
+    for field in fields:
+        event[field] = payload.get(field)
+    return event
+
+
+def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, Any]:
+    """The history row of an update from the payload `old` to `payload`."""
+    return {
+        "memory_id": change.memory_id,
+        "old_memory": old.get("data"),
+        "new_memory": change.text,
+        "event": "UPDATE",
+        "created_at": payload["created_at"],
+        "updated_at": payload["updated_at"],
+        **_speaker(payload),
+    }
+
+
+def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, Any]:
+    """The history row of a removal."""
+    return {
+        "memory_id": memory_id,
+        "old_memory": payload.get("data", ""),
+        "new_memory": None,
+        "event": "DELETE",
+        "created_at": in_utc(payload.get("created_at")),
+        "updated_at": now,
+        "is_deleted": 1,
+        **_speaker(payload),
+    }
+
+
+def _speaker(payload: Payload) -> dict[str, Any]:
+    return {field: payload.get(field) for field in _SPEAKER}
+
+
+def in_utc(moment: Any) -> Any:
+    """An ISO time with a zone, moved to UTC; anything else as it is."""
+    if not isinstance(moment, str):
+        return moment
+    try:
+        parsed = datetime.fromisoformat(moment)
+        return parsed.astimezone(timezone.utc).isoformat() if parsed.tzinfo else moment
+    except (ValueError, OverflowError):
+        return moment
+
+
+# --- Entities --------------------------------------------------------------------------------
+
+
+def entity_payload(mention: Mention, scope: Mapping[str, Any]) -> Payload:
+    """The payload of a new entity."""
+    return {
+        "data": mention.text,
+        "entity_type": mention.kind,
+        LINKS: sorted(mention.memory_ids),
+        **scope,
+    }
+
+
+def links_of(payload: Payload | None) -> Sequence[str]:
+    """The ids of the memories that name an entity; none where the payload has no list of them."""
+    links = (payload or {}).get(LINKS)
+    return links if isinstance(links, list) else ()
+
+
+def with_links(payload: Payload, memory_ids: Iterable[str]) -> Payload:
+    """An entity's payload with these links alone."""
+    return {**payload, LINKS: list(memory_ids)}
+
+
+# --- Points ----------------------------------------------------------------------------------
+
+
+def listed(answer: Any) -> Sequence[Any]:
+    """The points of a vector store's `list`, which some stores wrap in a list or tuple."""
+    if isinstance(answer, (list, tuple)) and answer and isinstance(answer[0], (list, tuple)):
+        return answer[0]
+    return answer or ()

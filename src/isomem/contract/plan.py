@@ -1,0 +1,210 @@
+"""Plans: what one call has decided to write, complete before anything is written.
+
+A pipeline makes a `Plan`; a store set makes it true. What has to be read in the same transaction
+as it is written (an old payload, the entity that a name already has) is said declaratively and
+decided by the store set.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from isomem.clock import Clock
+    from isomem.types import Message, Payload, Vector
+
+
+class Record:
+    """A memory that is not stored yet.
+
+    Attributes:
+        event: its history row.
+    """
+
+    __slots__ = ("event", "id", "payload", "text", "vector")
+
+    def __init__(
+        self, memory_id: str, text: str, vector: Vector, payload: Payload, event: dict[str, Any]
+    ) -> None:
+        self.id = memory_id
+        self.text = text
+        self.vector = vector
+        self.payload = payload
+        self.event = event
+
+
+class Mention:
+    """An entity and the memories that name it. `vector` is None until it is embedded.
+
+    In a plan it says: link these memories to the entity of this scope that matches, or else
+    insert one.
+    """
+
+    __slots__ = ("kind", "memory_ids", "text", "vector")
+
+    def __init__(
+        self, kind: str, text: str, memory_ids: set[str], vector: Vector | None = None
+    ) -> None:
+        self.kind = kind
+        self.text = text
+        self.memory_ids = memory_ids
+        self.vector = vector
+
+
+class Change:
+    """A new text for a memory.
+
+    Attributes:
+        metadata: overlays the memory's own.
+        mentions: the entities of the new text; those of the old one are unlinked.
+    """
+
+    __slots__ = ("lemmas", "memory_id", "mentions", "metadata", "text", "vector")
+
+    def __init__(
+        self,
+        memory_id: str,
+        text: str,
+        lemmas: str,
+        vector: Vector,
+        metadata: Payload,
+        mentions: Sequence[Mention],
+    ) -> None:
+        self.memory_id = memory_id
+        self.text = text
+        self.lemmas = lemmas
+        self.vector = vector
+        self.metadata = metadata
+        self.mentions = mentions
+
+
+class Progress:
+    """How far a conversation has been taken in: a row that is written with the memories.
+
+    Attributes:
+        target: digest of whose memory it is.
+        digest: of the messages that are in once the plan is applied.
+        replaces: digest of the row that this one takes the place of; None makes a new row.
+        source: file that they were read from.
+        messages, total: how many are in, and how many there are.
+        first_memory: id of the first memory that they gave, or None.
+        retried: start of the failed chunk that the plan takes in, or None.
+    """
+
+    __slots__ = (
+        "digest", "first_memory", "messages", "replaces", "retried", "source", "target", "total",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        target: str,
+        digest: str,
+        *,
+        replaces: str | None,
+        source: str,
+        messages: int,
+        total: int,
+        first_memory: str | None,
+        retried: int | None = None,
+    ) -> None:
+        self.target = target
+        self.digest = digest
+        self.replaces = replaces
+        self.source = source
+        self.messages = messages
+        self.total = total
+        self.first_memory = first_memory
+        self.retried = retried
+
+
+class TakenIn:
+    """How far one conversation was taken in; see `Progress` for the fields."""
+
+    __slots__ = ("digest", "first_memory", "messages", "source", "total")
+
+    def __init__(
+        self, digest: str, messages: int, total: int, source: str, first_memory: str | None
+    ) -> None:
+        self.digest = digest
+        self.messages = messages
+        self.total = total
+        self.source = source
+        self.first_memory = first_memory
+
+
+class FailedChunk:
+    """A chunk that was skipped: its messages, from `start` up to `messages`, and their digest."""
+
+    __slots__ = ("digest", "messages", "start")
+
+    def __init__(self, digest: str, start: int, messages: int) -> None:
+        self.digest = digest
+        self.start = start
+        self.messages = messages
+
+
+class Plan:
+    """What one call writes, as a whole or not at all.
+
+    Args:
+        clock: dates what is written and names new rows and entities.
+        records: memories to add.
+        partial: what of `records` cannot be stored is left out, if anything can be; otherwise
+            one of them fails the plan.
+        scope: ids of the entities that are mentioned.
+        mentions: entities to link to the new memories.
+        session: key of the message buffer that `messages` go to.
+        change: a memory to change.
+        remove: id of a memory to remove.
+        clear: ids of the scopes to remove everything from.
+        purge_history: removes the history of what `clear` removes, too.
+        entity_vectors: new vectors, by entity id, for entities that lose memories and stay.
+        progress: the row of an ingest.
+    """
+
+    __slots__ = (
+        "change", "clear", "clock", "entity_vectors", "mentions", "messages", "partial",
+        "progress", "purge_history", "records", "remove", "scope", "session",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        records: Sequence[Record] = (),
+        partial: bool = False,
+        scope: dict[str, Any] | None = None,
+        mentions: Sequence[Mention] = (),
+        session: str = "",
+        messages: list[Message] | None = None,
+        change: Change | None = None,
+        remove: str | None = None,
+        clear: Mapping[str, str] | None = None,
+        purge_history: bool = False,
+        entity_vectors: Mapping[str, Vector] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.clock = clock
+        self.records = records
+        self.partial = partial
+        self.scope = scope or {}
+        self.mentions = mentions
+        self.session = session
+        self.messages = messages
+        self.change = change
+        self.remove = remove
+        self.clear = clear
+        self.purge_history = purge_history
+        self.entity_vectors = entity_vectors or {}
+        self.progress = progress
+
+
+def mentions_of(mentions: Sequence[Mention], records: Sequence[Record]) -> list[Mention]:
+    """The mentions in the memories that are stored, without the memories that are not."""
+    stored = {record.id for record in records}
+    kept = (
+        Mention(each.kind, each.text, each.memory_ids & stored, each.vector) for each in mentions
+    )
+    return [mention for mention in kept if mention.memory_ids]

@@ -1,0 +1,103 @@
+"""Mentions: the entities of texts, embedded and ready to be linked or looked up."""
+
+from __future__ import annotations
+
+from isomem import log
+from isomem.contract.plan import Mention
+from isomem.guard import PartFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from isomem.ports import Ports, Stores, Vector
+
+    Entity = tuple[str, str]
+
+QUERY_ENTITIES = 8
+"""How many entities of a query are looked at."""
+
+
+def mentions_in(found: Iterable[tuple[str, Sequence[Entity]]]) -> list[Mention]:
+    """The distinct entities of several memories, each with the memories it is in.
+
+    Entities are the same when their texts are, but for case and outer white space; the first
+    spelling and kind stay.
+    """
+    mentions: dict[str, Mention] = {}
+    for memory_id, entities in found:
+        for kind, text in entities:
+            mention = mentions.setdefault(text.strip().lower(), Mention(kind, text, set()))
+            mention.memory_ids.add(memory_id)
+    return list(mentions.values())
+
+
+async def embed_mentions(ports: Ports, mentions: list[Mention]) -> list[Mention]:
+    """Gives the mentions their vectors, all in one call or else one by one.
+
+    Returns:
+        The mentions that could be embedded.
+    """
+    texts = [mention.text for mention in mentions]
+    try:
+        vectors: Sequence[Vector | None] = await ports.embed_batch(texts, "add") if texts else []
+    except PartFailure as failure:
+        log.warning("Embedding %d entities one by one: %s", len(texts), failure)
+        return await embed_each(ports, mentions, "add")
+    for mention, vector in zip(mentions, vectors, strict=False):
+        mention.vector = vector
+    return [mention for mention in mentions if mention.vector is not None]
+
+
+async def embed_each(ports: Ports, mentions: list[Mention], action: str) -> list[Mention]:
+    """Gives the mentions their vectors one by one; those that fail are left out."""
+    for mention in mentions:
+        try:
+            mention.vector = await ports.embed(mention.text, action)
+        except PartFailure as failure:
+            log.warning("Failed to embed the entity %r: %s", mention.text, failure)
+    return [mention for mention in mentions if mention.vector is not None]
+
+
+async def renew_vectors(ports: Ports, memory_ids: Sequence[str]) -> dict[str, Vector]:
+    """New vectors, by entity id, for the entities that lose these memories and keep others.
+
+    mem0 embeds such an entity again, with the action "update". That makes another vector only
+    with an embedder that looks at the action; with others nothing is asked. One that cannot be
+    embedded keeps its vector.
+    """
+    if not ports.embeds_by_action:
+        return {}
+    try:
+        texts = await ports.store(_shared_entities, memory_ids)
+    except PartFailure as failure:
+        log.warning("Entities keep their vectors, as they could not be looked up: %s", failure)
+        return {}
+    mentions = {entity_id: Mention("", text, set()) for entity_id, text in texts.items()}
+    await embed_each(ports, list(mentions.values()), "update")
+    return {
+        entity_id: mention.vector
+        for entity_id, mention in mentions.items()
+        if mention.vector is not None
+    }
+
+
+def _shared_entities(stores: Stores, memory_ids: Sequence[str]) -> dict[str, str]:
+    with stores.reading():
+        return stores.links.shared(memory_ids)
+
+
+async def probes_of(ports: Ports, entities: Sequence[Entity]) -> list[Mention]:
+    """The distinct entities of a query, embedded; the first that cannot be ends the list."""
+    distinct = mentions_in([("", entities[:QUERY_ENTITIES])])
+    probes: list[Mention] = []
+    for mention in distinct:
+        if not mention.text.strip():
+            continue
+        try:
+            mention.vector = await ports.embed(mention.text, "search")
+        except PartFailure as failure:
+            log.warning("Entity boosts end at %r: %s", mention.text, failure)
+            break
+        probes.append(mention)
+    return probes

@@ -1,0 +1,266 @@
+"""A store set of parts that have no transaction in common, foreign ones among them.
+
+Nothing is locked while a foreign store is called. What one call writes is written in this order,
+each step under ids that are known before, so that it can be taken back by them:
+
+* an add: the memories, then history and messages; if the ledger fails, the memories are removed.
+  Links come last, since a failure there costs links alone.
+* a change or a removal: its history row, then the memory; if the store fails, the row is removed.
+  A foreign ledger cannot take a row back, and the log says so.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+from isomem import log
+from isomem.contract.payload import changed, changed_event, listed, removed_event
+from isomem.contract.plan import mentions_of
+from isomem.errors import MemoryError, ValidationError, VectorValueError
+from isomem.guard import Guarded, PartFailure
+from isomem.scope import scope_of
+from isomem.store.entities import Entities
+from isomem.store.ingests import Ingests
+from isomem.store.ledger import Ledger
+from isomem.store.points import Points
+from isomem.stores.embedded import EmbeddedLinks, missing, missing_for_update
+from isomem.stores.linking import Links
+from isomem.types import clone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+    from isomem.contract.plan import Change, Plan, Record
+    from isomem.ports import Hit, Payload
+    from isomem.store.database import Database
+
+_EXCUSED = (PartFailure, VectorValueError)
+_UNUSABLE = (*_EXCUSED, ValidationError)
+_PAGE = 1000
+_AT_ONCE = 1000
+
+
+def _guarded(part: Any) -> Any:
+    """A part that calls itself ours is taken as it is: its errors are ours, and are not excused."""
+    return part if isinstance(part, (Points, Ledger)) else Guarded(part)
+
+
+class ComposedSet:
+    """Three stores that each keep their own.
+
+    Args:
+        vectors, entities, ledger: objects with upstream's methods; see `isomem.ports`.
+
+    Attributes:
+        serial: steps may run beside each other.
+        takes_any_id: False where a store is not ours: it may read the id "*" as every id.
+    """
+
+    serial = False
+
+    def __init__(self, vectors: Any, entities: Any, ledger: Any) -> None:
+        self.vectors = _guarded(vectors)
+        self.entities = _guarded(entities)
+        self.ledger = _guarded(ledger)
+        self.takes_any_id = isinstance(vectors, Points) and isinstance(entities, Points)
+        is_ours = isinstance(entities, Entities)
+        kind = EmbeddedLinks if is_ours else Links
+        atomic = entities.atomic if is_ours else nullcontext
+        self.links = kind(self.vectors, self.entities, _EXCUSED, atomic)
+
+    @property
+    def ingests(self) -> Ingests | None:
+        """Where the progress of ingests is: in the first file of ours; None if there is none."""
+        file = _file_of(self.ledger) or _file_of(self.vectors)
+        return None if file is None else Ingests(file)
+
+    def reading(self) -> AbstractContextManager[object]:
+        """An empty block: parts that are not one store have no state in common."""
+        return nullcontext()
+
+    # --- Applying a plan ---
+
+    def apply(self, plan: Plan) -> Sequence[Record]:
+        """Makes a plan true, as far as the parts can do that.
+
+        Returns:
+            The records that are stored.
+
+        Raises:
+            PartFailure: a part failed; what was written before is taken back.
+            ValueError: the memory to change or to remove is not there.
+        """
+        stored = self._add(plan)
+        if plan.change is not None:
+            self._change(plan.change, plan)
+        if plan.remove is not None:
+            self._remove_by_id(plan.remove, plan)
+        if plan.clear is not None:
+            self._clear(plan, plan.clear)
+        return stored
+
+    def _add(self, plan: Plan) -> Sequence[Record]:
+        stored = self._insert(plan) if plan.records else ()
+        events: list[Any] = []
+        try:
+            with self._ledger_block():
+                events += self._write_events(stored)
+                if plan.messages:
+                    self.ledger.save_messages(plan.messages, plan.session)
+                if plan.progress and self.ingests:
+                    self.ingests.save(plan.progress, stored[0].id if stored else None)
+        except BaseException:
+            self._take_events_back(events)
+            self._take_back(stored)
+            raise
+        if stored and plan.mentions:
+            self.links.link(mentions_of(plan.mentions, stored), plan.scope, plan.clock)
+        return stored
+
+    def _ledger_block(self) -> AbstractContextManager[object]:
+        return self.ledger.atomic() if isinstance(self.ledger, Ledger) else nullcontext()
+
+    def _write_events(self, stored: Sequence[Record]) -> list[Any]:
+        """Adds the history rows of new memories; their ids where the ledger tells them."""
+        rows = self.ledger.batch_add_history([record.event for record in stored]) if stored else []
+        return rows or ["unknown"] * len(stored)
+
+    def _insert(self, plan: Plan) -> Sequence[Record]:
+        records = plan.records
+        try:
+            self._insert_all(records)
+        except _UNUSABLE as error:
+            stored = [record for record in records if self._try(record)] if plan.partial else []
+            if not stored:
+                self._take_back(records)
+                raise error
+            return stored
+        return records
+
+    def _insert_all(self, records: Sequence[Record]) -> None:
+        self.vectors.insert(
+            vectors=[record.vector for record in records],
+            ids=[record.id for record in records],
+            payloads=[record.payload for record in records],
+        )
+
+    def _try(self, record: Record) -> bool:
+        try:
+            self._insert_all([record])
+        except _UNUSABLE as error:
+            log.error("Failed to insert memory %s: %s", record.id, error)
+            self._take_back([record])
+            return False
+        return True
+
+    def _take_back(self, records: Sequence[Record]) -> None:
+        """Removes memories of a call that fails; a store may have kept some of what it refused."""
+        for record in records:
+            try:
+                if self.vectors.get(vector_id=record.id) is not None:
+                    self.vectors.delete(vector_id=record.id)
+            except (PartFailure, MemoryError) as error:
+                log.error("Memory %s of a failed call may be stored: %s", record.id, error)
+
+    # --- Changing and removing ---
+
+    def _change(self, change: Change, plan: Plan) -> None:
+        point = self._find(change.memory_id)
+        if point is None:
+            raise missing_for_update(change.memory_id)
+        old = clone(point.payload or {})  # A store may change in place what it has handed out.
+        payload = changed(old, change, plan.clock.now())
+        row = self._write_event(changed_event(change, old, payload))
+        try:
+            self.vectors.update(vector_id=change.memory_id, vector=change.vector, payload=payload)
+        except BaseException:
+            self._take_events_back([row])
+            raise
+        scope = scope_of(payload)
+        self.links.unlink(str(point.id), scope, plan.entity_vectors)
+        self.links.relink(str(point.id), change.mentions, scope, plan.clock)
+
+    def _find(self, memory_id: str) -> Hit | None:
+        try:
+            found: Hit | None = self.vectors.get(vector_id=memory_id)
+            return found
+        except PartFailure as failure:
+            raise ValueError(
+                f"Error getting memory with ID {memory_id}. Please provide a valid 'memory_id'"
+            ) from failure.error
+
+    def _remove_by_id(self, memory_id: str, plan: Plan) -> None:
+        point = self.vectors.get(vector_id=memory_id)
+        if point is None:
+            raise missing(memory_id)
+        self._remove(point, plan)
+
+    def _remove(self, point: Hit, plan: Plan) -> None:
+        memory_id, payload = str(point.id), clone(point.payload or {})
+        row = self._write_event(removed_event(memory_id, payload, plan.clock.now()))
+        try:
+            self.vectors.delete(vector_id=point.id)
+        except BaseException:
+            self._take_events_back([row])
+            raise
+        scope = scope_of(payload)
+        if _can(self.ledger, "note_removed"):
+            self.ledger.note_removed([(memory_id, scope)])
+        self.links.unlink(memory_id, scope, plan.entity_vectors)
+
+    def _write_event(self, event: Payload) -> Any:
+        """Adds one history row; its id if the ledger tells it."""
+        memory_id, old, new, name = map(
+            event.pop, ("memory_id", "old_memory", "new_memory", "event")
+        )
+        return self.ledger.add_history(memory_id, old, new, name, **event)
+
+    def _take_events_back(self, rows: list[Any]) -> None:
+        try:
+            if rows:
+                self.ledger.remove_history(rows)
+        except (PartFailure, MemoryError) as error:
+            log.error("The history keeps events that were not carried out: %s", error)
+
+    def _clear(self, plan: Plan, ids: Mapping[str, str]) -> None:
+        removed: set[str] = set()
+        while left := self._page(ids, removed):
+            for point in left:
+                self._remove(point, plan)
+                removed.add(str(point.id))
+        if not _can(self.ledger, "forget_sessions"):
+            log.warning("The ledger is not isomem's: message buffers and history stay as they are")
+            return
+        self.ledger.forget_sessions(ids)
+        while plan.purge_history and self.ledger.purge(ids, _AT_ONCE):
+            pass
+
+    def _page(self, ids: Mapping[str, str], removed: set[str]) -> list[Hit]:
+        page = listed(self.vectors.list(filters=dict(ids), top_k=_PAGE))
+        return [point for point in page if str(point.id) not in removed]
+
+    def reset(self) -> None:
+        """Removes everything: memories, entities, history, messages."""
+        for store in self._stores():
+            store.reset()
+
+    def compact(self) -> None:
+        """Writes the files of ours anew; what other stores keep of removed data is their affair."""
+        files = {id(each): each for each in map(_file_of, self._stores()) if each is not None}
+        for file in files.values():
+            file.compact()
+
+    def _stores(self) -> tuple[Any, ...]:
+        return self.vectors, self.entities, self.ledger
+
+
+def _can(store: Any, method: str) -> bool:
+    """Whether a store has a method of ours that upstream's do not have."""
+    return hasattr(getattr(store, "part", store), method)
+
+
+def _file_of(store: Any) -> Database | None:
+    return store.database if isinstance(store, (Points, Ledger)) else None

@@ -1,0 +1,239 @@
+"""The embedded store set: one SQLite file, one transaction for a plan."""
+
+from __future__ import annotations
+
+from isomem import log
+from isomem.contract.payload import changed, changed_event, removed_event
+from isomem.contract.plan import mentions_of
+from isomem.errors import ValidationError, VectorValueError
+from isomem.scope import scope_of
+from isomem.store.ingests import Ingests
+from isomem.stores.linking import Links
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any, ParamSpec, TypeVar
+
+    from isomem.contract.plan import Change, Plan, Record
+    from isomem.ports import Hit
+    from isomem.store.database import Database
+    from isomem.store.entities import Entities
+    from isomem.store.ledger import Ledger
+    from isomem.store.points import Points
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+_UNUSABLE = (VectorValueError, ValidationError)
+"""Errors of what is to be stored, and not of the store."""
+
+_AT_ONCE = 1000
+"""How many memories one transaction removes when a scope is cleared."""
+
+
+class EmbeddedSet:
+    """The three stores of one memory, all ours.
+
+    A history file of its own is a second transaction. It is committed first: if the process dies
+    between the two, the history names memories that are not there, and none is without a history.
+
+    Attributes:
+        serial: steps follow each other, so an asynchronous memory runs them on one thread.
+        takes_any_id: an id is compared as it is, "*" included.
+    """
+
+    serial = True
+    takes_any_id = True
+
+    def __init__(self, vectors: Points, entities: Entities, ledger: Ledger) -> None:
+        self.vectors = vectors
+        self.entities = entities
+        self.ledger = ledger
+        self._database: Database = vectors.database
+        self.links = EmbeddedLinks(vectors, entities, (VectorValueError,), self._database.atomic)
+        self.ingests = Ingests(self._database)
+        self._has_one_file = ledger.database is self._database
+        self._is_swept = False
+
+    def consists_of(self, vectors: object, entities: object, ledger: object) -> bool:
+        """Whether these are the stores of the set."""
+        return vectors is self.vectors and entities is self.entities and ledger is self.ledger
+
+    def reading(self) -> AbstractContextManager[object]:
+        """A block that sees one state of the file."""
+        return self._database.reading()
+
+    def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `work` in one transaction on each file."""
+        with self._database.writing():
+            if self._has_one_file:
+                return work(*args, **kwargs)
+            with self.ledger.database.writing():
+                return work(*args, **kwargs)
+
+    # --- Applying a plan ---
+
+    def apply(self, plan: Plan) -> Sequence[Record]:
+        """Makes a plan true, as a whole or not at all.
+
+        Returns:
+            The records that are stored.
+
+        Raises:
+            ValueError: the memory to change or to remove is not there.
+            VectorValueError, ValidationError: a record cannot be stored.
+            DatabaseError: nothing was stored.
+        """
+        if not self._is_swept:
+            self._sweep_all(plan)
+            self._is_swept = True
+        if plan.clear is not None:
+            self._clear(plan, plan.clear)
+            return ()
+        return self._write(self._apply, plan)
+
+    def _apply(self, plan: Plan) -> Sequence[Record]:
+        stored = self._insert(plan) if plan.records else ()
+        if stored:
+            self.ledger.batch_add_history([record.event for record in stored])
+            if plan.mentions:
+                mentions = mentions_of(plan.mentions, stored)
+                self.links.link(mentions, plan.scope, plan.clock)
+        if plan.change is not None:
+            self._change(plan.change, plan)
+        if plan.remove is not None:
+            self._remove(plan.remove, plan)
+        if plan.messages:
+            self.ledger.save_messages(plan.messages, plan.session)
+        if plan.progress:
+            self.ingests.save(plan.progress, stored[0].id if stored else None)
+        return stored
+
+    def _insert(self, plan: Plan) -> Sequence[Record]:
+        """Stores the records together or, if the plan may be partial, those that can be."""
+        records = plan.records
+        if not plan.partial:
+            self._insert_all(records)
+            return records
+        try:
+            with self._database.atomic():
+                self._insert_all(records)
+        except _UNUSABLE as error:
+            stored = [record for record in records if self._try(record)]
+            if not stored:
+                raise error
+            return stored
+        return records
+
+    def _insert_all(self, records: Sequence[Record]) -> None:
+        self.vectors.insert(
+            vectors=[record.vector for record in records],
+            ids=[record.id for record in records],
+            payloads=[record.payload for record in records],
+        )
+
+    def _try(self, record: Record) -> bool:
+        try:
+            with self._database.atomic():
+                self._insert_all([record])
+        except _UNUSABLE as error:
+            log.error("Failed to insert memory %s: %s", record.id, error)
+            return False
+        return True
+
+    def _change(self, change: Change, plan: Plan) -> None:
+        memory_id, clock = change.memory_id, plan.clock
+        point = self.vectors.get(vector_id=memory_id)
+        if point is None:
+            raise missing_for_update(memory_id)
+        payload = changed(point.payload, change, clock.now())
+        self.vectors.update(vector_id=memory_id, vector=change.vector, payload=payload)
+        self.ledger.batch_add_history([changed_event(change, point.payload, payload)])
+        scope = scope_of(payload)
+        self.entities.unlink_all([point.id], plan.entity_vectors)
+        self.links.relink(point.id, change.mentions, scope, clock)
+
+    def _remove(self, memory_id: str, plan: Plan) -> None:
+        point = self.vectors.take(memory_id)
+        if point is None:
+            raise missing(memory_id)
+        self._forget([point], plan)
+
+    def _forget(self, points: Sequence[Hit], plan: Plan) -> None:
+        """What follows when points are gone: history rows, and no links to them."""
+        now = plan.clock.now()
+        removed = [(str(point.id), point.payload) for point in points]
+        self.ledger.batch_add_history([removed_event(*each, now) for each in removed])
+        self.ledger.note_removed([(memory_id, scope_of(payload)) for memory_id, payload in removed])
+        memory_ids = [memory_id for memory_id, _ in removed]
+        self.entities.unlink_all(memory_ids, plan.entity_vectors, self.vectors)
+
+    # --- Clearing scopes ---
+
+    def _clear(self, plan: Plan, ids: Mapping[str, str]) -> None:
+        """Removes all memories of some scopes, however many, and their message buffers.
+
+        They are out of sight as a whole after the first transaction. What is left of them is
+        removed in many short ones, so that no other process waits long. If this one dies in
+        between, the next to write goes on.
+        """
+        self._write(self._detach, ids)
+        self._sweep_all(plan)
+        while plan.purge_history and self._write(self.ledger.purge, ids, _AT_ONCE):
+            pass
+
+    def _detach(self, ids: Mapping[str, str]) -> None:
+        self.vectors.detach(ids)
+        self.ledger.forget_sessions(ids)
+
+    def _sweep_all(self, plan: Plan) -> None:
+        while self.vectors.has_detached() and self._write(self._sweep, plan):
+            pass
+
+    def _sweep(self, plan: Plan) -> bool:
+        points = self.vectors.sweep(_AT_ONCE)
+        if points:
+            self._forget(points, plan)
+        return bool(points)
+
+    def reset(self) -> None:
+        """Removes everything: memories, entities, history, messages."""
+        self._write(self._reset)
+
+    def _reset(self) -> None:
+        self.vectors.reset()
+        self.entities.reset()
+        self.ledger.reset()
+
+    def compact(self) -> None:
+        """Writes the files anew, so that nothing that was removed is left in their bytes."""
+        self._database.compact()
+        if not self._has_one_file:
+            self.ledger.database.compact()
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._database.close()
+        self.ledger.close()
+
+
+class EmbeddedLinks(Links):
+    """Links that are also rows of a table, by which a memory finds its entities at once."""
+
+    _entities: Entities
+
+    def _linked(self, memory_id: str, scope: dict[str, Any]) -> Sequence[Hit]:
+        del scope
+        return self._entities.linked_to(memory_id)
+
+
+def missing(memory_id: str) -> ValueError:
+    """The error for a memory that is to be removed and is not there."""
+    return ValueError(f"Memory with id {memory_id} not found")
+
+
+def missing_for_update(memory_id: str) -> ValueError:
+    """The error for a memory that is to be changed and is not there."""
+    return ValueError(f"Memory with id {memory_id} not found. Please provide a valid 'memory_id'")

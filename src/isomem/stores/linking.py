@@ -1,0 +1,201 @@
+"""Links: which entities stand in which memories, in any store with upstream's methods."""
+
+from __future__ import annotations
+
+from isomem import log
+from isomem.contract.payload import entity_payload, links_of, listed, with_links
+from isomem.scope import scope_of
+from isomem.scoring import BOOST_SIMILARITY, MATCH_SIMILARITY, entity_boost
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+    from isomem.clock import Clock
+    from isomem.contract.plan import Mention
+    from isomem.ports import Hit, Payload, Vector, VectorStore
+
+    Scope = dict[str, Any]
+    Excused = tuple[type[Exception], ...]
+
+_MATCHES = 500
+_LISTED = 10_000
+
+
+class Links:
+    """The entities of one memory's scopes, and the memories that each of them links to.
+
+    Args:
+        memories, entities: the two stores.
+        excused: errors that cost links and not the call: those of parts that are not ours.
+        atomic: makes a block that is undone by itself if it raises.
+    """
+
+    def __init__(
+        self,
+        memories: VectorStore,
+        entities: VectorStore,
+        excused: Excused,
+        atomic: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        self._memories = memories
+        self._entities = entities
+        self._excused = excused
+        self._atomic = atomic
+
+    # --- Linking ---
+
+    def link(self, mentions: Sequence[Mention], scope: Scope, clock: Clock) -> None:
+        """Links the memories of one add to their entities, new or known.
+
+        An entity that matches a known one of the scope adds its links there. All matches are
+        looked up before the first write, so of two mentions that match one entity the later
+        counts.
+        """
+        if not mentions:
+            return
+        try:
+            known = self._known(mentions, scope)
+        except self._excused as error:
+            log.warning("Linking %d entities failed: %s", len(mentions), error)
+            return
+        new = []
+        for mention, match in zip(mentions, known, strict=False):
+            if match is None:
+                new.append(mention)
+            else:
+                self._add_links(*match, mention)
+        if new:
+            self._insert(new, scope, clock)
+
+    def _known(self, mentions: Sequence[Mention], scope: Scope) -> list[tuple[Hit, Payload] | None]:
+        found = self._entities.search_batch(
+            queries=[mention.text for mention in mentions],
+            vectors_list=[mention.vector or () for mention in mentions],
+            top_k=1,
+            filters=scope,
+        )
+        return [(hits[0], hits[0].payload or {}) if _matched(hits) else None for hits in found]
+
+    def _add_links(self, known: Hit, payload: Payload, mention: Mention) -> None:
+        linked = sorted(mention.memory_ids.union(links_of(payload)))
+        try:
+            self._entities.update(known.id, vector=None, payload=with_links(payload, linked))
+        except self._excused as error:
+            log.warning("Linking the entity %r failed: %s", mention.text, error)
+
+    def _insert(self, new: Sequence[Mention], scope: Scope, clock: Clock) -> None:
+        try:
+            with self._atomic():
+                self._entities.insert(
+                    vectors=[mention.vector or () for mention in new],
+                    ids=[clock.new_id() for _ in new],
+                    payloads=[entity_payload(mention, scope) for mention in new],
+                )
+        except self._excused as error:
+            log.warning("Linking %d entities failed: %s", len(new), error)
+
+    def relink(
+        self, memory_id: str, mentions: Sequence[Mention], scope: Scope, clock: Clock
+    ) -> None:
+        """Links one memory whose text has changed.
+
+        Its entities are matched one after the other, each seeing those before it.
+        """
+        for mention in mentions:
+            try:
+                with self._atomic():
+                    self._link_one(memory_id, mention, scope, clock)
+            except self._excused as error:
+                log.warning("Linking the entity %r failed: %s", mention.text, error)
+
+    def _link_one(self, memory_id: str, mention: Mention, scope: Scope, clock: Clock) -> None:
+        entities, vector = self._entities, mention.vector or ()
+        hits = entities.search(query=mention.text, vectors=vector, top_k=1, filters=scope)
+        if not _matched(hits):
+            payload = entity_payload(mention, scope)
+            entities.insert(vectors=[vector], ids=[clock.new_id()], payloads=[payload])
+            return
+        payload = hits[0].payload or {}
+        linked = links_of(payload)
+        if memory_id not in linked:
+            payload = with_links(payload, [*linked, memory_id])
+            entities.update(hits[0].id, vector=None, payload=payload)
+
+    # --- Unlinking ---
+
+    def unlink(self, memory_id: str, scope: Scope, vectors: Mapping[str, Vector]) -> None:
+        """Takes a memory out of all its entities; those that are left without one are removed.
+
+        `vectors` are new ones, by entity id, of entities that stay. An entity that cannot be
+        changed keeps its link, and no other does.
+        """
+        try:
+            entities = self._linked(memory_id, scope)
+        except self._excused as error:
+            log.warning("Looking up the entities of memory %s failed: %s", memory_id, error)
+            return
+        for entity in entities:
+            try:
+                with self._atomic():
+                    self._unlink_one(memory_id, entity, vectors.get(str(entity.id)))
+            except self._excused as error:
+                log.warning("Taking memory %s out of an entity failed: %s", memory_id, error)
+
+    def _unlink_one(self, memory_id: str, entity: Hit, vector: Vector | None) -> None:
+        payload = entity.payload or {}
+        remaining = [other for other in links_of(payload) if other != memory_id]
+        if remaining:
+            payload = with_links(payload, remaining)
+            self._entities.update(vector_id=entity.id, vector=vector, payload=payload)
+        else:
+            self._entities.delete(vector_id=entity.id)
+
+    def _linked(self, memory_id: str, scope: Scope) -> Sequence[Hit]:
+        """The entities that a memory stands in."""
+        listing = listed(self._entities.list(filters=scope, top_k=_LISTED))
+        return [each for each in listing if memory_id in links_of(each.payload)]
+
+    # --- Reading ---
+
+    def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
+        """The texts, by id, of the entities that stand in these memories and in others."""
+        removed, shared = set(memory_ids), {}
+        for memory_id in memory_ids:
+            point = self._memories.get(vector_id=memory_id)
+            for entity in self._linked(memory_id, scope_of(point.payload or {})) if point else ():
+                payload = entity.payload or {}
+                if payload.get("data") and not removed.issuperset(links_of(payload)):
+                    shared[str(entity.id)] = payload["data"]
+        return shared
+
+    def boosts(self, probes: Sequence[Mention], scope: Scope) -> dict[str, float]:
+        """What the entities of a query add to each memory: the highest boost counts."""
+        highest: dict[str, float] = {}
+        try:
+            for probe in probes:
+                hits = self._entities.search(
+                    query=probe.text,
+                    vectors=probe.vector or (),
+                    top_k=_MATCHES,
+                    filters=scope,
+                )
+                for hit in hits:
+                    if hit.score >= BOOST_SIMILARITY:
+                        _raise_boosts(highest, hit)
+        except self._excused as error:
+            log.warning("Entity boosts are incomplete: %s", error)
+        return highest
+
+
+def _matched(hits: Sequence[Hit]) -> bool:
+    return bool(hits) and hits[0].score >= MATCH_SIMILARITY
+
+
+def _raise_boosts(highest: dict[str, float], hit: Hit) -> None:
+    linked = links_of(hit.payload)
+    boost = entity_boost(hit.score, len(linked))
+    for memory_id in filter(None, linked):
+        highest[str(memory_id)] = max(highest.get(str(memory_id), 0.0), boost)

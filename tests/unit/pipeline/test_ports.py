@@ -1,0 +1,155 @@
+"""The ports of both classes: what they call, where, and what a failure becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from isomem.asynchronous import AsyncPorts, Pools
+from isomem.blocking import BlockingPorts
+from isomem.drive import adrive, drive
+from isomem.errors import DatabaseError
+from isomem.guard import PartFailure
+
+
+class Providers:
+    """Both kinds of every call; notes which kind was made."""
+
+    def __init__(self, *, native: bool) -> None:
+        self.made: list[str] = []
+        if native:
+            self.aembed = self._native("aembed")
+            self.aembed_batch = self._native("aembed_batch")
+            self.agenerate_response = self._native("agenerate_response")
+            self.arerank = self._native("arerank")
+
+    def _native(self, name: str) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> str:
+            self.made.append(name)
+            return name
+
+        return call
+
+    def embed(self, text: str, action: str) -> str:
+        self.made.append("embed")
+        return "embed"
+
+    def embed_batch(self, texts: list[str], action: str) -> str:
+        self.made.append("embed_batch")
+        return "embed_batch"
+
+    def generate_response(self, messages: Any, **options: Any) -> str:
+        self.made.append("generate_response")
+        return "generate_response"
+
+    def rerank(self, query: str, documents: Any, top_k: int) -> str:
+        self.made.append("rerank")
+        return "rerank"
+
+
+def parts(**given: Any) -> Any:
+    stores = SimpleNamespace(serial=True)
+    defaults = {"embedding_model": None, "llm": None, "reranker": None, "stores": stores}
+    return SimpleNamespace(**{**defaults, **given})
+
+
+CALLS = ("embed", "embed_batch", "generate_response", "rerank")
+
+
+async def each_call(ports: Any) -> None:
+    await ports.embed("x", "add")
+    await ports.embed_batch(["x"], "add")
+    await ports.generate([], response_format={})
+    await ports.rerank("x", [], 1)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_provider_that_can_be_awaited_is_awaited(native: bool) -> None:
+    providers = Providers(native=native)
+    memory = parts(embedding_model=providers, llm=providers, reranker=providers)
+    pools = Pools()
+    ports = AsyncPorts(memory, pools)
+
+    async def main() -> None:
+        await each_call(ports)
+        assert await ports.store(lambda stores: stores) is memory.stores
+
+    asyncio.run(main())
+    pools.close()
+    assert providers.made == [f"a{name}" if native else name for name in CALLS]
+
+
+def test_blocking_ports_show_the_parts_that_the_memory_has_now() -> None:
+    providers = Providers(native=False)
+    memory = parts(embedding_model=providers, llm=providers, reranker=providers, clock=1)
+    ports = BlockingPorts(memory)
+    drive(each_call(ports))
+    assert providers.made == list(CALLS)
+    assert (ports.clock, ports.reranks) == (1, True)
+    memory.reranker = None
+    assert not ports.reranks
+    assert drive(ports.rerank("x", [{"memory": "x"}], 1)) == [{"memory": "x"}]
+
+
+class Failing:
+    """Fails at every call, and has no asynchronous ones."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith(("a", "_")):
+            raise AttributeError(name)
+
+        def call(*_: Any, **__: Any) -> Any:
+            raise ZeroDivisionError(name)
+
+        return call
+
+
+@pytest.mark.parametrize("name", ["embed", "embed_batch", "generate", "rerank"])
+def test_what_a_part_raises_is_a_failure_of_a_part(name: str) -> None:
+    broken = Failing()
+    memory = parts(embedding_model=broken, llm=broken, reranker=broken)
+    arguments = {"embed": ("x", "add"), "embed_batch": (["x"], "add"), "generate": ([],)}
+    asked = arguments.get(name, ("x", [], 1))
+
+    async def call(ports: Any) -> None:
+        with pytest.raises(PartFailure) as caught:
+            await getattr(ports, name)(*asked)
+        assert isinstance(caught.value.error, ZeroDivisionError)
+        await getattr(ports, name)(*asked)
+
+    pools = Pools()
+    with pytest.raises(ZeroDivisionError):  # At the surface it is the part's own error again.
+        drive(call(BlockingPorts(memory)))
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(adrive(call(AsyncPorts(memory, pools))))
+    pools.close()
+
+
+def test_a_closed_memory_is_not_a_part_that_failed() -> None:
+    """An add that a close overtakes must raise, and never count as one that found nothing."""
+    pools = Pools()
+    pools.close()
+    ports = AsyncPorts(parts(llm=Failing()), pools)
+    with pytest.raises(DatabaseError, match="closed"):
+        asyncio.run(adrive(ports.generate([])))
+
+
+def test_threads_are_made_again_in_a_forked_child() -> None:
+    pools = Pools()
+
+    async def pid() -> int:
+        return await pools.run(os.getpid, serial=True)
+
+    assert asyncio.run(pid()) == os.getpid()
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(0 if asyncio.run(asyncio.wait_for(pid(), 5)) == os.getpid() else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    pools.close()
