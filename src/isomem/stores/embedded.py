@@ -156,10 +156,9 @@ class EmbeddedSet:
         self.links.relink(point.id, change.mentions, scope, clock)
 
     def _remove(self, memory_id: str, plan: Plan) -> None:
-        point = self.vectors.get(vector_id=memory_id)
+        point = self.vectors.take(memory_id)
         if point is None:
             raise missing(memory_id)
-        self.vectors.delete(vector_id=memory_id)
         self._forget([point], plan)
 
     def _forget(self, points: Sequence[Hit], plan: Plan) -> None:
