@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from isomem import ports
-    from isomem.contract.plan import Progress
+    from isomem.contract.plan import Plan, Progress, Record
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -134,6 +134,14 @@ class AsyncPorts(PartsView):
         stores = self._parts.stores
         step = partial(work, stores, *args, **kwargs)
         return await self._pools.run(step, serial=stores.serial)
+
+    async def apply(self, plan: Plan) -> Sequence[Record]:
+        """Makes a plan true; the records that are stored."""
+        return await self.store(_apply, plan)
+
+
+def _apply(stores: ports.Stores, plan: Plan) -> Sequence[Record]:
+    return stores.apply(plan)
 
 
 class ChatModel:

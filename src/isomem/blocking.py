@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from isomem import ports
     from isomem.clock import Clock
-    from isomem.contract.plan import Progress
+    from isomem.contract.plan import Plan, Progress, Record
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -108,3 +108,7 @@ class BlockingPorts(PartsView):
     ) -> T:
         """Runs a step here."""
         return work(self._parts.stores, *args, **kwargs)
+
+    async def apply(self, plan: Plan) -> Sequence[Record]:
+        """Makes a plan true; the records that are stored."""
+        return self._parts.stores.apply(plan)

@@ -282,6 +282,10 @@ class Ports(Protocol):
         """Runs work that keeps a processor busy, or that waits, outside an event loop."""
         ...
 
+    async def apply(self, plan: Plan) -> Sequence[Record]:
+        """Makes a plan true where the stores live; the records that are stored."""
+        ...
+
     async def store(
         self, work: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:

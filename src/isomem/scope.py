@@ -25,7 +25,7 @@ def stamp(metadata: Mapping[str, Any] | None, ids: Mapping[str, str]) -> dict[st
     An id that is only in `metadata` does not count (divergence D-05): metadata must never put
     a memory into a scope that the call did not name.
     """
-    return {**without_ids(metadata, keep=ids), **ids}
+    return {**without_ids(metadata, keep=ids), **ids} if metadata else dict(ids)
 
 
 def without_ids(metadata: Mapping[str, Any] | None, keep: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,14 @@ PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""
 
 
+_FLAT = frozenset((str, int, float, bool, type(None)))
+
+
 def clone(value: Any) -> Any:
     """A copy of `value` that shares no dict and no list with it."""
     if isinstance(value, dict):
+        if _FLAT.issuperset(map(type, value.values())):
+            return dict(value)
         return {
             key: clone(item) if isinstance(item, (dict, list)) else item
             for key, item in value.items()

@@ -29,7 +29,6 @@ from isomem.types import PROCEDURAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from isomem.contract.plan import Mention
@@ -127,7 +126,7 @@ async def _add_raw(ports: Ports, messages: list[Message], fields: Payload) -> li
             records.append(record)
             results.append({**_result(record), "actor_id": name, "role": role})
     if records or ports.progress:
-        await _apply(ports, Plan(ports.clock, records=records, progress=ports.progress))
+        await ports.apply(Plan(ports.clock, records=records, progress=ports.progress))
     return results
 
 
@@ -143,14 +142,6 @@ async def _record(ports: Ports, text: str, fields: Payload, *in_history: str) ->
     memory_id = clock.new_id()
     event = added_event(memory_id, text, payload, *in_history)
     return Record(memory_id, text, vector, payload, event)
-
-
-async def _apply(ports: Ports, plan: Plan) -> Sequence[Record]:
-    return await ports.store(_apply_here, plan)
-
-
-def _apply_here(stores: Stores, plan: Plan) -> Sequence[Record]:
-    return stores.apply(plan)
 
 
 # --- Procedural: the whole conversation is one memory ----------------------------------------
@@ -172,7 +163,7 @@ async def _add_procedural(
     text = check_text(read_text(reply), "the procedural memory")
     said = {**fields, "memory_type": PROCEDURAL}
     record = await _record(ports, text, said, "updated_at", "actor_id", "role")
-    await _apply(ports, Plan(ports.clock, records=[record]))
+    await ports.apply(Plan(ports.clock, records=[record]))
     return [_result(record)]
 
 
@@ -206,7 +197,7 @@ async def _add_inferred(
         messages=messages,
         progress=ports.progress,
     )
-    return [_result(record) for record in await _apply(ports, plan)]
+    return [_result(record) for record in await ports.apply(plan)]
 
 
 async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:

@@ -88,12 +88,8 @@ async def update(
         change=Change(memory_id, text, lemmas, vector, overlay, mentions),
         entity_vectors=await renew_vectors(ports, [memory_id]),
     )
-    await ports.store(_apply, plan)
+    await ports.apply(plan)
     return {"message": "Memory updated successfully!"}
-
-
-def _apply(stores: Stores, plan: Plan) -> None:
-    stores.apply(plan)
 
 
 # --- Remove ----------------------------------------------------------------------------------
@@ -103,7 +99,7 @@ async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
     """Removes one memory; its history stays."""
     memory_id = check_memory_id(memory_id)
     vectors = await renew_vectors(ports, [memory_id])
-    await ports.store(_apply, Plan(ports.clock, remove=memory_id, entity_vectors=vectors))
+    await ports.apply(Plan(ports.clock, remove=memory_id, entity_vectors=vectors))
     return {"message": "Memory deleted successfully!"}
 
 
@@ -117,7 +113,7 @@ async def delete_all(
     removed = await ports.store(_ids_in, filters) if ports.embeds_by_action else []
     vectors = await renew_vectors(ports, removed)
     plan = Plan(ports.clock, clear=filters, purge_history=purge_history, entity_vectors=vectors)
-    await ports.store(_apply, plan)
+    await ports.apply(plan)
     return {"message": "Memories deleted successfully!"}
 
 

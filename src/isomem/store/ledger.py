@@ -77,7 +77,11 @@ class Ledger:
     def batch_add_history(self, records: list[dict[str, Any]]) -> list[str]:
         """Adds events, each a dict of columns of `history` but its id; the ids of their rows."""
         with self.database.writing():
-            return [self._add(record) for record in records]
+            return self.put(records)
+
+    def put(self, records: Iterable[dict[str, Any]]) -> list[str]:
+        """`batch_add_history` in the caller's transaction."""
+        return [self._add(record) for record in records]
 
     def _add(self, record: dict[str, Any]) -> str:
         get, row_id = record.get, self._clock.new_row_id()

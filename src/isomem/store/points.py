@@ -236,11 +236,17 @@ class Points:
         if not len(vectors) == len(payloads) == len(ids):
             raise VectorStoreError("vectors, payloads and ids must be lists of one length")
         with self.database.writing():
-            added = [
-                self._add(canonical_id(point_id), self._unit(vector), payload)
-                for point_id, vector, payload in zip(ids, vectors, payloads, strict=True)
-            ]
-            self._cache.append(self._number, filter(None, added))
+            self.put(zip(map(canonical_id, ids), vectors, payloads, strict=True))
+
+    def put(self, points: Iterable[tuple[str, Vector, Payload]]) -> None:
+        """Adds points, each an id as `canonical_id` spells it, a vector and a payload.
+
+        Runs in the caller's transaction, which cannot be kept if it raises; raises as `insert`.
+        """
+        added = [
+            self._add(point_id, self._unit(vector), payload) for point_id, vector, payload in points
+        ]
+        self._cache.append(self._number, filter(None, added))
 
     def _unit(self, vector: Vector) -> bytes:
         """A vector as it is stored; the first one says how long all of them are."""

@@ -92,12 +92,17 @@ class EmbeddedSet:
         if plan.clear is not None:
             self._clear(plan, plan.clear)
             return ()
-        return self._write(self._apply, plan)
+        with self._database.writing():
+            if self._has_one_file:
+                return self._apply(plan)
+            with self.ledger.database.writing():
+                return self._apply(plan)
 
     def _apply(self, plan: Plan) -> Sequence[Record]:
-        stored = self._insert(plan) if plan.records else ()
+        stored = plan.records
         if stored:
-            self.ledger.batch_add_history([record.event for record in stored])
+            stored = self._insert(plan)
+            self.ledger.put([record.event for record in stored])
             if plan.mentions:
                 mentions = mentions_of(plan.mentions, stored)
                 self.links.link(mentions, plan.scope, plan.clock)
@@ -128,11 +133,7 @@ class EmbeddedSet:
         return records
 
     def _insert_all(self, records: Sequence[Record]) -> None:
-        self.vectors.insert(
-            vectors=[record.vector for record in records],
-            ids=[record.id for record in records],
-            payloads=[record.payload for record in records],
-        )
+        self.vectors.put([(record.id, record.vector, record.payload) for record in records])
 
     def _try(self, record: Record) -> bool:
         try:

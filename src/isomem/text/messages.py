@@ -55,9 +55,11 @@ def with_content(messages: list[Message]) -> list[Message]:
     """
     kept = []
     for index, message in enumerate(messages):
-        if not message.get("role"):
+        role = message.get("role")
+        if not role:
             raise _no_role(index, message)
-        _check_labels(index, message)
+        if "name" in message or type(role) is not str or not role.isascii():
+            _check_labels(index, message)
         if "content" not in message:
             log.warning("Skipping a message of role %r without content", message["role"])
             continue
