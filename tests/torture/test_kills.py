@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.torture.storage import SOURCE, scaled
 
-SHORT, LONG = 120, 7000
+SHORT, LONG = 100, 7000
 """Rounds; on average one and a half processes are killed in each."""
 
 
@@ -25,6 +25,6 @@ def test_kills_at_random_moments_lose_nothing_and_leave_nothing_half_done(tmp_pa
     tally = json.loads(done.stdout)
     sys.stdout.write(f"\nkill loop: {tally}\n")
     assert tally["kills"] >= rounds
-    assert tally["acknowledged"] > rounds / 4
+    assert tally["acknowledged"] > rounds
     cut_off = {name.split(":")[0] for name in tally if ":" in name}
     assert len(cut_off) >= 4, "hardly any call was cut off: the moments are badly chosen"
