@@ -212,7 +212,11 @@ def _stored_version(connection: apsw.Connection) -> int:
 
 
 def prepare_ledger(connection: apsw.Connection) -> None:
-    """Makes `history` and `messages`, and lifts a history of older columns to the current ones."""
+    """Makes `history` and `messages`, and migrates a history of older columns.
+
+    Also makes `removed`, which says whose the removed memories were: without it nobody could
+    find the history that `purge` is to remove.
+    """
     columns = {row[1] for row in connection.execute("PRAGMA table_info(history)")}
     outdated = bool(columns) and columns != set(HISTORY_COLUMNS)
     if outdated:

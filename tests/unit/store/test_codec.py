@@ -159,6 +159,23 @@ def test_the_bytes_are_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch
     assert list(load_terms(b"\x02\x01\x00\x00")) == [0x02010000]
 
 
+def test_a_payload_has_the_limits_of_what_comes_in() -> None:
+    """Whoever hands it to the store, and whatever makes its levels."""
+    inner: Any = 1
+    for _ in range(99):
+        inner = (inner,)
+    assert load_payload(dump_payload({"k": inner, "text": "[{" * 500}))["text"] == "[{" * 500
+    for payload in ({"k": [inner]}, {"k": [inner], "s": "\ud800"}, {"k": {"a": inner}}):
+        with pytest.raises(ValidationError, match="nested more than 100 levels deep"):
+            dump_payload(payload)
+
+
+def test_a_payload_that_no_row_could_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_PAYLOAD_CHARACTERS", 1_000)
+    with pytest.raises(ValidationError, match="more than 1,000 characters"):
+        dump_payload({"data": "x" * 1_000})
+
+
 class Stingy:
     """Has no numbers to give."""
 
@@ -185,20 +202,3 @@ def test_any_sequence_of_numbers_is_a_vector(vector: Any) -> None:
 def test_stored_numbers_that_are_cut_off_are_damage(load: Any) -> None:
     with pytest.raises(MemoryCorruptionError, match="cut off after 7 bytes"):
         load(bytes(7))
-
-
-def test_a_payload_has_the_limits_of_what_comes_in() -> None:
-    """Whoever hands it to the store, and whatever makes its levels."""
-    inner: Any = 1
-    for _ in range(99):
-        inner = (inner,)
-    assert load_payload(dump_payload({"k": inner, "text": "[{" * 500}))["text"] == "[{" * 500
-    for payload in ({"k": [inner]}, {"k": [inner], "s": "\ud800"}, {"k": {"a": inner}}):
-        with pytest.raises(ValidationError, match="nested more than 100 levels deep"):
-            dump_payload(payload)
-
-
-def test_a_payload_that_no_row_could_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec, "MAX_PAYLOAD_CHARACTERS", 1_000)
-    with pytest.raises(ValidationError, match="more than 1,000 characters"):
-        dump_payload({"data": "x" * 1_000})

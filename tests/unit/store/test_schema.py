@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from isomem.clock import Clock
-from isomem.errors import DatabaseError
+from isomem.errors import DatabaseError, MemoryCorruptionError
 from isomem.store import schema
 from isomem.store.codec import unit_vector
 from isomem.store.database import Database
@@ -244,6 +244,33 @@ def test_a_file_of_a_newer_schema_is_refused_and_left_alone(path: Path, opened: 
     assert opened().points.get("x") is not None
 
 
+@pytest.mark.parametrize("value", ["abc", "", "-1", "0", "1e3", "9" * 30, "1.5", "²", None])
+def test_a_schema_version_that_is_none_is_called_damaged(
+    path: Path, opened: Open, value: str | None
+) -> None:
+    opened().close()
+    connection = apsw.Connection(str(path))
+    if value is None:
+        connection.execute("DELETE FROM meta")
+    else:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (value,))
+    connection.close()
+    with pytest.raises(MemoryCorruptionError, match="its schema version is") as caught:
+        opened()
+    assert str(path) in caught.value.message
+
+
+def test_a_file_of_isomem_without_its_table_of_versions_is_called_damaged(
+    path: Path, opened: Open
+) -> None:
+    opened().close()
+    connection = apsw.Connection(str(path))
+    connection.execute("DROP TABLE meta")
+    connection.close()
+    with pytest.raises(MemoryCorruptionError, match="its schema version is None"):
+        opened()
+
+
 # --- Upstream's history ----------------------------------------------------------------------
 
 UPSTREAM = """
@@ -319,10 +346,12 @@ def test_the_tables_of_the_ledger_have_exactly_upstreams_columns(tmp_path: Path)
         connection.executescript(UPSTREAM)
     connection.close()
     tables = [{entry for entry in layout(path) if entry[0] == "table"} for path in (ours, theirs)]
-    assert tables[0] == tables[1]
+    assert {entry for entry in tables[0] if entry[1] != "removed"} == tables[1]
 
 
-def test_a_file_for_the_history_alone_has_nothing_else_in_it(path: Path) -> None:
+def test_a_file_for_the_history_alone_has_no_memories_in_it(path: Path) -> None:
+    """Beside upstream's tables it says whose the removed memories were, for a purge."""
     Database(str(path), prepare_ledger).close()
-    assert {entry[1] for entry in layout(path) if entry[0] == "table"} == {"history", "messages"}
+    tables = {entry[1] for entry in layout(path) if entry[0] == "table"}
+    assert tables == {"history", "messages", "removed"}
     assert prepare_store is not prepare_ledger
