@@ -145,7 +145,10 @@ class Database:
         handle = self._handle
         self._use(None)
         if handle is not None:
-            handle.close()
+            try:
+                handle.close()
+            except apsw.Error:
+                return  # It is closed, and what was committed is in the file or in its log.
 
     def close(self) -> None:
         """Closes the connection; what was acknowledged is in the file. May be called twice."""
