@@ -38,6 +38,13 @@ UNDER_TEST = tuple(
 )
 
 
+pytestmark = [
+    # A call that was cut off before its coroutine began: nothing was awaited, nothing was done.
+    pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
 class Interrupted(BaseException):
     """As KeyboardInterrupt: nobody may swallow it."""
 
@@ -150,6 +157,7 @@ class Alarm:
     def __init__(self, kind: type[BaseException], seed: int) -> None:
         self.kind = kind
         self.raised = 0
+        self._in_a_row = 0
         self._armed = False
         self._random = random.Random(seed)
         self._before = signal.signal(signal.SIGALRM, self._handle)
@@ -165,12 +173,14 @@ class Alarm:
         returned = False
         try:
             self._armed = True
-            signal.setitimer(signal.ITIMER_REAL, self._random.uniform(1e-6, usual_s))
+            later_s = usual_s * (1 + self._in_a_row)
+            signal.setitimer(signal.ITIMER_REAL, self._random.uniform(1e-6, later_s))
             work()
             returned = True
             self._armed = False
         except (self.kind, Exception):
             self._armed = False
+        self._in_a_row = 0 if returned else self._in_a_row + 1
         signal.setitimer(signal.ITIMER_REAL, 0)
         return returned
 
@@ -179,9 +189,6 @@ class Alarm:
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers that signal")
-# Cut off before its coroutine began: nothing was awaited, and nothing was done.
-@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("others", [0, 2])
 def test_what_is_acknowledged_between_signals_is_stored_and_seen_from_outside(
     memory: Memory, outside: Outside, others: int
