@@ -14,6 +14,7 @@ from isomem.contract.arguments import (
 )
 from isomem.contract.payload import describe, listed
 from isomem.contract.plan import Change, Plan
+from isomem.errors import VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
 from isomem.scope import without_ids
 from isomem.types import SCOPE_KEYS
@@ -79,6 +80,8 @@ async def update(
         key: value for key, value in without_ids(metadata, keep={}).items() if key not in SCOPE_KEYS
     }
     vector = await ports.embed(text, "update")
+    if vector is None:  # A store would take that for "keep the vector of the old text".
+        raise VectorValueError("a vector must be a list of numbers, not None")
     lemmas = await ports.compute(ports.nlp.lemmatize, text)
     entities = await ports.compute(ports.nlp.entities, text)
     found = [each for each in mentions_in([(memory_id, entities)]) if each.text.strip()]

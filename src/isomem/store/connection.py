@@ -32,6 +32,10 @@ _SETTINGS = (
     (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
 )
 
+_LOOK_AGAIN_S = 0.002
+GIVE_WAY_S = 5 * _LOOK_AGAIN_S
+"""A pause in which whoever waits for the write lock comes to look."""
+
 
 class Handle:
     """An open connection, and what has to be known of its file.
@@ -166,7 +170,7 @@ def _connect(path: str, busy_timeout_s: float) -> apsw.Connection:
     connection = apsw.Connection(path, flags)
     for setting, value in _SETTINGS:
         connection.config(setting, value)
-    connection.set_busy_timeout(int(busy_timeout_s * 1000))
+    connection.set_busy_handler(_Waiting(busy_timeout_s))
     return connection
 
 
@@ -178,6 +182,27 @@ def _cannot_be_locked(path: str) -> bool:
     """
     folder = os.path.dirname(os.path.abspath(path))
     return not (os.access(folder, os.W_OK) or os.path.exists(f"{path}-shm"))
+
+
+class _Waiting:
+    """How a locked file is waited for.
+
+    SQLite's own handler comes to look ten times a second only. It would hardly ever meet the
+    moment between two transactions of a process that writes many.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._since_s = 0.0
+
+    def __call__(self, tries: int) -> bool:
+        now_s = time.monotonic()
+        if not tries:
+            self._since_s = now_s
+        if now_s - self._since_s >= self._timeout_s:
+            return False
+        time.sleep(_LOOK_AGAIN_S)
+        return True
 
 
 def _immutable(path: str) -> str:

@@ -11,7 +11,7 @@ import apsw
 
 from isomem.errors import DatabaseError, MemoryError
 from isomem.options import unknown
-from isomem.store.connection import Handle, leak
+from isomem.store.connection import GIVE_WAY_S, Handle, leak
 from isomem.store.meanings import meaning
 from isomem.store.turn import Turn
 
@@ -145,7 +145,10 @@ class Database:
         handle = self._handle
         self._use(None)
         if handle is not None:
-            handle.close()
+            try:
+                handle.close()
+            except apsw.Error:
+                return  # It is closed, and what was committed is in the file or in its log.
 
     def close(self) -> None:
         """Closes the connection; what was acknowledged is in the file. May be called twice."""
@@ -216,6 +219,11 @@ class Database:
     def atomic(self) -> Transaction:
         """`writing`, but inside another block it is undone by itself if it raises."""
         return Transaction(self, _WRITE)
+
+    def give_way(self) -> None:
+        """Lets other processes write, between two of many transactions."""
+        if self.path != ":memory:":
+            time.sleep(GIVE_WAY_S)
 
     def prepared(self, work: Callable[[], T]) -> T:
         """Runs `work`, and takes the write lock only if it writes.

@@ -183,7 +183,7 @@ class EmbeddedSet:
         self._write(self._detach, ids)
         self._sweep_all(plan)
         while plan.purge_history and self._write(self.ledger.purge, ids, _AT_ONCE):
-            pass
+            self._database.give_way()
 
     def _detach(self, ids: Mapping[str, str]) -> None:
         self.vectors.detach(ids)
@@ -191,7 +191,7 @@ class EmbeddedSet:
 
     def _sweep_all(self, plan: Plan) -> None:
         while self.vectors.has_detached() and self._write(self._sweep, plan):
-            pass
+            self._database.give_way()
 
     def _sweep(self, plan: Plan) -> bool:
         points = self.vectors.sweep(_AT_ONCE)
