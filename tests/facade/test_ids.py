@@ -10,7 +10,7 @@ import pytest
 from isomem.errors import InvalidConfigError
 from isomem.testing import ScriptedLLM
 from tests.facade.conftest import Face, facts
-from tests.facade.test_replaced_parts import foreign  # noqa: F401 - a fixture
+from tests.facade.test_replaced_parts import Store, foreign  # noqa: F401 - a fixture
 
 Make = Callable[..., Face]
 
@@ -162,3 +162,21 @@ def test_no_collection_can_have_the_name_of_the_entities_of_another(make: Make, 
     with pytest.raises(InvalidConfigError, match="collection_name") as caught:
         make(store={"collection_name": name})
     assert "_entities" in str(caught.value)
+
+
+def test_entities_of_star_in_a_store_that_is_not_ours_are_left_alone(
+    memory: Face, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A memory that mem0 has stored under "*" can be changed and removed; nobody else is touched."""
+
+    class Strict(Store):
+        def _matching(self, filters: Any) -> Any:
+            assert "*" not in (filters or {}).values()
+            return super()._matching(filters)
+
+    memory.vector_store, memory.entity_store = Strict(), Strict()
+    memory.vector_store.points["m"] = ([1.0] * 64, {"data": "old", "user_id": "*"})
+    memory.update("m", "We gave Ana Silva a cat")
+    memory.delete("m")
+    assert memory.vector_store.points == memory.entity_store.points == {}
+    assert "its id could mean any" in caplog.text

@@ -94,12 +94,23 @@ async def _describe(ports: Ports, message: Message) -> Message | None:
         return {"role": message["role"], "content": await ports.generate([message])}
     if not (isinstance(content, dict) and content.get("type") == "image_url"):
         return text_of(message)
-    url = content["image_url"]["url"]
+    url = _address(content)
     try:
         description = await ports.generate([_image_question(url, ports.settings.vision_details)])
     except PartFailure as failure:
         raise LLMError(f"Error while downloading {url}.") from failure.error
     return {"role": message["role"], "content": description}
+
+
+def _address(image: Payload) -> str:
+    """Where an image is.
+
+    Raises:
+        ValidationError: VALIDATION_004, it does not say.
+    """
+    inner = image.get("image_url")
+    url = inner.get("url") if isinstance(inner, dict) else None
+    return check_text(url, "the url of an image_url")
 
 
 def _image_question(url: str, details: str | None) -> Message:

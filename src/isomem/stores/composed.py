@@ -14,6 +14,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from isomem import log
+from isomem.contract.arguments import ANY_VALUE
 from isomem.contract.payload import changed, changed_event, listed, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.errors import MemoryError, ValidationError, VectorValueError
@@ -180,8 +181,9 @@ class ComposedSet:
             self._take_events_back([row])
             raise
         scope = scope_of(payload)
-        self.links.unlink(str(point.id), scope, plan.entity_vectors)
-        self.links.relink(str(point.id), change.mentions, scope, plan.clock)
+        self._unlink(str(point.id), scope, plan)
+        if self._may_link(scope):
+            self.links.relink(str(point.id), change.mentions, scope, plan.clock)
 
     def _find(self, memory_id: str) -> Hit | None:
         try:
@@ -209,7 +211,17 @@ class ComposedSet:
         scope = scope_of(payload)
         if _can(self.ledger, "note_removed"):
             self.ledger.note_removed([(memory_id, scope)])
-        self.links.unlink(memory_id, scope, plan.entity_vectors)
+        self._unlink(memory_id, scope, plan)
+
+    def _may_link(self, scope: Payload) -> bool:
+        """Whether entities can be looked up by these ids: `takes_any_id` says why not."""
+        return self.takes_any_id or ANY_VALUE not in scope.values()
+
+    def _unlink(self, memory_id: str, scope: Payload, plan: Plan) -> None:
+        if self._may_link(scope):
+            self.links.unlink(memory_id, scope, plan.entity_vectors)
+        else:
+            log.warning("The entities of memory %s stay: its id could mean any", memory_id)
 
     def _write_event(self, event: Payload) -> Any:
         """Adds one history row; its id if the ledger tells it."""
