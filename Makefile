@@ -24,8 +24,7 @@ test-fast:
 # Half an hour of kills, forks, signals and failed calls; it prints its figures. ISOMEM_TORTURE=2
 # is twice as long. The files are in memory where that is possible; TMPDIR=/var/tmp is the disk.
 torture:
-	@ISOMEM_TORTURE=$${ISOMEM_TORTURE:-1} \
-	    $(PYTHON) scripts/test_everywhere.py --suite torture --pythons "$(PYTHONS)" -- $(ARGS)
+	@$(PYTHON) scripts/test_everywhere.py --suite torture --pythons "$(PYTHONS)" -- $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .

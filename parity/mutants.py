@@ -121,7 +121,7 @@ class File:
         for line in range(node.lineno, last + 1 if last > node.lineno else node.lineno):
             text = self.lines[line - 1]
             if not text.lstrip().startswith(b"#"):
-                for word in re.finditer(rb"(?<=[\s\"])\w+ ", text):
+                for word in re.finditer(rb"(?<=[\s\"])[^\s\"]+ ", text):
                     start = self.starts[line - 1]
                     yield Change(line, start + word.start(), start + word.end(), "")
 

@@ -38,8 +38,8 @@ LEFT_OUT = shutil.ignore_patterns(
 )
 MEMORY_KB = 8_000_000  # A loop without an end would take all there is.
 
-QUICK = ("-m", "not oracle and not slow and not build", "--hypothesis-profile=fast")
-NEAR = ("-m", "not slow and not build", "--hypothesis-profile=fast")
+QUICK = ("-m", "not oracle and not slow and not build")
+NEAR = ("-m", "not slow and not build")
 
 # The tests that stand near a file beside those whose path mirrors its own.
 NEIGHBOURS = {
@@ -136,9 +136,15 @@ class Workshop:
         with tempfile.TemporaryDirectory(dir=tree.parent) as scratch:
             command = ["sh", "-c", f'ulimit -v {MEMORY_KB}; exec "$@"', "sh"]
             command += [self.python, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"]
+            variables = {
+                "FUZZ": "0.2",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONPATH": os.pathsep.join([str(tree / "src"), str(tree)]),
+                "TMPDIR": scratch,
+            }
             process = subprocess.Popen(
                 [*command, *arguments], cwd=tree, start_new_session=True, text=True,
-                env={**os.environ, "TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"},
+                env={**os.environ, **variables},
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
             try:
@@ -181,8 +187,8 @@ def planted(mutant: Mutant, tree: Path) -> Iterator[None]:
 def near(file: str, tree: Path) -> tuple[str, ...]:
     """The tests that mirror a file of the package, then its neighbours."""
     path = Path(file)
-    mirrors = [f"unit/{path.parent}/test_{path.stem}.py", f"unit/test_{path.parts[0]}.py"]
-    wanted = [*mirrors, *NEIGHBOURS.get(path.parts[0].removesuffix(".py"), ())]
+    mirror = Path("unit", path.parent, f"test_{path.stem}.py")
+    wanted = [mirror, *NEIGHBOURS.get(path.parts[0].removesuffix(".py"), ())]
     found = [f"tests/{each}" for each in wanted if (tree / "tests" / each).exists()]
     return tuple(dict.fromkeys(found)) or ("tests/facade",)
 

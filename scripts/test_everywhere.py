@@ -31,10 +31,10 @@ SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 FULL_EXTRAS = "test,local,oracle"
 FAST_EXTRAS = "test,local"
 
-# What pytest is given for the tests of one Python only.
-SUITES = {
-    "fast": ("-q", "-m", "not oracle and not slow and not build", "--hypothesis-profile=fast"),
-    "torture": ("-q", "-s", "tests/torture"),
+# What pytest is given for the tests of one Python only, and what it finds in its environment.
+SUITES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "fast": (("-q", "-m", "not oracle and not slow and not build"), {"FUZZ": "0.1"}),
+    "torture": (("-q", "-s", "tests/torture"), {"ISOMEM_TORTURE": "1"}),
 }
 # Where files that need not last are written: no disk, so that waiting for one costs nothing.
 MEMORY = Path("/dev/shm")
@@ -97,7 +97,9 @@ def main() -> int:
 
 def run_suite(name: str, python: Interpreter, arguments: list[str]) -> int:
     """One suite on one Python; the exit status."""
-    run = Run(python, FAST_EXTRAS, (*SUITES[name], *arguments), in_memory=True)
+    given, variables = SUITES[name]
+    os.environ.update({key: os.environ.get(key) or value for key, value in variables.items()})
+    run = Run(python, FAST_EXTRAS, (*given, *arguments), in_memory=True)
     outcome = run.install() or run.pytest()
     say(f"\n{outcome.note}\n{counts(outcome)}")
     return 1 if outcome.failed else 0

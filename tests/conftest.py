@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A busy machine is slow: that is not a failure. `fast` is for the inner loop.
-settings.register_profile("default", deadline=None)
-settings.register_profile("fast", deadline=None, max_examples=20)
-settings.load_profile("default")
+from tests.unit.store.fuzz import examples
+
+settings.register_profile("isomem", parent=examples(100))
+settings.load_profile("isomem")
 
 _REAL_HOME = os.environ.get("HOME", "")
 _HOME = tempfile.mkdtemp(prefix="isomem-tests-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -96,3 +97,51 @@ def test_the_closing_line_holds_the_totals_alone(capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "7 passed, 1 failed, 4 skipped"
     assert "Python 3.12 (all but the oracle): 2 passed, 1 failed, 3 skipped cov" in lines[-3]
+
+
+def test_the_other_pythons_run_beside_the_first_and_print_after_it(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run waits until both have left a file: one after the other they would fail."""
+    (folder / "py9.9").symlink_to(sys.prefix)
+    monkeypatch.setattr(everywhere, "install", lambda *_: None)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    tests = folder / "test_invented.py"
+    tests.write_text(f"""
+import os, pathlib, time
+here = pathlib.Path({str(folder)!r})
+def test_meets_the_other():
+    mine = here / str(os.getpid())
+    mine.touch()
+    for _ in range(600):
+        if len(list(here.glob("[0-9]*"))) == 2:
+            return
+        time.sleep(0.1)
+    raise AssertionError("alone")
+""")
+    pythons = {HERE.version: HERE, "9.9": Interpreter("9.9", sys.executable)}
+    outcomes = everywhere.run_all(pythons, HERE.version, [str(tests)])
+    assert outcomes == {HERE.version: Outcome(1, 0, 0), "9.9": Outcome(1, 0, 0)}
+    printed = capfd.readouterr().out
+    headings = [line for line in printed.splitlines() if line.startswith("=== Python")]
+    assert headings == [
+        f"=== Python {HERE.version}: all tests ===",
+        "=== Python 9.9: all but the oracle ===",
+    ]
+    assert printed.index("1 passed") < printed.index(headings[1]) < printed.rindex("1 passed")
+
+
+def test_a_python_without_its_environment_is_a_failure_and_the_others_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def install(python: Interpreter, *_: object) -> None:
+        if python.version == "9.9":
+            raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(everywhere, "install", install)
+    tests = folder / "test_invented.py"
+    tests.write_text("def test_passes(): pass")
+    pythons = {HERE.version: HERE, "9.9": Interpreter("9.9", sys.executable)}
+    outcomes = everywhere.run_all(pythons, HERE.version, [str(tests)])
+    assert outcomes[HERE.version] == Outcome(1, 0, 0)
+    assert outcomes["9.9"].failed == 1
