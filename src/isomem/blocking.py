@@ -29,6 +29,8 @@ class PartsView:
         self._parts = parts
         self.settings: ports.Settings = parts
         self.progress = progress
+        self._tier: Any = None
+        self._guarded_tier: Any = None
 
     @property
     def clock(self) -> Clock:
@@ -38,8 +40,11 @@ class PartsView:
     @property
     def nlp(self) -> ports.Nlp:
         """The language tier."""
-        tier: ports.Nlp = guarded_nlp(self._parts.nlp)
-        return tier
+        tier = self._parts.nlp
+        if tier is not self._tier:
+            self._tier, self._guarded_tier = tier, guarded_nlp(tier)
+        guarded: ports.Nlp = self._guarded_tier
+        return guarded
 
     @property
     def reranks(self) -> bool:

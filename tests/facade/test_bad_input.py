@@ -376,3 +376,50 @@ def test_a_file_that_another_connection_holds_is_refused_and_then_works_again(
     holder.close()
     memory.learn("Likes coffee")
     assert len(memory.memories()) == 2
+
+
+@pytest.mark.parametrize("infer", [True, False])
+@pytest.mark.parametrize("key", ["role", "name"])
+@pytest.mark.parametrize("wrong", [["x"], {"a": 1}, ("x",), {1}, object(), "\ud800"], ids=repr)
+def test_a_role_or_a_name_that_no_row_can_hold(
+    filled: Face, key: str, wrong: Any, infer: bool
+) -> None:
+    messages = [{"role": "user", "content": "before"}, {"role": "user", "content": "x", key: wrong}]
+    refused(
+        filled, lambda: filled.add(messages, **U, infer=infer), ValidationError,
+        f"the {key} (of|in) message 1 (must be a string|is not valid Unicode)",
+    )  # fmt: skip
+
+
+def test_what_was_stored_is_read_from_a_deep_stack(memory: Face) -> None:
+    """Metadata and filters at their limits can be used where 600 frames are left of 1000."""
+    inner: Any = "x"
+    for _ in range(99):
+        inner = [inner]
+    filters: Any = {"n": 1}
+    for _ in range(49):
+        filters = {"OR": [filters]}
+    (one,) = memory.add("deep", **U, infer=False, metadata={"k": inner, "n": 1})["results"]
+
+    def deeper(levels: int) -> Any:
+        if levels:
+            return deeper(levels - 1)
+        assert memory.get(one["id"])["metadata"]["k"] == inner
+        assert memory.search("deep", filters={**U, **filters}, threshold=0.0)["results"]
+        assert memory.get_all(filters={**U, **filters})["results"]
+        memory.update(one["id"], "deeper")
+        memory.delete(one["id"])
+        return memory.get_all(filters=U)["results"]
+
+    assert deeper(300) == []
+
+
+def test_a_file_with_deeper_metadata_than_today_gives_one_of_our_errors(memory: Face) -> None:
+    (one,) = memory.add("x", **U, infer=False)["results"]
+    database = memory.vector_store.database
+    with database.writing():
+        text = '{"data":"x","user_id":"u","k":' + "[" * 100_000 + "]" * 100_000 + "}"
+        database.execute("UPDATE points SET payload = ? WHERE id = ?", (text, one["id"]))
+    with pytest.raises(MemoryError, match="a stored payload is nested too deeply") as caught:
+        memory.get(one["id"])
+    assert caught.value.error_code == "CORRUPT_001"

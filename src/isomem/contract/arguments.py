@@ -29,6 +29,8 @@ ANY_VALUE = "*"
 """In a filter on metadata: every value passes. As an id it is an id like others."""
 
 _GROUPS = frozenset(("AND", "OR", "NOT", "$and", "$or", "$not"))
+_IDS = frozenset(SCOPE_KEYS)
+_CONTAINERS = (dict, list, tuple, set, frozenset)
 _ONE_ID = ("eq", "ne")
 _SEVERAL_IDS = ("in", "nin")
 
@@ -168,12 +170,15 @@ def check_filters(filters: Any) -> dict[str, Any]:
         filters = {}
     if not hasattr(filters, "items"):
         raise ValueError(f"filters must be a dict, got {type(filters).__name__}.")
-    if not any(key in filters for key in SCOPE_KEYS):
+    if _IDS.isdisjoint(filters):
         raise ValueError(
             "filters must contain at least one of: user_id, agent_id, run_id. "
             "Example: filters={'user_id': 'u1'}"
         )
-    fault = size_fault(filters)
+    is_flat = len(filters) <= MAX_VALUES and not any(
+        isinstance(value, _CONTAINERS) for value in filters.values()
+    )
+    fault = None if is_flat else size_fault(filters)
     if fault:
         raise ValueError(f"filters cannot be used: {fault}.")
     checked = _with_checked_groups(filters)
@@ -224,17 +229,14 @@ def size_fault(value: Any) -> str | None:
     """What makes a value of dicts and lists too large to be taken in; None if nothing does."""
     level, count = [value], 0
     for _ in range(MAX_DEPTH):
-        level = [part for parts in map(_parts_of, level) for part in parts if _has_parts(part)]
-        if not level:
-            return None
         count += sum(map(len, level))
         if count > MAX_VALUES:
             return f"more than {MAX_VALUES:,} values"
+        parts = (part for whole in level for part in _parts_of(whole))
+        level = [part for part in parts if isinstance(part, _CONTAINERS)]
+        if not level:
+            return None
     return f"nested more than {MAX_DEPTH} levels deep"
-
-
-def _has_parts(value: Any) -> bool:
-    return isinstance(value, (dict, list, tuple, set, frozenset))
 
 
 def _parts_of(value: Any) -> Any:

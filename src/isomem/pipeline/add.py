@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem import log, prompts
 from isomem.contract.arguments import (
+    ANY_VALUE,
     check_ids,
     check_memory_type,
     check_text,
@@ -56,7 +57,7 @@ async def add(
 ) -> Result:
     """One call of `add`: checks everything, then takes the way that the arguments ask for."""
     scope = check_ids(ids)
-    if not ports.takes_any_id:
+    if ANY_VALUE in scope.values() and not ports.takes_any_id:
         refuse_wildcard_ids(scope)
     fields = stamp(metadata, scope)
     check_memory_type(memory_type)

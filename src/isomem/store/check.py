@@ -257,11 +257,11 @@ def _scopes(connection: apsw.Connection, collections: dict[int, _Collection]) ->
     sql = f"SELECT number, collection, {', '.join(SCOPE_KEYS)} FROM scopes"
     for number, *ids in connection.execute(sql):
         name = f"scope {number}"
-        if ids[0] not in collections:
+        if abs(ids[0]) not in collections:
             yield Finding("scopes", name, f"there is no collection {ids[0]}")
         if not all(value is None or isinstance(value, str) for value in ids[1:]):
             yield Finding("scopes", name, "an id is not text")
-        if tuple(ids) in seen:
+        if ids[0] > 0 and tuple(ids) in seen:
             yield Finding("scopes", name, "another scope has the same ids")
         seen.add(tuple(ids))
     sql = (
@@ -285,6 +285,11 @@ class _Point:
         (self.place, self.collection, self.id, text, self.vector, self.terms, self.is_recent,
          self.scoped, *self.ids) = row  # fmt: skip
         self.payload = _payload(text)
+
+    @property
+    def gave_up_id(self) -> bool:
+        """Whether it is detached, and another point has its id: nothing is counted of it."""
+        return (self.scoped or 0) < 0 and self.collection == -self.place
 
 
 def _payload(text: str) -> Payload | None:
@@ -322,6 +327,8 @@ class _Survey:
         """Checks every point."""
         for row in connection.execute(f"{_POINTS} WHERE {_WELL_TYPED}"):
             point = _Point(row)
+            if point.gave_up_id:
+                continue
             collection = self.collections.get(point.collection)
             if collection is None:
                 yield Finding("points", point.id, f"there is no collection {point.collection}")
@@ -335,7 +342,7 @@ class _Survey:
     def _faults(self, point: _Point, collection: _Collection) -> Iterator[str]:
         if point.scoped is None:
             yield f"there is no scope {point.place >> SEQ_BITS}"
-        elif point.scoped != point.collection:
+        elif abs(point.scoped) != point.collection:
             yield f"its scope {point.place >> SEQ_BITS} belongs to another collection"
         if canonical_id(point.id) != point.id:
             yield "its id is not in its canonical form"

@@ -74,11 +74,17 @@ def load_payload(text: str) -> Payload:
     """
     try:
         payload: Payload = _scan(text, 0)[0]
-    except (StopIteration, ValueError, RecursionError):
-        raise MemoryCorruptionError(
-            f"a stored payload cannot be read as JSON: {text[:60]!r}", error_code="CORRUPT_001"
-        ) from None
+    except (StopIteration, ValueError):
+        raise _unreadable("is not JSON", text) from None
+    except RecursionError:
+        raise _unreadable("is nested too deeply for this call", text) from None
     return payload
+
+
+def _unreadable(fault: str, text: str) -> MemoryCorruptionError:
+    return MemoryCorruptionError(
+        f"a stored payload {fault}: {text[:60]!r}", error_code="CORRUPT_001"
+    )
 
 
 def plain(value: Any) -> Any:
@@ -140,9 +146,9 @@ def unit_vector(vector: Vector, dims: int | None) -> bytes:
         dims: how many numbers it must have; None lets any number pass.
 
     Raises:
-        VectorValueError: another length, or NaN or infinite numbers in it.
+        VectorValueError: another length, NaN or infinite numbers in it, or no list of numbers.
     """
-    numbers = array("f", vector)
+    numbers = _numbers(vector)
     if not numbers:
         raise VectorValueError("Wrong input: Dense vector must not be empty for vector ''")
     if dims is not None and len(numbers) != dims:
@@ -160,13 +166,44 @@ def unit_vector(vector: Vector, dims: int | None) -> bytes:
     return numbers.tobytes()
 
 
+def _numbers(vector: Vector) -> array[float]:
+    # Bytes would be read as float32, text letter by letter, a dict by its keys.
+    if not isinstance(vector, (str, bytes, bytearray, dict, set, frozenset)):
+        try:
+            return array("f", vector)
+        except (TypeError, ValueError, OverflowError):
+            pass
+    raise VectorValueError(
+        f"a vector must be a list of numbers, not {_shown(vector)}",
+        suggestion="Check what the embedder returns.",
+    )
+
+
+def _shown(vector: object) -> str:
+    kind = type(vector).__name__
+    if isinstance(vector, (list, tuple)):
+        odd = next((item for item in vector if not isinstance(item, (int, float))), None)
+        kind += f" with {'None' if odd is None else type(odd).__name__} in it"
+        if odd is None and None not in vector:
+            return "numbers too large for a float"
+    return "None" if vector is None else f"a {kind}"
+
+
 def load_vector(data: bytes) -> list[float]:
-    """The numbers of a stored vector."""
+    """The numbers of a stored vector.
+
+    Raises:
+        MemoryCorruptionError: these are not whole numbers.
+    """
     return _array("f", data).tolist()
 
 
 def load_terms(data: bytes) -> array[int]:
-    """The numbers of the terms of a text, as `isomem.text.terms` packs them (uint32)."""
+    """The numbers of the terms of a text, as `isomem.text.terms` packs them (uint32).
+
+    Raises:
+        MemoryCorruptionError: these are not whole numbers.
+    """
     return _array("I", data)
 
 
@@ -191,6 +228,10 @@ _scan: Any = make_scanner(_Reading())  # type: ignore[arg-type]
 
 
 def _array(kind: Any, data: bytes) -> array[Any]:
+    if len(data) % 4:
+        raise MemoryCorruptionError(
+            f"stored numbers are cut off after {len(data)} bytes", error_code="CORRUPT_001"
+        )
     numbers = array(kind, data)
     if _SWAP:
         numbers.byteswap()

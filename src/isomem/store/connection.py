@@ -73,26 +73,17 @@ class Handle:
         try:
             _switch_to_wal(connection, busy_timeout_s)
             connection.execute("PRAGMA schema_version").fetchall()
-        except apsw.CantOpenError:
+        except (apsw.CantOpenError, apsw.ReadOnlyError):
             connection.close(True)
-            return self._open_frozen(busy_timeout_s)
+            mark = _mark(self.path)
+            if not _cannot_be_locked(self.path) or mark[0]:
+                raise
+            self.mark = mark
+            return _connect(_immutable(self.path), busy_timeout_s)
         except BaseException:
             connection.close(True)
             raise
         return connection
-
-    def _open_frozen(self, busy_timeout_s: float) -> apsw.Connection:
-        """Opens a file in a folder where SQLite cannot make the files that it locks with.
-
-        Nobody has it open for writing now, or those files would be there. Somebody may open it
-        later: `is_stale` notices.
-        """
-        mark = _mark(self.path)
-        folder = os.path.dirname(os.path.abspath(self.path))
-        if os.access(folder, os.W_OK) or os.path.exists(f"{self.path}-shm") or mark[0]:
-            raise apsw.CantOpenError(f"unable to open the log of {self.path}")
-        self.mark = mark
-        return _connect(_immutable(self.path), busy_timeout_s)
 
     def _file_pointer(self) -> int:
         """The address of SQLite's `sqlite3_file`; asked for now, since `abandon` may not ask."""
@@ -177,6 +168,16 @@ def _connect(path: str, busy_timeout_s: float) -> apsw.Connection:
         connection.config(setting, value)
     connection.set_busy_timeout(int(busy_timeout_s * 1000))
     return connection
+
+
+def _cannot_be_locked(path: str) -> bool:
+    """Whether the file is in a folder where SQLite cannot make the files that it locks with.
+
+    Nobody has the file open for writing now, or they would be there. Somebody may open it later:
+    `Handle.is_stale` notices.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    return not (os.access(folder, os.W_OK) or os.path.exists(f"{path}-shm"))
 
 
 def _immutable(path: str) -> str:

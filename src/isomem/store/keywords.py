@@ -19,7 +19,7 @@ from isomem.store.places import SEQ_MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Protocol
 
     from isomem.ports import Payload
@@ -49,6 +49,7 @@ _COUNT = (
     "INSERT INTO terms VALUES (?, ?)"
     " ON CONFLICT (number) DO UPDATE SET documents = documents + excluded.documents"
 )
+_UNCOUNT = "UPDATE terms SET documents = documents - ? WHERE number = ? RETURNING number, documents"
 _COUNT_TEXTS = "UPDATE collections SET documents = documents + ? WHERE number = ?"
 
 
@@ -109,20 +110,35 @@ class Keywords:
 
     def leave(self, terms: bytes | None, *, counted: bool) -> None:
         """Takes a text out of the counts. `counted`: whether those in the file have it."""
+        self.leave_some([terms] if counted and terms is not None else [])
+
+    def leave_some(self, texts: Sequence[bytes]) -> None:
+        """Takes texts out of the counts in the file; a term that no text has is removed."""
         self._recent.state = None
-        if counted and terms is not None:
-            self._add(terms, -1)
+        if not texts:
+            return
+        counts = Counter(chain.from_iterable(map(set, map(load_terms, texts))))
+        gone = [
+            (key,)
+            for number, less in counts.items()
+            for key, left in self._database.rows(
+                _UNCOUNT, (less, term_key(self._collection, number))
+            )
+            if left <= 0
+        ]
+        self._database.execute_many("DELETE FROM terms WHERE number = ?", gone)
+        self._database.execute(_COUNT_TEXTS, (-len(texts), self._collection))
 
     def change(self, old: bytes | None, new: bytes | None, *, counted: bool) -> None:
         """Counts another text in the place of one."""
         self.leave(old, counted=counted)
         if counted and new is not None:
-            self._add(new, 1)
+            self._add(new)
 
-    def _add(self, terms: bytes, texts: int) -> None:
-        keys = ((term_key(self._collection, number), texts) for number in set(load_terms(terms)))
+    def _add(self, terms: bytes) -> None:
+        keys = ((term_key(self._collection, number), 1) for number in set(load_terms(terms)))
         self._database.execute_many(_COUNT, keys)
-        self._database.execute(_COUNT_TEXTS, (texts, self._collection))
+        self._database.execute(_COUNT_TEXTS, (1, self._collection))
 
     def clear(self) -> None:
         """Forgets every term of the collection."""
@@ -135,7 +151,7 @@ class Keywords:
     def recount(self, texts: Iterable[bytes]) -> None:
         """Counts all texts of the collection, after `clear`."""
         for terms in texts:
-            self._add(terms, 1)
+            self._add(terms)
         self._places.leave_all(self._collection)
 
     def query(self, text: str) -> tuple[array[int], array[float]]:
@@ -163,11 +179,12 @@ class Keywords:
     def _recent_counts(self) -> _Recent:
         state = self._state()
         if self._recent.state != state:
-            self._recent = _Recent()
-            self._recent.state = state
+            recent = _Recent()
             for collection, terms in self._database.rows(_ARRIVED):
                 if collection == self._collection:
-                    self._recent.count(terms)
+                    recent.count(terms)
+            recent.state = state
+            self._recent = recent
         return self._recent
 
     def _state(self) -> tuple[int, int]:

@@ -8,14 +8,18 @@ their terms.
 
 from __future__ import annotations
 
+from isomem.errors import VectorStoreError
+from isomem.filters import Condition
 from isomem.kernel import SEQ_BITS
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from typing import Any
 
+    from isomem.filters import Group
+    from isomem.ports import Payload
     from isomem.store.database import Database
 
     Ids = tuple[str | None, ...]
@@ -35,6 +39,9 @@ OF_SCOPES = (
     f" BETWEEN s.number << {SEQ_BITS} AND (s.number << {SEQ_BITS}) + {SEQ_MASK}"
 )
 """The points of scopes, to be narrowed by a condition on `s`."""
+
+IS_VISIBLE = f"EXISTS (SELECT 1 FROM scopes WHERE number = ?1 >> {SEQ_BITS} AND collection > 0)"
+"""Whether the row key that is bound first belongs to a scope that is not detached."""
 
 
 def in_scopes(collection: int, ids: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
@@ -79,11 +86,18 @@ class Places:
         sql = "SELECT 1 FROM arrivals WHERE seq = ? AND scope > 0"
         return not self._database.rows(sql, (place & SEQ_MASK,))
 
+    def leave_some(self, places: Collection[int]) -> set[int]:
+        """Takes points out of the arrivals; those that were still among them, not counted."""
+        rows = self._database.rows("SELECT scope, seq FROM arrivals WHERE scope > 0")
+        found = {scope << SEQ_BITS | seq for scope, seq in rows}.intersection(places)
+        self._database.execute_many(_LEAVE, ((place & SEQ_MASK,) for place in found))
+        return found
+
     def leave_all(self, collection: int) -> None:
-        """Takes all points of a collection out of the arrivals."""
+        """Takes all points of a collection, detached ones too, out of the arrivals."""
         self._database.execute(
             "UPDATE arrivals SET scope = 0"
-            " WHERE scope IN (SELECT number FROM scopes WHERE collection = ?)",
+            " WHERE scope IN (SELECT number FROM scopes WHERE abs(collection) = ?)",
             (collection,),
         )
         self.generation += 1
@@ -104,18 +118,24 @@ class Places:
             (scope, scope << SEQ_BITS, scope << SEQ_BITS | SEQ_MASK),
         )
         if self._database.connection.changes():
-            self._numbers.clear()
+            self.forget()
 
     def clear(self, collection: int) -> None:
         """Lets go of the scopes of a collection, when its points are gone."""
         self.leave_all(collection)
-        self._database.execute("DELETE FROM scopes WHERE collection = ?", (collection,))
+        self._database.execute("DELETE FROM scopes WHERE abs(collection) = ?", (collection,))
+        self.forget()
+
+    def forget(self) -> None:
+        """Reads the numbers of scopes from the file again."""
         self._numbers.clear()
 
     def _scope(self, collection: int, ids: Ids) -> int:
-        if self._epoch != self._database.epoch:
-            self._epoch = self._database.epoch
+        epoch = self._database.epoch
+        if self._epoch != epoch:
+            # Cleared first: whoever interrupts this must not leave stale numbers as current ones.
             self._numbers.clear()
+            self._epoch = epoch
         number = self._numbers.get((collection, ids))
         if number is None:
             if len(self._numbers) >= _MOST_NUMBERS:
@@ -130,3 +150,38 @@ class Places:
             return number
         self._database.execute(_MAKE, (*ids, collection))
         return self._database.connection.last_insert_rowid()
+
+
+def scope_ids(payload: Payload) -> Ids:
+    """The ids of the scope that a point belongs to.
+
+    Raises:
+        VectorStoreError: one is not text.
+    """
+    ids = (payload.get("user_id"), payload.get("agent_id"), payload.get("run_id"))
+    for value in ids:
+        if not (value is None or isinstance(value, str)):
+            key = SCOPE_KEYS[ids.index(value)]
+            raise VectorStoreError(f"{key} must be a string, got {type(value).__name__}")
+    return ids
+
+
+def split_scope(group: Group | None) -> tuple[dict[str, str], Group | None]:
+    """The ids that a filter asks for by equality, and what else it asks for."""
+    if group is None:
+        return {}, None
+    ids = dict(_asked_ids(group))
+    rest = type(group)(
+        [part for part in group.conditions if getattr(part, "key", None) not in ids],
+        group.alternatives,
+        group.exclusions,
+    )
+    return ids, rest if rest.conditions or rest.alternatives or rest.exclusions else None
+
+
+def _asked_ids(group: Group) -> Iterator[tuple[str, str]]:
+    for part in group.conditions:
+        if not (isinstance(part, Condition) and part.key in SCOPE_KEYS and part.kind == "any"):
+            continue
+        if len(part.operand) == 1 and isinstance(part.operand[0], str):
+            yield part.key, part.operand[0]

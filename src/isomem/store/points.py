@@ -11,7 +11,7 @@ from itertools import islice
 import apsw
 
 from isomem.errors import InvalidConfigError, VectorStoreError
-from isomem.filters import Condition, compile_filters, matches
+from isomem.filters import compile_filters, matches
 from isomem.kernel import SEQ_BITS
 from isomem.pattern import Pattern
 from isomem.store.codec import (
@@ -20,15 +20,15 @@ from isomem.store.codec import (
     load_vector,
     unit_vector,
 )
+from isomem.store.detached import Detached, salvaged
 from isomem.store.keywords import Keywords, count_when_due, indexed_text
-from isomem.store.places import OF_SCOPES, in_scopes
+from isomem.store.places import IS_VISIBLE, OF_SCOPES, in_scopes, scope_ids, split_scope
 from isomem.store.scopes import Scope, ScopeCache
 from isomem.store.sql import compile_sql
-from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.filters import Group
@@ -49,11 +49,22 @@ _ROWS = f"SELECT p.place, p.id, p.vector, coalesce(p.terms, x'') FROM {OF_SCOPES
 _ROWS_AT_ONCE = 100
 """Few enough for all of them to stay in the processor's cache."""
 
-_PAYLOAD = "SELECT payload FROM points WHERE place = ?"
-_VECTOR = "SELECT vector FROM points WHERE place = ?"
+_VISIBLE = f"FROM points WHERE place = ?1 AND {IS_VISIBLE}"
+_PAYLOAD = f"SELECT payload {_VISIBLE}"
+_VECTOR = f"SELECT vector {_VISIBLE}"
 _FIND = (
     "SELECT p.place, p.terms, p.payload, s.user_id, s.agent_id, s.run_id FROM points AS p"
     f" JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS} WHERE p.id = ? AND p.collection = ?"
+    " AND s.collection > 0"
+)
+_GET = (
+    "SELECT p.place, p.payload FROM points AS p"
+    f" JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS}"
+    " WHERE p.id = ? AND p.collection = ? AND s.collection > 0"
+)
+_DELETE_ALL = (
+    "DELETE FROM points WHERE collection = ?1 OR (collection < 0 AND place IN"
+    f" (SELECT p.place FROM {OF_SCOPES} WHERE s.collection = ?2))"
 )
 _UUID = Pattern(
     r"(?:urn:uuid:|\{)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})"
@@ -121,18 +132,24 @@ class Points:
         self.collection_name = name
         self._cache = cache
         self._places = cache.places
-        with database.writing():
-            self._number = self._open(name)
-            self.embedding_model_dims = self._claim(dims, embedder)
-            self._keywords = self._open_keywords(encoder) if encoder else None
-            self._reconcile_keywords()
+        # A reader must not wait for a writer: where the file says all of this already, it is read.
+        database.prepared(lambda: self._prepare(dims, embedder, encoder))
 
-    def _open(self, name: str) -> int:
-        self.database.execute(
-            "INSERT OR IGNORE INTO collections (name, distance) VALUES (?, 'cosine')", (name,)
-        )
-        number: int
-        number = self.database.rows("SELECT number FROM collections WHERE name = ?", (name,))[0][0]
+    def _prepare(self, dims: int | None, embedder: str | None, encoder: TermEncoder | None) -> None:
+        self._number = self._find_or_make(self.collection_name)
+        self._detached = Detached(self.database, self._places, self._number)
+        self.embedding_model_dims = self._claim(dims, embedder)
+        self._keywords = self._open_keywords(encoder) if encoder else None
+        self._reconcile_keywords()
+
+    def _find_or_make(self, name: str) -> int:
+        sql = "SELECT number FROM collections WHERE name = ?"
+        found = self.database.rows(sql, (name,))
+        if not found:
+            make = "INSERT INTO collections (name, distance) VALUES (?, 'cosine')"
+            self.database.execute(make, (name,))
+            found = self.database.rows(sql, (name,))
+        number: int = found[0][0]
         return number
 
     def _open_keywords(self, encoder: TermEncoder) -> Keywords:
@@ -141,17 +158,16 @@ class Points:
     def _claim(self, dims: int | None, embedder: str | None) -> int | None:
         """Holds the embedder against the one the vectors were made with."""
         sql = "SELECT dims, embedder FROM collections WHERE number = ?"
-        old_dims, old_embedder = self.database.rows(sql, (self._number,))[0]
-        if self._is_empty():
-            old_dims, old_embedder = dims, embedder
+        stored = self.database.rows(sql, (self._number,))[0]
+        old_dims, old_embedder = (dims, embedder) if self._is_empty() else stored
         if (embedder or old_embedder) != (old_embedder or embedder):
             raise self._other_embedder(old_embedder, embedder, old_dims, dims)
         if (dims or old_dims) != (old_dims or dims):
             raise self._other_embedder(old_embedder, embedder, old_dims, dims)
-        self.database.execute(
-            "UPDATE collections SET dims = ?, embedder = ? WHERE number = ?",
-            (old_dims or dims, old_embedder or embedder, self._number),
-        )
+        wanted = (old_dims or dims, old_embedder or embedder)
+        if wanted != stored:
+            sql = "UPDATE collections SET dims = ?, embedder = ? WHERE number = ?"
+            self.database.execute(sql, (*wanted, self._number))
         return dims or old_dims
 
     def _is_empty(self) -> bool:
@@ -249,25 +265,28 @@ class Points:
             self.database.execute(_INSERT, (place, self._number, point_id, text, unit, terms))
         except apsw.ConstraintError:
             self._places.leave(place)
-            (old,) = self._find(point_id)
-            self._replace(old, unit, payload)
+            old = self._find(point_id)
+            if not old:
+                self._detached.give_up_id(point_id, self._keywords)
+                return self._add(point_id, unit, payload)
+            self._replace(old[0], unit, payload)
             added = None
         else:
             if self._keywords:
                 self._keywords.arrive(terms)
-            self._stored(place, payload, {})
+            self._stored(place, payload, is_new=True)
             added = ids, (place, point_id, unit, terms or b"")
         count_when_due(self.database, self._places, place)
         return added
 
     def _written(self, payload: Payload) -> tuple[Ids, str, bytes | None]:
         """What is stored of a payload: the ids of its scope, its JSON, its terms."""
-        ids, text = _scope_ids(payload), dump_payload(payload)
+        ids, text = scope_ids(payload), dump_payload(payload)
         terms = self._keywords.terms(indexed_text(payload)) if self._keywords else None
         return ids, text, terms
 
     def _replace(self, old: _Stored, unit: bytes, payload: Payload) -> None:
-        place, old_terms, old_text, old_ids = old
+        place, old_terms, _, old_ids = old
         ids, text, terms = self._written(payload)
         self._cache.drop(self._number, old_ids)
         self._cache.drop(self._number, ids)
@@ -276,7 +295,7 @@ class Points:
         if self._keywords:
             counted = self._places.is_counted(place)
             self._keywords.change(old_terms, terms, counted=counted)
-        self._stored(place, payload, load_payload(old_text))
+        self._stored(place, payload, is_new=False)
 
     def _find(self, point_id: str) -> Sequence[_Stored]:
         """What is stored of a point; empty if it is not there."""
@@ -314,7 +333,7 @@ class Points:
             if payload is not None:
                 self._overlay(old, {**old.payload, **payload})
             if vector is not None:
-                self._cache.drop(self._number, _scope_ids(old.payload))
+                self._cache.drop(self._number, scope_ids(old.payload))
                 sql = "UPDATE points SET vector = ? WHERE place = ?"
                 self.database.execute(sql, (self._unit(vector), old.place))
 
@@ -327,20 +346,27 @@ class Points:
 
     def _overlay(self, old: Point, payload: Payload) -> None:
         # The terms stay those of the text at the last full write, as in upstream's store.
-        ids, old_ids = _scope_ids(payload), _scope_ids(old.payload)
+        ids, old_ids = scope_ids(payload), scope_ids(old.payload)
         place = self._move(old.place, old_ids, ids)
         if place != old.place:
             self._cache.drop(self._number, old_ids)
             self._cache.drop(self._number, ids)
         sql = "UPDATE points SET payload = ? WHERE place = ?"
         self.database.execute(sql, (dump_payload(payload), place))
-        self._stored(place, payload, old.payload)
+        self._stored(place, payload, is_new=False)
 
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
+        self.take(vector_id)
+
+    def take(self, vector_id: str) -> Point | None:
+        """Removes a point and returns it; a damaged payload does not keep it, and is empty."""
+        point_id = canonical_id(vector_id)
         with self.database.writing():
-            for found in self._find(canonical_id(vector_id)):
+            for found in self._find(point_id):
                 self._remove(found)
+                return Point(self, found[0], point_id, 0.0, salvaged(found[2]))
+        return None
 
     def _remove(self, old: _Stored) -> None:
         place, terms, _, ids = old
@@ -352,25 +378,55 @@ class Points:
         self.database.execute("DELETE FROM points WHERE place = ?", (place,))
         self._places.tidy(place)
 
-    _temp: list = []
+    # --- Removing many ---
 
-    def has_detached(self):
-        return bool(self._temp)
+    def detach(self, ids: Mapping[str, str]) -> int:
+        """Hides every point of the scopes that have all these ids, in one short write.
 
-    def detach(self, ids):
-        self._temp = list(self.list(dict(ids), None)[0])
+        Its points are gone for every reader from then on; `sweep` removes them.
 
-    def sweep(self, n):
-        some, self._temp = self._temp[:n], self._temp[n:]
-        for p in some:
-            self.delete(p.id)
-        return some
+        Args:
+            ids: some of `user_id`, `agent_id`, `run_id`.
+
+        Returns:
+            How many scopes were hidden: their points are not counted.
+
+        Raises:
+            VectorStoreError: no ids, or one that is not text.
+        """
+        with self.database.writing():
+            hidden = self._detached.hide(ids)
+            self._cache.clear()
+            return hidden
+
+    def has_detached(self) -> bool:
+        """Whether detached points wait to be swept. One look into an index."""
+        with self.database.reading():
+            return self._detached.exist()
+
+    def detached_among(self, entity: int) -> set[str]:
+        """The ids of detached points that an entity, named by its row key, is linked to."""
+        return self._detached.linked_to(entity)
+
+    def sweep(self, limit: int) -> Sequence[Point]:
+        """Removes up to `limit` detached points.
+
+        Returns:
+            What was removed, with payloads; a damaged payload is empty. Nothing when none is left.
+        """
+        with self.database.writing():
+            some = self._detached.some(limit)
+            for place, *_ in some:
+                self._removed(place)
+            if some:
+                self._detached.remove(some, self._keywords)
+        return [Point(self, place, name, 0.0, salvaged(text)) for place, name, text, _ in some]
 
     def reset(self) -> None:
         """Removes every point of the collection; the embedder may then be another one."""
         with self.database.writing():
             self._emptied()
-            self.database.execute("DELETE FROM points WHERE collection = ?", (self._number,))
+            self.database.execute(_DELETE_ALL, (self._number, -self._number))
             self._places.clear(self._number)
             if self._keywords:
                 self._keywords.clear()
@@ -378,8 +434,8 @@ class Points:
 
     # --- What a kind of point stores beside its row; `Entities` has something there ---
 
-    def _stored(self, place: int, payload: Payload, old: Payload) -> None:
-        """A payload was written; `old` is the one before, empty for a new point."""
+    def _stored(self, place: int, payload: Payload, *, is_new: bool) -> None:
+        """A payload was written, over another one unless the point is new."""
 
     def _moved(self, place: int, new: int) -> None:
         """A point has another place."""
@@ -407,9 +463,8 @@ class Points:
     def get(self, vector_id: str) -> Point | None:
         """The point with that id, or None."""
         point_id = canonical_id(vector_id)
-        sql = "SELECT place, payload FROM points WHERE id = ? AND collection = ?"
         with self.database.reading():
-            for place, text in self.database.rows(sql, (point_id, self._number)):
+            for place, text in self.database.rows(_GET, (point_id, self._number)):
                 return Point(self, place, point_id, 0.0, load_payload(text))
         return None
 
@@ -423,7 +478,7 @@ class Points:
         """
         if top_k is not None and top_k < 1:
             raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
-        ids, rest = _split_scope(compile_filters(filters))
+        ids, rest = split_scope(compile_filters(filters))
         where, bindings, check = self._where(ids, rest)
         limit = -1 if top_k is None or check is not None else top_k
         sql = (
@@ -483,7 +538,7 @@ class Points:
 
     def _select(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
         """The scope that filters name, and the places in it that pass their other conditions."""
-        ids, rest = _split_scope(compile_filters(filters))
+        ids, rest = split_scope(compile_filters(filters))
         key = (self._number, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
         scope = self._cache.get(key) or self._load_scope(ids, key)
         return scope, None if rest is None else set(self._passing(ids, rest))
@@ -524,7 +579,7 @@ class Points:
                 "SELECT name, dims, distance, embedder FROM collections WHERE number = ?",
                 (self._number,),
             )[0]
-            sql = "SELECT count(*) FROM points WHERE collection = ?"
+            sql = f"SELECT count(*) FROM {OF_SCOPES} WHERE s.collection = ?"
             count = self.database.rows(sql, (self._number,))[0][0]
         return {
             **dict(zip(("name", "dims", "distance", "embedder"), row, strict=True)),
@@ -548,33 +603,3 @@ def canonical_id(point_id: Any) -> str:
         return text  # If it is a UUID, then spelled so already.
     found = _UUID.fullmatch(text)
     return "-".join(found.groups()).lower() if found else text
-
-
-def _scope_ids(payload: Payload) -> Ids:
-    ids = (payload.get("user_id"), payload.get("agent_id"), payload.get("run_id"))
-    for value in ids:
-        if not (value is None or isinstance(value, str)):
-            key = SCOPE_KEYS[ids.index(value)]
-            raise VectorStoreError(f"{key} must be a string, got {type(value).__name__}")
-    return ids
-
-
-def _split_scope(group: Group | None) -> tuple[dict[str, str], Group | None]:
-    """The ids that a filter asks for by equality, and what else it asks for."""
-    if group is None:
-        return {}, None
-    ids = dict(_asked_ids(group))
-    rest = type(group)(
-        [part for part in group.conditions if getattr(part, "key", None) not in ids],
-        group.alternatives,
-        group.exclusions,
-    )
-    return ids, rest if rest.conditions or rest.alternatives or rest.exclusions else None
-
-
-def _asked_ids(group: Group) -> Iterator[tuple[str, str]]:
-    for part in group.conditions:
-        if not (isinstance(part, Condition) and part.key in SCOPE_KEYS and part.kind == "any"):
-            continue
-        if len(part.operand) == 1 and isinstance(part.operand[0], str):
-            yield part.key, part.operand[0]

@@ -90,6 +90,9 @@ _LINKS = """
     CREATE INDEX links_entity ON links (entity);
 """
 
+# A detached scope has the negative number of its collection: hidden, and not yet removed.
+_DETACHED = "CREATE INDEX scopes_detached ON scopes (collection) WHERE collection < 0;"
+
 # What lifts a file of version 1, 2, ... to the next one.
 _MIGRATIONS = (
     # Points stand by scope, and terms have numbers that need no table of words. Texts are
@@ -145,6 +148,8 @@ _MIGRATIONS = (
     INSERT OR IGNORE INTO links SELECT memory_id, entity FROM old_links;
     DROP TABLE old_links;
     """,
+    # Scopes can be detached, and a term that no text has is no row any more.
+    _DETACHED + "DELETE FROM terms WHERE documents <= 0;",
 )
 
 VERSION = len(_MIGRATIONS) + 1
@@ -172,7 +177,7 @@ def prepare_store(connection: apsw.Connection) -> None:
     if version == 0:
         connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(_TABLES + _LINKS)
+        connection.execute(_TABLES + _LINKS + _DETACHED)
     for migration in _MIGRATIONS[version - 1 :] if version else ():
         connection.execute(migration)
     connection.execute("REPLACE INTO meta VALUES ('schema_version', ?)", (str(VERSION),))
@@ -207,7 +212,11 @@ def _stored_version(connection: apsw.Connection) -> int:
 
 
 def prepare_ledger(connection: apsw.Connection) -> None:
-    """Makes `history` and `messages`, and lifts a history of older columns to the current ones."""
+    """Makes `history` and `messages`, and migrates a history of older columns.
+
+    Also makes `removed`, which says whose the removed memories were: without it nobody could
+    find the history that `purge` is to remove.
+    """
     columns = {row[1] for row in connection.execute("PRAGMA table_info(history)")}
     outdated = bool(columns) and columns != set(HISTORY_COLUMNS)
     if outdated:

@@ -12,6 +12,7 @@ from array import array
 import simsimd
 
 from isomem import kernel
+from isomem.errors import MemoryCorruptionError
 from isomem.store.places import Places
 
 TYPE_CHECKING = False
@@ -53,14 +54,30 @@ class Scope:
         self._sizes = array("I")
 
     def extend(self, rows: Sequence[Row]) -> None:
-        """Adds points."""
+        """Adds points.
+
+        Raises:
+            MemoryCorruptionError: a vector has another length than the others, or terms are cut
+                off. What stands behind it would be read at the wrong offset.
+        """
         places, ids, vectors, terms = zip(*rows, strict=True)
+        self._check(ids, vectors, terms)
         self.places += array("q", places)
         self.ids += ids
         self._vectors += b"".join(vectors)
         self._terms += b"".join(terms)
         self._sizes += array("I", [*map(len, terms)])
         self.size_bytes = _POINT_BYTES * len(self.ids) + len(self._vectors) + len(self._terms)
+
+    def _check(self, ids: Sequence[str], vectors: Sequence[bytes], terms: Sequence[bytes]) -> None:
+        width = len(self._vectors) // len(self.ids) if self.ids else len(vectors[0])
+        for point_id, vector, some in zip(ids, vectors, terms, strict=True):
+            if not (type(vector) is type(some) is bytes):
+                raise _damaged(point_id, "its vector or its terms are not numbers")
+            if len(vector) != width:
+                raise _damaged(point_id, f"its vector has {len(vector)} bytes, others {width}")
+            if len(some) % 4:
+                raise _damaged(point_id, f"its terms are cut off after {len(some)} bytes")
 
     def nearest(self, query: bytes, top_k: int, allowed: Container[int] | None) -> Scored:
         """The `top_k` points most similar to a unit vector: (cosine, row), best first.
@@ -71,6 +88,8 @@ class Scope:
         if not self.places:
             return []
         dims = len(query) // 4
+        if len(self._vectors) != len(query) * len(self.places):
+            raise _damaged(self.ids[0], f"its vector does not have {dims} dimensions")
         matrix: Any = memoryview(self._vectors).cast("f", (len(self.places), dims))
         one: Any = memoryview(query).cast("f", (1, dims))
         distances: Any = simsimd.cdist(one, matrix, "dot")
@@ -148,15 +167,20 @@ class ScopeCache:
             rows.setdefault(ids, []).append(row)
         for ids, some in rows.items():
             for key in _keys_over(collection, ids):
-                scope = self._scopes.get(key)
-                if scope is not None:
-                    self._size_bytes -= scope.size_bytes
-                    scope.extend(some)
-                    self._size_bytes += scope.size_bytes
+                self._extend(key, some)
         self._trim()
 
+    def _extend(self, key: Key, rows: Sequence[Row]) -> None:
+        scope = self._scopes.pop(key, None)
+        if scope is not None:
+            # It is out of the cache meanwhile: one that is extended by half is never searched.
+            self._size_bytes -= scope.size_bytes
+            scope.extend(rows)
+            self._scopes[key] = scope
+            self._size_bytes += scope.size_bytes
+
     def _trim(self) -> None:
-        while self._size_bytes > self._max_bytes:
+        while self._scopes and self._size_bytes > self._max_bytes:
             self._drop(next(iter(self._scopes)))
 
     def drop(self, collection: int, ids: Ids) -> None:
@@ -176,9 +200,20 @@ class ScopeCache:
         self._size_bytes = 0
 
     def _forget_the_stale(self) -> None:
-        if self._epoch != self._database.epoch:
-            self._epoch = self._database.epoch
+        epoch = self._database.epoch
+        if self._epoch != epoch:
+            # Cleared first: whoever interrupts this must not leave stale scopes as current ones.
             self.clear()
+            self._epoch = epoch
+
+
+def _damaged(point_id: str, what: str) -> MemoryCorruptionError:
+    return MemoryCorruptionError(
+        f"the stored point {point_id} is damaged: {what}",
+        error_code="CORRUPT_001",
+        details={"id": point_id},
+        suggestion="Run `isomem check` on the file; the point can be deleted.",
+    )
 
 
 def _keys_over(collection: int, ids: Ids) -> list[Key]:

@@ -156,10 +156,9 @@ class EmbeddedSet:
         self.links.relink(point.id, change.mentions, scope, clock)
 
     def _remove(self, memory_id: str, plan: Plan) -> None:
-        point = self.vectors.get(vector_id=memory_id)
+        point = self.vectors.take(memory_id)
         if point is None:
             raise missing(memory_id)
-        self.vectors.delete(vector_id=memory_id)
         self._forget([point], plan)
 
     def _forget(self, points: Sequence[Hit], plan: Plan) -> None:
@@ -169,7 +168,7 @@ class EmbeddedSet:
         self.ledger.batch_add_history([removed_event(*each, now) for each in removed])
         self.ledger.note_removed([(memory_id, scope_of(payload)) for memory_id, payload in removed])
         memory_ids = [memory_id for memory_id, _ in removed]
-        self.entities.unlink_all(memory_ids, plan.entity_vectors)
+        self.entities.unlink_all(memory_ids, plan.entity_vectors, self.vectors)
 
     # --- Clearing scopes ---
 

@@ -57,8 +57,7 @@ def with_content(messages: list[Message]) -> list[Message]:
     for index, message in enumerate(messages):
         if not message.get("role"):
             raise _no_role(index, message)
-        _check_label(message["role"], f"the role of message {index}")
-        _check_label(message.get("name"), f"the name in message {index}")
+        _check_labels(index, message)
         if "content" not in message:
             log.warning("Skipping a message of role %r without content", message["role"])
             continue
@@ -69,13 +68,15 @@ def with_content(messages: list[Message]) -> list[Message]:
     return kept
 
 
-def _check_label(label: Any, what: str) -> None:
+def _check_labels(index: int, message: Message) -> None:
     """Refuses a role or a name that no row could hold; mem0 stores numbers as they are."""
-    if isinstance(label, str):
-        if not is_unicode(label):
-            raise not_unicode(what)
-    elif label is not None and not isinstance(label, (bool, int, float, bytes)):
-        check_text(label, what)
+    for key in ("role", "name"):
+        label = message.get(key)
+        if isinstance(label, str):
+            if not is_unicode(label):
+                raise not_unicode(f"the {key} of message {index}")
+        elif label is not None and not isinstance(label, (bool, int, float, bytes)):
+            check_text(label, f"the {key} of message {index}")
 
 
 def _no_role(index: int, message: Message) -> ValidationError:

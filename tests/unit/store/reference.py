@@ -63,8 +63,7 @@ def stored_counts(database: Database, collection: str) -> tuple[int, dict[int, i
             "SELECT number, documents FROM collections WHERE name = ?", (collection,)
         )[0]
         rows = database.rows(
-            "SELECT number & 0xFFFFFFFF, documents FROM terms"
-            " WHERE number >> 32 = ? AND documents <> 0",
+            "SELECT number & 0xFFFFFFFF, documents FROM terms WHERE number >> 32 = ?",
             (number,),
         )
         arrived = database.rows(

@@ -8,6 +8,7 @@ import json
 import math
 import uuid
 from array import array
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.errors import ValidationError, VectorValueError
+from isomem.errors import MemoryCorruptionError, ValidationError, VectorValueError
 from isomem.store import codec
 from isomem.store.codec import (
     dump_payload,
@@ -156,3 +157,48 @@ def test_the_bytes_are_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch
     assert load_vector(unit_vector([3.0, 4.0], 2)) == pytest.approx([0.6, 0.8])
     assert unit_vector([3.0, 4.0], 2) != little
     assert list(load_terms(b"\x02\x01\x00\x00")) == [0x02010000]
+
+
+def test_a_payload_has_the_limits_of_what_comes_in() -> None:
+    """Whoever hands it to the store, and whatever makes its levels."""
+    inner: Any = 1
+    for _ in range(99):
+        inner = (inner,)
+    assert load_payload(dump_payload({"k": inner, "text": "[{" * 500}))["text"] == "[{" * 500
+    for payload in ({"k": [inner]}, {"k": [inner], "s": "\ud800"}, {"k": {"a": inner}}):
+        with pytest.raises(ValidationError, match="nested more than 100 levels deep"):
+            dump_payload(payload)
+
+
+def test_a_payload_that_no_row_could_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_PAYLOAD_CHARACTERS", 1_000)
+    with pytest.raises(ValidationError, match="more than 1,000 characters"):
+        dump_payload({"data": "x" * 1_000})
+
+
+class Stingy:
+    """Has no numbers to give."""
+
+    def __iter__(self) -> Iterator[float]:
+        raise ValueError("no")
+
+
+@pytest.mark.parametrize("vector", [
+    None, 1.0, "12", b"\x00\x00\x80\x3f" * 2, bytearray(8), {1.0: 2, 2.0: 3}, {1.0, 2.0}, object(),
+    ["1", "2"], [1.0, None], [None, None], [[1.0, 2.0]], [[1.0], [2.0]], [10**400, 1], [1.0, "x"],
+    [1j, 2j], Stingy(), [object(), 1.0], range,
+])  # fmt: skip
+def test_what_is_no_list_of_numbers_is_refused_with_an_error_of_ours(vector: Any) -> None:
+    with pytest.raises(VectorValueError, match=r"must be a list of numbers, not .+"):
+        unit_vector(vector, 2)
+
+
+@pytest.mark.parametrize("vector", [[3, 4], (3.0, 4.0), array("d", [3, 4]), range(3, 5), [True, 0]])
+def test_any_sequence_of_numbers_is_a_vector(vector: Any) -> None:
+    assert len(load_vector(unit_vector(vector, 2))) == 2
+
+
+@pytest.mark.parametrize("load", [load_vector, load_terms])
+def test_stored_numbers_that_are_cut_off_are_damage(load: Any) -> None:
+    with pytest.raises(MemoryCorruptionError, match="cut off after 7 bytes"):
+        load(bytes(7))

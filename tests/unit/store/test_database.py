@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
@@ -25,7 +26,7 @@ from isomem.errors import (
 )
 from isomem.store.database import Database
 from isomem.store.schema import prepare_store
-from tests.unit.store.conftest import Opened
+from tests.unit.store.conftest import Opened, prepare_both
 
 Open = Callable[..., Opened]
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -241,8 +242,6 @@ def reachable(tmp_path: Path) -> Path:
 def test_a_file_that_cannot_be_written_says_so(
     reachable: Path, opened: Open, folder_mode: int, file_mode: int, message: str
 ) -> None:
-    import json
-
     if os.getuid():
         folder_mode, file_mode = folder_mode & 0o555, file_mode & 0o444
     path = reachable / "memory.db"
@@ -263,6 +262,93 @@ def test_a_file_that_cannot_be_written_says_so(
     assert message in text
     assert suggestion
     assert names(opened(path)) == ["old"]
+
+
+READS_AS_ANOTHER_USER = """
+import json, os, sys, time
+from isomem.errors import DatabaseError
+from isomem.store.database import Database
+from isomem.store.schema import prepare_ledger, prepare_store
+if os.getuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+def prepare_both(connection):
+    prepare_store(connection)
+    prepare_ledger(connection)
+def ids():
+    with database.reading():
+        return [row[0] for row in database.rows("SELECT id FROM points ORDER BY 1")]
+def wait(word):
+    print(json.dumps(word), flush=True)
+    sys.stdin.readline()
+def refused(work):
+    try:
+        work()
+    except DatabaseError as error:
+        return error.message
+def write():
+    with database.writing():
+        database.execute("DELETE FROM points")
+def read_slowly():
+    with database.reading():
+        database.rows("SELECT id FROM points")
+        wait("inside")
+database = Database(sys.argv[1], prepare_both)
+wait([ids(), refused(write)])
+wait([ids(), refused(write)])
+wait([refused(read_slowly), ids()])
+"""
+
+
+@pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o755, 0o644), (0o777, 0o444)])
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_file_that_cannot_be_written_can_be_read_and_follows_its_writer(
+    reachable: Path, opened: Open, folder_mode: int, file_mode: int, is_open: bool
+) -> None:
+    if os.getuid():
+        pytest.skip("needs another user")
+    path = reachable / "memory.db"
+
+    def add(name: str) -> None:
+        one = opened(path)
+        one.points.insert([[1.0]], [{}], [name])
+        if not is_open:
+            one.close()
+
+    def answer() -> Any:
+        assert reader.stdout is not None
+        return json.loads(reader.stdout.readline())
+
+    def go_on() -> None:
+        assert reader.stdin is not None
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+
+    add("1")
+    reachable.chmod(folder_mode)
+    for file in reachable.iterdir():
+        file.chmod(file_mode)
+    reader = child(READS_AS_ANOTHER_USER, str(path), stdin=subprocess.PIPE)
+    try:
+        found, message = answer()
+        assert found == ["1"]
+        assert "is read-only; nothing was stored" in message
+        add("2")
+        go_on()
+        assert answer()[0] == ["1", "2"]
+        go_on()
+        assert answer() == "inside"
+        add("3")
+        go_on()
+        message, found = answer()
+        assert found == ["1", "2", "3"]
+        without_locks = not is_open and folder_mode == 0o755
+        assert message is None or (without_locks and "read without locks" in message)
+        assert bool(message) == without_locks
+    finally:
+        output, errors = reader.communicate("\n", timeout=60)
+        reachable.chmod(0o755)
+    assert not output, errors
+    assert names(opened(path)) == ["1", "2", "3"]
 
 
 # --- Locked ----------------------------------------------------------------------------------
@@ -294,7 +380,7 @@ def test_a_write_gives_up_when_another_process_writes_for_too_long(
     assert "0.2 s" in error.message
     assert "busy_timeout_s" in str(error.suggestion)
     assert names(one) == ["x"]  # Reading goes on.
-    refusal(lambda: opened(busy_timeout_s=0.1), DatabaseError, path)
+    assert names(opened(busy_timeout_s=0.1)) == ["x"]  # So does opening.
     other.communicate("\n", timeout=60)
     one.points.insert([[1.0]], [{}], ["y"])
     assert names(opened()) == ["x", "y"]
@@ -309,6 +395,136 @@ def test_a_write_waits_for_another_process(path: Path, opened: Open) -> None:
     one.points.insert([[1.0]], [{}], ["x"])
     assert names(one) == ["x"]
     other.wait(60)
+
+
+def test_opening_does_not_wait_for_a_writer(path: Path, opened: Open) -> None:
+    opened().points.insert([[1.0]], [{}], ["x"])
+    other = child(LOCKS, str(path), stdin=subprocess.PIPE)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "locked\n"
+    database = Database(str(path), prepare_both, busy_timeout_s=0)
+    with database.reading():
+        assert database.rows("SELECT id FROM points") == [("x",)]
+    database.close()
+    other.communicate("\n", timeout=60)
+
+
+def test_what_is_prepared_takes_the_write_lock_only_to_write(path: Path, opened: Open) -> None:
+    database = opened(busy_timeout_s=0).database
+    holder = apsw.Connection(str(path))
+    holder.execute("BEGIN IMMEDIATE")
+    counted = database.prepared(lambda: database.rows("SELECT count(*) FROM collections")[0][0])
+    assert counted == 2
+    with pytest.raises(DatabaseError, match="is locked"):
+        database.prepared(lambda: database.execute("DELETE FROM collections"))
+    holder.execute("ROLLBACK")
+    database.prepared(lambda: database.execute("DELETE FROM collections"))
+    assert database.rows("SELECT count(*) FROM collections") == [(0,)]
+    with pytest.raises(ZeroDivisionError):
+        database.prepared(lambda: 1 / 0)
+    with database.writing():
+        database.execute("DELETE FROM scopes")
+    holder.close()
+
+
+# --- A file that is moved away ---------------------------------------------------------------
+
+
+def move(path: Path) -> None:
+    path.rename(path.with_name("moved.db"))
+
+
+def replace(path: Path) -> None:
+    other = path.with_name("other.db")
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+
+
+def remove_log(path: Path) -> None:
+    path.with_name(f"{path.name}-wal").unlink()
+
+
+def remove_index(path: Path) -> None:
+    path.with_name(f"{path.name}-shm").unlink()
+
+
+def remove_everything(path: Path) -> None:
+    for file in path.parent.iterdir():
+        file.unlink()
+
+
+def move_the_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+    path.parent.mkdir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be moved")
+@pytest.mark.parametrize(
+    "happening",
+    [move, replace, remove_log, remove_index, remove_everything, move_the_folder, Path.unlink],
+)
+@pytest.mark.parametrize("pause_s", [0, 0.15])
+def test_a_write_to_a_file_that_is_not_there_any_more_is_refused(
+    path: Path, opened: Open, happening: Callable[[Path], object], pause_s: float
+) -> None:
+    path = path.with_name("folder") / path.name
+    one = opened(path)
+    one.points.insert([[1.0]], [{}], ["x"])
+    time.sleep(pause_s)  # Longer ago than the grain of a file's times, or not.
+    one.points.insert([[1.0]], [{}], ["y"])
+    happening(path)
+    for _ in range(2):
+        error = refusal(lambda: one.points.insert([[1.0]], [{}], ["z"]), DatabaseError, path)
+        assert "moved, replaced or deleted while it was open; nothing was stored" in error.message
+    assert names(one) == ["x", "y"]
+
+
+def test_a_file_that_is_moved_back_can_be_written_again(path: Path, opened: Open) -> None:
+    one = opened()
+    one.points.insert([[1.0]], [{}], ["x"])
+    move(path)
+    with pytest.raises(DatabaseError, match="was moved"):
+        one.points.insert([[1.0]], [{}], ["y"])
+    path.with_name("moved.db").rename(path)
+    one.points.insert([[1.0]], [{}], ["z"])
+    assert names(opened()) == ["x", "z"]
+
+
+def test_a_file_that_is_moved_during_a_block_is_noticed_before_it_ends(
+    path: Path, opened: Open
+) -> None:
+    one = opened()
+    with pytest.raises(DatabaseError, match="was moved"), one.points.atomic():
+        one.points.insert([[1.0]], [{}], ["x"])
+        move(path)
+    assert names(one) == []
+
+
+# --- A file that somebody else has made ------------------------------------------------------
+
+
+def test_triggers_and_views_in_a_file_do_not_run(path: Path, opened: Open) -> None:
+    opened().close()
+    other = apsw.Connection(str(path))
+    other.execute(
+        "CREATE TRIGGER evil AFTER INSERT ON points BEGIN DELETE FROM points; END;"
+        "CREATE TRIGGER worse AFTER INSERT ON arrivals BEGIN SELECT raise(FAIL, 'no'); END;"
+        "CREATE VIEW shown AS SELECT 1 AS x"
+    )
+    other.close()
+    one = opened()
+    one.points.insert([[1.0]], [{}], ["x"])
+    assert names(one) == ["x"]
+    with pytest.raises(DatabaseError, match="view"), one.database.reading() as database:
+        database.rows("SELECT x FROM shown")
+
+
+def test_a_file_cannot_make_its_reader_call_functions_or_rewrite_the_schema(
+    path: Path, opened: Open
+) -> None:
+    connection = opened().database.connection
+    assert connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, -1)
+    assert not connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, -1)
 
 
 # --- A full disk -----------------------------------------------------------------------------

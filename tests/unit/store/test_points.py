@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from isomem.errors import (
     DatabaseError,
     InvalidConfigError,
+    MemoryCorruptionError,
     ValidationError,
     VectorStoreError,
     VectorValueError,
 )
-from isomem.store import keywords
+from isomem.store import keywords, scopes
 from isomem.store.places import SEQ_MASK
 from isomem.store.points import Point, canonical_id
 from isomem.text.terms import TermEncoder
@@ -789,3 +790,99 @@ def test_equal_scores_go_by_insertion_over_all_scopes_whatever_was_updated_or_mo
     assert ids_of(found) == latest_first
     assert ids_of(worded) == latest_first
     one.close()
+
+
+# --- Damage ----------------------------------------------------------------------------------
+
+
+def damage(one: Opened, column: str, values: dict[str, Any]) -> None:
+    with one.database.writing() as database:
+        for name, value in values.items():
+            database.execute(f"UPDATE points SET {column} = ? WHERE id = ?", (value, name))
+
+
+@pytest.mark.parametrize("lengths", [(1, 3), (3, 1), (1, 1), (3, 3), (0, 4)])
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_vectors_of_wrong_lengths_are_damage_even_where_they_cancel_out(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, lengths: tuple[int, int], at_once: int
+) -> None:
+    monkeypatch.setattr("isomem.store.points._ROWS_AT_ONCE", at_once)
+    one = opened()
+    one.points.insert([[1.0, 0.0]] * 3, [{"user_id": "u"}] * 3, ["a", "b", "c"])
+    damage(one, "vector", dict(zip("ab", (bytes(4 * each) for each in lengths), strict=True)))
+    with pytest.raises(MemoryCorruptionError, match="vector"):
+        opened().points.search("", [1.0, 0.0], filters={"user_id": "u"})
+    for name in "ab":
+        one.points.delete(name)
+    assert ids_of(opened().points.search("", [1.0, 0.0])) == ["c"]
+
+
+@pytest.mark.parametrize(("column", "value"), [
+    ("vector", "text"), ("vector", 7), ("vector", b"\x00" * 7), ("terms", b"\x00" * 7),
+    ("terms", "text"),
+])  # fmt: skip
+def test_numbers_of_wrong_types_are_damage_that_names_its_point(
+    opened: Open, column: str, value: Any
+) -> None:
+    one = opened()
+    one.points.insert([[1.0, 0.0]] * 2, [{"data": "tea"}] * 2, ["a", "b"])
+    damage(one, column, {"b": value})
+    with pytest.raises(MemoryCorruptionError, match="damaged") as caught:
+        opened().points.search("", [1.0, 0.0])
+    assert "b" in caught.value.details["id"]
+
+
+DAMAGED = ["", "{", "null", "[1]", '{"a": 1', "7", "NaN", "[" * 5000]
+
+
+@pytest.mark.parametrize("payload", DAMAGED)
+def test_a_point_with_a_damaged_payload_can_be_removed_and_replaced(
+    opened: Open, payload: str
+) -> None:
+    one = opened()
+    one.points.insert([[1.0]] * 3, [{"user_id": "u", "data": "tea"}] * 3, ["a", "b", "c"])
+    damage(one, "payload", dict.fromkeys("ab", payload))
+    taken = one.points.take("a")
+    assert taken is not None
+    assert (taken.id, taken.payload) == ("a", {})
+    one.points.insert([[1.0]], [{"user_id": "u", "data": "coffee"}], ["b"])
+    assert ids_of(one.points.list({"user_id": "u"})[0]) == ["b", "c"]
+    assert one.points.take("a") is None
+    texts = {"b": "coffee", "c": "tea"}
+    assert reference.stored_counts(one.database, "mem0") == reference.counts(texts)
+
+
+@pytest.mark.parametrize("payload", DAMAGED)
+def test_an_entity_with_a_damaged_payload_leaves_no_links_when_removed_or_replaced(
+    opened: Open, payload: str
+) -> None:
+    one = opened()
+    one.entities.insert(
+        [[1.0]] * 2, [{"data": "x", "linked_memory_ids": ["m", "n"]}] * 2, ["a", "b"]
+    )
+    damage(one, "payload", dict.fromkeys("ab", payload))
+    one.entities.delete("a")
+    one.entities.update("b", [1.0], {"data": "x", "linked_memory_ids": ["n"]})
+    assert [row[0] for row in one.database.rows("SELECT memory_id FROM links")] == ["n"]
+
+
+def test_a_scope_that_was_extended_by_half_is_never_searched(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = opened()
+    one.points.insert([[1.0, 0.0]], [{"user_id": "u"}], ["a"])
+    assert ids_of(one.points.search("", [1.0, 0.0])) == ["a"]
+
+    real = scopes.array
+
+    def interrupted(kind: Any, values: Any = ()) -> Any:
+        if kind == "I" and values:  # The last of the arrays that grow.
+            raise InterruptedError
+        return real(kind, values)
+
+    with one.database.writing():
+        monkeypatch.setattr(scopes, "array", interrupted)
+        with pytest.raises(InterruptedError):
+            one.cache.append(1, [(("u", None, None), (1, "b", bytes(8), b""))])
+        monkeypatch.undo()
+        assert ids_of(one.points.search("", [1.0, 0.0])) == ["a"]

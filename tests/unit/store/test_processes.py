@@ -218,3 +218,30 @@ def test_two_memories_on_one_file_see_each_others_writes_at_once(tmp_path: Path)
         other.reset()
         assert one.search("tea", filters=scope, threshold=0)["results"] == []
         assert one.history(ids[0]) == []
+
+
+TWO_MEMORIES = (
+    PREAMBLE
+    + """
+import os, subprocess
+one = open_memory(sys.argv[1])
+one.add("first", user_id="u", infer=False)
+other = open_memory(sys.argv[1])
+look = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM points')"
+subprocess.run([sys.executable, "-c", look + "; c.close()", sys.argv[1]], check=True)
+for number in range(20):
+    one.add(f"number {number}", user_id="u", infer=False)
+os.kill(os.getpid(), 9)
+"""
+)
+
+
+def test_a_second_memory_on_the_file_leaves_the_locks_of_the_first_alone(tmp_path: Path) -> None:
+    """Or another process that closes the file would remove the log that the first writes to."""
+    path = tmp_path / "memory.db"
+    process = start(TWO_MEMORIES, str(path))
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    with open_memory(path) as memory:
+        found = memory.get_all(filters={"user_id": "u"}, top_k=100)
+    assert len(found["results"]) == 21

@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from isomem.clock import Clock
-from isomem.errors import DatabaseError
+from isomem.errors import DatabaseError, MemoryCorruptionError
 from isomem.store import schema
 from isomem.store.codec import unit_vector
 from isomem.store.database import Database
@@ -152,7 +152,34 @@ def make_version_2(path: Path) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("make", [make_version_1, make_version_2])
+def make_version_3(path: Path) -> None:
+    make_version_2(path)
+    connection = apsw.Connection(str(path))  # Python's SQLite may be older than the migration.
+    connection.execute(schema._MIGRATIONS[1])
+    connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
+    connection.close()
+
+
+def test_a_file_of_version_3_loses_its_terms_without_texts_and_can_detach(
+    path: Path, opened: Open
+) -> None:
+    make_version_3(path)
+    Opened(path, dims=2, embedder="some/embedder").close()  # Reindexed by today's rules.
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO terms VALUES (?, 0), (?, 7)", (1 << 32 | 5, 1 << 32 | 6))
+        connection.execute("DROP INDEX scopes_detached")
+        connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
+    connection.close()
+    one = opened(dims=2, embedder="some/embedder")
+    counts = dict(one.database.rows("SELECT number & 0xFFFFFFFF, documents FROM terms"))
+    assert counts.pop(6) == 7
+    assert 5 not in counts
+    assert all(counts.values())
+    assert one.points.detach({"user_id": "u"}) == 1
+    assert {point.id for point in one.points.sweep(9)} == {"m1", "m2"}
+
+
+@pytest.mark.parametrize("make", [make_version_1, make_version_2, make_version_3])
 def test_an_old_file_is_lifted_to_the_layout_of_a_new_one(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
@@ -215,6 +242,33 @@ def test_a_file_of_a_newer_schema_is_refused_and_left_alone(path: Path, opened: 
     )
     connection.close()
     assert opened().points.get("x") is not None
+
+
+@pytest.mark.parametrize("value", ["abc", "", "-1", "0", "1e3", "9" * 30, "1.5", "²", None])
+def test_a_schema_version_that_is_none_is_called_damaged(
+    path: Path, opened: Open, value: str | None
+) -> None:
+    opened().close()
+    connection = apsw.Connection(str(path))
+    if value is None:
+        connection.execute("DELETE FROM meta")
+    else:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (value,))
+    connection.close()
+    with pytest.raises(MemoryCorruptionError, match="its schema version is") as caught:
+        opened()
+    assert str(path) in caught.value.message
+
+
+def test_a_file_of_isomem_without_its_table_of_versions_is_called_damaged(
+    path: Path, opened: Open
+) -> None:
+    opened().close()
+    connection = apsw.Connection(str(path))
+    connection.execute("DROP TABLE meta")
+    connection.close()
+    with pytest.raises(MemoryCorruptionError, match="its schema version is None"):
+        opened()
 
 
 # --- Upstream's history ----------------------------------------------------------------------
@@ -292,10 +346,12 @@ def test_the_tables_of_the_ledger_have_exactly_upstreams_columns(tmp_path: Path)
         connection.executescript(UPSTREAM)
     connection.close()
     tables = [{entry for entry in layout(path) if entry[0] == "table"} for path in (ours, theirs)]
-    assert tables[0] == tables[1]
+    assert {entry for entry in tables[0] if entry[1] != "removed"} == tables[1]
 
 
-def test_a_file_for_the_history_alone_has_nothing_else_in_it(path: Path) -> None:
+def test_a_file_for_the_history_alone_has_no_memories_in_it(path: Path) -> None:
+    """Beside upstream's tables it says whose the removed memories were, for a purge."""
     Database(str(path), prepare_ledger).close()
-    assert {entry[1] for entry in layout(path) if entry[0] == "table"} == {"history", "messages"}
+    tables = {entry[1] for entry in layout(path) if entry[0] == "table"}
+    assert tables == {"history", "messages", "removed"}
     assert prepare_store is not prepare_ledger

@@ -1,0 +1,117 @@
+"""Detached points: hidden from every reader in one short write, removed in parts later.
+
+A scope is detached by the sign of its collection. No reader asks for a negative one, so its points
+are gone at once, however many they are; their rows wait for `sweep`. A process that dies meanwhile
+leaves them hidden, and the next sweep goes on with them.
+"""
+
+from __future__ import annotations
+
+from isomem.errors import MemoryCorruptionError, VectorStoreError
+from isomem.kernel import SEQ_BITS
+from isomem.store.codec import load_payload
+from isomem.store.places import OF_SCOPES, SEQ_MASK, in_scopes
+from isomem.types import SCOPE_KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from isomem.ports import Payload
+    from isomem.store.database import Database
+    from isomem.store.keywords import Keywords
+    from isomem.store.places import Places
+
+    Swept = tuple[int, str, str, bytes | None]
+    """Of a removed point: its row key, id, payload as JSON, and terms."""
+
+# The comparison with 0 is what the partial index `scopes_detached` is found by.
+_DETACHED = "s.collection = ? AND s.collection < 0"
+_EXIST = f"SELECT 1 FROM scopes AS s WHERE {_DETACHED} LIMIT 1"
+_SOME = f"SELECT p.place, p.id, p.payload, p.terms FROM {OF_SCOPES} WHERE {_DETACHED} LIMIT ?"
+_LINKED = (
+    "SELECT l.memory_id FROM links AS l CROSS JOIN points AS p ON p.id = l.memory_id"
+    f" CROSS JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS}"
+    " WHERE l.entity = ? AND p.collection = ? AND s.collection < 0"
+)
+_ID_TAKEN = "SELECT place, terms FROM points WHERE id = ? AND collection = ?"
+
+
+class Detached:
+    """The detached points of one collection. Runs in the caller's transaction."""
+
+    def __init__(self, database: Database, places: Places, collection: int) -> None:
+        self._database = database
+        self._places = places
+        self._collection = collection
+
+    def hide(self, ids: Mapping[str, str]) -> int:
+        """Detaches the scopes that have all these ids; how many they are."""
+        check_ids(ids)
+        named, bindings = in_scopes(self._collection, ids)
+        self._database.execute(
+            f"UPDATE scopes AS s SET collection = -collection WHERE {named}", bindings
+        )
+        hidden = self._database.connection.changes()
+        self._places.forget()
+        return hidden
+
+    def exist(self) -> bool:
+        """Whether there are any."""
+        return bool(self._database.rows(_EXIST, (-self._collection,)))
+
+    def linked_to(self, entity: int) -> set[str]:
+        """The ids of those that an entity is linked to."""
+        if not self.exist():
+            return set()
+        return {row[0] for row in self._database.rows(_LINKED, (entity, self._collection))}
+
+    def some(self, limit: int) -> Sequence[Swept]:
+        """The first `limit` of them."""
+        return self._database.rows(_SOME, (-self._collection, limit))
+
+    def remove(self, points: Sequence[Swept], keywords: Keywords | None) -> None:
+        """Removes these points and what was counted of them."""
+        recent = self._places.leave_some([place for place, *_ in points])
+        if keywords is not None:
+            keywords.leave_some(
+                [
+                    terms
+                    for place, _, _, terms in points
+                    if terms is not None and place not in recent
+                ]
+            )
+        rows = ((place,) for place, *_ in points)
+        self._database.execute_many("DELETE FROM points WHERE place = ?", rows)
+        for place in {place | SEQ_MASK for place, *_ in points}:
+            self._places.tidy(place)
+
+    def give_up_id(self, point_id: str, keywords: Keywords | None) -> None:
+        """Lets a new point have the id of a detached one, which stays to be swept.
+
+        Nothing is counted of that one from then on, since its row names no collection.
+        """
+        for place, terms in self._database.rows(_ID_TAKEN, (point_id, self._collection)):
+            counted = not self._places.leave(place)
+            if keywords is not None:
+                keywords.leave(terms, counted=counted)
+            sql = "UPDATE points SET collection = -place, terms = NULL WHERE place = ?"
+            self._database.execute(sql, (place,))
+
+
+def check_ids(ids: Mapping[str, str]) -> None:
+    """Raises VectorStoreError unless these are ids of a scope: at least one, all of them text."""
+    if not ids:
+        raise VectorStoreError("at least one id is needed to say which points are meant")
+    for key, value in ids.items():
+        if key not in SCOPE_KEYS or not isinstance(value, str):
+            raise VectorStoreError(f"{key} = {value!r} is not an id of a scope")
+
+
+def salvaged(text: str) -> Payload:
+    """A stored payload, or an empty one where it is damaged: a damaged point can be removed."""
+    try:
+        payload = load_payload(text)
+    except (MemoryCorruptionError, ValueError, TypeError, RecursionError):
+        return {}
+    return payload if isinstance(payload, dict) else {}  # type: ignore[redundant-expr]
