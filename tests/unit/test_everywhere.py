@@ -145,3 +145,19 @@ def test_a_python_without_its_environment_is_a_failure_and_the_others_run(
     outcomes = everywhere.run_all(pythons, HERE.version, [str(tests)])
     assert outcomes[HERE.version] == Outcome(1, 0, 0)
     assert outcomes["9.9"].failed == 1
+
+
+def test_a_suite_runs_its_shares_and_adds_them_up(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(everywhere, "install", lambda *_: None)
+    source = "import os\ndef test(): assert os.environ['OF_THE_SUITE'] == 'yes'\n"
+    (folder / "test_one.py").write_text(source)
+    (folder / "test_other.py").write_text(f"{source}def test_fails(): assert False\n")
+    shares = ((str(folder / "test_one.py"),), (str(folder / "test_other.py"),))
+    suite = everywhere.Suite(("-q", "-p", "no:cacheprovider"), {"OF_THE_SUITE": "yes"}, shares)
+    monkeypatch.setitem(everywhere.SUITES, "invented", suite)
+    assert everywhere.run_suite("invented", HERE, []) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == "2 passed, 1 failed, 0 skipped"
+    assert everywhere.run_suite("invented", HERE, ["-k", "test", *shares[0]]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
