@@ -131,7 +131,7 @@ def run_suite(name: str, python: Interpreter, arguments: list[str]) -> int:
 
 def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) -> dict[str, Outcome]:
     """Everything on one Python, and all but the oracle on the others beside it."""
-    measure = () if arguments else ("--cov", "--cov-report=term")
+    measure = () if arguments else ("--cov", "--cov-report=term", "--durations=15")
     runs = {full: Run(pythons[full], FULL_EXTRAS, (*measure, *arguments))}
     quick = ("-q", "-p", "no:cacheprovider", "-m", "not oracle", *arguments)
     for version in sorted(set(pythons) - {full}):
