@@ -22,6 +22,7 @@ FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.In: ast.NotIn, ast.NotIn: ast.In,
 }  # fmt: skip
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
+TYPE_QUESTIONS = {"isinstance", "issubclass"}  # With arguments swapped they always raise.
 UNTOUCHED = (ast.Import, ast.ImportFrom, ast.JoinedStr)  # Inner positions of f-strings are wrong.
 
 
@@ -181,7 +182,7 @@ def _other_expressions(node: ast.expr) -> Iterator[ast.expr]:
         yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         yield node.operand
-    elif isinstance(node, ast.Call):
+    elif isinstance(node, ast.Call) and getattr(node.func, "id", "") not in TYPE_QUESTIONS:
         for index in range(len(node.args) - 1):
             swapped = copy.deepcopy(node)
             swapped.args[index : index + 2] = swapped.args[index : index + 2][::-1]

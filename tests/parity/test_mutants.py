@@ -70,6 +70,7 @@ def test_a_line_changes_in_these_ways(text: str, expected: set[str]) -> None:
         "f'{a} of 3'",
         "x = cast('int', y)",
         "def f(): x = y",
+        "isinstance(a, b)",
         "def f(): return None",
     ],
 )
