@@ -8,7 +8,7 @@ PIP_QUIET = --quiet --disable-pip-version-check
 PACKAGING = pyproject.toml setup.py build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test test-fast torture check format bench clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -16,6 +16,15 @@ demo: .venv/installed
 # PYTHONS="3.11 3.12" chooses interpreters; ARGS="-k scope" goes to pytest.
 test:
 	@$(PYTHON) scripts/test_everywhere.py --pythons "$(PYTHONS)" -- $(ARGS)
+
+# For the inner loop: one Python, without mem0 and without what is slow; under a minute.
+test-fast:
+	@$(PYTHON) scripts/test_everywhere.py --suite fast --pythons "$(PYTHONS)" -- $(ARGS)
+
+# Half an hour of kills, forks, signals and failed calls; it prints its figures. ISOMEM_TORTURE=2
+# is twice as long. The files are in memory where that is possible; TMPDIR=/var/tmp is the disk.
+torture:
+	@$(PYTHON) scripts/test_everywhere.py --suite torture --pythons "$(PYTHONS)" -- $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .

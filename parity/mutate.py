@@ -3,6 +3,9 @@
 `python -m parity.mutate` prints a table: what was changed, and the first scenario that noticed.
 A fault is caught when the scenarios show a difference that they do not show without it. The text
 to change is quoted from the source, so a fault that no longer fits says so, and fails the check.
+
+`python -m parity.mutate --random N` asks the tests instead: N small faults of random lines, and
+those that no test notices. `parity/equivalent.toml` lists changes that change nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from parity import survivors
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = ROOT / "parity" / "scenarios"
@@ -200,12 +205,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tiers", default="A,B,C", help="only the faults of these tiers")
     parser.add_argument("--python", default=sys.executable, help="an interpreter with the oracle")
     parser.add_argument("--only", default="", help="only faults whose file contains this")
+    parser.add_argument("--random", type=int, metavar="N", help="N random faults, for the tests")
+    parser.add_argument("--seed", type=int, default=0, help="which random faults")
+    parser.add_argument("--with", dest="also", default="", help="also in: parity,cli,demo.py")
+    parser.add_argument("--least", type=float, default=95.0, help="per cent to be caught")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0 when every fault was caught."""
+    """0 when every fault was caught, or of random ones as many as `--least` asks for."""
     options = _parser().parse_args(argv)
+    if options.random:
+        return survivors.main(options)
     wanted = options.tiers.split(",")
     faults = [one for one in FAULTS if one.tier in wanted and options.only in one.file]
     tiers = sorted({one.tier for one in faults})

@@ -1,8 +1,12 @@
 """Runs the tests on every supported Python that this machine has.
 
 On one of them (the one that runs this script, if it is supported) everything runs, upstream
-beside us and coverage measured; on the others all but the tests that need upstream. Makes the
+beside us and coverage measured; on the others all but the tests that need upstream. These run
+beside the first, where there are processors for it, and what they print comes after it. Makes the
 environments it needs under .venvs/ and keeps them until the packaging changes.
+
+`--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
+long form of the torture tests.
 """
 
 from __future__ import annotations
@@ -10,9 +14,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
@@ -24,8 +32,31 @@ SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 FULL_EXTRAS = "test,local,oracle"
 FAST_EXTRAS = "test,local"
 
+
+class Suite(NamedTuple):
+    """Tests of one Python only: what pytest is given, its environment, shares run side by side."""
+
+    arguments: tuple[str, ...]
+    variables: dict[str, str]
+    shares: tuple[tuple[str, ...], ...]
+
+
+SUITES = {
+    "fast": Suite(
+        ("-q", "-p", "no:cacheprovider", "-m", "not oracle and not slow and not build"),
+        {"FUZZ": "0.1"},
+        (("tests/unit",), ("tests", "--ignore=tests/unit", "--ignore=tests/torture")),
+    ),
+    "torture": Suite(("-q", "-s"), {"ISOMEM_TORTURE": "1"}, (("tests/torture",),)),
+}
+# Where files that need not last are written: no disk, so that waiting for one costs nothing.
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED_BYTES = 4 << 30
+
 # The parts whose behaviour is the promise, and the coverage that we ask of them, in per cent.
-COVERED_PARTS = ("pipeline/*", "text/*", "scoring.py", "filters.py", "store/*")
+COVERED_PARTS = (
+    "contract/*", "filters.py", "pipeline/*", "scoring.py", "store/*", "stores/*", "text/*",
+)  # fmt: skip
 COVERAGE_FLOOR = 95
 
 # An environment is made again when one of these changes.
@@ -65,6 +96,7 @@ def main() -> int:
     """0 when everything passed on every interpreter, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pythons", default="", help='such as "3.11 3.12"; default: all present')
+    parser.add_argument("--suite", choices=SUITES, help="on one Python only")
     parser.add_argument("pytest_args", nargs="*", help="given to pytest; turns coverage off")
     options = parser.parse_args()
     wanted = options.pythons.split() or list(SUPPORTED)
@@ -73,10 +105,78 @@ def main() -> int:
     if not pythons:
         return 1
     full = full_version(pythons)
-    outcomes = {}
-    for version in sorted(pythons, key=lambda version: version != full):
-        outcomes[version] = run_one(pythons[version], version == full, options.pytest_args)
-    return summarise(outcomes, full)
+    if options.suite:
+        return run_suite(options.suite, pythons[full], options.pytest_args)
+    return summarise(run_all(pythons, full, options.pytest_args), full)
+
+
+def run_suite(name: str, python: Interpreter, arguments: list[str]) -> int:
+    """One suite on one Python; the exit status."""
+    suite = SUITES[name]
+    variables = {key: os.environ.get(key) or value for key, value in suite.variables.items()}
+    # With arguments there may be nothing to run in a share, which pytest takes for a failure.
+    shares = ((),) if arguments and len(suite.shares) > 1 else suite.shares
+    runs = {
+        f"{name}: {' '.join(share)}".removesuffix(": "): Run(
+            python, FAST_EXTRAS, (*suite.arguments, *share, *arguments),
+            in_memory=True, name=f"{name}-{number}", variables=variables,
+        )
+        for number, share in enumerate(shares)
+    }  # fmt: skip
+    broken = next(iter(runs.values())).install()
+    outcome = broken or added_up(list(together(runs)))
+    say(f"\n{outcome.note}\n{counts(outcome)}")
+    return 1 if outcome.failed else 0
+
+
+def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) -> dict[str, Outcome]:
+    """Everything on one Python, and all but the oracle on the others beside it."""
+    measure = () if arguments else ("--cov", "--cov-report=term", "--durations=15")
+    runs = {full: Run(pythons[full], FULL_EXTRAS, (*measure, *arguments))}
+    quick = ("-q", "-p", "no:cacheprovider", "-m", "not oracle", *arguments)
+    for version in sorted(set(pythons) - {full}):
+        runs[version] = Run(pythons[version], FAST_EXTRAS, quick, in_memory=True)
+    # One after the other, and before any test: they build in the tree that the tests read.
+    failed = {version: outcome for version, run in runs.items() if (outcome := run.install())}
+    able = [version for version in runs if version not in failed]
+    titled = {f"Python {version}: {kind(version, full)}": runs[version] for version in able}
+    outcomes = dict(zip(able, together(titled), strict=True))
+    if measure and full in outcomes:
+        outcomes[full] = with_floor(outcomes[full], runs[full].environment)
+    return outcomes | failed
+
+
+def together(runs: dict[str, Run]) -> Iterator[Outcome]:
+    """Runs side by side, as many as there are processors: the first prints at once.
+
+    What the others print comes after it, in order.
+    """
+    if not runs:
+        return
+    (title, first), *others = runs.items()
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1)) as pool:
+        beside = [pool.submit(run.pytest, kept=True) for _, run in others]
+        say(f"\n=== {title} ===")
+        yield first.pytest()
+        for (title, run), outcome in zip(others, beside, strict=True):
+            outcome.result()
+            say(f"\n=== {title} ===\n{run.printed()}")
+            yield outcome.result()
+
+
+def added_up(outcomes: list[Outcome]) -> Outcome:
+    """The totals of several runs."""
+    return Outcome(
+        sum(outcome.passed for outcome in outcomes),
+        sum(outcome.failed for outcome in outcomes),
+        sum(outcome.skipped for outcome in outcomes),
+        " ".join(outcome.note for outcome in outcomes if outcome.note),
+    )
+
+
+def kind(version: str, full: str) -> str:
+    """Which tests run on that version."""
+    return "all tests" if version == full else "all but the oracle"
 
 
 def find(version: str) -> Interpreter | None:
@@ -120,39 +220,81 @@ def full_version(pythons: dict[str, Interpreter]) -> str:
     return own if own in pythons else list(pythons)[-1]
 
 
-def run_one(python: Interpreter, full: bool, arguments: list[str]) -> Outcome:
-    """Makes the environment, runs pytest in it, and counts."""
-    say(f"\n=== Python {python.version}: {'all tests' if full else 'all but the oracle'} ===")
-    environment = ENVIRONMENTS / f"py{python.version}"
-    try:
-        install(python, environment, FULL_EXTRAS if full else FAST_EXTRAS)
-    except subprocess.CalledProcessError as error:
-        return Outcome(0, 1, 0, f"environment: exit status {error.returncode}")
-    measure = full and not arguments
-    report = ENVIRONMENTS / f"py{python.version}.xml"
-    report.unlink(missing_ok=True)
-    command = [python_of(environment), "-m", "pytest", f"--junitxml={report}"]
-    command += [] if full else ["-q", "-m", "not oracle"]
-    command += ["--cov", "--cov-report=term"] if measure else []
-    status = subprocess.run([*command, *arguments], cwd=ROOT, check=False).returncode
-    outcome = count(report, status)
-    return with_floor(outcome, environment) if measure else outcome
+class Run:
+    """The tests on one Python: its environment, what pytest is given, where it writes."""
+
+    def __init__(
+        self,
+        python: Interpreter,
+        extras: str,
+        arguments: tuple[str, ...],
+        *,
+        in_memory: bool = False,
+        name: str = "",
+        variables: dict[str, str] | None = None,
+    ) -> None:
+        self.python = python
+        self.extras = extras
+        self.arguments = arguments
+        self.in_memory = in_memory
+        self.variables = variables or {}
+        self.environment = ENVIRONMENTS / f"py{python.version}"
+        name = name or f"py{python.version}"
+        self.report = ENVIRONMENTS / f"{name}.xml"
+        self.output = ENVIRONMENTS / f"{name}.txt"
+
+    def install(self) -> Outcome | None:
+        """Makes the environment. What it came to when that failed, else None."""
+        try:
+            install(self.python, self.environment, self.extras)
+        except subprocess.CalledProcessError as error:
+            return Outcome(0, 1, 0, f"environment: exit status {error.returncode}")
+        return None
+
+    def pytest(self, *, kept: bool = False) -> Outcome:
+        """Runs pytest and counts. `kept`: what it prints goes into a file."""
+        self.report.unlink(missing_ok=True)
+        command = [python_of(self.environment), "-m", "pytest", f"--junitxml={self.report}"]
+        with tempfile.TemporaryDirectory(dir=self._folder()) as scratch:
+            environment = {**os.environ, "TMPDIR": scratch, **self.variables}
+            with self.output.open("w") as file:
+                done = subprocess.run(
+                    [*command, *self.arguments], cwd=ROOT, env=environment, check=False,
+                    stdout=file if kept else None, stderr=subprocess.STDOUT if kept else None,
+                )  # fmt: skip
+        return count(self.report, done.returncode)
+
+    def printed(self) -> str:
+        """What the last run printed into its file."""
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+    def _folder(self) -> Path | None:
+        """Where temporary files go. TMPDIR, when set, says so itself."""
+        if not self.in_memory or "TMPDIR" in os.environ or not MEMORY.is_dir():
+            return None
+        return MEMORY if shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED_BYTES else None
 
 
 def install(python: Interpreter, environment: Path, extras: str) -> None:
-    """Makes the environment, unless it is there and was made from the same packaging."""
+    """Makes the environment, unless one with these extras or more is there, made from the same."""
     stamp = environment / "made-from"
-    state = hashlib.sha256(f"{python.path}\n{extras}\n".encode())
-    for name in PACKAGING:
-        state.update((ROOT / name).read_bytes())
-    if PINNED.is_dir() and stamp.is_file() and stamp.read_text() == state.hexdigest():
+    made = stamp.read_text() if PINNED.is_dir() and stamp.is_file() else ""
+    if made in {packaging_state(python, each) for each in (extras, FULL_EXTRAS)}:
         return
     started = time.monotonic()
     subprocess.run([python.path, "-m", "venv", "--clear", environment], check=True)
     pip = [python_of(environment), "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--editable", f".[{extras}]"], cwd=ROOT, check=True)
-    stamp.write_text(state.hexdigest())
-    say(f"installed in {time.monotonic() - started:.0f} s")
+    stamp.write_text(packaging_state(python, extras))
+    say(f"Python {python.version}: installed in {time.monotonic() - started:.0f} s")
+
+
+def packaging_state(python: Interpreter, extras: str) -> str:
+    """A digest of all that an environment is made from."""
+    state = hashlib.sha256(f"{python.path}\n{extras}\n".encode())
+    for name in PACKAGING:
+        state.update((ROOT / name).read_bytes())
+    return state.hexdigest()
 
 
 def count(report: Path, status: int) -> Outcome:
@@ -186,14 +328,8 @@ def summarise(outcomes: dict[str, Outcome], full: str) -> int:
     """Prints a line for each interpreter, and the totals last; the exit status."""
     say("\n=== Summary ===")
     for version, outcome in outcomes.items():
-        kind = "all tests" if version == full else "all but the oracle"
-        say(f"Python {version} ({kind}): {counts(outcome)} {outcome.note}".rstrip())
-    values = list(outcomes.values())
-    total = Outcome(
-        sum(outcome.passed for outcome in values),
-        sum(outcome.failed for outcome in values),
-        sum(outcome.skipped for outcome in values),
-    )
+        say(f"Python {version} ({kind(version, full)}): {counts(outcome)} {outcome.note}".rstrip())
+    total = added_up(list(outcomes.values()))
     say(f"\n{counts(total)}")
     return 1 if total.failed else 0
 

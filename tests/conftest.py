@@ -13,6 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from tests.unit.store.fuzz import examples
+
+settings.register_profile("isomem", parent=examples(100))
+settings.load_profile("isomem")
 
 _REAL_HOME = os.environ.get("HOME", "")
 _HOME = tempfile.mkdtemp(prefix="isomem-tests-")
@@ -24,6 +30,13 @@ _OWN = [name for name in os.environ if name.startswith("ISOMEM_") and name != "I
 for _name in [*_OWN, "OPENAI_API_KEY"]:
     os.environ.pop(_name, None)
 os.environ.update(HOME=_HOME, MEM0_DIR=str(Path(_HOME, ".mem0")), MEM0_TELEMETRY="False")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What tortures the store is slow, whatever else it is."""
+    for item in items:
+        if "torture" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

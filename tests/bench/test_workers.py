@@ -61,6 +61,7 @@ def check(name: str, runs: list[Run], folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "runs"), ISOMEM_ALONE)
+@pytest.mark.slow
 def test_isomem_runs_every_workload(name: str, runs: list[Run], tmp_path: Path) -> None:
     check(name, runs, tmp_path)
 
@@ -102,11 +103,13 @@ def test_a_worker_that_fails_is_told_of_and_the_others_go_on(
     assert sum("boom" in line for line in said) == 6
 
 
+@pytest.mark.slow
 def test_stores_are_removed(tmp_path: Path) -> None:
     rounds.measure(chosen(["shared_file"]), TINY, 1, tmp_path, lambda _: None)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_machine_is_measured_before_each_workload(tmp_path: Path) -> None:
     results = rounds.measure(chosen(["shared_file"]), TINY, 1, tmp_path, lambda _: None)
     assert [(result["workload"], result["case"]) for result in results] == [

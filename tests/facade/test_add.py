@@ -310,6 +310,7 @@ def test_a_text_a_dict_and_a_list_are_the_same(memory: Face) -> None:
     assert message == {"role": "user", "content": "tea"}
 
 
+@pytest.mark.slow
 def test_a_megabyte_of_text_is_a_memory(memory: Face) -> None:
     text = "tea and NUL\0 " * 80_000
     (added,) = memory.add(text, **U, infer=False)["results"]

@@ -328,6 +328,7 @@ def test_another_embedder_than_the_files(make: Make, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("infer", [True, False])
+@pytest.mark.slow
 def test_a_disk_that_is_full_at_any_moment_leaves_an_add_whole_or_not_there(
     memory: Face, infer: bool
 ) -> None:

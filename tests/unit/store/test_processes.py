@@ -118,6 +118,7 @@ def check_whole(path: Path, kind: str, acknowledged: dict[int, list[str]]) -> in
 
 
 @pytest.mark.parametrize("kind", ["inferred", "raw"])
+@pytest.mark.slow
 def test_a_killed_process_leaves_whole_adds_and_loses_none_that_it_acknowledged(
     tmp_path: Path, kind: str
 ) -> None:
@@ -178,6 +179,7 @@ print(seen, flush=True)
 )
 
 
+@pytest.mark.slow
 def test_processes_that_write_and_read_one_file_at_once_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "memory.db"
     writers = [start(ADDS, str(path), "raw", str(first), "40") for first in (0, 1000, 2000)]

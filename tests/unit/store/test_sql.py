@@ -131,6 +131,7 @@ def test_what_sql_cannot_decide_exactly_is_left_to_python(filters: Any) -> None:
 
 
 @pytest.mark.parametrize("count", [100, 249, 250, 1500, 20_000])
+@pytest.mark.slow
 def test_a_filter_may_have_any_number_of_alternatives(count: int) -> None:
     database = Database(":memory:", prepare_store)
     points = Points(database, "m", ScopeCache(database, 0))

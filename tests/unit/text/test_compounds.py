@@ -212,6 +212,7 @@ def test_what_a_word_is_stays_known_with_it():
 
 
 @pytest.mark.parametrize("piece", ["a ", "the old ", "Ann mill ", "mill's ", "- ", "x-", "dogs "])
+@pytest.mark.slow
 def test_a_megabyte_of_anything_takes_linear_time(piece):
     start = time.perf_counter()
     extract_entities(piece * (10**6 // len(piece)))

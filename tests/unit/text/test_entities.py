@@ -151,12 +151,14 @@ def test_memory_of_words_is_bounded():
     ["A", "Ab ", "Of the ", "'a ", '"a ', " 'a", '"', "'", "*", "X: ", "A.b ", "1.", " \t", "A\n",
      "A\u2019s", "** a "],
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_megabyte_of_anything_takes_linear_time(piece):
     start = time.perf_counter()
     extract_entities(piece * (10**6 // len(piece)))
     assert time.perf_counter() - start < 10
 
 
+@pytest.mark.slow
 def test_a_megabyte_of_quotations_takes_linear_time():
     start = time.perf_counter()
     extract_entities("".join(f'"q{i}z" ' for i in range(100_000)))

@@ -167,6 +167,7 @@ def test_memory_of_words_is_bounded():
     "piece",
     ["a", "!", ".", "'s", "a,", "a-", "-", "1", "a.", "a.b", "\u2019", "\U0001f600", "_", "wor "],
 )
+@pytest.mark.slow
 def test_a_megabyte_of_anything_takes_linear_time(piece):
     start = time.perf_counter()
     lemmatize(piece * (10**6 // len(piece)))

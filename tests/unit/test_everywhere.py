@@ -1,0 +1,163 @@
+"""`make test` counts what pytest counts, and keeps the output of runs that go on beside another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import test_everywhere as everywhere
+from scripts.test_everywhere import FAST_EXTRAS, FULL_EXTRAS, Interpreter, Outcome, Run
+
+HERE = Interpreter("{}.{}".format(*sys.version_info), sys.executable)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of environments; that of this Python is the one that runs this test."""
+    monkeypatch.setattr(everywhere, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # They take longer than the tests.
+    (tmp_path / f"py{HERE.version}").symlink_to(sys.prefix)
+    return tmp_path
+
+
+def run(folder: Path, source: str, **options: bool) -> Run:
+    tests = folder / "test_invented.py"
+    tests.write_text(source)
+    return Run(HERE, FAST_EXTRAS, ("-q", "-p", "no:cacheprovider", str(tests)), **options)
+
+
+MIXED = """
+import pytest
+def test_passes(): pass
+def test_fails(): assert "this" == "that"
+@pytest.mark.skip
+def test_skips(): pass
+@pytest.fixture
+def broken(): raise OSError
+def test_errs(broken): pass
+"""
+
+
+def test_a_run_counts_failures_and_errors_alike_and_keeps_its_output(folder: Path) -> None:
+    each = run(folder, MIXED)
+    assert each.pytest(kept=True) == Outcome(passed=1, failed=2, skipped=1)
+    assert "assert 'this' == 'that'" in each.printed()
+
+
+@pytest.mark.parametrize("source", ["import nothing_of_that_name", "import os; os._exit(3)"])
+def test_a_run_that_breaks_is_a_failure(folder: Path, source: str) -> None:
+    assert run(folder, source).pytest(kept=True).failed == 1
+
+
+def test_a_report_of_an_earlier_run_is_not_counted(folder: Path) -> None:
+    assert run(folder, "def test(): pass").pytest(kept=True) == Outcome(1, 0, 0)
+    assert run(folder, "import os; os._exit(0)").pytest(kept=True).failed == 1
+
+
+def test_temporary_files_go_into_memory_only_where_nobody_said_otherwise(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = folder / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(everywhere, "MEMORY", memory)
+    monkeypatch.setattr(everywhere, "MEMORY_NEEDED_BYTES", 1)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    source = f"import os\ndef test(): assert os.environ['TMPDIR'].startswith({str(memory)!r})"
+    assert run(folder, source, in_memory=True).pytest(kept=True).passed == 1
+    assert run(folder, source).pytest(kept=True).failed == 1
+    assert not list(memory.iterdir())
+    (folder / "elsewhere").mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder / "elsewhere"))
+    assert run(folder, source, in_memory=True).pytest(kept=True).failed == 1
+    monkeypatch.delenv("TMPDIR")
+    monkeypatch.setattr(everywhere, "MEMORY_NEEDED_BYTES", 1 << 60)
+    assert run(folder, source, in_memory=True).pytest(kept=True).failed == 1
+
+
+def test_an_environment_with_more_extras_than_needed_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So `make test-fast` and `make test` do not undo each other's."""
+    monkeypatch.setattr(everywhere, "PINNED", tmp_path)
+    unusable = Interpreter(HERE.version, str(tmp_path / "no-python"))
+    stamp = tmp_path / "made-from"
+    stamp.write_text(everywhere.packaging_state(unusable, FULL_EXTRAS))
+    everywhere.install(unusable, tmp_path, FAST_EXTRAS)
+    stamp.write_text(everywhere.packaging_state(unusable, FAST_EXTRAS))
+    with pytest.raises(FileNotFoundError):
+        everywhere.install(unusable, tmp_path, FULL_EXTRAS)
+
+
+def test_the_closing_line_holds_the_totals_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    outcomes = {"3.11": Outcome(5, 0, 1), "3.12": Outcome(2, 1, 3, "coverage is below the floor")}
+    assert everywhere.summarise(outcomes, "3.11") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "7 passed, 1 failed, 4 skipped"
+    assert "Python 3.12 (all but the oracle): 2 passed, 1 failed, 3 skipped cov" in lines[-3]
+
+
+def test_the_other_pythons_run_beside_the_first_and_print_after_it(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run waits until both have left a file: one after the other they would fail."""
+    (folder / "py9.9").symlink_to(sys.prefix)
+    monkeypatch.setattr(everywhere, "install", lambda *_: None)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    tests = folder / "test_invented.py"
+    tests.write_text(f"""
+import os, pathlib, time
+here = pathlib.Path({str(folder)!r})
+def test_meets_the_other():
+    mine = here / str(os.getpid())
+    mine.touch()
+    for _ in range(600):
+        if len(list(here.glob("[0-9]*"))) == 2:
+            return
+        time.sleep(0.1)
+    raise AssertionError("alone")
+""")
+    pythons = {HERE.version: HERE, "9.9": Interpreter("9.9", sys.executable)}
+    outcomes = everywhere.run_all(pythons, HERE.version, [str(tests)])
+    assert outcomes == {HERE.version: Outcome(1, 0, 0), "9.9": Outcome(1, 0, 0)}
+    printed = capfd.readouterr().out
+    headings = [line for line in printed.splitlines() if line.startswith("=== Python")]
+    assert headings == [
+        f"=== Python {HERE.version}: all tests ===",
+        "=== Python 9.9: all but the oracle ===",
+    ]
+    assert printed.index("1 passed") < printed.index(headings[1]) < printed.rindex("1 passed")
+
+
+def test_a_python_without_its_environment_is_a_failure_and_the_others_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def install(python: Interpreter, *_: object) -> None:
+        if python.version == "9.9":
+            raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(everywhere, "install", install)
+    tests = folder / "test_invented.py"
+    tests.write_text("def test_passes(): pass")
+    pythons = {HERE.version: HERE, "9.9": Interpreter("9.9", sys.executable)}
+    outcomes = everywhere.run_all(pythons, HERE.version, [str(tests)])
+    assert outcomes[HERE.version] == Outcome(1, 0, 0)
+    assert outcomes["9.9"].failed == 1
+
+
+def test_a_suite_runs_its_shares_and_adds_them_up(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(everywhere, "install", lambda *_: None)
+    source = "import os\ndef test(): assert os.environ['OF_THE_SUITE'] == 'yes'\n"
+    (folder / "test_one.py").write_text(source)
+    (folder / "test_other.py").write_text(f"{source}def test_fails(): assert False\n")
+    shares = ((str(folder / "test_one.py"),), (str(folder / "test_other.py"),))
+    suite = everywhere.Suite(("-q", "-p", "no:cacheprovider"), {"OF_THE_SUITE": "yes"}, shares)
+    monkeypatch.setitem(everywhere.SUITES, "invented", suite)
+    assert everywhere.run_suite("invented", HERE, []) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == "2 passed, 1 failed, 0 skipped"
+    assert everywhere.run_suite("invented", HERE, ["-k", "test", *shares[0]]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
