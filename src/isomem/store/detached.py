@@ -7,6 +7,8 @@ leaves them hidden, and the next sweep goes on with them.
 
 from __future__ import annotations
 
+from itertools import chain
+
 from isomem.errors import MemoryCorruptionError, VectorStoreError
 from isomem.kernel import SEQ_BITS
 from isomem.store.codec import load_payload
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
 # The comparison with 0 is what the partial index `scopes_detached` is found by.
 _DETACHED = "s.collection = ? AND s.collection < 0"
 _EXIST = f"SELECT 1 FROM scopes AS s WHERE {_DETACHED} LIMIT 1"
-_SOME = f"SELECT p.place, p.id, p.payload, p.terms FROM {OF_SCOPES} WHERE {_DETACHED} LIMIT ?"
+_ALL = f"SELECT p.place FROM {OF_SCOPES} WHERE {_DETACHED} ORDER BY p.id DESC"
+_ONE = (
+    "SELECT p.place, p.id, p.payload, p.terms FROM points AS p"
+    f" JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS} WHERE p.place = ? AND {_DETACHED}"
+)
 _LINKED = (
     "SELECT l.memory_id FROM links AS l CROSS JOIN points AS p ON p.id = l.memory_id"
     f" CROSS JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS}"
@@ -44,6 +50,7 @@ class Detached:
         self._database = database
         self._places = places
         self._collection = collection
+        self._waiting: list[int] = []
 
     def hide(self, ids: Mapping[str, str]) -> int:
         """Detaches the scopes that have all these ids; how many they are."""
@@ -60,15 +67,29 @@ class Detached:
         """Whether there are any."""
         return bool(self._database.rows(_EXIST, (-self._collection,)))
 
+    def find(self) -> bool:
+        """Lists what waits, unless some of it is listed already; whether there is any."""
+        if not self.exist():
+            self._waiting = []
+        elif not self._waiting:
+            self._waiting = [row[0] for row in self._database.rows(_ALL, (-self._collection,))]
+        return bool(self._waiting)
+
     def linked_to(self, entity: int) -> set[str]:
         """The ids of those that an entity is linked to."""
         if not self.exist():
             return set()
         return {row[0] for row in self._database.rows(_LINKED, (entity, self._collection))}
 
-    def some(self, limit: int) -> Sequence[Swept]:
-        """The first `limit` of them."""
-        return self._database.rows(_SOME, (-self._collection, limit))
+    def next(self, limit: int) -> Sequence[Swept]:
+        """Up to `limit` of them, in the order of their ids; none when nothing waits."""
+        while self.find():
+            places = self._waiting[: -limit - 1 : -1]
+            del self._waiting[-limit:]
+            found = (self._database.rows(_ONE, (place, -self._collection)) for place in places)
+            if some := [*chain.from_iterable(found)]:
+                return some  # Otherwise another process has swept what was listed here.
+        return ()
 
     def remove(self, points: Sequence[Swept], keywords: Keywords | None) -> None:
         """Removes these points and what was counted of them."""

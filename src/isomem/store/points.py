@@ -406,22 +406,26 @@ class Points:
             return hidden
 
     def has_detached(self) -> bool:
-        """Whether detached points wait to be swept. One look into an index."""
+        """Whether detached points wait to be swept.
+
+        One look into an index where there are none. Otherwise they are listed here, where no
+        write lock is held.
+        """
         with self.database.reading():
-            return self._detached.exist()
+            return self._detached.find()
 
     def detached_among(self, entity: int) -> set[str]:
         """The ids of detached points that an entity, named by its row key, is linked to."""
         return self._detached.linked_to(entity)
 
     def sweep(self, limit: int) -> Sequence[Point]:
-        """Removes up to `limit` detached points.
+        """Removes up to `limit` detached points, in the order of their ids.
 
         Returns:
             What was removed, with payloads; a damaged payload is empty. Nothing when none is left.
         """
         with self.database.writing():
-            some = self._detached.some(limit)
+            some = self._detached.next(limit)
             for place, *_ in some:
                 self._removed(place)
             if some:

@@ -83,6 +83,30 @@ def test_sweeping_returns_each_point_once_with_its_payload_and_leaves_nothing(op
         assert one.database.rows(f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
+@pytest.mark.parametrize("limit", [1, 3, 99])
+def test_points_are_swept_in_the_order_of_their_ids_as_mem0_deletes_them(
+    opened: Open, limit: int
+) -> None:
+    one = opened()
+    fill(one, ANA, ["d", "b", "f"])
+    fill(one, RUN, ["c", "a", "e"])
+    one.points.detach(ANA)
+    assert swept(one, limit) == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_two_connections_sweep_together_and_each_point_once(opened: Open) -> None:
+    one, other = opened(), opened()
+    fill(one, ANA, [f"p{number}" for number in range(9)])
+    one.points.detach(ANA)
+    assert one.points.has_detached()
+    assert other.points.has_detached()
+    found = [point.id for _ in range(3) for each in (one, other) for point in each.points.sweep(2)]
+    fill(other, BOB, ["new"])
+    other.points.detach(BOB)
+    found += [*swept(one), *swept(other)]
+    assert sorted(found) == ["new", *(f"p{number}" for number in range(9))]
+
+
 def test_a_sweep_that_fails_leaves_the_points_hidden_and_to_be_swept(opened: Open) -> None:
     one = opened()
     fill(one, ANA, ["a", "b"])
