@@ -190,7 +190,7 @@ def check_every_number(
     outside = Outside(path)
     first = operation(memory, 0)
     first.prepare()
-    for number in numbers(fault, first.call, 12):
+    for number in numbers(fault, first.call, 5):
 
         def set_fault(at: int = number) -> None:
             fault.set(fail, at=at, stays=stays)
@@ -241,7 +241,7 @@ def test_whatever_fails_in_a_checkpoint_nothing_is_lost(
         with contextlib.suppress(apsw.Error):
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
-    for number in numbers(faulty_disk, checkpoint, 40):
+    for number in numbers(faulty_disk, checkpoint, 15):
         before = outside.texts()
         for text in range(3):
             memory.add(f"{number} {text}", infer=False, **SCOPE)
@@ -267,7 +267,7 @@ def test_whatever_fails_at_opening_the_file_opens_afterwards_and_has_everything(
             memory.add("more", infer=False, **SCOPE)
             memory.delete_all(run_id="nobody")
 
-    for number in numbers(faulty_disk, reopen, 40):
+    for number in numbers(faulty_disk, reopen, 25):
         faulty_disk.set(io_error, at=number, stays=stays)
         fails_or_works(reopen)
         faulty_disk.clear()
@@ -282,9 +282,9 @@ def test_whatever_sqlite_lacks_of_memory_a_call_is_whole_or_nothing(
 ) -> None:
     memory = open_memory(path)
     outside = Outside(path)
-    for number in range(scaled(30, 300)):
+    for number in range(scaled(10, 300)):
 
-        def set_fault(kilobytes: int = number * (1 if SCALE else 10)) -> None:
+        def set_fault(kilobytes: int = number * (1 if SCALE else 30)) -> None:
             memory.vector_store.database.connection.execute("PRAGMA shrink_memory")  # type: ignore[attr-defined]
             apsw.hard_heap_limit(apsw.memory_used() + 1024 * kilobytes)
 

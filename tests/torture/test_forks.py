@@ -108,7 +108,7 @@ ENDINGS = ("_exit", "exit", "closes")
 KINDS = ("Memory",)  # AsyncMemory joins when its threads are made again after a fork.
 
 EVERY = list(itertools.product(KINDS, PARENTS, THREADS, HISTORIES, ENDINGS))
-SOME = [case for number, case in enumerate(EVERY) if SCALE or number % 7 == 0 or
+SOME = [case for number, case in enumerate(EVERY) if SCALE or number % 9 == 0 or
         case[2:] == ("none", "same file", "_exit")]  # fmt: skip
 
 

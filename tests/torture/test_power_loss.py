@@ -208,7 +208,7 @@ def test_every_image_opens_and_holds_what_was_acknowledged(
     disk.unregister()
     states = [texts for _, texts in work.done]
     lost = 0
-    for number in range(scaled(60, 3000)):
+    for number in range(scaled(30, 3000)):
         moment = chance.randint(work.done[0][0], len(disk.events))
         folder = tmp_path / str(number)
         folder.mkdir()
