@@ -167,7 +167,7 @@ def test_no_collection_can_have_the_name_of_the_entities_of_another(make: Make, 
 def test_entities_of_star_in_a_store_that_is_not_ours_are_left_alone(
     memory: Face, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A memory that mem0 has stored under "*" can be changed and removed; nobody else is touched."""
+    """A memory that mem0 stored under "*" can be changed and removed; nobody else is touched."""
 
     class Strict(Store):
         def _matching(self, filters: Any) -> Any:
