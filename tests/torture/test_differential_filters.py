@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import pytest
 
-from isomem.filters import compile_filters, matches
+from isomem.contract.filters import compile_filters, matches
 from isomem.store.codec import dump_payload, load_payload
 from isomem.store.sql import compile_sql
 from tests.torture.long_form import rounds

@@ -5,8 +5,8 @@ from __future__ import annotations
 from isomem import log
 from isomem.contract.payload import changed, changed_event, removed_event
 from isomem.contract.plan import mentions_of
+from isomem.contract.scope import scope_of
 from isomem.errors import ValidationError, VectorValueError
-from isomem.scope import scope_of
 from isomem.store.ingests import Ingests
 from isomem.stores.linking import Links
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, ParamSpec, TypeVar
 
     from isomem.contract.plan import Change, Plan, Record
-    from isomem.ports import Hit
+    from isomem.ports.shapes import Hit
     from isomem.store.database import Database
     from isomem.store.entities import Entities
     from isomem.store.ledger import Ledger
