@@ -322,7 +322,7 @@ class Memory(Facade):
         return done
 
     def compact(self) -> None:
-        """Writes the file anew, so that nothing of what was removed is left in its bytes.
+        """Writes the file again, so that nothing of what was removed is left in its bytes.
 
         Raises:
             DatabaseError: another process is reading or writing the file.
@@ -476,7 +476,7 @@ class AsyncMemory(Facade):
         return done
 
     async def compact(self) -> None:
-        """Writes the file anew; see `Memory.compact`."""
+        """Writes the file again; see `Memory.compact`."""
         await adrive(manage.compact(self._ports))
 
     async def history(self, memory_id: str) -> list[Json]:

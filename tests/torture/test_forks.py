@@ -105,7 +105,7 @@ PARENTS = ("stays", "closes", "exits")
 THREADS = ("none", "reads", "writes")
 HISTORIES = ("same file", "its own")
 ENDINGS = ("_exit", "exit", "closes")
-KINDS = ("Memory",)  # AsyncMemory joins when its threads are made again after a fork.
+KINDS = ("Memory", "AsyncMemory")
 
 EVERY = list(itertools.product(KINDS, PARENTS, THREADS, HISTORIES, ENDINGS))
 SOME = [case for number, case in enumerate(EVERY) if SCALE or number % 9 == 0 or

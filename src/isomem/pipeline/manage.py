@@ -134,7 +134,7 @@ def _reset(stores: Stores) -> None:
 
 
 async def compact(ports: Ports) -> None:
-    """Writes the files anew, without what was removed."""
+    """Writes the files again, without what was removed."""
     await ports.store(_compact)
 
 

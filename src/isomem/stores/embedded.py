@@ -88,7 +88,6 @@ class EmbeddedSet:
         """
         if not self._is_swept:
             self._sweep_all(plan)
-            self._is_swept = True
         if plan.clear is not None:
             self._clear(plan, plan.clear)
             return ()
@@ -176,22 +175,25 @@ class EmbeddedSet:
     def _clear(self, plan: Plan, ids: Mapping[str, str]) -> None:
         """Removes all memories of some scopes, however many, and their message buffers.
 
-        They are out of sight as a whole after the first transaction. What is left of them is
-        removed in many short ones, so that no other process waits long. If this one dies in
-        between, the next to write goes on.
+        They are out of sight as a whole after the first transaction, which also removes what one
+        transaction may. What is left is removed in many short ones, so that no other process
+        waits long. If this one dies in between, the next that opens the file and writes goes on.
         """
-        self._write(self._detach, ids)
+        self._is_swept = False
+        self._write(self._detach, plan, ids)
         self._sweep_all(plan)
         while plan.purge_history and self._write(self.ledger.purge, ids, _AT_ONCE):
             self._database.give_way()
 
-    def _detach(self, ids: Mapping[str, str]) -> None:
+    def _detach(self, plan: Plan, ids: Mapping[str, str]) -> None:
         self.vectors.detach(ids)
         self.ledger.forget_sessions(ids)
+        self._sweep(plan)
 
     def _sweep_all(self, plan: Plan) -> None:
         while self.vectors.has_detached() and self._write(self._sweep, plan):
             self._database.give_way()
+        self._is_swept = True
 
     def _sweep(self, plan: Plan) -> bool:
         points = self.vectors.sweep(_AT_ONCE)
@@ -209,7 +211,7 @@ class EmbeddedSet:
         self.ledger.reset()
 
     def compact(self) -> None:
-        """Writes the files anew, so that nothing that was removed is left in their bytes."""
+        """Writes the files again, so that nothing that was removed is left in their bytes."""
         self._database.compact()
         if not self._has_one_file:
             self.ledger.database.compact()
