@@ -180,15 +180,16 @@ class EmbeddedSet:
         waits long. If this one dies in between, the next that opens the file and writes goes on.
         """
         self._is_swept = False
-        self._write(self._detach, plan, ids)
-        self._sweep_all(plan)
+        if self._write(self._detach, plan, ids):
+            self._sweep_all(plan)
+        self._is_swept = True
         while plan.purge_history and self._write(self.ledger.purge, ids, _AT_ONCE):
             self._database.give_way()
 
-    def _detach(self, plan: Plan, ids: Mapping[str, str]) -> None:
+    def _detach(self, plan: Plan, ids: Mapping[str, str]) -> bool:
         self.vectors.detach(ids)
         self.ledger.forget_sessions(ids)
-        self._sweep(plan)
+        return self._sweep(plan)
 
     def _sweep_all(self, plan: Plan) -> None:
         while self.vectors.has_detached() and self._write(self._sweep, plan):
@@ -196,10 +197,11 @@ class EmbeddedSet:
         self._is_swept = True
 
     def _sweep(self, plan: Plan) -> bool:
+        """Removes some detached points; whether there may be more."""
         points = self.vectors.sweep(_AT_ONCE)
         if points:
             self._forget(points, plan)
-        return bool(points)
+        return len(points) == _AT_ONCE
 
     def reset(self) -> None:
         """Removes everything: memories, entities, history, messages."""
