@@ -312,3 +312,35 @@ ABBREVIATIONS = frozenset(
     "Ala. Ariz. Ark. Calif. Colo. Conn. Del. Fla. Ga. Ill. Ind. Kan. Ky. La. Mass. Md. Mich. "
     "Minn. Miss. Mo. Mont. Neb. Nev. Okla. Ore. Pa. Tenn. Va. Wash. Wis.".split()
 )
+
+# What the full system leaves out of a compound, by upstream's rules; the built-in tier follows.
+#
+# Modifiers that say who or which one, and nothing about the thing.
+CIRCUMSTANTIAL = frozenset(
+    "first initial next previous last final main side "
+    "individual solo joint collaborative group team".split()
+)
+# Adjectives that do not make a phrase specific.
+VAGUE = CIRCUMSTANTIAL.union(
+    # How much.
+    "all any some several few little less many more most much enough countless multiple numerous "
+    "various whole entire full complete total only "
+    # How good.
+    "good great best nice fine okay excellent wonderful amazing awesome bad poor worst awful "
+    "horrible terrible boring exciting interesting important special "
+    # When.
+    "new latest recent current modern future early late old past former ancient "
+    # How large.
+    "big large huge enormous small tiny long short tall high low deep shallow wide narrow thick "
+    "thin "
+    # Which, and of what rank or kind.
+    "same similar other another different such certain particular major minor key primary basic "
+    "simple general common usual normal regular typical unique rare real actual true possible "
+    "potential likely available necessary".split()
+)
+# Last words that a longer phrase can do without.
+GENERIC_ENDINGS = frozenset(
+    "activity activities choice choices content data details effort efforts info information item "
+    "items job jobs material materials option options output outputs product products result "
+    "results stuff task tasks thing things work works".split()
+)
