@@ -163,13 +163,13 @@ _MODIFIERS = frozenset((ADJECTIVE, PAST, GERUND))
 _VERB_FORMS = frozenset((PAST, GERUND))
 
 # Adjectives before a noun, and adverbs after it.
-_ADVERBS_AT_THE_END = frozenset("online nearby indoors outside inside daily weekly early".split())
+_ADVERBS_AT_THE_END = frozenset("online nearby indoors outside inside daily weekly".split())
 # Adjectives that can be the noun of a phrase.
-_ALSO_NOUNS = frozenset("light fun cold fair blue green orange".split())
+_ALSO_NOUNS = frozenset("light fun cold fair blue green".split())
 # Forms in -ing that name what people do, and seldom have an object.
 _ACTIVITIES = frozenset(
     "biking bowling boxing camping climbing cycling dancing dining hiking jogging kayaking "
-    "networking parenting rafting skiing snowboarding surfing".split()
+    "networking parenting rafting snowboarding surfing".split()
 )
 # Forms in -ing that say how somebody feels about a thing.
 _FEELINGS = frozenset(
@@ -184,7 +184,7 @@ _SELDOM_NOUNS = frozenset(
 )
 _BARE_VERBS = frozenset(words.IRREGULAR_VERBS.values()).union(
     "ask dislike help hope increase love manage mention need offer share start stay support try "
-    "use visit want wish beat bet burst cost cut hit hurt let put quit read set shut split "
+    "use visit want wish beat bet burst cost cut hit hurt quit read set shut split "
     "spread".split()
 )
 _TIMES = frozenset(

@@ -23,7 +23,7 @@ _TAKEN_FOR_NOUNS = frozenset(
     "adapts aids alters awards bats bets bikes blogs bonds camps champions chats cheers codes "
     "compliments contacts crafts credits cycles details diets dines displays dresses excels "
     "exchanges exercises experiments farms fasts forces fosters functions games gardens golfs "
-    "grades greets hosts hugs hunts imagines interests interviews jobs journals journeys judges "
+    "grades greets hosts hugs hunts interests interviews jobs journals journeys judges "
     "labors loans longs masters meditates mentors minds names nurtures orders parents parties "
     "partners pictures pledges programs questions races rates reacts reassures repairs roots sails "
     "schedules schools scores shares shops skis sponsors stores studies styles teams treasures "
@@ -32,7 +32,7 @@ _TAKEN_FOR_NOUNS = frozenset(
 # and these are not if a clause follows.
 _OFTEN_TAKEN = frozenset(
     "appeals assists benefits catches charges checks climbs coaches comforts converses copes "
-    "dances delves desires dislikes experiences figures films fishes fixes forgets grills guards "
+    "dances delves desires dislikes experiences figures films fishes fixes grills guards "
     "hesitates highlights hikes honors limits maps merits models monitors nurses pitches "
     "places plants posts prizes profits requests rewards risks skates sketches stars "
     "states surfs suspects talks toasts treats ventures yearns".split()
