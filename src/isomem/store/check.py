@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 import apsw
 
+from isomem.contract.payload import LINKS
 from isomem.errors import DatabaseError, MemoryCorruptionError
 from isomem.kernel import SEQ_BITS, scale_to_unit
-from isomem.store.codec import load_payload, load_terms, load_vector
-from isomem.store.entities import LINKS
+from isomem.store.codec import canonical_id, load_payload, load_terms, load_vector
 from isomem.store.keywords import indexed_text, rules_of, term_key
 from isomem.store.ledger import KEPT_MESSAGES
 from isomem.store.places import SEQ_MASK
-from isomem.store.points import canonical_id
 from isomem.store.schema import APPLICATION_ID, VERSION, prepare_ledger, prepare_store
 from isomem.store.snapshot import reading
 from isomem.types import SCOPE_KEYS

@@ -1,4 +1,4 @@
-"""Values as the file holds them: payloads as JSON, vectors and terms as little-endian numbers."""
+"""Values as the file holds them: ids in one spelling, payloads as JSON, numbers little-endian."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from math import isnan
 from isomem.contract.arguments import MAX_DEPTH, size_fault
 from isomem.errors import MemoryCorruptionError, ValidationError, VectorValueError
 from isomem.kernel import scale_to_unit
+from isomem.pattern import Pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +27,22 @@ _TINY = 1.1920929e-7
 MAX_PAYLOAD_CHARACTERS = 100_000_000
 """The largest payload. SQLite's own limit is 1,000,000,000 bytes, and one row is one string."""
 
+_UUID = Pattern(
+    r"(?:urn:uuid:|\{)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})"
+    r"-?([0-9a-f]{12})\}?",
+    ignore_case=True,
+)
 _INFINITY = float("inf")
 _SWAP = sys.byteorder == "big"
+
+
+def canonical_id(point_id: Any) -> str:
+    """An id as it is stored: UUIDs in lower case with hyphens, whatever their spelling."""
+    text = str(point_id)
+    if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == "-" and text.islower():
+        return text  # If it is a UUID, then spelled so already.
+    found = _UUID.fullmatch(text)
+    return "-".join(found.groups()).lower() if found else text
 
 
 def dump_payload(payload: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ rows of a table that is indexed from both sides, so that a memory finds its enti
 
 from __future__ import annotations
 
+from isomem.contract.payload import LINKS
 from isomem.store.codec import load_payload
 from isomem.store.detached import salvaged
 from isomem.store.places import SEQ_MASK
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from isomem.ports.shapes import Payload, Vector
-
-LINKS = "linked_memory_ids"
 
 _LINK = "INSERT INTO links (memory_id, entity) VALUES (?, ?)"
 _LINKED = "SELECT memory_id FROM links WHERE entity = ?"

@@ -13,13 +13,7 @@ import apsw
 from isomem.contract.filters import compile_filters, matches
 from isomem.errors import InvalidConfigError, VectorStoreError
 from isomem.kernel import SEQ_BITS
-from isomem.pattern import Pattern
-from isomem.store.codec import (
-    dump_payload,
-    load_payload,
-    load_vector,
-    unit_vector,
-)
+from isomem.store.codec import canonical_id, dump_payload, load_payload, load_vector, unit_vector
 from isomem.store.detached import Detached, salvaged
 from isomem.store.keywords import Keywords, count_when_due, indexed_text
 from isomem.store.places import IS_VISIBLE, OF_SCOPES, in_scopes, scope_ids, split_scope
@@ -65,11 +59,6 @@ _GET = (
 _DELETE_ALL = (
     "DELETE FROM points WHERE collection = ?1 OR (collection < 0 AND place IN"
     f" (SELECT p.place FROM {OF_SCOPES} WHERE s.collection = ?2))"
-)
-_UUID = Pattern(
-    r"(?:urn:uuid:|\{)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})"
-    r"-?([0-9a-f]{12})\}?",
-    ignore_case=True,
 )
 
 
@@ -604,12 +593,3 @@ class Points:
     def delete_col(self) -> None:
         """Removes every point of the collection."""
         self.reset()
-
-
-def canonical_id(point_id: Any) -> str:
-    """An id as it is stored: UUIDs in lower case with hyphens, whatever their spelling."""
-    text = str(point_id)
-    if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == "-" and text.islower():
-        return text  # If it is a UUID, then spelled so already.
-    found = _UUID.fullmatch(text)
-    return "-".join(found.groups()).lower() if found else text

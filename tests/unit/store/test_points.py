@@ -23,8 +23,9 @@ from isomem.errors import (
     VectorValueError,
 )
 from isomem.store import keywords, scopes
+from isomem.store.codec import canonical_id
 from isomem.store.places import SEQ_MASK
-from isomem.store.points import Point, canonical_id
+from isomem.store.points import Point
 from isomem.text.terms import TermEncoder
 from isomem.types import SCOPE_KEYS
 from tests.unit.store import reference
