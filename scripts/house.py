@@ -21,13 +21,11 @@ END = "<!-- The house ends. -->"
 ROOMS = {
     "ways in": ("cli", "compat", "demo", "importer", "ingest"),
     "Memory, AsyncMemory": ("", "memory", "wiring", "config"),
-    "two worlds": ("asynchronous", "blocking", "drive"),
-    "rules": ("contract", "filters", "scope", "scoring"),
 }
 # Nearly every part imports some of these, and they import nothing above them: no arrows.
 LOWEST = frozenset(
     {
-        "clock", "dates", "digest", "errors", "guard", "kernel", "log", "options", "pattern",
+        "clock", "dates", "digest", "errors", "kernel", "log", "options", "pattern",
         "types",
     }
 )  # fmt: skip

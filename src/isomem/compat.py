@@ -71,7 +71,7 @@ class LLMBase:
 
 
 class VectorStoreBase:
-    """Base for vector stores: a subclass defines the methods of `isomem.ports.VectorStore`."""
+    """Base for vector stores: a subclass defines the methods of `ports.shapes.VectorStore`."""
 
     def keyword_search(self, query: str, top_k: int = 5, filters: Any = None) -> Any:
         """None: the store has no keyword search."""

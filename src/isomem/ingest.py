@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.memory import Memory
-    from isomem.ports import Ingests
+    from isomem.ports.shapes import Ingests
 
     Message = dict[str, Any]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from isomem.blocking import BlockingPorts
 from isomem.clock import Clock
 from isomem.config import MemoryConfig, as_config, from_dict
-from isomem.drive import adrive, drive
 from isomem.pipeline import add, manage, search
+from isomem.ports.blocking import BlockingPorts
+from isomem.ports.drive import adrive, drive
 from isomem.wiring import StoreParts, build_embedder, build_llm, build_nlp, build_reranker
 
 TYPE_CHECKING = False
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeVar
 
-    from isomem import ports
     from isomem.contract.plan import Progress
+    from isomem.ports import shapes
 
     Self = TypeVar("Self", bound="Facade")
     Json = dict[str, Any]
@@ -27,7 +27,7 @@ class Facade:
     """What both classes are made of.
 
     Every part can be replaced after construction by an object with the methods that
-    `isomem.ports` shows for it.
+    `isomem.ports.shapes` shows for it.
 
     Args:
         config: defaults to `MemoryConfig()`.
@@ -48,15 +48,15 @@ class Facade:
     def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
         self.config = as_config(config)
         self.clock = clock or Clock()
-        self.nlp: ports.Nlp = build_nlp(self.config)
-        self.llm: ports.LLM = build_llm(self.config)
-        self.embedding_model: ports.Embedder = build_embedder(self.config)
-        self.reranker: ports.Reranker | None = build_reranker(self.config)
+        self.nlp: shapes.Nlp = build_nlp(self.config)
+        self.llm: shapes.LLM = build_llm(self.config)
+        self.embedding_model: shapes.Embedder = build_embedder(self.config)
+        self.reranker: shapes.Reranker | None = build_reranker(self.config)
         stores = StoreParts(self.config, self.embedding_model, self.clock)
         self._own = stores.own
-        self.vector_store: ports.VectorStore = stores.vectors
-        self.entity_store: ports.VectorStore = stores.entities
-        self.db: ports.Ledger = stores.ledger
+        self.vector_store: shapes.VectorStore = stores.vectors
+        self.entity_store: shapes.VectorStore = stores.entities
+        self.db: shapes.Ledger = stores.ledger
         self.collection_name: str = self.config.vector_store.config["collection_name"]
         self.api_version: str = self.config.version
         self.custom_instructions: str | None = self.config.custom_instructions
@@ -85,7 +85,7 @@ class Facade:
         return details
 
     @property
-    def stores(self) -> ports.Stores:
+    def stores(self) -> shapes.Stores:
         """The store set over the three stores that the memory has now."""
         own = self._own
         if own is not None and own.consists_of(self.vector_store, self.entity_store, self.db):
@@ -322,7 +322,7 @@ class Memory(Facade):
         return done
 
     def compact(self) -> None:
-        """Writes the file anew, so that nothing of what was removed is left in its bytes.
+        """Writes the file again, so that nothing of what was removed is left in its bytes.
 
         Raises:
             DatabaseError: another process is reading or writing the file.
@@ -366,14 +366,14 @@ class AsyncMemory(Facade):
 
     def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
         # Not at the top of the file: asyncio costs more memory than all of `Memory`.
-        from isomem.asynchronous import Pools
+        from isomem.ports.asynchronous import Pools
 
         super().__init__(config, clock=clock)
         self._pools = Pools()
         self._connect()
 
     def _connect(self, progress: Progress | None = None) -> None:
-        from isomem.asynchronous import AsyncPorts
+        from isomem.ports.asynchronous import AsyncPorts
 
         self._ports = AsyncPorts(self, self._pools, progress)
 
@@ -398,7 +398,7 @@ class AsyncMemory(Facade):
         if llm is None:
             ports = self._ports
         else:
-            from isomem.asynchronous import ChatModel
+            from isomem.ports.asynchronous import ChatModel
 
             ports = self.replacing(llm=ChatModel(llm))._ports
         return await adrive(
@@ -476,7 +476,7 @@ class AsyncMemory(Facade):
         return done
 
     async def compact(self) -> None:
-        """Writes the file anew; see `Memory.compact`."""
+        """Writes the file again; see `Memory.compact`."""
         await adrive(manage.compact(self._ports))
 
     async def history(self, memory_id: str) -> list[Json]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from isomem.ports import Message
+    from isomem.ports.shapes import Message
 
     Key = Callable[[list[Message]], str]
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from isomem import ports
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
+    from isomem.ports import shapes
 
 
 class UnsetLLM:
@@ -41,26 +41,26 @@ class UnsetLLM:
         )
 
 
-def build_llm(config: MemoryConfig) -> ports.LLM:
+def build_llm(config: MemoryConfig) -> shapes.LLM:
     """The configured model."""
     if config.llm.provider == "unset":
         return UnsetLLM()
     return registry.create_llm(config.llm.provider, config.llm.config.model_dump())
 
 
-def build_embedder(config: MemoryConfig) -> ports.Embedder:
+def build_embedder(config: MemoryConfig) -> shapes.Embedder:
     """The configured embedder."""
     return registry.create_embedder(config.embedder.provider, config.embedder.config.model_dump())
 
 
-def build_reranker(config: MemoryConfig) -> ports.Reranker | None:
+def build_reranker(config: MemoryConfig) -> shapes.Reranker | None:
     """The configured reranker, if one is."""
     if config.reranker is None:
         return None
     return registry.create_reranker(config.reranker.provider, config.reranker.config.model_dump())
 
 
-def build_nlp(config: MemoryConfig) -> ports.Nlp:
+def build_nlp(config: MemoryConfig) -> shapes.Nlp:
     """The configured language tier."""
     return load_tier(config.nlp.provider, config.nlp.config.model_dump())
 
@@ -77,17 +77,17 @@ class StoreParts:
         own: the store set that they make when all of them are ours; None otherwise.
     """
 
-    def __init__(self, config: MemoryConfig, embedder: ports.Embedder, clock: Clock) -> None:
-        self.vectors: ports.VectorStore
-        self.entities: ports.VectorStore
-        self.ledger: ports.Ledger
+    def __init__(self, config: MemoryConfig, embedder: shapes.Embedder, clock: Clock) -> None:
+        self.vectors: shapes.VectorStore
+        self.entities: shapes.VectorStore
+        self.ledger: shapes.Ledger
         self.own: EmbeddedSet | None = None
         if config.vector_store.provider == "embedded":
             self._embedded(config, embedder, clock)
         else:
             self._foreign(config, clock)
 
-    def _embedded(self, config: MemoryConfig, embedder: ports.Embedder, clock: Clock) -> None:
+    def _embedded(self, config: MemoryConfig, embedder: shapes.Embedder, clock: Clock) -> None:
         options = config.vector_store.config
         own_ledger = config.history_db_path not in (None, options["path"])
         database = _open(options, prepare_store if own_ledger else _prepare_both)

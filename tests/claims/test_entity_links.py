@@ -71,7 +71,7 @@ class Ours:
         self._links(store).unlink(memory_id, SCOPE, {})
 
     def _links(self, store: Entities) -> Any:
-        from isomem.guard import Guarded, PartFailure
+        from isomem.ports.guard import Guarded, PartFailure
         from isomem.stores.linking import Links
 
         entities: Any = Guarded(store)

@@ -16,13 +16,13 @@ class Ours:
     """isomem's filters."""
 
     def translate(self, filters: Any) -> Any:
-        from isomem.filters import translate
+        from isomem.contract.filters import translate
 
         return translate(filters)
 
     def passes(self, filters: Any, payload: Any) -> bool:
         """Whether a search with these filters considers a memory with this payload."""
-        from isomem.filters import compile_filters, matches
+        from isomem.contract.filters import compile_filters, matches
 
         group = compile_filters(self.translate(filters))
         return group is None or matches(group, payload)

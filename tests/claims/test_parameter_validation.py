@@ -19,8 +19,7 @@ class Ours:
     """isomem's checks, under the names that the claims use."""
 
     def __init__(self) -> None:
-        from isomem import scope
-        from isomem.contract import arguments
+        from isomem.contract import arguments, scope
 
         self.threshold, self.top_k = arguments.check_threshold, arguments.check_top_k
         self.refuse_ids = arguments.refuse_top_level_ids

@@ -18,7 +18,7 @@ class Ours:
     """isomem's functions, under the names that the claims use."""
 
     def __init__(self) -> None:
-        from isomem import scoring
+        from isomem.contract import scoring
 
         self.normalize = scoring.normalize_bm25
         self.sigmoid = scoring.sigmoid_for

@@ -19,7 +19,7 @@ class Ours:
 
     def __init__(self) -> None:
         from isomem.contract.payload import in_utc
-        from isomem.scope import session_key
+        from isomem.contract.scope import session_key
         from isomem.text.messages import transcript
 
         self.transcript, self.session, self.in_utc = transcript, session_key, in_utc

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isomem.scoring import entity_boost, normalize_bm25
+from isomem.contract.scoring import entity_boost, normalize_bm25
 from isomem.testing import HashEmbedder
 from tests.facade.conftest import Face, PlantedEmbedder
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from isomem.errors import EmbeddingError, LLMError, UnusableReplyError
-from isomem.providers.base import Reply
+from isomem.providers.answers import Reply
 from isomem.testing import HashEmbedder
 from tests.facade.conftest import Face, facts
 

@@ -15,6 +15,7 @@ import pytest
 
 from isomem.parity import main, run_files
 from isomem.parity.lockstep import run_script
+from isomem.parity.page import write
 from isomem.parity.rows import page, rows
 from isomem.parity.run import run_scripts
 from isomem.parity.script import Script, ScriptError, dump, load, read_script, resolve
@@ -176,7 +177,7 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
         change = "drops a payload key"
 
     report = run_scripts(SAMPLE, classes=("sync",), make_ours=Off)
-    report.write(tmp_path)
+    write(report, tmp_path)
     tags = _Tags()
     tags.feed((tmp_path / "parity.html").read_text(encoding="utf-8"))
     assert tags.open == []

@@ -9,12 +9,12 @@ from typing import Any
 import apsw
 import pytest
 
-from isomem.filters import compile_filters, matches
+from isomem.contract.filters import compile_filters, matches
 from isomem.store.codec import dump_payload, load_payload
 from isomem.store.sql import compile_sql
-from tests.torture.long_form import rounds
+from tests.torture.storage import scaled
 
-PAIRS = rounds(short=20_000, long=100_000)
+PAIRS = scaled(20_000, 100_000)
 PAYLOADS = 25
 """Payloads that each filter is tried on."""
 

@@ -21,7 +21,6 @@ from isomem.errors import MemoryError
 from tests.torture.operations import (
     OPERATIONS,
     SCOPE,
-    AddInferred,
     Operation,
     Outside,
     check_that_it_works,
@@ -212,16 +211,8 @@ def test_whatever_access_to_the_disk_fails_a_call_is_whole_or_nothing(
     check_every_number(operation, path, faulty_disk, fail, stays=stays)
 
 
-LINKING = pytest.mark.xfail(
-    strict=False, reason="a failure to link entities is logged, and the call goes on"
-)
-
-
 @pytest.mark.parametrize("stays", [False, True], ids=["once", "stays"])
-@pytest.mark.parametrize(
-    "operation",
-    [pytest.param(each, marks=LINKING) if each is AddInferred else each for each in OPERATIONS],
-)
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_whatever_statement_fails_a_call_is_whole_or_nothing(
     path: Path, faulty_statements: Fault, operation: type[Operation], *, stays: bool
 ) -> None:

@@ -105,7 +105,7 @@ PARENTS = ("stays", "closes", "exits")
 THREADS = ("none", "reads", "writes")
 HISTORIES = ("same file", "its own")
 ENDINGS = ("_exit", "exit", "closes")
-KINDS = ("Memory",)  # AsyncMemory joins when its threads are made again after a fork.
+KINDS = ("Memory", "AsyncMemory")
 
 EVERY = list(itertools.product(KINDS, PARENTS, THREADS, HISTORIES, ENDINGS))
 SOME = [case for number, case in enumerate(EVERY) if SCALE or number % 9 == 0 or
@@ -258,3 +258,24 @@ def test_a_pool_of_forked_workers_shares_the_file(tmp_path: Path) -> None:
     expected = sorted(["before", *(f"worker {number}" for number in range(12))])
     assert json.loads(output or "[]") == expected, errors
     assert sorted(text for text, _ in look(path)["points"]) == expected
+
+
+DAEMON = (
+    INSIDE
+    + """
+if os.fork():
+    os._exit(0)
+os.setsid()
+os.chdir("/")
+add("daemon")
+print(len(memory.get_all(filters={"user_id": "u"})["results"]), flush=True)
+"""
+)
+
+
+def test_a_daemon_finds_its_file_from_another_folder(tmp_path: Path) -> None:
+    output, errors = python(DAEMON, "memory.db", cwd=tmp_path).communicate(timeout=LIMIT_S)
+    assert output == "2\n", errors
+    assert sorted(text for text, _ in look(tmp_path / "memory.db")["points"]) == [
+        "before", "daemon",
+    ]  # fmt: skip

@@ -15,9 +15,9 @@ import pytest
 
 from isomem import Memory
 from isomem.testing import HashEmbedder, ScriptedLLM
-from tests.torture.long_form import rounds
+from tests.torture.storage import scaled
 
-OPERATIONS = rounds(short=1_500, long=100_000)
+OPERATIONS = scaled(1_500, 100_000)
 MOST_MEMORIES = 300
 
 SCOPE_KEYS = ("user_id", "agent_id", "run_id")

@@ -28,9 +28,7 @@ from scripts.imports import (
 
 # Who may be imported by whom: a part may import the parts in its row, and itself.
 LOWEST = {"types", "errors", "kernel", "pattern", "dates"}
-PURE = LOWEST | {
-    "clock", "digest", "log", "options", "scope", "scoring", "filters", "contract",
-}  # fmt: skip
+PURE = LOWEST | {"clock", "digest", "log", "options", "contract"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "kernel": set(),
@@ -38,28 +36,20 @@ ALLOWED: dict[str, set[str]] = {
     "dates": set(),
     "errors": set(),
     "log": set(),
-    "guard": set(),
     "clock": LOWEST,
     "digest": set(),
-    "drive": {"guard"},
-    "scoring": set(),
-    "contract": LOWEST | {"clock", "digest"},
-    "filters": LOWEST | {"contract"},
     "options": LOWEST,
+    "contract": LOWEST | {"clock", "digest", "log"},
     "ports": LOWEST | {"clock", "contract"},
-    "scope": LOWEST | {"log", "contract"},
     "config": LOWEST | {"log", "options"},
     "text": LOWEST | {"log", "options", "ports", "contract"},
     "prompts": LOWEST | {"log"},
-    "pipeline": PURE | {"text", "prompts", "ports", "guard"},
+    "pipeline": PURE | {"text", "prompts", "ports"},
     "store": PURE | {"ports"},
-    "stores": PURE | {"ports", "guard", "store"},
+    "stores": PURE | {"ports", "store"},
     "providers": PURE | {"ports", "prompts"},
-    "blocking": PURE | {"ports", "guard"},
-    "asynchronous": PURE | {"ports", "guard", "blocking"},
     "wiring": PURE | {"store", "stores", "providers", "text", "config", "ports"},
-    "memory": PURE
-    | {"pipeline", "blocking", "asynchronous", "wiring", "stores", "config", "drive", "ports"},
+    "memory": PURE | {"pipeline", "wiring", "stores", "config", "ports"},
     "testing": PURE | {"providers", "ports"},
     "": {"config", "memory"},
 }
@@ -73,13 +63,8 @@ ALLOWED |= {
     "parity": BELOW,
     "cli": BELOW | {"demo", "importer", "ingest", "parity"},
 }
-# Modules that import each other. An entry goes when its circle does; none is added.
-KNOWN_CIRCLES = {
-    frozenset({"isomem.parity.page", "isomem.parity.report"}),
-    frozenset({"isomem.providers.base", "isomem.providers.http", "isomem.providers.sender"}),
-}
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.
-NO_INPUT_OR_OUTPUT = ("contract", "pipeline", "scoring", "filters", "text", "scope", "drive")
+NO_INPUT_OR_OUTPUT = ("contract", "pipeline", "text")
 INPUT_OR_OUTPUT = {
     "aiohttp", "apsw", "asyncio", "concurrent", "fcntl", "ftplib", "glob", "http", "httpx", "io",
     "logging", "mmap", "multiprocessing", "numpy", "openai", "os", "pathlib", "pickle", "random",
@@ -113,8 +98,7 @@ def test_no_part_is_in_a_circle() -> None:
 
 
 def test_no_module_is_in_a_circle() -> None:
-    """Beside the known circles, each of which is still there."""
-    assert circles(module_graph()) == KNOWN_CIRCLES
+    assert circles(module_graph()) == set()
 
 
 def test_a_circle_is_found_over_any_number_of_steps() -> None:
@@ -125,7 +109,7 @@ def test_a_circle_is_found_over_any_number_of_steps() -> None:
 
 def test_imports_for_types_and_inside_functions_are_in_the_graph() -> None:
     graph = module_graph()
-    assert "isomem.types" in graph["isomem.ports"]  # under TYPE_CHECKING
+    assert "isomem.types" in graph["isomem.ports.shapes"]  # under TYPE_CHECKING
     assert "isomem.text.spacy_tier" in graph["isomem.text.tiers"]  # in a function
 
 
@@ -185,7 +169,7 @@ def explained() -> set[str]:
     found: set[str] = set()
     for path in modules():
         for node, inside in public(tree_of(path)):
-            if inside and (ast.get_docstring(node) or path.name == "ports.py"):
+            if inside and (ast.get_docstring(node) or path.name == "shapes.py"):
                 found.add(node.name)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from isomem.parity.lockstep import Difference, Use
@@ -35,6 +36,16 @@ mark { background: #f2c94c88; color: inherit }
 code { font-size: .9em } .soft { opacity: .75 }
 @media (max-width: 45rem) { .pair { grid-template-columns: 1fr } }
 """
+
+
+def write(report: Report, folder: str | Path) -> None:
+    """Write `parity.txt`, `parity.json` and `parity.html`."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "parity.txt").write_text(report.as_text(10_000), encoding="utf-8")
+    told = json.dumps(report.as_json(), ensure_ascii=True, indent=1)
+    (target / "parity.json").write_text(told + "\n", encoding="utf-8")
+    (target / "parity.html").write_text(html(report), encoding="utf-8", errors="replace")
 
 
 def html(report: Report) -> str:

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from isomem.parity.lockstep import Difference, Outcome, Use
@@ -121,17 +120,6 @@ class Report:
         lines += [f"STALE: {line}" for line in self.stale]
         lines.append("same memory" if self.ok else "NOT the same memory")
         return "\n".join(lines) + "\n"
-
-    def write(self, folder: str | Path) -> None:
-        """Write `parity.txt`, `parity.json` and `parity.html`."""
-        from isomem.parity.page import html
-
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        (target / "parity.txt").write_text(self.as_text(10_000), encoding="utf-8")
-        told = json.dumps(self.as_json(), ensure_ascii=True, indent=1)
-        (target / "parity.json").write_text(told + "\n", encoding="utf-8")
-        (target / "parity.html").write_text(html(self), encoding="utf-8", errors="replace")
 
 
 def _shown(differences: Iterable[Difference]) -> list[str]:

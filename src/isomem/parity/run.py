@@ -11,6 +11,7 @@ from pathlib import Path
 from isomem.parity import tiers
 from isomem.parity.lockstep import MakeSide, run_script
 from isomem.parity.ours import Ours
+from isomem.parity.page import write
 from isomem.parity.report import Report
 from isomem.parity.rows import page
 from isomem.parity.script import CLASSES, TIERS, Script, ScriptError, load
@@ -28,7 +29,7 @@ def run_files(
     """See `isomem.parity.run_files`."""
     report = run_scripts(load(paths), tiers_=(tier,), classes=classes)
     if report_dir is not None:
-        report.write(report_dir)
+        write(report, report_dir)
     return report
 
 
@@ -114,5 +115,5 @@ def _run(options: argparse.Namespace) -> Report:
     if options.all_rows:
         report.find_stale()
     if options.report:
-        report.write(options.report)
+        write(report, options.report)
     return report

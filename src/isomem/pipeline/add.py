@@ -12,6 +12,7 @@ from isomem.contract.arguments import (
 )
 from isomem.contract.payload import added_event, start_payload
 from isomem.contract.plan import Plan, Record
+from isomem.contract.scope import session_key, stamp
 from isomem.digest import md5_hex
 from isomem.errors import (
     ConfigurationError,
@@ -20,9 +21,8 @@ from isomem.errors import (
     LLMError,
     UnusableReplyError,
 )
-from isomem.guard import PartFailure
 from isomem.pipeline.mentions import embed_mentions, mentions_in
-from isomem.scope import session_key, stamp
+from isomem.ports.guard import PartFailure
 from isomem.text.messages import as_messages, text_of, transcript, with_content
 from isomem.text.reply import read_facts, read_text
 from isomem.types import PROCEDURAL
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.plan import Mention
-    from isomem.ports import Message, Nlp, Payload, Ports, Stores, Vector
+    from isomem.ports.shapes import Message, Nlp, Payload, Ports, Stores, Vector
 
     Result = dict[str, Any]
     Fact = dict[str, Any]

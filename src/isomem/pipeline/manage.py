@@ -14,16 +14,16 @@ from isomem.contract.arguments import (
 )
 from isomem.contract.payload import describe, listed
 from isomem.contract.plan import Change, Plan
+from isomem.contract.scope import without_ids
 from isomem.errors import VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
-from isomem.scope import without_ids
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from isomem.ports import Filters, Ports, Stores
+    from isomem.ports.shapes import Filters, Ports, Stores
 
 _MOST = 1_000_000
 
@@ -134,7 +134,7 @@ def _reset(stores: Stores) -> None:
 
 
 async def compact(ports: Ports) -> None:
-    """Writes the files anew, without what was removed."""
+    """Writes the files again, without what was removed."""
     await ports.store(_compact)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.plan import Mention
-from isomem.guard import PartFailure
+from isomem.ports.guard import PartFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from isomem.ports import Ports, Stores, Vector
+    from isomem.ports.shapes import Ports, Stores, Vector
 
     Entity = tuple[str, str]
 

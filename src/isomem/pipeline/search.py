@@ -11,12 +11,12 @@ from isomem.contract.arguments import (
     refuse_top_level_ids,
     refuse_wildcard_ids,
 )
+from isomem.contract.filters import translate
 from isomem.contract.payload import describe
-from isomem.filters import translate
-from isomem.guard import PartFailure
+from isomem.contract.scope import scope_of
+from isomem.contract.scoring import normalize_bm25, rank, sigmoid_for
 from isomem.pipeline.mentions import probes_of
-from isomem.scope import scope_of
-from isomem.scoring import normalize_bm25, rank, sigmoid_for
+from isomem.ports.guard import PartFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.plan import Mention
-    from isomem.ports import Filters, Hit, Ports, Stores, Vector
+    from isomem.ports.shapes import Filters, Hit, Ports, Stores, Vector
 
 DEFAULT_THRESHOLD = 0.1
 

@@ -8,6 +8,7 @@ in `http` and `sender` beside this, which are imported with the first request.
 from __future__ import annotations
 
 from isomem.errors import EmbeddingError, InvalidConfigError, LLMError
+from isomem.providers.answers import MissingError
 from isomem.providers.settings import Settings, sendable, sendable_headers
 
 TYPE_CHECKING = False
@@ -15,49 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, ClassVar
 
-    from isomem.ports import Message
+    from isomem.ports.shapes import Message
     from isomem.providers.http import Request
     from isomem.providers.sender import Sender
-
-
-class Reply(str):
-    """A model's text that did not end by itself.
-
-    `text.reply` reads these attributes from any str, so that a model of your own can have them.
-
-    Attributes:
-        finish_reason: what the server gives as the reason, such as "length" or
-            "content_filter"; None where it gives none.
-        explanation: what the server says of it, such as a refusal.
-    """
-
-    def __new__(
-        cls, text: str, finish_reason: str | None = None, explanation: str | None = None
-    ) -> Reply:
-        """`text`, with its attributes."""
-        self = super().__new__(cls, text)
-        self.finish_reason = finish_reason
-        self.explanation = explanation
-        return self
-
-    finish_reason: str | None
-    explanation: str | None
-
-
-_BY_ITSELF = frozenset(("", "stop", "eos", "end_turn", "stop_sequence"))
-"""Reasons for an end that is one."""
-
-
-def ended(content: Any, reason: Any, explanation: Any = None) -> Any:
-    """The text that a call returns: `content`, as a `Reply` where it did not end by itself.
-
-    No content at all stays None, unless there is a reason to hand on.
-    """
-    reason = reason if isinstance(reason, str) and reason not in _BY_ITSELF else None
-    explanation = explanation if isinstance(explanation, str) and explanation else None
-    if (reason is None and explanation is None) or not isinstance(content, str | None):
-        return content
-    return Reply(content or "", reason, explanation)
 
 
 class Service:
@@ -289,81 +250,6 @@ class NetworkEmbedder(Service):
         except MissingError as missing:
             raise self._connection().endpoint.malformed(str(missing), answer) from None
         return vectors
-
-
-class MissingError(Exception):
-    """An answer lacks something; the message names it."""
-
-
-def member(answer: Any, *path: str | int) -> Any:
-    """The value at `path` in JSON.
-
-    Raises:
-        MissingError: there is none.
-    """
-    value = answer
-    try:
-        for step in path:
-            value = value[step]
-    except (KeyError, IndexError, TypeError):
-        raise MissingError(_spelled(path)) from None
-    return value
-
-
-def _spelled(path: tuple[str | int, ...]) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.lstrip(".")
-
-
-def calls_in(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tool calls in a model's message, as the server sent them.
-
-    Raises:
-        MissingError: they are not a list of objects.
-    """
-    calls = message.get("tool_calls") or []
-    if isinstance(calls, list) and all(isinstance(call, dict) for call in calls):
-        return calls
-    raise MissingError("tool_calls that are a list of objects")
-
-
-def complaint(answer: Any) -> str | None:
-    """The sentence in {"error": {"message": …}}, {"error": …} or {"message": …}."""
-    for name in ("error", "message", "detail"):
-        if isinstance(answer, dict) and answer.get(name):
-            answer = answer[name]
-    return answer if isinstance(answer, str) else None
-
-
-def vector(value: Any) -> list[float]:
-    """`value`, if it is a list of numbers that is not empty.
-
-    Raises:
-        MissingError: it is not.
-    """
-    if isinstance(value, list) and value and all(type(x) in {float, int} for x in value):
-        return value
-    raise MissingError("a vector of numbers")
-
-
-def arguments(text: Any) -> Any:
-    """The arguments of a tool call, which a model writes as JSON, perhaps with text around it.
-
-    Raises:
-        MissingError: there is no JSON in it.
-    """
-    import json
-
-    if not isinstance(text, str):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        inner = text[text.find("{") : text.rfind("}") + 1]
-    try:
-        return json.loads(inner)
-    except ValueError:
-        raise MissingError("arguments of a tool call that are JSON") from None
 
 
 def required_key(name: str, api_key: str | None, variable: str, needed: bool) -> str | None:

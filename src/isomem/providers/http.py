@@ -24,7 +24,7 @@ from isomem.errors import (
     RateLimitError,
 )
 from isomem.errors import MemoryError as IsomemError
-from isomem.providers.base import complaint
+from isomem.providers.answers import complaint
 from isomem.providers.routes import Proxy
 from isomem.providers.settings import passwords, redact
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from isomem.ports import LLM, Embedder, Reranker, VectorStore
+    from isomem.ports.shapes import LLM, Embedder, Reranker, VectorStore
 
 
 class Kind:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from isomem.ports import Payload
+    from isomem.ports.shapes import Payload
     from isomem.store.database import Database
     from isomem.store.keywords import TermEncoder
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from isomem.ports import Payload, Vector
+    from isomem.ports.shapes import Payload, Vector
 
 _TINY = 1.1920929e-7
 """Vectors no longer than this (the epsilon of float32) are stored as they are."""

@@ -41,7 +41,7 @@ class Handle:
     """An open connection, and what has to be known of its file.
 
     Args:
-        path: the file, or ":memory:".
+        path: the file, absolute, or ":memory:".
         synchronous: "full", "normal" or "off".
         busy_timeout_s: seconds to wait for another process.
         expected: the identity that the file must have, when it is opened again; None makes the
@@ -90,7 +90,7 @@ class Handle:
         return connection
 
     def _file_pointer(self) -> int:
-        """The address of SQLite's `sqlite3_file`; asked for now, since `abandon` may not ask."""
+        """The address of SQLite's `sqlite3_file`; asked for while nobody else is inside."""
         pointer = array("Q", [0])
         self.connection.file_control(
             "main", apsw.SQLITE_FCNTL_FILE_POINTER, pointer.buffer_info()[0]
@@ -112,8 +112,8 @@ class Handle:
             return
         try:
             folder = os.stat(self._folder)
-        except FileNotFoundError:
-            raise moved(self.path) from None
+        except OSError as error:
+            raise moved(self.path) from error
         # A name that goes or comes is a change of the folder. Its time has the grain of a tick.
         if (folder.st_ino, folder.st_mtime_ns) != self._seen_folder:
             self._check_names()
@@ -159,7 +159,7 @@ class Handle:
 def _number_of(name: str) -> int | None:
     try:
         return os.stat(name).st_ino
-    except FileNotFoundError:
+    except OSError:
         return None
 
 
@@ -218,7 +218,10 @@ def _mark(path: str) -> Mark:
         log = os.stat(f"{path}-wal").st_size
     except FileNotFoundError:
         log = 0
-    found = os.stat(path)
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return (log,)
     return log, found.st_size, found.st_mtime_ns, found.st_ino
 
 

@@ -11,7 +11,7 @@ import apsw
 
 from isomem.errors import DatabaseError, MemoryError
 from isomem.options import unknown
-from isomem.store.connection import GIVE_WAY_S, Handle, leak
+from isomem.store.connection import GIVE_WAY_S, IN_MEMORY, Handle, leak
 from isomem.store.meanings import meaning
 from isomem.store.turn import Turn
 
@@ -90,6 +90,8 @@ class Database:
         self.busy_timeout_s = busy_timeout_s
         self.epoch = 0
         self._synchronous = synchronous
+        # The process may be in another folder when the file is opened again.
+        self._file = path if path == IN_MEMORY else os.path.abspath(path)
         self._turn = Turn()
         self._joined_reading = Joined(self, writes=False)
         self._joined_writing = Joined(self, writes=True)
@@ -136,7 +138,7 @@ class Database:
     def _open(self) -> None:
         if self._closed is not None:
             raise self._closed
-        handle = Handle(self.path, self._synchronous, self.busy_timeout_s, self._identity)
+        handle = Handle(self._file, self._synchronous, self.busy_timeout_s, self._identity)
         self._identity = handle.identity
         self.epoch += 1
         self._use(handle)
@@ -285,9 +287,8 @@ class Database:
 
     def _begin(self, begin: str) -> None:
         handle = self._handle
-        if handle is not None and handle.mark is not None and handle.is_stale():
+        if handle is None or (handle.mark is not None and handle.is_stale()):
             self._drop()
-        if self._handle is None:
             self._open()
         self.execute(begin)
         if self._identity is None:
@@ -311,13 +312,14 @@ class Database:
             self._turn.give_back()
 
     def _commit(self, *, wrote: bool) -> None:
-        self._check_whole(depth=1)
+        self._check_whole(1)
         handle = self._handle
-        if wrote and handle is not None:
-            handle.check_in_place()
+        if handle is not None and handle.identity is not None:
+            if wrote:
+                handle.check_in_place()
+            elif handle.mark is not None and handle.is_stale():
+                raise self._changed()
         self.execute("COMMIT")
-        if handle is not None and handle.mark is not None and handle.is_stale():
-            raise self._changed()
         self._depth = 0
         self._is_clean = True
 
@@ -399,12 +401,15 @@ class Database:
             )
         if self._has_failed:
             raise apsw.AbortError("a part of the transaction has failed")
-        if not self.connection.in_transaction:
+        handle = self._handle
+        if handle is None:
+            raise self._not_open()
+        if not handle.connection.in_transaction:
             raise apsw.AbortError("the transaction was rolled back by SQLite")
 
     def _check_whole(self, depth: int) -> None:
         self.check_not_undone()
-        if self._unfinished or self._depth != depth:
+        if self._depth != depth or self._unfinished:
             raise apsw.AbortError("a part of the transaction was cut off")
 
     def explain(self, error: apsw.Error) -> MemoryError:
@@ -513,8 +518,9 @@ class Span:
     def enter(self) -> Database:
         """Starts the block."""
         database = self._database
+        turn = database._turn
         try:
-            if database._turn.is_mine():
+            if turn.owner == get_ident() and turn.alive() is not None:
                 database._start_level(self)
             else:
                 database._start(self._begin, self.alive)

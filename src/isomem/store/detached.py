@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from isomem.ports import Payload
+    from isomem.ports.shapes import Payload
     from isomem.store.database import Database
     from isomem.store.keywords import Keywords
     from isomem.store.places import Places

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from isomem.ports import Payload, Vector
+    from isomem.ports.shapes import Payload, Vector
 
 LINKS = "linked_memory_ids"
 

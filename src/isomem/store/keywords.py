@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Protocol
 
-    from isomem.ports import Payload
+    from isomem.ports.shapes import Payload
     from isomem.store.database import Database
     from isomem.store.places import Places
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isomem.scope import session_key
+from isomem.contract.scope import session_key
 from isomem.store.schema import HISTORY_COLUMNS
 from isomem.types import SCOPE_KEYS
 

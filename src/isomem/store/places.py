@@ -8,8 +8,8 @@ their terms.
 
 from __future__ import annotations
 
+from isomem.contract.filters import Condition
 from isomem.errors import VectorStoreError
-from isomem.filters import Condition
 from isomem.kernel import SEQ_BITS
 from isomem.types import SCOPE_KEYS
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from typing import Any
 
-    from isomem.filters import Group
-    from isomem.ports import Payload
+    from isomem.contract.filters import Group
+    from isomem.ports.shapes import Payload
     from isomem.store.database import Database
 
     Ids = tuple[str | None, ...]

@@ -10,8 +10,8 @@ from itertools import islice
 
 import apsw
 
+from isomem.contract.filters import compile_filters, matches
 from isomem.errors import InvalidConfigError, VectorStoreError
-from isomem.filters import compile_filters, matches
 from isomem.kernel import SEQ_BITS
 from isomem.pattern import Pattern
 from isomem.store.codec import (
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from isomem.filters import Group
-    from isomem.ports import Filters, Payload, Vector
+    from isomem.contract.filters import Group
+    from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.database import Block, Database
     from isomem.store.keywords import TermEncoder
     from isomem.store.places import Ids

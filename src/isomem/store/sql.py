@@ -9,14 +9,14 @@ are therefore read as another character, which no key and no operand here has.
 
 from __future__ import annotations
 
-from isomem.filters import Condition
+from isomem.contract.filters import Condition
 from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from isomem.filters import Group
+    from isomem.contract.filters import Group
 
 _MOST_BINDINGS = 500
 """More would come near the limits that SQLite has for one expression."""

@@ -17,9 +17,9 @@ from isomem import log
 from isomem.contract.arguments import ANY_VALUE
 from isomem.contract.payload import changed, changed_event, listed, removed_event
 from isomem.contract.plan import mentions_of
+from isomem.contract.scope import scope_of
 from isomem.errors import MemoryError, ValidationError, VectorValueError
-from isomem.guard import Guarded, PartFailure
-from isomem.scope import scope_of
+from isomem.ports.guard import Guarded, PartFailure
 from isomem.store.entities import Entities
 from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.plan import Change, Plan, Record
-    from isomem.ports import Hit, Payload
+    from isomem.ports.shapes import Hit, Payload
     from isomem.store.database import Database
 
 _EXCUSED = (PartFailure, VectorValueError)
@@ -53,7 +53,7 @@ class ComposedSet:
     """Three stores that each keep their own.
 
     Args:
-        vectors, entities, ledger: objects with upstream's methods; see `isomem.ports`.
+        vectors, entities, ledger: objects with upstream's methods; see `isomem.ports.shapes`.
 
     Attributes:
         serial: steps may run beside each other.

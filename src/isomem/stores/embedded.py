@@ -5,8 +5,8 @@ from __future__ import annotations
 from isomem import log
 from isomem.contract.payload import changed, changed_event, removed_event
 from isomem.contract.plan import mentions_of
+from isomem.contract.scope import scope_of
 from isomem.errors import ValidationError, VectorValueError
-from isomem.scope import scope_of
 from isomem.store.ingests import Ingests
 from isomem.stores.linking import Links
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, ParamSpec, TypeVar
 
     from isomem.contract.plan import Change, Plan, Record
-    from isomem.ports import Hit
+    from isomem.ports.shapes import Hit
     from isomem.store.database import Database
     from isomem.store.entities import Entities
     from isomem.store.ledger import Ledger
@@ -88,7 +88,6 @@ class EmbeddedSet:
         """
         if not self._is_swept:
             self._sweep_all(plan)
-            self._is_swept = True
         if plan.clear is not None:
             self._clear(plan, plan.clear)
             return ()
@@ -176,28 +175,33 @@ class EmbeddedSet:
     def _clear(self, plan: Plan, ids: Mapping[str, str]) -> None:
         """Removes all memories of some scopes, however many, and their message buffers.
 
-        They are out of sight as a whole after the first transaction. What is left of them is
-        removed in many short ones, so that no other process waits long. If this one dies in
-        between, the next to write goes on.
+        They are out of sight as a whole after the first transaction, which also removes what one
+        transaction may. What is left is removed in many short ones, so that no other process
+        waits long. If this one dies in between, the next that opens the file and writes goes on.
         """
-        self._write(self._detach, ids)
-        self._sweep_all(plan)
+        self._is_swept = False
+        if self._write(self._detach, plan, ids):
+            self._sweep_all(plan)
+        self._is_swept = True
         while plan.purge_history and self._write(self.ledger.purge, ids, _AT_ONCE):
             self._database.give_way()
 
-    def _detach(self, ids: Mapping[str, str]) -> None:
+    def _detach(self, plan: Plan, ids: Mapping[str, str]) -> bool:
         self.vectors.detach(ids)
         self.ledger.forget_sessions(ids)
+        return self._sweep(plan)
 
     def _sweep_all(self, plan: Plan) -> None:
         while self.vectors.has_detached() and self._write(self._sweep, plan):
             self._database.give_way()
+        self._is_swept = True
 
     def _sweep(self, plan: Plan) -> bool:
+        """Removes some detached points; whether there may be more."""
         points = self.vectors.sweep(_AT_ONCE)
         if points:
             self._forget(points, plan)
-        return bool(points)
+        return len(points) == _AT_ONCE
 
     def reset(self) -> None:
         """Removes everything: memories, entities, history, messages."""
@@ -209,7 +213,7 @@ class EmbeddedSet:
         self.ledger.reset()
 
     def compact(self) -> None:
-        """Writes the files anew, so that nothing that was removed is left in their bytes."""
+        """Writes the files again, so that nothing that was removed is left in their bytes."""
         self._database.compact()
         if not self._has_one_file:
             self.ledger.database.compact()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.payload import entity_payload, links_of, listed, with_links
-from isomem.scope import scope_of
-from isomem.scoring import BOOST_SIMILARITY, MATCH_SIMILARITY, entity_boost
+from isomem.contract.scope import scope_of
+from isomem.contract.scoring import BOOST_SIMILARITY, MATCH_SIMILARITY, entity_boost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from isomem.clock import Clock
     from isomem.contract.plan import Mention
-    from isomem.ports import Hit, Payload, Vector, VectorStore
+    from isomem.ports.shapes import Hit, Payload, Vector, VectorStore
 
     Scope = dict[str, Any]
     Excused = tuple[type[Exception], ...]

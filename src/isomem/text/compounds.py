@@ -1,10 +1,12 @@
 """Noun compounds by rule: "tennis club", "botanical garden".
 
 A noun phrase is what stands between words of grammar and verbs. Which words are verbs is guessed
-from their form and place: after a subject or "to" one verb follows, a past form ends a phrase, so
-does an adjective behind the noun, and what agrees with nothing before it ends one, too. A phrase
-of two words or more that are not all capitalised is a compound, without adjectives that say
-little, in the singular.
+from their form and from the words before them: after a subject or "to" one verb follows, a past
+form ends a phrase, and so does an adjective behind the noun. A phrase of two words or more that
+are not all capitalised is a compound, without adjectives that say little, in the singular.
+
+Every word has a class (`word_classes`). Words of grammar lead from one state to the next by the
+table below. Words of content are collected in a phrase, unless the state says that they are verbs.
 
 The rules are English. Time is linear in the length of the text.
 """
@@ -12,124 +14,168 @@ The rules are English. Time is linear in the length of the text.
 from __future__ import annotations
 
 from isomem.text import words
-from isomem.text.entities import proper_names, quotations, tidied, tokenize
-from isomem.text.lemma import degree_of, singular
-from isomem.text.spacy_tier import GENERIC_ENDINGS, VAGUE
+from isomem.text.entities import proper_names, quotations, tidied
+from isomem.text.openings import PARTICLES, is_noun, may_be_noun
+from isomem.text.tokens import Tokenizer
+from isomem.text.word_classes import (
+    ADJECTIVE,
+    ADJECTIVE_ENDINGS,
+    ADVERB,
+    AUXILIARY,
+    CLASSES,
+    CLAUSE,
+    COMMA,
+    CONTENT,
+    DETERMINER,
+    GERUND,
+    GROUP,
+    HYPHEN,
+    JOIN,
+    LINK,
+    NOUN,
+    OBJECT,
+    OWNER,
+    PAST,
+    PLURAL,
+    PREPOSITION,
+    SKIPPED,
+    STOP,
+    SUBJECT,
+    TO,
+    VAGUE,
+    VAGUE_NAME,
+    VERB,
+    WHICH,
+    classify,
+    singular_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from isomem.text.entities import Entity, Token, Tokens
+    from isomem.text.entities import Entity
+    from isomem.text.tokens import Tokens
 
-# What a token is. First what no phrase contains; a phrase goes on after the kinds from `NOUN` on.
-SKIPPED, HYPHEN, STOP, OTHER, OBJECT, AUXILIARY, COMMA, VAGUE_WORD, ADVERB = range(1, 10)
-# Those from `OWNER` to `TO` are also states: what was read last, and so what the next word may be.
-# What a word of a kind up to `JOIN` is there, the word before it decides.
-WHICH, THAT, OWNER, DETERMINER, JOIN, LINK, VERB, PREPOSITION, CLAUSE, SUBJECT, TO = range(10, 21)
-NOUN, PLURAL, ADJECTIVE, PAST, GERUND, GROUP, VAGUE_NAME = range(21, 28)
+_NAMES = {name: name for name in (*CLASSES, "any")} | {"-": ""}
 
-_TABLES = {
-    SKIPPED: "-- not n't",
-    STOP: ". ! ? : ;",
-    COMMA: ",",
-    DETERMINER: """
-        a an the my your his her its our their this these those another any either
-        neither some no many several few more most less much all both other same
-        various only enough full whole one two three four five six seven eight nine
-        ten eleven twelve fifteen twenty forty fifty sixty hundred third
-    """,
-    VAGUE_WORD: "each every",
-    OBJECT: "me him them us myself yourself himself herself itself ourselves themselves oneself",
-    LINK: "am is are was were be been being 're 'm have has had having 've",
-    JOIN: "and or but nor & /",
-    PREPOSITION: """
-        about above across after against along amid amidst among amongst around as at before behind
-        below beside besides between beyond by despite down due during except for from in including
-        into like near of off on onto out over per re regarding than through throughout thru toward
-        towards under until up upon via with within without
-    """,
-    VERB: """
-        get give go keep make made put say see show take call becomes became becoming seeming used
-        using doing done coming getting giving going happening keeping looking making putting
-        relying saying seeing taking trying wanting likes
-    """,
-    AUXILIARY: "do does did will would can ca could may might must should shall 'll 'd",
-    WHICH: "what which",
-    THAT: "that",
-    CLAUSE: "how why when where if because although though unless whereas whether while since yet",
-    SUBJECT: """
-        i you he she we they it who whom let lets so please there here nobody someone
-        everyone anyone others something nothing everything em gonna wanna gotta lemme
-    """,
-    TO: "to",
-    OWNER: "'s '",
-    ADVERB: """
-        also just even ever never always often already again almost still soon really very too
-        quite rather super pretty then now once together sometimes perhaps otherwise instead away
-        back well else maybe ahead forward far anymore twice
-    """,
-    OTHER: """
-        abroad outdoors overseas forever tonight today yesterday tomorrow someday ago worldwide
-        apart worth sure able aware afraid alive alone asleep glad
-    """,
-    GROUP: "group team side",
-    PLURAL: "people children men women",
-    ADJECTIVE: """
-        own top empty serious busy happy extra proper fellow favorite favourite better worse
-        aspiring stumbling struggling living ailing aging
-    """,
+
+def _transitions(table: str) -> dict[str, dict[str, tuple[str, str, str]]]:
+    """For each class, what a word of grammar is behind it: (is read as, leads to, stays in)."""
+    rows = [[_NAMES[name] for name in line.split()[:5]] for line in table.splitlines()[2:] if line]
+    behind_any = {word: (a, b, c) for word, behind, a, b, c in rows if behind == "any"}
+    found = dict.fromkeys(CLASSES, behind_any)
+    for behind in {row[1] for row in rows} - {"any"}:
+        special = {word: (a, b, c) for word, before, a, b, c in rows if before == behind}
+        found[behind] = behind_any | special
+    return found
+
+
+# What a word of grammar is read as behind another one, and the state that it leads to. A state has
+# the name of the class of words that usually leads to it; it says what the next word may be. The
+# fifth column is a state that the word does not end. "-" stands for none, or for no change.
+_TRANSITIONS = _transitions("""
+    word         behind       is read as   leads to     stays in
+
+    stop         any          stop         subject      -
+    comma        any          comma        join         -
+    other        any          other        subject      -
+    object       any          object       subject      -
+    auxiliary    any          auxiliary    subject      -
+
+    vague        any          vague        determiner   owner         Ann's new (fence)
+    adverb       any          adverb       adverb       subject       they also (paint)
+    adverb       determiner   adverb       -            -             a really (old mill)
+    adverb       vague        adverb       -            -
+
+    which        any          subject      subject      -             the man which (paints)
+    which        stop         determiner   determiner   -             Which (fence)
+    that         any          subject      subject      -             the man that (paints)
+    that         stop         determiner   determiner   -             that (fence)
+    that         preposition  determiner   determiner   -             after that (party)
+    That         any          determiner   determiner   -
+
+    owner        any          owner        owner        -             Ann's (fence)
+    owner        subject      link         link         -             it's (painted)
+    owner        clause       link         link         -             how's (Ann)
+    owner        determiner   link         link         -             this's
+    determiner   any          determiner   determiner   -             the (fence)
+    determiner   owner        owner        owner        -             Ann's two (fences)
+
+    join         any          join         join         -             Ann and (Bob)
+    join         verb         join         subject      -             to relax and (paint)
+    link         any          link         link         -
+    verb         any          verb         verb         -
+    preposition  any          preposition  preposition  -
+    clause       any          clause       clause       -
+    subject      any          subject      subject      -
+    to           any          to           to           -
+""")
+
+_NONE: frozenset[str] = frozenset()
+_NOMINAL = frozenset((NOUN, PLURAL, ADJECTIVE))
+_BEGINS_PHRASE = dict.fromkeys((SUBJECT, TO, JOIN, CLAUSE, OWNER), _NONE) | {
+    DETERMINER: _NOMINAL | {PAST, GERUND},
+    PREPOSITION: _NOMINAL | {PAST},
+    VERB: _NOMINAL | {PAST},
+    LINK: _NOMINAL,
+    ADVERB: _NOMINAL,
 }
-_TABLE = {word: kind for kind, table in _TABLES.items() for word in table.split()}
+"""For each state the classes of which a word begins a phrase there."""
+
+_MAY_BEGIN_PHRASE = dict.fromkeys(_BEGINS_PHRASE, _NONE) | {
+    JOIN: _NOMINAL,
+    CLAUSE: _NOMINAL,
+    SUBJECT: frozenset((ADJECTIVE,)),
+    TO: frozenset((ADJECTIVE,)),
+}
+"""The same where the word itself, or a question before it, can make it a verb."""
+
+_UNREAD = frozenset((HYPHEN, SKIPPED))
+"""Tokens that are not words."""
+
+_ASKING = frozenset((WHICH, CLAUSE, AUXILIARY))
+"""What a question begins with."""
+
+_ENDS_WAIT = frozenset((STOP, LINK, VERB))
+"""Behind these no verb of a question is to come."""
+
+_CONTINUED = frozenset((VAGUE, COMMA, JOIN))
+"""What a phrase of nothing but adjectives goes on behind."""
+
+_BEFORE_VERBS = frozenset((SUBJECT, TO))
+"""States in which a word that looks like a noun is a verb."""
+
+_BEFORE_BARE_VERBS = frozenset((JOIN, CLAUSE))
+"""States in which only a word that is known as a verb is one."""
+
+_BEFORE_LISTS = frozenset((DETERMINER, PREPOSITION, JOIN, CLAUSE))
+"""States in which a phrase may begin with adjectives and a conjunction."""
+
+_BEFORE_OBJECTS = frozenset((PREPOSITION, VERB, TO))
+"""States in which a name is an object rather than a subject."""
+
+_LOOSE = frozenset((JOIN, PREPOSITION))
+"""States in which what looks like a plural can still be a verb."""
+
+_PAUSES = frozenset((STOP, COMMA, JOIN, VAGUE, AUXILIARY, LINK, CLAUSE, VERB))
+"""What a form in -ing is a noun before: "she likes bird watching."."""
+
+_MODIFIERS = frozenset((ADJECTIVE, PAST, GERUND))
+_VERB_FORMS = frozenset((PAST, GERUND))
+
 # Adjectives before a noun, and adverbs after it.
-_ADVERBS_AT_THE_END = frozenset("online nearby indoors outside inside daily weekly early".split())
-_NOT_ADVERBS = frozenset(
-    "family early lovely friendly elderly daily weekly monthly july italy reply supply assembly "
-    "lively lonely ally belly jelly bully silly ugly holy rally".split()
-)
-_SINGULAR_IN_S = frozenset("lens gas news series species savings yes".split())
-_VERB_ENDINGS = ("alize", "alizes", "erize", "erizes", "nize", "nizes", "ify", "ifies")
-_ADJECTIVE_ENDINGS = ("al", "ful", "ous", "less", "ic", "able", "ible", "ive", "ish")
-# Nouns in spite of such an ending.
-_NOUNS = frozenset(
-    "animal appraisal approval arrival burial capital carnival cathedral cereal coral credential "
-    "criminal crystal denial dial editorial festival funeral hospital individual interval journal "
-    "mammal manual material medal memorial metal mineral mural musical numeral official oval pedal "
-    "pedestal portal potential principal professional proposal referral refusal rehearsal removal "
-    "renewal rental ritual rival royal sandal scandal signal spiral survival terminal total trial "
-    "tutorial withdrawal attic ceramic clinic comic cosmetic critic epidemic ethic fabric garlic "
-    "graphic logic lyric magic mechanic mosaic music panic picnic plastic public relic republic "
-    "topic traffic tunic cable constable stable table timetable vegetable bible handful adjective "
-    "alternative archive captive collective detective dive drive executive hive incentive "
-    "initiative locomotive motive narrative native objective olive perspective relative "
-    "representative fish dish wish finish sports clothes goods".split()
-)
+_ADVERBS_AT_THE_END = frozenset("online nearby indoors outside inside daily weekly".split())
 # Adjectives that can be the noun of a phrase.
-_ALSO_NOUNS = frozenset("light fun cold fair blue green orange".split())
+_ALSO_NOUNS = frozenset("light fun cold fair blue green".split())
 # Forms in -ing that name what people do, and seldom have an object.
 _ACTIVITIES = frozenset(
     "biking bowling boxing camping climbing cycling dancing dining hiking jogging kayaking "
-    "networking parenting rafting skiing snowboarding surfing".split()
-)
-_IRREGULAR_PASTS = (
-    frozenset(form for form, verb in words.IRREGULAR_VERBS.items() if form != verb)
-    .difference(words.HOMOGRAPHS, ["plans", "ground"])
-    .union("left felt saw thought found come".split())
+    "networking parenting rafting snowboarding surfing".split()
 )
 # Forms in -ing that say how somebody feels about a thing.
 _FEELINGS = frozenset(
     "calming caring comforting energizing empowering freeing fulfilling heartwarming inspiring "
     "invigorating inviting loving motivating moving satisfying thrilling tiring touching "
     "uplifting welcoming".split()
-)
-# Verbs that are no nouns, with an -s or without.
-_NEVER_NOUNS = frozenset(
-    "accept achieve acknowledge adopt afford agree allow appear appreciate arrive assume attend "
-    "avoid become begin believe belong bring choose complain consider contain continue contribute "
-    "create decide deserve disagree discover discuss enable encourage enjoy ensure exist expect "
-    "explain explore express find forget forgive grow happen hear imagine improve include inspire "
-    "involve join keep know learn lose maintain mean meet obtain occur participate prefer prepare "
-    "prevent provide realize receive recommend relax rely remain remember remind replace require "
-    "seek seem sell send sit solve spend strengthen suggest teach tell think understand wear "
-    "write".split()
 )
 # Verbs that are seldom nouns, so that with an -s they are no plurals.
 _SELDOM_NOUNS = frozenset(
@@ -138,152 +184,43 @@ _SELDOM_NOUNS = frozenset(
 )
 _BARE_VERBS = frozenset(words.IRREGULAR_VERBS.values()).union(
     "ask dislike help hope increase love manage mention need offer share start stay support try "
-    "use visit want wish beat bet burst cost cut hit hurt let put quit read set shut split "
+    "use visit want wish beat bet burst cost cut hit hurt quit read set shut split "
     "spread".split()
 )
 _TIMES = frozenset(
     "second minute hour day week weekend month year morning afternoon evening night summer winter "
     "spring autumn fall".split()
 )
-_CALENDAR = frozenset(
-    "Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May "
-    "June July August September October November December".split()
-)
-
-# Behind a name that opens a sentence the full system takes these forms for a noun ("Ann values"),
-# unless a noun phrase follows: the first ones always, the second ones not before a clause. Found
-# by asking its model with sentences made for it.
-_TAKEN_FOR_NOUNS = frozenset(
-    "adapts aids alters awards bats bets bikes blogs bonds camps champions chats cheers codes "
-    "compliments contacts crafts credits cycles details diets dines displays dresses excels "
-    "exchanges exercises experiments farms fasts forces fosters functions games gardens golfs "
-    "grades greets hosts hugs hunts imagines interests interviews jobs journals journeys judges "
-    "labors loans longs masters meditates mentors minds names nurtures orders parents parties "
-    "partners pictures pledges programs questions races rates reacts reassures repairs roots sails "
-    "schedules schools scores shares shops skis sponsors stores studies styles teams treasures "
-    "tutors types vacations values voices volunteers witnesses".split()
-)
-_OFTEN_TAKEN = frozenset(
-    "appeals assists benefits catches charges checks climbs coaches comforts converses copes "
-    "dances delves desires dislikes experiences figures films fishes fixes forgets grills guards "
-    "hesitates highlights hikes honors limits maps merits models monitors nurses pitches "
-    "places plants posts prizes profits requests rewards risks skates sketches stars "
-    "states surfs suspects talks toasts treats ventures yearns".split()
-)
 _PREFIXES = ("multi", "non", "pre")
-_PARTICLES = frozenset("up down off out away back".split())
-_BEFORE_CLAUSES = frozenset("about for that to through into having".split())
+# Words of grammar that are part of what a hyphen joins: "like-minded".
+_JOINED = ("like", "off", "part")
 
-# What a capital makes of a guess: "Christmas" is no plural, "New" may begin "New York".
-_AS_NAMES = {VAGUE_WORD: VAGUE_NAME, PLURAL: NOUN, PAST: NOUN, GERUND: NOUN}
+_tokenize = Tokenizer(classify)
 
-_NO_OBJECT = frozenset((STOP, COMMA, JOIN, PREPOSITION, CLAUSE, THAT, TO))
-"""What stands behind a verb that has no object."""
 
-_ASKING = frozenset((WHICH, CLAUSE, AUXILIARY))
-"""What a question begins with."""
-
-_CONTINUED = frozenset((VAGUE_WORD, COMMA, JOIN))
-"""What a phrase of nothing but adjectives goes on behind."""
-
-_BEFORE_NOUNS = frozenset((DETERMINER, PREPOSITION, VERB, LINK))
-"""States in which a word that looks like a noun or an adjective is one."""
-
-_BEFORE_VERBS = frozenset((SUBJECT, TO))
-"""States in which a word that looks like a noun is a verb."""
-
-_LOOSE = frozenset((JOIN, PREPOSITION))
-"""States in which what looks like a plural can still be a verb."""
-
-_MODIFIERS = frozenset((ADJECTIVE, PAST, GERUND))
+def extract_entities(text: str) -> list[Entity]:
+    """Names, quotations and compounds of `text`, as `entities.extract_entities` gives the first
+    two."""
+    tokens = _tokenize(text)
+    return tidied(proper_names(tokens) + quotations(text) + compounds(tokens))
 
 
 def compounds(tokens: Tokens) -> list[Entity]:
     """The noun compounds in the tokens of a text, as ("COMPOUND", text) in order."""
     reader = _Reader()
-    read_word, read_grammar = reader.read_word, reader.read_grammar
-    kind = STOP
+    read_content, read_grammar = reader.read_content, reader.read_grammar
+    word_class = STOP
     for token in tokens:
-        kind = token.kind or _classify(token)
-        if kind >= NOUN:
-            read_word(kind, token.word)
-        elif kind > HYPHEN:
-            read_grammar(kind, token.word)
-        elif kind == HYPHEN:
+        word_class = token.word_class
+        if word_class in CONTENT:
+            read_content(word_class, token.word)
+        elif word_class not in _UNREAD:
+            read_grammar(word_class, token.word)
+        elif word_class == HYPHEN:
             reader.join()
-    if kind != STOP:
+    if word_class != STOP:
         read_grammar(STOP, "")
     return reader.found
-
-
-# --- What a token is ----------------------------------------------------------------------
-
-
-def _classify(token: Token) -> int:
-    """What a token is, worked out once and kept with it."""
-    word = token.word
-    kind = HYPHEN if token.spelt == "-" else _kind_of(word.lower().replace("\u2019", "'"))
-    if token.is_capital:
-        kind = _AS_NAMES.get(kind, NOUN if kind == OTHER and _is_initials(word) else kind)
-    token.kind = kind
-    return kind
-
-
-def _is_initials(word: str) -> bool:
-    """Whether a capitalised word has marks or digits in it: "J.K.", "A4"."""
-    return not word.isalpha() and word.replace(".", "").isalnum() and len(word) > 1
-
-
-def _kind_of(word: str) -> int:
-    """What a word in lower case is, by the tables and by its ending."""
-    kind = _TABLE.get(word)
-    if kind is not None:
-        return kind
-    if word in VAGUE or degree_of(word) in VAGUE:
-        return VAGUE_WORD
-    if not word.isalpha():
-        return _mark_kind(word)
-    if word in words.FUNCTION_WORDS or word in words.BARE_CONTRACTIONS:
-        return OTHER
-    if word.endswith("ly") and word not in _NOT_ADVERBS and len(word) > 4:
-        return ADVERB
-    if word in _NEVER_NOUNS or word.endswith(_VERB_ENDINGS) or _is_third_person(word):
-        return VERB
-    return _content_kind(word)
-
-
-def _mark_kind(word: str) -> int:
-    """A number counts and an ordinal is part of a name or phrase; marks are neither."""
-    if word[:-2].isdigit() and word[-2:] in ("st", "nd", "rd", "th"):
-        return NOUN
-    return JOIN if word.isdigit() else OTHER
-
-
-def _is_third_person(word: str) -> bool:
-    return word[-1] == "s" and (word[:-1] in _NEVER_NOUNS or word[:-2] in _NEVER_NOUNS)
-
-
-def _content_kind(word: str) -> int:
-    if word in words.NOT_INFLECTED or word in words.NOMINAL_ING or word in _NOUNS:
-        return NOUN
-    if word in words.ADJECTIVAL_ING:
-        return ADJECTIVE
-    is_long = len(word) > 4
-    if word in _IRREGULAR_PASTS or (is_long and word.endswith("ed") and word[-3] != "e"):
-        return PAST
-    if is_long and word.endswith("ing"):
-        return GERUND
-    if word in words.GRADABLE or (is_long and word.endswith(_ADJECTIVE_ENDINGS)):
-        return ADJECTIVE
-    ends_in_s = len(word) > 3 and word[-1] == "s" and word[-2] not in "sui"
-    return PLURAL if ends_in_s and not _is_singular(word) else NOUN
-
-
-def _is_singular(word: str) -> bool:
-    return word in _SINGULAR_IN_S or word.endswith("ics")
-
-
-# --- Phrases ------------------------------------------------------------------------------
 
 
 class _Reader:
@@ -294,321 +231,289 @@ class _Reader:
     """
 
     __slots__ = (
-        "_asks", "_before", "_held", "_is_question", "_joined", "_last", "_name", "_opened",
-        "_outer", "_phrase", "_state", "_taken", "found",
+        "_awaits_verb", "_begun_in", "_before", "_grammar_word", "_held", "_is_question", "_joined",
+        "_name", "_name_verb", "_phrase", "_state", "_state_before", "found",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.found: list[Entity] = []
-        self._phrase: list[tuple[int, str]] = []
-        self._opened = 0  # the state in which the phrase began
-        self._state = self._outer = SUBJECT  # now, and before the last word of grammar
-        self._before = STOP  # the kind of the token before
-        self._last = ""  # the last word of grammar
-        self._is_question = False
-        self._asks = False  # whether a subject follows its auxiliary, and the verb that
+        self._state = SUBJECT
+        self._state_before = SUBJECT  # before the last word of grammar
+        self._before = STOP  # what the word before was read as
+        self._grammar_word = ""  # the last one
+        self._phrase: list[tuple[str, str]] = []  # (class, word)
+        self._begun_in = SUBJECT  # the state in which the phrase began
+        self._held = False  # whether the phrase is adjectives and a conjunction so far
         self._joined = False  # whether a hyphen stands before the next word
-        self._held = False  # whether the phrase has adjectives only, and a conjunction
+        self._is_question = False
+        self._awaits_verb = False  # whether the subject of a question follows, and its verb
         self._name = ""  # what opens the sentence, as far as it is capitalised
-        self._taken = ""  # a form behind that name that may be taken for a noun
+        self._name_verb = ""  # behind that name; it may be taken for a noun
 
-    def read_grammar(self, kind: int, word: str) -> None:
-        """A token that no phrase contains."""
+    # --- Words of grammar ---------------------------------------------------------------
+
+    def read_grammar(self, word_class: str, word: str) -> None:
+        """Reads a word that is not part of a phrase."""
         before = self._before
         if self._name:
-            self._settle_name(kind, word)
+            self._end_name(word_class, word)
         if self._phrase:
-            if (kind in _CONTINUED or self._joined or self._held) and self._goes_on(kind):
+            if (word_class in _CONTINUED or self._joined or self._held) and self._goes_on(
+                word_class
+            ):
                 return
             if len(self._phrase) > 1:
-                self._close(OBJECT if word in _PARTICLES else kind)
+                self._close(word_class, word)
             else:
                 self._phrase, self._held = [], False
-        elif kind == COMMA and before == VAGUE_WORD:
+        elif word_class == COMMA and before == VAGUE:
             return  # "a large, open space"
         if before == STOP:
-            self._is_question = kind in _ASKING
+            self._is_question = word_class in _ASKING
+        read_as, leads_to, stays_in = _TRANSITIONS[before][word_class]
+        if self._is_question:
+            self._follow_question(read_as, before)
         self._joined = False
-        self._outer = self._state
-        if kind > JOIN:
-            self._state = kind
-            if kind <= VERB:
-                self._asks = False
-        elif kind > ADVERB:
-            kind = self._enter(kind, word)
-        else:
-            self._pass(kind)
-        self._before, self._last = kind, word
+        self._state_before = self._state
+        if leads_to and self._state_before != stays_in:
+            self._state = leads_to
+        self._before, self._grammar_word = read_as, word
 
-    def _goes_on(self, kind: int) -> bool:
-        """Whether a phrase goes on behind a word of grammar."""
-        if self._held and kind == VAGUE_WORD:
+    def _follow_question(self, read_as: str, before: str) -> None:
+        """Notes whether the verb of a question is still to come: "did they [sing]"."""
+        if read_as in _ENDS_WAIT or (read_as == DETERMINER and before in CONTENT):
+            self._awaits_verb = False
+        elif read_as == AUXILIARY:  # but not in "to do", nor the second one of "did they do"
+            self._awaits_verb = not self._awaits_verb and before not in _BEFORE_VERBS
+
+    def _goes_on(self, word_class: str) -> bool:
+        """Whether the phrase goes on behind a word of grammar."""
+        if self._held and word_class == VAGUE:
             return True  # "a safe and lovely place"
-        if self._joined and kind in (PREPOSITION, VAGUE_WORD):
+        if self._joined and word_class in (PREPOSITION, VAGUE):
             self._joined = False  # "upside-down", "career-high"
             return True
-        if kind in _CONTINUED and self._is_open_list():
-            self._held = kind != VAGUE_WORD
+        if word_class in _CONTINUED and self._is_open_list():
+            self._held = word_class != VAGUE
             return True
         return False
 
-    def _enter(self, kind: int, word: str) -> int:
-        """Goes to the state that a word of grammar is behind the one before it, and says which."""
-        before = self._before
-        if kind == DETERMINER:
-            if before == OWNER:
-                kind = OWNER  # "Ann's two fences"
-        elif kind == WHICH:
-            kind = DETERMINER if before == STOP else SUBJECT
-        elif kind == THAT:
-            kind = DETERMINER if before in (STOP, PREPOSITION) or word == "That" else SUBJECT
-        elif kind == OWNER and before in (SUBJECT, CLAUSE, DETERMINER):
-            kind = LINK  # "it's"
-        if kind == LINK or (kind == DETERMINER and before >= NOUN):
-            self._asks = False
-        # "to relax and paint fences"
-        self._state = SUBJECT if kind == JOIN and before == VERB else kind
-        return kind
-
-    def _pass(self, kind: int) -> None:
-        """Goes to the state behind a word of grammar that is none itself."""
-        before, state = self._before, self._state
-        if kind == VAGUE_WORD:
-            self._state = OWNER if state == OWNER else DETERMINER
-        elif kind == ADVERB:
-            if state != SUBJECT and before not in (DETERMINER, VAGUE_WORD):  # "a really old mill"
-                self._state = ADVERB
-        else:
-            self._state = JOIN if kind == COMMA else SUBJECT
-            if kind == STOP:
-                self._asks = False
-            elif kind == AUXILIARY:
-                # "to do", and the second "do" of "did they do"
-                self._asks = self._is_question and not self._asks and before not in _BEFORE_VERBS
+    def _is_open_list(self) -> bool:
+        """Whether the phrase can go on behind a conjunction: "a safe and sunny place"."""
+        return self._begun_in in _BEFORE_LISTS and all(
+            word_class in _MODIFIERS and word[0].islower() and word not in _ALSO_NOUNS
+            for word_class, word in self._phrase
+        )
 
     def join(self) -> None:
-        """A hyphen: what stands on both sides of it is one word."""
+        """Reads a hyphen: what stands on both sides of it is one word."""
         self._joined = True
         if self._phrase:
             if self._phrase[-1][1] in _PREFIXES:
                 self._phrase.append((NOUN, "-"))
-        elif self._last in ("like", "off", "part"):
-            self._state = self._outer
-            self._open(NOUN, self._last)
+        elif self._grammar_word in _JOINED:
+            self._state = self._state_before
+            self._begin(NOUN, self._grammar_word)
         elif self._before == PREPOSITION:
-            self._state = OWNER  # "in-person": no noun by itself
-        elif self._before < NOUN:
-            self._state = self._outer  # "a must-see", "two-week"
+            self._state = OWNER  # "in-person": not a noun by itself
+        elif self._before not in CONTENT:
+            self._state = self._state_before  # "a must-see", "two-week"
 
-    def _is_open_list(self) -> bool:
-        """Whether the phrase can go on behind a conjunction: "a safe and sunny place"."""
-        return self._opened in (DETERMINER, PREPOSITION, JOIN, CLAUSE) and all(
-            kind in _MODIFIERS and word[0].islower() and word not in _ALSO_NOUNS
-            for kind, word in self._phrase
-        )
+    # --- Words of content ---------------------------------------------------------------
 
-    def read_word(self, kind: int, word: str) -> None:
-        """A noun, an adjective, or a verb that is taken for one until the next token."""
+    def read_content(self, word_class: str, word: str) -> None:
+        """Reads a noun, an adjective, or a verb that is taken for one until the next word."""
         before = self._before
-        if before == STOP and kind == NOUN and word[0].isupper():
+        if before == STOP and word_class == NOUN and word[0].isupper():
             self._name, self._before = word, NOUN
             return
         if self._name:
-            self._read_opening(kind, word)
-        if kind == VAGUE_NAME:  # "New York", or "New" at the start of a sentence
-            if before == STOP:
-                self.read_grammar(VAGUE_WORD, word)
+            self._read_behind_name(word_class, word)
+        if word_class == VAGUE_NAME:
+            if before == STOP:  # "New" at the start of a sentence
+                self.read_grammar(VAGUE, word)
                 return
-            kind = NOUN
-        elif kind == GERUND and word in _ACTIVITIES and self._state != LINK:
-            kind = NOUN
-        self._before = kind
+            word_class = NOUN  # "New York"
+        elif word_class == GERUND and word in _ACTIVITIES and self._state != LINK:
+            word_class = NOUN
+        self._before = word_class
         if self._held:
-            self._held = False
-            if kind not in _MODIFIERS and not word.endswith(_ADJECTIVE_ENDINGS):
-                self._phrase, self._state = [], JOIN
+            self._end_list(word_class, word)
         if self._phrase:
-            self._continue(NOUN if self._joined else kind, word)
-        elif (kind <= ADJECTIVE and self._state in _BEFORE_NOUNS) or not self._is_verb(
-            kind, word, before
+            self._continue(NOUN if self._joined else word_class, word)
+        elif word_class in _BEGINS_PHRASE[self._state] or not self._is_verb(
+            word_class, word, before
         ):
-            self._open(kind, word)
+            self._begin(word_class, word)
         self._joined = False
 
-    def _is_verb(self, kind: int, word: str, before: int) -> bool:
+    def _end_list(self, word_class: str, word: str) -> None:
+        """Drops adjectives with a conjunction that no further adjective follows."""
+        self._held = False
+        if word_class not in _MODIFIERS and not word.endswith(ADJECTIVE_ENDINGS):
+            self._phrase, self._state = [], JOIN
+
+    def _is_verb(self, word_class: str, word: str, before: str) -> bool:
         """Whether a word that would begin a phrase is a verb, or cannot begin one."""
         state = self._state
-        if state == OWNER and not (word[0].isupper() and before == OWNER):
-            return self._is_owned(kind, word, before)
-        if word[0].isupper():
-            return state == SUBJECT and kind != ADJECTIVE
-        if kind == GROUP:
-            self._state, self._asks = SUBJECT, False
+        is_name = word[0].isupper()
+        if state == OWNER and not (is_name and before == OWNER):
+            return self._is_owned(word_class, word, before)
+        if is_name:
+            return state == SUBJECT and word_class != ADJECTIVE
+        if word_class == GROUP:
+            self._state, self._awaits_verb = SUBJECT, False
             return True
-        is_verb = (
-            (state in _BEFORE_VERBS and (kind != ADJECTIVE or (self._asks and before == NOUN)))
-            or (kind == GERUND and state != DETERMINER)
-            or (kind == PAST and state in (LINK, JOIN, ADVERB, CLAUSE))
-            or (state in (JOIN, CLAUSE) and word in _BARE_VERBS)
-        )
+        if word_class not in _MAY_BEGIN_PHRASE[state]:
+            is_verb = True
+        elif state in _BEFORE_BARE_VERBS:
+            is_verb = word in _BARE_VERBS
+        else:
+            is_verb = self._awaits_verb and before == NOUN
         if is_verb:
-            self._state = VERB
-            self._asks = False
-            if kind != GERUND:
+            self._state, self._awaits_verb = VERB, False
+            if word_class != GERUND:
                 self._before = VERB
         return is_verb
 
-    def _is_owned(self, kind: int, word: str, before: int) -> bool:
-        """Whether a word behind an owner is what he owns; else the verb is past."""
-        if before == PLURAL or (before >= NOUN and (kind == PAST or word[:-1] in _SELDOM_NOUNS)):
+    def _is_owned(self, word_class: str, word: str, before: str) -> bool:
+        """Whether a word behind an owner is owned, or a verb that no phrase begins with."""
+        is_verb = before == PLURAL or (
+            before in CONTENT and (word_class == PAST or word[:-1] in _SELDOM_NOUNS)
+        )
+        if is_verb:
             self._state = VERB
-            return kind != ADJECTIVE
-        return True
+        return not is_verb or word_class != ADJECTIVE
 
-    def _open(self, kind: int, word: str) -> None:
-        self._opened = self._state
-        if kind == ADJECTIVE and self._state in _BEFORE_VERBS:
-            self._opened, word = DETERMINER, word.lower()
-        self._phrase = [(kind, word)]
+    def _begin(self, word_class: str, word: str) -> None:
+        self._begun_in = self._state
+        if word_class == ADJECTIVE and self._state in _BEFORE_VERBS:
+            self._begun_in, word = DETERMINER, word.lower()
+        self._phrase = [(word_class, word)]
 
-    def _continue(self, kind: int, word: str) -> None:
-        last_kind, last = self._phrase[-1]
+    def _continue(self, word_class: str, word: str) -> None:
+        """Adds a word to the phrase, or ends it there."""
+        last_class, last = self._phrase[-1]
         if word[0].isupper() and not last[0].isupper() and not last[0].isdigit():
-            self._continue_with_name(kind, word)
-        elif last_kind == PLURAL and self._was_verb(last):
-            # It was a verb: "and loves grey hats".
-            self._state = self._opened = VERB
-            self._phrase = [] if kind == GERUND else [(kind, word)]
+            self._continue_with_name(word_class, word)
+        elif last_class == PLURAL and self._was_verb(last):
+            self._state = self._begun_in = VERB  # "and loves grey hats"
+            self._phrase = [] if word_class == GERUND else [(word_class, word)]
         elif self._joined:
-            self._phrase.append((kind, word))
-        elif last_kind == PLURAL or kind == PAST or self._is_predicate(kind, word):
+            self._phrase.append((word_class, word))
+        elif last_class == PLURAL or word_class == PAST or self._is_predicate(word_class, word):
             self._end(VERB)
-            if kind == ADJECTIVE:
-                self._open(kind, word)  # "gave the dogs extra food"
+            if word_class == ADJECTIVE:
+                self._begin(word_class, word)  # "gave the dogs extra food"
         else:
-            self._phrase.append((kind, word))
+            self._phrase.append((word_class, word))
 
     def _was_verb(self, plural: str) -> bool:
         """Whether what looks like a plural at the end of a phrase is a verb before a noun."""
-        return len(self._phrase) == 1 and self._opened in _LOOSE and plural[-1] == "s"
+        return len(self._phrase) == 1 and self._begun_in in _LOOSE and plural[-1] == "s"
 
-    def _continue_with_name(self, kind: int, word: str) -> None:
-        """A capital behind lower case: a name that tells which one, or a new phrase."""
-        last_kind = self._phrase[-1][0]
-        if last_kind in (PAST, GERUND) and self._opened != DETERMINER:
+    def _continue_with_name(self, word_class: str, word: str) -> None:
+        """Reads a capital behind lower case: a name that tells which one, or a new phrase."""
+        last_class = self._phrase[-1][0]
+        if last_class in _VERB_FORMS and self._begun_in != DETERMINER:
             self._state = VERB  # it was a verb: "when she met Ann"
-            self._open(kind, word)
-        elif last_kind == ADJECTIVE or (word.isupper() and len(word) > 1):
-            self._phrase.append((kind, word))
+            self._begin(word_class, word)
+        elif last_class == ADJECTIVE or (word.isupper() and len(word) > 1):
+            self._phrase.append((word_class, word))
         else:
             self._end(SUBJECT)
 
-    def _end(self, state: int) -> None:
-        self._close(VERB)
-        self._asks = False
-        self._state = state
-
-    def _is_predicate(self, kind: int, word: str) -> bool:
+    def _is_predicate(self, word_class: str, word: str) -> bool:
         """Whether a word behind a phrase is a verb.
 
         Without a determiner one name stands before plural nouns at most ("of Dylan songs").
         """
-        last = self._phrase[-1][1]
-        if kind == PLURAL and word[:-1] in _SELDOM_NOUNS:
+        last_class, last = self._phrase[-1]
+        if word_class == PLURAL and word[:-1] in _SELDOM_NOUNS:
             return True
         if word[0].isupper():
             return False
-        if kind == GERUND:
-            is_busy = self._opened == LINK and self._phrase[-1][0] == ADJECTIVE
+        if word_class == GERUND:
+            is_busy = self._begun_in == LINK and last_class == ADJECTIVE
             return last[0].isupper() or last in _TIMES or is_busy
-        if self._opened in (DETERMINER, OWNER) or not _is_name(self._phrase):
+        if self._begun_in in (DETERMINER, OWNER) or not _is_name(self._phrase):
             return False
-        if self._opened == LINK:
-            return kind != PLURAL and word in _BARE_VERBS  # "has Ann read"
-        is_object = self._opened in (PREPOSITION, VERB, TO) and not self._asks
-        return not is_object or (kind != PLURAL and word in _BARE_VERBS)
+        is_bare_verb = word_class != PLURAL and word in _BARE_VERBS
+        if self._begun_in == LINK:
+            return is_bare_verb  # "has Ann read"
+        is_object = self._begun_in in _BEFORE_OBJECTS and not self._awaits_verb
+        return is_bare_verb or not is_object
 
     # --- The end of a phrase ------------------------------------------------------------
 
-    def _close(self, by: int) -> None:
-        """Ends the phrase before a token of a kind, and keeps it if it is a compound."""
+    def _end(self, state: str) -> None:
+        """Ends the phrase before a verb or a name."""
+        self._close(VERB, "")
+        self._awaits_verb = False
+        self._state = state
+
+    def _close(self, word_class: str, word: str) -> None:
+        """Ends the phrase before a word, and keeps it if it is a compound."""
         phrase, self._phrase = self._phrase, []
         held, self._held = self._held, False
         if len(phrase) < 2 or held:
             return
-        if self._asks and phrase[-1][0] == NOUN and phrase[-1][1].islower():
+        if self._awaits_verb and phrase[-1][0] == NOUN and phrase[-1][1].islower():
             phrase.pop()  # the verb of the question
-            self._asks = False
+            self._awaits_verb = False
         if len(phrase) > 1:
-            _strip_end(phrase, by)
-        if len(phrase) > 2 and phrase[-1][1].lower() in GENERIC_ENDINGS:
+            _strip_end(phrase, OBJECT if word in PARTICLES else word_class)
+        if len(phrase) > 2 and phrase[-1][1].lower() in words.GENERIC_ENDINGS:
             phrase.pop()
         if len(phrase) > 1 and not _is_name(phrase):
-            self.found.append(("COMPOUND", " ".join([_one(word) for _, word in phrase])))
+            self.found.append(("COMPOUND", " ".join([singular_of(part) for _, part in phrase])))
 
     # --- A name that opens a sentence ---------------------------------------------------
 
-    def _read_opening(self, kind: int, word: str) -> None:
-        """A word behind the first one of a name that opens a sentence."""
-        if self._taken:
-            self._settle_name(kind, word)
+    def _read_behind_name(self, word_class: str, word: str) -> None:
+        """Reads a word of content behind the first word of the name."""
+        if self._name_verb:
+            self._end_name(word_class, word)
         elif word[0].isupper():
             self._name = f"{self._name} {word}"
-        elif word in _TAKEN_FOR_NOUNS or word in _OFTEN_TAKEN:
-            self._taken = word
+        elif may_be_noun(word):
+            self._name_verb = word
         else:
             self._name = ""
 
-    def _settle_name(self, kind: int, word: str) -> None:
-        """Ends the name; it and a form behind it that has no object are kept as a compound."""
-        name, taken = self._name, self._taken
-        self._name = self._taken = ""
-        if not taken:
-            return
-        has_none = kind in _NO_OBJECT or word.endswith("ing")
-        is_noun = taken in _TAKEN_FOR_NOUNS or word not in _BEFORE_CLAUSES
-        if has_none and is_noun and word != "how" and word not in _PARTICLES:
-            self.found.append(("COMPOUND", f"{name} {_one(taken)}"))
+    def _end_name(self, word_class: str, word: str) -> None:
+        """Ends the name before a word; a verb taken for a noun makes it a compound."""
+        name, verb = self._name, self._name_verb
+        self._name = self._name_verb = ""
+        if verb and is_noun(verb, word_class, word):
+            self.found.append(("COMPOUND", f"{name} {singular_of(verb)}"))
 
 
-def _is_name(phrase: list[tuple[int, str]]) -> bool:
+def _is_name(phrase: list[tuple[str, str]]) -> bool:
     return phrase[0][1][0].isupper() and all(word[0].isupper() for _, word in phrase)
 
 
-def _strip_end(phrase: list[tuple[int, str]], by: int) -> None:
-    """Takes off what is no noun at the end of a phrase that a token of a kind ends."""
+def _strip_end(phrase: list[tuple[str, str]], by: str) -> None:
+    """Takes off what is not a noun at the end of a phrase that a word of a class ends."""
     if by in (DETERMINER, OBJECT) and phrase[-1][0] == PLURAL:
         phrase.pop()  # a verb: "the fence needs a gate"
-    while phrase:
-        kind, word = phrase[-1]
-        is_adjective = kind == ADJECTIVE and word not in _ALSO_NOUNS and word[0].islower()
-        is_adjective = is_adjective and by != AUXILIARY
-        is_verb = kind == GERUND and not _is_thing(phrase, by)
-        if not (is_adjective or is_verb or word in _ADVERBS_AT_THE_END):
-            break
+    while phrase and _is_stripped(phrase, by):
         phrase.pop()
 
 
-def _is_thing(phrase: list[tuple[int, str]], by: int) -> bool:
+def _is_stripped(phrase: list[tuple[str, str]], by: str) -> bool:
+    word_class, word = phrase[-1]
+    is_adjective = word_class == ADJECTIVE and word not in _ALSO_NOUNS and word[0].islower()
+    return (
+        (is_adjective and by != AUXILIARY)
+        or (word_class == GERUND and not _is_thing(phrase, by))
+        or word in _ADVERBS_AT_THE_END
+    )
+
+
+def _is_thing(phrase: list[tuple[str, str]], by: str) -> bool:
     """Whether a form in -ing at the end of a phrase is a noun: "goal setting"."""
-    before = phrase[-2][0] if len(phrase) > 1 else 0
+    before = phrase[-2][0] if len(phrase) > 1 else ""
     if by == PREPOSITION:
         return before == ADJECTIVE
-    ends = by in (STOP, COMMA, JOIN, VAGUE_WORD, AUXILIARY, LINK, CLAUSE, VERB)
-    return ends and before in (NOUN, ADJECTIVE) and phrase[-1][1] not in _FEELINGS
-
-
-def _one(word: str) -> str:
-    """A word of a phrase in the singular; names stay as they are."""
-    if word[-1] != "s" or word[0].isupper() or word in _SINGULAR_IN_S:
-        return words.IRREGULAR_NOUNS.get(word, word)
-    if word.endswith("ics") and word not in ("aerobics", "mathematics", "physics"):
-        return word[:-1]
-    return word[:-1] if word in _NOUNS else singular(word)
-
-
-def extract_entities(text: str) -> list[Entity]:
-    """Names, quotations and compounds of `text`, as `entities.extract_entities` gives the first
-    two."""
-    tokens = tokenize(text)
-    return tidied(proper_names(tokens) + quotations(text) + compounds(tokens))
+    return by in _PAUSES and before in (NOUN, ADJECTIVE) and phrase[-1][1] not in _FEELINGS

@@ -10,73 +10,33 @@ Time is linear in the length of the text.
 from __future__ import annotations
 
 from isomem.pattern import Pattern
-from isomem.text.words import ABBREVIATIONS, GENERIC_NAMES, NOT_NAMES, OPENERS
+from isomem.text.tokens import Tokenizer
+from isomem.text.words import GENERIC_NAMES, NOT_NAMES, OPENERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from isomem.text.tokens import Tokens
+
     Entity = tuple[str, str]
     """(type, text)"""
 
-    Tokens = list["Token"]
-    """Those of a text, in order."""
-
-CACHED_CHUNKS = 4096
-LONGEST_CHUNK = 80
-"""Characters. A longer run without a space is no name and is not taken apart."""
-MOST_TOKENS = 16
-"""A chunk of more of them is hardly text, and too large to be remembered."""
 SHORTEST, LONGEST = 3, 100
 """Characters of an entity; a longer match is formatting gone wrong."""
 
-CONNECTORS = frozenset("'s of the in and for at is".split())
 MARKERS = frozenset("* - + \u2022 \u2013 \u2014 # ## ### ** __".split())
 SENTENCE_ENDS = MARKERS.union(".!?:")
 PRIORITY = {"PROPER": 0, "COMPOUND": 1, "QUOTED": 2, "NOUN": 3}
-
-_MARKS = "!\"#$%&'()*,:;<=>?[]_`{}"
-_MARKS += "\u00a1\u00a7\u00ab\u00bb\u00bf\u2013\u2014\u2018\u2019\u201c\u201d\u2026"
 
 _QUOTED = (
     ('"', Pattern(r'"([^"]+)"').finditer),
     ("'", Pattern(r"(?<![^\s(\[{,;])'([^']+)'(?![^\s.,;:!?)\]])").finditer),
 )
-_spaces = Pattern(r"(\s+)").split
-_contraction = Pattern(
-    r"(.+?)(['\u2019](?:s|m|d|re|ve|ll)|n['\u2019]t)", ignore_case=True
-).fullmatch
-_initials = Pattern(r"(?:[^\W\d_]\.)+|Ph\.D\.").fullmatch
-_joints = Pattern(
-    r"(\.\.+|(?<=[^\W\d_A-Z])\.(?=[A-Z])|(?<=[^\W\d_]),(?=[^\W\d_])"
-    r"|(?<=[^\W_])(?:-{1,3}|[~\u2013\u2014:<>=/])(?=[^\W\d_])|[\u2190-\u2bff\U0001f000-\U0001faff])"
-).split
-
 _list_number = Pattern(r"\A\d+\s*\.\s*").sub
 _lone_star = Pattern(r"(?:\A|\s)\*\s|\s\*\Z").search
 
-_known: dict[str, tuple[Token, ...]] = {}
-
-
-class Token:
-    """A word or a mark, and what can be said of it without the text that it stands in.
-
-    Attributes:
-        spelt: as it stands there, with the space behind it if there is one.
-        word: without the space.
-        is_capital: whether it begins with a capital.
-        connects: whether it is a word that may stand inside a name without one.
-        kind: what it is to `compounds`, which works that out when it first reads it; 0 before.
-    """
-
-    __slots__ = ("spelt", "word", "is_capital", "connects", "kind")
-
-    def __init__(self, spelt: str) -> None:
-        self.spelt = spelt
-        self.word = spelt.strip()
-        self.is_capital = spelt[0].isupper()
-        self.connects = self.word.lower() in CONNECTORS
-        self.kind = 0
+_tokenize = Tokenizer()
 
 
 def extract_entities(text: str) -> list[Entity]:
@@ -84,7 +44,7 @@ def extract_entities(text: str) -> list[Entity]:
 
     An entity has 3 to 100 characters; no two are equal but for case, and none is part of another.
     """
-    return tidied(proper_names(tokenize(text)) + quotations(text))
+    return tidied(proper_names(_tokenize(text)) + quotations(text))
 
 
 def quotations(text: str) -> list[Entity]:
@@ -153,67 +113,6 @@ def proper_names(tokens: Tokens) -> list[Entity]:
         return not (is_first and (word in OPENERS or word.endswith("ly")))
 
     return names(tokens, begins, starts)
-
-
-# --- Tokens -------------------------------------------------------------------------------
-
-
-def tokenize(text: str) -> Tokens:
-    """The words and marks of a text in order, together all of it but for single spaces."""
-    tokens: Tokens = []
-    for chunk in text.split(" "):
-        tokens += _known.get(chunk) or _split(chunk)
-    return tokens
-
-
-def _split(chunk: str) -> tuple[Token, ...]:
-    """The tokens of what stands between two spaces; the last one gets the space.
-
-    An empty chunk is a second space in a row, and a token of its own.
-    """
-    if chunk.isalnum() or chunk.isspace() or not chunk:
-        found: tuple[Token, ...] = (Token(f"{chunk} "),)
-    else:
-        spelt: list[str] = []
-        for part in filter(None, _spaces(chunk)):
-            spelt += (part,) if part.isspace() else _pieces(part)
-        spelt[-1] += " "
-        found = tuple(map(Token, spelt))
-    if len(chunk) <= LONGEST_CHUNK and len(found) <= MOST_TOKENS:
-        if len(_known) >= CACHED_CHUNKS:
-            _known.clear()
-        _known[chunk] = found
-    return found
-
-
-def _pieces(chunk: str) -> list[str]:
-    """A word, the marks around it, and the parts it has."""
-    if chunk.isalnum() or len(chunk) > LONGEST_CHUNK:
-        return [chunk]
-    core = chunk.lstrip(_MARKS)
-    tokens = list(chunk[: len(chunk) - len(core)])
-    tail: list[str] = []
-    while core:
-        rest, mark = _last_mark(core)
-        if not mark:
-            break
-        core = rest
-        tail += reversed(mark) if mark.strip(_MARKS) == "" else (mark,)
-    tokens += [part for part in _joints(core) if part]
-    return tokens + tail[::-1]
-
-
-def _last_mark(core: str) -> tuple[str, str]:
-    """A word without what is written close behind it, and that: marks, 's, a full stop."""
-    rest = core.rstrip(_MARKS)
-    if rest != core:
-        return rest, core[len(rest) :]
-    if core.endswith("."):
-        rest = core.rstrip(".")
-        ends_word = len(core) - len(rest) > 1 or not (core in ABBREVIATIONS or _initials(core))
-        return (rest, core[len(rest) :]) if ends_word else (core, "")
-    match = _contraction(core)
-    return (match[1], match[2]) if match else (core, "")
 
 
 # --- Clean-up -----------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def read_facts(reply: Any) -> list[Fact]:
     breaks on it).
 
     Args:
-        reply: what the model answered. A str may have the attributes of `providers.base.Reply`,
+        reply: what the model answered. A str may have the attributes of `providers.answers.Reply`,
             which say how it ended.
 
     Raises:

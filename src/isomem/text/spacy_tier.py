@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from isomem.errors import DependencyError
 from isomem.text.entities import MARKERS, names, quotations, tidied
-from isomem.text.entities import Token as Spelt
+from isomem.text.tokens import Token as Spelt
+from isomem.text.tokens import no_class
+from isomem.text.words import CIRCUMSTANTIAL, GENERIC_ENDINGS, VAGUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,29 +34,6 @@ HEAD_KINDS = frozenset(("NOUN", "PROPN"))
 GRAMMAR_KINDS = frozenset("DET PRON PUNCT PART ADP SCONJ NUM".split())
 ARGUMENTS = frozenset("pobj dobj nsubj".split())
 
-# Modifiers that say who or which one, and nothing about the thing.
-CIRCUMSTANTIAL = frozenset(
-    "first initial next previous last final main side "
-    "individual solo joint collaborative group team".split()
-)
-# Adjectives that do not make a phrase specific.
-VAGUE = CIRCUMSTANTIAL.union(
-    # How much.
-    "all any some several few little less many more most much enough countless multiple numerous "
-    "various whole entire full complete total only "
-    # How good.
-    "good great best nice fine okay excellent wonderful amazing awesome bad poor worst awful "
-    "horrible terrible boring exciting interesting important special "
-    # When.
-    "new latest recent current modern future early late old past former ancient "
-    # How large.
-    "big large huge enormous small tiny long short tall high low deep shallow wide narrow thick "
-    "thin "
-    # Which, and of what rank or kind.
-    "same similar other another different such certain particular major minor key primary basic "
-    "simple general common usual normal regular typical unique rare real actual true possible "
-    "potential likely available necessary".split()
-)
 # Nouns that name nothing by themselves.
 GENERIC_HEADS = frozenset(
     "thing stuff item piece bit lot part section kind type sort style form shape color colour look "
@@ -67,12 +46,6 @@ GENERIC_HEADS = frozenset(
 )
 # The same for a verb that the tagger took a noun for.
 GENERIC_VERB_HEADS = GENERIC_HEADS.union("find buy purchase sale deal trip visit".split())
-# Last words that a longer phrase can do without.
-GENERIC_ENDINGS = frozenset(
-    "activity activities choice choices content data details effort efforts info information item "
-    "items job jobs material materials option options output outputs product products result "
-    "results stuff task tasks thing things work works".split()
-)
 
 
 class SpacyTier:
@@ -176,7 +149,7 @@ def _proper(doc: Doc) -> list[Entity]:
         before = tokens[at - 1].text
         return before in ".!?:" or before in MARKERS or "\n" in before
 
-    return names([Spelt(token.text_with_ws) for token in tokens], begins, starts)
+    return names([Spelt(token.text_with_ws, no_class) for token in tokens], begins, starts)
 
 
 def _groups(doc: Doc) -> Iterator[list[Token]]:

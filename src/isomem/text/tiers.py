@@ -1,4 +1,4 @@
-"""The three tiers of text analysis behind one port (`isomem.ports.Nlp`)."""
+"""The three tiers of text analysis behind one port (`isomem.ports.shapes.Nlp`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from isomem.ports import Nlp
+    from isomem.ports.shapes import Nlp
 
 PROVIDERS = ("builtin", "none", "spacy")
 ENCODER_OPTIONS: dict[str, Any] = {"language": "english", "stopwords": None}

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from isomem.clock import Clock
 from isomem.contract.payload import added_event, describe, in_utc, listed, start_payload
 from isomem.contract.plan import Mention
-from isomem.drive import drive
-from isomem.guard import PartFailure
 from isomem.pipeline.mentions import mentions_in, probes_of
 from isomem.pipeline.search import check_threshold, check_top_k
+from isomem.ports.drive import drive
+from isomem.ports.guard import PartFailure
 from isomem.stores.linking import Links
 from isomem.types import clone
 from tests.unit.store.fuzz import examples

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from isomem.errors import InvalidConfigError, LLMError
-from isomem.providers.base import MissingError, arguments
+from isomem.providers.answers import MissingError, arguments
 from isomem.providers.llm.openai import is_reasoning_model
 from isomem.providers.registry import create_embedder, create_llm
 from tests.unit.providers.servers import Answer, Server, openai, serving

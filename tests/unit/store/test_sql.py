@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.filters import compile_filters, matches
+from isomem.contract.filters import compile_filters, matches
 from isomem.store.codec import dump_payload, load_payload
 from isomem.store.database import Database
 from isomem.store.points import Points

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.text import entities
 from isomem.text.compounds import extract_entities
-from isomem.text.entities import CACHED_CHUNKS, LONGEST_CHUNK
 from isomem.text.tiers import load_tier
 
 
@@ -195,20 +193,6 @@ def test_other_kinds_come_first():
 def test_other_languages_have_names_and_no_compounds(language, text, name):
     assert load_tier("builtin", {"language": language}).entities(text) == [("PROPER", name)]
     assert load_tier("builtin").entities("a tennis club") == [("COMPOUND", "tennis club")]
-
-
-def test_memory_of_tokens_is_bounded():
-    extract_entities(" ".join(f"w{i}" for i in range(CACHED_CHUNKS + 10)))
-    extract_entities(f"{'w' * LONGEST_CHUNK} {'x' * (LONGEST_CHUNK + 1)}")
-    assert len(entities._known) <= CACHED_CHUNKS
-    assert max(map(len, entities._known)) == LONGEST_CHUNK
-
-
-def test_what_a_word_is_stays_known_with_it():
-    extract_entities("an online chess course")
-    kinds = [token.kind for token in entities.tokenize("an online chess course")]
-    assert 0 not in kinds
-    assert found("an online chess course") == ["online chess course"]
 
 
 @pytest.mark.parametrize("piece", ["a ", "the old ", "Ann mill ", "mill's ", "- ", "x-", "dogs "])

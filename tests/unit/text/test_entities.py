@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.text import entities
-from isomem.text.entities import CACHED_CHUNKS, LONGEST, MOST_TOKENS, extract_entities, tidied
+from isomem.text.entities import LONGEST, extract_entities, tidied
 
 
 def names(text: str) -> list[str]:
@@ -137,13 +136,6 @@ def test_many_entities_are_compared_as_few_are():
     many = few + [("QUOTED", f"r{i}z") for i in range(60)]
     assert ("QUOTED", "q7z") not in tidied(few)
     assert tidied(many) == tidied(few) + tidied(many[len(few) :])
-
-
-def test_memory_of_words_is_bounded():
-    extract_entities(" ".join(f"W{i}" for i in range(CACHED_CHUNKS + 10)))
-    assert len(entities._known) <= CACHED_CHUNKS
-    extract_entities(f"{'(' * MOST_TOKENS} {'(' * (MOST_TOKENS + 1)}")
-    assert max(map(len, entities._known.values())) == MOST_TOKENS
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isomem.errors import LLMError, UnusableReplyError
-from isomem.providers.base import Reply
+from isomem.providers.answers import Reply
 from isomem.text.reply import read_facts, read_text
 
 RIDES, BAKES = {"text": "Rides a tandem"}, {"text": "Bakes rye bread"}

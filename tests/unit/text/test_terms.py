@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -70,6 +71,8 @@ def test_own_stop_words_replace_the_list_and_match_any_case():
 
 def test_english_has_the_179_words_and_other_languages_none():
     assert len(ENGLISH) == 179
+    digest = hashlib.sha256(" ".join(sorted(ENGLISH)).encode()).hexdigest()
+    assert digest == "0c98fde29ffc5a2e6d736e91f1af1d22191952a34501cf24a1e44de651946861"
     assert TermEncoder("german").stopwords == frozenset()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from isomem.providers import ollama
-from isomem.providers.base import MissingError, NetworkEmbedder, member, vector
+from isomem.providers.answers import MissingError, member, vector
+from isomem.providers.base import NetworkEmbedder
 from isomem.providers.settings import EMBEDDER_OPTIONS, NETWORK_OPTIONS, read_settings
 
 TYPE_CHECKING = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from isomem.providers.base import MissingError, NetworkEmbedder, member, required_key, vector
+from isomem.providers.answers import MissingError, member, vector
+from isomem.providers.base import NetworkEmbedder, required_key
 from isomem.providers.settings import (
     EMBEDDER_OPTIONS,
     NETWORK_OPTIONS,

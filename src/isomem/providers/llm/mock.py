@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from isomem.ports import Message
+    from isomem.ports.shapes import Message
 
     Reply = (
         str | dict[str, Any] | list[Any] | BaseException | type[BaseException] | Callable[..., Any]

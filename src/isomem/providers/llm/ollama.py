@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from isomem.providers import ollama
-from isomem.providers.base import MissingError, NetworkLLM, arguments, calls_in, ended, member
+from isomem.providers.answers import MissingError, arguments, calls_in, ended, member
+from isomem.providers.base import NetworkLLM
 from isomem.providers.settings import LLM_OPTIONS, NETWORK_OPTIONS, read_settings
 
 TYPE_CHECKING = False
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from isomem.ports import Message
+    from isomem.ports.shapes import Message
     from isomem.providers.http import Request
 
 

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from isomem.providers.base import (
-    MissingError,
-    NetworkLLM,
-    arguments,
-    calls_in,
-    complaint,
-    ended,
-    member,
-    required_key,
-)
+from isomem.providers.answers import MissingError, arguments, calls_in, complaint, ended, member
+from isomem.providers.base import NetworkLLM, required_key
 from isomem.providers.settings import (
     LLM_OPTIONS,
     NETWORK_OPTIONS,
@@ -26,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, ClassVar
 
-    from isomem.ports import Message
+    from isomem.ports.shapes import Message
     from isomem.providers.http import Request
 
 # Models that refuse temperature, max_tokens and top_p; the list is upstream's, and only these.

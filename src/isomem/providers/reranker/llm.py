@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from typing import Any
 
-    from isomem.ports import Message
+    from isomem.ports.shapes import Message
 
     Document = dict[str, Any]
     Asked = Generator[list[Message], Any, list[Document]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isomem.guard import PartFailure
+from isomem.ports.guard import PartFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

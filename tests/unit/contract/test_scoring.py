@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.scoring import entity_boost, normalize_bm25, rank, sigmoid_for
+from isomem.contract.scoring import entity_boost, normalize_bm25, rank, sigmoid_for
 from tests.unit.store.fuzz import examples
 
 

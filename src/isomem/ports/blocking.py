@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from isomem.guard import PartFailure, guarded_nlp
+from isomem.ports.guard import PartFailure, guarded_nlp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
-    from isomem import ports
     from isomem.clock import Clock
     from isomem.contract.plan import Plan, Progress, Record
+    from isomem.ports import shapes
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -25,9 +25,9 @@ class PartsView:
         progress: the row of an ingest that the call's plan carries.
     """
 
-    def __init__(self, parts: ports.Parts, progress: Progress | None = None) -> None:
+    def __init__(self, parts: shapes.Parts, progress: Progress | None = None) -> None:
         self._parts = parts
-        self.settings: ports.Settings = parts
+        self.settings: shapes.Settings = parts
         self.progress = progress
         self._tier: Any = None
         self._guarded_tier: Any = None
@@ -38,12 +38,12 @@ class PartsView:
         return self._parts.clock
 
     @property
-    def nlp(self) -> ports.Nlp:
+    def nlp(self) -> shapes.Nlp:
         """The language tier."""
         tier = self._parts.nlp
         if tier is not self._tier:
             self._tier, self._guarded_tier = tier, guarded_nlp(tier)
-        guarded: ports.Nlp = self._guarded_tier
+        guarded: shapes.Nlp = self._guarded_tier
         return guarded
 
     @property
@@ -65,21 +65,21 @@ class PartsView:
 class BlockingPorts(PartsView):
     """What `Memory` hands to a pipeline."""
 
-    async def embed(self, text: str, action: str) -> ports.Vector:
+    async def embed(self, text: str, action: str) -> shapes.Vector:
         """The vector of one text."""
         try:
             return self._parts.embedding_model.embed(text, action)
         except Exception as error:
             raise PartFailure(error) from error
 
-    async def embed_batch(self, texts: list[str], action: str) -> Sequence[ports.Vector]:
+    async def embed_batch(self, texts: list[str], action: str) -> Sequence[shapes.Vector]:
         """The vectors of several texts."""
         try:
             return self._parts.embedding_model.embed_batch(texts, action)
         except Exception as error:
             raise PartFailure(error) from error
 
-    async def generate(self, messages: list[ports.Message], **options: Any) -> Any:
+    async def generate(self, messages: list[shapes.Message], **options: Any) -> Any:
         """The model's reply."""
         try:
             return self._parts.llm.generate_response(messages=messages, **options)
@@ -102,7 +102,7 @@ class BlockingPorts(PartsView):
 
     async def store(
         self,
-        work: Callable[Concatenate[ports.Stores, P], T],
+        work: Callable[Concatenate[shapes.Stores, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:

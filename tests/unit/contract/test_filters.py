@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.filters import compile_filters, matches, parse_datetime, parse_path, select, translate
+from isomem.contract.filters import (
+    compile_filters,
+    matches,
+    parse_datetime,
+    parse_path,
+    select,
+    translate,
+)
 from tests.unit.store import grammar
 from tests.unit.store.fuzz import examples
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.filters import compile_filters, matches, parse_datetime, parse_path, translate
+from isomem.contract.filters import compile_filters, matches, parse_datetime, parse_path, translate
 from tests.unit.store import grammar
 from tests.unit.store.fuzz import examples
 

@@ -16,13 +16,13 @@ from isomem.contract.arguments import (
     check_ids,
     refuse_top_level_ids,
 )
-from isomem.errors import ValidationError
-from isomem.scope import (
+from isomem.contract.scope import (
     scope_of,
     session_key,
     stamp,
     without_ids,
 )
+from isomem.errors import ValidationError
 from isomem.types import SCOPE_KEYS
 from tests.unit.store.fuzz import examples
 

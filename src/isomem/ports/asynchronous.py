@@ -12,17 +12,17 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from isomem.blocking import PartsView
 from isomem.errors import DatabaseError
-from isomem.guard import PartFailure, guarded
+from isomem.ports.blocking import PartsView
+from isomem.ports.guard import PartFailure, guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
-    from isomem import ports
     from isomem.contract.plan import Plan, Progress, Record
+    from isomem.ports import shapes
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -80,7 +80,7 @@ class Pools:
 class AsyncPorts(PartsView):
     """What `AsyncMemory` hands to a pipeline."""
 
-    def __init__(self, parts: ports.Parts, pools: Pools, progress: Progress | None = None) -> None:
+    def __init__(self, parts: shapes.Parts, pools: Pools, progress: Progress | None = None) -> None:
         super().__init__(parts, progress)
         self._pools = pools
 
@@ -94,18 +94,18 @@ class AsyncPorts(PartsView):
         except Exception as error:
             raise PartFailure(error) from error
 
-    async def embed(self, text: str, action: str) -> ports.Vector:
+    async def embed(self, text: str, action: str) -> shapes.Vector:
         """The vector of one text."""
-        vector: ports.Vector = await self._call(self._parts.embedding_model, "embed", text, action)
+        vector: shapes.Vector = await self._call(self._parts.embedding_model, "embed", text, action)
         return vector
 
-    async def embed_batch(self, texts: list[str], action: str) -> Sequence[ports.Vector]:
+    async def embed_batch(self, texts: list[str], action: str) -> Sequence[shapes.Vector]:
         """The vectors of several texts."""
         model = self._parts.embedding_model
-        vectors: Sequence[ports.Vector] = await self._call(model, "embed_batch", texts, action)
+        vectors: Sequence[shapes.Vector] = await self._call(model, "embed_batch", texts, action)
         return vectors
 
-    async def generate(self, messages: list[ports.Message], **options: Any) -> Any:
+    async def generate(self, messages: list[shapes.Message], **options: Any) -> Any:
         """The model's reply."""
         model = self._parts.llm
         return await self._call(model, "generate_response", messages=messages, **options)
@@ -126,7 +126,7 @@ class AsyncPorts(PartsView):
 
     async def store(
         self,
-        work: Callable[Concatenate[ports.Stores, P], T],
+        work: Callable[Concatenate[shapes.Stores, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
@@ -140,7 +140,7 @@ class AsyncPorts(PartsView):
         return await self.store(_apply, plan)
 
 
-def _apply(stores: ports.Stores, plan: Plan) -> Sequence[Record]:
+def _apply(stores: shapes.Stores, plan: Plan) -> Sequence[Record]:
     return stores.apply(plan)
 
 

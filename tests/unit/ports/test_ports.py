@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from isomem.asynchronous import AsyncPorts, Pools
-from isomem.blocking import BlockingPorts
-from isomem.drive import adrive, drive
 from isomem.errors import DatabaseError
-from isomem.guard import PartFailure
+from isomem.ports.asynchronous import AsyncPorts, Pools
+from isomem.ports.blocking import BlockingPorts
+from isomem.ports.drive import adrive, drive
+from isomem.ports.guard import PartFailure
 
 
 class Providers:

@@ -205,7 +205,7 @@ class Stores(Protocol):
         ...
 
     def compact(self) -> None:
-        """Writes the files anew, so that nothing that was removed is left in their bytes."""
+        """Writes the files again, so that nothing that was removed is left in their bytes."""
         ...
 
 

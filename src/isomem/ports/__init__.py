@@ -1,0 +1,1 @@
+"""What a pipeline calls: the shapes, a blocking and an asynchronous implementation, the guards."""

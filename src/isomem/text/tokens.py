@@ -1,0 +1,152 @@
+"""Words and marks: a text taken apart for the built-in tier.
+
+Time is linear in the length of the text. A chunk between two spaces that was seen lately costs
+one dictionary look-up.
+"""
+
+from __future__ import annotations
+
+from isomem.pattern import Pattern
+from isomem.text.words import ABBREVIATIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Tokens = list["Token"]
+    """Those of a text, in order."""
+
+    Classify = Callable[["Token", str], str]
+    """Gives the class of a token, from its other attributes and its word in lower case."""
+
+CACHED_CHUNKS = 4096
+LONGEST_CHUNK = 80
+"""Characters. A longer run without a space is no name and is not taken apart."""
+MOST_TOKENS = 16
+"""A chunk of more of them is hardly text, and too large to be remembered."""
+
+CONNECTORS = frozenset("'s of the in and for at is".split())
+
+_MARKS = "!\"#$%&'()*,:;<=>?[]_`{}"
+_MARKS += "\u00a1\u00a7\u00ab\u00bb\u00bf\u2013\u2014\u2018\u2019\u201c\u201d\u2026"
+
+_spaces = Pattern(r"(\s+)").split
+_contraction = Pattern(
+    r"(.+?)(['\u2019](?:s|m|d|re|ve|ll)|n['\u2019]t)", ignore_case=True
+).fullmatch
+_initials = Pattern(r"(?:[^\W\d_]\.)+|Ph\.D\.").fullmatch
+_joints = Pattern(
+    r"(\.\.+|(?<=[^\W\d_A-Z])\.(?=[A-Z])|(?<=[^\W\d_]),(?=[^\W\d_])"
+    r"|(?<=[^\W_])(?:-{1,3}|[~\u2013\u2014:<>=/])(?=[^\W\d_])|[\u2190-\u2bff\U0001f000-\U0001faff])"
+).split
+
+
+class Token:
+    """A word or a mark, and what can be said of it without the text around it.
+
+    Attributes:
+        spelt: as it is written, with the space behind it if there is one.
+        word: without the space.
+        is_capital: whether it begins with a capital.
+        connects: whether it is a word that may stand inside a name without a capital.
+        word_class: what the tokenizer's `classify` says of it.
+    """
+
+    __slots__ = ("spelt", "word", "is_capital", "connects", "word_class")
+
+    def __init__(self, spelt: str, classify: Classify) -> None:
+        self.spelt = spelt
+        self.word = spelt.strip()
+        self.is_capital = spelt[0].isupper()
+        lower = self.word.lower()
+        self.connects = lower in CONNECTORS
+        self.word_class = classify(self, lower)
+
+
+def no_class(_: Token, __: str) -> str:
+    """For readers that do not ask for the class of a word."""
+    return ""
+
+
+class Tokenizer:
+    """Takes texts apart into tokens, and remembers the chunks that it saw lately.
+
+    Args:
+        classify: says what a word is, as far as that does not depend on the text around it.
+    """
+
+    def __init__(self, classify: Classify = no_class) -> None:
+        self._classify = classify
+        self._known: dict[str, tuple[Token, ...]] = {}
+
+    def __call__(self, text: str) -> Tokens:
+        """The words and marks of a text in order, together all of it but for single spaces."""
+        tokens: Tokens = []
+        known = self._known.get
+        for chunk in text.split(" "):
+            tokens += known(chunk) or self._read(chunk)
+        return tokens
+
+    def __len__(self) -> int:
+        """How many chunks are remembered."""
+        return len(self._known)
+
+    def clear(self) -> None:
+        """Forgets every chunk."""
+        self._known.clear()
+
+    def _read(self, chunk: str) -> tuple[Token, ...]:
+        """The tokens of a new chunk; they are remembered if it is like a word.
+
+        The last one gets the space behind the chunk. An empty chunk is a second space in a row,
+        and a token of its own.
+        """
+        classify = self._classify
+        if chunk.isalnum() or chunk.isspace() or not chunk:
+            tokens: tuple[Token, ...] = (Token(f"{chunk} ", classify),)
+        else:
+            *first, last = _pieces(chunk)
+            tokens = (*[Token(piece, classify) for piece in first], Token(f"{last} ", classify))
+        if len(chunk) <= LONGEST_CHUNK and len(tokens) <= MOST_TOKENS:
+            if len(self._known) >= CACHED_CHUNKS:
+                self._known.clear()
+            self._known[chunk] = tokens
+        return tokens
+
+
+def _pieces(chunk: str) -> list[str]:
+    """The words, marks and other white space in a chunk."""
+    pieces: list[str] = []
+    for part in filter(None, _spaces(chunk)):
+        pieces += (part,) if part.isspace() else _parts(part)
+    return pieces
+
+
+def _parts(chunk: str) -> list[str]:
+    """A word, the marks around it, and the parts it has."""
+    if chunk.isalnum() or len(chunk) > LONGEST_CHUNK:
+        return [chunk]
+    core = chunk.lstrip(_MARKS)
+    parts = list(chunk[: len(chunk) - len(core)])
+    tail: list[str] = []
+    while core:
+        rest, mark = _last_mark(core)
+        if not mark:
+            break
+        core = rest
+        tail += reversed(mark) if mark.strip(_MARKS) == "" else (mark,)
+    parts += [part for part in _joints(core) if part]
+    return parts + tail[::-1]
+
+
+def _last_mark(core: str) -> tuple[str, str]:
+    """A word without what is written close behind it, and that: marks, 's, a full stop."""
+    rest = core.rstrip(_MARKS)
+    if rest != core:
+        return rest, core[len(rest) :]
+    if core.endswith("."):
+        rest = core.rstrip(".")
+        ends_word = len(core) - len(rest) > 1 or not (core in ABBREVIATIONS or _initials(core))
+        return (rest, core[len(rest) :]) if ends_word else (core, "")
+    match = _contraction(core)
+    return (match[1], match[2]) if match else (core, "")

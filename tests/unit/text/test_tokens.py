@@ -1,0 +1,85 @@
+"""The tokenizer of the built-in tier: what a token is, and what is remembered of it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isomem.text.tokens import CACHED_CHUNKS, LONGEST_CHUNK, MOST_TOKENS, Token, Tokenizer
+
+
+def spelt(text: str) -> list[str]:
+    """The words and marks of a text, without the spaces behind them."""
+    return [token.word for token in Tokenizer()(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the old mill", "the|old|mill"),
+        ("(Ann, Bob)!", "(|Ann|,|Bob|)|!"),
+        ("he'll can't it\u2019s I'm we've", "he|'ll|ca|n't|it|\u2019s|I|'m|we|'ve"),
+        ("I'D you're", "I|'D|you|'re"),
+        ("Dr. Smith met J.K. and friends.", "Dr.|Smith|met|J.K.|and|friends|."),
+        ("wait... end.. go.", "wait|...|end|..|go|."),
+        ("two-hour a--b c---d x~y", "two|-|hour|a|--|b|c|---|d|x|~|y"),
+        ("ends.Starts one,two 1,000", "ends|.|Starts|one|,|two|1,000"),
+        ("tea/coffee a:b a<b>c a=b", "tea|/|coffee|a|:|b|a|<|b|>|c|a|=|b"),
+        ("fox\U0001f98aden \u2192", "fox|\U0001f98a|den|\u2192"),
+        ("one\ntwo", "one||two"),
+    ],
+)  # fmt: skip
+def test_text_is_words_and_marks(text, expected):
+    assert spelt(text) == expected.split("|")
+
+
+@given(st.text())
+def test_tokens_are_all_of_a_text(text):
+    assert "".join(token.spelt for token in Tokenizer()(text)) == f"{text} "
+
+
+def test_token_knows_whether_it_is_a_capital_or_a_connector():
+    tokens = Tokenizer()("The Lord OF rings")
+    assert [token.is_capital for token in tokens] == [True, True, True, False]
+    assert [token.connects for token in tokens] == [True, False, True, False]
+
+
+def test_class_of_a_token_is_asked_once_for_each_new_chunk():
+    asked = []
+
+    def classify(token: Token, lower: str) -> str:
+        asked.append((token.word, lower))
+        return lower[:1]
+
+    tokenize = Tokenizer(classify)
+    for _ in range(2):
+        assert [token.word_class for token in tokenize("Old mill, Old")] == ["o", "m", ",", "o"]
+    assert asked == [("Old", "old"), ("mill", "mill"), (",", ",")]
+
+
+def test_tokenizers_share_nothing():
+    one, other = Tokenizer(lambda *_: "one"), Tokenizer(lambda *_: "other")
+    assert {tokenize("mill")[0].word_class for tokenize in (one, other)} == {"one", "other"}
+
+
+def test_memory_of_chunks_is_bounded_and_can_be_cleared():
+    tokenize = Tokenizer()
+    tokenize(" ".join(f"w{i}" for i in range(CACHED_CHUNKS)))
+    assert len(tokenize) == CACHED_CHUNKS
+    tokenize("once more")
+    assert len(tokenize) == 2
+    tokenize.clear()
+    assert len(tokenize) == 0
+
+
+def test_what_is_hardly_a_word_is_not_remembered():
+    tokenize = Tokenizer()
+    tokenize(f"{'w' * (LONGEST_CHUNK + 1)} {'(' * (MOST_TOKENS + 1)}")
+    assert len(tokenize) == 0
+    tokenize(f"{'w' * LONGEST_CHUNK} {'(' * MOST_TOKENS}")
+    assert len(tokenize) == 2
+
+
+def test_long_run_without_a_space_is_one_token():
+    assert spelt(f"{'a,' * LONGEST_CHUNK}b") == [f"{'a,' * LONGEST_CHUNK}b"]
