@@ -161,7 +161,12 @@ def test_equivalent_changes_are_known_by_file_and_both_lines() -> None:
     rows = '[[equivalent]]\nfile = "module.py"\nold = "x = 7"\nnew = "x = 8"\nwhy = "no matter"\n'
     known = known_equivalent(rows)
     assert sum(key(mutant) in known for mutant in mutants_of("x = 7")) == 1
-    assert known_equivalent(EQUIVALENT.read_text(encoding="utf-8")) is not None
+
+
+def test_the_lines_of_the_listed_equivalent_changes_are_still_there() -> None:
+    for file, old, _ in known_equivalent(EQUIVALENT.read_text(encoding="utf-8")):
+        lines = (PACKAGE / file).read_text(encoding="utf-8").splitlines()
+        assert old in [line.strip() for line in lines], f"{file}: {old}"
 
 
 def test_the_share_counts_messages_apart() -> None:
