@@ -411,7 +411,7 @@ def what_is_no_id_is_refused(case: Case) -> bool:
 
 
 def _with_ids_read(case: Case) -> dict[str, Any] | None:
-    """The arguments with every id trimmed; None where one of them is no id."""
+    """The arguments with every id trimmed; None where one of them is not an id."""
     try:
         if case.step.op == "add":
             for key in SCOPE_KEYS:

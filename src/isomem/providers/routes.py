@@ -224,7 +224,7 @@ def _certificates(file: str, directory: str, key_log: str) -> ssl.SSLContext:
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
-    return "it holds no certificate" if isinstance(error, ssl.SSLError) else reason
+    return "it does not hold a certificate" if isinstance(error, ssl.SSLError) else reason
 
 
 def _unreadable(name: str, path: str, reason: str) -> ConfigurationError:

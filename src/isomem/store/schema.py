@@ -148,7 +148,7 @@ _MIGRATIONS = (
     INSERT OR IGNORE INTO links SELECT memory_id, entity FROM old_links;
     DROP TABLE old_links;
     """,
-    # Scopes can be detached, and a term that no text has is no row any more.
+    # Scopes can be detached, and a term that no text has is not kept as a row.
     _DETACHED + "DELETE FROM terms WHERE documents <= 0;",
 )
 
