@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -55,11 +58,25 @@ def ledger(side: Any, path: Path) -> Iterator[Any]:
         yield opened
 
 
+LOOK = """
+import json, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.row_factory = sqlite3.Row
+print(json.dumps([dict(row) for row in connection.execute(sys.argv[2])]))
+"""
+
+
 def stored(path: Path, table: str) -> list[dict[str, Any]]:
-    """The rows of a table, in the order in which they were written."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]
+    """The rows of a table, in the order in which they were written.
+
+    Read by another process: here it would be a second SQLite in the process of the first.
+    """
+    sql = f"SELECT * FROM {table} ORDER BY rowid"
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK, str(path), sql], capture_output=True, text=True, check=True
+    )
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return rows
 
 
 def texts(messages: list[dict[str, Any]]) -> list[str]:

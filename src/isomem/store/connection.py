@@ -98,8 +98,24 @@ class Handle:
         return pointer[0]
 
     def close(self) -> None:
-        """Closes it; what was committed is in the file."""
+        """Closes it; what was committed is in the file.
+
+        Where the file or its log is not where it was opened, SQLite must not do what it does when
+        it is the last to close: it would write what it has of the old log over newer pages, and
+        remove a log that is another file's.
+        """
+        if self._has_moved():
+            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.connection.close(True)
+
+    def _has_moved(self) -> bool:
+        if self.identity is None:
+            return False
+        try:
+            self._check_names()
+        except (DatabaseError, apsw.Error):
+            return True
+        return False
 
     # --- What others do to the file ---
 
