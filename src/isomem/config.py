@@ -68,10 +68,8 @@ TOP = (
     Option("nlp", None, ANYTHING, "lemmas and entities: `builtin`, `spacy` or `none`"),
     Option("history_db_path", None, optional(FILE), "a SQLite file for history and messages"),
     Option("custom_instructions", None, optional(TEXT), "added to every extraction prompt"),
-    Option(
-        "raise_on_llm_error", False, SWITCH, "a failed model call raises, not giving no results"
-    ),
-    Option("version", "v1.1", TEXT, "kept for mem0's sake"),
+    Option("raise_on_llm_error", False, SWITCH, "whether a failed model call raises an error"),
+    Option("version", "v1.1", TEXT, "kept for compatibility with mem0"),
 )
 """The keys of the configuration. Those of providers are read by `_provider`."""
 

@@ -2,7 +2,7 @@
 
 Both are only read. Vectors, payloads, entities, history and messages come over as they are, so
 nothing is embedded again and no model is asked. What is there already stays as it is, so an
-import that is run again brings only what is new.
+import that is run again adds only what is new.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def import_mem0(
         collection: mem0's `collection_name`.
 
     Returns:
-        How many were brought: `{"memories", "entities", "history", "messages"}`.
+        How many were added: `{"memories", "entities", "history", "messages"}`.
 
     Raises:
         DatabaseError: a folder, collection or file is not there or cannot be read.
@@ -97,7 +97,7 @@ def _collections(folder: str) -> dict[str, str]:
     root = os.path.join(folder, "collection")
     if not os.path.isdir(root):
         raise DatabaseError(
-            f"{folder} is no folder of a local Qdrant: it has no directory 'collection'",
+            f"{folder} is not a folder of a local Qdrant: it has no directory 'collection'",
             suggestion="Name the folder that mem0's vector_store.config.path named.",
         )
     files = {name: os.path.join(root, name, "storage.sqlite") for name in os.listdir(root)}
@@ -142,7 +142,9 @@ def _points(path: str) -> Iterator[tuple[str, list[float], dict[str, Any]]]:
 
 def _copy_rows(path: str, ledger: Ledger, table: str, columns: Iterable[str]) -> int:
     if not os.path.isfile(path):
-        raise DatabaseError(f"{path} is not there")
+        raise DatabaseError(
+            f"{path} is not there", suggestion="Name the file that mem0's history_db_path named."
+        )
     present = {row[1] for row in _read(path, f"PRAGMA table_info({table})")}
     names = [name for name in columns if name in present]
     if not names:

@@ -2,7 +2,7 @@
 
 A line is a message: `{"role": "user", "content": "..."}`, with, if you like, `name`, `timestamp`
 (ISO 8601) and `session`. Blank lines are skipped. The messages are added in chunks, each one
-call of `Memory.add`; a chunk never spans two sessions or two days. The model is told the day of
+call of `Memory.add`; a chunk never spans two sessions or two days. The prompt has the day of
 its chunk, and the memories have its time as `created_at` and its session as metadata.
 
 How far a conversation has been taken in is a row in the memory file, written in the transaction
@@ -171,7 +171,7 @@ def _refusal(number: int, fault: str) -> ValidationError:
         f"line {number} {fault}",
         error_code="INGEST_001",
         details={"line": number},
-        suggestion='One message a line: {"role": "user", "content": "..."}.',
+        suggestion='Write one message per line: {"role": "user", "content": "..."}.',
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from isomem.cli import main
+from isomem.cli import main, views
 from isomem.cli.screen import Screen, printable
 from isomem.store import schema
 from tests.unit.providers.servers import KEY, Answer, Server, clean_environment, serving
@@ -159,7 +159,7 @@ def test_list_says_when_there_may_be_more(isomem: Isomem) -> None:
     assert len(done.out.splitlines()) == 4
     assert "--top-k" in done.err
     assert isomem("list", "--user", "ana").err == ""
-    assert isomem("list", "--user", "ben").out == "There are none.\n"
+    assert isomem("list", "--user", "ben").out == "No memories.\n"
 
 
 def test_get_shows_every_field(isomem: Isomem) -> None:
@@ -253,7 +253,7 @@ def test_stats_needs_no_embedder_and_makes_no_file(
 
 def test_import_needs_something_to_import(isomem: Isomem) -> None:
     done = isomem("import", "--json")
-    assert (done.code, done.error["message"]) == (2, "nothing to import was named")
+    assert (done.code, done.error["message"]) == (2, "There is nothing to import.")
 
 
 def test_import_brings_a_history(isomem: Isomem, home: Path) -> None:
@@ -317,7 +317,7 @@ def test_ingest_takes_a_file_in_once(isomem: Isomem) -> None:
     assert first.out.startswith("3 new memories from 5 messages, in ")
     assert [line.split("%")[0].strip() for line in first.err.splitlines()] == ["40", "80", "100"]
     again = isomem(*words)
-    assert again.out == "All 5 messages were taken in before; --restart does it again.\n"
+    assert again.out == "All 5 messages were taken in before; --restart starts over.\n"
     assert isomem(*words, "--json").json["memories"] == 0
     assert isomem(*words, "--restart", "--json").json["messages_before"] == 0
 
@@ -444,6 +444,19 @@ def test_no_model_is_explained(isomem: Isomem) -> None:
         assert way_out in done.err
 
 
+def test_a_missing_key_is_named_and_not_a_missing_model(isomem: Isomem) -> None:
+    done = isomem("add", "x", "--user", "ana", "--model", "m")
+    assert done.code == 4
+    assert "OPENAI_API_KEY" in done.err
+    assert "--model" not in done.err
+
+
+def test_a_retry_says_where_its_memories_come_from() -> None:
+    result = {"messages": 4, "messages_before": 4, "memories": 2, "failed_chunks": 0, "path": None}
+    lines = list(views.ingested(result, Screen(as_json=False)))
+    assert lines == ["2 new memories from chunks that had failed"]
+
+
 def test_path_goes_before_the_configuration(isomem: Isomem, home: Path) -> None:
     isomem.add("here", "--path", "own.db")
     assert (home / "own.db").exists()
@@ -518,7 +531,7 @@ def test_path_and_another_store_do_not_go_together(isomem: Isomem, home: Path) -
         (["delete", "nope"], 3, "nope"),
         (["history", "nope"], 3, "nope"),
         (["add", "", "--user", "a", "--role", "", "--raw"], 2, "role"),
-        (["ingest", "x", "--user", "a", "--chunk", "0"], 2, "from 1 on"),
+        (["ingest", "x", "--user", "a", "--chunk", "0"], 2, "--chunk must be a whole number"),
         (["ingest", "absent.jsonl", "--user", "a"], 2, "No such file"),
         (["--path", "", "stats"], 2, "--path needs a value"),
         (["list", "--user", "a", "--path", "/dev/null/x.db"], 1, "/dev/null/x.db"),

@@ -85,7 +85,7 @@ def test_it_does_not_write_into_a_memory_that_is_there(tmp_path: Path) -> None:
     before = path.read_bytes()
     done = run("--path", str(path), "demo")
     assert done.returncode == 2
-    assert "is there already" in done.stderr
+    assert "already exists" in done.stderr
     assert path.read_bytes() == before
 
 

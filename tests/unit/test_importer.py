@@ -132,7 +132,7 @@ def test_a_damaged_point_is_named_and_nothing_is_brought(tmp_path: Path, memory:
 
 
 def test_a_folder_that_is_not_qdrants_is_refused(tmp_path: Path, memory: Memory) -> None:
-    with pytest.raises(DatabaseError, match="no folder of a local Qdrant"):
+    with pytest.raises(DatabaseError, match="not a folder of a local Qdrant"):
         import_mem0(memory, qdrant=str(tmp_path))
 
 

@@ -63,7 +63,7 @@ def test_calls_are_remembered_as_they_were() -> None:
 def test_running_dry_says_so() -> None:
     llm = ScriptedLLM(["only"])
     llm.generate_response(MESSAGES)
-    with pytest.raises(LLMError, match="no reply for call 2: 1 were prepared"):
+    with pytest.raises(LLMError, match="no reply for call 2: all prepared ones are used"):
         llm.generate_response(MESSAGES)
 
 

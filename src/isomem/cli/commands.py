@@ -186,7 +186,7 @@ def import_mem0(options: Namespace, screen: Screen) -> None:
 
     if options.qdrant is None and options.history is None:
         raise UsageError(
-            "nothing to import was named", "Name --qdrant DIR, --history FILE, or both."
+            "There is nothing to import.", "Name --qdrant DIR, --history FILE, or both."
         )
     with open_memory(options) as memory:
         counts = bring(
@@ -204,7 +204,9 @@ def demo(options: Namespace, screen: Screen) -> None:
 
     path = options.path or show.new_path()
     if os.path.exists(path) and os.path.getsize(path):
-        raise UsageError(f"{path} is there already", "The demo wants a file of its own.")
+        raise UsageError(
+            f"{path} already exists", "The demo needs a new file: choose another --path."
+        )
     options.path = None
     config = {**read_config(options), **show.config_at(path)}
     with open_memory(options, config) as memory:
@@ -315,7 +317,7 @@ def _text(given: str) -> str:
         return given
     text = "".join(_lines("-")).rstrip("\n")
     if not text.strip():
-        raise UsageError("There was no text on standard input.")
+        raise UsageError("There is no text on standard input.")
     return text
 
 
@@ -336,7 +338,9 @@ def _confirmed(options: Namespace, screen: Screen, question: str) -> bool:
     if options.yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody is there to ask.", "--yes goes ahead without asking.")
+        raise UsageError(
+            f"{question} Nobody is there to confirm it.", "--yes goes ahead without asking."
+        )
     if screen.confirm(question):
         return True
     screen.note("Nothing was removed.")

@@ -7,6 +7,7 @@ from isomem.errors import (
     ConfigurationError,
     DependencyError,
     EmbeddingError,
+    InvalidConfigError,
     LLMError,
     MemoryError,
     MemoryNotFoundError,
@@ -50,15 +51,15 @@ _CODES: tuple[tuple[Any, int], ...] = (
 )
 
 
-# What to do at a terminal, where the library's advice is for programmers.
-_ADVICE = {
-    "CONFIG_004": "Name a model by --model and --base-url, by ISOMEM_MODEL and ISOMEM_BASE_URL, or "
-    "by OPENAI_API_KEY; or store the text as it is, with --raw.",
-}
+# At a terminal, where the library's advice is for programmers.
+_NO_MODEL = (
+    "Name a model with --model and --base-url or with ISOMEM_MODEL and ISOMEM_BASE_URL, or set "
+    "OPENAI_API_KEY. --raw stores the text as it is, without a model."
+)
 
 
 class UsageError(Exception):
-    """The words after `isomem` make no command. `usage` shows how it is called."""
+    """The words after `isomem` are not a command. `usage` shows how it is called."""
 
     def __init__(self, message: str, suggestion: str | None = None, usage: str = "") -> None:
         super().__init__(message)
@@ -104,7 +105,7 @@ def explain(error: Exception) -> Failure:
         if isinstance(error, kind):
             code = getattr(error, "error_code", "INVALID_VALUE")
             message = getattr(error, "message", None) or str(error)
-            advice = _ADVICE.get(code) or getattr(error, "suggestion", None)
+            advice = _NO_MODEL if _lacks_model(error) else getattr(error, "suggestion", None)
             return Failure(exit_code, code, message, advice)
     return Failure(
         EXIT_FAILED,
@@ -113,6 +114,12 @@ def explain(error: Exception) -> Failure:
         "This is a bug, or something that isomem did not expect. ISOMEM_DEBUG=1 shows where it "
         "happened.",
     )
+
+
+def _lacks_model(error: Exception) -> bool:
+    """Whether no model is configured; a key that is missing has the same code."""
+    is_missing = getattr(error, "error_code", None) == "CONFIG_004"
+    return is_missing and not isinstance(error, InvalidConfigError)
 
 
 def no_memory(memory_id: str) -> MemoryNotFoundError:

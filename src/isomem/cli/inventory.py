@@ -33,7 +33,7 @@ def inventory(config: MemoryConfig) -> dict[str, Any]:
 
     Raises:
         MemoryNotFoundError: there is no file.
-        MemoryCorruptionError: it is no memory file.
+        MemoryCorruptionError: it is not a memory file.
         DatabaseError: it cannot be read.
         InvalidConfigError: the memories are not in a file.
     """
@@ -59,7 +59,7 @@ def path_of(config: MemoryConfig) -> str:
         raise MemoryNotFoundError(
             f"There is no memory file {path} yet.",
             error_code="NOT_FOUND",
-            suggestion="`isomem add` makes it; --path or ISOMEM_DIR name another place.",
+            suggestion="`isomem add` creates it; --path or ISOMEM_DIR names another one.",
         )
     return path
 

@@ -50,10 +50,10 @@ class _Parser(ArgumentParser):
 
 
 def parse(words: Sequence[str]) -> Namespace:
-    """The options of one command line; `run` among them is the command.
+    """The options of one command line; the option `run` is the command.
 
     Raises:
-        UsageError: the words make no command.
+        UsageError: the words are not a command.
         SystemExit: help or the version was asked for, and is printed.
     """
     options = make_parser().parse_args(words)
@@ -84,7 +84,7 @@ def make_parser() -> ArgumentParser:
 
 
 def _common(default: Any) -> ArgumentParser:
-    """What stands before or after the command."""
+    """Options that can be given before or after the command."""
     common = ArgumentParser(add_help=False)
     group = common.add_argument_group("common options")
     group.add_argument(
@@ -118,10 +118,12 @@ def _add_finding(groups: Any) -> None:
     _add_scope(parser)
     _add_filter(parser, top_k=20)
     parser.add_argument(
-        "--threshold", type=float, metavar="X", help="least similarity, 0 to 1 (default 0.1)"
+        "--threshold", type=float, metavar="X", help="minimum similarity, 0 to 1 (default 0.1)"
     )
     parser.add_argument("--rerank", action="store_true", help="use the configured reranker")
-    parser = _command(groups, "list", commands.list_all, "list the memories of someone")
+    parser = _command(
+        groups, "list", commands.list_all, "list the memories of a user, agent or run"
+    )
     _add_scope(parser)
     _add_filter(parser, top_k=20)
     parser = _command(groups, "get", commands.get, "show one memory")
@@ -131,7 +133,9 @@ def _add_finding(groups: Any) -> None:
 
 
 def _add_changing(groups: Any) -> None:
-    parser = _command(groups, "add", commands.add, "remember what is worth it in a text")
+    parser = _command(
+        groups, "add", commands.add, "extract what is worth remembering from a text, and store it"
+    )
     parser.add_argument("text", metavar="TEXT", help="the text; - reads it from standard input")
     _add_scope(parser)
     parser.add_argument(
@@ -146,17 +150,19 @@ def _add_changing(groups: Any) -> None:
     _add_metadata(parser)
     parser = _command(groups, "delete", commands.delete, "remove a memory; its history stays")
     parser.add_argument("id", metavar="ID")
-    parser = _command(groups, "delete-all", commands.delete_all, "remove all memories of someone")
+    parser = _command(
+        groups, "delete-all", commands.delete_all, "remove all memories of a user, agent or run"
+    )
     _add_scope(parser)
     _add_yes(parser)
-    text = "remove all memories of someone and their history, from the bytes of the file too"
+    text = "remove all memories and history of a user, agent or run, and rewrite the file"
     parser = _command(groups, "purge", commands.purge, text)
     _add_scope(parser)
     _add_yes(parser)
 
 
 def _add_feeding(groups: Any) -> None:
-    text = "take in a conversation from a file of JSON lines; goes on where it stopped"
+    text = "take in a conversation from a JSON lines file; continues where it stopped"
     parser = _command(groups, "ingest", commands.ingest, text)
     parser.add_argument(
         "file",
@@ -170,7 +176,7 @@ def _add_feeding(groups: Any) -> None:
         "--chunk",
         type=_positive,
         metavar="N",
-        help="most messages in one call of the model (default 10)",
+        help="at most N messages per call of the model (default 10)",
     )
     parser.add_argument(
         "--replies",
@@ -178,13 +184,13 @@ def _add_feeding(groups: Any) -> None:
         help="recorded replies, one line per chunk, in place of a model",
     )
     again = parser.add_mutually_exclusive_group()
-    again.add_argument("--restart", action="store_true", help="take it in again from the start")
+    again.add_argument("--restart", action="store_true", help="start over from the first message")
     again.add_argument(
-        "--retry", action="store_true", help="also take in what failed in earlier runs"
+        "--retry", action="store_true", help="also try again what failed in earlier runs"
     )
     _add_metadata(parser)
     _add_model(parser)
-    text = "take over what mem0 stored on disk; what is there already stays as it is"
+    text = "copy what mem0 stored on disk; memories that exist here already are left alone"
     parser = _command(groups, "import", commands.import_mem0, text)
     parser.add_argument(
         "--qdrant", metavar="DIR", help="folder of mem0's local Qdrant (vector_store.config.path)"
@@ -193,7 +199,7 @@ def _add_feeding(groups: Any) -> None:
     parser.add_argument(
         "--collection", default="mem0", metavar="NAME", help="mem0's collection_name (default mem0)"
     )
-    parser = _command(groups, "demo", commands.demo, "show it at work on a conversation of its own")
+    parser = _command(groups, "demo", commands.demo, "show isomem at work on a sample conversation")
     _add_model(parser)
 
 
@@ -202,17 +208,19 @@ def _add_keeping(groups: Any) -> None:
     _add_yes(parser)
     _command(groups, "stats", commands.stats, "show what is in the memory file")
     _command(groups, "check", commands.check, "look for damage in the memory file")
-    text = "copy the memory file as it is now, while others go on writing"
+    text = "copy the memory file, even while other processes write to it"
     parser = _command(groups, "backup", commands.backup, text)
-    parser.add_argument("file", metavar="FILE", help="the copy; must not exist yet")
+    parser.add_argument("file", metavar="FILE", help="the copy; the file must not exist yet")
     text = "run scenario files on isomem and on an installed mem0ai 2.0.4, and compare"
     parser = _command(groups, "parity", commands.parity, text)
     parser.add_argument("files", nargs="+", metavar="FILE", help="a scenario, or a folder of them")
     parser.add_argument("--tier", default="A", help="A, B, C, or several: A,B (default: A)")
-    parser.add_argument("--report", metavar="DIR", help="write text, JSON and a page there")
+    parser.add_argument(
+        "--report", metavar="DIR", help="write the report there, as text, JSON and HTML"
+    )
     prompts = groups.add_parser("prompts", help="check the prompts", allow_abbrev=False)
     inner = prompts.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    text = "hold every prompt against its pinned digest, and against an installed mem0ai"
+    text = "compare every prompt with its pinned digest, and with an installed mem0ai"
     _command(inner, "verify", commands.verify_prompts, text)
 
 
@@ -234,7 +242,7 @@ def _add_filter(parser: ArgumentParser, top_k: int) -> None:
         help='conditions on metadata, such as {"session": "2025-03-05"}',
     )
     parser.add_argument(
-        "--top-k", type=int, default=top_k, metavar="N", help=f"most results (default {top_k})"
+        "--top-k", type=int, default=top_k, metavar="N", help=f"at most N results (default {top_k})"
     )
 
 
@@ -269,5 +277,5 @@ _QUOTING = """Put it in single quotes: '{"key": "value"}'."""
 
 def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise UsageError(f"{text!r} is not a whole number from 1 on")
+        raise UsageError(f"--chunk must be a whole number of at least 1, not {text!r}")
     return int(text)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _BAR_CELLS = 24
 _STEP = 0.1
-"""Where there is no terminal, progress is told in steps of this share."""
+"""Where there is no terminal, progress is shown in steps of this share."""
 
 
 class Screen:

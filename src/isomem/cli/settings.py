@@ -26,7 +26,7 @@ def open_memory(options: Namespace, config: Config | None = None) -> Memory:
 
 
 def read_config(options: Namespace) -> Config:
-    """The configuration. A flag goes before the environment, and that before the file.
+    """The configuration. Flags take precedence over the environment, and that over the file.
 
     Raises:
         ConfigurationError: the file is not there or cannot be read, or what is asked for

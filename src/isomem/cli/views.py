@@ -27,7 +27,7 @@ def hits(found: dict[str, Any], screen: Screen) -> Iterator[str]:
 def memories(found: dict[str, Any], screen: Screen) -> Iterator[str]:
     """Listed memories: text, id."""
     if not found["results"]:
-        yield "There are none."
+        yield "No memories."
     for each in found["results"]:
         yield printable(each["memory"])
         yield f"  {screen.dim(_about(each))}"
@@ -61,8 +61,8 @@ def message(result: dict[str, Any], screen: Screen) -> Iterator[str]:
 
 
 def imported(counts: dict[str, int], screen: Screen) -> Iterator[str]:
-    """What an import has brought."""
-    yield "Brought what was not here yet:"
+    """What an import has added."""
+    yield "Added what was not in the memory file yet:"
     yield from _table(counts, screen)
 
 
@@ -85,19 +85,25 @@ def ingested(result: dict[str, Any], screen: Screen) -> Iterator[str]:
     failed = result["failed_chunks"]
     is_done = result["messages_before"] == result["messages"] and result["messages"]
     if is_done and not failed and not result["memories"]:
-        yield f"All {result['messages']} messages were taken in before; --restart does it again."
+        yield f"All {result['messages']} messages were taken in before; --restart starts over."
         return
-    new = result["messages"] - result["messages_before"]
     found = screen.bold(counted(result["memories"], "new memory", "new memories"))
-    place = f", in {result['path']}" if result["path"] else ""
-    yield f"{found} from {counted(new, 'message', 'messages')}{place}"
+    file = f", in {result['path']}" if result["path"] else ""
+    yield f"{found} from {_ingest_source(result)}{file}"
     if failed:
         chunks = counted(failed, "chunk", "chunks")
-        yield f"{chunks} failed: the model's reply could not be used. --retry takes them in again."
+        yield f"{chunks} failed: the model's reply could not be used. --retry tries them again."
+
+
+def _ingest_source(result: dict[str, Any]) -> str:
+    new = result["messages"] - result["messages_before"]
+    if not new and result["memories"]:
+        return "chunks that had failed"  # Only --retry adds memories without new messages.
+    return counted(new, "message", "messages") if new else "0 new messages"
 
 
 def inventory(result: dict[str, Any], screen: Screen) -> Iterator[str]:
-    """What is in a memory file."""
+    """What a memory file contains."""
     yield screen.bold(result["path"])
     fields = {"size": size(result["size_bytes"]), "schema version": result["schema_version"]}
     fields |= {"history rows": result["history"], "messages": result["messages"]}

@@ -46,7 +46,9 @@ def run_scripts(
     for tier in tiers_:
         lacking = tiers.missing(tier)
         if lacking:
-            raise ParityError(f"tier {tier} needs {', '.join(lacking)}: not installed")
+            raise ParityError(
+                f"tier {tier} needs packages that are not installed: {', '.join(lacking)}"
+            )
         load_upstream()
         with quiet_and_offline():
             for script in scripts:

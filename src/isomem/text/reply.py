@@ -88,7 +88,7 @@ def read_facts(reply: Any) -> list[Fact]:
         raise _unusable(reply, str(fault)) from None
     facts = [item for item in items if _is_fact(item)]
     if items and not facts:
-        raise _unusable(reply, f"none of its {len(items)} items has a text")
+        raise _unusable(reply, "none of its items has a text")
     return facts
 
 

@@ -98,8 +98,8 @@ def _require(model: str) -> None:
         )
     if not isdir(model) and (not model.isidentifier() or find_spec(model) is None):
         raise DependencyError(
-            f"The spaCy model {model!r} is not installed, and isomem[spacy] brings none. Install "
-            f"one with: python -m spacy download {model}, or name another in nlp.config.model",
+            f"The spaCy model {model!r} is not installed, and isomem[spacy] does not include it. "
+            f"Install it: python -m spacy download {model}, or name another in nlp.config.model",
             details={"model": model},
             suggestion=f"python -m spacy download {model}",
         )

@@ -99,7 +99,7 @@ class LocalEmbedder:
 def _known_model(model: str | None) -> str:
     if model not in {None, MODEL}:
         raise InvalidConfigError(
-            f"embedder.config (local): the model is {MODEL!r}, there is no {model!r}",
+            f"embedder.config (local): the only model is {MODEL!r}, got {model!r}",
             error_code="CONFIG_002",
             details={"given": model, "known": [MODEL]},
         )
@@ -109,7 +109,7 @@ def _known_model(model: str | None) -> str:
 def _known_size(dims: int | None) -> int:
     if dims is not None and dims not in _SIZES:
         raise InvalidConfigError(
-            f"embedder.config (local): embedding_dims is one of {_SIZES}, got {dims!r}",
+            f"embedder.config (local): embedding_dims must be one of {_SIZES}, got {dims!r}",
             error_code="CONFIG_002",
             details={"given": dims, "known": list(_SIZES)},
         )

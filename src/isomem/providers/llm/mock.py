@@ -1,4 +1,4 @@
-"""A language model that says what it was told to say."""
+"""A language model that gives prepared replies."""
 
 from __future__ import annotations
 
@@ -66,8 +66,7 @@ class ScriptedLLM:
         if self._default is not None:
             return self._default
         raise LLMError(
-            f"The scripted llm has no reply for call {len(self.calls)}: "
-            f"{len(self.calls) - 1} were prepared and used",
+            f"The scripted llm has no reply for call {len(self.calls)}: all prepared ones are used",
             details={"provider": "mock", "calls": len(self.calls)},
             suggestion='Prepare more: ScriptedLLM([...]), or {"provider": "mock", "config": '
             '{"replies": [...]}}; or give a "default"',
