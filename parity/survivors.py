@@ -41,13 +41,13 @@ MEMORY_KB = 8_000_000  # A loop without an end would take all there is.
 QUICK = ("-m", "not oracle and not slow and not build")
 NEAR = ("-m", "not slow and not build")
 
-# The tests that stand near a file beside those whose path mirrors its own.
+# The tests that stand near a module or a folder, beside those whose path mirrors its own.
 NEIGHBOURS = {
     "asynchronous": ("facade",),
     "blocking": ("facade",),
     "config": ("unit/test_options_config.py", "claims/test_configuration.py"),
     "contract": ("unit/pipeline", "unit/store", "facade", "claims"),
-    "filters": ("unit/test_filters_oracle.py", "claims", "unit/store/test_sql.py"),
+    "filters": ("unit/contract/test_filters_oracle.py", "claims", "unit/store/test_sql.py"),
     "guard": ("facade/test_replaced_parts.py",),
     "memory": ("facade",),
     "options": ("unit/test_options_config.py", "unit/providers/test_settings.py"),
@@ -188,7 +188,8 @@ def near(file: str, tree: Path) -> tuple[str, ...]:
     """The tests that mirror a file of the package, then its neighbours."""
     path = Path(file)
     mirror = Path("unit", path.parent, f"test_{path.stem}.py")
-    wanted = [mirror, *NEIGHBOURS.get(path.parts[0].removesuffix(".py"), ())]
+    part = path.parts[0] if path.parent.name else ""
+    wanted = [mirror, *NEIGHBOURS.get(path.stem, ()), *NEIGHBOURS.get(part, ())]
     found = [f"tests/{each}" for each in wanted if (tree / "tests" / each).exists()]
     return tuple(dict.fromkeys(found)) or ("tests/facade",)
 

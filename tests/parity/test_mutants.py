@@ -11,6 +11,7 @@ import pytest
 from parity.mutants import File, Mutant, draw, mutated
 from parity.survivors import (
     EQUIVALENT,
+    NEIGHBOURS,
     ROOT,
     Verdict,
     Workshop,
@@ -145,7 +146,9 @@ def test_a_fault_that_ends_the_process_is_caught(workshop: Workshop) -> None:
 
 def test_the_tests_near_a_file_mirror_it_and_exist() -> None:
     assert near("text/lemma.py", ROOT)[0] == "tests/unit/text/test_lemma.py"
-    assert "tests/unit/test_scope.py" in near("scope.py", ROOT)
+    assert near("clock.py", ROOT)[0] == "tests/unit/test_clock.py"
+    listed = {each for row in NEIGHBOURS.values() for each in row}
+    assert not [each for each in listed if not (ROOT / "tests" / each).exists()]
     for path in PACKAGE.rglob("*.py"):
         found = near(path.relative_to(PACKAGE).as_posix(), ROOT)
         assert found

@@ -11,7 +11,6 @@ from scripts.figures import PACKAGE, TESTS, Figure, figures, functions_of, main,
 
 # Targets that are missed. An entry goes when its target is met; none is added.
 KNOWN_MISSED = {
-    "functions of complexity above 10",
     "annotations with Any",
     "files above 600 lines, facts apart",
 }
