@@ -74,6 +74,11 @@ class Chunk:
         self.lines = lines
         self.end = end
 
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """The numbers of its first and last line in the file."""
+        return self.lines[0].number, self.lines[-1].number
+
     def after(self, messages: int) -> Chunk:
         """What is left of the chunk when the first `messages` of the file are done."""
         return Chunk(self.number, self.lines[messages - self.end :], self.end)
@@ -86,17 +91,24 @@ class Step:
         messages: gone through so far, those of earlier runs included.
         total: messages in the file.
         memories: added by this run.
-        failure: why the last chunk is not in; None if it is.
+        lines: first and last line of the chunk that was last.
+        failure: why that chunk is not in; None if it is.
     """
 
-    __slots__ = ("failure", "memories", "messages", "total")
+    __slots__ = ("failure", "lines", "memories", "messages", "total")
 
     def __init__(
-        self, messages: int, total: int, memories: int, failure: UnusableReplyError | None = None
+        self,
+        messages: int,
+        total: int,
+        memories: int,
+        lines: tuple[int, int],
+        failure: UnusableReplyError | None = None,
     ) -> None:
         self.messages = messages
         self.total = total
         self.memories = memories
+        self.lines = lines
         self.failure = failure
 
 
@@ -426,7 +438,7 @@ class Ingest:
         for chunk in self._failed_chunks() if self._retry else ():
             added, failure = self._attempt(chunk, retried=chunk.end - len(chunk.lines))
             memories += len(added)
-            yield Step(self._journal.done, self.total, memories, failure)
+            yield Step(self._journal.done, self.total, memories, chunk.numbers, failure)
         for whole in self._chunks:
             if whole.end <= self._journal.done:
                 continue
@@ -437,7 +449,7 @@ class Ingest:
             else:
                 self._journal.skip(chunk)
             memories += len(added)
-            yield Step(chunk.end, self.total, memories, failure)
+            yield Step(chunk.end, self.total, memories, chunk.numbers, failure)
 
     @property
     def failed(self) -> int:

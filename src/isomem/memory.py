@@ -315,11 +315,11 @@ class Memory(Facade):
 
         Raises:
             ValueError: no id was given, or one is not valid.
-            DatabaseError: another process is reading or writing the file.
+            DatabaseError: everything is removed, and another process is using the file, so that
+                it could not be written again: call it again.
         """
-        done = self.delete_all(user_id, agent_id, run_id, purge_history=True)
-        self.compact()
-        return done
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return drive(manage.purge(self._ports, ids))
 
     def compact(self) -> None:
         """Writes the file again, so that nothing of what was removed is left in its bytes.
@@ -471,9 +471,8 @@ class AsyncMemory(Facade):
         run_id: str | None = None,
     ) -> Json:
         """Forgets everything of a scope; see `Memory.purge`."""
-        done = await self.delete_all(user_id, agent_id, run_id, purge_history=True)
-        await self.compact()
-        return done
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return await adrive(manage.purge(self._ports, ids))
 
     async def compact(self) -> None:
         """Writes the file again; see `Memory.compact`."""

@@ -7,7 +7,7 @@ import sys
 
 from isomem.cli import views
 from isomem.cli.failures import EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
-from isomem.cli.settings import open_memory, read_config
+from isomem.cli.settings import open_existing, open_memory, read_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def purge(options: Namespace, screen: Screen) -> int:
 
 def _remove_all(options: Namespace, screen: Screen, what: str, *, purge: bool) -> int:
     ids = _ids(options)
-    with open_memory(options) as memory:
+    with open_existing(options) as memory:
         owner = " ".join(f"{key.removesuffix('_id')} {value}" for key, value in ids.items())
         if not _confirmed(options, screen, f"This removes all {what} of {owner}."):
             return EXIT_FAILED
@@ -147,21 +147,27 @@ def ingest(options: Namespace, screen: Screen) -> int:
             restart=options.restart,
             retry=options.retry,
         )
-        last = _watch(run, screen)
+        failures: list[dict[str, Any]] = []
+        last = _watch(run, screen, failures)
         failed = run.failed
     result = {
         "messages": run.total,
         "messages_before": run.resumed_at,
         "memories": last.memories if last else 0,
         "failed_chunks": failed,
+        "failures": failures,
         "path": memory.config.vector_store.config.get("path"),
     }
     screen.show(result, views.ingested)
     return EXIT_PROVIDER if failed else 0
 
 
-def _watch(run: Ingest, screen: Screen) -> Step | None:
-    """Takes everything in while a bar grows; the last step, None if all was in before."""
+def _watch(run: Ingest, screen: Screen, failures: list[dict[str, Any]]) -> Step | None:
+    """Takes everything in while a bar grows; the last step, None if all was in before.
+
+    Args:
+        failures: takes the lines and the error of every chunk that fails.
+    """
     last: Step | None = None
     if run.resumed_at and run.resumed_at < run.total:
         screen.note(f"Going on after {run.resumed_at} of {run.total} messages.")
@@ -171,7 +177,9 @@ def _watch(run: Ingest, screen: Screen) -> Step | None:
             text = f"{last.messages} of {last.total} messages, {found}"
             screen.progress(last.messages, last.total, text)
             if last.failure is not None:
-                screen.note(f"A chunk that ends at message {last.messages} failed: {last.failure}")
+                first, end = last.lines
+                screen.note(f"Lines {first} to {end} failed: {last.failure}")
+                failures.append({"lines": [first, end], "error": str(last.failure)})
     except BaseException:
         done = last.messages if last else run.resumed_at
         screen.note(f"Stopped after {done} of {run.total} messages; run it again to go on.")

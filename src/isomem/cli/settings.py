@@ -25,6 +25,22 @@ def open_memory(options: Namespace, config: Config | None = None) -> Memory:
     return Memory.from_config(read_config(options) if config is None else config)
 
 
+def open_existing(options: Namespace) -> Memory:
+    """`open_memory` for what removes everything of someone: a mistyped path is not success.
+
+    Raises:
+        MemoryNotFoundError: the configured file is not there.
+    """
+    from isomem.cli.inventory import path_of
+    from isomem.config import from_dict
+
+    config = read_config(options)
+    read = from_dict(config)
+    if read.vector_store.provider == "embedded" and read.vector_store.config["path"] != ":memory:":
+        path_of(read)
+    return open_memory(options, config)
+
+
 def read_config(options: Namespace) -> Config:
     """The configuration. Flags take precedence over the environment, and that over the file.
 

@@ -15,7 +15,7 @@ from isomem.contract.arguments import (
 from isomem.contract.payload import describe, listed
 from isomem.contract.plan import Change, Plan
 from isomem.contract.scope import without_ids
-from isomem.errors import VectorValueError
+from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
 from isomem.types import SCOPE_KEYS
 
@@ -131,6 +131,19 @@ async def reset(ports: Ports) -> None:
 
 def _reset(stores: Stores) -> None:
     stores.reset()
+
+
+async def purge(ports: Ports, ids: dict[str, Any]) -> dict[str, str]:
+    """Removes everything of a scope, from the bytes of the files too."""
+    done = await delete_all(ports, ids, purge_history=True)
+    try:
+        await compact(ports)
+    except DatabaseError as error:
+        raise DatabaseError(
+            f"everything was removed, but the bytes of the file still hold it: {error.message}",
+            suggestion="Purge again when no other process is using the file.",
+        ) from error
+    return done
 
 
 async def compact(ports: Ports) -> None:

@@ -155,7 +155,8 @@ def _require_current(connection: apsw.Connection) -> None:
             f"{connection.filename} has schema version {version}; "
             f"this isomem checks version {VERSION}",
             details={"file_version": version, "known_version": VERSION},
-            suggestion="Open the file once, which migrates an older one, and check it again.",
+            suggestion="An older file is migrated when a memory opens it. A newer one needs the "
+            "isomem that wrote it.",
         )
 
 

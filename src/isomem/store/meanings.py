@@ -31,7 +31,7 @@ _MEANINGS: tuple[tuple[Any, Callable[..., MemoryError], str, str], ...] = (
     (
         (apsw.BusyError, apsw.LockedError),
         DatabaseError,
-        "{path} is locked: another process was still writing after {timeout_s:g} s",
+        "{path} is locked: another process was still using it after {timeout_s:g} s",
         "Try again, or raise busy_timeout_s in vector_store.config.",
     ),
     (

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from isomem.errors import (
@@ -112,6 +112,8 @@ def test_the_environment_chooses_the_proxy_that_httpx_chooses(
 ) -> None:
     if "*" in bypassed:
         bypassed = ["*"]  # Only the standard library and curl read it among others differently.
+    # The standard library takes a leading dot for the host itself, too; httpx does not.
+    assume(not (".example.com" in bypassed and httpx.URL(url).host == "example.com"))
     ports = {"http_proxy": "4001", "HTTPS_PROXY": "4002", "ALL_PROXY": "4003"}
     with pytest.MonkeyPatch.context() as patched:
         for name in variables:
