@@ -5,7 +5,17 @@ from __future__ import annotations
 import os
 
 from isomem.errors import InvalidConfigError
-from isomem.options import read_options
+from isomem.options import (
+    SWITCH,
+    TEXT,
+    Option,
+    check_option,
+    number,
+    one_of,
+    optional,
+    read_options,
+    whole,
+)  # fmt: skip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,6 +154,32 @@ EMBEDDER_OPTIONS: dict[str, Any] = {
 """Upstream's options of every embedder: one list for all, so each takes those of the others."""
 
 
+_MANY = 1_000_000_000
+_KINDS = {
+    "model": optional(TEXT),
+    "api_key": optional(TEXT),
+    "temperature": optional(number(0, 10)),
+    "top_p": optional(number(0, 1)),
+    "top_k": optional(whole(0, _MANY)),
+    "max_tokens": optional(whole(1, _MANY)),
+    "embedding_dims": optional(whole(1, 1_000_000)),
+    "enable_vision": optional(SWITCH),
+    "vision_details": optional(one_of("low", "high", "auto")),
+    "reasoning_effort": optional(TEXT),
+    "timeout_s": optional(number(0.001, _MANY)),
+    "max_retries": optional(whole(0, 1_000)),
+}
+"""What the options take that every provider has, whichever it is."""
+
+_DOCS = {
+    "timeout_s": "seconds to wait for an answer",
+    "max_retries": "how often a failed request is sent again",
+    "temperature": "0 is the least random",
+    "max_tokens": "the longest answer, in tokens",
+    "embedding_dims": "the length of the vectors",
+}
+
+
 def read_settings(
     given: Mapping[str, Any] | None, defaults: Mapping[str, Any], where: str
 ) -> Settings:
@@ -155,26 +191,14 @@ def read_settings(
         where: names the provider in errors, such as "llm.config (openai)".
 
     Raises:
-        InvalidConfigError: an option is not known, or a number is out of range.
+        InvalidConfigError: an option is not known, or has a value that it does not take.
     """
-    settings = Settings(**read_options(given, defaults, where))
-    _check_number(settings, "timeout_s", where, 0.001, whole=False)
-    _check_number(settings, "max_retries", where, 0, whole=True)
-    _check_number(settings, "embedding_dims", where, 1, whole=True)
-    return settings
-
-
-def _check_number(settings: Settings, name: str, where: str, least: float, whole: bool) -> None:
-    value = vars(settings).get(name)
-    kinds: tuple[type, ...] = (int,) if whole else (int, float)
-    if value is None or (type(value) in kinds and least <= value < float("inf")):
-        return
-    what = "a whole number" if whole else "a number of seconds"
-    raise InvalidConfigError(
-        f"{where}: {name} must be {what}, at least {least}, got {value!r}",
-        error_code="CONFIG_002",
-        details={"key": name, "given": value},
-    )
+    options = read_options(given, defaults, where)
+    for name, kind in _KINDS.items():
+        if name in (given or ()):
+            doc = _DOCS.get(name, "see docs/providers.md")
+            check_option(Option(name, None, kind, doc), options[name], where)
+    return Settings(**options)
 
 
 def first_of(*candidates: str | None) -> str | None:

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from isomem.errors import InvalidConfigError
 from isomem.providers.settings import (
+    LLM_OPTIONS,
+    NETWORK_OPTIONS,
     Settings,
     first_of,
     passwords,
@@ -89,3 +91,29 @@ def test_a_header_is_printable_ascii() -> None:
         with pytest.raises(InvalidConfigError) as caught:
             sendable(value, "key")
         assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("temperature", "hot", "a number from 0 to 10"),
+        ("temperature", True, "a number from 0 to 10"),
+        ("temperature", float("nan"), "a number from 0 to 10"),
+        ("top_p", 1.5, "a number from 0 to 1"),
+        ("max_tokens", 0, "a whole number from 1"),
+        ("max_tokens", "2000", "a whole number from 1"),
+        ("model", 4, "text"),
+        ("enable_vision", "off", "True or False"),
+        ("max_retries", -1, "a whole number from 0"),
+    ],
+)
+def test_a_value_that_an_option_does_not_take_is_named(
+    option: str, value: object, expected: str
+) -> None:
+    with pytest.raises(InvalidConfigError, match=rf"llm\.config: {option} must be {expected}"):
+        read_settings({option: value}, {**LLM_OPTIONS, **NETWORK_OPTIONS}, "llm.config")
+
+
+def test_an_option_may_be_none_as_mem0_has_it() -> None:
+    every = {**LLM_OPTIONS, **NETWORK_OPTIONS}
+    assert vars(read_settings(dict.fromkeys(every), every, "llm.config")) == dict.fromkeys(every)
