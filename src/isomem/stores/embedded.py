@@ -91,11 +91,7 @@ class EmbeddedSet:
         if plan.clear is not None:
             self._clear(plan, plan.clear)
             return ()
-        with self._database.writing():
-            if self._has_one_file:
-                return self._apply(plan)
-            with self.ledger.database.writing():
-                return self._apply(plan)
+        return self._write(self._apply, plan)
 
     def _apply(self, plan: Plan) -> Sequence[Record]:
         stored = plan.records
