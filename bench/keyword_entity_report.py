@@ -40,7 +40,7 @@ from isomem import Memory
 from isomem.parity import tiers
 from isomem.providers.embedder.local import LocalEmbedder
 from isomem.testing import ScriptedLLM
-from isomem.text import entities, lemma
+from isomem.text import compounds, lemma
 from isomem.text.terms import TermEncoder
 from isomem.text.tiers import load_tier
 
@@ -252,7 +252,7 @@ def measure_cost(texts: Iterable[str]) -> Figures:
     """Microseconds for lemmas and entities of a text of ten words, its words seen and unseen."""
     ten = [text for text in texts if len(text.split()) == 10]
     tier = load_tier("builtin")
-    caches: list[dict[str, Any]] = [lemma._known, lemma._by_use, entities._known]
+    caches = (lemma._known, lemma._by_use, compounds._tokenize)
 
     def both(text: str) -> None:
         tier.lemmatize(text)

@@ -438,11 +438,10 @@ class _Reader:
             return last[0].isupper() or last in _TIMES or is_busy
         if self._begun_in in (DETERMINER, OWNER) or not _is_name(self._phrase):
             return False
-        is_bare_verb = word_class != PLURAL and word in _BARE_VERBS
         if self._begun_in == LINK:
-            return is_bare_verb  # "has Ann read"
+            return word in _BARE_VERBS  # "has Ann read"
         is_object = self._begun_in in _BEFORE_OBJECTS and not self._awaits_verb
-        return is_bare_verb or not is_object
+        return word in _BARE_VERBS or not is_object
 
     # --- The end of a phrase ------------------------------------------------------------
 

@@ -136,7 +136,7 @@ _NOUNS = frozenset(
     "representative finish sports clothes goods".split()
 )
 _IRREGULAR_PASTS = (
-    frozenset(form for form, verb in words.IRREGULAR_VERBS.items() if form != verb)
+    frozenset(words.IRREGULAR_VERBS)
     .difference(words.HOMOGRAPHS)
     .union("left felt saw thought come".split())
 )

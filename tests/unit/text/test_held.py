@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.unit.text.held import sentences as held_sentences
 
 ROWS = held_sentences()
 GROUPS = {name: list(rows) for name, rows in groupby(ROWS, key=lambda row: row.holds)}
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "text-tiers.md"
 MODULES = (compounds, entities, lemma, openings, stopwords, tokens, word_classes, words)
 HELD_ELSEWHERE = {
     "entities.MARKERS", "entities.SENTENCE_ENDS", "stopwords.ENGLISH", "words.VAGUE",
@@ -57,6 +59,15 @@ def test_every_member_of_a_table_has_a_sentence(name: str) -> None:
 
 def test_agreement_with_the_full_system_is_counted() -> None:
     assert agreement(ROWS) == json.loads(AGREEMENT.read_text(encoding="utf-8"))
+
+
+def test_agreement_in_the_documentation_is_the_counted_one() -> None:
+    page = DOCUMENTATION.read_text(encoding="utf-8")
+    for kind, is_member in (("a member of a table", True), ("a rule", False)):
+        for reading, name in (("lemmas", "terms"), ("entities", "entities")):
+            rows = [r for r in ROWS if bool(r.member) == is_member and r.reading == reading]
+            alike = sum(row.agrees for row in rows)
+            assert f"| for {kind}, {name} | {len(rows):,} | {alike:,} |" in page
 
 
 @pytest.mark.oracle

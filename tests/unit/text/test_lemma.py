@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isomem.text import lemma
-from isomem.text.lemma import CACHED_CHUNKS, LONGEST_CHUNK, lemmatize, lower_words
+from isomem.text.lemma import lemmatize, lower_words
 from isomem.text.terms import TermEncoder
 
 ENCODER = TermEncoder()
@@ -156,11 +156,32 @@ def test_whitespace_of_any_kind_separates():
     assert lemmatize("fox\ndog\u00a0cat\u3000owl") == "fox dog cat owl"
 
 
+def remembered() -> int:
+    """How many chunks are remembered."""
+    return len(lemma._known) + len(lemma._by_use)
+
+
 def test_memory_of_words_is_bounded():
-    lemmatize(" ".join(f"w{i} w{i}ing" for i in range(CACHED_CHUNKS)))
-    assert len(lemma._known) + len(lemma._by_use) <= CACHED_CHUNKS
-    lemmatize("z" * (LONGEST_CHUNK + 1))
-    assert all(len(chunk) <= LONGEST_CHUNK for chunk in lemma._known)
+    lemma._known.clear()
+    lemma._by_use.clear()
+    lemmatize(" ".join(f"w{i} w{i}ing" for i in range(2048)))
+    assert remembered() == 4096
+    lemmatize("fox den")
+    assert remembered() == 2
+
+
+def test_what_is_hardly_a_word_or_seen_once_is_not_remembered():
+    lemma._known.clear()
+    lemma._by_use.clear()
+    lemmatize(f"{'z' * 81} 20260131")
+    assert remembered() == 0
+    lemmatize("z" * 80)
+    assert remembered() == 1
+
+
+def test_run_without_a_space_is_left_alone_when_it_is_long():
+    assert lemmatize(f"{'z' * 78}'s") == "z" * 78
+    assert lemmatize(f"{'z' * 79}'s") == ""
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,11 @@ def test_builtin_gives_lemmas_and_names():
     assert tier.entities(SENTENCE) == [("PROPER", "Foxes"), ("PROPER", "Paris")]
 
 
+def test_builtin_is_english_by_default():
+    assert BuiltinTier().language == "english"
+    assert BuiltinTier().lemmatize("Foxes") == "fox"
+
+
 def test_batch_is_each_text_by_itself():
     tier = load_tier("builtin")
     texts = [SENTENCE, "", 'the "old mill"']

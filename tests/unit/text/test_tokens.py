@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.text.tokens import CACHED_CHUNKS, LONGEST_CHUNK, MOST_TOKENS, Token, Tokenizer
+from isomem.text.tokens import Token, Tokenizer
 
 
 def spelt(text: str) -> list[str]:
@@ -65,8 +65,8 @@ def test_tokenizers_share_nothing():
 
 def test_memory_of_chunks_is_bounded_and_can_be_cleared():
     tokenize = Tokenizer()
-    tokenize(" ".join(f"w{i}" for i in range(CACHED_CHUNKS)))
-    assert len(tokenize) == CACHED_CHUNKS
+    tokenize(" ".join(f"w{i}" for i in range(4096)))
+    assert len(tokenize) == 4096
     tokenize("once more")
     assert len(tokenize) == 2
     tokenize.clear()
@@ -75,11 +75,12 @@ def test_memory_of_chunks_is_bounded_and_can_be_cleared():
 
 def test_what_is_hardly_a_word_is_not_remembered():
     tokenize = Tokenizer()
-    tokenize(f"{'w' * (LONGEST_CHUNK + 1)} {'(' * (MOST_TOKENS + 1)}")
+    tokenize(f"{'w' * 81} {'(' * 17}")
     assert len(tokenize) == 0
-    tokenize(f"{'w' * LONGEST_CHUNK} {'(' * MOST_TOKENS}")
+    tokenize(f"{'w' * 80} {'(' * 16}")
     assert len(tokenize) == 2
 
 
 def test_long_run_without_a_space_is_one_token():
-    assert spelt(f"{'a,' * LONGEST_CHUNK}b") == [f"{'a,' * LONGEST_CHUNK}b"]
+    assert spelt(f"{'a,' * 40}b") == [f"{'a,' * 40}b"]
+    assert spelt(f"{'a,' * 39}b") == [*"a," * 39, "b"]
