@@ -503,10 +503,17 @@ class AsyncMemory(Facade):
         import asyncio
 
         await self._pools.aclose()
+        failed: Exception | None = None
         for part in self._parts():
-            if hasattr(part, "aclose"):
-                await part.aclose()
-        await asyncio.to_thread(self.close)
+            try:
+                if hasattr(part, "aclose"):
+                    await part.aclose()
+                elif hasattr(part, "close"):
+                    await asyncio.to_thread(part.close)
+            except Exception as error:  # noqa: BLE001 - any part may stand here
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     async def __aenter__(self: Self) -> Self:
         return self

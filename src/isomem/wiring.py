@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from isomem.errors import ConfigurationError
 from isomem.providers import registry
 from isomem.store.database import Database
@@ -89,7 +91,7 @@ class StoreParts:
 
     def _embedded(self, config: MemoryConfig, embedder: shapes.Embedder, clock: Clock) -> None:
         options = config.vector_store.config
-        own_ledger = config.history_db_path not in (None, options["path"])
+        own_ledger = not _in_one_file(config.history_db_path, options["path"])
         database = _open(options, prepare_store if own_ledger else _prepare_both)
         try:
             cache = ScopeCache(database, int(options["cache_mb"] * 1_000_000))
@@ -101,7 +103,10 @@ class StoreParts:
             name = options["collection_name"]
             vectors = Points(database, name, cache, encoder=encoder, **facts)
             entities = Entities(database, f"{name}_entities", cache, **facts)
-            ledger = Ledger(_open_ledger(config) if own_ledger else database, clock)
+            history = (
+                _open(options, prepare_ledger, config.history_db_path) if own_ledger else database
+            )
+            ledger = Ledger(history, clock)
         except BaseException:
             database.close()
             raise
@@ -116,9 +121,18 @@ class StoreParts:
         self.ledger = Ledger(_open_ledger(config), clock)
 
 
-def _open(options: Any, prepare: Any) -> Database:
+def _in_one_file(history: str | None, path: str) -> bool:
+    """Whether the history is in the memory file, however the two paths are spelt."""
+    if history is None or history == path:
+        return True
+    if os.path.exists(history) and os.path.exists(path):
+        return os.path.samefile(history, path)
+    return os.path.realpath(history) == os.path.realpath(path)
+
+
+def _open(options: Any, prepare: Any, path: str | None = None) -> Database:
     return Database(
-        options["path"],
+        path or options["path"],
         prepare,
         synchronous=options["synchronous"],
         busy_timeout_s=options["busy_timeout_s"],

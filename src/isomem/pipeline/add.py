@@ -291,7 +291,7 @@ async def _embed_facts(ports: Ports, texts: list[str]) -> dict[str, Vector]:
     if not texts:
         return {}
     try:
-        return dict(zip(texts, await ports.embed_batch(texts, "add"), strict=False))
+        return dict(zip(texts, await ports.embed_batch(texts, "add"), strict=True))
     except PartFailure as failure:
         log.warning("Embedding %d memories one by one: %s", len(texts), failure)
     vectors, error = {}, None

@@ -44,7 +44,7 @@ async def embed_mentions(ports: Ports, mentions: list[Mention]) -> list[Mention]
     except PartFailure as failure:
         log.warning("Embedding %d entities one by one: %s", len(texts), failure)
         return await embed_each(ports, mentions, "add")
-    for mention, vector in zip(mentions, vectors, strict=False):
+    for mention, vector in zip(mentions, vectors, strict=True):
         mention.vector = vector
     return [mention for mention in mentions if mention.vector is not None]
 

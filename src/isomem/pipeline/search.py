@@ -129,7 +129,11 @@ async def _rerank(
     ports: Ports, query: str, results: list[dict[str, Any]], top_k: int
 ) -> list[dict[str, Any]]:
     try:
-        return await ports.rerank(query, results, top_k)
+        ranked = await ports.rerank(query, list(results), top_k)
     except PartFailure as failure:
         log.warning("Reranking failed, using original results: %s", failure)
         return results
+    if isinstance(ranked, list):
+        return ranked
+    log.warning("Reranking gave %s, using original results", type(ranked).__name__)
+    return results

@@ -14,7 +14,7 @@ from functools import partial
 
 from isomem.errors import DatabaseError
 from isomem.ports.blocking import PartsView
-from isomem.ports.guard import PartFailure, guarded
+from isomem.ports.guard import PartFailure, guarded, one_for_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,8 +102,9 @@ class AsyncPorts(PartsView):
     async def embed_batch(self, texts: list[str], action: str) -> Sequence[shapes.Vector]:
         """The vectors of several texts."""
         model = self._parts.embedding_model
-        vectors: Sequence[shapes.Vector] = await self._call(model, "embed_batch", texts, action)
-        return vectors
+        vectors = await self._call(model, "embed_batch", texts, action)
+        counted: Sequence[shapes.Vector] = one_for_each(vectors, texts)
+        return counted
 
     async def generate(self, messages: list[shapes.Message], **options: Any) -> Any:
         """The model's reply."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isomem.ports.guard import PartFailure, guarded_nlp
+from isomem.ports.guard import PartFailure, guarded_nlp, one_for_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,9 +75,11 @@ class BlockingPorts(PartsView):
     async def embed_batch(self, texts: list[str], action: str) -> Sequence[shapes.Vector]:
         """The vectors of several texts."""
         try:
-            return self._parts.embedding_model.embed_batch(texts, action)
+            vectors = self._parts.embedding_model.embed_batch(texts, action)
         except Exception as error:
             raise PartFailure(error) from error
+        counted: Sequence[shapes.Vector] = one_for_each(vectors, texts)
+        return counted
 
     async def generate(self, messages: list[shapes.Message], **options: Any) -> Any:
         """The model's reply."""

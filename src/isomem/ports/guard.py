@@ -8,6 +8,8 @@ see the error that the part raised, as they do with mem0.
 
 from __future__ import annotations
 
+from isomem.errors import EmbeddingError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +34,22 @@ def guarded(part: Any, name: str) -> Callable[..., Any]:
             raise PartFailure(error) from error
 
     return call
+
+
+def one_for_each(vectors: Any, texts: list[str]) -> Any:
+    """The vectors of an embedder, if it gave one for each text.
+
+    Raises:
+        PartFailure: it gave another number of them, or something else.
+    """
+    try:
+        count = len(vectors)
+    except TypeError:
+        count = -1
+    if count == len(texts):
+        return vectors
+    given = type(vectors).__name__ if count < 0 else f"{count} vectors"
+    raise PartFailure(EmbeddingError(f"the embedder gave {given} for {len(texts)} texts"))
 
 
 class Guarded:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import apsw
 
-from isomem.contract.payload import LINKS
+from isomem.contract.payload import links_of
 from isomem.errors import DatabaseError, MemoryCorruptionError
 from isomem.kernel import SEQ_BITS, scale_to_unit
 from isomem.store.codec import canonical_id, load_payload, load_terms, load_vector
@@ -371,7 +371,7 @@ class _Survey:
         if collection.memories is not None:
             self.names[point.place] = point.id
             self.partners[point.place] = collection.memories
-            linked = (point.payload or {}).get(LINKS) or ()
+            linked = links_of(point.payload)
             self.links.update((str(memory_id), point.place) for memory_id in linked)
 
 

@@ -88,11 +88,13 @@ def load_payload(text: str) -> Payload:
         MemoryCorruptionError: something else.
     """
     try:
-        payload: Payload = _scan(text, 0)[0]
-    except (StopIteration, ValueError):
+        payload = _scan(text, 0)[0]
+    except (StopIteration, ValueError, TypeError):
         raise _unreadable("is not JSON", text) from None
     except RecursionError:
         raise _unreadable("is nested too deeply for this call", text) from None
+    if type(payload) is not dict:
+        raise _unreadable("is not a JSON object", text)
     return payload
 
 

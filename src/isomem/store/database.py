@@ -43,8 +43,8 @@ SYNCHRONOUS = ("full", "normal", "off")
 process (a power failure may take the last writes), "off" neither is promised."""
 
 DEFAULT_BUSY_TIMEOUT_S = 10.0
-LONGEST_FORK_DELAY_S = 0.5
-"""How long a fork waits, in all, for other threads to leave their blocks."""
+LONGEST_FORK_DELAY_S, LONGEST_STATEMENT_S = 0.5, 60.0
+"""How long a fork waits for other threads to leave their blocks, and their statements."""
 
 _READ, _WRITE = "BEGIN", "BEGIN IMMEDIATE"
 
@@ -562,7 +562,8 @@ def _before_fork() -> None:
     for each in list(_live):
         database = each()
         if database is not None:
-            let_in = database._turn.hold(max(0.0, deadline - time.monotonic()))
+            rest_s = max(0.0, deadline - time.monotonic())
+            let_in = database._turn.hold(rest_s, LONGEST_STATEMENT_S)
             if let_in is not None:
                 quiet.append((database, let_in))
 

@@ -132,7 +132,6 @@ def check_ids(ids: Mapping[str, str]) -> None:
 def salvaged(text: str) -> Payload:
     """A stored payload, or an empty one where it is damaged: a damaged point can be removed."""
     try:
-        payload = load_payload(text)
-    except (MemoryCorruptionError, ValueError, TypeError, RecursionError):
+        return load_payload(text)
+    except MemoryCorruptionError:
         return {}
-    return payload if isinstance(payload, dict) else {}  # type: ignore[redundant-expr]

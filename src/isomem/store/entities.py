@@ -6,7 +6,7 @@ rows of a table that is indexed from both sides, so that a memory finds its enti
 
 from __future__ import annotations
 
-from isomem.contract.payload import LINKS
+from isomem.contract.payload import LINKS, links_of
 from isomem.store.codec import load_payload
 from isomem.store.detached import salvaged
 from isomem.store.places import SEQ_MASK
@@ -77,14 +77,14 @@ class Entities(Points):
         sql = "SELECT id, payload FROM points WHERE place = ?"
         for entity_id, text in self.database.rows(sql, (place,)):
             payload = salvaged(text)
-            rest = [each for each in payload.get(LINKS) or () if each not in gone]
+            rest = [each for each in links_of(payload) if each not in gone]
             if rest:
                 self.update(entity_id, vectors.get(entity_id), {**payload, LINKS: rest})
             else:
                 self.delete(entity_id)
 
     def _stored(self, place: int, payload: Payload, *, is_new: bool) -> None:
-        before, now = set() if is_new else self._links_of(place), set(payload.get(LINKS) or ())
+        before, now = set() if is_new else self._links_of(place), set(links_of(payload))
         for change, memories in ((_UNLINK, before - now), (_LINK, now - before)):
             if memories:
                 self.database.execute_many(change, ((memory, place) for memory in memories))

@@ -82,6 +82,13 @@ class Ingests:
                 sql = "DELETE FROM ingests WHERE target = ? AND source = ?"
                 database.execute(sql, (target, source))
 
+    def clear(self) -> None:
+        """Removes all rows: the memories that they tell of are gone."""
+        with self._database.writing() as database:
+            sql = "SELECT name FROM sqlite_schema WHERE name IN ('ingests', 'failed_chunks')"
+            for (table,) in database.rows(sql):
+                database.execute(f"DELETE FROM {table}")
+
     def save(self, progress: Progress, first_memory: str | None) -> None:
         """Writes one row, inside the transaction that stores the chunk.
 

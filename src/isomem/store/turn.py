@@ -8,6 +8,7 @@ be set back: it is an object that lives exactly as long as the `with` statement 
 from __future__ import annotations
 
 import sys
+import time
 from _thread import RLock, get_ident
 
 TYPE_CHECKING = False
@@ -92,13 +93,23 @@ class Turn:
 
     # --- Forks ---
 
-    def hold(self, timeout_s: float) -> Callable[[], None] | None:
+    def hold(self, timeout_s: float, longest_s: float) -> Callable[[], None] | None:
         """Keeps other threads out while the process forks: what lets them in again.
 
-        None if one of them was still inside a block after `timeout_s`.
+        None if one of them was still inside a block after `timeout_s`. One that may be inside
+        SQLite is waited for up to `longest_s`: it may have a lock of SQLite's own, which would be
+        locked for ever in the child.
         """
-        lock = self._lock
-        return lock.release if lock.acquire(timeout=timeout_s) else None
+        lock, last = self._lock, time.monotonic() + longest_s
+        held = lock.acquire(timeout=timeout_s)
+        while not held and self._may_be_in_sqlite(lock) and time.monotonic() < last:
+            held = lock.acquire(timeout=PATIENCE_S)
+        return lock.release if held else None
+
+    def _may_be_in_sqlite(self, lock: Any) -> bool:
+        """Whether the innermost frame of the owner is one of the store's."""
+        frame = sys._current_frames().get(_owner_of(lock))
+        return frame is not None and frame.f_globals.get("__package__") == __package__
 
     def restart(self) -> None:
         """In the child of a fork: no other thread is there any more."""

@@ -18,8 +18,8 @@ from isomem.contract.arguments import ANY_VALUE
 from isomem.contract.payload import changed, changed_event, listed, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
-from isomem.errors import MemoryError, ValidationError, VectorValueError
-from isomem.ports.guard import Guarded, PartFailure
+from isomem.errors import MemoryError, ValidationError, VectorStoreError, VectorValueError
+from isomem.ports.guard import Guarded, PartFailure, guarded
 from isomem.store.entities import Entities
 from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
@@ -44,9 +44,33 @@ _PAGE = 1000
 _AT_ONCE = 1000
 
 
-def _guarded(part: Any) -> Any:
-    """A part that calls itself ours is taken as it is: its errors are ours, and are not excused."""
-    return part if isinstance(part, (Points, Ledger)) else Guarded(part)
+class _GuardedStore(Guarded):
+    """A foreign vector store, with what mem0's base class has where the store does not."""
+
+    def keyword_search(self, **asked: Any) -> Any:
+        """None where the store has no keyword search."""
+        if hasattr(self.part, "keyword_search"):
+            return guarded(self.part, "keyword_search")(**asked)
+        return None
+
+    def search_batch(
+        self, queries: Sequence[str], vectors_list: Sequence[Any], top_k: int, filters: Any
+    ) -> Any:
+        """One `search` for each vector where the store has no better way."""
+        if hasattr(self.part, "search_batch"):
+            return guarded(self.part, "search_batch")(
+                queries=queries, vectors_list=vectors_list, top_k=top_k, filters=filters
+            )
+        search = guarded(self.part, "search")
+        return [
+            search(query=query, vectors=vector, top_k=top_k, filters=filters)
+            for query, vector in zip(queries, vectors_list, strict=True)
+        ]
+
+
+def _guarded(part: Any, kind: type[Guarded]) -> Any:
+    """A part of ours is taken as it is: its errors are ours, and are not excused."""
+    return part if isinstance(part, (Points, Ledger)) else kind(part)
 
 
 class ComposedSet:
@@ -63,9 +87,9 @@ class ComposedSet:
     serial = False
 
     def __init__(self, vectors: Any, entities: Any, ledger: Any) -> None:
-        self.vectors = _guarded(vectors)
-        self.entities = _guarded(entities)
-        self.ledger = _guarded(ledger)
+        self.vectors = _guarded(vectors, _GuardedStore)
+        self.entities = _guarded(entities, _GuardedStore)
+        self.ledger = _guarded(ledger, Guarded)
         self.takes_any_id = isinstance(vectors, Points) and isinstance(entities, Points)
         is_ours = isinstance(entities, Entities)
         kind = EmbeddedLinks if is_ours else Links
@@ -238,6 +262,11 @@ class ComposedSet:
             log.error("The history keeps events that were not carried out: %s", error)
 
     def _clear(self, plan: Plan, ids: Mapping[str, str]) -> None:
+        if plan.purge_history and not _can(self.ledger, "purge"):
+            raise VectorStoreError(
+                "the ledger is not isomem's and cannot forget history; nothing was removed",
+                suggestion="Call delete_all without purge_history, and clear that ledger yourself.",
+            )
         removed: set[str] = set()
         while left := self._page(ids, removed):
             for point in left:
@@ -258,6 +287,8 @@ class ComposedSet:
         """Removes everything: memories, entities, history, messages."""
         for store in self._stores():
             store.reset()
+        if self.ingests:
+            self.ingests.clear()
 
     def compact(self) -> None:
         """Writes the files of ours anew; what other stores keep of removed data is their affair."""

@@ -207,6 +207,7 @@ class EmbeddedSet:
         self.vectors.reset()
         self.entities.reset()
         self.ledger.reset()
+        self.ingests.clear()
 
     def compact(self) -> None:
         """Writes the files again, so that nothing that was removed is left in their bytes."""
