@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.storage import SCALE, look, python
+from tests.torture.storage import SCALE, look, python, scaled
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
 
@@ -279,3 +279,53 @@ def test_a_daemon_finds_its_file_from_another_folder(tmp_path: Path) -> None:
     assert sorted(text for text, _ in look(tmp_path / "memory.db")["points"]) == [
         "before", "daemon",
     ]  # fmt: skip
+
+
+LONG_STATEMENT = """
+import os, sys, threading
+from isomem import Memory
+path, forks = sys.argv[1], int(sys.argv[2])
+memory = Memory.from_config({
+    "vector_store": {"provider": "embedded", "config": {"path": path}},
+    "embedder": {"provider": "mock", "config": {"embedding_dims": 8}},
+    "llm": {"provider": "mock"},
+})
+memory.add("first", user_id="u", infer=False)
+database = memory.vector_store.database
+stop = False
+
+def run():
+    # Takes about a second, and memory from SQLite all along.
+    sql = ("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 300000)"
+           " SELECT count(DISTINCT hex(randomblob(40))) FROM n")
+    while not stop:
+        with database.reading():
+            database.rows(sql)
+
+thread = threading.Thread(target=run)
+thread.start()
+for number in range(forks):
+    child = os.fork()
+    if not child:
+        memory.add(f"child {number}", user_id="u", infer=False)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+stop = True
+thread.join()
+print("done", flush=True)
+"""
+
+
+def test_a_fork_waits_for_a_statement_of_another_thread(tmp_path: Path) -> None:
+    """Its locks inside SQLite would be locked for ever in the child."""
+    forks = scaled(3, 60)
+    path = tmp_path / "memory.db"
+    process = python(LONG_STATEMENT, str(path), str(forks), start_new_session=True)
+    try:
+        output, errors = process.communicate(timeout=LIMIT_S + 10 * forks)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert output == "done\n", errors
+    stored = {text for text, _ in look(path)["points"]}
+    assert stored == {"first", *(f"child {number}" for number in range(forks))}
