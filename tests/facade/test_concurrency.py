@@ -33,6 +33,20 @@ class Model:
         return json.dumps(facts(f"We gave Ana Silva {said}", f"We gave {said} to Bruno Costa"))
 
 
+class Waiting(Model):
+    """Answers when it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+        self.may_answer = threading.Event()
+
+    def generate_response(self, messages: list[dict[str, Any]], **options: Any) -> str:
+        self.asked.set()
+        self.may_answer.wait(30)
+        return super().generate_response(messages, **options)
+
+
 class AsyncModel(Model):
     async def agenerate_response(self, messages: list[dict[str, Any]], **options: Any) -> str:
         await asyncio.sleep(self.seconds)
@@ -92,14 +106,13 @@ def test_two_hundred_adds_at_once_are_all_there(path: Path, model: Model) -> Non
 
 def test_a_slow_model_does_not_hold_up_the_loop(path: Path) -> None:
     async def work(memory: AsyncMemory) -> None:
-        memory.llm = Model(0.5)
+        memory.llm = model = Waiting()
         slow = asyncio.create_task(memory.add("slow", **U))
-        await asyncio.sleep(0.05)
-        started = time.monotonic()
+        await asyncio.to_thread(model.asked.wait, 30)
         await memory.add("quick", **U, infer=False)
         assert await memory.search("quick", filters=U)
-        assert time.monotonic() - started < 0.4
         assert not slow.done()
+        model.may_answer.set()
         await slow
 
     run(work, path)
