@@ -62,11 +62,12 @@ class Interruption:
         self.where = ""
 
     def __enter__(self) -> Interruption:
+        self._before = sys.gettrace()  # A measurement of coverage goes on afterwards.
         sys.settrace(self._on_call)
         return self
 
     def __exit__(self, *failed: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._before)
 
     def _on_call(self, frame: FrameType, event: str, _: Any) -> Any:
         if not frame.f_code.co_filename.startswith(UNDER_TEST):

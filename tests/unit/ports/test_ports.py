@@ -28,9 +28,9 @@ class Providers:
             self.arerank = self._native("arerank")
 
     def _native(self, name: str) -> Any:
-        async def call(*args: Any, **kwargs: Any) -> str:
+        async def call(*args: Any, **kwargs: Any) -> list[str]:
             self.made.append(name)
-            return name
+            return [name]
 
         return call
 
@@ -38,9 +38,9 @@ class Providers:
         self.made.append("embed")
         return "embed"
 
-    def embed_batch(self, texts: list[str], action: str) -> str:
+    def embed_batch(self, texts: list[str], action: str) -> list[str]:
         self.made.append("embed_batch")
-        return "embed_batch"
+        return ["embed_batch"]
 
     def generate_response(self, messages: Any, **options: Any) -> str:
         self.made.append("generate_response")
