@@ -13,7 +13,11 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import (  # type: ignore[attr-defined]  # The types leave one out.
+    getproxies,
+    proxy_bypass,
+    proxy_bypass_environment,
+)
 
 import httpx
 
@@ -72,12 +76,24 @@ def proxy_for(url: str, configured: Any) -> Proxy | None:
 def _from_environment(target: SplitResult) -> Proxy | None:
     proxies = getproxies()
     host, port = target.hostname or "", _port(target)
-    if proxy_bypass(host) or proxy_bypass(f"{host}:{port}"):
+    if any(_is_bypassed(name, host, proxies) for name in (host, f"{host}:{port}")):
         return None
     for scheme in (target.scheme, "all"):
         if named := proxies.get(scheme):
             return _checked(named, _variable(scheme))
     return None
+
+
+def _is_bypassed(name: str, host: str, proxies: dict[str, str]) -> bool:
+    """Whether the environment, or else the system, lets a host be reached without a proxy.
+
+    A leading dot names the hosts below a domain and not the domain itself, as in httpx; the
+    standard library takes it for both.
+    """
+    if "no" not in proxies:
+        return bool(proxy_bypass(name))
+    below = [each for each in proxies["no"].split(",") if each.strip().lower() != f".{host}"]
+    return bool(proxy_bypass_environment(name, {"no": ",".join(below)}))
 
 
 def _variable(scheme: str) -> str:

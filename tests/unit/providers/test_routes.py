@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isomem.errors import (
@@ -112,14 +112,30 @@ def test_the_environment_chooses_the_proxy_that_httpx_chooses(
 ) -> None:
     if "*" in bypassed:
         bypassed = ["*"]  # Only the standard library and curl read it among others differently.
-    # The standard library takes a leading dot for the host itself, too; httpx does not.
-    assume(not (".example.com" in bypassed and httpx.URL(url).host == "example.com"))
     ports = {"http_proxy": "4001", "HTTPS_PROXY": "4002", "ALL_PROXY": "4003"}
     with pytest.MonkeyPatch.context() as patched:
         for name in variables:
             patched.setenv(name, f"http://proxy:{ports[name]}")
         patched.setenv("NO_PROXY", ",".join(bypassed))
         assert our_proxy(url) == httpx_proxy(url)
+
+
+@pytest.mark.parametrize(
+    ("listed", "host", "direct"),
+    [
+        (".example.com", "example.com", False),
+        (".example.com", "api.example.com", True),
+        ("example.com", "example.com", True),
+        (".example.com,example.com", "example.com", True),
+        (" .EXAMPLE.com ", "example.com", False),
+    ],
+)
+def test_a_leading_dot_names_the_hosts_below_a_domain(
+    monkeypatch: pytest.MonkeyPatch, listed: str, host: str, direct: bool
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://proxy:1")
+    monkeypatch.setenv("NO_PROXY", listed)
+    assert (proxy_for(f"https://{host}", None) is None) == direct
 
 
 def test_one_address_is_for_everything_and_goes_before_the_environment(
