@@ -15,8 +15,8 @@ from itertools import islice
 import apsw
 
 from isomem.errors import DatabaseError, MemoryCorruptionError, VectorStoreError
+from isomem.store.collection import Collection
 from isomem.store.ledger import Ledger
-from isomem.store.points import Points
 from isomem.store.schema import HISTORY_COLUMNS, MESSAGE_COLUMNS
 
 TYPE_CHECKING = False
@@ -70,7 +70,7 @@ def import_mem0(
         VectorStoreError: the memory has a store of another kind.
     """
     vectors, entities, ledger = memory.vector_store, memory.entity_store, memory.db
-    if not (isinstance(vectors, Points) and isinstance(entities, Points)) or not isinstance(
+    if not (isinstance(vectors, Collection) and isinstance(entities, Collection)) or not isinstance(
         ledger, Ledger
     ):
         raise VectorStoreError("only a memory with the embedded store can import")
@@ -115,7 +115,7 @@ def _read(path: str, sql: str) -> Iterator[tuple[Any, ...]]:
         raise DatabaseError(f"{path} cannot be read: {error}") from error
 
 
-def _copy_points(path: str, into: Points) -> int:
+def _copy_points(path: str, into: Collection) -> int:
     points = _points(path)
     count = 0
     with into.database.writing():

@@ -28,22 +28,22 @@ cpdef score_texts(
 )
 
 @cython.locals(
-    room=Py_ssize_t, everything=cython.bint, arrivals=cython.longlong, count=Py_ssize_t,
-    row=Py_ssize_t, score=cython.double, arrival=cython.longlong, last=Py_ssize_t,
+    room=Py_ssize_t, everything=cython.bint, count=Py_ssize_t,
+    row=Py_ssize_t, score=cython.double, inserted=cython.longlong, last=Py_ssize_t,
 )
 cpdef Py_ssize_t best(
-    const double[:] scores, const long long[:] places, const unsigned char[:] allowed,
-    double floor, double[:] kept, long long[:] order, long long[:] rows,
+    const double[:] scores, const long long[:] row_keys, long long order_mask,
+    const unsigned char[:] allowed, double floor, double[:] kept, long long[:] order, long long[:] rows,
 )
 
 @cython.locals(above=Py_ssize_t)
 cdef void _rise(
     double[:] kept, long long[:] order, long long[:] rows,
-    Py_ssize_t at, double score, long long arrival, long long row,
+    Py_ssize_t at, double score, long long inserted, long long row,
 ) noexcept
 
 @cython.locals(at=Py_ssize_t, below=Py_ssize_t)
 cdef void _sink(
     double[:] kept, long long[:] order, long long[:] rows,
-    Py_ssize_t count, double score, long long arrival, long long row,
+    Py_ssize_t count, double score, long long inserted, long long row,
 ) noexcept

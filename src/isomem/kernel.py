@@ -15,9 +15,6 @@ K1 = 1.2
 B = 0.75
 AVERAGE_LENGTH = 256.0
 
-SEQ_BITS = 36
-"""A place is a scope's number above these bits, and the order of arrival in them."""
-
 COMPILED = not __file__.endswith(".py")
 
 
@@ -126,28 +123,29 @@ def score_texts(
 
 def best(
     scores: Sequence[float],
-    places: Sequence[int],
+    row_keys: Sequence[int],
+    order_mask: int,
     allowed: Sequence[int],
     floor: float,
     kept: MutableSequence[float],
     order: MutableSequence[int],
     rows: MutableSequence[int],
 ) -> int:
-    """The highest scores above `floor`, highest first; of equal ones the later arrival first.
+    """The highest scores above `floor`, highest first; of equal ones the one inserted later first.
 
     Args:
         scores: one for each row.
-        places: the place of each row.
+        row_keys: the row key of each row.
+        order_mask: the bits of a row key that hold the insertion order.
         allowed: for each row, 0 leaves it out; empty lets all in.
-        kept, order, rows: written to: scores, arrivals and rows of the best, as many as they
-            have room for.
+        kept, order, rows: written to: scores, insertion orders and rows of the best, as many as
+            they have room for.
 
     Returns:
         How many were found.
     """
     room = len(kept)
     everything = len(allowed) == 0
-    arrivals = (1 << SEQ_BITS) - 1
     count = 0
     # Backwards, because then the rows of a tie come in their order.
     for row in range(len(scores) - 1, -1, -1):
@@ -156,17 +154,17 @@ def best(
             continue
         if not (everything or allowed[row]):
             continue
-        arrival = places[row] & arrivals
+        inserted = row_keys[row] & order_mask
         if count < room:
-            _rise(kept, order, rows, count, score, arrival, row)
+            _rise(kept, order, rows, count, score, inserted, row)
             count += 1
-        elif score > kept[0] or arrival > order[0]:
-            _sink(kept, order, rows, count, score, arrival, row)
+        elif score > kept[0] or inserted > order[0]:
+            _sink(kept, order, rows, count, score, inserted, row)
     last = count - 1
     while last > 0:
-        score, arrival, row = kept[last], order[last], rows[last]
+        score, inserted, row = kept[last], order[last], rows[last]
         kept[last], order[last], rows[last] = kept[0], order[0], rows[0]
-        _sink(kept, order, rows, last, score, arrival, row)
+        _sink(kept, order, rows, last, score, inserted, row)
         last -= 1
     return count
 
@@ -177,17 +175,17 @@ def _rise(
     rows: MutableSequence[int],
     at: int,
     score: float,
-    arrival: int,
+    inserted: int,
     row: int,
 ) -> None:
     """Puts an item into a heap, whose worst is first, at its end."""
     while at > 0:
         above = (at - 1) // 2
-        if score > kept[above] or (score == kept[above] and arrival > order[above]):
+        if score > kept[above] or (score == kept[above] and inserted > order[above]):
             break
         kept[at], order[at], rows[at] = kept[above], order[above], rows[above]
         at = above
-    kept[at], order[at], rows[at] = score, arrival, row
+    kept[at], order[at], rows[at] = score, inserted, row
 
 
 def _sink(
@@ -196,7 +194,7 @@ def _sink(
     rows: MutableSequence[int],
     count: int,
     score: float,
-    arrival: int,
+    inserted: int,
     row: int,
 ) -> None:
     """Puts an item into a heap of `count` in place of its first."""
@@ -210,8 +208,8 @@ def _sink(
             or (kept[below + 1] == kept[below] and order[below + 1] < order[below])
         ):
             below += 1
-        if score < kept[below] or (score == kept[below] and arrival < order[below]):
+        if score < kept[below] or (score == kept[below] and inserted < order[below]):
             break
         kept[at], order[at], rows[at] = kept[below], order[below], rows[below]
         at = below
-    kept[at], order[at], rows[at] = score, arrival, row
+    kept[at], order[at], rows[at] = score, inserted, row

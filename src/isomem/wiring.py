@@ -6,12 +6,12 @@ import os
 
 from isomem.errors import ConfigurationError
 from isomem.providers import registry
+from isomem.store.cache import ScopeCache
+from isomem.store.collection import Collection
 from isomem.store.database import Database
 from isomem.store.entities import Entities
 from isomem.store.ledger import Ledger
-from isomem.store.points import Points
 from isomem.store.schema import prepare_ledger, prepare_store
-from isomem.store.scopes import ScopeCache
 from isomem.stores.embedded import EmbeddedSet
 from isomem.text.tiers import load_tier
 
@@ -101,7 +101,7 @@ class StoreParts:
             }
             encoder = _encoder(config) if options["keyword_search"] else None
             name = options["collection_name"]
-            vectors = Points(database, name, cache, encoder=encoder, **facts)
+            vectors = Collection(database, name, cache, encoder=encoder, **facts)
             entities = Entities(database, f"{name}_entities", cache, **facts)
             history = (
                 _open(options, prepare_ledger, config.history_db_path) if own_ledger else database

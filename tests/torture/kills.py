@@ -228,12 +228,12 @@ def work(path: Path, log: Path, worker: int, model: Model, seed: int, *, alone: 
 
 _MEMORIES = """
     SELECT json_extract(p.payload, '$.data'), p.id, s.user_id, s.run_id
-    FROM points AS p JOIN scopes AS s ON s.number = p.place >> 36
+    FROM points AS p JOIN scopes AS s ON s.number = p.row_key >> 36
     WHERE s.collection = (SELECT number FROM collections WHERE name = 'mem0')
         AND s.user_id GLOB ?
 """
 _LINKED = """
-    SELECT l.memory_id, count(*) FROM links AS l JOIN points AS p ON p.place = l.entity
+    SELECT l.memory_id, count(*) FROM links AS l JOIN points AS p ON p.row_key = l.entity
     GROUP BY l.memory_id
 """
 

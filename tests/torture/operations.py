@@ -120,7 +120,8 @@ class Outside:
         messages = self.query("SELECT content FROM messages ORDER BY 1")
         links = self.query(
             "SELECT json_extract(m.payload, '$.data'), json_extract(e.payload, '$.data')"
-            " FROM links JOIN points AS m ON m.id = memory_id JOIN points AS e ON e.place = entity"
+            " FROM links JOIN points AS m ON m.id = memory_id"
+            " JOIN points AS e ON e.row_key = entity"
             " ORDER BY 1, 2"
         )
         loose = self.query(

@@ -82,10 +82,10 @@ def test_the_best_are_the_first_of_all_in_order(
 ) -> None:
     rows = len(given)
     orders = random.sample(range(1, 1000), rows)
-    places = array("q", [random.randrange(1, 5) << 36 | order for order in orders])
+    keys = array("q", [random.randrange(1, 5) << 36 | order for order in orders])
     allowed = bytes(random.randrange(2) for _ in range(rows)) if some and rows else b""
     kept, order, found = (array(kind, bytes(8 * room)) for kind in "dqq")
-    count = form.best(array("d", given), places, allowed, floor, kept, order, found)
+    count = form.best(array("d", given), keys, (1 << 36) - 1, allowed, floor, kept, order, found)
     expected = sorted(
         (
             (given[row], orders[row], row)

@@ -16,10 +16,10 @@ from uuid import UUID
 import pytest
 
 from isomem.parity import tiers
+from isomem.store.cache import ScopeCache
+from isomem.store.collection import Collection
 from isomem.store.database import Database
-from isomem.store.points import Points
 from isomem.store.schema import prepare_store
-from isomem.store.scopes import ScopeCache
 from isomem.text.stopwords import ENGLISH
 from isomem.text.terms import TermEncoder
 
@@ -49,7 +49,7 @@ class Ours:
     def open(self) -> None:
         self.database = Database(self.path, prepare_store)
         cache = ScopeCache(self.database, 10**6)
-        self.store = Points(self.database, "mem0", cache, dims=2, encoder=TermEncoder())
+        self.store = Collection(self.database, "mem0", cache, dims=2, encoder=TermEncoder())
 
     def close(self) -> None:
         self.database.close()
@@ -304,13 +304,13 @@ WRITER = """
 import json, sys
 from isomem.parity import tiers
 from isomem.store.database import Database
-from isomem.store.points import Points
+from isomem.store.collection import Collection
 from isomem.store.schema import prepare_store
-from isomem.store.scopes import ScopeCache
+from isomem.store.cache import ScopeCache
 from isomem.text.terms import TermEncoder
 
 database = Database(sys.argv[1], prepare_store)
-points = Points(database, "mem0", ScopeCache(database, 10**6), dims=2, encoder=TermEncoder())
+points = Collection(database, "mem0", ScopeCache(database, 10**6), dims=2, encoder=TermEncoder())
 for method, arguments in json.loads(sys.argv[2]):
     getattr(points, method)(**arguments)
 database.close()

@@ -14,11 +14,11 @@ import apsw
 
 from isomem.contract.payload import links_of
 from isomem.errors import DatabaseError, MemoryCorruptionError
-from isomem.kernel import SEQ_BITS, scale_to_unit
+from isomem.kernel import scale_to_unit
 from isomem.store.codec import canonical_id, load_payload, load_terms, load_vector
 from isomem.store.keywords import indexed_text, rules_of, term_key
 from isomem.store.ledger import KEPT_MESSAGES
-from isomem.store.places import SEQ_MASK
+from isomem.store.row_keys import SEQ_BITS, SEQ_MASK
 from isomem.store.schema import APPLICATION_ID, VERSION, prepare_ledger, prepare_store
 from isomem.store.snapshot import reading
 from isomem.types import SCOPE_KEYS
@@ -41,11 +41,11 @@ _ELSEWHERE = {"history", "messages"}
 """Tables that are in another file where `history_db_path` names one."""
 
 _POINTS = f"""
-    SELECT p.place, p.collection, p.id, p.payload, p.vector, p.terms,
-           a.seq IS NOT NULL, s.collection, s.user_id, s.agent_id, s.run_id
+    SELECT p.row_key, p.collection, p.id, p.payload, p.vector, p.terms,
+           i.seq IS NOT NULL, s.collection, s.user_id, s.agent_id, s.run_id
     FROM points AS p
-    LEFT JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS}
-    LEFT JOIN arrivals AS a ON a.seq = p.place & {SEQ_MASK} AND a.scope > 0
+    LEFT JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}
+    LEFT JOIN insertions AS i ON i.seq = p.row_key & {SEQ_MASK} AND i.scope > 0
 """
 _WELL_TYPED = """
     typeof(p.collection) = 'integer' AND typeof(p.id) = 'text' AND typeof(p.payload) = 'text'
@@ -247,9 +247,9 @@ def _collection_findings(collections: Iterable[_Collection]) -> Iterator[Finding
 
 
 def _row_types(connection: apsw.Connection) -> Iterator[Finding]:
-    sql = f"SELECT p.id, p.place FROM points AS p WHERE NOT ({_WELL_TYPED})"
-    for point_id, place in connection.execute(sql):
-        yield Finding("points", str(point_id), f"row {place} holds values of wrong types")
+    sql = f"SELECT p.id, p.row_key FROM points AS p WHERE NOT ({_WELL_TYPED})"
+    for point_id, row_key in connection.execute(sql):
+        yield Finding("points", str(point_id), f"row {row_key} holds values of wrong types")
 
 
 def _scopes(connection: apsw.Connection, collections: dict[int, _Collection]) -> Iterator[Finding]:
@@ -265,7 +265,7 @@ def _scopes(connection: apsw.Connection, collections: dict[int, _Collection]) ->
             yield Finding("scopes", name, "another scope has the same ids")
         seen.add(tuple(ids))
     sql = (
-        "SELECT number FROM scopes WHERE NOT EXISTS (SELECT 1 FROM points WHERE place"
+        "SELECT number FROM scopes WHERE NOT EXISTS (SELECT 1 FROM points WHERE row_key"
         f" BETWEEN number << {SEQ_BITS} AND number << {SEQ_BITS} | {SEQ_MASK})"
     )
     for (number,) in connection.execute(sql):
@@ -278,18 +278,18 @@ def _scopes(connection: apsw.Connection, collections: dict[int, _Collection]) ->
 class _Point:
     """A row of `points`, with what other tables say of it."""
 
-    __slots__ = ("collection", "id", "ids", "is_recent", "payload", "place", "scoped", "terms",
+    __slots__ = ("collection", "id", "ids", "is_recent", "payload", "row_key", "scoped", "terms",
                  "vector")  # fmt: skip
 
     def __init__(self, row: tuple[Any, ...]) -> None:
-        (self.place, self.collection, self.id, text, self.vector, self.terms, self.is_recent,
+        (self.row_key, self.collection, self.id, text, self.vector, self.terms, self.is_recent,
          self.scoped, *self.ids) = row  # fmt: skip
         self.payload = _payload(text)
 
     @property
     def gave_up_id(self) -> bool:
         """Whether it is detached, and another point has its id: nothing is counted of it."""
-        return (self.scoped or 0) < 0 and self.collection == -self.place
+        return (self.scoped or 0) < 0 and self.collection == -self.row_key
 
 
 def _payload(text: str) -> Payload | None:
@@ -341,9 +341,9 @@ class _Survey:
 
     def _faults(self, point: _Point, collection: _Collection) -> Iterator[str]:
         if point.scoped is None:
-            yield f"there is no scope {point.place >> SEQ_BITS}"
+            yield f"there is no scope {point.row_key >> SEQ_BITS}"
         elif abs(point.scoped) != point.collection:
-            yield f"its scope {point.place >> SEQ_BITS} belongs to another collection"
+            yield f"its scope {point.row_key >> SEQ_BITS} belongs to another collection"
         if canonical_id(point.id) != point.id:
             yield "its id is not in its canonical form"
         yield from _vector_faults(point.vector, collection.dims)
@@ -369,10 +369,10 @@ class _Survey:
             whole = point.terms[: len(point.terms) // 4 * 4]
             self.terms.update(term_key(collection.number, term) for term in set(load_terms(whole)))
         if collection.memories is not None:
-            self.names[point.place] = point.id
-            self.partners[point.place] = collection.memories
+            self.names[point.row_key] = point.id
+            self.partners[point.row_key] = collection.memories
             linked = links_of(point.payload)
-            self.links.update((str(memory_id), point.place) for memory_id in linked)
+            self.links.update((str(memory_id), point.row_key) for memory_id in linked)
 
 
 def _vector_faults(data: bytes, dims: Any) -> Iterator[str]:
@@ -386,17 +386,17 @@ def _vector_faults(data: bytes, dims: Any) -> Iterator[str]:
 
 def _order(connection: apsw.Connection) -> Iterator[Finding]:
     """The insertion order is unique and is never given out twice."""
-    sql = f"SELECT place & {SEQ_MASK} AS seq FROM points GROUP BY seq HAVING count(*) > 1"
+    sql = f"SELECT row_key & {SEQ_MASK} AS seq FROM points GROUP BY seq HAVING count(*) > 1"
     for (seq,) in connection.execute(sql):
         yield Finding("order", str(seq), "several points have this insertion order")
     sql = (
-        "SELECT seq FROM arrivals WHERE scope > 0 AND NOT EXISTS"
-        f" (SELECT 1 FROM points WHERE place = (scope << {SEQ_BITS} | seq))"
+        "SELECT seq FROM insertions WHERE scope > 0 AND NOT EXISTS"
+        f" (SELECT 1 FROM points WHERE row_key = (scope << {SEQ_BITS} | seq))"
     )
     for (seq,) in connection.execute(sql):
         yield Finding("order", str(seq), "no point has this insertion order any more")
-    last = _first(connection, f"SELECT max(place & {SEQ_MASK}) FROM points")
-    given = _first(connection, "SELECT max(seq) FROM arrivals")
+    last = _first(connection, f"SELECT max(row_key & {SEQ_MASK}) FROM points")
+    given = _first(connection, "SELECT max(seq) FROM insertions")
     if last is not None and (given is None or given < last):
         yield Finding("order", str(last), "this insertion order would be given out again")
 
@@ -424,17 +424,17 @@ def _links(connection: apsw.Connection, survey: _Survey) -> Iterator[Finding]:
     """Both ways of every link, and the memory it leads to."""
     rows: list[Any] = connection.execute("SELECT memory_id, entity FROM links").fetchall()
     stored: set[tuple[str, int]] = set(rows)
-    for memory_id, place in sorted(stored - survey.links, key=str):
-        entity = survey.names.get(place)
+    for memory_id, row_key in sorted(stored - survey.links, key=str):
+        entity = survey.names.get(row_key)
         fault = f"does not list memory {memory_id}" if entity else "is not there"
-        yield Finding("links", str(entity or place), f"the entity is linked and {fault}")
-    for memory_id, place in sorted(survey.links - stored):
+        yield Finding("links", str(entity or row_key), f"the entity is linked and {fault}")
+    for memory_id, row_key in sorted(survey.links - stored):
         fault = f"the entity lists memory {memory_id} and is not linked to it"
-        yield Finding("links", survey.names[place], fault)
-    for memory_id, place in sorted(survey.links):
-        if canonical_id(memory_id) not in survey.ids.get(survey.partners[place], ()):
+        yield Finding("links", survey.names[row_key], fault)
+    for memory_id, row_key in sorted(survey.links):
+        if canonical_id(memory_id) not in survey.ids.get(survey.partners[row_key], ()):
             fault = f"the entity lists memory {memory_id}, which is not there"
-            yield Finding("links", survey.names[place], fault)
+            yield Finding("links", survey.names[row_key], fault)
 
 
 # --- History, messages, ingests ---

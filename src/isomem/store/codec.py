@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.ports.shapes import Payload, Vector
+    from isomem.store.row_keys import Ids
+
+    Encoded = tuple[str, bytes, Ids, str, bytes | None, Payload]
+    """Of a point: its id, its vector, the ids of its scope, its payload as JSON, its terms, and
+    its payload."""
+
+    Stored = tuple[int, bytes | None, str, Ids]
+    """Of a point: its row key, its terms, its payload as JSON, and the ids of its scope."""
+
+    Removed = tuple[int, str, str]
+    """Of a point that is gone: its row key, its id, and its payload as JSON."""
 
 _TINY = 1.1920929e-7
 """Vectors no longer than this (the epsilon of float32) are stored as they are."""
@@ -96,6 +107,14 @@ def load_payload(text: str) -> Payload:
     if type(payload) is not dict:
         raise _unreadable("is not a JSON object", text)
     return payload
+
+
+def salvaged(text: str) -> Payload:
+    """A stored payload, or an empty one where it is damaged: a damaged point can be removed."""
+    try:
+        return load_payload(text)
+    except MemoryCorruptionError:
+        return {}
 
 
 def _unreadable(fault: str, text: str) -> MemoryCorruptionError:

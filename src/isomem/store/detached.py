@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from itertools import chain
 
-from isomem.errors import MemoryCorruptionError, VectorStoreError
-from isomem.kernel import SEQ_BITS
-from isomem.store.codec import load_payload
-from isomem.store.places import OF_SCOPES, SEQ_MASK, in_scopes
+from isomem.errors import VectorStoreError
+from isomem.store.row_keys import OF_SCOPES, SEQ_BITS, SEQ_MASK, in_scopes
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from isomem.ports.shapes import Payload
     from isomem.store.database import Database
     from isomem.store.keywords import Keywords
-    from isomem.store.places import Places
+    from isomem.store.row_keys import RowKeys
 
     Swept = tuple[int, str, str, bytes | None]
     """Of a removed point: its row key, id, payload as JSON, and terms."""
@@ -30,26 +27,35 @@ if TYPE_CHECKING:
 # The comparison with 0 is what the partial index `scopes_detached` is found by.
 _DETACHED = "s.collection = ? AND s.collection < 0"
 _EXIST = f"SELECT 1 FROM scopes AS s WHERE {_DETACHED} LIMIT 1"
-_ALL = f"SELECT p.place FROM {OF_SCOPES} WHERE {_DETACHED} ORDER BY p.id DESC"
+_ALL = f"SELECT p.row_key FROM {OF_SCOPES} WHERE {_DETACHED} ORDER BY p.id DESC"
 _ONE = (
-    "SELECT p.place, p.id, p.payload, p.terms FROM points AS p"
-    f" JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS} WHERE p.place = ? AND {_DETACHED}"
+    "SELECT p.row_key, p.id, p.payload, p.terms FROM points AS p"
+    f" JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS} WHERE p.row_key = ? AND {_DETACHED}"
 )
 _LINKED = (
     "SELECT l.memory_id FROM links AS l CROSS JOIN points AS p ON p.id = l.memory_id"
-    f" CROSS JOIN scopes AS s ON s.number = p.place >> {SEQ_BITS}"
+    f" CROSS JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
     " WHERE l.entity = ? AND p.collection = ? AND s.collection < 0"
 )
-_ID_TAKEN = "SELECT place, terms FROM points WHERE id = ? AND collection = ?"
+_ID_TAKEN = "SELECT row_key, terms FROM points WHERE id = ? AND collection = ?"
 
 
 class Detached:
-    """The detached points of one collection. Runs in the caller's transaction."""
+    """The detached points of one collection. Runs in the caller's transaction.
 
-    def __init__(self, database: Database, places: Places, collection: int) -> None:
+    Args:
+        row_keys: of the points of the file.
+        collection: its number.
+        keywords: its terms; None where keyword search is off.
+    """
+
+    def __init__(
+        self, database: Database, row_keys: RowKeys, collection: int, keywords: Keywords | None
+    ) -> None:
         self._database = database
-        self._places = places
+        self._row_keys = row_keys
         self._collection = collection
+        self._keywords = keywords
         self._waiting: list[int] = []
 
     def hide(self, ids: Mapping[str, str]) -> int:
@@ -60,7 +66,7 @@ class Detached:
             f"UPDATE scopes AS s SET collection = -collection WHERE {named}", bindings
         )
         hidden = self._database.connection.changes()
-        self._places.forget()
+        self._row_keys.invalidate()
         return hidden
 
     def exist(self) -> bool:
@@ -84,40 +90,40 @@ class Detached:
     def next(self, limit: int) -> Sequence[Swept]:
         """Up to `limit` of them, in the order of their ids; none when nothing waits."""
         while self.find():
-            places = self._waiting[: -limit - 1 : -1]
+            row_keys = self._waiting[: -limit - 1 : -1]
             del self._waiting[-limit:]
-            found = (self._database.rows(_ONE, (place, -self._collection)) for place in places)
+            found = (self._database.rows(_ONE, (key, -self._collection)) for key in row_keys)
             if some := [*chain.from_iterable(found)]:
                 return some  # Otherwise another process has swept what was listed here.
         return ()
 
-    def remove(self, points: Sequence[Swept], keywords: Keywords | None) -> None:
+    def remove(self, points: Sequence[Swept]) -> None:
         """Removes these points and what was counted of them."""
-        recent = self._places.leave_some([place for place, *_ in points])
-        if keywords is not None:
-            keywords.leave_some(
+        recent = self._row_keys.remove_some([row_key for row_key, *_ in points])
+        if self._keywords is not None:
+            self._keywords.remove_some(
                 [
                     terms
-                    for place, _, _, terms in points
-                    if terms is not None and place not in recent
+                    for row_key, _, _, terms in points
+                    if terms is not None and row_key not in recent
                 ]
             )
-        rows = ((place,) for place, *_ in points)
-        self._database.execute_many("DELETE FROM points WHERE place = ?", rows)
-        for place in {place | SEQ_MASK for place, *_ in points}:
-            self._places.tidy(place)
+        rows = ((row_key,) for row_key, *_ in points)
+        self._database.execute_many("DELETE FROM points WHERE row_key = ?", rows)
+        for last in {row_key | SEQ_MASK for row_key, *_ in points}:
+            self._row_keys.drop_if_empty(last)
 
-    def give_up_id(self, point_id: str, keywords: Keywords | None) -> None:
+    def give_up_id(self, point_id: str) -> None:
         """Lets a new point have the id of a detached one, which stays to be swept.
 
         Nothing is counted of that one from then on, since its row names no collection.
         """
-        for place, terms in self._database.rows(_ID_TAKEN, (point_id, self._collection)):
-            counted = not self._places.leave(place)
-            if keywords is not None:
-                keywords.leave(terms, counted=counted)
-            sql = "UPDATE points SET collection = -place, terms = NULL WHERE place = ?"
-            self._database.execute(sql, (place,))
+        for row_key, terms in self._database.rows(_ID_TAKEN, (point_id, self._collection)):
+            counted = not self._row_keys.remove(row_key)
+            if self._keywords is not None:
+                self._keywords.remove(terms, counted=counted)
+            sql = "UPDATE points SET collection = -row_key, terms = NULL WHERE row_key = ?"
+            self._database.execute(sql, (row_key,))
 
 
 def check_ids(ids: Mapping[str, str]) -> None:
@@ -127,11 +133,3 @@ def check_ids(ids: Mapping[str, str]) -> None:
     for key, value in ids.items():
         if key not in SCOPE_KEYS or not isinstance(value, str):
             raise VectorStoreError(f"{key} = {value!r} is not an id of a scope")
-
-
-def salvaged(text: str) -> Payload:
-    """A stored payload, or an empty one where it is damaged: a damaged point can be removed."""
-    try:
-        return load_payload(text)
-    except MemoryCorruptionError:
-        return {}

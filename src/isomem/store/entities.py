@@ -1,46 +1,46 @@
 """Entities: the collection of names and terms, and which memories each of them stands in.
 
-An entity's payload is upstream's, with `linked_memory_ids` as a list in it. The same links are
-rows of a table that is indexed from both sides, so that a memory finds its entities at once.
+An entity's payload is upstream's, with `linked_memory_ids` as a list in it.
 """
 
 from __future__ import annotations
 
 from isomem.contract.payload import LINKS, links_of
-from isomem.store.codec import load_payload
-from isomem.store.detached import salvaged
-from isomem.store.places import SEQ_MASK
-from isomem.store.points import Point, Points
+from isomem.store.codec import load_payload, salvaged
+from isomem.store.collection import Collection
+from isomem.store.links import LinkTable
+from isomem.store.reading import Point
+from isomem.store.row_keys import SEQ_MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence, Set
 
-    from isomem.ports.shapes import Payload, Vector
-
-_LINK = "INSERT INTO links (memory_id, entity) VALUES (?, ?)"
-_LINKED = "SELECT memory_id FROM links WHERE entity = ?"
-_UNLINK = "DELETE FROM links WHERE memory_id = ? AND entity = ?"
+    from isomem.ports.shapes import Vector
 
 
-class Entities(Points):
+class Entities(Collection):
     """One collection of entities."""
+
+    _links: LinkTable
+
+    def _link_table(self) -> LinkTable:
+        return LinkTable(self.database)
 
     def linked_to(self, memory_id: str) -> Sequence[Point]:
         """The entities that a memory stands in, in the order they were made."""
-        sql = (
-            "SELECT place, id, payload FROM points WHERE collection = ? AND place IN"
-            f" (SELECT entity FROM links WHERE memory_id = ?) ORDER BY place & {SEQ_MASK}"
-        )
         with self.database.reading():
-            rows = self.database.rows(sql, (self._number, memory_id))
-            return [Point(self, place, name, 0.0, load_payload(text)) for place, name, text in rows]
+            return [
+                Point(self._reader, row_key, entity_id, 0.0, load_payload(text))
+                for row_key in self._row_keys_of({memory_id})
+                for entity_id, text in self._stored(row_key)
+            ]
 
     def unlink_all(
         self,
-        memory_ids: Collection[str],
+        memory_ids: Sequence[str],
         vectors: Mapping[str, Vector],
-        memories: Points | None = None,
+        memories: Collection | None = None,
     ) -> None:
         """Takes memories out of all their entities; an entity that stands nowhere then is removed.
 
@@ -55,52 +55,28 @@ class Entities(Points):
         """
         gone = set(memory_ids)
         with self.database.writing():
-            for place in self._places_of(gone):
-                self._unlink(place, gone.union(self._detached_of(place, memories)), vectors)
+            for row_key in self._row_keys_of(gone):
+                self._unlink(row_key, gone.union(self._detached_of(row_key, memories)), vectors)
 
-    def _places_of(self, memory_ids: Collection[str]) -> list[int]:
+    def _row_keys_of(self, memory_ids: Set[str]) -> Sequence[int]:
         """The row keys of the entities that these memories stand in, in insertion order."""
-        sql = (
-            "SELECT l.entity FROM links AS l JOIN points AS p ON p.place = l.entity"
-            " WHERE l.memory_id = ? AND p.collection = ?"
-        )
-        rows = self.database.rows
-        found = {row[0] for each in memory_ids for row in rows(sql, (each, self._number))}
+        found = self._links.entities_of(memory_ids, self._number)
         return sorted(found, key=SEQ_MASK.__and__)
 
-    def _detached_of(self, place: int, memories: Points | None) -> set[str]:
+    def _detached_of(self, row_key: int, memories: Collection | None) -> set[str]:
         if memories is None or memories.database is not self.database:
             return set()
-        return memories.detached_among(place)
+        return memories.detached_among(row_key)
 
-    def _unlink(self, place: int, gone: set[str], vectors: Mapping[str, Vector]) -> None:
-        sql = "SELECT id, payload FROM points WHERE place = ?"
-        for entity_id, text in self.database.rows(sql, (place,)):
+    def _stored(self, row_key: int) -> Sequence[tuple[str, str]]:
+        sql = "SELECT id, payload FROM points WHERE row_key = ?"
+        return self.database.rows(sql, (row_key,))
+
+    def _unlink(self, row_key: int, gone: set[str], vectors: Mapping[str, Vector]) -> None:
+        for entity_id, text in self._stored(row_key):
             payload = salvaged(text)
             rest = [each for each in links_of(payload) if each not in gone]
             if rest:
                 self.update(entity_id, vectors.get(entity_id), {**payload, LINKS: rest})
             else:
                 self.delete(entity_id)
-
-    def _stored(self, place: int, payload: Payload, *, is_new: bool) -> None:
-        before, now = set() if is_new else self._links_of(place), set(links_of(payload))
-        for change, memories in ((_UNLINK, before - now), (_LINK, now - before)):
-            if memories:
-                self.database.execute_many(change, ((memory, place) for memory in memories))
-
-    def _links_of(self, place: int) -> set[str]:
-        # From the table, because the payload that is written over may be damaged.
-        return {row[0] for row in self.database.rows(_LINKED, (place,))}
-
-    def _moved(self, place: int, new: int) -> None:
-        self.database.execute("UPDATE links SET entity = ? WHERE entity = ?", (new, place))
-
-    def _removed(self, place: int) -> None:
-        self.database.execute("DELETE FROM links WHERE entity = ?", (place,))
-
-    def _emptied(self) -> None:
-        self.database.execute(
-            "DELETE FROM links WHERE entity IN (SELECT place FROM points WHERE collection = ?)",
-            (self._number,),
-        )

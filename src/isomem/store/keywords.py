@@ -1,6 +1,6 @@
 """Keyword statistics of a collection: how many texts it has, and in how many each term stands.
 
-The counts of most texts are in the file. Those of the last arrivals are not: every process
+The counts of most texts are in the file. Those of the latest insertions are not: every process
 counts them for itself, from the points, until there are enough to be counted together. Many
 texts share terms, so that writes far less than counting each text as it comes.
 """
@@ -13,9 +13,8 @@ from itertools import chain
 from math import log
 
 from isomem.digest import md5_hex
-from isomem.kernel import SEQ_BITS
-from isomem.store.codec import load_terms
-from isomem.store.places import SEQ_MASK
+from isomem.store.codec import load_payload, load_terms
+from isomem.store.row_keys import SEQ_BITS, SEQ_MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from isomem.ports.shapes import Payload
     from isomem.store.database import Database
-    from isomem.store.places import Places
+    from isomem.store.row_keys import RowKeys
 
     class TermEncoder(Protocol):
         """Encodes a text as numbered terms, by the rules of a language."""
@@ -38,12 +37,12 @@ if TYPE_CHECKING:
 
 
 COUNTED_EVERY = 512
-"""So many arrivals are counted together."""
+"""So many insertions are counted together."""
 
-_ARRIVED = (
-    "SELECT p.collection, p.terms FROM arrivals AS a"
-    f" CROSS JOIN points AS p ON p.place = (a.scope << {SEQ_BITS} | a.seq)"
-    " WHERE a.scope > 0 AND p.terms IS NOT NULL"
+_RECENT = (
+    "SELECT p.collection, p.terms FROM insertions AS i"
+    f" CROSS JOIN points AS p ON p.row_key = (i.scope << {SEQ_BITS} | i.seq)"
+    " WHERE i.scope > 0 AND p.terms IS NOT NULL"
 )
 _COUNT = (
     "INSERT INTO terms VALUES (?, ?)"
@@ -69,50 +68,72 @@ def term_key(collection: int, number: int) -> int:
     return collection << 32 | number
 
 
-def count_when_due(database: Database, places: Places, place: int) -> None:
-    """Counts all arrivals, if the one at `place` is the latest and makes them enough."""
-    seq = place & SEQ_MASK
-    if seq % COUNTED_EVERY:
+def count_when_due(database: Database, row_keys: RowKeys, latest: Sequence[int]) -> None:
+    """Counts all insertions, if with the latest ones, by row key, they are enough."""
+    first, last = latest[0] & SEQ_MASK, latest[-1] & SEQ_MASK
+    if (first - 1) // COUNTED_EVERY == last // COUNTED_EVERY:
         return
-    arrived: dict[int, list[bytes]] = {}
-    for collection, terms in database.rows(_ARRIVED):
-        arrived.setdefault(collection, []).append(terms)
-    for collection, texts in arrived.items():
+    recent: dict[int, list[bytes]] = {}
+    for collection, terms in database.rows(_RECENT):
+        recent.setdefault(collection, []).append(terms)
+    for collection, texts in recent.items():
         counts = Counter(chain.from_iterable(map(set, map(load_terms, texts))))
         keyed = [(term_key(collection, number), counts[number]) for number in sorted(counts)]
         database.execute_many(_COUNT, keyed)
         database.execute(_COUNT_TEXTS, (len(texts), collection))
-    places.leave_counted(seq)
+    row_keys.remove_counted(last)
+
+
+def reconcile(database: Database, collection: int, keywords: Keywords | None) -> bool:
+    """Indexes the texts of a collection again if they were indexed by other rules.
+
+    Args:
+        keywords: of the collection; None where keyword search is off.
+
+    Returns:
+        Whether anything was written.
+    """
+    wanted = keywords.identity if keywords else ""
+    sql = "SELECT keywords FROM collections WHERE number = ?"
+    if database.rows(sql, (collection,))[0][0] == wanted:
+        return False
+    database.execute("UPDATE collections SET keywords = ? WHERE number = ?", (wanted, collection))
+    if keywords:
+        keywords.reindex()
+    return True
 
 
 class Keywords:
     """The terms of one collection. Every method runs in the caller's transaction."""
 
     def __init__(
-        self, database: Database, places: Places, collection: int, encoder: TermEncoder
+        self, database: Database, row_keys: RowKeys, collection: int, encoder: TermEncoder
     ) -> None:
         self._database = database
-        self._places = places
+        self._row_keys = row_keys
         self._collection = collection
         self._encoder = encoder
         self.identity = rules_of(encoder)
         self._recent = _Recent()
 
-    def terms(self, text: str | None) -> bytes | None:
-        """What is stored of a text: its terms; None for no text."""
+    def terms(self, payload: Payload) -> bytes | None:
+        """What is stored of the text of a payload: its terms; None where it has no text."""
+        text = indexed_text(payload)
         return None if text is None else self._encoder.packed(text)
 
-    def arrive(self, terms: bytes | None) -> None:
-        """Takes note of a text that was just stored."""
-        recent = self._recent.state
-        if terms is not None and recent is not None and recent == self._state():
-            self._recent.count(terms)
+    def inserted(self, texts: Iterable[bytes | None]) -> None:
+        """Counts the terms of texts that were just stored, where this process counts them."""
+        recent = self._recent
+        if recent.state is not None and recent.state == self._state():
+            for terms in texts:
+                if terms is not None:
+                    recent.count(terms)
 
-    def leave(self, terms: bytes | None, *, counted: bool) -> None:
+    def remove(self, terms: bytes | None, *, counted: bool) -> None:
         """Takes a text out of the counts. `counted`: whether those in the file have it."""
-        self.leave_some([terms] if counted and terms is not None else [])
+        self.remove_some([terms] if counted and terms is not None else [])
 
-    def leave_some(self, texts: Sequence[bytes]) -> None:
+    def remove_some(self, texts: Sequence[bytes]) -> None:
         """Takes texts out of the counts in the file; a term that no text has is removed."""
         self._recent.state = None
         if not texts:
@@ -131,7 +152,7 @@ class Keywords:
 
     def change(self, old: bytes | None, new: bytes | None, *, counted: bool) -> None:
         """Counts another text in the place of one."""
-        self.leave(old, counted=counted)
+        self.remove(old, counted=counted)
         if counted and new is not None:
             self._add(new)
 
@@ -148,11 +169,18 @@ class Keywords:
         self._database.execute(sql, (self._collection,))
         self._recent.state = None
 
-    def recount(self, texts: Iterable[bytes]) -> None:
-        """Counts all texts of the collection, after `clear`."""
-        for terms in texts:
-            self._add(terms)
-        self._places.leave_all(self._collection)
+    def reindex(self) -> None:
+        """Indexes and counts every text of the collection by the rules of today."""
+        self.clear()
+        sql = "SELECT row_key FROM points WHERE collection = ?"
+        for (row_key,) in self._database.rows(sql, (self._collection,)):
+            sql = "SELECT payload FROM points WHERE row_key = ?"
+            terms = self.terms(load_payload(self._database.rows(sql, (row_key,))[0][0]))
+            sql = "UPDATE points SET terms = ? WHERE row_key = ?"
+            self._database.execute(sql, (terms, row_key))
+            if terms is not None:
+                self._add(terms)
+        self._row_keys.remove_all(self._collection)
 
     def query(self, text: str) -> tuple[array[int], array[float]]:
         """The terms of a query that some text has, and weight times inverse document frequency.
@@ -180,7 +208,7 @@ class Keywords:
         state = self._state()
         if self._recent.state != state:
             recent = _Recent()
-            for collection, terms in self._database.rows(_ARRIVED):
+            for collection, terms in self._database.rows(_RECENT):
                 if collection == self._collection:
                     recent.count(terms)
             recent.state = state
@@ -188,11 +216,11 @@ class Keywords:
         return self._recent
 
     def _state(self) -> tuple[int, int]:
-        return self._database.epoch, self._places.generation
+        return self._database.epoch, self._row_keys.counted
 
 
 class _Recent:
-    """The counts of the arrivals. `state` is when they were right; None is never."""
+    """The counts of the latest insertions. `state` is when they were right; None is never."""
 
     __slots__ = ("state", "terms", "texts")
 

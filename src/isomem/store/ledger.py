@@ -72,7 +72,7 @@ class Ledger:
         """
         record = {"memory_id": memory_id, "old_memory": old_memory, "new_memory": new_memory}
         with self.database.writing():
-            return self._add({**record, "event": event, **fields})
+            return self.put([{**record, "event": event, **fields}])[0]
 
     def batch_add_history(self, records: list[dict[str, Any]]) -> list[str]:
         """Adds events, each a dict of columns of `history` but its id; the ids of their rows."""
@@ -81,12 +81,12 @@ class Ledger:
 
     def put(self, records: Iterable[dict[str, Any]]) -> list[str]:
         """`batch_add_history` in the caller's transaction."""
-        return [self._add(record) for record in records]
-
-    def _add(self, record: dict[str, Any]) -> str:
-        get, row_id = record.get, self._clock.new_row_id()
-        self.database.execute(_ADD, (row_id, get("is_deleted", 0), *map(get, _GIVEN)))
-        return row_id
+        new_id = self._clock.new_row_id
+        rows = [
+            (new_id(), record.get("is_deleted", 0), *map(record.get, _GIVEN)) for record in records
+        ]
+        self.database.execute_many(_ADD, rows)
+        return [row[0] for row in rows]
 
     def remove_history(self, row_ids: Iterable[str]) -> None:
         """Takes events back that did not happen after all."""

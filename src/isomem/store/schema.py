@@ -40,10 +40,10 @@ MESSAGE_COLUMNS = {
     "created_at": "DATETIME",
 }
 
-# A place is the number of a scope, shifted by 36 bits, and the order of arrival in the file.
+# A row key is the number of a scope, shifted by 36 bits, and the insertion order in the file.
 # `points.terms` is NULL where a text was not indexed; `terms.number` is a collection's number,
-# shifted by 32 bits, and a term's; it does not count the texts among the arrivals.
-_TABLES = """
+# shifted by 32 bits, and a term's; it does not count the texts among the insertions.
+_COLLECTIONS = """
     CREATE TABLE collections (
         number         INTEGER PRIMARY KEY,
         name           TEXT NOT NULL UNIQUE,
@@ -63,8 +63,10 @@ _TABLES = """
     CREATE INDEX scopes_ids ON scopes (user_id, agent_id, run_id, collection);
     CREATE INDEX scopes_agent ON scopes (agent_id, collection) WHERE agent_id IS NOT NULL;
     CREATE INDEX scopes_run ON scopes (run_id, collection) WHERE run_id IS NOT NULL;
+"""
+_POINTS = """
     CREATE TABLE points (
-        place          INTEGER PRIMARY KEY,
+        row_key        INTEGER PRIMARY KEY,
         collection     INTEGER NOT NULL,
         id             TEXT NOT NULL,
         payload        TEXT NOT NULL,
@@ -72,7 +74,7 @@ _TABLES = """
         terms          BLOB
     );
     CREATE UNIQUE INDEX points_id ON points (id, collection);
-    CREATE TABLE arrivals (
+    CREATE TABLE insertions (
         seq            INTEGER PRIMARY KEY,
         scope          INTEGER NOT NULL
     );
@@ -93,6 +95,27 @@ _LINKS = """
 # A detached scope has the negative number of its collection: hidden, and not yet removed.
 _DETACHED = "CREATE INDEX scopes_detached ON scopes (collection) WHERE collection < 0;"
 
+# The same tables under the names that they had from version 2 to version 4.
+_OLD_POINTS = """
+    CREATE TABLE points (
+        place          INTEGER PRIMARY KEY,
+        collection     INTEGER NOT NULL,
+        id             TEXT NOT NULL,
+        payload        TEXT NOT NULL,
+        vector         BLOB NOT NULL,
+        terms          BLOB
+    );
+    CREATE UNIQUE INDEX points_id ON points (id, collection);
+    CREATE TABLE arrivals (
+        seq            INTEGER PRIMARY KEY,
+        scope          INTEGER NOT NULL
+    );
+    CREATE TABLE terms (
+        number         INTEGER PRIMARY KEY,
+        documents      INTEGER NOT NULL
+    );
+"""
+
 # What lifts a file of version 1, 2, ... to the next one.
 _MIGRATIONS = (
     # Points stand by scope, and terms have numbers that need no table of words. Texts are
@@ -108,7 +131,8 @@ _MIGRATIONS = (
     DROP INDEX links_memory;
     DROP TABLE terms;
     """
-    + _TABLES
+    + _COLLECTIONS
+    + _OLD_POINTS
     + """
     CREATE TABLE links (
         entity         INTEGER NOT NULL,
@@ -150,6 +174,11 @@ _MIGRATIONS = (
     """,
     # Scopes can be detached, and a term that no text has is not kept as a row.
     _DETACHED + "DELETE FROM terms WHERE documents <= 0;",
+    # Names alone.
+    """
+    ALTER TABLE points RENAME COLUMN place TO row_key;
+    ALTER TABLE arrivals RENAME TO insertions;
+    """,
 )
 
 VERSION = len(_MIGRATIONS) + 1
@@ -177,7 +206,7 @@ def prepare_store(connection: apsw.Connection) -> None:
     if version == 0:
         connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(_TABLES + _LINKS + _DETACHED)
+        connection.execute(_COLLECTIONS + _POINTS + _LINKS + _DETACHED)
     for migration in _MIGRATIONS[version - 1 :] if version else ():
         connection.execute(migration)
     connection.execute("REPLACE INTO meta VALUES ('schema_version', ?)", (str(VERSION),))

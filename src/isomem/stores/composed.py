@@ -20,10 +20,10 @@ from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
 from isomem.errors import MemoryError, ValidationError, VectorStoreError, VectorValueError
 from isomem.ports.guard import Guarded, PartFailure, guarded
+from isomem.store.collection import Collection
 from isomem.store.entities import Entities
 from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
-from isomem.store.points import Points
 from isomem.stores.embedded import EmbeddedLinks, missing, missing_for_update
 from isomem.stores.linking import Links
 from isomem.types import clone
@@ -70,7 +70,7 @@ class _GuardedStore(Guarded):
 
 def _guarded(part: Any, kind: type[Guarded]) -> Any:
     """A part of ours is taken as it is: its errors are ours, and are not excused."""
-    return part if isinstance(part, (Points, Ledger)) else kind(part)
+    return part if isinstance(part, (Collection, Ledger)) else kind(part)
 
 
 class ComposedSet:
@@ -90,7 +90,7 @@ class ComposedSet:
         self.vectors = _guarded(vectors, _GuardedStore)
         self.entities = _guarded(entities, _GuardedStore)
         self.ledger = _guarded(ledger, Guarded)
-        self.takes_any_id = isinstance(vectors, Points) and isinstance(entities, Points)
+        self.takes_any_id = isinstance(vectors, Collection) and isinstance(entities, Collection)
         is_ours = isinstance(entities, Entities)
         kind = EmbeddedLinks if is_ours else Links
         atomic = entities.atomic if is_ours else nullcontext
@@ -306,4 +306,4 @@ def _can(store: Any, method: str) -> bool:
 
 
 def _file_of(store: Any) -> Database | None:
-    return store.database if isinstance(store, (Points, Ledger)) else None
+    return store.database if isinstance(store, (Collection, Ledger)) else None

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from isomem.contract.plan import Change, Plan, Record
     from isomem.ports.shapes import Hit
+    from isomem.store.collection import Collection
     from isomem.store.database import Database
     from isomem.store.entities import Entities
     from isomem.store.ledger import Ledger
-    from isomem.store.points import Points
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -47,7 +47,7 @@ class EmbeddedSet:
     serial = True
     takes_any_id = True
 
-    def __init__(self, vectors: Points, entities: Entities, ledger: Ledger) -> None:
+    def __init__(self, vectors: Collection, entities: Entities, ledger: Ledger) -> None:
         self.vectors = vectors
         self.entities = entities
         self.ledger = ledger

@@ -9,11 +9,11 @@ from typing import Any
 import apsw
 import pytest
 
+from isomem.store.cache import ScopeCache
+from isomem.store.collection import Collection
 from isomem.store.database import Database
 from isomem.store.entities import Entities
-from isomem.store.points import Points
 from isomem.store.schema import prepare_ledger, prepare_store
-from isomem.store.scopes import ScopeCache
 from isomem.text.terms import TermEncoder
 
 
@@ -32,7 +32,7 @@ class Opened:
         self.cache = ScopeCache(self.database, cache_bytes)
         keywords = facts.pop("keywords", True)
         encoder = TermEncoder() if keywords is True else keywords or None
-        self.points = Points(self.database, "mem0", self.cache, encoder=encoder, **facts)
+        self.points = Collection(self.database, "mem0", self.cache, encoder=encoder, **facts)
         self.entities = Entities(self.database, "mem0_entities", self.cache, **facts)
 
     def close(self) -> None:

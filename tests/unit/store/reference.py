@@ -57,7 +57,7 @@ def counts(texts: dict[str, str | None]) -> tuple[int, dict[int, int]]:
 
 
 def stored_counts(database: Database, collection: str) -> tuple[int, dict[int, int]]:
-    """What the file says about the same: what was counted, and the arrivals that were not yet."""
+    """What the file says about the same: what was counted, and the insertions that were not yet."""
     with database.reading():
         number, documents = database.rows(
             "SELECT number, documents FROM collections WHERE name = ?", (collection,)
@@ -67,7 +67,7 @@ def stored_counts(database: Database, collection: str) -> tuple[int, dict[int, i
             (number,),
         )
         arrived = database.rows(
-            "SELECT p.terms FROM arrivals a JOIN points p ON p.place = (a.scope << 36 | a.seq)"
+            "SELECT p.terms FROM insertions i JOIN points p ON p.row_key = (i.scope << 36 | i.seq)"
             " WHERE p.collection = ? AND p.terms IS NOT NULL",
             (number,),
         )

@@ -190,7 +190,7 @@ class AnySequence(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def _count_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that many of the sequences go over the point where arrivals are counted."""
+    """So that many of the sequences go over the point where insertions are counted."""
     monkeypatch.setattr(keywords, "COUNTED_EVERY", 4)
 
 

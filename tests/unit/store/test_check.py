@@ -88,7 +88,7 @@ def test_an_open_database_is_checked_through_its_own_connection(path: Path) -> N
     memory.close()
 
 
-def test_counts_are_right_before_and_after_the_arrivals_were_counted(tmp_path: Path) -> None:
+def test_counts_are_right_before_and_after_the_insertions_were_counted(tmp_path: Path) -> None:
     path = tmp_path / "memory.db"
     memory = memory_at(path)
     for number in range(COUNTED_EVERY + 3):
@@ -155,8 +155,8 @@ NAN_FIRST = "CAST(x'0000c07f' || substr(vector, 5) AS BLOB)"
 TWO_FIRST = "CAST(x'00000040' || substr(vector, 5) AS BLOB)"
 GHOST = "json_insert(payload, '$.linked_memory_ids[#]', 'ghost')"
 COLUMNS = "collection, user_id"
-ONE = f"place = (SELECT max(place) FROM points WHERE {MEMORY})"
-ONE_ENTITY = f"place = (SELECT max(place) FROM points WHERE {ENTITY})"
+ONE = f"row_key = (SELECT max(row_key) FROM points WHERE {MEMORY})"
+ONE_ENTITY = f"row_key = (SELECT max(row_key) FROM points WHERE {ENTITY})"
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,9 @@ ONE_ENTITY = f"place = (SELECT max(place) FROM points WHERE {ENTITY})"
         ("UPDATE collections SET dims = 'x' WHERE name = 'mem0'", {"points", "collections"}),
         ("INSERT INTO terms VALUES ((1 << 32) + 5, 2)", {"terms"}),
         ("INSERT INTO terms VALUES ((99 << 32) + 5, 2)", {"terms"}),
-        ("DELETE FROM arrivals WHERE seq < (SELECT max(seq) FROM arrivals)", {"terms"}),
-        ("DELETE FROM arrivals", {"terms", "order"}),
-        ("INSERT INTO arrivals (scope) VALUES (1)", {"order"}),
+        ("DELETE FROM insertions WHERE seq < (SELECT max(seq) FROM insertions)", {"terms"}),
+        ("DELETE FROM insertions", {"terms", "order"}),
+        ("INSERT INTO insertions (scope) VALUES (1)", {"order"}),
         ("INSERT INTO scopes (collection, user_id) VALUES (1, 'nobody')", {"scopes"}),
         ("INSERT INTO scopes (collection, user_id) VALUES (99, 'nobody')", {"scopes"}),
         (f"INSERT INTO scopes ({COLUMNS}) SELECT {COLUMNS} FROM scopes LIMIT 1", {"scopes"}),
@@ -218,14 +218,14 @@ def test_damage_is_found(path: Path, sql: str, kinds: set[str]) -> None:
 
 def test_a_moved_point_is_found(path: Path) -> None:
     """A point under the row key of another scope is in the wrong scope and out of order."""
-    damage(path, f"UPDATE points SET place = place + (1 << 36) * 1000 WHERE {ONE}")
+    damage(path, f"UPDATE points SET row_key = row_key + (1 << 36) * 1000 WHERE {ONE}")
     assert {"points", "order"} <= {each.kind for each in findings(path)}
 
 
 def test_an_order_that_two_points_share_is_found(path: Path) -> None:
     sql = (
-        "UPDATE points SET place = (SELECT max(place) FROM points AS q"
-        f" WHERE q.place >> 36 <> points.place >> 36) & {(1 << 36) - 1} | place >> 36 << 36"
+        "UPDATE points SET row_key = (SELECT max(row_key) FROM points AS q"
+        f" WHERE q.row_key >> 36 <> points.row_key >> 36) & {(1 << 36) - 1} | row_key >> 36 << 36"
         f" WHERE {ONE}"
     )
     damage(path, sql)

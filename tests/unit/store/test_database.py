@@ -212,13 +212,13 @@ import json, os, sys
 from isomem.errors import MemoryError
 from isomem.store.database import Database
 from isomem.store.schema import prepare_store
-from isomem.store.points import Points
-from isomem.store.scopes import ScopeCache
+from isomem.store.collection import Collection
+from isomem.store.cache import ScopeCache
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
     database = Database(sys.argv[1], prepare_store)
-    Points(database, "mem0", ScopeCache(database, 0)).insert([[1.0] * 50], [{}], ["new"])
+    Collection(database, "mem0", ScopeCache(database, 0)).insert([[1.0] * 50], [{}], ["new"])
 except MemoryError as error:
     print(json.dumps([type(error).__name__, error.message, error.suggestion]))
 """
@@ -508,7 +508,7 @@ def test_triggers_and_views_in_a_file_do_not_run(path: Path, opened: Open) -> No
     other = apsw.Connection(str(path))
     other.execute(
         "CREATE TRIGGER evil AFTER INSERT ON points BEGIN DELETE FROM points; END;"
-        "CREATE TRIGGER worse AFTER INSERT ON arrivals BEGIN SELECT raise(FAIL, 'no'); END;"
+        "CREATE TRIGGER worse AFTER INSERT ON insertions BEGIN SELECT raise(FAIL, 'no'); END;"
         "CREATE VIEW shown AS SELECT 1 AS x"
     )
     other.close()

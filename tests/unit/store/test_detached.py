@@ -262,7 +262,7 @@ def link(one: Opened, name: str, memories: list[str]) -> None:
 def links(one: Opened) -> dict[str, list[str]]:
     found = {point.id: point.payload[LINKS] for point in one.entities.list(None, None)[0]}
     rows = one.database.rows(
-        "SELECT p.id, l.memory_id FROM links AS l JOIN points AS p ON p.place = l.entity"
+        "SELECT p.id, l.memory_id FROM links AS l JOIN points AS p ON p.row_key = l.entity"
     )
     assert sorted(rows) == sorted((name, each) for name, some in found.items() for each in some)
     return found

@@ -160,6 +160,14 @@ def make_version_3(path: Path) -> None:
     connection.close()
 
 
+def make_version_4(path: Path) -> None:
+    make_version_3(path)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(schema._MIGRATIONS[2])
+        connection.execute("UPDATE meta SET value = '4' WHERE key = 'schema_version'")
+    connection.close()
+
+
 def test_a_file_of_version_3_loses_its_terms_without_texts_and_can_detach(
     path: Path, opened: Open
 ) -> None:
@@ -168,6 +176,8 @@ def test_a_file_of_version_3_loses_its_terms_without_texts_and_can_detach(
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO terms VALUES (?, 0), (?, 7)", (1 << 32 | 5, 1 << 32 | 6))
         connection.execute("DROP INDEX scopes_detached")
+        connection.execute("ALTER TABLE points RENAME COLUMN row_key TO place")
+        connection.execute("ALTER TABLE insertions RENAME TO arrivals")
         connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
     connection.close()
     one = opened(dims=2, embedder="some/embedder")
@@ -179,7 +189,7 @@ def test_a_file_of_version_3_loses_its_terms_without_texts_and_can_detach(
     assert {point.id for point in one.points.sweep(9)} == {"m1", "m2"}
 
 
-@pytest.mark.parametrize("make", [make_version_1, make_version_2, make_version_3])
+@pytest.mark.parametrize("make", [make_version_1, make_version_2, make_version_3, make_version_4])
 def test_an_old_file_is_lifted_to_the_layout_of_a_new_one(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:

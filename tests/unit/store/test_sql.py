@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isomem.contract.filters import compile_filters, matches
+from isomem.store.cache import ScopeCache
 from isomem.store.codec import dump_payload, load_payload
+from isomem.store.collection import Collection
 from isomem.store.database import Database
-from isomem.store.points import Points
 from isomem.store.schema import prepare_store
-from isomem.store.scopes import ScopeCache
 from isomem.store.sql import compile_sql
 from tests.unit.store import grammar
 from tests.unit.store.fuzz import examples
@@ -134,7 +134,7 @@ def test_what_sql_cannot_decide_exactly_is_left_to_python(filters: Any) -> None:
 @pytest.mark.slow
 def test_a_filter_may_have_any_number_of_alternatives(count: int) -> None:
     database = Database(":memory:", prepare_store)
-    points = Points(database, "m", ScopeCache(database, 0))
+    points = Collection(database, "m", ScopeCache(database, 0))
     points.insert([[1.0]] * 2, [{"k": count - 1}, {"k": count}], ["yes", "no"])
     filters = {"OR": [{"k": number} for number in range(count)]}
     assert [point.id for point in points.list(filters)[0]] == ["yes"]
@@ -146,7 +146,7 @@ def test_a_filter_may_have_any_number_of_alternatives(count: int) -> None:
 @pytest.mark.parametrize("operator", ["AND", "OR", "NOT"])
 def test_a_filter_may_be_nested_a_hundred_deep(operator: str) -> None:
     database = Database(":memory:", prepare_store)
-    points = Points(database, "m", ScopeCache(database, 0))
+    points = Collection(database, "m", ScopeCache(database, 0))
     points.insert([[1.0]], [{"k": 1}], ["yes"])
     filters: dict[str, Any] = {"k": 1}
     for _ in range(100):

@@ -2,7 +2,7 @@
 
 A scope is loaded from the file when it is first searched and kept up to date by the inserts of
 this process. Whatever else may have changed it (an update, a delete, a rollback, another
-process) drops it, and the next search loads it again.
+process) evicts it, and the next search loads it again.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import simsimd
 
 from isomem import kernel
 from isomem.errors import MemoryCorruptionError
-from isomem.store.places import Places
+from isomem.store.row_keys import SEQ_MASK, RowKeys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Sequence
     from typing import Any
 
+    from isomem.store.codec import Encoded
     from isomem.store.database import Database
-    from isomem.store.places import Ids
+    from isomem.store.row_keys import Ids
 
     Key = tuple[int, str | None, str | None, str | None]
     Scored = list[tuple[float, int]]
     Row = tuple[int, str, bytes, bytes]
-    """Of a point: its place, id, vector and terms."""
+    """Of a point: its row key, id, vector and terms."""
 
 DEFAULT_CACHE_MB = 64
 _POINT_BYTES = 110
@@ -39,14 +40,14 @@ class Scope:
     """The points of one scope, in the order in which they were loaded or added.
 
     Attributes:
-        places: where they are in the file.
+        row_keys: where they are in the file.
         ids: their ids.
     """
 
-    __slots__ = ("_sizes", "_terms", "_vectors", "ids", "places", "size_bytes")
+    __slots__ = ("_sizes", "_terms", "_vectors", "ids", "row_keys", "size_bytes")
 
     def __init__(self) -> None:
-        self.places = array("q")
+        self.row_keys = array("q")
         self.ids: list[str] = []
         self.size_bytes = 0
         self._vectors = bytearray()
@@ -60,9 +61,9 @@ class Scope:
             MemoryCorruptionError: a vector has another length than the others, or terms are cut
                 off. What stands behind it would be read at the wrong offset.
         """
-        places, ids, vectors, terms = zip(*rows, strict=True)
+        row_keys, ids, vectors, terms = zip(*rows, strict=True)
         self._check(ids, vectors, terms)
-        self.places += array("q", places)
+        self.row_keys += array("q", row_keys)
         self.ids += ids
         self._vectors += b"".join(vectors)
         self._terms += b"".join(terms)
@@ -82,15 +83,15 @@ class Scope:
     def nearest(self, query: bytes, top_k: int, allowed: Container[int] | None) -> Scored:
         """The `top_k` points most similar to a unit vector: (cosine, row), best first.
 
-        Of equally similar points the one that arrived later comes first, as in upstream's
-        store. `allowed` holds the places that may be found; None lets all.
+        Of equally similar points the one that was inserted later comes first, as in upstream's
+        store. `allowed` holds the row keys that may be found; None lets all.
         """
-        if not self.places:
+        if not self.row_keys:
             return []
         dims = len(query) // 4
-        if len(self._vectors) != len(query) * len(self.places):
+        if len(self._vectors) != len(query) * len(self.row_keys):
             raise _damaged(self.ids[0], f"its vector does not have {dims} dimensions")
-        matrix: Any = memoryview(self._vectors).cast("f", (len(self.places), dims))
+        matrix: Any = memoryview(self._vectors).cast("f", (len(self.row_keys), dims))
         one: Any = memoryview(query).cast("f", (1, dims))
         distances: Any = simsimd.cdist(one, matrix, "dot")
         scores = memoryview(distances).cast("B").cast("d")
@@ -106,7 +107,7 @@ class Scope:
         """The `top_k` points with the highest sum of products of term weights, if it is not 0."""
         # One block as large as the scores, not two as from bytes: glibc would give the second
         # back to the system each time, and each search would wait for its pages again.
-        scores: Any = memoryview(bytearray(8 * len(self.places))).cast("d")
+        scores: Any = memoryview(bytearray(8 * len(self.row_keys))).cast("d")
         numbers = memoryview(self._terms).cast("I")
         counts = array("I", bytes(4 * len(wanted)))
         kernel.score_texts(numbers, self._sizes, wanted, factors, scores, counts)
@@ -115,10 +116,12 @@ class Scope:
     def _best(
         self, scores: Any, top_k: int, allowed: Container[int] | None, floor: float
     ) -> Scored:
-        room = bytes(8 * max(min(top_k, len(self.places)), 0))
+        room = bytes(8 * max(min(top_k, len(self.row_keys)), 0))
         kept, order, rows = array("d", room), array("q", room), array("q", room)
-        permitted = b"" if allowed is None else bytes(place in allowed for place in self.places)
-        count = kernel.best(scores, self.places, permitted, floor, kept, order, rows)
+        permitted = (
+            b"" if allowed is None else bytes(row_key in allowed for row_key in self.row_keys)
+        )
+        count = kernel.best(scores, self.row_keys, SEQ_MASK, permitted, floor, kept, order, rows)
         return list(zip(kept[:count], rows[:count], strict=True))
 
 
@@ -130,11 +133,11 @@ class ScopeCache:
         max_bytes: 0 turns the cache off.
 
     Attributes:
-        places: of the points of the file; shared by its collections, as this cache is.
+        row_keys: of the points of the file; shared by its collections, as this cache is.
     """
 
     def __init__(self, database: Database, max_bytes: int) -> None:
-        self.places = Places(database)
+        self.row_keys = RowKeys(database)
         self._database = database
         self._max_bytes = max_bytes
         self._scopes: dict[Key, Scope] = {}
@@ -143,28 +146,28 @@ class ScopeCache:
 
     def get(self, key: Key) -> Scope | None:
         """The scope, if it is here and current; it counts as used."""
-        self._forget_the_stale()
+        self._evict_the_stale()
         scope = self._scopes.pop(key, None)
         if scope is not None:
             self._scopes[key] = scope
         return scope
 
     def put(self, key: Key, scope: Scope) -> None:
-        """Keeps a scope that was just loaded, and lets go of those used longest ago."""
-        self._forget_the_stale()
+        """Keeps a scope that was just loaded, and evicts those used longest ago."""
+        self._evict_the_stale()
         if scope.size_bytes <= self._max_bytes:
             self._scopes[key] = scope
             self._size_bytes += scope.size_bytes
             self._trim()
 
-    def append(self, collection: int, points: Iterable[tuple[Ids, Row]]) -> None:
-        """Adds points to the scopes here that they are in."""
-        self._forget_the_stale()
+    def append(self, collection: int, row_keys: Sequence[int], points: Sequence[Encoded]) -> None:
+        """Adds points, each with its row key, to the scopes here that they are in."""
+        self._evict_the_stale()
         if not self._scopes:
             return
         rows: dict[Ids, list[Row]] = {}
-        for ids, row in points:
-            rows.setdefault(ids, []).append(row)
+        for row_key, (point_id, unit, ids, _, terms, _) in zip(row_keys, points, strict=True):
+            rows.setdefault(ids, []).append((row_key, point_id, unit, terms or b""))
         for ids, some in rows.items():
             for key in _keys_over(collection, ids):
                 self._extend(key, some)
@@ -181,25 +184,25 @@ class ScopeCache:
 
     def _trim(self) -> None:
         while self._scopes and self._size_bytes > self._max_bytes:
-            self._drop(next(iter(self._scopes)))
+            self._evict(next(iter(self._scopes)))
 
-    def drop(self, collection: int, ids: Ids) -> None:
-        """Lets go of the scopes that a point with these ids is in."""
+    def evict(self, collection: int, ids: Ids) -> None:
+        """Evicts the scopes that a point with these ids is in."""
         if self._scopes:
             for key in _keys_over(collection, ids):
-                self._drop(key)
+                self._evict(key)
 
-    def _drop(self, key: Key) -> None:
+    def _evict(self, key: Key) -> None:
         scope = self._scopes.pop(key, None)
         if scope is not None:
             self._size_bytes -= scope.size_bytes
 
     def clear(self) -> None:
-        """Lets go of everything."""
+        """Evicts everything."""
         self._scopes.clear()
         self._size_bytes = 0
 
-    def _forget_the_stale(self) -> None:
+    def _evict_the_stale(self) -> None:
         epoch = self._database.epoch
         if self._epoch != epoch:
             # Cleared first: whoever interrupts this must not leave stale scopes as current ones.

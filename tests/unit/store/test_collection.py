@@ -22,10 +22,10 @@ from isomem.errors import (
     VectorStoreError,
     VectorValueError,
 )
-from isomem.store import keywords, scopes
+from isomem.store import cache, keywords
 from isomem.store.codec import canonical_id
-from isomem.store.places import SEQ_MASK
-from isomem.store.points import Point
+from isomem.store.reading import Point
+from isomem.store.row_keys import SEQ_MASK
 from isomem.text.terms import TermEncoder
 from isomem.types import SCOPE_KEYS
 from tests.unit.store import reference
@@ -160,7 +160,7 @@ def test_a_payload_is_gone_with_its_point_and_never_anothers(opened: Open) -> No
     found = points.search("", [1.0], filters={"user_id": "a"})[0]
     points.delete("x")
     points.insert([[1.0]], [{"user_id": "b", "data": "secret"}], ["y"])
-    assert points.get("y").place != found.place  # type: ignore[union-attr]
+    assert points.get("y").row_key != found.row_key  # type: ignore[union-attr]
     assert found.payload == {}
     assert points.vector_of(found) == ()
 
@@ -618,12 +618,12 @@ def test_the_links_are_those_of_the_payloads(changes: list[tuple[str, str, list[
             entities.update(name, vector=vector, payload=payload)
     points = entities.list()[0]
     assert sorted(entities.database.rows("SELECT entity, memory_id FROM links")) == sorted(
-        {(point.place, memory) for point in points for memory in linked_in(point)}
+        {(point.row_key, memory) for point in points for memory in linked_in(point)}
     )
     for memory in "abc":
         assert [each.id for each in entities.linked_to(memory)] == [
             point.id
-            for point in sorted(points, key=lambda point: point.place & SEQ_MASK)
+            for point in sorted(points, key=lambda point: point.row_key & SEQ_MASK)
             if memory in linked_in(point)
         ]
     one.close()
@@ -663,17 +663,17 @@ def test_a_point_prints_what_it_is(opened: Open) -> None:
     assert repr(Point(opened().points, 1, "x", 0.5)) == "Point(id='x', score=0.5)"
 
 
-# --- Places and arrivals ---------------------------------------------------------------------
+# --- Row keys and insertions ---------------------------------------------------------------------
 
 
-def test_points_of_a_scope_stand_together_in_the_order_of_their_arrival(opened: Open) -> None:
+def test_points_of_a_scope_stand_together_in_insertion_order(opened: Open) -> None:
     one = opened()
     users = ["a", "b", "a", "c", "b", "a"]
     for number, user in enumerate(users):
         one.points.insert([[1.0]], [{"user_id": user}], [f"{user}{number}"])
-    rows = one.database.rows("SELECT id FROM points ORDER BY place")
+    rows = one.database.rows("SELECT id FROM points ORDER BY row_key")
     assert [row[0] for row in rows] == ["a0", "a2", "a5", "b1", "b4", "c3"]
-    # Over several scopes the later arrival is first among equals, too.
+    # Over several scopes the one inserted later is first among equals, too.
     assert ids_of(one.points.search("", [1.0], 6)) == ["a5", "b4", "c3", "a2", "b1", "a0"]
 
 
@@ -705,8 +705,8 @@ def test_no_order_of_arrival_is_given_out_twice(opened: Open, monkeypatch: Any) 
     seen = set()
     for number in range(10):
         one.points.insert([[1.0]], [{"data": "tea"}], [str(number)])
-        (place,) = one.database.rows("SELECT max(place) FROM points")[0]
-        seen.add(place)
+        (row_key,) = one.database.rows("SELECT max(row_key) FROM points")[0]
+        seen.add(row_key)
         if number % 2:
             one.points.delete(str(number))
         if number == 6:
@@ -746,13 +746,13 @@ def test_a_block_is_not_kept_when_a_part_of_it_failed_half_way(opened: Open) -> 
     assert ids_of(one.points.list()[0]) == ["first"]
 
 
-def test_updates_alone_do_not_pile_up_arrivals(opened: Open, monkeypatch: Any) -> None:
+def test_updates_alone_do_not_pile_up_insertions(opened: Open, monkeypatch: Any) -> None:
     monkeypatch.setattr(keywords, "COUNTED_EVERY", 4)
     one = opened()
     one.points.insert([[1.0]], [{"data": "tea"}], ["x"])
     for number in range(20):
         one.points.update("x", vector=[1.0], payload={"data": f"tea {number}"})
-    assert one.database.rows("SELECT count(*) FROM arrivals")[0][0] <= 4
+    assert one.database.rows("SELECT count(*) FROM insertions")[0][0] <= 4
     assert reference.stored_counts(one.database, "mem0") == reference.counts({"x": "tea 19"})
 
 
@@ -807,7 +807,7 @@ def damage(one: Opened, column: str, values: dict[str, Any]) -> None:
 def test_vectors_of_wrong_lengths_are_damage_even_where_they_cancel_out(
     opened: Open, monkeypatch: pytest.MonkeyPatch, lengths: tuple[int, int], at_once: int
 ) -> None:
-    monkeypatch.setattr("isomem.store.points._ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr("isomem.store.reading._ROWS_AT_ONCE", at_once)
     one = opened()
     one.points.insert([[1.0, 0.0]] * 3, [{"user_id": "u"}] * 3, ["a", "b", "c"])
     damage(one, "vector", dict(zip("ab", (bytes(4 * each) for each in lengths), strict=True)))
@@ -874,7 +874,7 @@ def test_a_scope_that_was_extended_by_half_is_never_searched(
     one.points.insert([[1.0, 0.0]], [{"user_id": "u"}], ["a"])
     assert ids_of(one.points.search("", [1.0, 0.0])) == ["a"]
 
-    real = scopes.array
+    real = cache.array
 
     def interrupted(kind: Any, values: Any = ()) -> Any:
         if kind == "I" and values:  # The last of the arrays that grow.
@@ -882,8 +882,8 @@ def test_a_scope_that_was_extended_by_half_is_never_searched(
         return real(kind, values)
 
     with one.database.writing():
-        monkeypatch.setattr(scopes, "array", interrupted)
+        monkeypatch.setattr(cache, "array", interrupted)
         with pytest.raises(InterruptedError):
-            one.cache.append(1, [(("u", None, None), (1, "b", bytes(8), b""))])
+            one.cache.append(1, [1], [("b", bytes(8), ("u", None, None), "{}", b"", {})])
         monkeypatch.undo()
         assert ids_of(one.points.search("", [1.0, 0.0])) == ["a"]

@@ -1,21 +1,20 @@
-"""Places: where points stand in the file, so that the points of one scope stand together.
+"""Row keys: where points stand in the file, so that the points of one scope stand together.
 
-A place is the number of a scope above `SEQ_BITS` bits and, in them, the order of arrival in the
-whole file. What is read of a scope is then one range of neighbouring rows. Points that arrived
-lately are also in the table `arrivals`, which gives out the order, until `keywords` has counted
-their terms.
+A row key is the number of a scope above `SEQ_BITS` bits and, in them, the insertion order, which
+counts through the whole file. What is read of a scope is then one range of neighbouring rows. The
+table `insertions` gives out the insertion order. It also holds the latest points, as long as
+`keywords` has not counted their terms.
 """
 
 from __future__ import annotations
 
 from isomem.contract.filters import Condition
 from isomem.errors import VectorStoreError
-from isomem.kernel import SEQ_BITS
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.contract.filters import Group
@@ -25,17 +24,18 @@ if TYPE_CHECKING:
     Ids = tuple[str | None, ...]
     """The values of `SCOPE_KEYS`, in their order."""
 
+SEQ_BITS = 36
 SEQ_MASK = (1 << SEQ_BITS) - 1
 _MOST_NUMBERS = 4096
 
 _SAME = " AND ".join(f"{key} IS ?" for key in SCOPE_KEYS)
 _FIND = f"SELECT number FROM scopes WHERE {_SAME} AND collection = ?"
 _MAKE = f"INSERT INTO scopes ({', '.join(SCOPE_KEYS)}, collection) VALUES (?, ?, ?, ?)"
-_ARRIVE = "INSERT INTO arrivals (scope) VALUES (?)"
-_LEAVE = "UPDATE arrivals SET scope = 0 WHERE seq = ? AND scope > 0"
+_INSERT = "INSERT INTO insertions (scope) VALUES (?)"
+_REMOVE = "UPDATE insertions SET scope = 0 WHERE seq = ? AND scope > 0"
 
 OF_SCOPES = (
-    "scopes AS s CROSS JOIN points AS p ON p.place"
+    "scopes AS s CROSS JOIN points AS p ON p.row_key"
     f" BETWEEN s.number << {SEQ_BITS} AND (s.number << {SEQ_BITS}) + {SEQ_MASK}"
 )
 """The points of scopes, to be narrowed by a condition on `s`."""
@@ -50,84 +50,86 @@ def in_scopes(collection: int, ids: Mapping[str, Any]) -> tuple[str, tuple[Any, 
     return f"{named}s.collection = ?", (*ids.values(), collection)
 
 
-class Places:
-    """The scopes of one file and the arrivals in it. Runs in the caller's transaction.
+class RowKeys:
+    """The scopes of one file and the insertions into it. Runs in the caller's transaction.
 
     Attributes:
-        generation: changes when arrivals were counted, so that nobody counts them twice.
+        counted: up to which insertion order the terms are counted in the file, as far as this
+            process has counted them.
     """
 
     def __init__(self, database: Database) -> None:
-        self.generation = 0
+        self.counted = 0
         self._database = database
         self._numbers: dict[tuple[int, Ids], int] = {}
         self._epoch = database.epoch
 
-    def arrive(self, collection: int, ids: Ids) -> int:
-        """The place for a new point of a scope."""
-        scope = self._scope(collection, ids)
-        self._database.execute(_ARRIVE, (scope,))
-        return scope << SEQ_BITS | self._database.connection.last_insert_rowid()
+    def assign(self, collection: int, scopes: Sequence[Ids]) -> list[int]:
+        """The row keys of new points, one for each scope in the order given; at least one."""
+        numbers = [self._scope(collection, ids) for ids in scopes]
+        self._database.execute_many(_INSERT, [(number,) for number in numbers])
+        # SQLite numbers the rows of one transaction without gaps.
+        first = self._database.connection.last_insert_rowid() - len(numbers) + 1
+        return [number << SEQ_BITS | seq for seq, number in enumerate(numbers, first)]
 
-    def move(self, place: int, collection: int, ids: Ids) -> int:
-        """The place of a point that comes into another scope; its order stays."""
-        scope, seq = self._scope(collection, ids), place & SEQ_MASK
-        sql = "UPDATE arrivals SET scope = ? WHERE seq = ? AND scope > 0"
+    def move(self, row_key: int, collection: int, ids: Ids) -> int:
+        """The row key of a point that comes into another scope; its insertion order stays."""
+        scope, seq = self._scope(collection, ids), row_key & SEQ_MASK
+        sql = "UPDATE insertions SET scope = ? WHERE seq = ? AND scope > 0"
         self._database.execute(sql, (scope, seq))
         return scope << SEQ_BITS | seq
 
-    def leave(self, place: int) -> bool:
-        """Takes a point out of the arrivals; whether it was still among them, not counted."""
-        self._database.execute(_LEAVE, (place & SEQ_MASK,))
+    def remove(self, row_key: int) -> bool:
+        """Takes a point out of the insertions; whether it was still there, not counted."""
+        self._database.execute(_REMOVE, (row_key & SEQ_MASK,))
         return self._database.connection.changes() > 0
 
-    def is_counted(self, place: int) -> bool:
-        """Whether a point is not among the arrivals any more."""
-        sql = "SELECT 1 FROM arrivals WHERE seq = ? AND scope > 0"
-        return not self._database.rows(sql, (place & SEQ_MASK,))
+    def is_counted(self, row_key: int) -> bool:
+        """Whether a point is not among the insertions any more."""
+        sql = "SELECT 1 FROM insertions WHERE seq = ? AND scope > 0"
+        return not self._database.rows(sql, (row_key & SEQ_MASK,))
 
-    def leave_some(self, places: Collection[int]) -> set[int]:
-        """Takes points out of the arrivals; those that were still among them, not counted."""
-        rows = self._database.rows("SELECT scope, seq FROM arrivals WHERE scope > 0")
-        found = {scope << SEQ_BITS | seq for scope, seq in rows}.intersection(places)
-        self._database.execute_many(_LEAVE, ((place & SEQ_MASK,) for place in found))
+    def remove_some(self, row_keys: Collection[int]) -> set[int]:
+        """Takes points out of the insertions; those that were still there, not counted."""
+        rows = self._database.rows("SELECT scope, seq FROM insertions WHERE scope > 0")
+        found = {scope << SEQ_BITS | seq for scope, seq in rows}.intersection(row_keys)
+        self._database.execute_many(_REMOVE, ((row_key & SEQ_MASK,) for row_key in found))
         return found
 
-    def leave_all(self, collection: int) -> None:
-        """Takes all points of a collection, detached ones too, out of the arrivals."""
+    def remove_all(self, collection: int) -> None:
+        """Takes all points of a collection, detached ones too, out of the insertions."""
         self._database.execute(
-            "UPDATE arrivals SET scope = 0"
+            "UPDATE insertions SET scope = 0"
             " WHERE scope IN (SELECT number FROM scopes WHERE abs(collection) = ?)",
             (collection,),
         )
-        self.generation += 1
 
-    def leave_counted(self, last: int) -> None:
-        """Takes out all arrivals up to the order `last`, which is the latest one."""
-        self._database.execute("DELETE FROM arrivals WHERE seq < ?", (last,))
+    def remove_counted(self, last: int) -> None:
+        """Takes out all insertions up to the order `last`, which is the latest one."""
+        self._database.execute("DELETE FROM insertions WHERE seq < ?", (last,))
         # The latest stays as a mark, so that no order is given out twice.
-        self._database.execute(_LEAVE, (last,))
-        self.generation += 1
+        self._database.execute(_REMOVE, (last,))
+        self.counted = last
 
-    def tidy(self, place: int) -> None:
-        """Lets go of the scope that a place was in, if no point is in it any more."""
-        scope = place >> SEQ_BITS
+    def drop_if_empty(self, row_key: int) -> None:
+        """Removes the scope of a row key, if no point is in it any more."""
+        scope = row_key >> SEQ_BITS
         self._database.execute(
             "DELETE FROM scopes WHERE number = ?"
-            " AND NOT EXISTS (SELECT 1 FROM points WHERE place BETWEEN ? AND ?)",
+            " AND NOT EXISTS (SELECT 1 FROM points WHERE row_key BETWEEN ? AND ?)",
             (scope, scope << SEQ_BITS, scope << SEQ_BITS | SEQ_MASK),
         )
         if self._database.connection.changes():
-            self.forget()
+            self.invalidate()
 
     def clear(self, collection: int) -> None:
-        """Lets go of the scopes of a collection, when its points are gone."""
-        self.leave_all(collection)
+        """Removes the scopes of a collection, when its points are gone."""
+        self.remove_all(collection)
         self._database.execute("DELETE FROM scopes WHERE abs(collection) = ?", (collection,))
-        self.forget()
+        self.invalidate()
 
-    def forget(self) -> None:
-        """Reads the numbers of scopes from the file again."""
+    def invalidate(self) -> None:
+        """Lets the numbers of scopes be read from the file again."""
         self._numbers.clear()
 
     def _scope(self, collection: int, ids: Ids) -> int:

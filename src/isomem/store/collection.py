@@ -1,0 +1,283 @@
+"""Collections: points in the file, with the method names of upstream's vector stores.
+
+A point is an id, a vector and a payload.
+"""
+
+from __future__ import annotations
+
+from isomem.errors import VectorStoreError
+from isomem.store.codec import canonical_id
+from isomem.store.detached import Detached
+from isomem.store.keywords import Keywords, reconcile
+from isomem.store.reading import Point, Reader
+from isomem.store.row_keys import OF_SCOPES
+from isomem.store.vectors import Vectors
+from isomem.store.writing import Writer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from isomem.ports.shapes import Filters, Payload, Vector
+    from isomem.store.cache import ScopeCache
+    from isomem.store.database import Block, Database
+    from isomem.store.keywords import TermEncoder
+    from isomem.store.links import LinkTable
+
+
+class Collection:
+    """One collection.
+
+    Args:
+        database: opened with `schema.prepare_store`.
+        name: of the collection; made if it is not there.
+        cache: shared by the collections of a file.
+        dims: length of its vectors; None takes the length of the first one.
+        embedder: identity of what makes the vectors; None when it is not known.
+        encoder: makes the terms for keyword search; None turns it off.
+
+    Raises:
+        InvalidConfigError: the collection holds vectors of another length or embedder.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        cache: ScopeCache,
+        *,
+        dims: int | None = None,
+        embedder: str | None = None,
+        encoder: TermEncoder | None = None,
+    ) -> None:
+        self.database = database
+        self.collection_name = name
+        self._cache = cache
+        # A reader must not wait for a writer: where the file says all of this already, it is read.
+        database.prepared(lambda: self._prepare(dims, embedder, encoder))
+
+    def _prepare(self, dims: int | None, embedder: str | None, encoder: TermEncoder | None) -> None:
+        database, cache = self.database, self._cache
+        number = self._number = self._find_or_make(self.collection_name)
+        self._vectors = Vectors(database, self.collection_name, number, dims, embedder)
+        self._keywords = Keywords(database, cache.row_keys, number, encoder) if encoder else None
+        self._links = self._link_table()
+        self._detached = Detached(database, cache.row_keys, number, self._keywords)
+        self._writer = Writer(
+            database, number, cache, self._vectors, self._keywords, self._links, self._detached
+        )
+        self._reader = Reader(database, number, cache, self._vectors)
+        if reconcile(database, number, self._keywords):
+            cache.clear()
+
+    def _find_or_make(self, name: str) -> int:
+        sql = "SELECT number FROM collections WHERE name = ?"
+        found = self.database.rows(sql, (name,))
+        if not found:
+            make = "INSERT INTO collections (name, distance) VALUES (?, 'cosine')"
+            self.database.execute(make, (name,))
+            found = self.database.rows(sql, (name,))
+        number: int = found[0][0]
+        return number
+
+    def _link_table(self) -> LinkTable | None:
+        """What keeps the links in the payloads of the points as rows; None where they have none."""
+        return None
+
+    @property
+    def embedding_model_dims(self) -> int | None:
+        """The length of the vectors; None as long as it is not known."""
+        return self._vectors.dims
+
+    # --- Writing ---
+
+    def atomic(self) -> Block:
+        """A block whose writes are all there afterwards, or none if it raises."""
+        return self.database.atomic()
+
+    def insert(
+        self,
+        vectors: list[Vector],
+        payloads: list[Payload] | None = None,
+        ids: list[str] | None = None,
+    ) -> None:
+        """Adds points, all or none. One whose id is there already replaces it.
+
+        Raises:
+            VectorValueError: a vector has the wrong length, or holds NaN or infinity.
+            ValidationError: a payload has no form in JSON.
+            VectorStoreError: the lists differ in length.
+        """
+        payloads = payloads if payloads is not None else [{} for _ in vectors]
+        ids = ids if ids is not None else [str(number) for number in range(len(vectors))]
+        if not len(vectors) == len(payloads) == len(ids):
+            raise VectorStoreError("vectors, payloads and ids must be lists of one length")
+        with self.database.writing():
+            self.put(zip(map(canonical_id, ids), vectors, payloads, strict=True))
+
+    def put(self, points: Iterable[tuple[str, Vector, Payload]]) -> None:
+        """Adds points, each an id as `canonical_id` spells it, a vector and a payload.
+
+        Runs in the caller's transaction, which cannot be kept if it raises; raises as `insert`.
+        """
+        writer = self._writer
+        writer.insert(writer.encode(points))
+
+    def update(
+        self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
+    ) -> None:
+        """Replaces a point, its payload's keys alone, or its vector alone.
+
+        With both a vector and a payload the point is replaced, or made if it is not there. A
+        payload alone overlays the old one key by key.
+
+        Raises:
+            KeyError: the point is not there and only one of the two was given.
+        """
+        with self.database.writing():
+            if payload is not None and vector is not None:
+                self._writer.put([(canonical_id(vector_id), vector, payload)])
+                return
+            old = self.get(vector_id)
+            if old is None:
+                raise KeyError(vector_id)
+            if payload is not None:
+                self._writer.overlay(old, {**old.payload, **payload})
+            if vector is not None:
+                self._writer.turn(old, vector)
+
+    def delete(self, vector_id: str) -> None:
+        """Removes a point; nothing happens if it is not there."""
+        self.take(vector_id)
+
+    def take(self, vector_id: str) -> Point | None:
+        """Removes a point and returns it; a damaged payload does not keep it, and is empty."""
+        with self.database.writing():
+            row = self._writer.remove(canonical_id(vector_id))
+        return self._reader.removed(row) if row else None
+
+    def detach(self, ids: Mapping[str, str]) -> int:
+        """Hides every point of the scopes that have all these ids, in one short write.
+
+        Its points are gone for every reader from then on; `sweep` removes them.
+
+        Args:
+            ids: some of `user_id`, `agent_id`, `run_id`.
+
+        Returns:
+            How many scopes were hidden: their points are not counted.
+
+        Raises:
+            VectorStoreError: no ids, or one that is not text.
+        """
+        with self.database.writing():
+            hidden = self._detached.hide(ids)
+            self._cache.clear()
+            return hidden
+
+    def has_detached(self) -> bool:
+        """Whether detached points wait to be swept.
+
+        One look into an index where there are none. Otherwise they are listed here, where no
+        write lock is held.
+        """
+        with self.database.reading():
+            return self._detached.find()
+
+    def detached_among(self, entity: int) -> set[str]:
+        """The ids of detached points that an entity, named by its row key, is linked to."""
+        return self._detached.linked_to(entity)
+
+    def sweep(self, limit: int) -> Sequence[Point]:
+        """Removes up to `limit` detached points, in the order of their ids.
+
+        Returns:
+            What was removed, with payloads; a damaged payload is empty. Nothing when none is left.
+        """
+        with self.database.writing():
+            return [*map(self._reader.removed, self._writer.sweep(limit))]
+
+    def reset(self) -> None:
+        """Removes every point of the collection; the embedder may then be another one."""
+        with self.database.writing():
+            self._writer.clear()
+
+    # --- Reading ---
+
+    def vector_of(self, point: Point) -> Sequence[float]:
+        """The stored vector of a point, scaled to length 1; empty if the point is gone."""
+        return self._reader.vector_of(point)
+
+    def get(self, vector_id: str) -> Point | None:
+        """The point with that id, or None."""
+        return self._reader.get(canonical_id(vector_id))
+
+    def list(
+        self, filters: Filters | None = None, top_k: int | None = 100
+    ) -> tuple[Sequence[Point], None]:
+        """The first `top_k` points that pass, in the order of their ids; None lists all.
+
+        Raises:
+            ValueError: `top_k` is below 1, which upstream's store refuses too.
+        """
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
+        return self._reader.list(filters, top_k), None
+
+    def search(
+        self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
+    ) -> Sequence[Point]:
+        """The `top_k` points nearest to a vector among those that pass, best first.
+
+        `query`, the text, is not looked at: it is there because other vector stores use it.
+        """
+        del query
+        return self._reader.nearest([vectors], top_k, filters)[0]
+
+    def search_batch(
+        self,
+        queries: Sequence[str],
+        vectors_list: Sequence[Vector],
+        top_k: int = 1,
+        filters: Filters | None = None,
+    ) -> Sequence[Sequence[Point]]:
+        """One `search` for each vector."""
+        del queries
+        return self._reader.nearest(vectors_list, top_k, filters)
+
+    def keyword_search(
+        self, query: str, top_k: int = 5, filters: Filters | None = None
+    ) -> Sequence[Point] | None:
+        """The `top_k` points with the highest BM25 score among those that pass, best first.
+
+        None when keyword search is off.
+        """
+        if self._keywords is None:
+            return None
+        return self._reader.matching(self._keywords, query, top_k, filters)
+
+    # --- The rest of upstream's vector store methods ---
+
+    def col_info(self) -> dict[str, Any]:
+        """Name, vector length, distance, embedder and number of points of the collection."""
+        with self.database.reading():
+            row = self.database.rows(
+                "SELECT name, dims, distance, embedder FROM collections WHERE number = ?",
+                (self._number,),
+            )[0]
+            sql = f"SELECT count(*) FROM {OF_SCOPES} WHERE s.collection = ?"
+            count = self.database.rows(sql, (self._number,))[0][0]
+        return {
+            **dict(zip(("name", "dims", "distance", "embedder"), row, strict=True)),
+            "points": count,
+        }
+
+    def list_cols(self) -> Sequence[str]:
+        """The names of the collections in the file."""
+        with self.database.reading():
+            return [row[0] for row in self.database.rows("SELECT name FROM collections")]
+
+    def delete_col(self) -> None:
+        """Removes every point of the collection."""
+        self.reset()

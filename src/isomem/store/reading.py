@@ -1,0 +1,190 @@
+"""Reading points: one by one, in lists, and by similarity or keywords."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from isomem.contract.filters import compile_filters, matches
+from isomem.store.cache import Scope
+from isomem.store.codec import load_payload, load_vector, salvaged
+from isomem.store.row_keys import IS_VISIBLE, OF_SCOPES, SEQ_BITS, in_scopes, split_scope
+from isomem.store.sql import compile_sql
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Sequence
+    from typing import Any
+
+    from isomem.contract.filters import Group
+    from isomem.ports.shapes import Filters, Payload, Vector
+    from isomem.store.cache import Key, ScopeCache, Scored
+    from isomem.store.codec import Removed
+    from isomem.store.database import Database
+    from isomem.store.keywords import Keywords
+    from isomem.store.vectors import Vectors
+
+_ROWS = f"SELECT p.row_key, p.id, p.vector, coalesce(p.terms, x'') FROM {OF_SCOPES} WHERE "
+_ROWS_AT_ONCE = 100
+"""Few enough for all of them to stay in the processor's cache."""
+
+_VISIBLE = f"FROM points WHERE row_key = ?1 AND {IS_VISIBLE}"
+_PAYLOAD = f"SELECT payload {_VISIBLE}"
+_VECTOR = f"SELECT vector {_VISIBLE}"
+_GET = (
+    "SELECT p.row_key, p.payload FROM points AS p"
+    f" JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
+    " WHERE p.id = ? AND p.collection = ? AND s.collection > 0"
+)
+
+
+class Point:
+    """A point that was found or listed. `score` is 0 where nothing was compared."""
+
+    __slots__ = ("_payload", "_reader", "id", "row_key", "score")
+
+    def __init__(
+        self,
+        reader: Reader,
+        row_key: int,
+        point_id: str,
+        score: float = 0.0,
+        payload: Payload | None = None,
+    ) -> None:
+        self.id = point_id
+        self.score = score
+        self.row_key = row_key
+        self._reader = reader
+        self._payload = payload
+
+    @property
+    def payload(self) -> Payload:
+        """Read from the file when first asked for; empty if the point is gone by then."""
+        if self._payload is None:
+            self._payload = self._reader.payload_of(self)
+        return self._payload
+
+    def __repr__(self) -> str:
+        return f"Point(id={self.id!r}, score={self.score!r})"
+
+
+class Reader:
+    """Reads the points of one collection.
+
+    Args:
+        number: of the collection.
+        cache: shared by the collections of a file.
+        vectors: of the collection.
+    """
+
+    def __init__(
+        self, database: Database, number: int, cache: ScopeCache, vectors: Vectors
+    ) -> None:
+        self._database = database
+        self._number = number
+        self._cache = cache
+        self._vectors = vectors
+
+    # --- One by one ---
+
+    def get(self, point_id: str) -> Point | None:
+        """The point with that id, as `canonical_id` spells it, or None."""
+        with self._database.reading():
+            for row_key, text in self._database.rows(_GET, (point_id, self._number)):
+                return Point(self, row_key, point_id, 0.0, load_payload(text))
+        return None
+
+    def payload_of(self, point: Point) -> Payload:
+        """The payload of a point; empty if the point is gone."""
+        with self._database.reading():
+            found = self._database.rows(_PAYLOAD, (point.row_key,))
+            return load_payload(found[0][0]) if found else {}
+
+    def vector_of(self, point: Point) -> Sequence[float]:
+        """The stored vector of a point, scaled to length 1; empty if the point is gone."""
+        with self._database.reading():
+            found = self._database.rows(_VECTOR, (point.row_key,))
+        return load_vector(found[0][0]) if found else ()
+
+    def removed(self, row: Removed) -> Point:
+        """A point that is gone, as it was; a damaged payload is empty."""
+        row_key, point_id, text = row
+        return Point(self, row_key, point_id, 0.0, salvaged(text))
+
+    # --- Lists ---
+
+    def list(self, filters: Filters | None, top_k: int | None) -> Sequence[Point]:
+        """The first `top_k` points that pass, in the order of their ids; None lists all."""
+        ids, rest = split_scope(compile_filters(filters))
+        where, bindings, check = self._where(ids, rest)
+        limit = -1 if top_k is None or check is not None else top_k
+        sql = (
+            f"SELECT p.row_key, p.id, p.payload FROM {OF_SCOPES} WHERE {where}"
+            " ORDER BY p.id LIMIT ?"
+        )
+        with self._database.reading():
+            rows = self._database.connection.execute(sql, (*bindings, limit))
+            points = (
+                Point(self, row_key, name, 0.0, load_payload(text)) for row_key, name, text in rows
+            )
+            passing = (point for point in points if check is None or matches(check, point.payload))
+            return [*islice(passing, top_k)]
+
+    def _where(
+        self, ids: dict[str, str], rest: Group | None
+    ) -> tuple[str, tuple[Any, ...], Group | None]:
+        """The SQL condition for scopes and more, and what is left of it for Python."""
+        sql, bindings = in_scopes(self._number, ids)
+        compiled = compile_sql(rest) if rest is not None else None
+        if compiled is None:
+            return sql, bindings, rest
+        return f"{sql} AND {compiled[0]}", (*bindings, *compiled[1]), None
+
+    # --- Searches ---
+
+    def nearest(
+        self, vectors: Sequence[Vector], top_k: int, filters: Filters | None
+    ) -> Sequence[Sequence[Point]]:
+        """For each vector the `top_k` points nearest to it among those that pass, best first."""
+        with self._database.reading():
+            units = [*map(self._vectors.query, vectors)]
+            scope, allowed = self._select(filters)
+            return [self._points(scope, scope.nearest(unit, top_k, allowed)) for unit in units]
+
+    def matching(
+        self, keywords: Keywords, query: str, top_k: int, filters: Filters | None
+    ) -> Sequence[Point]:
+        """The `top_k` points with the highest BM25 score among those that pass, best first."""
+        with self._database.reading():
+            wanted, factors = keywords.query(query)
+            if not wanted:
+                return []
+            scope, allowed = self._select(filters)
+            return self._points(scope, scope.keyword_scores(wanted, factors, top_k, allowed))
+
+    def _points(self, scope: Scope, scored: Scored) -> Sequence[Point]:
+        row_keys, ids = scope.row_keys, scope.ids
+        return [Point(self, row_keys[row], ids[row], score) for score, row in scored]
+
+    def _select(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
+        """The scope that filters name, and the row keys in it that pass their other conditions."""
+        ids, rest = split_scope(compile_filters(filters))
+        key = (self._number, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
+        scope = self._cache.get(key) or self._load_scope(ids, key)
+        return scope, None if rest is None else set(self._passing(ids, rest))
+
+    def _load_scope(self, ids: dict[str, str], key: Key) -> Scope:
+        scope = Scope()
+        where, bindings = in_scopes(self._number, ids)
+        rows = self._database.connection.execute(_ROWS + where, bindings)
+        while some := list(islice(rows, _ROWS_AT_ONCE)):
+            scope.extend(some)
+        self._cache.put(key, scope)
+        return scope
+
+    def _passing(self, ids: dict[str, str], rest: Group) -> Iterable[int]:
+        where, bindings, check = self._where(ids, rest)
+        columns = f"p.row_key{', p.payload' if check else ''}"
+        sql = f"SELECT {columns} FROM {OF_SCOPES} WHERE {where}"
+        for row_key, *text in self._database.connection.execute(sql, bindings):
+            if check is None or matches(check, load_payload(text[0])):
+                yield row_key

@@ -1,0 +1,236 @@
+"""Writing points: encoded first, then one statement for each table."""
+
+from __future__ import annotations
+
+from isomem.store.codec import dump_payload
+from isomem.store.keywords import count_when_due
+from isomem.store.row_keys import OF_SCOPES, SEQ_BITS, scope_ids
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from isomem.ports.shapes import Payload, Vector
+    from isomem.store.cache import ScopeCache
+    from isomem.store.codec import Encoded, Removed, Stored
+    from isomem.store.database import Database
+    from isomem.store.detached import Detached
+    from isomem.store.keywords import Keywords
+    from isomem.store.links import LinkTable
+    from isomem.store.reading import Point
+    from isomem.store.row_keys import Ids
+    from isomem.store.vectors import Vectors
+
+_INSERT = (
+    "INSERT INTO points (row_key, collection, id, payload, vector, terms)"
+    " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id, collection) DO NOTHING"
+)
+_REPLACE = "UPDATE points SET payload = ?, vector = ?, terms = ? WHERE row_key = ?"
+_FIND = (
+    "SELECT p.row_key, p.terms, p.payload, s.user_id, s.agent_id, s.run_id FROM points AS p"
+    f" JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS} WHERE p.id = ? AND p.collection = ?"
+    " AND s.collection > 0"
+)
+_CLEAR = (
+    "DELETE FROM points WHERE collection = ?1 OR (collection < 0 AND row_key IN"
+    f" (SELECT p.row_key FROM {OF_SCOPES} WHERE s.collection = ?2))"
+)
+
+
+class Writer:
+    """Writes the points of one collection. Runs in the caller's transaction.
+
+    Args:
+        number: of the collection.
+        cache: shared by the collections of a file.
+        vectors: of the collection.
+        keywords: its terms; None where keyword search is off.
+        links: keeps the links in payloads as rows; None where payloads have none.
+        detached: its points that are hidden and not removed yet.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        number: int,
+        cache: ScopeCache,
+        vectors: Vectors,
+        keywords: Keywords | None,
+        links: LinkTable | None,
+        detached: Detached,
+    ) -> None:
+        self._database = database
+        self._number = number
+        self._cache = cache
+        self._row_keys = cache.row_keys
+        self._vectors = vectors
+        self._keywords = keywords
+        self._links = links
+        self._detached = detached
+
+    # --- New points ---
+
+    def encode(self, points: Iterable[tuple[str, Vector, Payload]]) -> list[Encoded]:
+        """Points as they are stored, from their ids, vectors and payloads.
+
+        Raises:
+            VectorValueError: a vector has the wrong length, or holds NaN or infinity.
+            ValidationError: a payload has no form in JSON.
+        """
+        unit, keywords = self._vectors.unit, self._keywords
+        return [
+            (
+                point_id,
+                unit(vector),
+                scope_ids(payload),
+                dump_payload(payload),
+                keywords.terms(payload) if keywords else None,
+                payload,
+            )
+            for point_id, vector, payload in points
+        ]
+
+    def insert(self, rows: Sequence[Encoded]) -> None:
+        """Adds points. One whose id is there already, or earlier among them, replaces that one."""
+        if not rows:
+            return
+        number, connection = self._number, self._database.connection
+        row_keys = self._row_keys.assign(number, [row[2] for row in rows])
+        before = connection.total_changes()
+        self._database.execute_many(
+            _INSERT,
+            [
+                (row_key, number, point_id, text, unit, terms)
+                for row_key, (point_id, unit, _, text, terms, _) in zip(row_keys, rows, strict=True)
+            ],
+        )
+        if connection.total_changes() - before == len(rows):
+            self._inserted(row_keys, rows)
+        else:
+            self._insert_over(row_keys, rows)
+        count_when_due(self._database, self._row_keys, row_keys)
+
+    def _inserted(self, row_keys: Sequence[int], rows: Sequence[Encoded]) -> None:
+        """What follows when rows are in the file: counts, links, and the cached scopes."""
+        if self._keywords:
+            self._keywords.inserted([row[4] for row in rows])
+        if self._links:
+            for row_key, row in zip(row_keys, rows, strict=True):
+                self._links.insert(row_key, row[5])
+        self._cache.append(self._number, row_keys, rows)
+
+    def _insert_over(self, row_keys: Sequence[int], rows: Sequence[Encoded]) -> None:
+        """`_inserted` where some ids were taken: these rows are not in the file yet."""
+        sql = "SELECT 1 FROM points WHERE row_key = ?"
+        inserted = [bool(self._database.rows(sql, (row_key,))) for row_key in row_keys]
+        self._inserted(
+            [row_key for row_key, is_in in zip(row_keys, inserted, strict=True) if is_in],
+            [row for row, is_in in zip(rows, inserted, strict=True) if is_in],
+        )
+        for row_key, row, is_in in zip(row_keys, rows, inserted, strict=True):
+            if not is_in:
+                self._row_keys.remove(row_key)
+                self._replace_by_id(row)
+
+    def _replace_by_id(self, row: Encoded) -> None:
+        found = self._find(row[0])
+        if found:
+            self._replace(found[0], row)
+        else:
+            self._detached.give_up_id(row[0])
+            self.insert([row])
+
+    # --- Points that are there ---
+
+    def _find(self, point_id: str) -> Sequence[Stored]:
+        """What is stored of a point; empty if it is not there."""
+        found = self._database.rows(_FIND, (point_id, self._number))
+        return [(row_key, terms, text, tuple(ids)) for row_key, terms, text, *ids in found]
+
+    def put(self, points: Iterable[tuple[str, Vector, Payload]]) -> None:
+        """Replaces points, or adds those that are not there."""
+        for row in self.encode(points):
+            found = self._find(row[0])
+            if found:
+                self._replace(found[0], row)
+            else:
+                self.insert([row])
+
+    def _replace(self, old: Stored, row: Encoded) -> None:
+        row_key, old_terms, _, old_ids = old
+        _, unit, ids, text, terms, payload = row
+        self._cache.evict(self._number, old_ids)
+        self._cache.evict(self._number, ids)
+        row_key = self._move(row_key, old_ids, ids)
+        self._database.execute(_REPLACE, (text, unit, terms, row_key))
+        if self._keywords:
+            counted = self._row_keys.is_counted(row_key)
+            self._keywords.change(old_terms, terms, counted=counted)
+        if self._links:
+            self._links.replace(row_key, payload)
+
+    def _move(self, row_key: int, old_ids: Ids, ids: Ids) -> int:
+        """The row key of a point whose scope may have become another one."""
+        if ids == old_ids:
+            return row_key
+        new = self._row_keys.move(row_key, self._number, ids)
+        self._database.execute("UPDATE points SET row_key = ? WHERE row_key = ?", (new, row_key))
+        if self._links:
+            self._links.move(row_key, new)
+        self._row_keys.drop_if_empty(row_key)
+        return new
+
+    def overlay(self, old: Point, payload: Payload) -> None:
+        """Stores another payload of a point."""
+        # The terms stay those of the text at the last full write, as in upstream's store.
+        ids, old_ids = scope_ids(payload), scope_ids(old.payload)
+        row_key = self._move(old.row_key, old_ids, ids)
+        if row_key != old.row_key:
+            self._cache.evict(self._number, old_ids)
+            self._cache.evict(self._number, ids)
+        sql = "UPDATE points SET payload = ? WHERE row_key = ?"
+        self._database.execute(sql, (dump_payload(payload), row_key))
+        if self._links:
+            self._links.replace(row_key, payload)
+
+    def turn(self, old: Point, vector: Vector) -> None:
+        """Stores another vector of a point."""
+        self._cache.evict(self._number, scope_ids(old.payload))
+        sql = "UPDATE points SET vector = ? WHERE row_key = ?"
+        self._database.execute(sql, (self._vectors.unit(vector), old.row_key))
+
+    # --- Removing ---
+
+    def remove(self, point_id: str) -> Removed | None:
+        """Removes a point; what it was, or None if it was not there."""
+        for row_key, terms, text, ids in self._find(point_id):
+            self._cache.evict(self._number, ids)
+            counted = not self._row_keys.remove(row_key)
+            if self._keywords:
+                self._keywords.remove(terms, counted=counted)
+            if self._links:
+                self._links.remove(row_key)
+            self._database.execute("DELETE FROM points WHERE row_key = ?", (row_key,))
+            self._row_keys.drop_if_empty(row_key)
+            return row_key, point_id, text
+        return None
+
+    def sweep(self, limit: int) -> list[Removed]:
+        """Removes up to `limit` detached points, in the order of their ids; what they were."""
+        some = self._detached.next(limit)
+        if self._links:
+            for row_key, *_ in some:
+                self._links.remove(row_key)
+        if some:
+            self._detached.remove(some)
+        return [(row_key, point_id, text) for row_key, point_id, text, _ in some]
+
+    def clear(self) -> None:
+        """Removes every point of the collection, detached ones too."""
+        if self._links:
+            self._links.clear(self._number)
+        self._database.execute(_CLEAR, (self._number, -self._number))
+        self._row_keys.clear(self._number)
+        if self._keywords:
+            self._keywords.clear()
+        self._cache.clear()
