@@ -227,3 +227,10 @@ def test_a_date_that_python_writes_is_read_back(moment: Any) -> None:
 )  # fmt: skip
 def test_a_text_that_is_no_date_is_none(text: str) -> None:
     assert parse_datetime(text) is None
+
+
+@pytest.mark.parametrize("zone", ["Z", " UTC", "  UTC", "\t UTC", "+00:00", "  +00"])
+def test_white_space_may_stand_before_a_zone(zone: str) -> None:
+    read = parse_datetime(f"2024-01-15T10:30:00.5{zone}")
+    assert read
+    assert read.isoformat() == "2024-01-15T10:30:00.500000+00:00"
