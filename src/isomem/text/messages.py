@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.arguments import check_text, not_unicode
+from isomem.contract.v2_0_4 import SILENT_ROLE, SPOKEN_ROLES
 from isomem.errors import ValidationError
 from isomem.types import is_unicode
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     Message = dict[str, Any]
-
-SPOKEN_ROLES = ("system", "user", "assistant")
 
 
 class Utterance:
@@ -109,7 +108,7 @@ class Conversation:
         for each in self.utterances:
             if each.content is None:
                 log.warning("Skipping a message of role %r without content", each.role)
-            elif each.role != "system":
+            elif each.role != SILENT_ROLE:
                 if type(each.content) is not str or not each.content.isascii():
                     check_text(each.content, "message content")
                 remembered.append(each)
@@ -127,7 +126,7 @@ class Conversation:
 def _is_seen(utterance: Utterance) -> bool:
     """Whether content is for a model that sees: any list of parts, or one image."""
     content = utterance.content
-    if utterance.role == "system":
+    if utterance.role == SILENT_ROLE:
         return False
     return isinstance(content, list) or (
         isinstance(content, dict) and content.get("type") == "image_url"
