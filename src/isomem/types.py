@@ -5,12 +5,23 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
     Vector = Sequence[float]
     Payload = dict[str, Any]
     Filters = dict[str, Any]
     Message = dict[str, Any]
+
+    class Hit(Protocol):
+        """One point found or listed. `score` is the cosine similarity, or the raw BM25 score."""
+
+        @property
+        def id(self) -> str: ...
+        @property
+        def score(self) -> float: ...
+        @property
+        def payload(self) -> Payload: ...
+
 
 SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 """The ids that say whose memory it is."""

@@ -18,12 +18,12 @@ class Ours:
     """isomem's functions, under the names that the claims use."""
 
     def __init__(self) -> None:
-        from isomem.contract import scoring
+        from isomem.contract import scoring, v2_0_4
 
         self.normalize = scoring.normalize_bm25
         self.sigmoid = scoring.sigmoid_for
-        self.entity_weight = scoring.ENTITY_WEIGHT
-        self._rank = scoring.rank
+        self.entity_weight = v2_0_4.ENTITY_WEIGHT
+        self._scoring = scoring
 
     def rank(
         self,
@@ -33,9 +33,10 @@ class Ours:
         threshold: float = 0.0,
         top_k: int = 100,
     ) -> Candidates:
-        given_ = [(name, score, name) for name, score in candidates]
-        ranked = self._rank(given_, words, entities, threshold, top_k)
-        return [(name, score) for score, name in ranked]
+        nearest: Any = [(name, SimpleNamespace(score=score)) for name, score in candidates]
+        signals = self._scoring.Signals(nearest, words, entities)
+        ranked = self._scoring.rank(signals, threshold, top_k)
+        return [(each.memory_id, each.score) for each in ranked]
 
     def boosts(self, hits: list[Any]) -> dict[str, float]:
         from contextlib import nullcontext

@@ -233,3 +233,37 @@ def test_a_point_without_text_is_no_result(memory: Face) -> None:
     memory.vector_store.insert([vector], [{"user_id": "u", "k": 1}], ["x"])
     assert memory.search("tea", filters=U) == {"results": []}
     assert memory.get_all(filters=U)["results"][0]["memory"] == ""
+
+
+class Narrowing:
+    """A store around ours that puts a condition of its own into the filters of each search."""
+
+    def __init__(self, inner: Any, key: str, *values: str) -> None:
+        self.inner = inner
+        self.key = key
+        self.values = list(values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def search(self, *, filters: Any, **asked: Any) -> Any:
+        filters[self.key] = self.values.pop(0)
+        return self.inner.search(filters=filters, **asked)
+
+    def keyword_search(self, *, filters: Any, **asked: Any) -> Any:
+        filters[self.key] = self.values.pop(0)
+        return self.inner.keyword_search(filters=filters, **asked)
+
+
+def test_a_condition_that_a_store_adds_counts_in_each_of_its_searches(memory: Face) -> None:
+    for topic in ("tea", "cake"):
+        text = f"two plates of {topic}"
+        memory.add(text, user_id="u", infer=False, metadata={"topic": topic})
+    store, asked = memory.vector_store, {"user_id": "u", "topic": "tea"}
+    vector = memory.embedding_model.embed("two plates", "search")
+    (alone,) = store.search(query="", vectors=vector, top_k=9, filters=asked)
+    memory.vector_store = Narrowing(store, "topic", "tea", "cake")
+    (hit,) = memory.search("two plates", filters={"user_id": "u"}, threshold=0.0)["results"]
+    assert hit["memory"] == "two plates of tea"
+    # The words are those of the other memory, which is no candidate: they count in the division.
+    assert hit["score"] == pytest.approx(alone.score / 2)

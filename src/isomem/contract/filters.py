@@ -17,7 +17,7 @@ from __future__ import annotations
 from isomem.contract.arguments import ANY_VALUE, shown
 from isomem.dates import datetime, timedelta, timezone
 from isomem.pattern import Pattern
-from isomem.types import SCOPE_KEYS
+from isomem.types import SCOPE_KEYS, clone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,6 +177,27 @@ class Condition:
         self.test: Callable[[Any, Any], bool] = _TESTS[kind]
 
 
+class CompiledFilters(dict[str, object]):
+    """Filters that are compiled once, when the first store of a call asks, and not by each store.
+
+    A store that is not ours sees a dict like others. Copies of it are plain ones.
+    """
+
+    _group: Group | None = None
+    _source: dict[str, object] | None = None
+
+    @property
+    def group(self) -> Group | None:
+        """What `compile_filters` makes of them; anew when somebody has changed them."""
+        if self._source is None or self._source != self:
+            self._group = _compile(self)
+            self._source = clone(self)
+        return self._group
+
+    def __reduce__(self) -> tuple[type[dict[str, object]], tuple[dict[str, object]]]:
+        return dict, (dict(self),)
+
+
 def compile_filters(filters: Mapping[str, Any] | None) -> Group | None:
     """The filters as a `Group`, or None when they let everything pass.
 
@@ -185,9 +206,15 @@ def compile_filters(filters: Mapping[str, Any] | None) -> Group | None:
             operator cannot compare with, a logical operator without its list of dicts, or a
             key that is no path.
     """
+    if isinstance(filters, CompiledFilters):
+        return filters.group
+    return _compile(filters) if filters else None
+
+
+def _compile(filters: Mapping[str, Any]) -> Group | None:
     group = Group([], [], [])
     seen: dict[str, Any] = {}
-    for key, value in (filters or {}).items():
+    for key, value in filters.items():
         operator = _LOGICAL_NAMES.get(key, key)
         if operator not in LOGICAL:
             if key in SCOPE_KEYS or not _is_any_value(value):
@@ -481,7 +508,7 @@ _DATE = Pattern(
     r"\s*(?P<year>\d{4})-(?P<month>1[0-2]|0?[1-9])-(?P<day>3[01]|[12]\d|[0 ]?[1-9])"
     r"(?:(?:[Tt]|\s+)(?P<hour>2[0-3]|[01]?\d):(?P<minute>[0-5]?\d)"
     r"(?::(?P<second>[0-5]?\d)(?P<fraction>\.(?:[0-9]{6}\d*|[0-9]{1,5}))?)?"
-    r"(?P<zone>\s*(?:[Zz]|[+-]\d{2}(?:(?P<colon>:?)[0-5]\d(?:(?P=colon)[0-5]\d)?)?)|\ UTC)?)?\Z"
+    r"(?P<zone>\s*(?:[Zz]|[+-]\d{2}(?:(?P<colon>:?)[0-5]\d(?:(?P=colon)[0-5]\d)?)?|\ UTC))?)?\Z"
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from isomem.contract.v2_0_4 import MEMORY_FIELDS, PROMOTED_FIELDS, SPEAKER_FIELDS
 from isomem.dates import datetime, timezone
 from isomem.digest import md5_hex
 from isomem.types import SCOPE_KEYS, clone
@@ -17,16 +18,11 @@ if TYPE_CHECKING:
 
 LINKS = "linked_memory_ids"
 
-_SPEAKER = ("actor_id", "role")
-
-# Fields of a payload that a result names at its top level, where the payload has them.
-_PROMOTED = ("user_id", "agent_id", "run_id", "actor_id", "role")
-_CORE = {"data", "hash", "created_at", "updated_at", "id", "text_lemmatized", "attributed_to"}
-_NOT_METADATA = _CORE | set(_PROMOTED)
+_NOT_METADATA = frozenset((*MEMORY_FIELDS, *PROMOTED_FIELDS))
 
 # Fields that an update writes itself; the rest of a payload is the caller's and stays.
 _WRITTEN = {"data", "hash", "text_lemmatized", "created_at", "updated_at", *SCOPE_KEYS}
-_NOT_KEPT = _WRITTEN | set(_SPEAKER)
+_NOT_KEPT = _WRITTEN.union(SPEAKER_FIELDS)
 
 
 # --- Memories --------------------------------------------------------------------------------
@@ -72,16 +68,18 @@ def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[st
 
     Payload fields that isomem does not know are the caller's `metadata`.
     """
-    metadata = {key: value for key, value in payload.items() if key not in _NOT_METADATA}
+    metadata = None
+    if not _NOT_METADATA.issuperset(payload):
+        metadata = {key: value for key, value in payload.items() if key not in _NOT_METADATA}
     return {
         "id": memory_id,
         "memory": payload.get("data", ""),
         "hash": payload.get("hash"),
-        "metadata": metadata or None,
+        "metadata": metadata,
         **score,
         "created_at": payload.get("created_at"),
         "updated_at": payload.get("updated_at"),
-        **{key: payload[key] for key in _PROMOTED if key in payload},
+        **{key: payload[key] for key in PROMOTED_FIELDS if key in payload},
     }
 
 
@@ -130,7 +128,7 @@ def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, Any]:
 
 
 def _speaker(payload: Payload) -> dict[str, Any]:
-    return {field: payload.get(field) for field in _SPEAKER}
+    return {field: payload.get(field) for field in SPEAKER_FIELDS}
 
 
 def in_utc(moment: Any) -> Any:

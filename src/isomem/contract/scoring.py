@@ -5,25 +5,13 @@ from __future__ import annotations
 from math import exp
 from operator import itemgetter
 
+from isomem.contract.v2_0_4 import ENTITY_WEIGHT, LINK_DAMPING, LONGEST_SIGMOID, SIGMOIDS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import TypeVar
+    from collections.abc import Mapping, Sequence
 
-    Found = TypeVar("Found")
-
-ENTITY_WEIGHT = 0.5
-"""Most that an entity can add, before the division by what was possible."""
-
-MATCH_SIMILARITY = 0.95
-"""From this cosine similarity on, two entities in one scope are the same one."""
-
-BOOST_SIMILARITY = 0.5
-"""Entities less similar than this to one of the query's say nothing about a memory."""
-
-# Number of query terms up to which the pair (midpoint, steepness) holds.
-_SIGMOIDS = ((3, (5.0, 0.7)), (6, (7.0, 0.6)), (9, (9.0, 0.5)), (15, (10.0, 0.5)))
-_LONGEST_SIGMOID = (12.0, 0.5)
+    from isomem.types import Hit
 
 
 def sigmoid_for(lemmatized_query: str) -> tuple[float, float]:
@@ -32,7 +20,7 @@ def sigmoid_for(lemmatized_query: str) -> tuple[float, float]:
     Raw BM25 scores grow with the number of terms, so the midpoint grows with it.
     """
     terms = len(lemmatized_query.split()) if lemmatized_query else 1
-    return next((sigmoid for most, sigmoid in _SIGMOIDS if terms <= most), _LONGEST_SIGMOID)
+    return next((sigmoid for most, sigmoid in SIGMOIDS if terms <= most), LONGEST_SIGMOID)
 
 
 def normalize_bm25(raw: float, midpoint: float, steepness: float) -> float:
@@ -46,30 +34,79 @@ def entity_boost(similarity: float, links: int) -> float:
     The square of the number of links damps it: an entity that is everywhere tells little.
     """
     others = max(links, 1) - 1
-    return similarity * ENTITY_WEIGHT / (1.0 + 0.001 * others**2)
+    return similarity * ENTITY_WEIGHT / (1.0 + LINK_DAMPING * others**2)
 
 
-def rank(
-    candidates: Iterable[tuple[str, float, Found]],
-    keyword_scores: Mapping[str, float],
-    boosts: Mapping[str, float],
-    threshold: float,
-    top_k: int,
-) -> list[tuple[float, Found]]:
-    """The best `top_k` candidates with their combined scores, best first.
+class Signals:
+    """What the stores say about one query, for a ranking to make an order of.
 
-    A candidate is (memory id, semantic score, anything). Those below `threshold` on the
-    semantic score alone are out, whatever else speaks for them. The sum of the signals is
-    divided by the most that the signals *present in this search* could give (1, plus 1 with
-    keywords, plus `ENTITY_WEIGHT` with entities) and capped at 1. Equal scores keep the order
-    of the candidates.
+    Attributes:
+        nearest: the candidates, by id; the semantic signal is the score of the hit.
+        keyword: BM25 scores by memory id, as numbers in 0..1.
+        entity: what the entities of the query add to a memory, by its id.
     """
-    possible = 1.0 + bool(keyword_scores) + ENTITY_WEIGHT * bool(boosts)
-    worded, boosted = keyword_scores.get, boosts.get
+
+    __slots__ = ("entity", "keyword", "nearest")
+
+    def __init__(
+        self,
+        nearest: Sequence[tuple[str, Hit]],
+        keyword: Mapping[str, float],
+        entity: Mapping[str, float],
+    ) -> None:
+        self.nearest = nearest
+        self.keyword = keyword
+        self.entity = entity
+
+    def most_possible(self) -> float:
+        """The most that the signals that are there at all can give, be it to no candidate.
+
+        1, plus 1 with keywords, plus `ENTITY_WEIGHT` with entities.
+        """
+        return 1.0 + bool(self.keyword) + ENTITY_WEIGHT * bool(self.entity)
+
+
+class Ranked:
+    """One hit of a ranking, with its score and the signals that this was made from."""
+
+    __slots__ = ("_signals", "hit", "memory_id", "score")
+
+    def __init__(self, memory_id: str, hit: Hit, score: float, signals: Signals) -> None:
+        self.memory_id = memory_id
+        self.hit = hit
+        self.score = score
+        self._signals = signals
+
+    @property
+    def semantic(self) -> float:
+        """How similar its vector is to that of the query."""
+        return self.hit.score
+
+    @property
+    def keyword(self) -> float:
+        """Its BM25 score as a number in 0..1; 0.0 where no word is in both."""
+        return self._signals.keyword.get(self.memory_id, 0.0)
+
+    @property
+    def entity(self) -> float:
+        """What the entities of the query add; 0.0 where none is in both."""
+        return self._signals.entity.get(self.memory_id, 0.0)
+
+
+def rank(signals: Signals, threshold: float, top_k: int) -> list[Ranked]:
+    """The best `top_k` candidates, best first.
+
+    Those below `threshold` on the semantic signal alone are out, whatever else speaks for them.
+    The score is the sum of the signals divided by what was possible, and at most 1. Equal scores
+    keep the order of the candidates.
+    """
+    possible = signals.most_possible()
+    worded, boosted = signals.keyword.get, signals.entity.get
     scored = []
-    for memory_id, semantic, found in candidates:
+    for memory_id, hit in signals.nearest:
+        semantic = hit.score
         if semantic >= threshold:
             score = (semantic + worded(memory_id, 0.0) + boosted(memory_id, 0.0)) / possible
-            scored.append((min(1.0, score), found))
+            scored.append((min(1.0, score), memory_id, hit))
     scored.sort(key=itemgetter(0), reverse=True)
-    return scored[:top_k]
+    return [Ranked(memory_id, hit, score, signals) for score, memory_id, hit in scored[:top_k]]

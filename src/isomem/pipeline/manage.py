@@ -15,6 +15,7 @@ from isomem.contract.arguments import (
 from isomem.contract.payload import describe, listed
 from isomem.contract.plan import Change, Plan
 from isomem.contract.scope import without_ids
+from isomem.contract.v2_0_4 import MOST_REMOVED
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
 from isomem.types import SCOPE_KEYS
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.ports.shapes import Filters, Ports, Stores
-
-_MOST = 1_000_000
 
 
 # --- Read ------------------------------------------------------------------------------------
@@ -121,7 +120,9 @@ async def delete_all(
 
 
 def _ids_in(stores: Stores, filters: Filters) -> list[str]:
-    return [str(point.id) for point in listed(stores.vectors.list(filters=filters, top_k=_MOST))]
+    return [
+        str(point.id) for point in listed(stores.vectors.list(filters=filters, top_k=MOST_REMOVED))
+    ]
 
 
 async def reset(ports: Ports) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.plan import Mention
+from isomem.contract.v2_0_4 import QUERY_ENTITIES
 from isomem.ports.guard import PartFailure
 
 TYPE_CHECKING = False
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Ports, Stores, Vector
 
     Entity = tuple[str, str]
-
-QUERY_ENTITIES = 8
-"""How many entities of a query are looked at."""
 
 
 def mentions_in(found: Iterable[tuple[str, Sequence[Entity]]]) -> list[Mention]:

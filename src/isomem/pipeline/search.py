@@ -11,10 +11,15 @@ from isomem.contract.arguments import (
     refuse_top_level_ids,
     refuse_wildcard_ids,
 )
-from isomem.contract.filters import translate
+from isomem.contract.filters import CompiledFilters, translate
 from isomem.contract.payload import describe
 from isomem.contract.scope import scope_of
-from isomem.contract.scoring import normalize_bm25, rank, sigmoid_for
+from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
+from isomem.contract.v2_0_4 import (
+    CANDIDATES_PER_RESULT,
+    DEFAULT_THRESHOLD,
+    LEAST_CANDIDATES,
+)
 from isomem.pipeline.mentions import probes_of
 from isomem.ports.guard import PartFailure
 
@@ -24,12 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.plan import Mention
-    from isomem.ports.shapes import Filters, Hit, Ports, Stores, Vector
-
-DEFAULT_THRESHOLD = 0.1
-
-_LEAST_CANDIDATES = 60
-_CANDIDATES_PER_RESULT = 4
+    from isomem.ports.shapes import Filters, Ports, Stores, Vector
 
 
 class Query:
@@ -47,6 +47,11 @@ class Query:
         self.filters = filters
         self.threshold = DEFAULT_THRESHOLD
         self.top_k = 0
+
+    def scope(self) -> Filters:
+        """The ids among the filters; the filters themselves where they are nothing else."""
+        scope = scope_of(self.filters)
+        return self.filters if scope == self.filters else CompiledFilters(scope)
 
 
 async def search(
@@ -66,8 +71,8 @@ async def search(
     checked = check_filters(filters)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
-    translated = translate(checked)
-    asked = await _read(ports, check_query(query), translated)
+    compiled = CompiledFilters(translate(checked))
+    asked = await _read(ports, check_query(query), compiled)
     asked.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     asked.top_k = top_k
     results = await ports.store(_find, asked)
@@ -86,29 +91,24 @@ async def _read(ports: Ports, text: str, filters: Filters) -> Query:
 def _find(stores: Stores, query: Query) -> list[dict[str, Any]]:
     """The memories that the stores have for a query, best first."""
     with stores.reading():
-        ranked = _rank(stores, query)
-        described = ((str(hit.id), hit.payload or {}, score) for score, hit in ranked)
-        return [
-            describe(memory_id, payload, score=score)
-            for memory_id, payload, score in described
-            if payload.get("data")
-        ]
+        results = []
+        for each in rank(_signals(stores, query), query.threshold, query.top_k):
+            payload = each.hit.payload or {}
+            if payload.get("data"):
+                results.append(describe(each.memory_id, payload, score=each.score))
+        return results
 
 
-def _rank(stores: Stores, query: Query) -> list[tuple[float, Hit]]:
-    candidates = max(query.top_k * _CANDIDATES_PER_RESULT, _LEAST_CANDIDATES)
+def _signals(stores: Stores, query: Query) -> Signals:
+    asked = max(query.top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
     nearest = stores.vectors.search(
-        query=query.text, vectors=query.vector, top_k=candidates, filters=query.filters
+        query=query.text, vectors=query.vector, top_k=asked, filters=query.filters
     )
-    worded = stores.vectors.keyword_search(
-        query=query.lemmas, top_k=candidates, filters=query.filters
-    )
-    return rank(
-        [(str(hit.id), hit.score, hit) for hit in nearest],
+    worded = stores.vectors.keyword_search(query=query.lemmas, top_k=asked, filters=query.filters)
+    return Signals(
+        [(str(hit.id), hit) for hit in nearest],
         _keyword_scores(worded or (), query.lemmas),
-        stores.links.boosts(query.probes, scope_of(query.filters)),
-        query.threshold,
-        query.top_k,
+        stores.links.boosts(query.probes, query.scope()),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from isomem.clock import Clock
 from isomem.contract.plan import FailedChunk, Mention, Plan, Progress, Record, TakenIn
-from isomem.types import Filters, Message, Payload, Vector
+from isomem.types import Filters, Hit, Message, Payload, Vector
 
 __all__ = [
     "LLM", "Embedder", "Filters", "Hit", "Ingests", "Ledger", "Links", "Message", "Nlp", "Parts",
@@ -51,17 +51,6 @@ class Reranker(Protocol):
     def rerank(
         self, query: str, documents: list[dict[str, Any]], top_k: int | None = None
     ) -> list[dict[str, Any]]: ...
-
-
-class Hit(Protocol):
-    """One point found or listed. `score` is the cosine similarity, or the raw BM25 score."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def score(self) -> float: ...
-    @property
-    def payload(self) -> Payload: ...
 
 
 class VectorStore(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from isomem import log
 from isomem.contract.payload import entity_payload, links_of, listed, with_links
 from isomem.contract.scope import scope_of
-from isomem.contract.scoring import BOOST_SIMILARITY, MATCH_SIMILARITY, entity_boost
+from isomem.contract.scoring import entity_boost
+from isomem.contract.v2_0_4 import BOOST_SIMILARITY, MATCH_SIMILARITY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ Time is linear in the length of the text.
 
 from __future__ import annotations
 
+from isomem.contract.v2_0_4 import LONGEST_ENTITY, SHORTEST_ENTITY
 from isomem.pattern import Pattern
 from isomem.text.tokens import Tokenizer
 from isomem.text.words import GENERIC_NAMES, NOT_NAMES, OPENERS
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
     Entity = tuple[str, str]
     """(type, text)"""
-
-SHORTEST, LONGEST = 3, 100
-"""Characters of an entity; a longer match is formatting gone wrong."""
 
 MARKERS = frozenset("* - + \u2022 \u2013 \u2014 # ## ### ** __".split())
 SENTENCE_ENDS = MARKERS.union(".!?:")
@@ -53,7 +51,7 @@ def quotations(text: str) -> list[Entity]:
     for quote, quoted in _QUOTED:
         if text.count(quote) > 1:
             inner = (match[1].strip() for match in quoted(text))
-            found += [("QUOTED", words) for words in inner if len(words) >= SHORTEST]
+            found += [("QUOTED", words) for words in inner if len(words) >= SHORTEST_ENTITY]
     return found
 
 
@@ -91,7 +89,7 @@ def names(
             if not any(not tokens[i].connects and not starts(i) for i in inside):
                 continue
         name = "".join([token.spelt for token in tokens[start:end]]).strip()
-        if len(name) >= SHORTEST:
+        if len(name) >= SHORTEST_ENTITY:
             found.append(("PROPER", name))
     return found
 
@@ -125,7 +123,7 @@ def tidied(found: list[Entity]) -> list[Entity]:
     for kind, found_text in found:
         text = found_text
         key = text.lower().strip()
-        if len(key) < SHORTEST or key in seen:
+        if len(key) < SHORTEST_ENTITY or key in seen:
             continue
         seen.add(key)
         if not _is_plain(text):
@@ -133,7 +131,9 @@ def tidied(found: list[Entity]) -> list[Entity]:
             key = text.lower()
             if not key or _has_formatting(text):
                 continue
-        if not SHORTEST <= len(text) <= LONGEST or (kind == "PROPER" and key in GENERIC_NAMES):
+        if not SHORTEST_ENTITY <= len(text) <= LONGEST_ENTITY or (
+            kind == "PROPER" and key in GENERIC_NAMES
+        ):
             continue
         rival = best.get(key)
         if rival is None or PRIORITY[kind] < PRIORITY[rival[0]]:

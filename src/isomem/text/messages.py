@@ -1,9 +1,10 @@
-"""Messages: what a caller hands to `add`, as the list of dicts that the pipeline works on."""
+"""Messages: what a caller hands to `add`, read once."""
 
 from __future__ import annotations
 
 from isomem import log
 from isomem.contract.arguments import check_text, not_unicode
+from isomem.contract.v2_0_4 import SILENT_ROLE, SPOKEN_ROLES
 from isomem.errors import ValidationError
 from isomem.types import is_unicode
 
@@ -13,7 +14,131 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
 
-SPOKEN_ROLES = ("system", "user", "assistant")
+
+class Utterance:
+    """One message that has content.
+
+    Attributes:
+        role: who speaks, as the message says it.
+        name: the speaker's name; None where there is none or it is empty.
+        content: the text. Until a model has described it, an image is what the message has; the
+            rare content that is neither text nor parts, as None, stays as it is.
+        message: the dict that the model and the session's buffer get.
+    """
+
+    __slots__ = ("content", "message", "name", "role")
+
+    def __init__(self, message: Message, role: Any) -> None:
+        self.message = message
+        self.role = role
+        self.name: Any = message.get("name") or None
+        self.content: Any = message["content"]
+
+    def describe(self, description: Any) -> None:
+        """Puts the description of an image in its place. The name goes, as in mem0."""
+        self.message = {"role": self.role, "content": description}
+        self.name = None
+        self.content = description
+
+
+class Conversation:
+    """The messages of one `add`.
+
+    `messages` are all of them, as they came: a procedural memory is made of these. `read` finds
+    who said what. It fills `utterances`, and `images` with those that a model has to describe
+    before their content is text. Then `remembered` are the utterances that become memories without
+    a model, and `texts` and `transcript` are what a model is shown.
+
+    Args:
+        given: a str, a dict or a list of dicts.
+
+    Raises:
+        ValidationError: VALIDATION_003, another type.
+    """
+
+    __slots__ = ("images", "messages", "utterances")
+
+    def __init__(self, given: Any) -> None:
+        if isinstance(given, str):
+            given = [{"role": "user", "content": given}]
+        elif isinstance(given, dict):
+            given = [given]
+        elif not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+            raise _wrong_type(given)
+        self.messages: list[Message] = given
+        self.utterances: list[Utterance] = []
+        self.images: list[Utterance] = []
+
+    def read(self, *, sees_images: bool = False) -> None:
+        """Reads who said what.
+
+        A message without the key `content` (a tool call, say) has nothing to remember, and the
+        log says so. Of a list of parts the text parts remain, unless a model sees the images
+        (divergence D-10).
+
+        Raises:
+            ValidationError: VALIDATION_004, a message without a role, with a role or name that
+                is not text, or with text that is not valid Unicode.
+        """
+        for index, message in enumerate(self.messages):
+            role = message.get("role")
+            if not role or "name" in message or type(role) is not str or not role.isascii():
+                _check_labels(index, message)
+            if "content" not in message:
+                log.warning("Skipping a message of role %r without content", role)
+                continue
+            utterance = Utterance(message, role)
+            content = utterance.content
+            if isinstance(content, str):
+                if not content.isascii() and not is_unicode(content):
+                    raise not_unicode(f"message {index}")
+            elif sees_images and _is_seen(utterance):
+                self.images.append(utterance)
+            elif isinstance(content, (list, dict)) and not _reduce(utterance):
+                continue
+            self.utterances.append(utterance)
+
+    def remembered(self) -> list[Utterance]:
+        """The utterances that are memories by themselves: not the system's, and with text.
+
+        Raises:
+            ValidationError: VALIDATION_004, content that is not text.
+        """
+        remembered = []
+        for each in self.utterances:
+            if each.content is None:
+                log.warning("Skipping a message of role %r without content", each.role)
+            elif each.role != SILENT_ROLE:
+                if type(each.content) is not str or not each.content.isascii():
+                    check_text(each.content, "message content")
+                remembered.append(each)
+        return remembered
+
+    def texts(self) -> list[Message]:
+        """The utterances as messages."""
+        return [each.message for each in self.utterances]
+
+    def transcript(self) -> str:
+        """The utterances as lines of `role: content`, roles other than the three left out."""
+        return transcript(self.texts())
+
+
+def _is_seen(utterance: Utterance) -> bool:
+    """Whether content is for a model that sees: any list of parts, or one image."""
+    content = utterance.content
+    if utterance.role == SILENT_ROLE:
+        return False
+    return isinstance(content, list) or (
+        isinstance(content, dict) and content.get("type") == "image_url"
+    )
+
+
+def _reduce(utterance: Utterance) -> bool:
+    """Reduces parts to their text; whether there is any."""
+    text = text_of(utterance.message)
+    if text is not None:
+        utterance.message, utterance.content = text, text["content"]
+    return text is not None
 
 
 def as_messages(given: Any) -> list[Message]:
@@ -56,9 +181,7 @@ def with_content(messages: list[Message]) -> list[Message]:
     kept = []
     for index, message in enumerate(messages):
         role = message.get("role")
-        if not role:
-            raise _no_role(index, message)
-        if "name" in message or type(role) is not str or not role.isascii():
+        if not role or "name" in message or type(role) is not str or not role.isascii():
             _check_labels(index, message)
         if "content" not in message:
             log.warning("Skipping a message of role %r without content", message["role"])
@@ -72,6 +195,8 @@ def with_content(messages: list[Message]) -> list[Message]:
 
 def _check_labels(index: int, message: Message) -> None:
     """Refuses a role or a name that no row could hold; mem0 stores numbers as they are."""
+    if not message.get("role"):
+        raise _no_role(index, message)
     for key in ("role", "name"):
         label = message.get(key)
         if isinstance(label, str):

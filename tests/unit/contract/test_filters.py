@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 from datetime import timedelta, timezone
 from typing import Any
 
@@ -10,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isomem.contract.filters import (
+    CompiledFilters,
+    Condition,
     compile_filters,
     matches,
     parse_datetime,
@@ -227,3 +232,67 @@ def test_a_date_that_python_writes_is_read_back(moment: Any) -> None:
 )  # fmt: skip
 def test_a_text_that_is_no_date_is_none(text: str) -> None:
     assert parse_datetime(text) is None
+
+
+@pytest.mark.parametrize("zone", ["Z", " UTC", "  UTC", "\t UTC", "+00:00", "  +00"])
+def test_white_space_may_stand_before_a_zone(zone: str) -> None:
+    read = parse_datetime(f"2024-01-15T10:30:00.5{zone}")
+    assert read
+    assert read.isoformat() == "2024-01-15T10:30:00.500000+00:00"
+
+
+# --- Compiled once ---------------------------------------------------------------------------
+
+
+def test_filters_of_a_call_are_compiled_once() -> None:
+    filters = CompiledFilters({"user_id": "u", "OR": [{"a": 1}, {"b": {"gt": 2}}]})
+    group = compile_filters(filters)
+    assert group is not None
+    assert compile_filters(filters) is group
+    plain = compile_filters(dict(filters))
+    assert plain is not None
+    assert [each.key for each in plain.conditions if isinstance(each, Condition)] == ["user_id"]
+
+
+def test_compiled_filters_are_a_dict_to_everybody_else() -> None:
+    plain = {"user_id": "u", "a[].b": {"in": ["x"]}}
+    filters = CompiledFilters(plain)
+    compile_filters(filters)
+    assert filters == plain
+    assert (repr(filters), str(filters)) == (repr(plain), str(plain))
+    assert json.dumps(filters) == json.dumps(plain)
+    for copied in (
+        copy.copy(filters), copy.deepcopy(filters), filters.copy(), dict(filters), {**filters},
+        pickle.loads(pickle.dumps(filters)),
+    ):  # fmt: skip
+        assert type(copied) is dict
+        assert copied == plain
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda filters: filters.update(run_id="r"),
+        lambda filters: filters["AND"].append({"run_id": "r"}),
+        lambda filters: filters["AND"][0]["a"].update(gt=9),
+    ],
+)
+def test_what_a_store_puts_into_the_filters_counts(change: Any) -> None:
+    """A store that wraps one of ours may add a condition of its own: it must not be lost."""
+    filters = CompiledFilters({"user_id": "u", "AND": [{"a": {"gt": 1}}]})
+    payload = {"user_id": "u", "a": 5}
+    before = compile_filters(filters)
+    assert before
+    assert matches(before, payload)
+    change(filters)
+    after = compile_filters(filters)
+    assert after
+    assert not matches(after, payload)
+
+
+def test_filters_that_cannot_be_compiled_raise_each_time() -> None:
+    filters = CompiledFilters({"user_id": "u", "a": {"like": 1}})
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Unsupported filter operator"):
+            compile_filters(filters)
+    assert compile_filters(CompiledFilters()) is None

@@ -3,14 +3,55 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.contract.scoring import entity_boost, normalize_bm25, rank, sigmoid_for
+from isomem.contract.scoring import (
+    Ranked,
+    Signals,
+    entity_boost,
+    normalize_bm25,
+    rank,
+    sigmoid_for,
+)
 from tests.unit.store.fuzz import examples
+
+
+class Found:
+    """A hit of some store; the semantic signal is its score."""
+
+    def __init__(self, memory_id: str, score: float) -> None:
+        self.id = memory_id
+        self.score = score
+        self.payload: dict[str, Any] = {}
+
+
+def ranked(
+    semantic: Iterable[tuple[str, float]],
+    keyword: Mapping[str, float],
+    entity: Mapping[str, float],
+    threshold: float,
+    top_k: int,
+) -> list[tuple[float, str]]:
+    """The scores and ids of a ranking."""
+    found = ranking(semantic, keyword, entity, threshold, top_k)
+    assert [each.hit.id for each in found] == [each.memory_id for each in found]
+    return [(each.score, each.memory_id) for each in found]
+
+
+def ranking(
+    semantic: Iterable[tuple[str, float]],
+    keyword: Mapping[str, float],
+    entity: Mapping[str, float],
+    threshold: float,
+    top_k: int,
+) -> list[Ranked]:
+    nearest = [(name, Found(name, score)) for name, score in semantic]
+    return rank(Signals(nearest, keyword, entity), threshold, top_k)
 
 
 @pytest.mark.parametrize(
@@ -41,30 +82,36 @@ def test_an_entity_that_is_everywhere_tells_little() -> None:
 
 
 def test_signals_are_divided_by_what_was_possible_in_this_search() -> None:
-    candidates = [("a", 0.6, "a"), ("b", 0.5, "b")]
-    assert rank(candidates, {}, {}, 0.0, 9) == [(0.6, "a"), (0.5, "b")]
-    assert rank(candidates, {"b": 0.9}, {}, 0.0, 9) == [(0.7, "b"), (0.3, "a")]
-    assert rank(candidates, {}, {"b": 0.4}, 0.0, 9) == [(0.9 / 1.5, "b"), (0.6 / 1.5, "a")]
-    both = rank(candidates, {"b": 0.9}, {"b": 0.4}, 0.0, 9)
+    candidates = [("a", 0.6), ("b", 0.5)]
+    assert ranked(candidates, {}, {}, 0.0, 9) == [(0.6, "a"), (0.5, "b")]
+    assert ranked(candidates, {"b": 0.9}, {}, 0.0, 9) == [(0.7, "b"), (0.3, "a")]
+    assert ranked(candidates, {}, {"b": 0.4}, 0.0, 9) == [(0.9 / 1.5, "b"), (0.6 / 1.5, "a")]
+    both = ranked(candidates, {"b": 0.9}, {"b": 0.4}, 0.0, 9)
     assert both == [((0.5 + 0.9 + 0.4) / 2.5, "b"), (0.6 / 2.5, "a")]
     # A signal for a memory that is no candidate counts in the division all the same.
-    assert rank(candidates, {"z": 0.9}, {}, 0.0, 9)[0] == (0.3, "a")
+    assert ranked(candidates, {"z": 0.9}, {}, 0.0, 9)[0] == (0.3, "a")
+
+
+def test_a_hit_says_what_its_score_was_made_from() -> None:
+    first, second = ranking([("a", 0.6), ("b", 0.5)], {"b": 0.9}, {"b": 0.4, "z": 0.1}, 0.0, 9)
+    assert (first.semantic, first.keyword, first.entity) == (0.5, 0.9, 0.4)
+    assert (second.semantic, second.keyword, second.entity) == (0.6, 0.0, 0.0)
 
 
 def test_the_threshold_looks_at_the_semantic_score_alone() -> None:
-    candidates = [("a", 0.1, "a"), ("b", 0.0999, "b"), ("c", -0.5, "c")]
-    assert rank(candidates, {"b": 1.0}, {"b": 0.5}, 0.1, 9) == [(0.1 / 2.5, "a")]
-    assert [found for _, found in rank(candidates, {}, {}, 0.0, 9)] == ["a", "b"]
+    candidates = [("a", 0.1), ("b", 0.0999), ("c", -0.5)]
+    assert ranked(candidates, {"b": 1.0}, {"b": 0.5}, 0.1, 9) == [(0.1 / 2.5, "a")]
+    assert [found for _, found in ranked(candidates, {}, {}, 0.0, 9)] == ["a", "b"]
 
 
 def test_no_score_is_above_one() -> None:
-    assert rank([("a", 1.0000001, "a")], {}, {}, 0.1, 9) == [(1.0, "a")]
+    assert ranked([("a", 1.0000001)], {}, {}, 0.1, 9) == [(1.0, "a")]
 
 
 def test_equal_scores_keep_the_order_of_the_candidates() -> None:
-    candidates = [(name, 0.5, name) for name in "dacb"]
-    assert [found for _, found in rank(candidates, {}, {}, 0.1, 3)] == ["d", "a", "c"]
-    assert rank(candidates, {}, {}, 0.1, 0) == []
+    candidates = [(name, 0.5) for name in "dacb"]
+    assert [found for _, found in ranked(candidates, {}, {}, 0.1, 3)] == ["d", "a", "c"]
+    assert ranked(candidates, {}, {}, 0.1, 0) == []
 
 
 _unit = st.floats(0, 1)
@@ -82,13 +129,17 @@ _ids = st.sampled_from("abcdef")
 def test_a_ranking_is_sorted_bounded_and_fair(
     semantic: dict[str, float], keywords: Any, boosts: Any, threshold: float, top_k: int
 ) -> None:
-    ranked = rank([(k, v, k) for k, v in semantic.items()], keywords, boosts, threshold, top_k)
-    scores = [score for score, _ in ranked]
+    found = ranking(semantic.items(), keywords, boosts, threshold, top_k)
+    scores = [each.score for each in found]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
     passing = [key for key, value in semantic.items() if value >= threshold]
-    assert len(ranked) == min(top_k, len(passing))
-    assert {found for _, found in ranked} <= set(passing)
+    assert len(found) == min(top_k, len(passing))
+    assert {each.memory_id for each in found} <= set(passing)
+    possible = 1.0 + bool(keywords) + 0.5 * bool(boosts)
+    for each in found:
+        total = each.semantic + each.keyword + each.entity
+        assert each.score == min(1.0, total / possible)
 
 
 @pytest.mark.oracle
@@ -120,5 +171,5 @@ def test_scores_are_upstreams_to_the_last_bit(
         threshold=threshold,
         top_k=top_k,
     )
-    ours = rank([(key, score, key) for key, score in semantic], keywords, boosts, threshold, top_k)
-    assert [(score, key) for score, key in ours] == [(hit["score"], hit["id"]) for hit in theirs]
+    ours = ranked(semantic, keywords, boosts, threshold, top_k)
+    assert ours == [(hit["score"], hit["id"]) for hit in theirs]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.text.entities import LONGEST, extract_entities, tidied
+from isomem.contract.v2_0_4 import LONGEST_ENTITY
+from isomem.text.entities import extract_entities, tidied
 from tests.unit.text.growth import check_linear
 
 
@@ -164,7 +165,7 @@ def test_entities_of_any_text_stand_in_it(text):
     for kind, entity in extract_entities(text):
         assert kind in {"PROPER", "QUOTED"}
         assert entity in text
-        assert 3 <= len(entity) <= LONGEST
+        assert 3 <= len(entity) <= LONGEST_ENTITY
 
 
 @given(TEXTS)
