@@ -49,8 +49,8 @@ class Verdict:
 
 FAULTS = (
     # Adding
-    Fault("pipeline/add.py", "EXISTING_MEMORIES = 10", "EXISTING_MEMORIES = 9"),
-    Fault("pipeline/add.py", "RECENT_MESSAGES = 10", "RECENT_MESSAGES = 9"),
+    Fault("contract/v2_0_4.py", "EXISTING_MEMORIES = 10", "EXISTING_MEMORIES = 9"),
+    Fault("contract/v2_0_4.py", "RECENT_MESSAGES = 10", "RECENT_MESSAGES = 9"),
     Fault("pipeline/add.py", 'if "agent_id" in scope and "user_id" not in scope:',
           'if "agent_id" in scope:'),
     Fault("pipeline/add.py", "prompt or ports.settings.custom_instructions",
@@ -151,7 +151,7 @@ FAULTS = (
     # Scopes and stores
     Fault("contract/scope.py", "trimmed = value.strip()", "trimmed = value"),
     Fault("contract/scope.py", "sorted(SCOPE_KEYS)", "SCOPE_KEYS"),
-    Fault("store/ledger.py", "KEPT_MESSAGES = 10", "KEPT_MESSAGES = 11"),
+    Fault("contract/v2_0_4.py", "KEPT_MESSAGES = 10", "KEPT_MESSAGES = 11"),
     Fault("store/ledger.py", "ORDER BY created_at ASC, DATETIME(updated_at) ASC",
           "ORDER BY created_at ASC, DATETIME(updated_at) DESC"),
     Fault("store/ledger.py", "(_MESSAGE_FIELDS))}) ORDER BY created_at ASC",

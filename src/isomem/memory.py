@@ -43,6 +43,8 @@ class Facade:
         reranker: reorders results, or None.
         nlp: the language tier.
         custom_instructions: added to every extraction prompt, or None.
+        enable_vision: whether the model is shown images.
+        vision_details: how closely it looks at them: "low", "high", "auto", or None.
     """
 
     def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
@@ -61,6 +63,8 @@ class Facade:
         self.api_version: str = self.config.version
         self.custom_instructions: str | None = self.config.custom_instructions
         self.raise_on_llm_error = self.config.raise_on_llm_error
+        self.enable_vision = bool(self.config.llm.config.get("enable_vision"))
+        self.vision_details: str | None = self.config.llm.config.get("vision_details")
 
     @classmethod
     def from_config(
@@ -74,21 +78,15 @@ class Facade:
         return cls(from_dict(config_dict), clock=clock)
 
     @property
-    def enable_vision(self) -> bool:
-        """Whether the model is shown images."""
-        return bool(self.config.llm.config.get("enable_vision"))
-
-    @property
-    def vision_details(self) -> str | None:
-        """How closely the model looks at images: "low", "high", "auto", or None."""
-        details: str | None = self.config.llm.config.get("vision_details")
-        return details
-
-    @property
     def stores(self) -> shapes.Stores:
         """The store set over the three stores that the memory has now."""
         own = self._own
-        if own is not None and own.consists_of(self.vector_store, self.entity_store, self.db):
+        if (
+            own is not None
+            and own.vectors is self.vector_store
+            and own.entities is self.entity_store
+            and own.ledger is self.db
+        ):
             return own
         from isomem.stores.composed import ComposedSet
 

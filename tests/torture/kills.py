@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from isomem import Memory
+from isomem.contract.v2_0_4 import KEPT_MESSAGES
 from isomem.ingest import Ingest, read_conversation
 from isomem.providers.llm.mock import ScriptedLLM
 from isomem.store import keywords
 from isomem.store.check import check, check_history
-from isomem.store.ledger import KEPT_MESSAGES
 from isomem.stores import embedded
 from isomem.text.terms import TermEncoder
 from tests.torture.storage import open_memory

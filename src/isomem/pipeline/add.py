@@ -13,6 +13,7 @@ from isomem.contract.arguments import (
 from isomem.contract.payload import added_event, start_payload
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key, stamp
+from isomem.contract.v2_0_4 import EXISTING_MEMORIES, RECENT_MESSAGES
 from isomem.digest import md5_hex
 from isomem.errors import (
     ConfigurationError,
@@ -23,7 +24,7 @@ from isomem.errors import (
 )
 from isomem.pipeline.mentions import embed_mentions, mentions_in
 from isomem.ports.guard import PartFailure
-from isomem.text.messages import as_messages, text_of, transcript, with_content
+from isomem.text.messages import Conversation
 from isomem.text.reply import read_facts, read_text
 from isomem.types import PROCEDURAL
 
@@ -36,12 +37,6 @@ if TYPE_CHECKING:
 
     Result = dict[str, Any]
     Fact = dict[str, Any]
-
-EXISTING_MEMORIES = 10
-"""How many stored memories the model is shown, and new ones are compared with."""
-
-RECENT_MESSAGES = 10
-"""How many messages before the new ones the model is shown."""
 
 
 async def add(
@@ -59,47 +54,31 @@ async def add(
     if ANY_VALUE in scope.values() and not ports.takes_any_id:
         refuse_wildcard_ids(scope)
     fields = stamp(metadata, scope)
-    check_memory_type(memory_type)
-    conversation = as_messages(messages)
+    if memory_type is not None:
+        check_memory_type(memory_type)
+    conversation = Conversation(messages)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
-    spoken = with_content(conversation)
-    texts = await _described(ports, spoken) if ports.settings.enable_vision else _texts_of(spoken)
+    conversation.read(sees_images=ports.settings.enable_vision)
+    for image in conversation.images:
+        image.describe(await _description(ports, image.content, image.message))
     if infer:
-        return {"results": await _add_inferred(ports, texts, scope, fields, prompt)}
-    return {"results": await _add_raw(ports, texts, fields)}
+        return {"results": await _add_inferred(ports, conversation, scope, fields, prompt)}
+    return {"results": await _add_raw(ports, conversation, fields)}
 
 
 # --- Images ----------------------------------------------------------------------------------
 
 
-def _texts_of(messages: list[Message]) -> list[Message]:
-    return [text for message in messages if (text := text_of(message)) is not None]
-
-
-async def _described(ports: Ports, messages: list[Message]) -> list[Message]:
-    """The messages with every image replaced by a description of it."""
-    texts = []
-    for message in messages:
-        seen = message["role"] != "system"
-        text = await _describe(ports, message) if seen else text_of(message)
-        if text is not None:
-            texts.append(text)
-    return texts
-
-
-async def _describe(ports: Ports, message: Message) -> Message | None:
-    content = message["content"]
+async def _description(ports: Ports, content: Any, message: Message) -> Any:
+    """What the model says of a message with images, or of one image."""
     if isinstance(content, list):
-        return {"role": message["role"], "content": await ports.generate([message])}
-    if not (isinstance(content, dict) and content.get("type") == "image_url"):
-        return text_of(message)
+        return await ports.generate([message])
     url = _address(content)
     try:
-        description = await ports.generate([_image_question(url, ports.settings.vision_details)])
+        return await ports.generate([_image_question(url, ports.settings.vision_details)])
     except PartFailure as failure:
         raise LLMError(f"Error while downloading {url}.") from failure.error
-    return {"role": message["role"], "content": description}
 
 
 def _address(image: Payload) -> str:
@@ -122,20 +101,15 @@ def _image_question(url: str, details: str | None) -> Message:
 # --- Raw: every message is a memory ----------------------------------------------------------
 
 
-async def _add_raw(ports: Ports, messages: list[Message], fields: Payload) -> list[Result]:
+async def _add_raw(ports: Ports, conversation: Conversation, fields: Payload) -> list[Result]:
     records, results = [], []
-    for message in messages:
-        content, role, name = message["content"], message["role"], message.get("name") or None
-        if content is None:
-            log.warning("Skipping a message of role %r without content", role)
-        elif role != "system":
-            said = {**fields, "role": role}
-            if name:
-                said["actor_id"] = name
-            text = check_text(content, "message content")
-            record = await _record(ports, text, said, "updated_at", "actor_id", "role")
-            records.append(record)
-            results.append({**_result(record), "actor_id": name, "role": role})
+    for said in conversation.remembered():
+        own = {**fields, "role": said.role}
+        if said.name:
+            own["actor_id"] = said.name
+        record = await _record(ports, said.content, own)
+        records.append(record)
+        results.append({**_result(record), "actor_id": said.name, "role": said.role})
     if records or ports.progress:
         await ports.apply(Plan(ports.clock, records=records, progress=ports.progress))
     return results
@@ -145,13 +119,13 @@ def _result(record: Record) -> Result:
     return {"id": record.id, "memory": record.text, "event": "ADD"}
 
 
-async def _record(ports: Ports, text: str, fields: Payload, *in_history: str) -> Record:
+async def _record(ports: Ports, text: str, fields: Payload) -> Record:
     vector = await ports.embed(text, "add")
     clock = ports.clock
     payload = start_payload(fields, clock, data=text, hash=md5_hex(text))
     payload["text_lemmatized"] = await ports.compute(ports.nlp.lemmatize, text)
     memory_id = clock.new_id()
-    event = added_event(memory_id, text, payload, *in_history)
+    event = added_event(memory_id, text, payload, "updated_at", "actor_id", "role")
     return Record(memory_id, text, vector, payload, event)
 
 
@@ -159,7 +133,7 @@ async def _record(ports: Ports, text: str, fields: Payload, *in_history: str) ->
 
 
 async def _add_procedural(
-    ports: Ports, messages: list[Message], fields: Payload, prompt: str | None
+    ports: Ports, conversation: Conversation, fields: Payload, prompt: str | None
 ) -> list[Result]:
     reply = await ports.generate(
         [
@@ -167,13 +141,13 @@ async def _add_procedural(
                 "role": "system",
                 "content": prompt or prompts.PROCEDURAL_MEMORY_SYSTEM_PROMPT,
             },
-            *messages,
+            *conversation.messages,
             {"role": "user", "content": prompts.text("PROCEDURAL_REQUEST")},
         ]
     )
     text = check_text(read_text(reply), "the procedural memory")
     said = {**fields, "memory_type": PROCEDURAL}
-    record = await _record(ports, text, said, "updated_at", "actor_id", "role")
+    record = await _record(ports, text, said)
     await ports.apply(Plan(ports.clock, records=[record]))
     return [_result(record)]
 
@@ -183,16 +157,16 @@ async def _add_procedural(
 
 async def _add_inferred(
     ports: Ports,
-    messages: list[Message],
+    conversation: Conversation,
     scope: dict[str, str],
     fields: Payload,
     prompt: str | None,
 ) -> list[Result]:
     session = session_key(scope)
-    conversation = transcript(messages)
-    vector = await ports.embed(conversation, "search")
-    recent, existing = await ports.store(_recall, session, conversation, vector, scope)
-    facts = await _facts(ports, scope, conversation, recent, existing, prompt)
+    transcript = conversation.transcript()
+    vector = await ports.embed(transcript, "search")
+    recent, existing = await ports.store(_recall, session, transcript, vector, scope)
+    facts = await _facts(ports, scope, transcript, recent, existing, prompt)
     if facts is None:
         return []
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
@@ -205,7 +179,7 @@ async def _add_inferred(
         scope=scope,
         mentions=await _mentions(ports, records),
         session=session,
-        messages=messages,
+        messages=conversation.texts(),
         progress=ports.progress,
     )
     return [_result(record) for record in await ports.apply(plan)]
@@ -232,13 +206,13 @@ async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:
 
 
 def _recall(
-    stores: Stores, session: str, conversation: str, vector: Vector, scope: dict[str, str]
+    stores: Stores, session: str, transcript: str, vector: Vector, scope: dict[str, str]
 ) -> tuple[list[Message], list[Payload]]:
     """The session's last messages, and the stored memories nearest to the new ones."""
     with stores.reading():
         recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
         hits = stores.vectors.search(
-            query=conversation, vectors=vector, top_k=EXISTING_MEMORIES, filters=scope
+            query=transcript, vectors=vector, top_k=EXISTING_MEMORIES, filters=scope
         )
         return recent, [hit.payload or {} for hit in hits]
 
@@ -246,7 +220,7 @@ def _recall(
 async def _extract(
     ports: Ports,
     scope: dict[str, str],
-    conversation: str,
+    transcript: str,
     recent: list[Message],
     existing: list[Payload],
     prompt: str | None,
@@ -260,7 +234,7 @@ async def _extract(
             {"id": str(number), "text": payload.get("data", "")}
             for number, payload in enumerate(existing)
         ],
-        new_messages=conversation,
+        new_messages=transcript,
         last_k_messages=recent,
         custom_instructions=prompt or ports.settings.custom_instructions,
         current_date=ports.clock.today(),

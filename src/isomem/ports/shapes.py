@@ -203,11 +203,8 @@ class Settings(Protocol):
 
     custom_instructions: str | None
     raise_on_llm_error: bool
-
-    @property
-    def enable_vision(self) -> bool: ...
-    @property
-    def vision_details(self) -> str | None: ...
+    enable_vision: bool
+    vision_details: str | None
 
 
 class Parts(Settings, Protocol):

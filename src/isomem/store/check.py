@@ -13,11 +13,11 @@ from typing import NamedTuple
 import apsw
 
 from isomem.contract.payload import links_of
+from isomem.contract.v2_0_4 import KEPT_MESSAGES
 from isomem.errors import DatabaseError, MemoryCorruptionError
 from isomem.kernel import scale_to_unit
 from isomem.store.codec import canonical_id, load_payload, load_terms, load_vector
 from isomem.store.keywords import indexed_text, rules_of, term_key
-from isomem.store.ledger import KEPT_MESSAGES
 from isomem.store.row_keys import SEQ_BITS, SEQ_MASK
 from isomem.store.schema import APPLICATION_ID, VERSION, prepare_ledger, prepare_store
 from isomem.store.snapshot import reading

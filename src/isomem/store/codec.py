@@ -6,6 +6,8 @@ import sys
 
 # The C part of `json`, which is all that is needed here: importing `json` loads `re` and more.
 from _json import encode_basestring, encode_basestring_ascii, make_encoder, make_scanner
+from _struct import error as StructError  # type: ignore[attr-defined]  # noqa: N812
+from _struct import pack
 from array import array
 from math import isnan
 
@@ -16,7 +18,7 @@ from isomem.pattern import Pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from isomem.ports.shapes import Payload, Vector
@@ -63,11 +65,15 @@ def dump_payload(payload: Mapping[str, Any]) -> str:
         ValidationError: VALIDATION_005, a value has no form in JSON, or is too deep or large.
     """
     try:
-        text = _checked(_encode(payload))
+        text = "".join(_encode(payload, 0))
+        if len(text) > MAX_PAYLOAD_CHARACTERS or text.count("{") + text.count("[") > MAX_DEPTH:
+            _check_size(text)
         if not text.isascii():
             text.encode()
     except UnicodeEncodeError:
-        return _checked(_encode_ascii(payload))  # Escapes hold what UTF-8 cannot.
+        text = "".join(_encode_ascii(payload, 0))  # Escapes hold what UTF-8 cannot.
+        _check_size(text)
+        return text
     except (TypeError, ValueError, RecursionError) as error:
         raise ValidationError(
             f"metadata cannot be stored as JSON: {error}",
@@ -77,19 +83,16 @@ def dump_payload(payload: Mapping[str, Any]) -> str:
     return text
 
 
-def _checked(text: str) -> str:
-    """`text`, if it can be read again from any reasonable stack.
+def _check_size(text: str) -> None:
+    """Raises ValueError for what no row holds, or cannot be read again from any reasonable stack.
 
-    Raises:
-        ValueError: too many levels, or too long for a row.
+    That is too many characters, or too many levels.
     """
     if len(text) > MAX_PAYLOAD_CHARACTERS:
         raise ValueError(f"more than {MAX_PAYLOAD_CHARACTERS:,} characters")
-    if text.count("{") + text.count("[") > MAX_DEPTH:
-        fault = size_fault(_scan(text, 0)[0])
-        if fault:
-            raise ValueError(fault)
-    return text
+    fault = size_fault(_scan(text, 0)[0])
+    if fault:
+        raise ValueError(fault)
 
 
 def load_payload(text: str) -> Payload:
@@ -206,8 +209,10 @@ def _numbers(vector: Vector) -> array[float]:
     # Bytes would be read as float32, text letter by letter, a dict by its keys.
     if not isinstance(vector, (str, bytes, bytearray, dict, set, frozenset)):
         try:
-            return array("f", vector)
-        except (TypeError, ValueError, OverflowError):
+            values = tuple(vector)
+            # Half of what `array` takes for a list of floats.
+            return array("f", pack(f"{len(values)}f", *values))
+        except (TypeError, ValueError, OverflowError, StructError):
             pass
     raise VectorValueError(
         f"a vector must be a list of numbers, not {_shown(vector)}",
@@ -243,9 +248,8 @@ def load_terms(data: bytes) -> array[int]:
     return _array("I", data)
 
 
-def _encoder(escape: Any) -> Callable[[Any], str]:
-    make = make_encoder(None, plain, escape, None, ":", ",", False, False, True)
-    return lambda value: "".join(make(value, 0))
+def _encoder(escape: Any) -> Callable[[Any, int], Iterable[str]]:
+    return make_encoder(None, plain, escape, None, ":", ",", False, False, True)
 
 
 class _Reading:

@@ -12,13 +12,14 @@ from isomem.store.keywords import Keywords, reconcile
 from isomem.store.reading import Point, Reader
 from isomem.store.row_keys import OF_SCOPES
 from isomem.store.vectors import Vectors
-from isomem.store.writing import Writer
+from isomem.store.writing import NewPoint, Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from isomem.contract.plan import Record
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.cache import ScopeCache
     from isomem.store.database import Block, Database
@@ -114,10 +115,10 @@ class Collection:
         if not len(vectors) == len(payloads) == len(ids):
             raise VectorStoreError("vectors, payloads and ids must be lists of one length")
         with self.database.writing():
-            self.put(zip(map(canonical_id, ids), vectors, payloads, strict=True))
+            self.put([*map(NewPoint, map(canonical_id, ids), vectors, payloads)])
 
-    def put(self, points: Iterable[tuple[str, Vector, Payload]]) -> None:
-        """Adds points, each an id as `canonical_id` spells it, a vector and a payload.
+    def put(self, points: Sequence[NewPoint | Record]) -> None:
+        """Adds points, whose ids are spelt as `canonical_id` spells them.
 
         Runs in the caller's transaction, which cannot be kept if it raises; raises as `insert`.
         """
@@ -137,7 +138,7 @@ class Collection:
         """
         with self.database.writing():
             if payload is not None and vector is not None:
-                self._writer.put([(canonical_id(vector_id), vector, payload)])
+                self._writer.put(NewPoint(canonical_id(vector_id), vector, payload))
                 return
             old = self.get(vector_id)
             if old is None:

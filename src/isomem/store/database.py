@@ -17,7 +17,7 @@ from isomem.store.turn import Turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, Protocol, TypeVar
 
@@ -62,6 +62,7 @@ class Database:
     Attributes:
         epoch: changes whenever something that was read from the file may not be so any more.
         execute: runs one statement for its effect, with the values that are bound to it.
+        execute_many: runs one statement for its effect, once for each tuple of values.
 
     Args:
         path: the file; made, with its directory, if it is not there, readable by its owner
@@ -126,6 +127,7 @@ class Database:
         # look-up. All of them run inside a block, so no two threads use it at a time.
         self._cursor: Any = NoCursor(self) if handle is None else handle.connection.cursor()
         self.execute: Callable[..., object] = self._cursor.execute
+        self.execute_many: Callable[..., object] = self._cursor.executemany
         self._seen_version = -1
         self._refuses_writes = False
 
@@ -257,10 +259,6 @@ class Database:
     def rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         return self._cursor.execute(sql, bindings).fetchall()  # type: ignore[no-any-return]
-
-    def execute_many(self, sql: str, bindings: Iterable[tuple[Any, ...]]) -> None:
-        """Runs one statement once for each of `bindings`."""
-        self._cursor.executemany(sql, bindings)
 
     # --- The outermost block ---
 

@@ -18,10 +18,11 @@ from isomem.store.row_keys import SEQ_BITS, SEQ_MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Protocol
 
     from isomem.ports.shapes import Payload
+    from isomem.store.codec import Encoded
     from isomem.store.database import Database
     from isomem.store.row_keys import RowKeys
 
@@ -119,13 +120,13 @@ class Keywords:
     def terms(self, payload: Payload) -> bytes | None:
         """What is stored of the text of a payload: its terms; None where it has no text."""
         text = indexed_text(payload)
-        return None if text is None else self._encoder.packed(text)
+        return self._encoder.packed(text) if text else None
 
-    def inserted(self, texts: Iterable[bytes | None]) -> None:
-        """Counts the terms of texts that were just stored, where this process counts them."""
+    def inserted(self, rows: Sequence[Encoded]) -> None:
+        """Counts the terms of points that were just stored, if this process counts them."""
         recent = self._recent
         if recent.state is not None and recent.state == self._state():
-            for terms in texts:
+            for _, _, _, _, terms, _ in rows:
                 if terms is not None:
                     recent.count(terms)
 

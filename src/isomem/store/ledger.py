@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from isomem.contract.scope import session_key
+from isomem.contract.v2_0_4 import KEPT_MESSAGES
 from isomem.store.schema import HISTORY_COLUMNS
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.clock import Clock
     from isomem.store.database import Block, Database
-
-KEPT_MESSAGES = 10
-"""How many messages of a session stay in its buffer."""
 
 _COLUMNS = ", ".join(HISTORY_COLUMNS)
 _GIVEN = [name for name in HISTORY_COLUMNS if name not in ("id", "is_deleted")]
@@ -72,21 +70,21 @@ class Ledger:
         """
         record = {"memory_id": memory_id, "old_memory": old_memory, "new_memory": new_memory}
         with self.database.writing():
-            return self.put([{**record, "event": event, **fields}])[0]
+            return self.put([{**record, "event": event, **fields}])[0][0]
 
     def batch_add_history(self, records: list[dict[str, Any]]) -> list[str]:
         """Adds events, each a dict of columns of `history` but its id; the ids of their rows."""
         with self.database.writing():
-            return self.put(records)
+            return [row[0] for row in self.put(records)]
 
-    def put(self, records: Iterable[dict[str, Any]]) -> list[str]:
-        """`batch_add_history` in the caller's transaction."""
+    def put(self, records: Iterable[dict[str, Any]]) -> Sequence[tuple[str, ...]]:
+        """`batch_add_history` in the caller's transaction; the rows, each beginning with its id."""
         new_id = self._clock.new_row_id
         rows = [
             (new_id(), record.get("is_deleted", 0), *map(record.get, _GIVEN)) for record in records
         ]
         self.database.execute_many(_ADD, rows)
-        return [row[0] for row in rows]
+        return rows
 
     def remove_history(self, row_ids: Iterable[str]) -> None:
         """Takes events back that did not happen after all."""

@@ -67,7 +67,7 @@ class RowKeys:
     def assign(self, collection: int, scopes: Sequence[Ids]) -> list[int]:
         """The row keys of new points, one for each scope in the order given; at least one."""
         numbers = [self._scope(collection, ids) for ids in scopes]
-        self._database.execute_many(_INSERT, [(number,) for number in numbers])
+        self._database.execute_many(_INSERT, zip(numbers))
         # SQLite numbers the rows of one transaction without gaps.
         first = self._database.connection.last_insert_rowid() - len(numbers) + 1
         return [number << SEQ_BITS | seq for seq, number in enumerate(numbers, first)]

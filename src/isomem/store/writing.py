@@ -8,8 +8,9 @@ from isomem.store.row_keys import OF_SCOPES, SEQ_BITS, scope_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from isomem.contract.plan import Record
     from isomem.ports.shapes import Payload, Vector
     from isomem.store.cache import ScopeCache
     from isomem.store.codec import Encoded, Removed, Stored
@@ -35,6 +36,17 @@ _CLEAR = (
     "DELETE FROM points WHERE collection = ?1 OR (collection < 0 AND row_key IN"
     f" (SELECT p.row_key FROM {OF_SCOPES} WHERE s.collection = ?2))"
 )
+
+
+class NewPoint:
+    """A point that is to be stored. Its id is spelt as `canonical_id` spells it."""
+
+    __slots__ = ("id", "payload", "vector")
+
+    def __init__(self, point_id: str, vector: Vector, payload: Payload) -> None:
+        self.id = point_id
+        self.vector = vector
+        self.payload = payload
 
 
 class Writer:
@@ -70,8 +82,8 @@ class Writer:
 
     # --- New points ---
 
-    def encode(self, points: Iterable[tuple[str, Vector, Payload]]) -> list[Encoded]:
-        """Points as they are stored, from their ids, vectors and payloads.
+    def encode(self, points: Sequence[NewPoint | Record]) -> list[Encoded]:
+        """Points as they are stored.
 
         Raises:
             VectorValueError: a vector has the wrong length, or holds NaN or infinity.
@@ -80,14 +92,14 @@ class Writer:
         unit, keywords = self._vectors.unit, self._keywords
         return [
             (
-                point_id,
-                unit(vector),
-                scope_ids(payload),
-                dump_payload(payload),
-                keywords.terms(payload) if keywords else None,
-                payload,
+                point.id,
+                unit(point.vector),
+                scope_ids(point.payload),
+                dump_payload(point.payload),
+                keywords.terms(point.payload) if keywords else None,
+                point.payload,
             )
-            for point_id, vector, payload in points
+            for point in points
         ]
 
     def insert(self, rows: Sequence[Encoded]) -> None:
@@ -113,7 +125,7 @@ class Writer:
     def _inserted(self, row_keys: Sequence[int], rows: Sequence[Encoded]) -> None:
         """What follows when rows are in the file: counts, links, and the cached scopes."""
         if self._keywords:
-            self._keywords.inserted([row[4] for row in rows])
+            self._keywords.inserted(rows)
         if self._links:
             for row_key, row in zip(row_keys, rows, strict=True):
                 self._links.insert(row_key, row[5])
@@ -147,14 +159,14 @@ class Writer:
         found = self._database.rows(_FIND, (point_id, self._number))
         return [(row_key, terms, text, tuple(ids)) for row_key, terms, text, *ids in found]
 
-    def put(self, points: Iterable[tuple[str, Vector, Payload]]) -> None:
-        """Replaces points, or adds those that are not there."""
-        for row in self.encode(points):
-            found = self._find(row[0])
-            if found:
-                self._replace(found[0], row)
-            else:
-                self.insert([row])
+    def put(self, point: NewPoint) -> None:
+        """Replaces a point, or adds it if it is not there."""
+        (row,) = self.encode([point])
+        found = self._find(point.id)
+        if found:
+            self._replace(found[0], row)
+        else:
+            self.insert([row])
 
     def _replace(self, old: Stored, row: Encoded) -> None:
         row_key, old_terms, _, old_ids = old

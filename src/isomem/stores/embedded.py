@@ -57,10 +57,6 @@ class EmbeddedSet:
         self._has_one_file = ledger.database is self._database
         self._is_swept = False
 
-    def consists_of(self, vectors: object, entities: object, ledger: object) -> bool:
-        """Whether these are the stores of the set."""
-        return vectors is self.vectors and entities is self.entities and ledger is self.ledger
-
     def reading(self) -> AbstractContextManager[object]:
         """A block that sees one state of the file."""
         return self._database.reading()
@@ -96,7 +92,10 @@ class EmbeddedSet:
     def _apply(self, plan: Plan) -> Sequence[Record]:
         stored = plan.records
         if stored:
-            stored = self._insert(plan)
+            if plan.partial:
+                stored = self._insert_some(stored)
+            else:
+                self.vectors.put(stored)
             self.ledger.put([record.event for record in stored])
             if plan.mentions:
                 mentions = mentions_of(plan.mentions, stored)
@@ -111,15 +110,11 @@ class EmbeddedSet:
             self.ingests.save(plan.progress, stored[0].id if stored else None)
         return stored
 
-    def _insert(self, plan: Plan) -> Sequence[Record]:
-        """Stores the records together or, if the plan may be partial, those that can be."""
-        records = plan.records
-        if not plan.partial:
-            self._insert_all(records)
-            return records
+    def _insert_some(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Stores records together or else those that can be; which are stored."""
         try:
             with self._database.atomic():
-                self._insert_all(records)
+                self.vectors.put(records)
         except _UNUSABLE as error:
             stored = [record for record in records if self._try(record)]
             if not stored:
@@ -127,13 +122,10 @@ class EmbeddedSet:
             return stored
         return records
 
-    def _insert_all(self, records: Sequence[Record]) -> None:
-        self.vectors.put([(record.id, record.vector, record.payload) for record in records])
-
     def _try(self, record: Record) -> bool:
         try:
             with self._database.atomic():
-                self._insert_all([record])
+                self.vectors.put([record])
         except _UNUSABLE as error:
             log.error("Failed to insert memory %s: %s", record.id, error)
             return False

@@ -6,7 +6,12 @@ from isomem import log
 from isomem.contract.payload import entity_payload, links_of, listed, with_links
 from isomem.contract.scope import scope_of
 from isomem.contract.scoring import entity_boost
-from isomem.contract.v2_0_4 import BOOST_SIMILARITY, MATCH_SIMILARITY
+from isomem.contract.v2_0_4 import (
+    BOOST_SIMILARITY,
+    ENTITY_MATCHES,
+    LISTED_ENTITIES,
+    MATCH_SIMILARITY,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +25,6 @@ if TYPE_CHECKING:
 
     Scope = dict[str, Any]
     Excused = tuple[type[Exception], ...]
-
-_MATCHES = 500
-_LISTED = 10_000
 
 
 class Links:
@@ -156,7 +158,7 @@ class Links:
 
     def _linked(self, memory_id: str, scope: Scope) -> Sequence[Hit]:
         """The entities that a memory stands in."""
-        listing = listed(self._entities.list(filters=scope, top_k=_LISTED))
+        listing = listed(self._entities.list(filters=scope, top_k=LISTED_ENTITIES))
         return [each for each in listing if memory_id in links_of(each.payload)]
 
     # --- Reading ---
@@ -180,7 +182,7 @@ class Links:
                 hits = self._entities.search(
                     query=probe.text,
                     vectors=probe.vector or (),
-                    top_k=_MATCHES,
+                    top_k=ENTITY_MATCHES,
                     filters=scope,
                 )
                 for hit in hits:

@@ -56,17 +56,18 @@ _by_use: dict[str, Reading] = {}
 
 def lemmatize(text: str) -> str:
     """The lemmas of `text` in order, lower-case, joined by spaces."""
-    found = []
-    before = ""
-    for chunk in text.lower().split():
-        lemma = _known.get(chunk)
-        if lemma is None:
-            # Numbers are many, and each is seen once: nothing is worked out or kept for them.
-            lemma = chunk if chunk.isdecimal() and chunk.isascii() else _read(chunk, before)
-        if lemma:
-            found.append(lemma)
-        before = chunk
-    return " ".join(found)
+    chunks = text.lower().split()
+    lemmas = [*map(_known.get, chunks)]
+    at = -1
+    for _ in range(lemmas.count(None)):
+        at = lemmas.index(None, at + 1)
+        lemmas[at] = _new(chunks[at], chunks[at - 1] if at else "")
+    return " ".join(filter(None, lemmas))
+
+
+def _new(chunk: str, before: str) -> str:
+    # Numbers are many, and each is seen once: nothing is worked out or kept for them.
+    return chunk if chunk.isdecimal() and chunk.isascii() else _read(chunk, before)
 
 
 def lower_words(text: str) -> str:

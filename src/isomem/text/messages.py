@@ -123,6 +123,15 @@ class Conversation:
         return transcript(self.texts())
 
 
+def transcript(messages: list[Message]) -> str:
+    """Messages as lines of `role: content`, roles other than the three left out."""
+    return "".join(
+        f"{message['role']}: {message['content']}\n"
+        for message in messages
+        if message["role"] in SPOKEN_ROLES
+    )
+
+
 def _is_seen(utterance: Utterance) -> bool:
     """Whether content is for a model that sees: any list of parts, or one image."""
     content = utterance.content
@@ -135,25 +144,10 @@ def _is_seen(utterance: Utterance) -> bool:
 
 def _reduce(utterance: Utterance) -> bool:
     """Reduces parts to their text; whether there is any."""
-    text = text_of(utterance.message)
+    text = _text_of(utterance.message)
     if text is not None:
         utterance.message, utterance.content = text, text["content"]
     return text is not None
-
-
-def as_messages(given: Any) -> list[Message]:
-    """A str, a dict or a list of dicts as a list of messages.
-
-    Raises:
-        ValidationError: VALIDATION_003, another type.
-    """
-    if isinstance(given, str):
-        return [{"role": "user", "content": given}]
-    if isinstance(given, dict):
-        return [given]
-    if not isinstance(given, list) or not all(isinstance(message, dict) for message in given):
-        raise _wrong_type(given)
-    return given
 
 
 def _wrong_type(given: Any) -> ValidationError:
@@ -166,31 +160,6 @@ def _wrong_type(given: Any) -> ValidationError:
         },
         suggestion="Convert your input to a string, dictionary, or list of dictionaries.",
     )
-
-
-def with_content(messages: list[Message]) -> list[Message]:
-    """The messages that have the key `content`.
-
-    One without it (a tool call, say) has nothing to remember, and the log says so
-    (divergence D-10).
-
-    Raises:
-        ValidationError: VALIDATION_004, a message without a role, with a role or name that is
-            not text, or with text that is not valid Unicode.
-    """
-    kept = []
-    for index, message in enumerate(messages):
-        role = message.get("role")
-        if not role or "name" in message or type(role) is not str or not role.isascii():
-            _check_labels(index, message)
-        if "content" not in message:
-            log.warning("Skipping a message of role %r without content", message["role"])
-            continue
-        content = message["content"]
-        if isinstance(content, str) and not is_unicode(content):
-            raise not_unicode(f"message {index}")
-        kept.append(message)
-    return kept
 
 
 def _check_labels(index: int, message: Message) -> None:
@@ -215,7 +184,7 @@ def _no_role(index: int, message: Message) -> ValidationError:
     )
 
 
-def text_of(message: Message) -> Message | None:
+def _text_of(message: Message) -> Message | None:
     """The message with its content reduced to text; None when it holds none.
 
     Of a list of parts the text parts remain (divergence D-10).
@@ -230,12 +199,3 @@ def text_of(message: Message) -> Message | None:
         log.warning("Skipping a message of role %r without text", message["role"])
         return None
     return {**message, "content": check_text(text, "message content")}
-
-
-def transcript(messages: list[Message]) -> str:
-    """The conversation as lines of `role: content`, roles other than the three left out."""
-    return "".join(
-        f"{message['role']}: {message['content']}\n"
-        for message in messages
-        if message["role"] in SPOKEN_ROLES
-    )

@@ -21,7 +21,10 @@ LANGUAGES = (
 
 TOKEN_LIMIT = 40
 """Tokens of more characters are dropped."""
-CACHED_TOKENS = 4096
+CACHED_CHUNKS = 4096
+LONGEST_CHUNK = 80
+"""Characters. A longer run without a space is a link, a key, or a script that has no spaces."""
+CACHED_BLANKS = 4096
 NUMBER_BYTES = 4
 """Of a packed term number."""
 
@@ -30,7 +33,7 @@ class _Blanks(dict[int, int]):
     """For `str.translate`: characters that stand in no word become spaces."""
 
     def __missing__(self, code: int) -> int:
-        if len(self) >= CACHED_TOKENS:
+        if len(self) >= CACHED_BLANKS:
             self.clear()
         character = chr(code)
         blank = self[code] = code if character.isalnum() or character == "_" else 32
@@ -52,20 +55,25 @@ def tokenize(text: str) -> list[str]:
 
 
 class _Numbers(dict[str, bytes]):
-    """Number of each token seen lately, packed; nothing for a token that is dropped."""
+    """The packed numbers of the terms in each chunk between spaces that was seen lately."""
 
     def __init__(self, stem: Callable[[str], str]) -> None:
         super().__init__()
-        self.stem = stem
+        self._stem = stem
 
-    def __missing__(self, token: str) -> bytes:
-        stem = self.stem(token)
-        number = term_number(stem.encode()).to_bytes(NUMBER_BYTES, "little") if stem else b""
-        if not token.isdecimal():  # Of digits there is no end, and they hardly come again.
-            if len(self) >= CACHED_TOKENS:
+    def __missing__(self, chunk: str) -> bytes:
+        if chunk.isdecimal():  # Of digits there is no end, and they hardly come again.
+            return self._number(chunk)
+        numbers = b"".join(map(self._number, tokenize(chunk)))
+        if len(chunk) <= LONGEST_CHUNK:
+            if len(self) >= CACHED_CHUNKS:
                 self.clear()
-            self[token] = number
-        return number
+            self[chunk] = numbers
+        return numbers
+
+    def _number(self, token: str) -> bytes:
+        stem = self._stem(token)
+        return term_number(stem.encode()).to_bytes(NUMBER_BYTES, "little") if stem else b""
 
 
 class TermEncoder:
@@ -103,7 +111,7 @@ class TermEncoder:
 
     def packed(self, text: str) -> bytes:
         """The numbers of the terms of `text` in order, repeats included: little-endian uint32."""
-        return b"".join(map(self._numbers.__getitem__, tokenize(text)))
+        return b"".join(map(self._numbers.__getitem__, text.split()))
 
     def numbers(self, text: str) -> list[int]:
         """The numbers of `packed`, one by one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,15 +22,6 @@ READERS = sorted(
                                           "contract/scope.py", "text/messages.py")
 )  # fmt: skip
 
-# Modules that still have a limit of their own, each equal to the one of the profile.
-STILL_THERE = {
-    ("pipeline/add.py", "EXISTING_MEMORIES"): "EXISTING_MEMORIES",
-    ("pipeline/add.py", "RECENT_MESSAGES"): "RECENT_MESSAGES",
-    ("store/ledger.py", "KEPT_MESSAGES"): "KEPT_MESSAGES",
-    ("stores/linking.py", "_MATCHES"): "ENTITY_MATCHES",
-    ("stores/linking.py", "_LISTED"): "LISTED_ENTITIES",
-}
-
 
 def numbers_in(path: Path) -> Iterator[tuple[str | None, float]]:
     """The numbers of a module, with the name of the constant that each is given to."""
@@ -46,14 +36,7 @@ def numbers_in(path: Path) -> Iterator[tuple[str | None, float]]:
 @pytest.mark.parametrize("where", READERS, ids=str)
 def test_no_limit_stands_beside_the_profile(where: Path) -> None:
     found = {(name, value) for name, value in numbers_in(PACKAGE / where) if value not in (0, 1, 2)}
-    assert {each for each in found if (str(where), each[0]) not in STILL_THERE} == set()
-
-
-@pytest.mark.parametrize(("where", "name"), STILL_THERE)
-def test_a_limit_that_still_stands_elsewhere_is_the_same(where: str, name: str) -> None:
-    module = importlib.import_module("isomem." + where.removesuffix(".py").replace("/", "."))
-    ours = getattr(module, name, None)
-    assert ours in (None, getattr(v2_0_4, STILL_THERE[where, name])), f"{where} {name}"
+    assert found == set()
 
 
 def test_every_rule_is_data() -> None:

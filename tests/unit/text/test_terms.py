@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from isomem.errors import InvalidConfigError
 from isomem.text import terms
 from isomem.text.stopwords import ENGLISH
-from isomem.text.terms import CACHED_TOKENS, LANGUAGES, TOKEN_LIMIT, TermEncoder
+from isomem.text.terms import CACHED_BLANKS, CACHED_CHUNKS, LANGUAGES, TOKEN_LIMIT, TermEncoder
 
 ENCODER = TermEncoder()
 FOX, DOG = ENCODER.numbers("fox dog")
@@ -103,9 +103,9 @@ def test_stemmer_is_not_imported_before_the_first_term():
 def test_memory_of_stems_is_bounded_and_forgetting_changes_nothing():
     encoder = TermEncoder()
     before = encoder.encode("running foxes")
-    encoder.encode(" ".join(f"w{i}" for i in range(CACHED_TOKENS + 10)))
-    assert len(encoder._numbers) <= CACHED_TOKENS
-    assert len(terms._blanks) <= CACHED_TOKENS
+    encoder.encode(" ".join(f"w{i}" for i in range(CACHED_CHUNKS + 10)))
+    assert len(encoder._numbers) <= CACHED_CHUNKS
+    assert len(terms._blanks) <= CACHED_BLANKS
     assert encoder.encode("running foxes") == before
 
 
