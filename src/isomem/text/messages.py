@@ -10,9 +10,7 @@ from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    Message = dict[str, Any]
+    from isomem.types import Message
 
 
 class Utterance:
@@ -28,13 +26,13 @@ class Utterance:
 
     __slots__ = ("content", "message", "name", "role")
 
-    def __init__(self, message: Message, role: Any) -> None:
+    def __init__(self, message: Message, role: object) -> None:
         self.message = message
         self.role = role
-        self.name: Any = message.get("name") or None
-        self.content: Any = message["content"]
+        self.name: object = message.get("name") or None
+        self.content: object = message["content"]
 
-    def describe(self, description: Any) -> None:
+    def describe(self, description: object) -> None:
         """Puts the description of an image in its place. The name goes, as in mem0."""
         self.message = {"role": self.role, "content": description}
         self.name = None
@@ -58,7 +56,7 @@ class Conversation:
 
     __slots__ = ("images", "messages", "utterances")
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, given: object) -> None:
         if isinstance(given, str):
             given = [{"role": "user", "content": given}]
         elif isinstance(given, dict):
@@ -141,7 +139,7 @@ def _reduce(utterance: Utterance) -> bool:
     return text is not None
 
 
-def as_messages(given: Any) -> list[Message]:
+def as_messages(given: object) -> list[Message]:
     """A str, a dict or a list of dicts as a list of messages.
 
     Raises:
@@ -156,7 +154,7 @@ def as_messages(given: Any) -> list[Message]:
     return given
 
 
-def _wrong_type(given: Any) -> ValidationError:
+def _wrong_type(given: object) -> ValidationError:
     return ValidationError(
         "messages must be str, dict, or list[dict]",
         error_code="VALIDATION_003",
