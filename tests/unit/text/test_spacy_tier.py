@@ -285,6 +285,12 @@ def test_label_and_sentence_start_are_no_names(spacy):
     assert found(spacy, "a/DET Note~ :/PUNCT Dogs bark/VERB~ ./PUNCT Cats") == []
 
 
+@pytest.mark.parametrize("marker", ["*", "-", "+", "•", "–", "—", "#", "##", "###", "**", "__"])
+def test_formatting_starts_a_sentence(spacy, marker):
+    assert found(spacy, f"saw/VERB {marker}/PUNCT Paris/PROPN") == []
+    assert found(spacy, "saw/VERB ~~/PUNCT Paris/PROPN") == [("PROPER", "Paris")]
+
+
 def test_noun_with_a_noun_before_it_is_a_compound(spacy):
     assert found(spacy, "[ road//compound trips///trip ]") == [("COMPOUND", "road trip")]
 
