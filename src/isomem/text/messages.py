@@ -10,6 +10,8 @@ from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from isomem.types import Message
 
 
@@ -30,7 +32,7 @@ class Utterance:
         self.message = message
         self.role = role
         self.name: object = message.get("name") or None
-        self.content: object = message["content"]
+        self.content: Any = message["content"]
 
     def describe(self, description: object) -> None:
         """Puts the description of an image in its place. The name goes, as in mem0."""
@@ -92,7 +94,7 @@ class Conversation:
                     raise not_unicode(f"message {index}")
             elif sees_images and _is_seen(utterance):
                 self.images.append(utterance)
-            elif isinstance(content, (list, dict)) and not _reduce(utterance):
+            elif not _reduce(utterance):
                 continue
             self.utterances.append(utterance)
 
@@ -132,11 +134,12 @@ def _is_seen(utterance: Utterance) -> bool:
 
 
 def _reduce(utterance: Utterance) -> bool:
-    """Reduces parts to their text; whether there is any."""
+    """Reduces parts to their text; whether anything is left to keep."""
     text = text_of(utterance.message)
-    if text is not None:
-        utterance.message, utterance.content = text, text["content"]
-    return text is not None
+    if text is None:
+        return False
+    utterance.message, utterance.content = text, text["content"]
+    return True
 
 
 def as_messages(given: object) -> list[Message]:
