@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol
 
+    Json = dict[str, Any]
+    """An object of JSON, as a front end shows it."""
     Vector = Sequence[float]
     Payload = dict[str, Any]
     Filters = dict[str, Any]

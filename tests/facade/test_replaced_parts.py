@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from isomem.errors import DatabaseError
+from isomem.errors import ConfigurationError, DatabaseError
 from isomem.testing import HashEmbedder
 from tests.facade.conftest import Face, facts
 
@@ -402,6 +402,64 @@ def test_a_language_model_that_fails_costs_the_entities_alone(
     assert memory.memories() == ["We gave Ana Silva a cat"]
     assert memory.entities() == {}
     assert "boom" in caplog.text
+
+
+ODD_ENTITIES: list[Any] = [None, 5, "PROPER", {"PROPER": "Ana"}, ["ab"], [("PROPER",)], [("x", 5)],
+                           [None], [("a", "b", "c")], iter(())]  # fmt: skip
+
+
+def odd_tier(memory: Face, **methods: Any) -> None:
+    """A language tier of somebody else's, some of whose methods give what they should not."""
+    names = ("lemmatize", "entities", "entities_batch")
+    kept = {name: getattr(memory.nlp, name) for name in names}
+    given_ = {name: lambda _, answer=answer: answer for name, answer in methods.items()}
+    memory.nlp = SimpleNamespace(**{**kept, **given_})
+
+
+@pytest.mark.parametrize("lemmas", [None, 5, b"tea", ["tea"]])
+def test_lemmas_that_are_not_text_are_refused_by_name(memory: Face, lemmas: Any) -> None:
+    (one,) = memory.learn("We gave Ana Silva a cat")
+    before = memory.state()
+    odd_tier(memory, lemmatize=lemmas)
+    for call in (
+        lambda: memory.add("tea", **U, infer=False),
+        lambda: memory.learn("We gave Bruno Costa a dog"),
+        lambda: memory.update(one, "tea"),
+        lambda: memory.search("tea", filters=U),
+    ):
+        with pytest.raises(ConfigurationError, match="lemmatize of the language tier must give a"):
+            call()
+    assert memory.state() == before
+
+
+@pytest.mark.parametrize("entities", ODD_ENTITIES, ids=repr)
+def test_entities_of_an_odd_shape_are_refused_by_name(memory: Face, entities: Any) -> None:
+    (one,) = memory.learn("We gave Ana Silva a cat")
+    before = memory.state()
+    odd_tier(memory, entities=entities)
+    for call in (lambda: memory.update(one, "tea"), lambda: memory.search("tea", filters=U)):
+        with pytest.raises(ConfigurationError, match="entities of the language tier must give a"):
+            call()
+    assert memory.state() == before
+
+
+@pytest.mark.parametrize(
+    "found", [*ODD_ENTITIES, [], [[], []], *([each] for each in ODD_ENTITIES)], ids=repr
+)
+def test_entities_of_an_odd_shape_cost_an_add_the_links_alone(
+    memory: Face, found: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd_tier(memory, entities_batch=found)
+    memory.learn("We gave Ana Silva a cat")
+    assert memory.memories() == ["We gave Ana Silva a cat"]
+    assert memory.entities() == {}
+    assert "entities_batch of the language tier must give" in caplog.text
+
+
+def test_entities_may_be_lists_where_pairs_are_expected(memory: Face) -> None:
+    odd_tier(memory, entities_batch=([["PROPER", "Ana Silva"]],))
+    memory.learn("We gave Ana Silva a cat")
+    assert set(memory.entities()) == {"Ana Silva"}
 
 
 def test_keyword_hits_may_be_dicts(foreign: Face) -> None:

@@ -6,15 +6,15 @@ from isomem.cli.screen import Screen, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Iterator, Mapping
 
+    from isomem.types import Json
 
 _SHOWN_FINDINGS = 20
 """Of each kind."""
 
 
-def hits(found: dict[str, Any], screen: Screen) -> Iterator[str]:
+def hits(found: Json, screen: Screen) -> Iterator[str]:
     """Search results: score, text, id."""
     if not found["results"]:
         yield "Nothing found."
@@ -24,7 +24,7 @@ def hits(found: dict[str, Any], screen: Screen) -> Iterator[str]:
         yield f"       {screen.dim(_about(hit))}"
 
 
-def memories(found: dict[str, Any], screen: Screen) -> Iterator[str]:
+def memories(found: Json, screen: Screen) -> Iterator[str]:
     """Listed memories: text, id."""
     if not found["results"]:
         yield "No memories."
@@ -33,11 +33,11 @@ def memories(found: dict[str, Any], screen: Screen) -> Iterator[str]:
         yield f"  {screen.dim(_about(each))}"
 
 
-def _about(found: dict[str, Any]) -> str:
+def _about(found: Json) -> str:
     return f"{found['id']}  {_minute(found.get('created_at'))}".rstrip()
 
 
-def memory(found: dict[str, Any], screen: Screen) -> Iterator[str]:
+def memory(found: Json, screen: Screen) -> Iterator[str]:
     """One memory: its text, and its fields below."""
     yield screen.bold(printable(found["memory"]))
     fields = {key: value for key, value in found.items() if key not in {"memory", "metadata"}}
@@ -45,7 +45,7 @@ def memory(found: dict[str, Any], screen: Screen) -> Iterator[str]:
     yield from _table(fields, screen)
 
 
-def added(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+def added(result: Json, screen: Screen) -> Iterator[str]:
     """What an add has stored."""
     if not result["results"]:
         yield "Nothing new to remember."
@@ -54,7 +54,7 @@ def added(result: dict[str, Any], screen: Screen) -> Iterator[str]:
         yield f"  {screen.dim(each['id'])}"
 
 
-def message(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+def message(result: Json, screen: Screen) -> Iterator[str]:
     """A word that something was done."""
     del screen
     yield result["message"]
@@ -66,13 +66,13 @@ def imported(counts: dict[str, int], screen: Screen) -> Iterator[str]:
     yield from _table(counts, screen)
 
 
-def nothing(result: Any, screen: Screen) -> tuple[str, ...]:
+def nothing(result: object, screen: Screen) -> tuple[str, ...]:
     """For what has been shown already."""
     del result, screen
     return ()
 
 
-def events(found: list[dict[str, Any]], screen: Screen) -> Iterator[str]:
+def events(found: list[Json], screen: Screen) -> Iterator[str]:
     """The history of a memory, oldest first."""
     for event in found:
         moment = _minute(event["updated_at"] or event["created_at"])
@@ -80,7 +80,7 @@ def events(found: list[dict[str, Any]], screen: Screen) -> Iterator[str]:
         yield f"{screen.dim(moment.ljust(20))}  {screen.bold(event['event'].ljust(6))}  {text}"
 
 
-def ingested(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+def ingested(result: Json, screen: Screen) -> Iterator[str]:
     """What an ingest has come to."""
     failed = result["failed_chunks"]
     is_done = result["messages_before"] == result["messages"] and result["messages"]
@@ -95,14 +95,14 @@ def ingested(result: dict[str, Any], screen: Screen) -> Iterator[str]:
         yield f"{chunks} failed: the model's reply could not be used. --retry tries them again."
 
 
-def _ingest_source(result: dict[str, Any]) -> str:
+def _ingest_source(result: Json) -> str:
     new = result["messages"] - result["messages_before"]
     if not new and result["memories"]:
         return "chunks that had failed"  # Only --retry adds memories without new messages.
     return counted(new, "message", "messages") if new else "0 new messages"
 
 
-def inventory(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+def inventory(result: Json, screen: Screen) -> Iterator[str]:
     """What a memory file contains."""
     yield screen.bold(result["path"])
     fields = {"size": size(result["size_bytes"]), "schema version": result["schema_version"]}
@@ -119,12 +119,12 @@ def inventory(result: dict[str, Any], screen: Screen) -> Iterator[str]:
         yield from _table({**fields, "embedder": f"{embedder}{dims}"}, screen)
 
 
-def findings(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+def findings(result: Json, screen: Screen) -> Iterator[str]:
     """What is wrong with a file: the first findings of each kind, and how many there are."""
     if result["ok"]:
         yield f"{screen.good('ok')}  {printable(result['path'])}"
         return
-    by_kind: dict[str, list[dict[str, Any]]] = {}
+    by_kind: dict[str, list[Json]] = {}
     for each in result["findings"]:
         by_kind.setdefault(each["kind"], []).append(each)
     for kind, some in by_kind.items():
@@ -136,14 +136,14 @@ def findings(result: dict[str, Any], screen: Screen) -> Iterator[str]:
     yield f"{counted(len(result['findings']), 'finding', 'findings')} in {result['path']}"
 
 
-def backed_up(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+def backed_up(result: Json, screen: Screen) -> Iterator[str]:
     """Where the copies are."""
     del screen
     for each in result["files"]:
         yield f"{printable(each['path'])}  {size(each['size_bytes'])}"
 
 
-def prompts(result: dict[str, Any], screen: Screen) -> Iterator[str]:
+def prompts(result: Json, screen: Screen) -> Iterator[str]:
     """The status of every prompt."""
     for each in result["prompts"]:
         status = screen.good("ok") if each["status"] == "ok" else screen.bad(each["status"])
@@ -168,14 +168,14 @@ def size(count: int) -> str:
     return f"{count} bytes"
 
 
-def _table(fields: dict[str, Any], screen: Screen) -> Iterator[str]:
+def _table(fields: Mapping[str, object], screen: Screen) -> Iterator[str]:
     shown = {key: value for key, value in fields.items() if value is not None}
     width = max(map(len, shown), default=0)
     for key, value in shown.items():
         yield f"  {screen.dim(printable(key).ljust(width))}  {_value(value)}"
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return printable(str(value))
     import json
@@ -183,7 +183,7 @@ def _value(value: Any) -> str:
     return printable(json.dumps(value, ensure_ascii=False))
 
 
-def _minute(moment: Any) -> str:
+def _minute(moment: object) -> str:
     """A time to the minute, as it is stored."""
     zone = " UTC" if str(moment).endswith("+00:00") else ""
     return str(moment)[:16].replace("T", " ") + zone if moment else ""

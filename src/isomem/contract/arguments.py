@@ -13,8 +13,8 @@ from isomem.types import PROCEDURAL, SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Collection, Iterable, Mapping
+    from typing import TypeGuard
 
 MAX_DEPTH = 100
 """How many levels of dicts and lists metadata and filters may have."""
@@ -38,7 +38,7 @@ _SEVERAL_IDS = ("in", "nin")
 # --- Ids -------------------------------------------------------------------------------------
 
 
-def check_id(value: Any, name: str) -> str:
+def check_id(value: object, name: str) -> str:
     """`value` without the white space around it.
 
     Raises:
@@ -60,7 +60,7 @@ def check_id(value: Any, name: str) -> str:
     return trimmed
 
 
-def check_ids(ids: Mapping[str, Any]) -> dict[str, str]:
+def check_ids(ids: Mapping[str, object]) -> dict[str, str]:
     """The ids that were given, checked, in the order of `SCOPE_KEYS`.
 
     Raises:
@@ -82,7 +82,7 @@ def check_ids(ids: Mapping[str, Any]) -> dict[str, str]:
     return given
 
 
-def check_removal_ids(ids: Mapping[str, Any]) -> dict[str, str]:
+def check_removal_ids(ids: Mapping[str, object]) -> dict[str, str]:
     """The ids of a `delete_all`, as `check_ids` reads them.
 
     Raises:
@@ -96,7 +96,7 @@ def check_removal_ids(ids: Mapping[str, Any]) -> dict[str, str]:
     return check_ids(ids)
 
 
-def refuse_top_level_ids(arguments: Mapping[str, Any], method: str) -> None:
+def refuse_top_level_ids(arguments: Mapping[str, object], method: str) -> None:
     """Raises ValueError when an id was passed beside `filters` and not in it."""
     misplaced = frozenset(key for key in SCOPE_KEYS if key in arguments)
     if misplaced:
@@ -106,7 +106,7 @@ def refuse_top_level_ids(arguments: Mapping[str, Any], method: str) -> None:
         )
 
 
-def refuse_wildcard_ids(filters: Mapping[str, Any]) -> None:
+def refuse_wildcard_ids(filters: Mapping[str, object]) -> None:
     """Raises ValueError when an id of a scope or in filters is "*".
 
     For vector stores that are not ours: they may read it as any id.
@@ -123,7 +123,7 @@ def refuse_wildcard_ids(filters: Mapping[str, Any]) -> None:
                     refuse_wildcard_ids(member)
 
 
-def check_memory_id(memory_id: Any) -> str:
+def check_memory_id(memory_id: object) -> str:
     """`memory_id` as text: a string, or what has an id's text, as a UUID has.
 
     Raises:
@@ -140,7 +140,7 @@ def check_memory_id(memory_id: Any) -> str:
     return text
 
 
-def check_history_id(memory_id: Any) -> Any:
+def check_history_id(memory_id: object) -> str | float | bytes | None:
     """`memory_id` as `check_memory_id` reads it.
 
     What has no history, as None, a bool, a float or bytes, is not an error here, as in 2.0.4.
@@ -156,7 +156,7 @@ def check_history_id(memory_id: Any) -> Any:
 # --- Filters ---------------------------------------------------------------------------------
 
 
-def check_filters(filters: Any) -> dict[str, Any]:
+def check_filters(filters: object) -> dict[str, object]:
     """A copy of `filters` with its ids checked, at the top and in groups.
 
     At the top an id is one string. In a group it may also be a list or have an operator; every
@@ -168,7 +168,7 @@ def check_filters(filters: Any) -> dict[str, Any]:
     """
     if filters is None:
         filters = {}
-    if not hasattr(filters, "items"):
+    if not _is_dict(filters):
         raise ValueError(f"filters must be a dict, got {type(filters).__name__}.")
     if _IDS.isdisjoint(filters):
         raise ValueError(
@@ -188,7 +188,12 @@ def check_filters(filters: Any) -> dict[str, Any]:
     return checked
 
 
-def _with_checked_groups(filters: Mapping[Any, Any]) -> dict[str, Any]:
+def _is_dict(value: object) -> TypeGuard[Mapping[str, object]]:
+    """Whether a value can be read as a dict is: its keys may still be of any type."""
+    return hasattr(value, "items")
+
+
+def _with_checked_groups(filters: Mapping[str, object]) -> dict[str, object]:
     checked = dict(filters)
     for key, value in filters.items():
         if not isinstance(key, str):
@@ -198,7 +203,7 @@ def _with_checked_groups(filters: Mapping[Any, Any]) -> dict[str, Any]:
     return checked
 
 
-def _checked_member(member: Any) -> Any:
+def _checked_member(member: object) -> object:
     """One condition of a group. What is not a dict is refused where the group is read."""
     if not isinstance(member, dict):
         return member
@@ -209,7 +214,7 @@ def _checked_member(member: Any) -> Any:
     return checked
 
 
-def _checked_condition(value: Any, name: str) -> Any:
+def _checked_condition(value: object, name: str) -> object:
     if isinstance(value, list):
         return [check_id(each, name) for each in value]
     if isinstance(value, dict):
@@ -217,7 +222,7 @@ def _checked_condition(value: Any, name: str) -> Any:
     return check_id(value, name)
 
 
-def _checked_operand(operator: Any, operand: Any, name: str) -> Any:
+def _checked_operand(operator: object, operand: object, name: str) -> object:
     if operator in _ONE_ID:
         return check_id(operand, name)
     if operator in _SEVERAL_IDS and isinstance(operand, (list, tuple, set, frozenset)):
@@ -225,9 +230,10 @@ def _checked_operand(operator: Any, operand: Any, name: str) -> Any:
     return operand
 
 
-def size_fault(value: Any) -> str | None:
+def size_fault(value: Collection[object]) -> str | None:
     """What makes a value of dicts and lists too large to be taken in; None if nothing does."""
-    level, count = [value], 0
+    level: list[Collection[object]] = [value]
+    count = 0
     for _ in range(MAX_DEPTH):
         count += sum(map(len, level))
         if count > MAX_VALUES:
@@ -239,14 +245,17 @@ def size_fault(value: Any) -> str | None:
     return f"nested more than {MAX_DEPTH} levels deep"
 
 
-def _parts_of(value: Any) -> Any:
-    return value.values() if hasattr(value, "values") else value
+def _parts_of(value: Collection[object]) -> Iterable[object]:
+    if hasattr(value, "values"):
+        values: Iterable[object] = value.values()
+        return values
+    return value
 
 
 # --- The other arguments ---------------------------------------------------------------------
 
 
-def check_threshold(threshold: Any) -> None:
+def check_threshold(threshold: object) -> None:
     """Raises ValueError unless it is None or a number in 0..1."""
     if threshold is None:
         return
@@ -260,7 +269,7 @@ def check_threshold(threshold: Any) -> None:
         )
 
 
-def check_top_k(top_k: Any) -> int:
+def check_top_k(top_k: object) -> int:
     """`top_k`, or `MAX_RESULTS` if that is less.
 
     Raises:
@@ -273,7 +282,7 @@ def check_top_k(top_k: Any) -> int:
     return min(top_k, MAX_RESULTS)
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """`value` for the text of an error, or its type where it is too large to be shown."""
     try:
         return repr(value)
@@ -281,7 +290,7 @@ def shown(value: Any) -> str:
         return f"a very large {type(value).__name__}"
 
 
-def check_query(query: Any) -> str:
+def check_query(query: object) -> str:
     """`query`, a string that is not blank.
 
     Raises:
@@ -293,7 +302,7 @@ def check_query(query: Any) -> str:
     return check_text(query, "query")
 
 
-def check_text(text: Any, what: str) -> str:
+def check_text(text: object, what: str) -> str:
     """`text`, if it is a string that UTF-8 can hold.
 
     Raises:
@@ -319,7 +328,7 @@ def not_unicode(what: str) -> ValidationError:
     )
 
 
-def check_memory_type(memory_type: Any) -> None:
+def check_memory_type(memory_type: object) -> None:
     """Raises ValidationError VALIDATION_002 unless it is None or "procedural_memory"."""
     if memory_type is not None and memory_type != PROCEDURAL:
         raise ValidationError(
@@ -330,7 +339,7 @@ def check_memory_type(memory_type: Any) -> None:
         )
 
 
-def check_metadata(metadata: Any) -> Mapping[str, Any]:
+def check_metadata(metadata: object) -> Mapping[str, object]:
     """`metadata`, a dict that is within the limits of depth and size; {} for None.
 
     Raises:
@@ -338,7 +347,7 @@ def check_metadata(metadata: Any) -> Mapping[str, Any]:
     """
     if not metadata:
         return {}
-    if not hasattr(metadata, "items"):
+    if not _is_dict(metadata):
         raise ValidationError(
             f"metadata must be a dict, got {type(metadata).__name__}",
             error_code="VALIDATION_005",
@@ -351,5 +360,4 @@ def check_metadata(metadata: Any) -> Mapping[str, Any]:
             error_code="VALIDATION_005",
             suggestion="Store what is this large elsewhere, and its address in the metadata.",
         )
-    checked: Mapping[str, Any] = metadata
-    return checked
+    return metadata

@@ -22,8 +22,8 @@ from isomem.types import SCOPE_KEYS, clone
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from typing import Any, TypeGuard
 
 LOGICAL = ("AND", "OR", "NOT")
 RANGE_OPERATORS = ("gt", "gte", "lt", "lte")
@@ -36,7 +36,7 @@ _LOGICAL_NAMES = {"$and": "AND", "$or": "OR", "$not": "NOT"}
 # --- 1. from the caller to the vector store --------------------------------------------------
 
 
-def translate(filters: dict[str, Any]) -> dict[str, Any]:
+def translate(filters: dict[str, object]) -> dict[str, object]:
     """The filters of a search in the shape that vector stores receive.
 
     Filters without an operator pass as they are. Otherwise `AND` is merged into the top level
@@ -54,13 +54,13 @@ def translate(filters: dict[str, Any]) -> dict[str, Any]:
         for key, value in filters.items()
         if key not in LOGICAL and not isinstance(value, dict)
     }
-    kept: list[dict[str, Any]] = []
+    kept: list[dict[str, object]] = []
     for key, value in filters.items():
         _translate_entry(translated, key, value, kept)
     return _conjoined(translated, kept)
 
 
-def _conjoined(translated: dict[str, Any], kept: list[dict[str, Any]]) -> dict[str, Any]:
+def _conjoined(translated: dict[str, object], kept: list[dict[str, object]]) -> dict[str, object]:
     """The filters with the conditions that could not be merged. `$and` and `AND` are one key."""
     if kept:
         name = "$and" if "$and" in translated else "AND"
@@ -68,14 +68,14 @@ def _conjoined(translated: dict[str, Any], kept: list[dict[str, Any]]) -> dict[s
     return translated
 
 
-def _needs_translation(key: str, value: Any) -> bool:
+def _needs_translation(key: str, value: object) -> bool:
     if key in LOGICAL or (isinstance(value, str) and value == ANY_VALUE):
         return True
     return isinstance(value, dict) and any(operator in OPERATORS for operator in value)
 
 
 def _translate_entry(
-    target: dict[str, Any], key: str, value: Any, kept: list[dict[str, Any]]
+    target: dict[str, object], key: str, value: object, kept: list[dict[str, object]]
 ) -> None:
     if key == "AND":
         for condition in _conditions(value, key, may_be_empty=True):
@@ -88,17 +88,16 @@ def _translate_entry(
         _merge(target, {key: value}, kept)
 
 
-def _conditions(value: Any, operator: str, *, may_be_empty: bool) -> list[dict[str, Any]]:
-    conditions: list[dict[str, Any]] = value
+def _conditions(value: object, operator: str, *, may_be_empty: bool) -> list[dict[str, object]]:
     if not isinstance(value, list) or not (value or may_be_empty):
         kind = "list" if may_be_empty else "non-empty list"
         raise ValueError(f"{operator} operator requires a {kind} of conditions")
     for index, condition in enumerate(value):
         _check_condition(operator, index, condition)
-    return conditions
+    return value
 
 
-def _check_condition(operator: str, index: int, condition: Any) -> None:
+def _check_condition(operator: str, index: int, condition: object) -> None:
     if not isinstance(condition, dict):
         raise ValueError(
             f"{operator} filter list item at index {index} must be a dict, "
@@ -107,8 +106,8 @@ def _check_condition(operator: str, index: int, condition: Any) -> None:
 
 
 def _merge(
-    target: dict[str, Any], condition: dict[str, Any], kept: list[dict[str, Any]]
-) -> dict[str, Any]:
+    target: dict[str, object], condition: Mapping[str, object], kept: list[dict[str, object]]
+) -> dict[str, object]:
     for key, value in condition.items():
         if isinstance(value, dict):
             _check_operators(value)
@@ -124,13 +123,13 @@ def _merge(
     return target
 
 
-def _check_operators(condition: dict[str, Any]) -> None:
+def _check_operators(condition: dict[str, object]) -> None:
     for operator in condition:
         if operator not in OPERATORS:
             raise ValueError(f"Unsupported metadata filter operator: {operator}")
 
 
-def _names_id(key: str, value: Any) -> bool:
+def _names_id(key: str, value: object) -> bool:
     """Whether a condition is on an id, or has one in it."""
     if key in SCOPE_KEYS:
         return True
@@ -174,7 +173,7 @@ class Condition:
         self.kind = kind
         self.operand = operand
         self.path = parse_path(key)
-        self.test: Callable[[Any, Any], bool] = _TESTS[kind]
+        self.test: Callable[[object, Any], bool] = _TESTS[kind]
 
 
 class CompiledFilters(dict[str, object]):
@@ -198,7 +197,7 @@ class CompiledFilters(dict[str, object]):
         return dict, (dict(self),)
 
 
-def compile_filters(filters: Mapping[str, Any] | None) -> Group | None:
+def compile_filters(filters: Mapping[str, object] | None) -> Group | None:
     """The filters as a `Group`, or None when they let everything pass.
 
     Raises:
@@ -211,9 +210,9 @@ def compile_filters(filters: Mapping[str, Any] | None) -> Group | None:
     return _compile(filters) if filters else None
 
 
-def _compile(filters: Mapping[str, Any]) -> Group | None:
+def _compile(filters: Mapping[str, object]) -> Group | None:
     group = Group([], [], [])
-    seen: dict[str, Any] = {}
+    seen: dict[str, object] = {}
     for key, value in filters.items():
         operator = _LOGICAL_NAMES.get(key, key)
         if operator not in LOGICAL:
@@ -227,20 +226,20 @@ def _compile(filters: Mapping[str, Any]) -> Group | None:
     return group if group.conditions or group.alternatives or group.exclusions else None
 
 
-def _compile_alone(operator: str, value: Any) -> Group:
+def _compile_alone(operator: str, value: object) -> Group:
     """The second of `OR` and `$or`, which counts where an id is in one of the two."""
     alone = Group([], [], [])
     _member_of(alone, operator).extend(_compile_groups(operator, value))
     return alone
 
 
-def _member_of(group: Group, operator: str) -> list[Any]:
+def _member_of(group: Group, operator: str) -> list[Group] | list[Group | Condition]:
     if operator == "AND":
         return group.conditions
     return group.alternatives if operator == "OR" else group.exclusions
 
 
-def _compile_groups(operator: str, value: Any) -> Iterator[Group]:
+def _compile_groups(operator: str, value: object) -> Iterator[Group]:
     if not isinstance(value, list):
         raise ValueError(
             f"{operator} filter value must be a list of filter dicts, got {type(value).__name__}"
@@ -250,11 +249,11 @@ def _compile_groups(operator: str, value: Any) -> Iterator[Group]:
     return (group for group in map(compile_filters, value) if group is not None)
 
 
-def _is_any_value(value: Any) -> bool:
+def _is_any_value(value: object) -> bool:
     return isinstance(value, str) and value == ANY_VALUE
 
 
-def _compile_condition(key: str, value: Any) -> Condition:
+def _compile_condition(key: str, value: object) -> Condition:
     if isinstance(value, list):
         return Condition(key, "any", _scalars(key, value))
     if not isinstance(value, dict):
@@ -264,7 +263,7 @@ def _compile_condition(key: str, value: Any) -> Condition:
     return _compile_operator(key, value)
 
 
-def _compile_operator(key: str, value: dict[str, Any]) -> Condition:
+def _compile_operator(key: str, value: dict[str, object]) -> Condition:
     """Of several operators beside each other the first of this order counts, as upstream."""
     if "eq" in value:
         return Condition(key, "any", [_scalar(key, value["eq"])])
@@ -284,11 +283,11 @@ def _compile_operator(key: str, value: dict[str, Any]) -> Condition:
     )
 
 
-def _as_set(names: Any) -> str:
+def _as_set(names: Collection[str]) -> str:
     return "{" + ", ".join(sorted(map(repr, names))) + "}" if names else "set()"
 
 
-def _scalar(key: str, value: Any) -> bool | int | str:
+def _scalar(key: str, value: object) -> bool | int | str:
     if isinstance(value, (bool, int, str)):
         return value
     raise ValueError(
@@ -297,7 +296,7 @@ def _scalar(key: str, value: Any) -> bool | int | str:
     )
 
 
-def _scalars(key: str, value: Any) -> list[int] | list[str]:
+def _scalars(key: str, value: object) -> list[int] | list[str]:
     if isinstance(value, (list, tuple, set, frozenset)):
         items = list(value)
         if all(isinstance(item, str) for item in items):
@@ -310,13 +309,13 @@ def _scalars(key: str, value: Any) -> list[int] | list[str]:
     )
 
 
-def _words_of_operand(key: str, value: Any) -> set[str]:
+def _words_of_operand(key: str, value: object) -> set[str]:
     if isinstance(value, str):
         return set(words(value))
     raise ValueError(f"Invalid value in filter for field '{key}': {shown(value)} is not a string.")
 
 
-def _compile_range(key: str, value: dict[str, Any]) -> Condition:
+def _compile_range(key: str, value: dict[str, object]) -> Condition:
     others = [operator for operator in value if operator not in RANGE_OPERATORS]
     bounds = {operator: value[operator] for operator in RANGE_OPERATORS if operator in value}
     if others:
@@ -325,10 +324,15 @@ def _compile_range(key: str, value: dict[str, Any]) -> Condition:
             f"non-range operators ({_as_set(others)}) for field '{key}'. "
             f"Use AND to combine them as separate conditions."
         )
-    if all(isinstance(bound, str) and _DATE_OPERAND.match(bound) for bound in bounds.values()):
-        return Condition(key, "dates", {op: _date(key, text) for op, text in bounds.items()})
+    dates = {op: bound for op, bound in bounds.items() if _is_date(bound)}
+    if len(dates) == len(bounds):
+        return Condition(key, "dates", {op: _date(key, text) for op, text in dates.items()})
     numbers = {op: _number(key, bound) for op, bound in bounds.items() if bound is not None}
     return Condition(key, "range", numbers)
+
+
+def _is_date(bound: object) -> TypeGuard[str]:
+    return isinstance(bound, str) and _DATE_OPERAND.match(bound) is not None
 
 
 def _number(key: str, value: Any) -> float:
@@ -341,7 +345,7 @@ def _number(key: str, value: Any) -> float:
     return number
 
 
-def _no_number(key: str, value: Any) -> ValueError:
+def _no_number(key: str, value: object) -> ValueError:
     return ValueError(
         f"Invalid value in range filter for field '{key}': {shown(value)}. "
         "A number or an ISO 8601 date is needed."
@@ -359,7 +363,7 @@ def _date(key: str, text: str) -> datetime:
 # --- 3. from a Group and a payload to yes or no ----------------------------------------------
 
 
-def matches(group: Group, payload: Any) -> bool:
+def matches(group: Group, payload: object) -> bool:
     """Whether the payload passes."""
     return (
         all(_holds(condition, payload) for condition in group.conditions)
@@ -368,38 +372,38 @@ def matches(group: Group, payload: Any) -> bool:
     )
 
 
-def _holds(condition: Group | Condition, payload: Any) -> bool:
+def _holds(condition: Group | Condition, payload: object) -> bool:
     if isinstance(condition, Group):
         return matches(condition, payload)
     return any(condition.test(v, condition.operand) for v in select(payload, condition.path))
 
 
-def _equal(value: Any, operand: Any) -> bool:
+def _equal(value: object, operand: object) -> bool:
     """Equality between payload and operand, where true is not 1 and 1.0 is not 1."""
     if isinstance(value, float) or isinstance(value, bool) != isinstance(operand, bool):
         return False
     return bool(value == operand)
 
 
-def _is_any(value: Any, operands: list[Any]) -> bool:
+def _is_any(value: object, operands: list[object]) -> bool:
     return any(_equal(value, operand) for operand in operands)
 
 
-def _is_none_of(value: Any, operands: list[Any]) -> bool:
+def _is_none_of(value: object, operands: list[object]) -> bool:
     return value is not None and not _is_any(value, operands)
 
 
-def _has_words(value: Any, wanted: set[str]) -> bool:
+def _has_words(value: object, wanted: set[str]) -> bool:
     return isinstance(value, str) and bool(wanted) and wanted.issubset(words(value))
 
 
-def _in_range(value: Any, bounds: dict[str, float]) -> bool:
+def _in_range(value: object, bounds: dict[str, float]) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return _within(value, bounds)
 
 
-def _in_dates(value: Any, bounds: dict[str, datetime]) -> bool:
+def _in_dates(value: object, bounds: dict[str, datetime]) -> bool:
     moment = parse_datetime(value) if isinstance(value, str) else None
     return moment is not None and _within(moment, bounds)
 
@@ -415,7 +419,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "lte": lambda value, bound: value <= bound,
 }
 
-_TESTS: dict[str, Callable[[Any, Any], bool]] = {
+_TESTS: dict[str, Callable[[object, Any], bool]] = {
     "any": _is_any,
     "except": _is_none_of,
     "words": _has_words,
@@ -439,7 +443,7 @@ _BRACKETS = Pattern(r"\[([0-9]*)\]")
 _LARGEST_INDEX = 2**64 - 1
 
 
-def parse_path(key: str) -> tuple[Any, ...]:
+def parse_path(key: str) -> tuple[object, ...]:
     """The steps of a key: a str enters a dict, an int a list, `_EVERY` all elements of a list.
 
     Raises:
@@ -447,7 +451,7 @@ def parse_path(key: str) -> tuple[Any, ...]:
     """
     if key.isascii() and key.isidentifier():
         return (key,)
-    steps: list[Any] = []
+    steps: list[object] = []
     rest = key
     while rest:
         found = _STEP.match(rest)
@@ -480,7 +484,7 @@ def _bad_path(key: str) -> ValueError:
     )
 
 
-def select(payload: Any, path: tuple[Any, ...]) -> list[Any]:
+def select(payload: object, path: tuple[object, ...]) -> list[object]:
     """The values that a path selects; a list at its end counts as its elements."""
     values = [payload]
     for step in path:
@@ -488,7 +492,7 @@ def select(payload: Any, path: tuple[Any, ...]) -> list[Any]:
     return [item for value in values for item in (value if isinstance(value, list) else [value])]
 
 
-def _enter(value: Any, step: Any) -> list[Any]:
+def _enter(value: object, step: object) -> list[object]:
     if step is _EVERY:
         return value if isinstance(value, list) else []
     if isinstance(step, int):

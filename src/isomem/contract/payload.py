@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from isomem.clock import Clock
     from isomem.contract.plan import Change, Mention
-    from isomem.types import Payload
+    from isomem.types import Hit, Payload
 
 LINKS = "linked_memory_ids"
 
@@ -28,7 +28,7 @@ _NOT_KEPT = _WRITTEN.union(SPEAKER_FIELDS)
 # --- Memories --------------------------------------------------------------------------------
 
 
-def start_payload(fields: Mapping[str, Any], clock: Clock, **text_fields: Any) -> Payload:
+def start_payload(fields: Mapping[str, object], clock: Clock, **text_fields: object) -> Payload:
     """A new payload: the fields every memory of the call has, then those of this text.
 
     A `created_at` among the fields stays; `updated_at` is always equal to it.
@@ -63,7 +63,7 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
     return payload
 
 
-def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[str, Any]:
+def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[str, object]:
     """One memory: id, memory, hash, metadata, score (where one is passed), times, ids.
 
     Payload fields that isomem does not know are the caller's `metadata`.
@@ -86,7 +86,7 @@ def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[st
 # --- History ---------------------------------------------------------------------------------
 
 
-def added_event(memory_id: str, text: str, payload: Payload, *fields: str) -> dict[str, Any]:
+def added_event(memory_id: str, text: str, payload: Payload, *fields: str) -> dict[str, object]:
     """The history row of a new memory: `created_at` and the other `fields` from its payload."""
     event = {
         "memory_id": memory_id,
@@ -100,7 +100,7 @@ def added_event(memory_id: str, text: str, payload: Payload, *fields: str) -> di
     return event
 
 
-def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, Any]:
+def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, object]:
     """The history row of an update from the payload `old` to `payload`."""
     return {
         "memory_id": change.memory_id,
@@ -113,7 +113,7 @@ def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, A
     }
 
 
-def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, Any]:
+def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, object]:
     """The history row of a removal."""
     return {
         "memory_id": memory_id,
@@ -127,11 +127,11 @@ def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, Any]:
     }
 
 
-def _speaker(payload: Payload) -> dict[str, Any]:
+def _speaker(payload: Payload) -> dict[str, object]:
     return {field: payload.get(field) for field in SPEAKER_FIELDS}
 
 
-def in_utc(moment: Any) -> Any:
+def in_utc(moment: object) -> object:
     """An ISO time with a zone, moved to UTC; anything else as it is."""
     if not isinstance(moment, str):
         return moment
@@ -145,7 +145,7 @@ def in_utc(moment: Any) -> Any:
 # --- Entities --------------------------------------------------------------------------------
 
 
-def entity_payload(mention: Mention, scope: Mapping[str, Any]) -> Payload:
+def entity_payload(mention: Mention, scope: Mapping[str, object]) -> Payload:
     """The payload of a new entity."""
     return {
         "data": mention.text,
@@ -169,8 +169,9 @@ def with_links(payload: Payload, memory_ids: Iterable[str]) -> Payload:
 # --- Points ----------------------------------------------------------------------------------
 
 
-def listed(answer: Any) -> Sequence[Any]:
+def listed(answer: Any) -> Sequence[Hit]:
     """The points of a vector store's `list`, which some stores wrap in a list or tuple."""
     if isinstance(answer, (list, tuple)) and answer and isinstance(answer[0], (list, tuple)):
-        return answer[0]
+        points: Sequence[Hit] = answer[0]
+        return points
     return answer or ()

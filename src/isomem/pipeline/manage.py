@@ -22,7 +22,7 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Mapping
 
     from isomem.ports.shapes import Filters, Ports, Stores
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 # --- Read ------------------------------------------------------------------------------------
 
 
-async def get(ports: Ports, memory_id: str) -> dict[str, Any] | None:
+async def get(ports: Ports, memory_id: str) -> dict[str, object] | None:
     """One memory, or None."""
     return await ports.store(_get, check_memory_id(memory_id))
 
 
-def _get(stores: Stores, memory_id: str) -> dict[str, Any] | None:
+def _get(stores: Stores, memory_id: str) -> dict[str, object] | None:
     point = stores.vectors.get(vector_id=memory_id)
     return describe(str(point.id), point.payload or {}, score=None) if point else None
 
 
 async def get_all(
-    ports: Ports, *, filters: Filters | None, top_k: int, other: dict[str, Any]
-) -> dict[str, Any]:
+    ports: Ports, *, filters: Filters | None, top_k: int, other: dict[str, object]
+) -> dict[str, object]:
     """The first memories of a scope in the order of their ids."""
     refuse_top_level_ids(other, "get_all")
     top_k = check_top_k(top_k)
@@ -52,25 +52,25 @@ async def get_all(
     return {"results": await ports.store(_list, checked, top_k)}
 
 
-def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, Any]]:
+def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, object]]:
     points = listed(stores.vectors.list(filters=filters, top_k=top_k))
     return [describe(str(point.id), point.payload or {}) for point in points]
 
 
-async def history(ports: Ports, memory_id: str) -> list[dict[str, Any]]:
+async def history(ports: Ports, memory_id: str) -> list[dict[str, object]]:
     """The events of one memory, oldest first."""
     return await ports.store(_history, check_history_id(memory_id))
 
 
-def _history(stores: Stores, memory_id: str) -> list[dict[str, Any]]:
-    return stores.ledger.get_history(memory_id)
+def _history(stores: Stores, memory_id: object) -> list[dict[str, object]]:
+    return stores.ledger.get_history(memory_id)  # type: ignore[arg-type]  # what is no id, too
 
 
 # --- Change ----------------------------------------------------------------------------------
 
 
 async def update(
-    ports: Ports, memory_id: str, text: str, metadata: dict[str, Any] | None
+    ports: Ports, memory_id: str, text: str, metadata: dict[str, object] | None
 ) -> dict[str, str]:
     """Replaces the text of a memory and overlays its metadata."""
     memory_id = check_memory_id(memory_id)
@@ -106,7 +106,7 @@ async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
 
 
 async def delete_all(
-    ports: Ports, ids: dict[str, Any], *, purge_history: bool = False
+    ports: Ports, ids: Mapping[str, object], *, purge_history: bool = False
 ) -> dict[str, str]:
     """Removes every memory of a scope, however many, and its message buffers."""
     filters = check_removal_ids(ids)
@@ -134,7 +134,7 @@ def _reset(stores: Stores) -> None:
     stores.reset()
 
 
-async def purge(ports: Ports, ids: dict[str, Any]) -> dict[str, str]:
+async def purge(ports: Ports, ids: Mapping[str, object]) -> dict[str, str]:
     """Removes everything of a scope, from the bytes of the files too."""
     done = await delete_all(ports, ids, purge_history=True)
     try:

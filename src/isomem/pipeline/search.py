@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.plan import Mention
-    from isomem.ports.shapes import Filters, Ports, Stores, Vector
+    from isomem.ports.shapes import Filters, Hit, Ports, Stores, Vector
 
 
 class Query:
@@ -62,8 +62,8 @@ async def search(
     filters: Filters | None,
     threshold: float | None,
     rerank: bool,
-    other: dict[str, Any],
-) -> dict[str, Any]:
+    other: dict[str, object],
+) -> dict[str, object]:
     """One call of `search`: `other` are the arguments that it does not know."""
     refuse_top_level_ids(other, "search")
     check_threshold(threshold)
@@ -88,7 +88,7 @@ async def _read(ports: Ports, text: str, filters: Filters) -> Query:
     return Query(text, lemmas, vector, await probes_of(ports, entities), filters)
 
 
-def _find(stores: Stores, query: Query) -> list[dict[str, Any]]:
+def _find(stores: Stores, query: Query) -> list[dict[str, object]]:
     """The memories that the stores have for a query, best first."""
     with stores.reading():
         results = []
@@ -112,7 +112,7 @@ def _signals(stores: Stores, query: Query) -> Signals:
     )
 
 
-def _keyword_scores(hits: Iterable[Any], lemmas: str) -> dict[str, float]:
+def _keyword_scores(hits: Iterable[Hit | dict[str, Any]], lemmas: str) -> dict[str, float]:
     midpoint, steepness = sigmoid_for(lemmas)
     scores = {}
     for hit in hits:
@@ -126,8 +126,8 @@ def _keyword_scores(hits: Iterable[Any], lemmas: str) -> dict[str, float]:
 
 
 async def _rerank(
-    ports: Ports, query: str, results: list[dict[str, Any]], top_k: int
-) -> list[dict[str, Any]]:
+    ports: Ports, query: str, results: list[dict[str, object]], top_k: int
+) -> list[dict[str, object]]:
     try:
         ranked = await ports.rerank(query, list(results), top_k)
     except PartFailure as failure:

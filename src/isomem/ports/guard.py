@@ -8,7 +8,7 @@ see the error that the part raised, as they do with mem0.
 
 from __future__ import annotations
 
-from isomem.errors import EmbeddingError
+from isomem.errors import ConfigurationError, EmbeddingError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,8 +66,54 @@ class Guarded:
         return guarded(self.part, name)
 
 
+class GuardedTier(Guarded):
+    """A language tier of others: what it gives must have the shape that the port names.
+
+    A method raises a `PartFailure` for an answer of another shape, too.
+    """
+
+    def lemmatize(self, text: str) -> str:
+        lemmas = guarded(self.part, "lemmatize")(text)
+        if not isinstance(lemmas, str):
+            raise _wrong_shape("lemmatize", lemmas, "a string")
+        return lemmas
+
+    def entities(self, text: str) -> list[tuple[str, str]]:
+        return _pairs("entities", guarded(self.part, "entities")(text))
+
+    def entities_batch(self, texts: list[str]) -> list[list[tuple[str, str]]]:
+        found = guarded(self.part, "entities_batch")(texts)
+        if not isinstance(found, (list, tuple)) or len(found) != len(texts):
+            raise _wrong_shape("entities_batch", found, f"{len(texts)} lists, one for each text")
+        return [_pairs("entities_batch", each) for each in found]
+
+
+def _pairs(method: str, found: object) -> list[tuple[str, str]]:
+    if isinstance(found, (list, tuple)) and all(_is_pair(each) for each in found):
+        return [(kind, text) for kind, text in found]
+    raise _wrong_shape(method, found, "a list of pairs (type, text)")
+
+
+def _is_pair(entity: object) -> bool:
+    if not isinstance(entity, (list, tuple)) or len(entity) != 2:
+        return False
+    return all(isinstance(each, str) for each in entity)
+
+
+def _wrong_shape(method: str, given: object, expected: str) -> PartFailure:
+    kind = type(given).__name__
+    size = f" of {len(given)}" if isinstance(given, (list, tuple)) else ""
+    return PartFailure(
+        ConfigurationError(
+            f"{method} of the language tier must give {expected}, got {kind}{size}",
+            error_code="CONFIG_007",
+            suggestion="Correct the object that was set as the memory's nlp.",
+        )
+    )
+
+
 def guarded_nlp(tier: Any) -> Any:
     """A language tier; guarded, unless it is our own code all through."""
     module = type(tier).__module__
     is_ours = module.startswith("isomem.") and not module.endswith(".spacy_tier")
-    return tier if is_ours else Guarded(tier)
+    return tier if is_ours else GuardedTier(tier)

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Message = dict[str, Any]
+    from isomem.types import Message
 
 
 class Utterance:
@@ -28,13 +28,13 @@ class Utterance:
 
     __slots__ = ("content", "message", "name", "role")
 
-    def __init__(self, message: Message, role: Any) -> None:
+    def __init__(self, message: Message, role: object) -> None:
         self.message = message
         self.role = role
-        self.name: Any = message.get("name") or None
+        self.name: object = message.get("name") or None
         self.content: Any = message["content"]
 
-    def describe(self, description: Any) -> None:
+    def describe(self, description: object) -> None:
         """Puts the description of an image in its place. The name goes, as in mem0."""
         self.message = {"role": self.role, "content": description}
         self.name = None
@@ -58,7 +58,7 @@ class Conversation:
 
     __slots__ = ("images", "messages", "utterances")
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, given: object) -> None:
         if isinstance(given, str):
             given = [{"role": "user", "content": given}]
         elif isinstance(given, dict):
@@ -94,7 +94,7 @@ class Conversation:
                     raise not_unicode(f"message {index}")
             elif sees_images and _is_seen(utterance):
                 self.images.append(utterance)
-            elif isinstance(content, (list, dict)) and not _reduce(utterance):
+            elif not _reduce(utterance):
                 continue
             self.utterances.append(utterance)
 
@@ -143,14 +143,15 @@ def _is_seen(utterance: Utterance) -> bool:
 
 
 def _reduce(utterance: Utterance) -> bool:
-    """Reduces parts to their text; whether there is any."""
+    """Reduces parts to their text; whether anything is left to keep."""
     text = _text_of(utterance.message)
-    if text is not None:
-        utterance.message, utterance.content = text, text["content"]
-    return text is not None
+    if text is None:
+        return False
+    utterance.message, utterance.content = text, text["content"]
+    return True
 
 
-def _wrong_type(given: Any) -> ValidationError:
+def _wrong_type(given: object) -> ValidationError:
     return ValidationError(
         "messages must be str, dict, or list[dict]",
         error_code="VALIDATION_003",

@@ -15,9 +15,9 @@ from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import TypeGuard
 
-    Fact = dict[str, Any]
+    Fact = dict[str, object]
 
 _EXCERPT = 200
 """Most characters of a reply that an error shows."""
@@ -68,7 +68,7 @@ def find_json(text: str) -> str:
     return text[start : end + 1] if 0 <= start < end else text
 
 
-def read_facts(reply: Any) -> list[Fact]:
+def read_facts(reply: object) -> list[Fact]:
     """The facts of an extraction reply, each a dict with a non-empty str under `text`.
 
     An item without a text is left out, and the log says so (divergence D-13 where upstream
@@ -92,7 +92,7 @@ def read_facts(reply: Any) -> list[Fact]:
     return facts
 
 
-def read_text(reply: Any) -> str:
+def read_text(reply: object) -> str:
     """The text of a reply that is text as a whole, without its wrapping.
 
     Raises:
@@ -107,7 +107,7 @@ class _UnusableError(Exception):
     """A reply does not say what to remember; the message says why."""
 
 
-def _answered(reply: Any) -> str:
+def _answered(reply: object) -> str:
     if reply is None:
         raise _UnusableError("it is empty")
     if not isinstance(reply, str):
@@ -120,7 +120,7 @@ def _answered(reply: Any) -> str:
     return text
 
 
-def _items_of(text: str) -> list[Any]:
+def _items_of(text: str) -> list[object]:
     answer = _json_in(text)
     if not isinstance(answer, dict):
         raise _UnusableError(f"its JSON is {_KINDS[type(answer)]} and not an object")
@@ -132,14 +132,14 @@ def _items_of(text: str) -> list[Any]:
     return items
 
 
-def _keys_of(answer: dict[str, Any]) -> str:
+def _keys_of(answer: dict[str, object]) -> str:
     if "tool_calls" in answer or {"name", "arguments"} <= answer.keys():
         return "it is a tool call"
     names = ", ".join(repr(key[:40]) for key in list(answer)[:5])
     return f"only {names}" if names else "it is an empty object"
 
 
-def _json_in(text: str) -> Any:
+def _json_in(text: str) -> object:
     import json  # Here, since a memory that is only searched has no replies to read.
 
     try:
@@ -180,7 +180,7 @@ _ENDINGS = {
 }
 
 
-def _ending(reply: Any) -> str:
+def _ending(reply: object) -> str:
     """How a reply ended, if it did not end by itself, and what the server says of it."""
     reason = getattr(reply, "finish_reason", None)
     said = getattr(reply, "explanation", None)
@@ -193,7 +193,7 @@ def _ending(reply: Any) -> str:
     return "; ".join(parts)
 
 
-def _unusable(reply: Any, fault: str) -> UnusableReplyError:
+def _unusable(reply: object, fault: str) -> UnusableReplyError:
     text = reply if isinstance(reply, str) else "" if reply is None else repr(reply)
     excerpt = text.strip()[:_EXCERPT]
     ending = _ending(reply)
@@ -205,7 +205,7 @@ def _unusable(reply: Any, fault: str) -> UnusableReplyError:
     return UnusableReplyError(message, details=details)
 
 
-def _is_fact(item: Any) -> bool:
+def _is_fact(item: object) -> TypeGuard[Fact]:
     text = item.get("text") if isinstance(item, dict) else None
     if isinstance(text, str) and text and is_unicode(text):
         return True

@@ -7,6 +7,10 @@ adjective makes specific ("road trip"), and NOUN, the head of one whose modifier
 
 from __future__ import annotations
 
+import os
+from threading import Lock
+from weakref import WeakValueDictionary
+
 from isomem.errors import DependencyError
 from isomem.text.entities import MARKERS, names, quotations, tidied
 from isomem.text.tokens import Token as Spelt
@@ -48,8 +52,34 @@ GENERIC_HEADS = frozenset(
 GENERIC_VERB_HEADS = GENERIC_HEADS.union("find buy purchase sale deal trip visit".split())
 
 
+class Models:
+    """The spaCy models of this process: each is loaded once, and gone with its last user.
+
+    A child that was forked goes on with what its parent had loaded.
+    """
+
+    def __init__(self) -> None:
+        self._loaded: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        # By process: at a fork, another thread may be holding the parent's.
+        self._locks: dict[int, Lock] = {}
+
+    def load(self, model: str) -> Any:
+        """The pipeline of a model, which the caller keeps for as long as it needs it."""
+        name = os.path.realpath(model) if os.path.isdir(model) else model
+        with self._locks.setdefault(os.getpid(), Lock()):
+            pipeline = self._loaded.get(name)
+            if pipeline is None:
+                import spacy
+
+                self._loaded[name] = pipeline = spacy.load(model)
+            return pipeline
+
+
+_models = Models()
+
+
 class SpacyTier:
-    """Lemmas and entities by a spaCy model, which is loaded on first use.
+    """Lemmas and entities by a spaCy model, which is loaded on first use and shared.
 
     Args:
         model: a model package or folder that spaCy can load.
@@ -79,24 +109,26 @@ class SpacyTier:
         readable = [_readable(text, nlp.max_length) for text in texts]
         return [_entities(doc) for doc in nlp.pipe(readable, batch_size=BATCH)]
 
-    def _loaded(self) -> Any:
-        if self._nlp is None:
-            import spacy
+    def close(self) -> None:
+        """Lets go of the model; another use gets it again."""
+        self._nlp = None
 
-            self._nlp = spacy.load(self.model)
-        return self._nlp
+    def _loaded(self) -> Any:
+        pipeline = self._nlp
+        if pipeline is None:
+            self._nlp = pipeline = _models.load(self.model)
+        return pipeline
 
 
 def _require(model: str) -> None:
     from importlib.util import find_spec
-    from os.path import isdir
 
     if find_spec("spacy") is None:
         raise DependencyError(
             "The text tier 'spacy' needs spaCy. Install it with: pip install 'isomem[spacy]'",
             suggestion="pip install 'isomem[spacy]', or set nlp.provider to 'builtin'",
         )
-    if not isdir(model) and (not model.isidentifier() or find_spec(model) is None):
+    if not os.path.isdir(model) and (not model.isidentifier() or find_spec(model) is None):
         raise DependencyError(
             f"The spaCy model {model!r} is not installed, and isomem[spacy] does not include it. "
             f"Install it: python -m spacy download {model}, or name another in nlp.config.model",

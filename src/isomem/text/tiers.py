@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Nlp
 
 PROVIDERS = ("builtin", "none", "spacy")
-ENCODER_OPTIONS: dict[str, Any] = {"language": "english", "stopwords": None}
+ENCODER_OPTIONS: dict[str, object] = {"language": "english", "stopwords": None}
 """Options of `terms.TermEncoder`, which every tier accepts."""
 SPACY_OPTIONS = {"model": "en_core_web_sm", **ENCODER_OPTIONS}
 
@@ -57,7 +57,7 @@ class BuiltinTier:
         return [self.entities(text) for text in texts]
 
 
-def load_tier(provider: str, config: Mapping[str, Any] | None = None) -> Nlp:
+def load_tier(provider: str, config: Mapping[str, object] | None = None) -> Nlp:
     """The tier that `nlp.provider` names, set up by `nlp.config`.
 
     Args:
@@ -95,9 +95,10 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _is_word_list(value: Any) -> bool:
-    is_list = isinstance(value, (list, tuple, set, frozenset))
-    return is_list and all(isinstance(word, str) for word in value)
+def _is_word_list(value: object) -> bool:
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        return False
+    return all(isinstance(word, str) for word in value)
 
 
 def _wrong_type(key: str, expected: str) -> InvalidConfigError:

@@ -172,6 +172,14 @@ def test_and_is_merged_into_the_top_level_and_the_others_are_renamed() -> None:
     }  # fmt: skip
 
 
+def test_a_condition_without_an_operator_in_it_is_none() -> None:
+    assert translate({"user_id": "u", "a": {}, "b": {"gt": 1}}) == {"user_id": "u", "b": {"gt": 1}}
+    assert translate({"user_id": "u", "a": 1, "AND": [{"a": {}}]}) == {"user_id": "u", "a": 1}
+    assert translate({"user_id": "u", "OR": [{"a": {}}]}) == {"user_id": "u", "$or": [{}]}
+    # Without anything to translate it is the store's to refuse.
+    assert translate({"user_id": "u", "a": {}}) == {"user_id": "u", "a": {}}
+
+
 def test_filters_without_operators_pass_as_they_are() -> None:
     plain = {"user_id": "u", "a": 1, "b": [1, 2], "c": {"near": 1}}
     assert translate(plain) is plain

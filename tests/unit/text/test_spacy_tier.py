@@ -7,14 +7,24 @@ head is the next token that is neither `compound` nor `amod`.
 
 from __future__ import annotations
 
+import gc
+import os
+import signal
 import sys
+import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import pytest
 
+from isomem import Memory
 from isomem.errors import DependencyError
+from isomem.text.spacy_tier import Models
 from isomem.text.tiers import load_tier
+from tests.unit.text.held import installed_model
 
 STOP_WORDS = {"the", "a", "we", "my", "of", "is"}
 
@@ -90,6 +100,7 @@ def spacy(monkeypatch):
     module.load = lambda name: module.loaded.append(name) or module.language
     monkeypatch.setitem(sys.modules, "spacy", module)
     monkeypatch.setitem(sys.modules, "en_core_web_sm", model)
+    monkeypatch.setattr("isomem.text.spacy_tier._models", Models())
     return module
 
 
@@ -121,6 +132,123 @@ def test_model_is_loaded_once_and_on_first_use(spacy):
     tier.lemmatize("fox")
     tier.entities("fox")
     assert spacy.loaded == ["en_core_web_sm"]
+
+
+def test_model_is_loaded_once_for_all_memories_of_a_process(spacy):
+    first, second = load_tier("spacy"), load_tier("spacy")
+    assert first.lemmatize("fox") == second.lemmatize("fox") == "fox"
+    assert spacy.loaded == ["en_core_web_sm"]
+
+
+def test_models_are_told_apart_and_a_folder_has_one_name(spacy, tmp_path, monkeypatch):
+    monkeypatch.setattr(spacy, "load", lambda name: spacy.loaded.append(name) or Language())
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    tiers = [load_tier("spacy", {"model": name}) for name in ("model", "./model", "en_core_web_sm")]
+    assert [tier.lemmatize("fox") for tier in tiers] == ["fox"] * 3
+    assert spacy.loaded == ["model", "en_core_web_sm"]
+
+
+def test_model_is_gone_with_its_last_user(spacy, monkeypatch):
+    monkeypatch.setattr(spacy, "load", lambda name: spacy.loaded.append(name) or Language())
+    first, second, third = (load_tier("spacy") for _ in range(3))
+    for tier in (first, second):
+        tier.lemmatize("fox")
+    first.close()
+    third.lemmatize("fox")
+    assert len(spacy.loaded) == 1  # The second still holds it.
+    second.close()
+    del third
+    gc.collect()
+    assert second.lemmatize("fox") == "fox"
+    assert len(spacy.loaded) == 2
+
+
+def test_threads_that_need_a_model_at_once_load_it_once(spacy, monkeypatch):
+    def load(name):
+        spacy.loaded.append(name)
+        time.sleep(0.05)
+        return Language()
+
+    monkeypatch.setattr(spacy, "load", load)
+    tiers = [load_tier("spacy") for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda tier: tier.lemmatize("fox"), tiers)) == ["fox"] * 8
+    assert spacy.loaded == ["en_core_web_sm"]
+
+
+def test_model_that_cannot_be_loaded_is_tried_again(spacy, monkeypatch):
+    def fail(_name):
+        raise OSError("no such file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spacy, "load", fail)
+        with pytest.raises(OSError, match="no such file"):
+            load_tier("spacy").lemmatize("fox")
+    assert load_tier("spacy").lemmatize("fox") == "fox"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_fork_while_a_model_is_being_loaded_holds_up_no_child(spacy, monkeypatch):
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load(_name):
+        if threading.current_thread() is not threading.main_thread():
+            loading.set()
+            assert go_on.wait(10)
+        return Language()
+
+    monkeypatch.setattr(spacy, "load", load)
+    thread = threading.Thread(target=load_tier("spacy").lemmatize, args=("fox",))
+    thread.start()
+    assert loading.wait(10)
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        os._exit(load_tier("spacy").lemmatize("fox") != "fox")
+    go_on.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.oracle
+def test_memories_share_a_real_model_and_a_child_has_it_too(tmp_path):
+    pytest.importorskip("spacy")
+    model = installed_model()
+    if model is None:
+        pytest.skip("no spaCy model is installed")
+    config = {"nlp": {"provider": "spacy", "config": {"model": model}}}
+    memories = [memory(tmp_path / f"{number}.db", **config) for number in range(2)]
+    one, other = memories
+    read = one.nlp.entities("Ada Lovelace met Bruno Costa at the Grand Hotel")
+    assert other.nlp.entities("Ada Lovelace met Bruno Costa at the Grand Hotel") == read != []
+    pipeline = weakref.ref(one.nlp._nlp)
+    assert other.nlp._nlp is pipeline()
+    if hasattr(os, "fork"):
+        child = os.fork()
+        if not child:
+            signal.alarm(60)
+            same = one.nlp.lemmatize("two foxes") == "fox" and other.nlp._nlp is pipeline()
+            os._exit(not same)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    one.close()
+    assert pipeline() is not None
+    del other, memories
+    one = None
+    gc.collect()
+    assert pipeline() is None
+
+
+def memory(path, **config):
+    """A memory without a network."""
+    return Memory.from_config(
+        {
+            "vector_store": {"provider": "embedded", "config": {"path": str(path)}},
+            "embedder": {"provider": "mock"},
+            "llm": {"provider": "mock"},
+            **config,
+        }
+    )
 
 
 def test_lemmas_are_those_of_content_words_of_the_text_in_lower_case(spacy):
@@ -155,6 +283,12 @@ def test_name_begins_with_a_noun_or_an_adjective_only(spacy):
 
 def test_label_and_sentence_start_are_no_names(spacy):
     assert found(spacy, "a/DET Note~ :/PUNCT Dogs bark/VERB~ ./PUNCT Cats") == []
+
+
+@pytest.mark.parametrize("marker", ["*", "-", "+", "•", "–", "—", "#", "##", "###", "**", "__"])
+def test_formatting_starts_a_sentence(spacy, marker):
+    assert found(spacy, f"saw/VERB {marker}/PUNCT Paris/PROPN") == []
+    assert found(spacy, "saw/VERB ~~/PUNCT Paris/PROPN") == [("PROPER", "Paris")]
 
 
 def test_noun_with_a_noun_before_it_is_a_compound(spacy):
