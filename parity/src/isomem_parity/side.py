@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from isomem.parity.doubles import Faults, Flaky, HashEmbedder, ScriptedLLM, StepClock, StubReranker
-from isomem.parity.script import METHODS, START, Script, ScriptError, Step, resolve
-from isomem.parity.trace import Names, State, Trace, error_of, plain
+from isomem_parity.doubles import Faults, Flaky, HashEmbedder, ScriptedLLM, StepClock, StubReranker
+from isomem_parity.script import METHODS, START, Script, ScriptError, Step, resolve
+from isomem_parity.trace import Names, State, Trace, error_of, plain
 
 DIMS = 16
 COLLECTION = "mem0"
