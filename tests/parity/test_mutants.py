@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from isomem_parity.mutants import File, Mutant, draw, mutated
-from isomem_parity.mutate import main
+from isomem_parity.mutate import FAULTS, Fault, main
 from isomem_parity.survivors import (
     APART,
     EQUIVALENT,
@@ -179,6 +179,11 @@ def test_the_lines_of_the_listed_equivalent_changes_are_still_there() -> None:
     for file, old, _ in known_equivalent(EQUIVALENT.read_text(encoding="utf-8")):
         lines = (PACKAGE / file).read_text(encoding="utf-8").splitlines()
         assert old in [line.strip() for line in lines], f"{file}: {old}"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.file} {fault.old[:30]!r}")
+def test_the_text_of_every_planted_fault_is_still_there(fault: Fault) -> None:
+    assert fault.old in (PACKAGE / fault.file).read_text(encoding="utf-8")
 
 
 def test_the_share_counts_messages_apart() -> None:

@@ -153,7 +153,7 @@ FAULTS = (
     Fault("kernel.py", "not (everything or allowed[row])", "not everything and allowed[row]"),
     Fault("kernel.py", "numbers[at] / length", "numbers[at]"),
     # Scopes and stores
-    Fault("contract/scope.py", "trimmed = value.strip()", "trimmed = value"),
+    Fault("contract/arguments.py", "trimmed = value.strip()", "trimmed = value"),
     Fault("contract/scope.py", "sorted(SCOPE_KEYS)", "SCOPE_KEYS"),
     Fault("store/ledger.py", "KEPT_MESSAGES = 10", "KEPT_MESSAGES = 11"),
     Fault("store/ledger.py", "ORDER BY created_at ASC, DATETIME(updated_at) ASC",
@@ -162,8 +162,8 @@ FAULTS = (
           "(_MESSAGE_FIELDS))}) ORDER BY created_at DESC"),
     Fault("store/points.py", "ORDER BY p.id LIMIT ?", "ORDER BY p.place LIMIT ?"),
     Fault("store/places.py", "s.{key} = ? AND", "s.{key} >= ? AND"),
-    Fault("store/keywords.py", "self._recent.state = None\n        if counted",
-          "if counted", "B"),
+    Fault("store/keywords.py", "self._recent.state = None\n        if not texts",
+          "if not texts", "B"),
     Fault("store/keywords.py", "[0][0] + recent.texts", "[0][0]", "B"),
     Fault("store/keywords.py", "(texts - containing + 0.5)", "(texts - containing + 0.4)", "B"),
 )  # fmt: skip
