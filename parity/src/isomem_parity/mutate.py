@@ -213,7 +213,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--jobs", type=int, default=2)
     made.add_argument("--tiers", default="A,B,C", help="only the faults of these tiers")
     made.add_argument("--python", default=sys.executable, help="an interpreter with the oracle")
-    made.add_argument("--only", default="", help="only faults whose file contains this")
+    made.add_argument("--only", default="", help="only files that contain this, or this,that")
     made.add_argument("--random", type=int, metavar="N", help="N random faults, for the tests")
     made.add_argument("--seed", type=int, default=0, help="which random faults")
     made.add_argument("--with", dest="also", default="", help="also in: cli,demo.py")
@@ -229,8 +229,10 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if options.random:
         return survivors.main(options)
-    wanted = options.tiers.split(",")
-    faults = [one for one in FAULTS if one.tier in wanted and options.only in one.file]
+    wanted, only = options.tiers.split(","), options.only.split(",")
+    faults = [
+        one for one in FAULTS if one.tier in wanted and any(part in one.file for part in only)
+    ]
     tiers = sorted({one.tier for one in faults})
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
         source = Path(folder)  # one state of the source for all, whoever edits meanwhile

@@ -79,7 +79,9 @@ def main(options: argparse.Namespace) -> int:
         sys.stderr.write(f"{root} is not a checkout of isomem: it lacks src/isomem or tests\n")
         return 2
     apart = APART - set(options.also.split(","))
-    drawn = draw(root / "src" / "isomem", options.random, options.seed, apart, options.only)
+    drawn = draw(
+        root / "src" / "isomem", options.random, options.seed, apart, tuple(options.only.split(","))
+    )
     equivalent = known_equivalent(EQUIVALENT.read_text(encoding="utf-8"))
     tried = [one for one in drawn if key(one) not in equivalent]
     with (
