@@ -5,7 +5,8 @@ PYTHON ?= python3
 PIP_QUIET = --quiet --disable-pip-version-check
 
 # What an editable install depends on; source files are read where they lie.
-PACKAGING = pyproject.toml setup.py build_support/prompts.py build_support/kernel.py \
+PACKAGING = pyproject.toml parity/pyproject.toml setup.py \
+    build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
 .PHONY: demo test test-fast torture check format bench clean
@@ -51,10 +52,11 @@ bench: .venvs/bench/installed
 
 .venvs/bench/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/bench
-	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[bench]'
+	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[bench]' --editable ./parity
 	@touch $@
 
 clean:
 	rm -rf .venv .venvs build dist src/*.egg-info src/isomem/prompts/pinned
+	rm -rf parity/build parity/dist parity/src/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,8 +4,8 @@
     python -m bench --again [--out FOLDER]          # the report once more, nothing measured
     python -m bench --write-docs docs/benchmarks.md [--out FOLDER]
 
-Needs isomem[bench]; `make bench` sees to that. Prints tables, and writes results.json, plots and
-index.html. `docs/benchmarks.md` says what is measured, and how.
+Needs isomem[bench] and isomem-parity; `make bench` sees to that. Prints tables, and writes
+results.json, plots and index.html. `docs/benchmarks.md` says what is measured, and how.
 """
 
 from __future__ import annotations

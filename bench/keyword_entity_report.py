@@ -4,7 +4,7 @@
 
 FOLDER is as for `bench/text_quality.py`; facts also name the turns they were taken from, and
 questions the turns that answer them. Needs upstream's full system (mem0ai, fastembed, spaCy and
-the model that `isomem.parity.tiers` names) and isomem[local]; nothing is fetched. It takes some
+the model that `isomem_parity.tiers` names) and isomem[local]; nothing is fetched. It takes some
 minutes, almost all of them upstream's.
 
 Each session is added once, with its facts as the model's reply, and each question asked of every
@@ -37,12 +37,12 @@ from typing import Any
 
 from bench.text_quality import REPEATS, cost, jaccard, mean, read_texts
 from isomem import Memory
-from isomem.parity import tiers
 from isomem.providers.embedder.local import LocalEmbedder
 from isomem.testing import ScriptedLLM
 from isomem.text import compounds, lemma
 from isomem.text.terms import TermEncoder
 from isomem.text.tiers import load_tier
+from isomem_parity import tiers
 
 KINDS = ("PROPER", "QUOTED", "COMPOUND", "NOUN")
 TOP = 10

@@ -1,6 +1,6 @@
 """How the code stands against its targets: `python scripts/figures.py` prints a table.
 
-Measured over `src/isomem`, the parity harness apart. `--check` ends with status 1 when a target is
+Measured over `src/isomem`. `--check` ends with status 1 when a target is
 missed; `--worst` names what stands against each.
 """
 
@@ -17,7 +17,6 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "isomem"
 TESTS = ROOT / "tests"
-APART = {"parity"}
 
 FACTS_SHARE = 0.8
 """A file is a table of facts when this share of its lines holds values and no logic."""
@@ -84,11 +83,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def measured(package: Path, tests: Path) -> Measured:
     """Read the package and its tests."""
-    paths = [
-        path
-        for path in sorted(package.rglob("*.py"))
-        if path.relative_to(package).parts[0] not in APART
-    ]
+    paths = sorted(package.rglob("*.py"))
     texts = {str(path.relative_to(package)): path.read_text(encoding="utf-8") for path in paths}
     trees = {where: ast.parse(text) for where, text in texts.items()}
     return Measured(

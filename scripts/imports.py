@@ -1,4 +1,4 @@
-"""The import graph of isomem: which module imports which, types and imports in functions included.
+"""The import graph of a package: which module imports which, types and those in functions included.
 
 It is read from the source, so nothing is imported and nothing is missed for being lazy.
 """
@@ -11,8 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-SOURCE = Path(__file__).resolve().parent.parent / "src"
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
 PACKAGE = SOURCE / "isomem"
+HARNESS = ROOT / "parity" / "src" / "isomem_parity"
 
 Graph = Mapping[str, frozenset[str]]
 
@@ -24,14 +26,16 @@ class Import(NamedTuple):
     line: int
 
 
-def modules() -> list[Path]:
+def modules(package: Path = PACKAGE) -> list[Path]:
     """The files of the package."""
-    return sorted(PACKAGE.rglob("*.py"))
+    return sorted(package.rglob("*.py"))
 
 
 def dotted(path: Path) -> str:
-    """The name under which a file of the package is imported."""
-    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+    """The name under which a file of a package is imported."""
+    package = HARNESS if path.is_relative_to(HARNESS) else PACKAGE
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
 
 
 def part_of(module: str) -> str:
@@ -46,9 +50,9 @@ def tree_of(path: Path) -> ast.Module:
 
 
 @cache
-def names() -> frozenset[str]:
+def names(package: Path = PACKAGE) -> frozenset[str]:
     """The modules of the package."""
-    return frozenset(dotted(path) for path in modules())
+    return frozenset(dotted(path) for path in modules(package))
 
 
 def imports_of(path: Path) -> list[Import]:
@@ -61,13 +65,14 @@ def imports_of(path: Path) -> list[Import]:
     ]
 
 
-def module_graph() -> Graph:
+def module_graph(package: Path = PACKAGE) -> Graph:
     """From every module to the modules of the package that it imports."""
+    known = names(package)
     return {
         dotted(path): frozenset(
-            found.name for found in imports_of(path) if found.name in names() - {dotted(path)}
+            found.name for found in imports_of(path) if found.name in known - {dotted(path)}
         )
-        for path in modules()
+        for path in modules(package)
     }
 
 
@@ -115,4 +120,4 @@ def _targets(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
         for alias in node.names:
             # `from isomem import log` imports a module, `from isomem.log import x` a name in it.
             inner = f"{module}.{alias.name}"
-            yield inner if inner in names() else module
+            yield inner if inner in names() | names(HARNESS) else module

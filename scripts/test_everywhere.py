@@ -29,8 +29,13 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".venvs"
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 
-FULL_EXTRAS = "test,local,oracle"
-FAST_EXTRAS = "test,local"
+Needs = tuple[tuple[str, ...], ...]
+"""What an environment is made of: what pip is given, one call after the other."""
+
+ISOMEM, HARNESS = ("--editable", ".[test,local]"), ("--editable", "./parity")
+# One call, so that the isomem that the harness asks for is this one, and not one of an index.
+FULL: Needs = ((*ISOMEM, "--editable", "./parity[tiers,fuzz]"),)
+FAST: Needs = (ISOMEM, ("--no-deps", *HARNESS))
 
 
 class Suite(NamedTuple):
@@ -62,6 +67,7 @@ COVERAGE_FLOOR = 95
 # An environment is made again when one of these changes.
 PACKAGING = (
     "pyproject.toml",
+    "parity/pyproject.toml",
     "setup.py",
     "build_support/prompts.py",
     "build_support/kernel.py",
@@ -118,7 +124,7 @@ def run_suite(name: str, python: Interpreter, arguments: list[str]) -> int:
     shares = ((),) if arguments and len(suite.shares) > 1 else suite.shares
     runs = {
         f"{name}: {' '.join(share)}".removesuffix(": "): Run(
-            python, FAST_EXTRAS, (*suite.arguments, *share, *arguments),
+            python, FAST, (*suite.arguments, *share, *arguments),
             in_memory=True, name=f"{name}-{number}", variables=variables,
         )
         for number, share in enumerate(shares)
@@ -132,10 +138,10 @@ def run_suite(name: str, python: Interpreter, arguments: list[str]) -> int:
 def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) -> dict[str, Outcome]:
     """Everything on one Python, and all but the oracle on the others beside it."""
     measure = () if arguments else ("--cov", "--cov-report=term", "--durations=15")
-    runs = {full: Run(pythons[full], FULL_EXTRAS, (*measure, *arguments))}
+    runs = {full: Run(pythons[full], FULL, (*measure, *arguments))}
     quick = ("-q", "-p", "no:cacheprovider", "-m", "not oracle", *arguments)
     for version in sorted(set(pythons) - {full}):
-        runs[version] = Run(pythons[version], FAST_EXTRAS, quick, in_memory=True)
+        runs[version] = Run(pythons[version], FAST, quick, in_memory=True)
     # One after the other, and before any test: they build in the tree that the tests read.
     failed = {version: outcome for version, run in runs.items() if (outcome := run.install())}
     able = [version for version in runs if version not in failed]
@@ -226,7 +232,7 @@ class Run:
     def __init__(
         self,
         python: Interpreter,
-        extras: str,
+        needs: Needs,
         arguments: tuple[str, ...],
         *,
         in_memory: bool = False,
@@ -234,7 +240,7 @@ class Run:
         variables: dict[str, str] | None = None,
     ) -> None:
         self.python = python
-        self.extras = extras
+        self.needs = needs
         self.arguments = arguments
         self.in_memory = in_memory
         self.variables = variables or {}
@@ -246,7 +252,7 @@ class Run:
     def install(self) -> Outcome | None:
         """Makes the environment. What it came to when that failed, else None."""
         try:
-            install(self.python, self.environment, self.extras)
+            install(self.python, self.environment, self.needs)
         except subprocess.CalledProcessError as error:
             return Outcome(0, 1, 0, f"environment: exit status {error.returncode}")
         return None
@@ -275,23 +281,24 @@ class Run:
         return MEMORY if shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED_BYTES else None
 
 
-def install(python: Interpreter, environment: Path, extras: str) -> None:
-    """Makes the environment, unless one with these extras or more is there, made from the same."""
+def install(python: Interpreter, environment: Path, needs: Needs) -> None:
+    """Makes the environment, unless one with all this or more is there, made from the same."""
     stamp = environment / "made-from"
     made = stamp.read_text() if PINNED.is_dir() and stamp.is_file() else ""
-    if made in {packaging_state(python, each) for each in (extras, FULL_EXTRAS)}:
+    if made in {packaging_state(python, each) for each in (needs, FULL)}:
         return
     started = time.monotonic()
     subprocess.run([python.path, "-m", "venv", "--clear", environment], check=True)
     pip = [python_of(environment), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--editable", f".[{extras}]"], cwd=ROOT, check=True)
-    stamp.write_text(packaging_state(python, extras))
+    for arguments in needs:
+        subprocess.run([*pip, "install", *arguments], cwd=ROOT, check=True)
+    stamp.write_text(packaging_state(python, needs))
     say(f"Python {python.version}: installed in {time.monotonic() - started:.0f} s")
 
 
-def packaging_state(python: Interpreter, extras: str) -> str:
+def packaging_state(python: Interpreter, needs: Needs) -> str:
     """A digest of all that an environment is made from."""
-    state = hashlib.sha256(f"{python.path}\n{extras}\n".encode())
+    state = hashlib.sha256(f"{python.path}\n{needs}\n".encode())
     for name in PACKAGING:
         state.update((ROOT / name).read_bytes())
     return state.hexdigest()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import isomem  # noqa: F401  whole, before build_support puts a hollow one in its place
 from tests.unit.store.fuzz import examples
 
 settings.register_profile("isomem", parent=examples(100))
@@ -48,12 +49,12 @@ def real_home() -> str:
 @pytest.fixture
 def oracle() -> Iterator[None]:
     """Upstream, loaded; no log lines of expected failures, no network."""
-    from isomem.parity import tiers
+    from isomem_parity import tiers
 
     lacking = tiers.missing("A")
     if lacking:
         pytest.skip(f"not installed: {', '.join(lacking)}")
-    from isomem.parity.upstream import load, quiet_and_offline
+    from isomem_parity.upstream import load, quiet_and_offline
 
     load()
     with quiet_and_offline():

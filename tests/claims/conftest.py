@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from isomem.parity.script import CLASSES, Script, Step
-from isomem.parity.trace import Trace
+from isomem_parity.script import CLASSES, Script, Step
+from isomem_parity.trace import Trace
 from tests.claims.sides import ON_MEM0
 
 
@@ -20,9 +20,9 @@ class Called:
         self, name: str, kind: str, folder: Path, tier: str, config: dict[str, Any]
     ) -> None:
         if name == "isomem":
-            from isomem.parity.ours import Ours as Driver
+            from isomem_parity.ours import Ours as Driver
         else:
-            from isomem.parity.upstream import Upstream as Driver
+            from isomem_parity.upstream import Upstream as Driver
         self.name, self.kind = name, kind
         self.is_isomem = name == "isomem"
         self.driver = Driver(Script("claims", name, (), config=config), tier, kind, folder)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.parity import tiers
+from isomem_parity import tiers
 from tests.claims.sides import both, examples
 
 Entities = list[tuple[str, str]]

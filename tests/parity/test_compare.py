@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from isomem.parity.compare import Gaps, differences, same
-from isomem.parity.trace import Names, Point, State, Trace, error_of
+from isomem_parity.compare import Gaps, differences, same
+from isomem_parity.trace import Names, Point, State, Trace, error_of
 
 
 def trace(result: Any = None, **fields: Any) -> Trace:

@@ -1,13 +1,13 @@
-"""Generated scripts, a fixed number of them; `python -m parity.fuzz` runs as many as one likes."""
+"""Generated scripts, a fixed number; `python -m isomem_parity.fuzz` runs as many as one likes."""
 
 from __future__ import annotations
 
 import pytest
 
-from isomem.parity import tiers
-from isomem.parity.report import Report
-from isomem.parity.script import CLASSES
-from parity.fuzz import run_block
+from isomem_parity import tiers
+from isomem_parity.fuzz import run_block
+from isomem_parity.report import Report
+from isomem_parity.script import CLASSES
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,18 +14,17 @@ from typing import Any
 
 import pytest
 
-from isomem.parity import main, run_files
-from isomem.parity.lockstep import run_script
-from isomem.parity.page import write
-from isomem.parity.rows import page, rows
-from isomem.parity.run import run_scripts
-from isomem.parity.script import Script, ScriptError, dump, load, read_script, resolve
-from isomem.parity.side import Side
-from isomem.parity.trace import State
-from isomem.parity.upstream import ParityError, Upstream
+from isomem_parity import fuzz, main, mutate, run, run_files
+from isomem_parity.lockstep import run_script
+from isomem_parity.page import write
+from isomem_parity.rows import page, rows
+from isomem_parity.run import run_scripts
+from isomem_parity.script import SCENARIOS, Script, ScriptError, dump, load, read_script, resolve
+from isomem_parity.side import Side
+from isomem_parity.trace import State
+from isomem_parity.upstream import ParityError, Upstream
 
 ROOT = Path(__file__).resolve().parents[2]
-SCENARIOS = ROOT / "parity" / "scenarios"
 
 oracle = [
     pytest.mark.oracle,
@@ -186,6 +186,35 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
 
 
 @with_oracle
+def test_the_example_of_the_guide_is_the_same_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guide = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"```(json|python)\n(.*?)```", guide, re.DOTALL))
+    monkeypatch.chdir(tmp_path)
+    Path("my_day.json").write_text(blocks["json"], encoding="utf-8")
+    exec(compile(blocks["python"], "docs/parity.md", "exec"), {})
+    assert "\nsame memory\n" in capsys.readouterr().out
+
+
+def test_every_command_of_the_manual_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    manual = (ROOT / "parity" / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"`python -m isomem_parity(?:\.(\w+))?([^`]*)`", manual)
+    assert {module for module, _ in commands} == {"", "fuzz", "mutate"}
+    parsers = {"": run.parser, "fuzz": fuzz.parser, "mutate": mutate.parser}
+    for module, words in commands:
+        parsers[module]().parse_args(words.replace("FILE...", "FILE").split())
+
+
+@with_oracle
+def test_without_a_file_the_scenarios_that_come_with_it_are_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--match", "dedup/only", "--class", "sync"]) == 0
+    assert re.search(r"^dedup +1 ", capsys.readouterr().out, re.MULTILINE)
+
+
+@with_oracle
 def test_the_command_says_by_its_exit_code_how_it_went(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,7 +239,7 @@ def test_importing_isomem_imports_neither_the_harness_nor_upstream() -> None:
 
 def test_the_page_of_divergences_is_current() -> None:
     written = (ROOT / "docs" / "divergences.md").read_text(encoding="utf-8")
-    assert written == page(), "run: python -m isomem.parity --write-divergences docs/divergences.md"
+    assert written == page(), "run: python -m isomem_parity --write-divergences docs/divergences.md"
 
 
 def test_every_divergence_names_scenarios_that_exist() -> None:

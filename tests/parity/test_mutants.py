@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from parity.mutants import File, Mutant, draw, mutated
-from parity.survivors import (
+from isomem_parity.mutants import File, Mutant, draw, mutated
+from isomem_parity.mutate import FAULTS, Fault, main
+from isomem_parity.survivors import (
+    APART,
     EQUIVALENT,
     NEIGHBOURS,
-    ROOT,
     Verdict,
     Workshop,
     failures,
@@ -23,6 +24,7 @@ from parity.survivors import (
     summary,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "isomem"
 
 
@@ -93,17 +95,17 @@ def test_the_text_of_a_raised_message_is_known_as_such() -> None:
 
 
 def test_a_seed_draws_the_same_faults_of_different_lines_every_time() -> None:
-    drawn = draw(PACKAGE, 60, 7, {"parity", "cli", "demo.py"})
-    assert drawn == draw(PACKAGE, 60, 7, {"parity", "cli", "demo.py"})
-    assert drawn != draw(PACKAGE, 60, 8, {"parity", "cli", "demo.py"})
+    drawn = draw(PACKAGE, 60, 7, APART)
+    assert drawn == draw(PACKAGE, 60, 7, APART)
+    assert drawn != draw(PACKAGE, 60, 8, APART)
     assert len({(mutant.file, mutant.line) for mutant in drawn}) == 60
     for mutant in drawn:
         right = (PACKAGE / mutant.file).read_text(encoding="utf-8")
         assert ast.dump(ast.parse(mutant.text)) != ast.dump(ast.parse(right))
-        assert not mutant.file.startswith(("parity/", "cli/"))
-    only = draw(PACKAGE, 5, 7, set(), "text/")
-    assert len(only) == 5
-    assert all(mutant.file.startswith("text/") for mutant in only)
+        assert not mutant.file.startswith(("cli/", "demo.py"))
+    only = draw(PACKAGE, 30, 7, set(), ("text/", "contract/filters"))
+    assert {mutant.file.partition("/")[0] for mutant in only} == {"text", "contract"}
+    assert all(mutant.file.startswith(("text/", "contract/filters")) for mutant in only)
 
 
 # --- Trying them out -------------------------------------------------------------------------
@@ -155,6 +157,13 @@ def test_the_tests_near_a_file_mirror_it_and_exist() -> None:
         assert all((ROOT / each).exists() for each in found)
 
 
+def test_the_tests_are_asked_in_a_checkout_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--random", "1", "--checkout", str(tmp_path)]) == 2
+    assert f"{tmp_path} is not a checkout of isomem" in capsys.readouterr().err
+
+
 def test_failures_are_read_from_the_short_summary() -> None:
     output = "FAILED tests/a.py::test_b[x - y] - assert 1\nERROR tests/c.py::test_d\nFAILED no\n"
     assert list(failures(output))[1:] == ["tests/c.py::test_d"]
@@ -170,6 +179,11 @@ def test_the_lines_of_the_listed_equivalent_changes_are_still_there() -> None:
     for file, old, _ in known_equivalent(EQUIVALENT.read_text(encoding="utf-8")):
         lines = (PACKAGE / file).read_text(encoding="utf-8").splitlines()
         assert old in [line.strip() for line in lines], f"{file}: {old}"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.file} {fault.old[:30]!r}")
+def test_the_text_of_every_planted_fault_is_still_there(fault: Fault) -> None:
+    assert fault.old in (PACKAGE / fault.file).read_text(encoding="utf-8")
 
 
 def test_the_share_counts_messages_apart() -> None:

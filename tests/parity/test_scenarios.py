@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from isomem.parity import tiers
-from isomem.parity.lockstep import Outcome, run_script
-from isomem.parity.report import Report
-from isomem.parity.script import CLASSES, TIERS, Script, load
+from isomem_parity import tiers
+from isomem_parity.lockstep import Outcome, run_script
+from isomem_parity.report import Report
+from isomem_parity.script import CLASSES, SCENARIOS, TIERS, Script, load
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 
-SCENARIOS = Path(__file__).resolve().parents[2] / "parity" / "scenarios"
 SCRIPTS = load([SCENARIOS])
 SHOWN: dict[str, list[Outcome]] = {}
 

@@ -14,6 +14,8 @@ import pytest
 
 import isomem
 from scripts.imports import (
+    HARNESS,
+    PACKAGE,
     SOURCE,
     circles,
     dotted,
@@ -60,8 +62,7 @@ ALLOWED |= {
     "demo": BELOW | {"ingest"},
     "importer": BELOW,
     "ingest": BELOW,
-    "parity": BELOW,
-    "cli": BELOW | {"demo", "importer", "ingest", "parity"},
+    "cli": BELOW | {"demo", "importer", "ingest"},
 }
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.
 NO_INPUT_OR_OUTPUT = ("contract", "pipeline", "text")
@@ -97,8 +98,21 @@ def test_no_part_is_in_a_circle() -> None:
     assert circles(part_graph()) == set()
 
 
-def test_no_module_is_in_a_circle() -> None:
-    assert circles(module_graph()) == set()
+@pytest.mark.parametrize("package", [PACKAGE, HARNESS], ids=lambda path: path.name)
+def test_no_module_is_in_a_circle(package: Path) -> None:
+    assert circles(module_graph(package)) == set()
+
+
+def test_the_harness_is_known_to_its_command_alone_and_imported_when_that_runs() -> None:
+    """It is a distribution of its own, so nothing else may need it."""
+    knowing = [
+        dotted(path)
+        for path in modules()
+        if any(found.name.split(".")[0] == HARNESS.name for found in imports_of(path))
+    ]
+    assert knowing == ["isomem.cli.commands"]
+    code = "import sys, isomem.cli.commands; print('isomem_parity' in sys.modules)"
+    assert run(code) == "False"
 
 
 def test_a_circle_is_found_over_any_number_of_steps() -> None:
@@ -133,10 +147,10 @@ def test_spacy_is_imported_inside_a_function() -> None:
     assert run(code) == "False"
 
 
-@pytest.mark.parametrize("path", modules(), ids=dotted)
+@pytest.mark.parametrize("path", [*modules(), *modules(HARNESS)], ids=dotted)
 def test_every_public_thing_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(tree_of(path)), f"{path} has no docstring"
-    if part_of(dotted(path)) == "parity":
+    if path.is_relative_to(HARNESS):
         return  # A tool and no part of the API: its modules and classes say what they are for.
     for node, inside in public(tree_of(path)):
         assert said(node, inside), f"{path}:{node.lineno} {inside}{node.name}"

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from isomem import __version__
 from isomem.cli import main, views
 from isomem.cli.screen import Screen, printable
 from isomem.store import schema
@@ -76,7 +77,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "config.json").write_text(json.dumps(config))
     monkeypatch.setenv("ISOMEM_CONFIG", str(tmp_path / "config.json"))
     monkeypatch.setenv("ISOMEM_DIR", str(tmp_path / "memory"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT / "src", ROOT / "parity/src"))))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -277,6 +278,26 @@ def test_parity_runs_a_scenario_of_ones_own(home: Path) -> None:
     done = process("parity", "mine.json")
     assert done.code == 0, done.err
     assert "same memory" in done.out
+
+
+def test_parity_without_its_package_names_it_and_the_command_that_installs_it(
+    isomem: Isomem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "isomem_parity", None)
+    done = isomem("parity", "mine.json")
+    assert (done.code, done.out) == (4, "")
+    assert f"pip install isomem-parity=={__version__}" in done.err
+    assert isomem("parity", "--json").error["code"] == "DEPS_001"
+
+
+def test_parity_with_a_broken_package_shows_what_is_broken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "isomem_parity.py").write_text("import nothing_of_that_name\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ["PYTHONPATH"])))
+    done = process("parity")
+    assert done.code == 1
+    assert "nothing_of_that_name" in done.err
 
 
 def test_prompts_verify_checks_every_prompt(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import test_everywhere as everywhere
-from scripts.test_everywhere import FAST_EXTRAS, FULL_EXTRAS, Interpreter, Outcome, Run
+from scripts.test_everywhere import FAST, FULL, Interpreter, Outcome, Run
 
 HERE = Interpreter("{}.{}".format(*sys.version_info), sys.executable)
 
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(folder: Path, source: str, **options: bool) -> Run:
     tests = folder / "test_invented.py"
     tests.write_text(source)
-    return Run(HERE, FAST_EXTRAS, ("-q", "-p", "no:cacheprovider", str(tests)), **options)
+    return Run(HERE, FAST, ("-q", "-p", "no:cacheprovider", str(tests)), **options)
 
 
 MIXED = """
@@ -84,11 +84,11 @@ def test_an_environment_with_more_extras_than_needed_is_kept(
     monkeypatch.setattr(everywhere, "PINNED", tmp_path)
     unusable = Interpreter(HERE.version, str(tmp_path / "no-python"))
     stamp = tmp_path / "made-from"
-    stamp.write_text(everywhere.packaging_state(unusable, FULL_EXTRAS))
-    everywhere.install(unusable, tmp_path, FAST_EXTRAS)
-    stamp.write_text(everywhere.packaging_state(unusable, FAST_EXTRAS))
+    stamp.write_text(everywhere.packaging_state(unusable, FULL))
+    everywhere.install(unusable, tmp_path, FAST)
+    stamp.write_text(everywhere.packaging_state(unusable, FAST))
     with pytest.raises(FileNotFoundError):
-        everywhere.install(unusable, tmp_path, FULL_EXTRAS)
+        everywhere.install(unusable, tmp_path, FULL)
 
 
 def test_the_closing_line_holds_the_totals_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,10 +49,9 @@ def tangled(values):
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     """A package of that module, and its tests."""
     package, tests = tmp_path / "package", tmp_path / "tests"
-    (package / "parity").mkdir(parents=True)
+    package.mkdir()
     tests.mkdir()
     (package / "module.py").write_text(MODULE)
-    (package / "parity" / "harness.py").write_text("def apart(value: Any): pass\n")
     (tests / "test_module.py").write_text("assert True\n\n" * 8)
     return package, tests
 
@@ -82,10 +81,6 @@ def test_any_counts_wherever_it_stands_in_an_annotation(folders: tuple[Path, Pat
     assert figure.value == pytest.approx(100 * 2 / 6)
     assert figure.worst == ("module.py: 2",)
     assert not figure.met
-
-
-def test_the_parity_harness_stands_apart(folders: tuple[Path, Path]) -> None:
-    assert [one.where for one in measured(*folders).files] == ["module.py"]
 
 
 def test_lines_that_are_not_blank_count_as_tests_and_as_code(folders: tuple[Path, Path]) -> None:

@@ -46,7 +46,7 @@ def memory() -> Any:
 def upstream(folder: Path) -> Any:
     """mem0 without extras, whatever is installed: it would download spaCy's model."""
     mem0 = pytest.importorskip("mem0")
-    from isomem.parity import tiers
+    from isomem_parity import tiers
 
     tiers.enter("A")
     config = {

@@ -15,13 +15,13 @@ from uuid import UUID
 
 import pytest
 
-from isomem.parity import tiers
 from isomem.store.cache import ScopeCache
 from isomem.store.collection import Collection
 from isomem.store.database import Database
 from isomem.store.schema import prepare_store
 from isomem.text.stopwords import ENGLISH
 from isomem.text.terms import TermEncoder
+from isomem_parity import tiers
 
 pytestmark = pytest.mark.oracle
 
@@ -302,7 +302,6 @@ def text_of(random_: random.Random) -> str:
 
 WRITER = """
 import json, sys
-from isomem.parity import tiers
 from isomem.store.database import Database
 from isomem.store.collection import Collection
 from isomem.store.schema import prepare_store

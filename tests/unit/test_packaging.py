@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
 from email import message_from_bytes
+from email.message import Message
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
 
 from build_support.prompts import PromptStepError, is_complete, prepare
+from isomem import __version__
 from isomem.prompts.loader import DIRECTORY
 from isomem.prompts.manifest import UPSTREAM, Edition, Pin, sha256_hex
 
@@ -153,6 +156,8 @@ def copy_checkout(target: Path) -> Path:
     for name in ("src", "build_support"):
         left = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so")
         shutil.copytree(ROOT / name, target / name, ignore=left)
+    left = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist")
+    shutil.copytree(ROOT / "parity", target / "parity", ignore=left, symlinks=True)
     return target
 
 
@@ -178,11 +183,15 @@ def only(folder: Path, pattern: str) -> Path:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory, real_home) -> Path:
-    """A copy of the checkout with an sdist and a wheel built in its `dist`, offline."""
+    """A copy of the checkout with an sdist and a wheel of each distribution, built offline.
+
+    They are in its `dist` and in `parity/dist`.
+    """
     copy = copy_checkout(tmp_path_factory.mktemp("build") / "checkout")
-    for kind in ("sdist", "wheel"):
-        result = build(copy, kind, real_home)
-        assert result.returncode == 0, result.stderr
+    for project in (copy, copy / "parity"):
+        for kind in ("sdist", "wheel"):
+            result = build(project, kind, real_home)
+            assert result.returncode == 0, result.stderr
     return copy
 
 
@@ -191,14 +200,30 @@ def wheel_names(folder: Path) -> set[str]:
         return set(archive.namelist())
 
 
-@pytest.mark.build
-def test_wheel_holds_every_module_and_text(checkout):
-    source = checkout / "src"
-    expected = {
-        path.relative_to(source).as_posix()
-        for path in (source / "isomem").rglob("*")
+def sdist_names(folder: Path) -> set[str]:
+    """Without the folder of name and version that they are all in."""
+    with tarfile.open(only(folder, "*.tar.gz")) as archive:
+        return {name.partition("/")[2] for name in archive.getnames()}
+
+
+def wheel_metadata(folder: Path) -> Message:
+    with zipfile.ZipFile(only(folder, "*.whl")) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return message_from_bytes(archive.read(name))
+
+
+def files_of(package: Path) -> set[str]:
+    """The files of a package, named as in a wheel."""
+    return {
+        path.relative_to(package.parent).as_posix()
+        for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+
+
+@pytest.mark.build
+def test_wheel_holds_every_module_and_text(checkout):
+    expected = files_of(checkout / "src/isomem")
     assert "isomem/py.typed" in expected
     assert {f"isomem/prompts/pinned/{pin.name}" for pin in UPSTREAM.texts} < expected
     assert "isomem/prompts/pinned/LICENSE" in expected
@@ -236,9 +261,70 @@ def test_wheel_carries_licence_and_notice(checkout):
 
 
 @pytest.mark.build
+def test_neither_wheel_nor_sdist_of_isomem_holds_anything_of_the_harness(checkout):
+    wheel, sdist = wheel_names(checkout / "dist"), sdist_names(checkout / "dist")
+    assert not [name for name in wheel if "parity" in name or "scenarios" in name]
+    assert not [name for name in sdist if "isomem_parity" in name or name.startswith("parity")]
+    parts = {name.partition("/")[0] for name in wheel}
+    assert parts == {"isomem", f"isomem-{__version__}.dist-info"}
+
+
+@pytest.mark.build
+def test_wheel_of_the_harness_holds_its_modules_scenarios_and_divergences(checkout):
+    expected = files_of(checkout / "parity/src/isomem_parity")
+    assert {f"isomem_parity/{name}.py" for name in ("run", "doubles", "fuzz", "mutate")} < expected
+    assert {"isomem_parity/py.typed", "isomem_parity/divergences.toml"} < expected
+    assert sum(name.startswith("isomem_parity/scenarios/") for name in expected) > 150
+    names = wheel_names(checkout / "parity/dist")
+    assert {name for name in names if ".dist-info/" not in name} == expected
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+@pytest.mark.build
+def test_sdist_of_the_harness_builds_the_same_wheel(checkout, tmp_path, real_home):
+    with tarfile.open(only(checkout / "parity/dist", "*.tar.gz")) as archive:
+        archive.extractall(tmp_path, **({"filter": "data"} if sys.version_info >= (3, 12) else {}))
+    (unpacked,) = tmp_path.iterdir()
+    assert (unpacked / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    result = build(unpacked, "wheel", real_home)
+    assert result.returncode == 0, result.stderr
+    assert wheel_names(unpacked / "dist") == wheel_names(checkout / "parity/dist")
+
+
+@pytest.mark.build
+def test_the_harness_asks_for_exactly_this_isomem_and_that_mem0(checkout):
+    ours, harness = (wheel_metadata(checkout / name) for name in ("dist", "parity/dist"))
+    assert ours["Version"] == harness["Version"] == __version__
+    asked = harness.get_all("Requires-Dist")
+    assert {f"isomem=={__version__}", UPSTREAM.requirement} < set(asked)
+
+
+@pytest.mark.build
+@pytest.mark.oracle
+def test_the_harness_runs_its_scenarios_from_a_wheel(checkout, tmp_path):
+    """Nothing in it looks for the checkout: it finds what the wheel brought."""
+    pytest.importorskip("mem0")
+    for folder in ("dist", "parity/dist"):
+        with zipfile.ZipFile(only(checkout / folder, "*.whl")) as archive:
+            archive.extractall(tmp_path)
+    command = [sys.executable, "-m", "isomem_parity", "--match", "dedup/", "--class", "sync"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    dedup = [*(tmp_path / "isomem_parity/scenarios/dedup").glob("*.json")]
+    assert re.search(rf"^dedup +{len(dedup)} ", done.stdout, re.MULTILINE)
+    assert done.stdout.endswith("same memory\n")
+
+
+@pytest.mark.build
 def test_wheel_asks_for_four_packages_and_no_more(checkout):
-    with zipfile.ZipFile(only(checkout / "dist", "*.whl")) as archive:
-        metadata = message_from_bytes(archive.read("isomem-0.1.0.dist-info/METADATA"))
+    metadata = wheel_metadata(checkout / "dist")
     always = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     names = {line.split(">")[0].split("<")[0].split("=")[0] for line in always}
     assert names == {"apsw", "simsimd", "py-rust-stemmers", "httpx"}

@@ -12,7 +12,7 @@ from isomem.cli.settings import open_existing, open_memory, read_config
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from isomem.cli.screen import Screen
@@ -268,12 +268,30 @@ def backup(options: Namespace, screen: Screen) -> None:
 
 
 def parity(options: Namespace, screen: Screen) -> int:
-    """`isomem parity FILE...`."""
-    from isomem.parity import main
-
+    """`isomem parity [FILE...]`."""
     del screen
     report = ["--report", options.report] if options.report else []
-    return main([*options.files, "--tier", options.tier, *report])
+    return _harness()([*options.files, "--tier", options.tier, *report])
+
+
+def _harness() -> Callable[[list[str]], int]:
+    """The command of the distribution isomem-parity, which asks for exactly this release."""
+    try:
+        from isomem_parity import main
+    except ModuleNotFoundError as error:
+        if error.name != "isomem_parity":
+            raise
+        from isomem import __version__
+        from isomem.errors import DependencyError
+
+        install = f"pip install isomem-parity=={__version__}"
+        raise DependencyError(
+            f"The comparison with mem0 is a package of its own, isomem-parity: {install}",
+            details={"package": "isomem-parity"},
+            suggestion=install,
+        ) from None
+    command: Callable[[list[str]], int] = main
+    return command
 
 
 def verify_prompts(options: Namespace, screen: Screen) -> int:

@@ -211,9 +211,10 @@ def _add_keeping(groups: Any) -> None:
     text = "copy the memory file, even while other processes write to it"
     parser = _command(groups, "backup", commands.backup, text)
     parser.add_argument("file", metavar="FILE", help="the copy; the file must not exist yet")
-    text = "run scenario files on isomem and on an installed mem0ai 2.0.4, and compare"
+    text = "run scenario files on isomem and on mem0ai 2.0.4, and compare (needs isomem-parity)"
     parser = _command(groups, "parity", commands.parity, text)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a scenario, or a folder of them")
+    which = "a scenario, or a folder of them (default: all that come with isomem-parity)"
+    parser.add_argument("files", nargs="*", metavar="FILE", help=which)
     parser.add_argument("--tier", default="A", help="A, B, C, or several: A,B (default: A)")
     parser.add_argument(
         "--report", metavar="DIR", help="write the report there, as text, JSON and HTML"

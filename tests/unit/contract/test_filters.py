@@ -304,3 +304,28 @@ def test_filters_that_cannot_be_compiled_raise_each_time() -> None:
         with pytest.raises(ValueError, match="Unsupported filter operator"):
             compile_filters(filters)
     assert compile_filters(CompiledFilters()) is None
+
+
+@examples(100)
+@given(
+    st.lists(
+        st.dictionaries(grammar.paths, grammar.conditions, min_size=1, max_size=2), max_size=4
+    ),
+    st.sampled_from(("n", "o.x", "user_id")),
+    st.integers(0, 4),
+)
+def test_a_condition_without_operators_takes_nothing_away_and_adds_nothing(
+    members: list[dict[str, Any]], key: str, at: int
+) -> None:
+    """Wherever it stands among the conditions of an AND, and whatever they say of its key."""
+    members.insert(0, {key: 5})
+    empty = [*members[: at + 1], {key: {}}, *members[at + 1 :]]
+
+    def translated(listed: list[dict[str, Any]]) -> str:
+        try:
+            return repr(translate({"AND": listed}))
+        except ValueError as error:
+            return str(error)
+
+    if "at index" not in translated(members):
+        assert translated(empty) == translated(members)

@@ -232,3 +232,41 @@ def test_of_text_everything_is_kept_as_it_came(messages: Any, sees_images: bool)
         for message in kept
         if message["role"] != "system" and message["content"] is not None
     ]
+
+
+# --- What is refused, wherever it stands -----------------------------------------------------
+
+GOOD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
+BAD = st.tuples(GOOD, st.characters(categories=["Cs"]), GOOD).map("".join)
+GOOD_MESSAGES = st.lists(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(("user", "assistant", "system", "tool", "größe"))},
+        optional={"content": GOOD, "name": GOOD},
+    ),
+    max_size=3,
+)
+
+
+@given(GOOD_MESSAGES, st.integers(0, 3), BAD)
+@pytest.mark.parametrize("key", ["role", "name", "content"])
+def test_text_that_is_not_unicode_is_refused_and_the_error_says_where(
+    key: str, messages: list[dict[str, Any]], at: int, bad: str
+) -> None:
+    at = min(at, len(messages))
+    messages.insert(at, {"role": "user", "content": "x", key: bad})
+    with pytest.raises(ValidationError, match=f"message {at} is not valid Unicode") as caught:
+        read(messages)
+    assert caught.value.error_code == "VALIDATION_004"
+
+
+@given(GOOD_MESSAGES, st.sampled_from((None, "", 0, [], {})))
+def test_a_message_needs_a_role(messages: list[dict[str, Any]], role: Any) -> None:
+    lacking = {"content": "x"} if role is None else {"content": "x", "role": role}
+    with pytest.raises(ValidationError, match=f"message {len(messages)} has no role"):
+        read([*messages, lacking])
+
+
+@given(BAD)
+def test_a_part_that_is_not_unicode_is_refused(bad: str) -> None:
+    with pytest.raises(ValidationError, match="message content is not valid Unicode"):
+        read({"role": "user", "content": ["good", {"text": bad}]})

@@ -350,3 +350,10 @@ def test_compound_is_found_once(spacy):
 def test_quotation_is_found_beside_compounds_and_inside_none(spacy):
     parse = '"~ the/DET old mill~ " [ road//compound trip ]'
     assert found(spacy, parse) == [("QUOTED", "the old mill"), ("COMPOUND", "road trip")]
+
+
+@pytest.mark.parametrize("mark", "* - + \u2022 \u2013 \u2014 # ## ### ** __ . ! ? :".split())
+def test_a_sentence_begins_behind_every_mark_that_formats_one(spacy, mark):
+    """Whatever a model takes for one token; a lone first word is no name."""
+    assert found(spacy, f"saw/VERB {mark}/PUNCT Lee/PROPN there/ADV") == []
+    assert found(spacy, "saw/VERB x/PUNCT Lee/PROPN there/ADV") == [("PROPER", "Lee")]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isomem.parity import tiers
 from isomem.text.stopwords import ENGLISH
 from isomem.text.terms import TermEncoder
 from isomem.text.tiers import load_tier
+from isomem_parity import tiers
 
 pytestmark = pytest.mark.oracle
 

@@ -10,14 +10,14 @@ from operator import mul
 from pathlib import Path
 from typing import Any
 
-from isomem.parity import rulings
-from isomem.parity.compare import Gap, Gaps, differences, same, same_state
-from isomem.parity.ours import Ours
-from isomem.parity.rows import rows
-from isomem.parity.script import Script, Step, resolve
-from isomem.parity.side import Side
-from isomem.parity.trace import Names, State, Trace
-from isomem.parity.upstream import Upstream
+from isomem_parity import rulings
+from isomem_parity.compare import Gap, Gaps, differences, same, same_state
+from isomem_parity.ours import Ours
+from isomem_parity.rows import rows
+from isomem_parity.script import Script, Step, resolve
+from isomem_parity.side import Side
+from isomem_parity.trace import Names, State, Trace
+from isomem_parity.upstream import Upstream
 
 MakeSide = Callable[[Script, str, str, Path], Side]
 

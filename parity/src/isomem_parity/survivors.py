@@ -23,26 +23,26 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 
-from parity.mutants import Mutant, draw
+from isomem_parity.mutants import Mutant, draw
 
 if sys.version_info >= (3, 11):
     import tomllib
-else:  # pip brings the same parser
-    from pip._vendor import tomli as tomllib
+else:
+    import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parent.parent
-EQUIVALENT = ROOT / "parity" / "equivalent.toml"
-APART = {"parity", "cli", "demo.py"}
+EQUIVALENT = Path(__file__).with_name("equivalent.toml")
+APART = {"cli", "demo.py"}
 LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", ".venvs", "__pycache__", ".*_cache", ".hypothesis", "results", "dist", "build"
 )
+IMPORTED = ("src", "parity/src", "")  # what pyproject.toml puts on pytest's path, too
 MEMORY_KB = 8_000_000  # A loop without an end would take all there is.
 
 QUICK = ("-m", "not oracle and not slow and not build")
 NEAR = ("-m", "not slow and not build")
 
 # The tests that stand near a module or a folder, beside those whose path mirrors its own.
-NEIGHBOURS = {
+NEIGHBOURS: dict[str, tuple[str, ...]] = {
     "asynchronous": ("facade",),
     "blocking": ("facade",),
     "config": ("unit/test_options_config.py", "claims/test_configuration.py"),
@@ -73,12 +73,21 @@ class Verdict:
 
 
 def main(options: argparse.Namespace) -> int:
-    """0 when as large a share was caught as was asked for."""
+    """0 when as large a share was caught as was asked for; 2 without a checkout."""
+    root: Path = options.checkout.resolve()
+    if not (root / "src" / "isomem").is_dir() or not (root / "tests").is_dir():
+        sys.stderr.write(f"{root} is not a checkout of isomem: it lacks src/isomem or tests\n")
+        return 2
     apart = APART - set(options.also.split(","))
-    drawn = draw(ROOT / "src" / "isomem", options.random, options.seed, apart, options.only)
+    drawn = draw(
+        root / "src" / "isomem", options.random, options.seed, apart, tuple(options.only.split(","))
+    )
     equivalent = known_equivalent(EQUIVALENT.read_text(encoding="utf-8"))
     tried = [one for one in drawn if key(one) not in equivalent]
-    with copies(options.jobs, options.python) as workshop, ThreadPoolExecutor(options.jobs) as pool:
+    with (
+        copies(root, options.jobs, options.python) as workshop,
+        ThreadPoolExecutor(options.jobs) as pool,
+    ):
         verdicts = []
         for verdict in pool.map(workshop.try_out, tried):
             verdicts.append(verdict)
@@ -139,7 +148,7 @@ class Workshop:
             variables = {
                 "FUZZ": "0.2",
                 "PYTHONDONTWRITEBYTECODE": "1",
-                "PYTHONPATH": os.pathsep.join([str(tree / "src"), str(tree)]),
+                "PYTHONPATH": os.pathsep.join(str(tree / each) for each in IMPORTED),
                 "TMPDIR": scratch,
             }
             process = subprocess.Popen(
@@ -156,13 +165,13 @@ class Workshop:
 
 
 @contextmanager
-def copies(count: int, python: str) -> Iterator[Workshop]:
-    """Copies of the tree in memory, where there is such a file system, else on the disk."""
+def copies(root: Path, count: int, python: str) -> Iterator[Workshop]:
+    """Copies of the checkout in memory, where there is such a file system, else on the disk."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         trees = [Path(folder) / str(number) / "tree" for number in range(count)]
         for tree in trees:
-            shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
+            shutil.copytree(root, tree, ignore=LEFT_OUT)
         yield Workshop(trees, python)
 
 
@@ -189,7 +198,7 @@ def near(file: str, tree: Path) -> tuple[str, ...]:
     path = Path(file)
     mirror = Path("unit", path.parent, f"test_{path.stem}.py")
     part = path.parts[0] if path.parent.name else ""
-    wanted = [mirror, *NEIGHBOURS.get(path.stem, ()), *NEIGHBOURS.get(part, ())]
+    wanted: list[Path | str] = [mirror, *NEIGHBOURS.get(path.stem, ()), *NEIGHBOURS.get(part, ())]
     found = [f"tests/{each}" for each in wanted if (tree / "tests" / each).exists()]
     return tuple(dict.fromkeys(found)) or ("tests/facade",)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from isomem.parity.lockstep import Difference, Outcome, Use
-from isomem.parity.rows import rows
+from isomem_parity.lockstep import Difference, Outcome, Use
+from isomem_parity.rows import rows
 
 
 @dataclass

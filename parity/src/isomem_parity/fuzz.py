@@ -1,4 +1,4 @@
-"""Generated scripts, run on both sides in lockstep: `python -m parity.fuzz --seeds 1000`.
+"""Generated scripts, run on both sides in lockstep: `python -m isomem_parity.fuzz --seeds 1000`.
 
 A script is drawn whole by Hypothesis, before anything runs, so that it can be shrunk and written
 down as a scenario file. What is not drawn, and why, is in `parity/README.md`.
@@ -20,14 +20,14 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from isomem.parity.lockstep import MakeSide, Outcome, run_script
-from isomem.parity.ours import Ours
-from isomem.parity.report import Report
-from isomem.parity.script import Script, Step, dump
-from isomem.parity.upstream import load, quiet_and_offline
+from isomem_parity.lockstep import MakeSide, Outcome, run_script
+from isomem_parity.ours import Ours
+from isomem_parity.report import Report
+from isomem_parity.script import Script, Step, dump
+from isomem_parity.upstream import load, quiet_and_offline
 
 BLOCK = 25  # scripts that one seed of Hypothesis draws
-FOUND = Path(__file__).with_name("scenarios") / "found"
+FOUND = Path("found")  # in the current folder: an installed package is not written to
 
 WORDS = (
     "tea coffee green black dog Rex cat Mia Berlin Paris Alice Johnson Bob Smith moved likes hates"
@@ -493,22 +493,23 @@ def save(outcome: Outcome, number: int, folder: Path = FOUND) -> Path:
     return path
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m parity.fuzz", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=200, help="how many scripts (default: 200)")
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--class", dest="kind", choices=("sync", "async"), default="sync")
-    parser.add_argument("--tier", choices=("A", "B", "C"), default="A")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--first", type=int, default=0, help="number of the first block")
-    parser.add_argument("--found", type=Path, default=FOUND, help="where failing scripts go")
-    parser.add_argument("--keep-going", type=int, default=5, help="failing blocks before stopping")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """The words of this command line."""
+    made = argparse.ArgumentParser(prog="python -m isomem_parity.fuzz", description=__doc__)
+    made.add_argument("--seeds", type=int, default=200, help="how many scripts (default: 200)")
+    made.add_argument("--steps", type=int, default=30)
+    made.add_argument("--class", dest="kind", choices=("sync", "async"), default="sync")
+    made.add_argument("--tier", choices=("A", "B", "C"), default="A")
+    made.add_argument("--jobs", type=int, default=1)
+    made.add_argument("--first", type=int, default=0, help="number of the first block")
+    made.add_argument("--found", type=Path, default=FOUND, help="where failing scripts go")
+    made.add_argument("--keep-going", type=int, default=5, help="failing blocks before stopping")
+    return made
 
 
 def main(argv: list[str] | None = None) -> int:
     """0 when no script differed."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     blocks = range(options.first, options.first + -(-options.seeds // BLOCK))
     tasks = [(n, options.steps, options.kind, options.tier, BLOCK) for n in blocks]
     began, total = time.perf_counter(), Tally()

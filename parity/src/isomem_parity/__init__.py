@@ -1,7 +1,7 @@
 """Proof that isomem is the same memory: both implementations, run through the same scripts.
 
 `run_files` compares isomem with an installed mem0ai 2.0.4 on scenario files; `isomem parity FILE`
-and `python -m isomem.parity FILE` are its command lines. Nothing in isomem imports this package.
+and `python -m isomem_parity FILE` are its command lines.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from isomem.parity.report import Report
+    from isomem_parity.report import Report
 
 __all__ = ["main", "run_files"]
 
@@ -35,13 +35,13 @@ def run_files(
         ParityError: mem0ai 2.0.4, or what the tier needs, is not installed.
         ScriptError: a scenario file is not valid.
     """
-    from isomem.parity.run import run_files as run
+    from isomem_parity.run import run_files as run
 
     return run(paths, tier=tier, classes=classes, report_dir=report_dir)
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; 0 when there is no difference, 1 when there is, 2 when it cannot run."""
-    from isomem.parity.run import main as run
+    from isomem_parity.run import main as run
 
     return run(argv)

@@ -16,6 +16,7 @@ STAGE = "reopen clock instructions reranker peek".split()  # what the harness do
 EXTRAS = ("as", "replies", "fail", "note", "together")
 TIERS = ("A", "B", "C")
 CLASSES = ("sync", "async")
+SCENARIOS = Path(__file__).with_name("scenarios")  # those that come with this distribution
 START = "2025-03-01T09:30:00.123456+00:00"
 
 _REFERENCE = re.compile(r"\$[A-Za-z_]\w*(\.\d+)?$")

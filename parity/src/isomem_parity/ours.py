@@ -5,9 +5,9 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
-from isomem.parity import tiers
-from isomem.parity.side import COLLECTION, Side
-from isomem.parity.trace import (
+from isomem_parity import tiers
+from isomem_parity.side import COLLECTION, Side
+from isomem_parity.trace import (
     HISTORY_COLUMNS,
     MESSAGE_COLUMNS,
     Point,

@@ -10,8 +10,8 @@ from typing import Any
 
 if sys.version_info >= (3, 11):
     import tomllib
-else:  # pip is where pip installed mem0ai, and brings the same parser
-    from pip._vendor import tomli as tomllib
+else:
+    import tomli as tomllib
 
 FILE = Path(__file__).with_name("divergences.toml")
 
@@ -42,7 +42,7 @@ class Row:
 @cache
 def rows() -> dict[str, Row]:
     """Every row, by its id."""
-    from isomem.parity.rulings import CALL_RULINGS, TRACE_RULINGS
+    from isomem_parity.rulings import CALL_RULINGS, TRACE_RULINGS
 
     listed = tomllib.loads(FILE.read_text(encoding="utf-8"))["row"]
     made = {raw["id"]: Row(**{key: _frozen(value) for key, value in raw.items()}) for raw in listed}
@@ -58,8 +58,8 @@ def _frozen(value: Any) -> Any:
 
 HEAD = """# Where isomem differs from mem0 2.0.4
 
-<!-- Made from src/isomem/parity/divergences.toml by
-     `python -m isomem.parity --write-divergences docs/divergences.md`. Edit the toml. -->
+<!-- Made from parity/src/isomem_parity/divergences.toml by
+     `python -m isomem_parity --write-divergences docs/divergences.md`. Edit the toml. -->
 
 isomem does what mem0ai 2.0.4 does, except where that loses or leaks stored data, crashes on valid
 input, or is a security hole. These are all the exceptions. Each is checked from both sides by the

@@ -49,13 +49,19 @@ class Change:
     is_message: bool = False
 
 
-def draw(package: Path, count: int, seed: int, apart: set[str], only: str = "") -> list[Mutant]:
-    """Mutants of that many lines, drawn from the files of a package but those apart."""
+def draw(
+    package: Path, count: int, seed: int, apart: set[str], only: tuple[str, ...] = ("",)
+) -> list[Mutant]:
+    """Mutants of that many lines, drawn from the files of a package but those apart.
+
+    Args:
+        only: files whose path contains one of these.
+    """
     found: dict[tuple[str, int], list[Change]] = {}
     texts: dict[str, str] = {}
     for path in sorted(package.rglob("*.py")):
         file = path.relative_to(package).as_posix()
-        if only in file and not apart & {file.partition("/")[0], file}:
+        if any(part in file for part in only) and not apart & {file.partition("/")[0], file}:
             texts[file] = path.read_text(encoding="utf-8")
             for change in File(texts[file]).changes():
                 found.setdefault((file, change.line), []).append(change)

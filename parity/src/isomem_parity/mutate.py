@@ -1,11 +1,13 @@
 """Mutation check: plants small faults in a copy of isomem; the harness must catch each.
 
-`python -m parity.mutate` prints a table: what was changed, and the first scenario that noticed.
-A fault is caught when the scenarios show a difference that they do not show without it. The text
-to change is quoted from the source, so a fault that no longer fits says so, and fails the check.
+`python -m isomem_parity.mutate` prints a table: what was changed, and the first scenario that
+noticed. A fault is caught when the scenarios show a difference that they do not show without it.
+The text to change is quoted from the source, so a fault that no longer fits says so, and fails the
+check.
 
-`python -m parity.mutate --random N` asks the tests instead: N small faults of random lines, and
-those that no test notices. `parity/equivalent.toml` lists changes that change nothing.
+`python -m isomem_parity.mutate --random N` asks the tests instead: N small faults of random lines,
+and those that no test notices. It needs a checkout, for the tests. `equivalent.toml` lists changes
+that change nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parity import survivors
+import isomem
+from isomem_parity import survivors
+from isomem_parity.script import SCENARIOS
 
-ROOT = Path(__file__).resolve().parent.parent
-SCENARIOS = ROOT / "parity" / "scenarios"
+HARNESS = Path(__file__).resolve().parent
+PACKAGE = Path(isomem.__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ FAULTS = (
     Fault("kernel.py", "not (everything or allowed[row])", "not everything and allowed[row]"),
     Fault("kernel.py", "numbers[at] / length", "numbers[at]"),
     # Scopes and stores
-    Fault("contract/scope.py", "trimmed = value.strip()", "trimmed = value"),
+    Fault("contract/arguments.py", "trimmed = value.strip()", "trimmed = value"),
     Fault("contract/scope.py", "sorted(SCOPE_KEYS)", "SCOPE_KEYS"),
     Fault("contract/v2_0_4.py", "KEPT_MESSAGES = 10", "KEPT_MESSAGES = 11"),
     Fault("store/ledger.py", "ORDER BY created_at ASC, DATETIME(updated_at) ASC",
@@ -158,8 +162,8 @@ FAULTS = (
           "(_MESSAGE_FIELDS))}) ORDER BY created_at DESC"),
     Fault("store/points.py", "ORDER BY p.id LIMIT ?", "ORDER BY p.place LIMIT ?"),
     Fault("store/places.py", "s.{key} = ? AND", "s.{key} >= ? AND"),
-    Fault("store/keywords.py", "self._recent.state = None\n        if counted",
-          "if counted", "B"),
+    Fault("store/keywords.py", "self._recent.state = None\n        if not texts",
+          "if not texts", "B"),
     Fault("store/keywords.py", "[0][0] + recent.texts", "[0][0]", "B"),
     Fault("store/keywords.py", "(texts - containing + 0.5)", "(texts - containing + 0.4)", "B"),
 )  # fmt: skip
@@ -167,12 +171,13 @@ FAULTS = (
 AREAS = {"A": "", "B": "scoring", "C": "entities"}  # where to look, by tier; "" is everywhere
 
 
-def run(source: Path, tier: str, python: str) -> set[str]:
-    """The differences that the scenarios show with the isomem in `source`."""
+def run(source: tuple[Path, ...], tier: str, python: str) -> set[str]:
+    """The differences that the scenarios show with the isomem that these folders lead to."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [python, "-m", "isomem.parity", str(SCENARIOS / AREAS[tier]), "--tier", tier]
+        command = [python, "-m", "isomem_parity", str(SCENARIOS / AREAS[tier]), "--tier", tier]
         command += ["--class", "sync", "--report", folder]
-        environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join(map(str, source))
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode == 2:
             raise RuntimeError(done.stderr.strip())
@@ -198,36 +203,43 @@ def plant(fault: Fault, source: Path, python: str, known: dict[str, set[str]]) -
         if fault.old not in text:
             return Verdict(fault, "", "the text to change is not there")
         target.write_text(text.replace(fault.old, fault.new, 1), encoding="utf-8")
-        new = run(Path(folder), fault.tier, python) - known[fault.tier]
+        new = run((Path(folder), source), fault.tier, python) - known[fault.tier]
     return Verdict(fault, min(new, default=""), f"{len(new)} new differences")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m parity.mutate", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--tiers", default="A,B,C", help="only the faults of these tiers")
-    parser.add_argument("--python", default=sys.executable, help="an interpreter with the oracle")
-    parser.add_argument("--only", default="", help="only faults whose file contains this")
-    parser.add_argument("--random", type=int, metavar="N", help="N random faults, for the tests")
-    parser.add_argument("--seed", type=int, default=0, help="which random faults")
-    parser.add_argument("--with", dest="also", default="", help="also in: parity,cli,demo.py")
-    parser.add_argument("--least", type=float, default=95.0, help="per cent to be caught")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """The words of this command line."""
+    made = argparse.ArgumentParser(prog="python -m isomem_parity.mutate", description=__doc__)
+    made.add_argument("--jobs", type=int, default=2)
+    made.add_argument("--tiers", default="A,B,C", help="only the faults of these tiers")
+    made.add_argument("--python", default=sys.executable, help="an interpreter with the oracle")
+    made.add_argument("--only", default="", help="only files that contain this, or this,that")
+    made.add_argument("--random", type=int, metavar="N", help="N random faults, for the tests")
+    made.add_argument("--seed", type=int, default=0, help="which random faults")
+    made.add_argument("--with", dest="also", default="", help="also in: cli,demo.py")
+    made.add_argument(
+        "--checkout", type=Path, default=Path(), help="whose tests --random asks (default: here)"
+    )
+    made.add_argument("--least", type=float, default=95.0, help="per cent to be caught")
+    return made
 
 
 def main(argv: list[str] | None = None) -> int:
     """0 when every fault was caught, or of random ones as many as `--least` asks for."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     if options.random:
         return survivors.main(options)
-    wanted = options.tiers.split(",")
-    faults = [one for one in FAULTS if one.tier in wanted and options.only in one.file]
+    wanted, only = options.tiers.split(","), options.only.split(",")
+    faults = [
+        one for one in FAULTS if one.tier in wanted and any(part in one.file for part in only)
+    ]
     tiers = sorted({one.tier for one in faults})
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
         source = Path(folder)  # one state of the source for all, whoever edits meanwhile
         pyc = shutil.ignore_patterns("*.pyc")
-        shutil.copytree(ROOT / "src" / "isomem", source / "isomem", ignore=pyc)
-        known = {tier: run(source, tier, options.python) for tier in tiers}
+        shutil.copytree(PACKAGE, source / "isomem", ignore=pyc)
+        shutil.copytree(HARNESS, source / "isomem_parity", ignore=pyc)
+        known = {tier: run((source,), tier, options.python) for tier in tiers}
         verdicts = []
         for verdict in pool.map(lambda one: plant(one, source, options.python, known), faults):
             verdicts.append(verdict)

@@ -1,4 +1,5 @@
-"""Stand-ins that make a run repeatable: clock, ids, embedder, model, reranker, faults.
+"""Stand-ins that make a run repeatable: clock, ids, reranker, faults; embedder and model that can
+fail, made from those of `isomem.testing`.
 
 Both sides get their own set, made from the same script, so that neither can see the other.
 """
@@ -8,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 
-BIAS = 0.35  # common to all vectors: real embeddings of one language lean one way, too
-TEXT_WEIGHT = 0.2  # of the whole text: no two texts get the same vector
-ACTION_WEIGHT = 0.02  # of the memory action: an embed call with a wrong action shows up
+from isomem.testing import ConstantEmbedder, HashEmbedder, ScriptedLLM
+
+LEAN = 0.6  # common to all vectors: real embeddings of one language lean one way, too
+TEXT_WEIGHT = 0.1  # of the whole text, beside 1 of its words
+ACTION_WEIGHT = 0.01  # of the memory action
 
 
 class StepClock:
@@ -129,28 +133,20 @@ class Faults:
 
 
 @lru_cache(maxsize=20_000)
-def _direction(seed: str, dims: int) -> tuple[float, ...]:
-    """A pseudo-random direction: components in -1..1."""
-    raw = seed.encode()
-    digest = b"".join(
-        hashlib.blake2b(raw, digest_size=64, salt=bytes([i])).digest()
-        for i in range((dims * 2 + 63) // 64)
-    )
-    return tuple(
-        int.from_bytes(digest[2 * i : 2 * i + 2], "little") / 32767.5 - 1 for i in range(dims)
-    )
-
-
-@lru_cache(maxsize=20_000)
 def hash_vector(text: str, action: str | None, dims: int) -> tuple[float, ...]:
-    """The vector of a text: words it shares with another text bring the two closer."""
-    total = [BIAS] * dims
-    parts = [(word, 1.0) for word in text.lower().split()[:64]]
-    parts += [(f"text:{text}", TEXT_WEIGHT), (f"action:{action}", ACTION_WEIGHT)]
-    for seed, weight in parts:
-        for i, value in enumerate(_direction(seed, dims)):
-            total[i] += weight * value
-    return tuple(round(value, 6) for value in total)
+    """What the kit's embedder makes of a text, and a little of what it leaves out.
+
+    It hears words alone, and no action. Here no two texts share a vector, an embed call with a
+    wrong action shows up, and all vectors lean one way.
+    """
+    embed = HashEmbedder(dims).embed
+    whole = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    lean = LEAN / dims**0.5
+    parts = zip(embed(text), embed(whole), embed(f"action {action}"), strict=True)
+    return tuple(
+        round(lean + words + TEXT_WEIGHT * own + ACTION_WEIGHT * acting, 6)
+        for words, own, acting in parts
+    )
 
 
 def _spoiled(kind: str, vector: list[float]) -> list[float]:
@@ -161,21 +157,27 @@ def _spoiled(kind: str, vector: list[float]) -> list[float]:
     return [float(kind), *vector[1:]]  # "nan" or "inf"
 
 
-class HashEmbedder:
-    """Embeds by hashing; `fixed` pins the vectors of chosen texts, for exact scores."""
+class FallibleEmbedder:
+    """Embeds by hashing; `fixed` pins the vectors of chosen texts, for exact scores.
 
-    def __init__(self, dims: int, faults: Faults, fixed: dict[str, list[float]] | None = None):
-        self.dims = dims
+    Args:
+        dims: length of the vectors; None is the kit's constant for every text.
+    """
+
+    def __init__(
+        self, dims: int | None, faults: Faults, fixed: dict[str, list[float]] | None = None
+    ) -> None:
+        self.constant = ConstantEmbedder() if dims is None else None
+        self.dims = ConstantEmbedder().dims if dims is None else dims
         self.faults = faults
         self.fixed = fixed or {}
-        self.constant = False
 
     def vector(self, text: str, action: str | None) -> list[float]:
         """What `embed` answers when nothing goes wrong."""
         if text in self.fixed:
             return list(self.fixed[text])
-        if self.constant:
-            return [0.1 * (i + 1) for i in range(self.dims)]
+        if self.constant is not None:
+            return self.constant.embed(text)
         return list(hash_vector(text, action, self.dims))
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:
@@ -189,29 +191,23 @@ class HashEmbedder:
         return [self.embed(each, memory_action) for each in texts]
 
 
-class ScriptedLLM:
-    """Answers with the step's replies, one after the other, and keeps what it was asked."""
-
-    EMPTY = '{"memory": []}'
+class FallibleLLM(ScriptedLLM):
+    """Answers with the step's replies, one after the other, and then with no facts."""
 
     def __init__(self, faults: Faults) -> None:
+        super().__init__(default={"memory": []})
         self.faults = faults
         self.replies: list[Any] = []
-        self.calls: list[dict[str, Any]] = []
 
     def begin(self, replies: Sequence[Any]) -> None:
         self.replies = list(replies)
         self.calls = []
 
-    def generate_response(self, messages: list[dict[str, Any]], **options: Any) -> Any:
-        self.calls.append({"messages": [_copied(message) for message in messages], **options})
-        self.faults.check("llm", "")
-        return reply_text(self.replies.pop(0)) if self.replies else self.EMPTY
-
-
-def _copied(message: dict[str, Any]) -> Any:
-    content = message.get("content")
-    return message.copy() if isinstance(content, str) else json.loads(json.dumps(message))
+    def generate_response(self, messages: list[dict[str, Any]], *args: Any, **options: Any) -> Any:
+        # Deep: both sides go on with the lists of parts in a message.
+        no_facts = super().generate_response(deepcopy(messages), *args, **options)
+        self.faults.check("llm")
+        return reply_text(self.replies.pop(0)) if self.replies else no_facts
 
 
 def reply_text(reply: Any) -> Any:

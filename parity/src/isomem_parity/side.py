@@ -14,9 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from isomem.parity.doubles import Faults, Flaky, HashEmbedder, ScriptedLLM, StepClock, StubReranker
-from isomem.parity.script import METHODS, START, Script, ScriptError, Step, resolve
-from isomem.parity.trace import Names, State, Trace, error_of, plain
+from isomem_parity.doubles import (
+    FallibleEmbedder,
+    FallibleLLM,
+    Faults,
+    Flaky,
+    StepClock,
+    StubReranker,
+)
+from isomem_parity.script import METHODS, START, Script, ScriptError, Step, resolve
+from isomem_parity.trace import Names, State, Trace, error_of, plain
 
 DIMS = 16
 COLLECTION = "mem0"
@@ -32,10 +39,12 @@ class Side(ABC):
         clock = script.clock
         self.clock = StepClock(clock.get("start", START), clock.get("step", 1.000001))
         self.faults = Faults()
-        self.dims: int = script.config.get("dims", DIMS)
-        self.embedder = HashEmbedder(self.dims, self.faults, script.config.get("vectors"))
-        self.embedder.constant = script.config.get("embedder") == "constant"
-        self.llm = ScriptedLLM(self.faults)
+        dims = (
+            None if script.config.get("embedder") == "constant" else script.config.get("dims", DIMS)
+        )
+        self.embedder = FallibleEmbedder(dims, self.faults, script.config.get("vectors"))
+        self.dims = self.embedder.dims
+        self.llm = FallibleLLM(self.faults)
         self.reranker: StubReranker | None = None
         self.names = Names()
         self.named: dict[str, list[str]] = {}

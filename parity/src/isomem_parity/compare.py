@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from isomem.parity.trace import Names, Point, State, Trace, readable
+from isomem_parity.trace import Names, Point, State, Trace, readable
 
 TOLERANCE = 1e-6
 SCORES = ("score", "rerank_score")

@@ -20,11 +20,11 @@ from inspect import signature
 from types import ModuleType
 from typing import Any
 
-from isomem.parity.compare import same_state
-from isomem.parity.doubles import Fault, reply_text
-from isomem.parity.script import METHODS, Step, resolve
-from isomem.parity.trace import Point, State, Trace, payload_text
-from isomem.parity.upstream import Upstream
+from isomem_parity.compare import same_state
+from isomem_parity.doubles import Fault, reply_text
+from isomem_parity.script import METHODS, Step, resolve
+from isomem_parity.trace import Point, State, Trace, payload_text
+from isomem_parity.upstream import Upstream
 
 SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 CORE_KEYS = {

@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from isomem.parity import tiers
-from isomem.parity.lockstep import MakeSide, run_script
-from isomem.parity.ours import Ours
-from isomem.parity.page import write
-from isomem.parity.report import Report
-from isomem.parity.rows import page
-from isomem.parity.script import CLASSES, TIERS, Script, ScriptError, load
-from isomem.parity.upstream import ParityError, quiet_and_offline
-from isomem.parity.upstream import load as load_upstream
+from isomem_parity import tiers
+from isomem_parity.lockstep import MakeSide, run_script
+from isomem_parity.ours import Ours
+from isomem_parity.page import write
+from isomem_parity.report import Report
+from isomem_parity.rows import page
+from isomem_parity.script import CLASSES, SCENARIOS, TIERS, Script, ScriptError, load
+from isomem_parity.upstream import ParityError, quiet_and_offline
+from isomem_parity.upstream import load as load_upstream
 
 
 def run_files(
@@ -26,7 +26,7 @@ def run_files(
     classes: tuple[str, ...] = CLASSES,
     report_dir: str | Path | None = None,
 ) -> Report:
-    """See `isomem.parity.run_files`."""
+    """See `isomem_parity.run_files`."""
     report = run_scripts(load(paths), tiers_=(tier,), classes=classes)
     if report_dir is not None:
         write(report, report_dir)
@@ -47,7 +47,8 @@ def run_scripts(
         lacking = tiers.missing(tier)
         if lacking:
             raise ParityError(
-                f"tier {tier} needs packages that are not installed: {', '.join(lacking)}"
+                f"tier {tier} needs packages that are not installed: {', '.join(lacking)}. "
+                'Install them with: pip install "isomem-parity[tiers]"'
             )
         load_upstream()
         with quiet_and_offline():
@@ -60,7 +61,7 @@ def run_scripts(
 
 def _versions() -> dict[str, str]:
     found = {"python": sys.version.split()[0]}
-    for name in ("mem0ai", "qdrant-client", "isomem", "fastembed", "spacy"):
+    for name in ("mem0ai", "qdrant-client", "isomem", "isomem-parity", "fastembed", "spacy"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -68,28 +69,34 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The words of this command line."""
+    made = argparse.ArgumentParser(
         prog="isomem parity",
         description="Compare isomem with an installed mem0ai 2.0.4, call by call.",
     )
-    parser.add_argument("paths", nargs="*", help="scenario files, or folders of them")
-    parser.add_argument("--tier", default="A", help="A, B, C, or several: A,B (default: A)")
-    parser.add_argument("--class", dest="kind", choices=[*CLASSES, "both"], default="both")
-    parser.add_argument("--report", metavar="DIR", help="write parity.txt, .json and .html there")
-    parser.add_argument(
+    made.add_argument(
+        "paths",
+        nargs="*",
+        default=[str(SCENARIOS)],
+        help="scenario files, or folders of them (default: all that come with isomem-parity)",
+    )
+    made.add_argument("--tier", default="A", help="A, B, C, or several: A,B (default: A)")
+    made.add_argument("--class", dest="kind", choices=[*CLASSES, "both"], default="both")
+    made.add_argument("--report", metavar="DIR", help="write parity.txt, .json and .html there")
+    made.add_argument(
         "--all-rows",
         action="store_true",
         help="fail when a divergence is not shown by the scenarios it names",
     )
-    parser.add_argument("--match", default="", help="only scenarios whose area/name contains this")
-    parser.add_argument("--write-divergences", metavar="FILE", help="write the page for users")
-    return parser
+    made.add_argument("--match", default="", help="only scenarios whose area/name contains this")
+    made.add_argument("--write-divergences", metavar="FILE", help="write the page for users")
+    return made
 
 
 def main(argv: list[str] | None = None) -> int:
-    """See `isomem.parity.main`."""
-    options = _parser().parse_args(argv)
+    """See `isomem_parity.main`."""
+    options = parser().parse_args(argv)
     if options.write_divergences:
         Path(options.write_divergences).write_text(page(), encoding="utf-8")
         return 0

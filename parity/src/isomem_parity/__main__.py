@@ -1,8 +1,8 @@
-"""`python -m isomem.parity`."""
+"""`python -m isomem_parity`."""
 
 import sys
 
-from isomem.parity import main
+from isomem_parity import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

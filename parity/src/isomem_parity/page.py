@@ -8,9 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from isomem.parity.lockstep import Difference, Use
-from isomem.parity.report import Area, Report, short
-from isomem.parity.rows import Row, rows
+from isomem_parity.lockstep import Difference, Use
+from isomem_parity.report import Area, Report, short
+from isomem_parity.rows import Row, rows
 
 SHOWN_PER_ROW = 5  # uses of one divergence that are shown in full
 

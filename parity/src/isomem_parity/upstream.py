@@ -24,11 +24,11 @@ from datetime import tzinfo
 from types import SimpleNamespace
 from typing import Any
 
-from isomem.parity import tiers
-from isomem.parity.doubles import StepClock
-from isomem.parity.script import Step
-from isomem.parity.side import COLLECTION, InlineExecutor, Side
-from isomem.parity.trace import (
+from isomem_parity import tiers
+from isomem_parity.doubles import StepClock
+from isomem_parity.script import Step
+from isomem_parity.side import COLLECTION, InlineExecutor, Side
+from isomem_parity.trace import (
     HISTORY_COLUMNS,
     MESSAGE_COLUMNS,
     Point,
@@ -85,7 +85,7 @@ def load() -> Any:
 
     if telemetry.MEM0_TELEMETRY:
         raise ParityError("mem0 was imported with telemetry on; set MEM0_TELEMETRY=False first")
-    from isomem.parity.ties import settle
+    from isomem_parity.ties import settle
 
     settle()
     main.uuid = SimpleNamespace(uuid4=_memory_uuid)
