@@ -138,13 +138,25 @@ class VectorStoreConfig(LlmConfig):
     default = "embedded"
 
 
-def _errors() -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in vars(errors).items()
-        if isinstance(value, type) and issubclass(value, errors.MemoryError)
-    }
+class MemoryQuotaExceededError(errors.MemoryError):
+    """A quota is used up. Here, as the two below, for code that catches or raises it itself."""
 
+
+class VectorSearchError(errors.MemoryError):
+    """A search in a vector store failed."""
+
+
+class CacheError(errors.MemoryError):
+    """A cache failed."""
+
+
+_NEVER_RAISED = (MemoryQuotaExceededError, VectorSearchError, CacheError)
+"""Errors of mem0's that isomem has no reason to raise."""
+
+_ERRORS: dict[str, object] = {
+    **{name: getattr(errors, name) for name in errors.__all__},
+    **{kind.__name__: kind for kind in _NEVER_RAISED},
+}
 
 _BOTH = {"Memory": Memory, "AsyncMemory": AsyncMemory}
 
@@ -158,7 +170,7 @@ _MODULES: dict[str, dict[str, Any]] = {
         "parse_messages": transcript,
         "remove_code_blocks": strip_wrapping,
     },
-    "mem0.exceptions": _errors(),
+    "mem0.exceptions": _ERRORS,
     "mem0.configs": {},
     "mem0.configs.base": {"MemoryConfig": MemoryConfig, "MemoryItem": MemoryItem},
     "mem0.configs.enums": {"MemoryType": MemoryType},
