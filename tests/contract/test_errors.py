@@ -47,6 +47,7 @@ IN_PROCESS = {"local", "mock"}
 needs_prompts = pytest.mark.skipif(
     not Path(loader.DIRECTORY).is_dir(), reason="needs the texts that a build brings"
 )
+JSON = {"type": "json_object"}
 MESSAGES = [{"role": "user", "content": "I moved to Lisbon."}]
 
 
@@ -169,6 +170,41 @@ def test_what_cannot_be_sent_says_why(part: Part, asynchronously: bool) -> None:
     assert type(error) is part.own
     assert (error.provider, error.status) == (part.name, None)
     assert isinstance(error.__cause__, UnicodeEncodeError)
+
+
+ODD = (5, "json", [1], [["a", "b"]], {5: 1}, {"type": 5}, {"type": []}, {"x": object()})
+
+
+@pytest.mark.parametrize("part", [(LLMS, name) for name in over_http(LLMS)], indirect=True)
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"response_format": odd} for odd in ODD),
+        *({name: odd} for name in ("extra_body", "extra_headers", "extra_query") for odd in ODD),
+        *({"messages": odd, "response_format": JSON} for odd in (*ODD, None, [], [{}], [5])),
+        {"messages": [{"role": "user"}], "response_format": JSON},
+        {"messages": [{"role": "user", "content": [{"type": "text"}]}], "response_format": JSON},
+    ],
+    ids=repr,
+)
+def test_odd_arguments_of_a_call_are_answered_or_are_an_error_of_the_provider(
+    part: Part, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {"OLLAMA_JSON_SUFFIX": " (as JSON)", "OLLAMA_JSON_MESSAGE": "As JSON."}
+    monkeypatch.setattr(loader, "_checked", texts)
+    part.server.always = Answer(body=answered(part))
+    llm: Any = create_llm(part.name, part.options(max_retries=0))
+    try:
+        assert llm.generate_response(**{"messages": MESSAGES, **given}) == "tea"
+    except ProviderError as error:
+        assert error.provider == part.name  # noqa: PT017 - either is right, which one is the server's
+    finally:
+        llm.close()
+
+
+def answered(part: Part) -> Any:
+    message = {"role": "assistant", "content": "tea"}
+    return {"message": message} if part.name == "ollama" else {"choices": [{"message": message}]}
 
 
 @pytest.mark.skipif(

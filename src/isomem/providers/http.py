@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 
@@ -118,10 +117,10 @@ class Request:
     """One POST of JSON: `path` below the endpoint's address, and what differs from its defaults."""
 
     path: str
-    body: dict[str, Any]
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    query: dict[str, Any] | None = None
-    timeout_s: float | None = None
+    body: dict[str, object]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] | None = None
+    timeout_s: object = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ class Broken:
 
 
 Outcome = Reply | Broken | None
-Attempts = Generator[Request | Pause, Outcome, Any]
+Attempts = Generator[Request | Pause, Outcome, object]
 
 
 def attempts(
@@ -188,14 +187,15 @@ def attempts(
     raise _refusal(endpoint, outcome)
 
 
-def _json(endpoint: Endpoint, reply: Reply) -> Any:
+def _json(endpoint: Endpoint, reply: Reply) -> object:
     try:
-        return json.loads(reply.body)
+        answer: object = json.loads(reply.body)
     except (ValueError, RecursionError) as error:
         raise endpoint.error(
             f"answered something that is not JSON: {_excerpt(endpoint, reply.body)}",
             status=reply.status,
         ) from error
+    return answer
 
 
 def _backoff(outcome: Outcome, retries: int, chance: Callable[[], float]) -> float | None:
