@@ -107,5 +107,6 @@ def no_memory(memory_id: str) -> MemoryNotFoundError:
     """The error for an id that no memory has."""
     return MemoryNotFoundError(
         f"No memory has the id {memory_id}.",
+        details={"memory_id": memory_id},
         suggestion="`isomem list` and `isomem search` show ids.",
     )
