@@ -25,7 +25,7 @@ ROOMS = {
 # Nearly every part imports some of these, and they import nothing above them: no arrows.
 LOWEST = frozenset(
     {
-        "clock", "dates", "digest", "errors", "kernel", "log", "options", "pattern",
+        "causes", "clock", "dates", "digest", "errors", "kernel", "log", "options", "pattern",
         "types",
     }
 )  # fmt: skip

@@ -7,13 +7,58 @@
     memory = Memory()
     memory.add("I moved to Lisbon in May.", user_id="ana")
     memory.search("Where does she live?", filters={"user_id": "ana"})
+
+The errors are drawn as a tree in `isomem.errors`.
 """
 
 from __future__ import annotations
 
 from isomem.config import MemoryConfig
+from isomem.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    DatabaseError,
+    DependencyError,
+    EmbeddingError,
+    InvalidConfigError,
+    LLMError,
+    MemoryCorruptionError,
+    MemoryError,
+    MemoryNotFoundError,
+    NetworkError,
+    PromptIntegrityError,
+    ProviderError,
+    RateLimitError,
+    UnusableReplyError,
+    ValidationError,
+    VectorStoreError,
+    VectorValueError,
+)
 from isomem.memory import AsyncMemory, Memory
 
 __version__ = "0.1.0"
 
-__all__ = ["AsyncMemory", "Memory", "MemoryConfig", "__version__"]
+__all__ = [
+    "AsyncMemory",
+    "AuthenticationError",
+    "ConfigurationError",
+    "DatabaseError",
+    "DependencyError",
+    "EmbeddingError",
+    "InvalidConfigError",
+    "LLMError",
+    "Memory",
+    "MemoryConfig",
+    "MemoryCorruptionError",
+    "MemoryError",
+    "MemoryNotFoundError",
+    "NetworkError",
+    "PromptIntegrityError",
+    "ProviderError",
+    "RateLimitError",
+    "UnusableReplyError",
+    "ValidationError",
+    "VectorStoreError",
+    "VectorValueError",
+    "__version__",
+]

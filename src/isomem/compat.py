@@ -28,8 +28,9 @@ from isomem.types import PROCEDURAL, SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Mapping, Sequence
+
+    from isomem.ports.shapes import Filters, Hit, Message, Vector
 
 __all__ = ["install", "uninstall"]
 
@@ -47,14 +48,14 @@ class MemoryType(Enum):
 class EmbeddingBase:
     """Base for embedders: a subclass defines `embed`."""
 
-    def __init__(self, config: Any = None) -> None:
+    def __init__(self, config: object = None) -> None:
         self.config = config
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:
         """The vector of one text."""
         raise NotImplementedError
 
-    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[Any]:
+    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
         """The vectors of several texts, one `embed` each."""
         return [self.embed(each, memory_action) for each in texts]
 
@@ -62,10 +63,10 @@ class EmbeddingBase:
 class LLMBase:
     """Base for models: a subclass defines `generate_response`."""
 
-    def __init__(self, config: Any = None) -> None:
+    def __init__(self, config: object = None) -> None:
         self.config = config
 
-    def generate_response(self, messages: list[dict[str, Any]], **options: Any) -> Any:
+    def generate_response(self, messages: list[Message], **options: object) -> object:
         """The answer to a list of messages."""
         raise NotImplementedError
 
@@ -73,15 +74,22 @@ class LLMBase:
 class VectorStoreBase:
     """Base for vector stores: a subclass defines the methods of `ports.shapes.VectorStore`."""
 
-    def keyword_search(self, query: str, top_k: int = 5, filters: Any = None) -> Any:
+    def keyword_search(
+        self, query: str, top_k: int = 5, filters: Filters | None = None
+    ) -> Sequence[Hit] | None:
         """None: the store has no keyword search."""
         del query, top_k, filters
+        return None
 
     def search_batch(
-        self, queries: list[str], vectors_list: list[Any], top_k: int = 1, filters: Any = None
-    ) -> list[Any]:
+        self,
+        queries: Sequence[str],
+        vectors_list: Sequence[Vector],
+        top_k: int = 1,
+        filters: Filters | None = None,
+    ) -> Sequence[Sequence[Hit]]:
         """One `search` for each vector."""
-        search: Any = getattr(self, "search")  # noqa: B009 - defined by the subclass
+        search = getattr(self, "search")  # noqa: B009 - defined by the subclass
         return [
             search(query, vector, top_k=top_k, filters=filters)
             for query, vector in zip(queries, vectors_list, strict=True)
@@ -100,13 +108,13 @@ class MemoryItem:
 
     _FIELDS = ("id", "memory", "hash", "metadata", "score", "created_at", "updated_at")
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, **fields: object) -> None:
         for name in fields:
             if name not in (*self._FIELDS, *SCOPE_KEYS):
                 raise unknown("field of MemoryItem", name, self._FIELDS)
         self.__dict__.update({**dict.fromkeys(self._FIELDS), **fields})
 
-    def model_dump(self) -> dict[str, Any]:
+    def model_dump(self) -> dict[str, object]:
         """The fields as a dict."""
         return dict(self.__dict__)
 
@@ -117,7 +125,7 @@ class LlmConfig(ProviderConfig):
     default = "openai"
 
     def __init__(
-        self, provider: str | None = None, config: Mapping[str, Any] | None = None
+        self, provider: str | None = None, config: Mapping[str, object] | None = None
     ) -> None:
         super().__init__(provider or self.default, Options(config or {}))
 
@@ -138,17 +146,29 @@ class VectorStoreConfig(LlmConfig):
     default = "embedded"
 
 
-def _errors() -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in vars(errors).items()
-        if isinstance(value, type) and issubclass(value, errors.MemoryError)
-    }
+class MemoryQuotaExceededError(errors.MemoryError):
+    """A quota is used up. Here, as the two below, for code that catches or raises it itself."""
 
+
+class VectorSearchError(errors.MemoryError):
+    """A search in a vector store failed."""
+
+
+class CacheError(errors.MemoryError):
+    """A cache failed."""
+
+
+_NEVER_RAISED = (MemoryQuotaExceededError, VectorSearchError, CacheError)
+"""Errors of mem0's that isomem has no reason to raise."""
+
+_ERRORS: dict[str, object] = {
+    **{name: getattr(errors, name) for name in errors.__all__},
+    **{kind.__name__: kind for kind in _NEVER_RAISED},
+}
 
 _BOTH = {"Memory": Memory, "AsyncMemory": AsyncMemory}
 
-_MODULES: dict[str, dict[str, Any]] = {
+_MODULES: dict[str, dict[str, object]] = {
     "mem0": {**_BOTH, "__version__": __version__},
     "mem0.memory": {},
     "mem0.memory.main": {**_BOTH, "MemoryConfig": MemoryConfig},
@@ -158,7 +178,7 @@ _MODULES: dict[str, dict[str, Any]] = {
         "parse_messages": transcript,
         "remove_code_blocks": strip_wrapping,
     },
-    "mem0.exceptions": _errors(),
+    "mem0.exceptions": _ERRORS,
     "mem0.configs": {},
     "mem0.configs.base": {"MemoryConfig": MemoryConfig, "MemoryItem": MemoryItem},
     "mem0.configs.enums": {"MemoryType": MemoryType},
@@ -203,12 +223,12 @@ def install() -> ModuleType:
     return sys.modules["mem0"]
 
 
-def _module(name: str, members: dict[str, Any]) -> ModuleType:
+def _module(name: str, members: dict[str, object]) -> ModuleType:
     module = ModuleType(name, f"Stands for {name}; made by isomem.compat.")
     vars(module).update(members, **{_MARK: True, "__path__": []})
     lazy = prompts if name == "mem0.configs.prompts" else None
 
-    def find(attribute: str) -> Any:
+    def find(attribute: str) -> object:
         if lazy is not None and attribute in lazy.__all__:
             return getattr(lazy, attribute)
         raise AttributeError(f"{name}.{attribute} is not part of isomem")

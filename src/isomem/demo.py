@@ -13,10 +13,11 @@ from isomem.ingest import Ingest, read_conversation, read_replies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from typing import Protocol
 
     from isomem.ingest import Line
     from isomem.memory import Memory
+    from isomem.types import Payload
 
     class Screen(Protocol):
         """What the demonstration writes on."""
@@ -62,7 +63,7 @@ def conversation() -> list[Line]:
         return read_conversation(file)
 
 
-def replies() -> list[Any]:
+def replies() -> list[object]:
     """What a model could extract from each day; a day is one chunk."""
     with open(os.path.join(_DATA, "replies.jsonl"), encoding="utf-8") as file:
         return read_replies(file)
@@ -75,7 +76,7 @@ def new_path() -> str:
     return os.path.join(mkdtemp(prefix="isomem-demo-"), "memory.db")
 
 
-def config_at(path: str) -> dict[str, Any]:
+def config_at(path: str) -> dict[str, object]:
     """The parts of a configuration that the demonstration decides by itself."""
     return {
         "embedder": {"provider": "local"},
@@ -83,7 +84,7 @@ def config_at(path: str) -> dict[str, Any]:
     }
 
 
-def run(memory: Memory, screen: Screen) -> dict[str, Any]:
+def run(memory: Memory, screen: Screen) -> dict[str, object]:
     """Shows everything, and returns it too."""
     show = _Show(memory, screen)
     added = show.take_in()
@@ -142,7 +143,7 @@ class _Show:
             "stand in for one. ISOMEM_MODEL and ISOMEM_BASE_URL, or OPENAI_API_KEY, name one."
         )
 
-    def answer(self) -> list[dict[str, Any]]:
+    def answer(self) -> list[dict[str, object]]:
         """A dozen questions, each with the memories that answer it best."""
         self._head(f"2. {len(QUESTIONS)} questions, each with its {SHOWN_HITS} best memories")
         answers, seconds = [], 0.0
@@ -159,10 +160,10 @@ class _Show:
         self.screen.say(self.screen.dim(f"{each:.1f} ms a question, the embedding included"))
         return answers
 
-    def _search(self, question: str) -> dict[str, Any]:
+    def _search(self, question: str) -> Payload:
         return self.memory.search(question, top_k=SHOWN_HITS, filters={"user_id": USER})
 
-    def correct(self) -> list[dict[str, Any]]:
+    def correct(self) -> list[dict[str, object]]:
         """One memory changes, and its history tells."""
         self._head("3. A memory changes, and its history stays")
         found = self._search(CORRECTED)["results"]
@@ -175,7 +176,7 @@ class _Show:
             self.screen.say(f"  {self.screen.good(event['event']):<6}  {event['new_memory']}")
         return events
 
-    def account(self) -> dict[str, Any]:
+    def account(self) -> dict[str, object]:
         """Where everything is."""
         size = os.path.getsize(self.path)
         self._head("4. One file holds it all")

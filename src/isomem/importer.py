@@ -25,8 +25,22 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.memory import Facade
+    from isomem.types import Payload
 
 _BATCH = 500
+
+# What damaged bytes make of `pickle`, and of the fields of a point.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class _Stored:
@@ -128,16 +142,24 @@ def _copy_points(path: str, into: Collection) -> int:
     return count
 
 
-def _points(path: str) -> Iterator[tuple[str, list[float], dict[str, Any]]]:
+def _points(path: str) -> Iterator[tuple[str, list[float], Payload]]:
     for (data,) in _read(path, "SELECT point FROM points ORDER BY rowid"):
         try:
-            point = _PointReader(io.BytesIO(data)).load()
-            vector = point.vector[""] if isinstance(point.vector, dict) else point.vector
-            yield str(point.id), vector, point.payload or {}
-        except (pickle.UnpicklingError, AttributeError, KeyError, EOFError, TypeError) as error:
+            point = _read_point(data)
+        except _UNREADABLE as error:
             raise MemoryCorruptionError(
                 f"{path}: a stored point cannot be read: {error}", error_code="CORRUPT_001"
             ) from error
+        yield point
+
+
+def _read_point(data: bytes) -> tuple[str, list[float], Payload]:
+    point = _PointReader(io.BytesIO(data)).load()
+    vector = point.vector[""] if isinstance(point.vector, dict) else point.vector
+    payload = point.payload or {}
+    if not isinstance(payload, dict):
+        raise TypeError(f"its payload is a {type(payload).__name__}")
+    return str(point.id), vector, payload
 
 
 def _copy_rows(path: str, ledger: Ledger, table: str, columns: Iterable[str]) -> int:

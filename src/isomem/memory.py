@@ -258,7 +258,7 @@ class Memory(Facade):
             `{"message": "Memory updated successfully!"}`
 
         Raises:
-            ValueError: no memory has that id.
+            MemoryNotFoundError: no memory has that id; it is a ValueError too.
             ValidationError: `data` is not text, `metadata` is not JSON.
         """
         return drive(manage.update(self._ports, memory_id, data, metadata))
@@ -270,7 +270,7 @@ class Memory(Facade):
             `{"message": "Memory deleted successfully!"}`
 
         Raises:
-            ValueError: no memory has that id.
+            MemoryNotFoundError: no memory has that id; it is a ValueError too.
         """
         return drive(manage.delete(self._ports, memory_id))
 

@@ -10,7 +10,13 @@ from typing import Any
 import apsw
 import pytest
 
-from isomem.errors import DatabaseError, MemoryError, ValidationError, VectorValueError
+from isomem.errors import (
+    DatabaseError,
+    MemoryError,
+    MemoryNotFoundError,
+    ValidationError,
+    VectorValueError,
+)
 from tests.facade.conftest import Face, PlantedEmbedder
 
 Make = Callable[..., Face]
@@ -237,8 +243,15 @@ def test_a_bad_text_of_an_update(filled: Face, data: Any) -> None:
 
 @pytest.mark.parametrize("unknown", ["missing", "", "00000000-0000-4000-8000-999999999999", "\0"])
 def test_an_unknown_memory(filled: Face, unknown: Any) -> None:
-    refused(filled, lambda: filled.update(unknown, "x"), ValueError, "not found")
-    refused(filled, lambda: filled.delete(unknown), ValueError, "not found")
+    advice = r"Please provide a valid 'memory_id'"
+    for call, text in (
+        (lambda: filled.update(unknown, "x"), f"Memory with id {unknown} not found. {advice}"),
+        (lambda: filled.delete(unknown), f"Memory with id {unknown} not found"),
+    ):
+        error = refused(filled, call, MemoryNotFoundError, "not found")
+        assert isinstance(error, ValueError)  # which is what mem0 raises, with this very text
+        assert str(error) == text
+        assert error.details == {"memory_id": unknown}
     assert filled.get(unknown) is None
     assert filled.history(unknown) == []
 

@@ -68,6 +68,8 @@ def test_the_errors_are_upstreams_by_name_code_and_attributes() -> None:
 
     for name, kind in vars(theirs).items():
         if isinstance(kind, type) and issubclass(kind, theirs.MemoryError):
+            if name in {"MemoryQuotaExceededError", "VectorSearchError", "CacheError"}:
+                continue  # Never raised here: test_compat.py has them.
             own = getattr(ours, name)
             assert issubclass(own, ours.MemoryError)
             wanted = [each[:1] + each[2:] for each in parameters(kind.__init__)]

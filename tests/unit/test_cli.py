@@ -458,6 +458,23 @@ def test_a_failed_model_is_an_error_and_not_an_empty_answer(isomem: Isomem, serv
     assert done.out == ""
 
 
+def test_an_error_shows_its_message_and_its_suggestion_once(isomem: Isomem, server: Server) -> None:
+    server.always = Answer(401, {"error": {"message": "bad key"}})
+    words = ["add", "x", "--user", "ana", "--model", "m", "--base-url", f"{server.url}/v1"]
+    error = isomem(*words, "--json").error
+    assert error["code"] == "AUTH_001"
+    assert error["suggestion"] not in error["message"]
+    shown = isomem(*words).err
+    assert shown == f"isomem: {error['message']}\n  {error['suggestion']}\n"
+
+
+@pytest.mark.parametrize("command", ["get", "update", "delete", "history"])
+def test_an_unknown_id_has_one_code_and_one_exit_code(isomem: Isomem, command: str) -> None:
+    text = ["new text"] if command == "update" else []
+    done = isomem(command, "no-such-id", *text, "--json")
+    assert (done.code, done.error["code"]) == (3, "MEM_404")
+
+
 def test_no_model_is_explained(isomem: Isomem) -> None:
     done = isomem("add", "I like tea", "--user", "ana")
     assert done.code == 4

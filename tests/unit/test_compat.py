@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
+
+import pytest
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
@@ -85,3 +88,45 @@ def test_uninstall_gives_the_name_back() -> None:
         assert not any(name.partition(".")[0] == "mem0" for name in sys.modules)
     """)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_error_that_isomem_never_raises_is_still_there_to_be_caught() -> None:
+    done = run("""
+        import isomem, isomem.compat, pickle
+        from mem0.exceptions import CacheError, MemoryQuotaExceededError, VectorSearchError
+        for kind in (CacheError, MemoryQuotaExceededError, VectorSearchError):
+            error = kind("full", "QUOTA_001", {"used": 5}, "Pay", {"id": 1})
+            assert issubclass(kind, isomem.MemoryError)
+            assert not hasattr(isomem.errors, kind.__name__)
+            assert (error.message, error.suggestion) == ("full", "Pay")
+            assert error.error_code == "QUOTA_001"
+            assert (error.details, error.debug_info) == ({"used": 5}, {"id": 1})
+            assert repr(pickle.loads(pickle.dumps(error))) == repr(error)
+    """)
+    assert done.returncode == 0, done.stderr
+
+
+SIGNATURES = """
+import inspect, json
+from mem0 import exceptions
+print(json.dumps({
+    name: [list(inspect.signature(kind).parameters), *attributes(kind)]
+    for name, kind in sorted(vars(exceptions).items())
+    if isinstance(kind, type) and issubclass(kind, exceptions.MemoryError)
+}))
+"""
+ATTRIBUTES = """
+def attributes(kind):
+    made = kind("m", "C", {"a": 1}, "S", {"b": 2})
+    return [vars(made), list(made.args)]
+"""
+
+
+@pytest.mark.oracle
+def test_the_errors_have_mem0s_names_signatures_and_attributes() -> None:
+    theirs = run(ATTRIBUTES + SIGNATURES)
+    ours = run("import isomem.compat" + ATTRIBUTES + SIGNATURES)
+    assert theirs.returncode == ours.returncode == 0, theirs.stderr + ours.stderr
+    wanted, found = json.loads(theirs.stdout), json.loads(ours.stdout)
+    assert len(wanted) > 10
+    assert {name: found.get(name) for name in wanted} == wanted

@@ -24,7 +24,7 @@ from isomem.cli.parser import make_parser, parse
 from tests.unit.providers.servers import KEY, Seen, clean_environment, serving
 
 ROOT = Path(__file__).resolve().parents[2]
-GUIDES = ("README.md", "docs/quickstart.md", "docs/cli.md", "examples/README.md")
+GUIDES = ("README.md", "docs/quickstart.md", "docs/cli.md", "docs/errors.md", "examples/README.md")
 CLI = (ROOT / "docs/cli.md").read_text("utf-8")
 BLOCK = re.compile(r"(<!-- needs a model -->\n)?```python\n(.*?)```", re.DOTALL)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+import isomem
 from isomem import Memory
 from isomem.errors import DatabaseError, MemoryCorruptionError, VectorStoreError
 from isomem.importer import import_mem0
@@ -129,6 +132,53 @@ def test_a_damaged_point_is_named_and_nothing_is_brought(tmp_path: Path, memory:
     with pytest.raises(MemoryCorruptionError, match=r"storage\.sqlite"):
         import_mem0(memory, qdrant=folder)
     assert memory.vector_store.list()[0] == []
+
+
+def stored(**fields: Any) -> bytes:
+    """A point as Qdrant's local store writes it."""
+    return (
+        b"\x80\x02cqdrant_client.http.models\nPointStruct\n)\x81%bb."
+        % (pickle.dumps(fields, 2)[2:-1])
+    )
+
+
+POINT = {
+    "id": "p",
+    "vector": [1.0] + [0.0] * (DIMS - 1),
+    "payload": {"data": "tea", "user_id": "u"},
+}
+odd = st.one_of(
+    st.none(), st.integers(), st.text(max_size=3), st.lists(st.floats(width=32), max_size=3),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+)  # fmt: skip
+whole = st.builds(
+    lambda name, value: stored(**POINT | {name: value}), st.sampled_from([*POINT]), odd
+)
+bent = st.builds(
+    lambda at, byte: bytes([*stored(**POINT)[:at], byte, *stored(**POINT)[at + 1 :]]),
+    st.integers(0, len(stored(**POINT)) - 2),
+    st.integers(0, 255),
+)
+cut = st.builds(lambda at: stored(**POINT)[:at], st.integers(0, len(stored(**POINT)) - 1))
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.one_of(whole, bent, cut))
+def test_whatever_a_point_holds_it_comes_in_or_is_an_error_of_isomem(
+    tmp_path_factory: pytest.TempPathFactory, memory: Memory, data: bytes
+) -> None:
+    memory.reset()
+    folder = write_points(
+        tmp_path_factory.mktemp("qdrant"), [stored(**POINT | {"id": "whole"}), data]
+    )
+    try:
+        import_mem0(memory, qdrant=folder)
+    except isomem.MemoryError:
+        assert memory.vector_store.list()[0] == []
+    else:
+        assert "tea" in {point.payload.get("data") for point in memory.vector_store.list()[0]}
 
 
 def test_a_folder_that_is_not_qdrants_is_refused(tmp_path: Path, memory: Memory) -> None:

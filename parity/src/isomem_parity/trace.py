@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from isomem.errors import MemoryError, MemoryNotFoundError
+
 HISTORY_COLUMNS = (
     "id", "memory_id", "old_memory", "new_memory", "event",
     "created_at", "updated_at", "is_deleted", "actor_id", "role",
@@ -80,15 +82,19 @@ def plain(value: Any) -> Any:
 
 
 def error_of(error: BaseException) -> dict[str, Any]:
-    """An error as its caller sees it. Types of either package go by their bare name."""
-    kind = type(error)
+    """An error as its caller sees it. Types of either package go by their bare name.
+
+    The text of an error of ours ends with its suggestion, which is compared by itself. An unknown
+    id is a built-in error to code written for mem0, which raises no other there.
+    """
+    kind = ValueError if isinstance(error, MemoryNotFoundError) else type(error)
     package = kind.__module__.partition(".")[0]
     bare = package in ("builtins", "mem0", "isomem")
     shown: dict[str, Any] = {
         "type": kind.__name__ if bare else f"{package}.{kind.__name__}",
-        "message": steady(str(error)),
+        "message": steady(error.message if isinstance(error, MemoryError) else str(error)),
     }
-    if hasattr(error, "error_code"):
+    if hasattr(error, "error_code") and kind is type(error):
         shown["code"] = error.error_code
         shown["details"] = plain(getattr(error, "details", None))
         shown["suggestion"] = getattr(error, "suggestion", None)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+from isomem.causes import message_of
 from isomem.errors import (
-    AuthenticationError,
     ConfigurationError,
     DependencyError,
-    EmbeddingError,
     InvalidConfigError,
-    LLMError,
     MemoryError,
     MemoryNotFoundError,
-    MemoryQuotaExceededError,
-    NetworkError,
     PromptIntegrityError,
-    RateLimitError,
+    ProviderError,
     ValidationError,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -31,20 +23,10 @@ EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
 
 # First match counts.
-_CODES: tuple[tuple[Any, int], ...] = (
+_CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], int], ...] = (
     (MemoryNotFoundError, EXIT_NOT_FOUND),
     ((ConfigurationError, DependencyError, PromptIntegrityError), EXIT_CONFIG),
-    (
-        (
-            AuthenticationError,
-            EmbeddingError,
-            LLMError,
-            MemoryQuotaExceededError,
-            NetworkError,
-            RateLimitError,
-        ),
-        EXIT_PROVIDER,
-    ),
+    (ProviderError, EXIT_PROVIDER),
     (ValidationError, EXIT_USAGE),
     (MemoryError, EXIT_FAILED),
     (ValueError, EXIT_USAGE),
@@ -99,14 +81,13 @@ def explain(error: Exception) -> Failure:
     """What to show for an error, whatever it is."""
     if isinstance(error, UsageError):
         return Failure(EXIT_USAGE, "USAGE", str(error), error.suggestion, error.usage)
-    if isinstance(error, LLMError) and isinstance(error.__cause__, MemoryError):
+    if isinstance(error, ProviderError) and isinstance(error.__cause__, MemoryError):
         error = error.__cause__  # What the provider said is closer to what can be done about it.
     for kind, exit_code in _CODES:
         if isinstance(error, kind):
             code = getattr(error, "error_code", "INVALID_VALUE")
-            message = getattr(error, "message", None) or str(error)
             advice = _NO_MODEL if _lacks_model(error) else getattr(error, "suggestion", None)
-            return Failure(exit_code, code, message, advice)
+            return Failure(exit_code, code, message_of(error), advice)
     return Failure(
         EXIT_FAILED,
         "INTERNAL",
@@ -126,6 +107,6 @@ def no_memory(memory_id: str) -> MemoryNotFoundError:
     """The error for an id that no memory has."""
     return MemoryNotFoundError(
         f"No memory has the id {memory_id}.",
-        error_code="NOT_FOUND",
+        details={"memory_id": memory_id},
         suggestion="`isomem list` and `isomem search` show ids.",
     )

@@ -58,7 +58,6 @@ def path_of(config: MemoryConfig) -> str:
     if not os.path.isfile(path):
         raise MemoryNotFoundError(
             f"There is no memory file {path} yet.",
-            error_code="NOT_FOUND",
             suggestion="`isomem add` creates it; --path or ISOMEM_DIR names another one.",
         )
     return path

@@ -78,7 +78,10 @@ async def _description(ports: Ports, content: Any, message: Message) -> Any:
     try:
         return await ports.generate([_image_question(url, ports.settings.vision_details)])
     except PartFailure as failure:
-        raise LLMError(f"Error while downloading {url}.") from failure.error
+        from isomem.causes import caused
+
+        fault = f"Error while downloading {url}."
+        raise caused(LLMError, fault, failure.error) from failure.error
 
 
 def _address(image: Payload) -> str:
@@ -253,7 +256,10 @@ def _model_failed(ports: Ports, error: Exception) -> None:
         return
     if isinstance(error, LLMError):
         raise error
-    raise LLMError(f"the model call failed: {error}") from error
+    from isomem.causes import caused, message_of
+
+    message = f"the model call failed: {message_of(error)}"
+    raise caused(LLMError, message, error) from error
 
 
 async def _embed_facts(ports: Ports, texts: list[str]) -> dict[str, Vector]:
@@ -282,7 +288,10 @@ async def _embed_facts(ports: Ports, texts: list[str]) -> dict[str, Vector]:
 
 def _embedder_failed(ports: Ports, facts: int, error: Exception) -> None:
     if ports.settings.raise_on_llm_error:
-        raise EmbeddingError(f"none of {facts} facts could be embedded: {error}") from error
+        from isomem.causes import caused, message_of
+
+        message = f"none of {facts} facts could be embedded: {message_of(error)}"
+        raise caused(EmbeddingError, message, error) from error
     log.error("None of %d facts could be embedded, so none is stored: %s", facts, error)
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
+
+    from isomem.types import Message
 
 EXCERPT_LENGTH = 300
 """Characters of an earlier message that the model sees."""
 
 
 def build_user_prompt(
-    summary: str | Mapping[str, Any] | None = None,
-    recently_extracted_memories: Sequence[Any] | None = None,
-    existing_memories: Sequence[Any] | None = None,
-    new_messages: str | Sequence[Any] | None = None,
+    summary: str | Mapping[str, object] | None = None,
+    recently_extracted_memories: Sequence[object] | None = None,
+    existing_memories: Sequence[object] | None = None,
+    new_messages: str | Sequence[object] | None = None,
     *,
-    last_k_messages: Sequence[Mapping[str, Any]] | None = None,
+    last_k_messages: Sequence[Message] | None = None,
     current_date: str | None = None,
     timestamp: str | None = None,
     custom_instructions: str | None = None,
@@ -60,12 +61,12 @@ def build_user_prompt(
     return "\n\n".join(sections)
 
 
-def _summary_text(summary: str | Mapping[str, Any] | None) -> Any:
+def _summary_text(summary: str | Mapping[str, object] | None) -> object:
     # A dict's value goes in as it is, None included: upstream prints it so.
     return summary.get("summary", "") if isinstance(summary, dict) else summary or ""
 
 
-def _excerpts(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _excerpts(messages: Sequence[Message]) -> Iterator[str]:
     for message in messages:
         role = message.get("role")
         content = message.get("message") or message.get("content")
@@ -77,7 +78,7 @@ def _excerpt(content: str) -> str:
     return content[:EXCERPT_LENGTH] + "..." if len(content) > EXCERPT_LENGTH else content
 
 
-def _json(values: Sequence[Any] | None) -> str:
+def _json(values: Sequence[object] | None) -> str:
     import json
 
     return json.dumps(values or [], ensure_ascii=False)

@@ -6,6 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    JsonObject = dict[str, Any]
+
 
 class Reply(str):
     """A model's text that did not end by itself.
@@ -35,7 +37,7 @@ _BY_ITSELF = frozenset(("", "stop", "eos", "end_turn", "stop_sequence"))
 """Reasons for an end that is one."""
 
 
-def ended(content: Any, reason: Any, explanation: Any = None) -> Any:
+def ended(content: Any, reason: object, explanation: object = None) -> Any:
     """The text that a call returns: `content`, as a `Reply` where it did not end by itself.
 
     No content at all stays None, unless there is a reason to hand on.
@@ -51,13 +53,13 @@ class MissingError(Exception):
     """An answer lacks something; the message names it."""
 
 
-def member(answer: Any, *path: str | int) -> Any:
+def member(answer: object, *path: str | int) -> Any:
     """The value at `path` in JSON.
 
     Raises:
         MissingError: there is none.
     """
-    value = answer
+    value: Any = answer
     try:
         for step in path:
             value = value[step]
@@ -71,7 +73,7 @@ def _spelled(path: tuple[str | int, ...]) -> str:
     return text.lstrip(".")
 
 
-def calls_in(message: dict[str, Any]) -> list[dict[str, Any]]:
+def calls_in(message: JsonObject) -> list[JsonObject]:
     """The tool calls in a model's message, as the server sent them.
 
     Raises:
@@ -83,7 +85,7 @@ def calls_in(message: dict[str, Any]) -> list[dict[str, Any]]:
     raise MissingError("tool_calls that are a list of objects")
 
 
-def complaint(answer: Any) -> str | None:
+def complaint(answer: object) -> str | None:
     """The sentence in {"error": {"message": …}}, {"error": …} or {"message": …}."""
     for name in ("error", "message", "detail"):
         if isinstance(answer, dict) and answer.get(name):
@@ -91,7 +93,7 @@ def complaint(answer: Any) -> str | None:
     return answer if isinstance(answer, str) else None
 
 
-def vector(value: Any) -> list[float]:
+def vector(value: object) -> list[float]:
     """`value`, if it is a list of numbers that is not empty.
 
     Raises:
@@ -102,7 +104,7 @@ def vector(value: Any) -> list[float]:
     raise MissingError("a vector of numbers")
 
 
-def arguments(text: Any) -> Any:
+def arguments(text: object) -> object:
     """The arguments of a tool call, which a model writes as JSON, perhaps with text around it.
 
     Raises:

@@ -13,12 +13,18 @@ from isomem.providers.settings import Settings, sendable, sendable_headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any, ClassVar
 
+    from isomem.errors import ProviderError
     from isomem.ports.shapes import Message
     from isomem.providers.http import Request
     from isomem.providers.sender import Sender
+
+    Parameters = dict[str, Any]
+    ResponseFormat = Mapping[str, Any] | None
+    Tools = list[dict[str, Any]] | None
+    Reply = str | dict[str, Any] | None
 
 
 class Service:
@@ -32,7 +38,7 @@ class Service:
 
     name: ClassVar[str]
     default_url: ClassVar[str]
-    failure: ClassVar[type[LLMError | EmbeddingError]]
+    failure: ClassVar[type[ProviderError]]
     default_timeout_s: ClassVar[float]
 
     def __init__(self, config: Settings, base_url: str, api_key: str | None) -> None:
@@ -74,6 +80,10 @@ class Service:
             )
         )
 
+    def refusal(self, fault: str) -> ProviderError:
+        """The error for what cannot be sent."""
+        return self._connection().endpoint.error(fault)
+
     def close(self) -> None:
         """Closes the connections of blocking calls; the next call opens new ones."""
         for sender in self._senders.values():
@@ -99,11 +109,11 @@ class NetworkLLM(Service):
     def generate_response(
         self,
         messages: list[Message],
-        response_format: Any = None,
-        tools: list[dict[str, Any]] | None = None,
+        response_format: ResponseFormat = None,
+        tools: Tools = None,
         tool_choice: str = "auto",
-        **kwargs: Any,
-    ) -> Any:
+        **kwargs: object,
+    ) -> Reply:
         """The model's answer to `messages`.
 
         Args:
@@ -128,11 +138,11 @@ class NetworkLLM(Service):
     async def agenerate_response(
         self,
         messages: list[Message],
-        response_format: Any = None,
-        tools: list[dict[str, Any]] | None = None,
+        response_format: ResponseFormat = None,
+        tools: Tools = None,
         tool_choice: str = "auto",
-        **kwargs: Any,
-    ) -> Any:
+        **kwargs: object,
+    ) -> Reply:
         """As `generate_response`, without blocking the event loop."""
         request = self.request(messages, response_format, tools, tool_choice, kwargs)
         return self._result(request, await self._connection().asend(request), tools)
@@ -140,15 +150,15 @@ class NetworkLLM(Service):
     def request(
         self,
         messages: list[Message],
-        response_format: Any,
-        tools: list[dict[str, Any]] | None,
+        response_format: ResponseFormat,
+        tools: Tools,
         tool_choice: str,
-        extra: dict[str, Any],
+        extra: Parameters,
     ) -> Request:
         """What is sent for this call; `messages` stay as they are."""
         raise NotImplementedError
 
-    def parse(self, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
+    def parse(self, answer: object, tools: Tools) -> Reply:
         """What the call returns.
 
         Raises:
@@ -156,7 +166,7 @@ class NetworkLLM(Service):
         """
         raise NotImplementedError
 
-    def _result(self, _request: Request, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
+    def _result(self, _request: Request, answer: object, tools: Tools) -> Reply:
         try:
             return self.parse(answer, tools)
         except MissingError as missing:
@@ -234,7 +244,7 @@ class NetworkEmbedder(Service):
         """What is sent for these texts."""
         raise NotImplementedError
 
-    def parse(self, answer: Any) -> list[list[float]]:
+    def parse(self, answer: object) -> list[list[float]]:
         """The vectors in `answer`, in the order of the texts.
 
         Raises:
@@ -242,7 +252,7 @@ class NetworkEmbedder(Service):
         """
         raise NotImplementedError
 
-    def _vectors(self, answer: Any, count: int) -> list[list[float]]:
+    def _vectors(self, answer: object, count: int) -> list[list[float]]:
         try:
             vectors = self.parse(answer)
             if len(vectors) != count:

@@ -8,22 +8,14 @@ from __future__ import annotations
 
 import json
 import random
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 
-from isomem.errors import (
-    AuthenticationError,
-    EmbeddingError,
-    LLMError,
-    NetworkError,
-    RateLimitError,
-)
-from isomem.errors import MemoryError as IsomemError
+from isomem.causes import retry_after
+from isomem.errors import AuthenticationError, NetworkError, ProviderError, RateLimitError
 from isomem.providers.answers import complaint
 from isomem.providers.routes import Proxy
 from isomem.providers.settings import passwords, redact
@@ -56,7 +48,7 @@ class Endpoint:
     headers: dict[str, str] = field(repr=False)
     timeout_s: float
     max_retries: int
-    failure: type[LLMError | EmbeddingError]
+    failure: type[ProviderError]
     proxies: str | dict[str, str] | None = field(default=None, repr=False)
     advice: dict[int, str] = field(default_factory=dict)
 
@@ -69,7 +61,7 @@ class Endpoint:
         headers = [part for value in self.headers.values() for part in (value, *value.split()[-1:])]
         return [*headers, *passwords(self.base_url), *passwords(self.proxies)]
 
-    def malformed(self, missing: str, answer: Any) -> IsomemError:
+    def malformed(self, missing: str, answer: object) -> ProviderError:
         """The error for an answer that is not of the agreed shape.
 
         Some servers answer with status 200 and say what went wrong in it.
@@ -81,7 +73,7 @@ class Endpoint:
         kind = _KINDS.get(failure.get("code")) if isinstance(failure, dict) else None
         return self.error(f"answered with status 200 and an error: {said}", kind, status=200)
 
-    def redirected(self, origin: str) -> IsomemError:
+    def redirected(self, origin: str) -> ProviderError:
         """The error for a server that refers to another one."""
         fault = f"redirects to {origin}, where nothing was sent"
         advice = "Name that address as the base_url, if it is the right one"
@@ -90,37 +82,30 @@ class Endpoint:
     def error(
         self,
         fault: str,
-        kind: type[IsomemError] | None = None,
+        kind: type[ProviderError] | None = None,
         status: int | None = None,
-        debug_info: dict[str, Any] | None = None,
+        debug_info: dict[str, float | str | None] | None = None,
         suggestion: str | None = None,
-    ) -> IsomemError:
+    ) -> ProviderError:
         """An error that names the provider, the model and the HTTP status, if there was one."""
         kind = kind or self.failure
         fault = redact(fault, self.secrets())
         return kind(
             f"{self.provider} (model {self.model!r}) {fault}",
-            error_code=_CODES.get(kind, getattr(kind, "code", "")),
             details={"provider": self.provider, "model": self.model, "status": status},
             suggestion=suggestion or self.advice.get(status or 0) or _ADVICE.get(kind),
             debug_info=debug_info,
         )
 
 
-_CODES: dict[type[IsomemError], str] = {
-    AuthenticationError: "AUTH_001",
-    RateLimitError: "RATE_001",
-    NetworkError: "NET_001",
-}
-
-_KINDS: dict[Any, type[IsomemError]] = {
+_KINDS: dict[object, type[ProviderError]] = {
     401: AuthenticationError,
     403: AuthenticationError,
     429: RateLimitError,
 }
 """Errors of ours by HTTP status."""
 
-_ADVICE: dict[type[IsomemError], str] = {
+_ADVICE: dict[type[ProviderError], str] = {
     AuthenticationError: "Check the API key, in the configuration or in the environment",
     RateLimitError: "Wait before sending more, or raise max_retries",
     NetworkError: "Check the address and the network, or raise timeout_s",
@@ -132,10 +117,10 @@ class Request:
     """One POST of JSON: `path` below the endpoint's address, and what differs from its defaults."""
 
     path: str
-    body: dict[str, Any]
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    query: dict[str, Any] | None = None
-    timeout_s: float | None = None
+    body: dict[str, object]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] | None = None
+    timeout_s: object = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +151,7 @@ class Broken:
 
 
 Outcome = Reply | Broken | None
-Attempts = Generator[Request | Pause, Outcome, Any]
+Attempts = Generator[Request | Pause, Outcome, object]
 
 
 def attempts(
@@ -202,14 +187,15 @@ def attempts(
     raise _refusal(endpoint, outcome)
 
 
-def _json(endpoint: Endpoint, reply: Reply) -> Any:
+def _json(endpoint: Endpoint, reply: Reply) -> object:
     try:
-        return json.loads(reply.body)
+        answer: object = json.loads(reply.body)
     except (ValueError, RecursionError) as error:
         raise endpoint.error(
             f"answered something that is not JSON: {_excerpt(endpoint, reply.body)}",
             status=reply.status,
         ) from error
+    return answer
 
 
 def _backoff(outcome: Outcome, retries: int, chance: Callable[[], float]) -> float | None:
@@ -231,47 +217,22 @@ def _is_passing(failure: Failure) -> bool:
     return isinstance(failure, httpx.TransportError) and not isinstance(failure, mistakes)
 
 
-def retry_after(headers: httpx.Headers) -> float | None:
-    """How long the server asks to wait, in seconds; None when it does not say."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        seconds = _number(str(headers.get(name, "")))
-        if seconds is not None:
-            return seconds * unit
-    return _seconds_until(headers.get("retry-after", ""))
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
-
-
-def _seconds_until(date: str) -> float | None:
-    from email.utils import parsedate_to_datetime
-
-    try:
-        moment = parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return max(0.0, moment - time.time())
-
-
-def _refusal(endpoint: Endpoint, outcome: Outcome) -> IsomemError:
+def _refusal(endpoint: Endpoint, outcome: Outcome) -> ProviderError:
     if isinstance(outcome, Reply):
         fault = f"answered with status {outcome.status}: {_excerpt(endpoint, outcome.body)}"
-        kind = _KINDS.get(outcome.status)
-        limited = kind is RateLimitError
-        debug_info = {"retry_after": retry_after(outcome.headers)} if limited else None
-        return endpoint.error(fault, kind, outcome.status, debug_info)
+        return endpoint.error(fault, _KINDS.get(outcome.status), outcome.status, _wait(outcome))
     broken = outcome or Broken(httpx.RequestError("nothing came of it"))
     error = _explained(endpoint, broken)
     error.__cause__ = broken.failure
     return error
 
 
-def _explained(endpoint: Endpoint, broken: Broken) -> IsomemError:
+def _wait(reply: Reply) -> dict[str, float | str | None] | None:
+    seconds = retry_after(reply.headers)
+    return None if seconds is None else {"retry_after": seconds}
+
+
+def _explained(endpoint: Endpoint, broken: Broken) -> ProviderError:
     """What a failure of the network says about whom."""
     failure, proxy = broken.failure, broken.proxy
     secrets = passwords(proxy.url) if proxy else []

@@ -6,10 +6,10 @@ import json
 import os
 import time
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import httpx
 
@@ -17,6 +17,7 @@ from isomem.providers.http import (
     CONNECT_TIMEOUT_S,
     Broken,
     Endpoint,
+    Failure,
     Outcome,
     Pause,
     Reply,
@@ -25,6 +26,10 @@ from isomem.providers.http import (
 )
 from isomem.providers.routes import proxy_for, transport_proxy, trust_for
 from isomem.providers.settings import sendable_headers
+
+if TYPE_CHECKING:
+    import ssl
+    from asyncio import AbstractEventLoop
 
 _ALWAYS = {
     "Accept": "application/json",
@@ -49,7 +54,7 @@ class Sender:
         self.endpoint = endpoint
         self._by_process: dict[int, _Connections] = {}
 
-    def send(self, request: Request) -> Any:
+    def send(self, request: Request) -> object:
         """The JSON answered to `request`. Raises as `attempts`."""
         content = self._encoded(request)
         steps = attempts(self.endpoint, request)
@@ -60,7 +65,7 @@ class Sender:
         except StopIteration as stop:
             return stop.value
 
-    async def asend(self, request: Request) -> Any:
+    async def asend(self, request: Request) -> object:
         """As `send`, without blocking the running event loop."""
         content = self._encoded(request)
         steps = attempts(self.endpoint, request)
@@ -135,7 +140,7 @@ class Sender:
         origin = f"{new.scheme}://{new.netloc.decode('ascii', 'replace')}"
         raise self.endpoint.redirected(origin)
 
-    def _broken(self, failure: Any, request: Request) -> Broken:
+    def _broken(self, failure: Failure, request: Request) -> Broken:
         url = self.endpoint.url(request.path)
         return Broken(failure, proxy_for(url, self.endpoint.proxies))
 
@@ -148,7 +153,7 @@ class Sender:
         except (TypeError, ValueError, RecursionError) as error:
             raise self.endpoint.error(f"cannot be sent this as JSON: {error}") from error
 
-    def _arguments(self, request: Request, content: bytes) -> dict[str, Any]:
+    def _arguments(self, request: Request, content: bytes) -> _Arguments:
         own = sendable_headers(request.headers, f"{self.endpoint.provider}: header")
         return {
             "url": self.endpoint.url(request.path),
@@ -159,10 +164,10 @@ class Sender:
         }
 
     def _timeout(self, request: Request) -> httpx.Timeout:
-        seconds: Any = request.timeout_s or self.endpoint.timeout_s
+        seconds = request.timeout_s or self.endpoint.timeout_s
         if isinstance(seconds, httpx.Timeout):
             return seconds
-        if type(seconds) not in {int, float} or not seconds > 0:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
             raise self.endpoint.error(f"cannot wait for timeout={seconds!r}; give it in seconds")
         return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_S))
 
@@ -197,7 +202,7 @@ class Sender:
         await known.lifetime.__anext__()
         return client
 
-    def _route(self, url: str) -> dict[str, Any]:
+    def _route(self, url: str) -> _Route:
         # Whether to take a proxy was decided here, so httpx need not look at the environment.
         proxy = proxy_for(url, self.endpoint.proxies)
         trusted = trust_for(url, proxy)
@@ -224,6 +229,24 @@ class Sender:
             await known.lifetime.aclose()
 
 
+class _Arguments(TypedDict):
+    """Those of `httpx.Client.build_request`."""
+
+    url: str
+    content: bytes
+    headers: dict[str, str]
+    params: Mapping[str, str] | None
+    timeout: httpx.Timeout
+
+
+class _Route(TypedDict):
+    """Those of `httpx.Client`."""
+
+    verify: ssl.SSLContext | bool
+    proxy: httpx.Proxy | None
+    trust_env: bool
+
+
 def _scheme(url: str) -> str:
     return url.partition("://")[0].lower()
 
@@ -242,7 +265,7 @@ class _Connections:
     def __init__(self) -> None:
         self.lock = Lock()
         self.blocking: dict[str, httpx.Client] = {}
-        self.by_loop: weakref.WeakKeyDictionary[Any, dict[str, _LoopClient]]
+        self.by_loop: weakref.WeakKeyDictionary[AbstractEventLoop, dict[str, _LoopClient]]
         self.by_loop = weakref.WeakKeyDictionary()
 
 

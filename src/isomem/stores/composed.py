@@ -116,7 +116,7 @@ class ComposedSet:
 
         Raises:
             PartFailure: a part failed; what was written before is taken back.
-            ValueError: the memory to change or to remove is not there.
+            MemoryNotFoundError: the memory to change or to remove is not there.
         """
         stored = self._add(plan)
         if plan.change is not None:

@@ -6,7 +6,7 @@ from isomem import log
 from isomem.contract.payload import changed, changed_event, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
-from isomem.errors import ValidationError, VectorValueError
+from isomem.errors import MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.ingests import Ingests
 from isomem.stores.linking import Links
 
@@ -78,7 +78,7 @@ class EmbeddedSet:
             The records that are stored.
 
         Raises:
-            ValueError: the memory to change or to remove is not there.
+            MemoryNotFoundError: the memory to change or to remove is not there.
             VectorValueError, ValidationError: a record cannot be stored.
             DatabaseError: nothing was stored.
         """
@@ -223,11 +223,13 @@ class EmbeddedLinks(Links):
         return self._entities.linked_to(memory_id)
 
 
-def missing(memory_id: str) -> ValueError:
+def missing(memory_id: str) -> MemoryNotFoundError:
     """The error for a memory that is to be removed and is not there."""
-    return ValueError(f"Memory with id {memory_id} not found")
+    message = f"Memory with id {memory_id} not found"
+    return MemoryNotFoundError(message, details={"memory_id": memory_id})
 
 
-def missing_for_update(memory_id: str) -> ValueError:
+def missing_for_update(memory_id: str) -> MemoryNotFoundError:
     """The error for a memory that is to be changed and is not there."""
-    return ValueError(f"Memory with id {memory_id} not found. Please provide a valid 'memory_id'")
+    message = f"Memory with id {memory_id} not found. Please provide a valid 'memory_id'"
+    return MemoryNotFoundError(message, details={"memory_id": memory_id})

@@ -61,5 +61,5 @@ def test_no_event_loop_is_loaded() -> None:
         "async def f(): return 5\n"
         "assert drive(f()) == 5 and 'asyncio' not in sys.modules"
     )
-    source = Path(__file__).resolve().parents[2] / "src"
+    source = Path(__file__).resolve().parents[3] / "src"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(source)})

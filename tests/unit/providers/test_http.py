@@ -154,7 +154,7 @@ def test_a_wait_that_makes_no_sense_is_as_good_as_none(value: str) -> None:
 
 def test_errors_name_provider_model_and_status() -> None:
     error, _ = run(reply(400, '{"error": {"message": "bad model"}}'))
-    assert str(error) == "openai (model 'm-1') answered with status 400: bad model"
+    assert error.message == "openai (model 'm-1') answered with status 400: bad model"
     assert error.details == {"provider": "openai", "model": "m-1", "status": 400}
     assert error.error_code == "LLM_001"
     assert run(reply(401))[0].error_code == "AUTH_001"

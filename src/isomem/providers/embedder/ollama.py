@@ -47,7 +47,7 @@ class OllamaEmbedder(NetworkEmbedder):
         single = texts[0] if len(texts) == 1 else texts
         return Request("/api/embed", {"model": self.config.model, "input": single})
 
-    def parse(self, answer: Any) -> list[list[float]]:
+    def parse(self, answer: object) -> list[list[float]]:
         vectors = member(answer, "embeddings")
         if not isinstance(vectors, list):
             raise MissingError("embeddings")

@@ -76,14 +76,14 @@ class OpenAIEmbedder(NetworkEmbedder):
         body["encoding_format"] = "float"
         return Request("/embeddings", body)
 
-    def parse(self, answer: Any) -> list[list[float]]:
+    def parse(self, answer: object) -> list[list[float]]:
         items = member(answer, "data")
         if not isinstance(items, list):
             raise MissingError("data")
         return [vector(member(item, "embedding")) for item in sorted(items, key=_index)]
 
 
-def _index(item: Any) -> int:
+def _index(item: object) -> int:
     # Some servers leave it out and keep the order, which sorting by an equal key does too.
     index = item.get("index", 0) if isinstance(item, dict) else 0
     if not isinstance(index, int):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from isomem.providers import ollama
 from isomem.providers.answers import MissingError, arguments, calls_in, ended, member
 from isomem.providers.base import NetworkLLM
@@ -9,10 +11,11 @@ from isomem.providers.settings import LLM_OPTIONS, NETWORK_OPTIONS, read_setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from isomem.ports.shapes import Message
+    from isomem.providers.answers import JsonObject
+    from isomem.providers.base import Parameters, Reply, ResponseFormat, Tools
     from isomem.providers.http import Request
 
 
@@ -43,14 +46,16 @@ class OllamaLLM(NetworkLLM):
     def request(
         self,
         messages: list[Message],
-        response_format: Any,
-        tools: list[dict[str, Any]] | None,
+        response_format: ResponseFormat,
+        tools: Tools,
         tool_choice: str,  # noqa: ARG002  (Ollama has no such parameter)
-        extra: dict[str, Any],  # noqa: ARG002  (upstream sends none of them to Ollama)
+        extra: Parameters,  # noqa: ARG002  (upstream sends none of them to Ollama)
     ) -> Request:
         from isomem.providers.http import Request
 
-        wants_json = response_format and response_format.get("type") == "json_object"
+        if fault := _fault(messages, response_format):
+            raise self.refusal(fault)
+        wants_json = (response_format or {}).get("type") == "json_object"
         config = self.config
         sampling = (config.temperature, config.max_tokens, config.top_p)
         options = dict(zip(("temperature", "num_predict", "top_p"), sampling, strict=True))
@@ -64,25 +69,35 @@ class OllamaLLM(NetworkLLM):
         }
         return Request("/api/chat", body)
 
-    def parse(self, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
+    def parse(self, answer: object, tools: Tools) -> Reply:
         content = member(answer, "message", "content")
         if not tools:
-            return ended(content, answer.get("done_reason"))
-        calls = [_tool_call(call) for call in calls_in(answer["message"])]
+            text: Reply = ended(content, member(answer).get("done_reason"))
+            return text
+        calls = [_tool_call(call) for call in calls_in(member(answer, "message"))]
         return {"content": content, "tool_calls": calls}
+
+
+def _fault(messages: object, response_format: object) -> str | None:
+    """What is wrong with the arguments of a call, if anything is."""
+    if response_format and not isinstance(response_format, Mapping):
+        return "cannot be sent a response_format that is not a dict"
+    if isinstance(messages, list) and all(isinstance(each, dict) for each in messages):
+        return None
+    return "cannot be sent messages that are not a list of dicts"
 
 
 def asking_for_json(messages: list[Message]) -> list[Message]:
     """A copy of `messages` whose end also asks in words for JSON, as upstream's does."""
     from isomem.prompts import text
 
-    *earlier, last = messages or [{"role": None}]
-    if last["role"] == "user":
+    *earlier, last = messages or [{}]
+    if last.get("role") == "user" and isinstance(last.get("content"), str):
         return [*earlier, {**last, "content": last["content"] + text("OLLAMA_JSON_SUFFIX")}]
     return [*messages, {"role": "user", "content": text("OLLAMA_JSON_MESSAGE")}]
 
 
-def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
+def _tool_call(call: JsonObject) -> JsonObject:
     function = call.get("function") or {}
     if not isinstance(function, dict):
         raise MissingError("tool_calls[].function")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from isomem.providers.answers import MissingError, arguments, calls_in, complaint, ended, member
 from isomem.providers.base import NetworkLLM, required_key
 from isomem.providers.settings import (
@@ -15,10 +17,11 @@ from isomem.providers.settings import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any, ClassVar
 
     from isomem.ports.shapes import Message
+    from isomem.providers.answers import JsonObject
+    from isomem.providers.base import Parameters, Reply, ResponseFormat, Tools
     from isomem.providers.http import Request
 
 # Models that refuse temperature, max_tokens and top_p; the list is upstream's, and only these.
@@ -78,29 +81,32 @@ class ChatLLM(NetworkLLM):
     def request(
         self,
         messages: list[Message],
-        response_format: Any,
-        tools: list[dict[str, Any]] | None,
+        response_format: ResponseFormat,
+        tools: Tools,
         tool_choice: str,
-        extra: dict[str, Any],
+        extra: Parameters,
     ) -> Request:
         from isomem.providers.http import Request
 
         parameters = self._parameters(extra)
-        sdk = {key: parameters.pop(key, None) for key in _SDK_ARGUMENTS}
+        timeout = parameters.pop("timeout", None)
+        body, own, query = [self._further(parameters, name) for name in _FURTHER]
         parameters.update(model=self.config.model, messages=messages)
         headers = self._particulars(parameters)
         parameters.update(self._format(response_format))
         if tools:
             parameters.update(tools=tools, tool_choice=tool_choice)
-        return Request(
-            self.path,
-            {**_ordered(parameters), **(sdk["extra_body"] or {})},
-            {**headers, **(sdk["extra_headers"] or {})},
-            sdk["extra_query"],
-            sdk["timeout"],
-        )
+        content = {**_ordered(parameters), **body}
+        return Request(self.path, content, {**headers, **own}, query, timeout)
 
-    def _parameters(self, extra: dict[str, Any]) -> dict[str, Any]:
+    def _further(self, parameters: Parameters, name: str) -> dict[str, Any]:
+        """What a call adds to the body, the headers or the query; taken out of `parameters`."""
+        given = parameters.pop(name, None) or {}
+        if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
+            return dict(given)
+        raise self.refusal(f"cannot be sent {name} that is not a dict with strings as keys")
+
+    def _parameters(self, extra: Parameters) -> Parameters:
         config = self.config
         if self.takes_extra and is_reasoning_model(config.model):
             effort = config.reasoning_effort
@@ -108,36 +114,37 @@ class ChatLLM(NetworkLLM):
         common = {name: getattr(config, name) for name in ("temperature", "max_tokens", "top_p")}
         return {**common, **(extra if self.takes_extra else {})}
 
-    def _particulars(self, parameters: dict[str, Any]) -> dict[str, str]:  # noqa: ARG002
+    def _particulars(self, parameters: Parameters) -> dict[str, str]:  # noqa: ARG002
         """Changes `parameters` to what only this service takes; returns headers of its own."""
         return {}
 
-    def _format(self, response_format: Any) -> dict[str, Any]:
+    def _format(self, response_format: ResponseFormat) -> Parameters:
         return {"response_format": response_format} if response_format else {}
 
-    def parse(self, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
+    def parse(self, answer: object, tools: Tools) -> Reply:
         message = member(answer, "choices", 0, "message")
         if not isinstance(message, dict):
             raise MissingError("choices[0].message")
         content = message.get("content")
         if not tools:
-            choice = answer["choices"][0]
+            choice = member(answer, "choices", 0)
             said = message.get("refusal") or complaint(choice.get("error"))
-            return ended(content, choice.get("finish_reason"), said)
+            text: Reply = ended(content, choice.get("finish_reason"), said)
+            return text
         return {"content": content, "tool_calls": [_tool_call(each) for each in calls_in(message)]}
 
 
-# Arguments that OpenAI's SDK takes for itself instead of sending them as parameters.
-_SDK_ARGUMENTS = ("extra_body", "extra_headers", "extra_query", "timeout")
+# What OpenAI's SDK, like `timeout`, takes for itself instead of sending it as a parameter.
+_FURTHER = ("extra_body", "extra_headers", "extra_query")
 
 
-def _ordered(parameters: dict[str, Any]) -> dict[str, Any]:
+def _ordered(parameters: Parameters) -> Parameters:
     """In the order in which OpenAI's SDK sends them, so that the bytes are equal too."""
     first = [name for name in ("model", "messages") if name in parameters]
     return {name: parameters[name] for name in [*first, *sorted(parameters.keys() - set(first))]}
 
 
-def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
+def _tool_call(call: JsonObject) -> JsonObject:
     return {
         "name": member(call, "function", "name"),
         "arguments": arguments(member(call, "function", "arguments")),
@@ -180,7 +187,7 @@ class OpenAILLM(ChatLLM):
         url = first_of(settings.openrouter_base_url, variable, OPENROUTER_URL)
         return str(url), self._openrouter_key
 
-    def _particulars(self, parameters: dict[str, Any]) -> dict[str, str]:
+    def _particulars(self, parameters: Parameters) -> dict[str, str]:
         config = self.config
         if not self._openrouter_key:
             if config.store is not None:
@@ -193,12 +200,12 @@ class OpenAILLM(ChatLLM):
             return {"HTTP-Referer": config.site_url, "X-Title": config.app_name}
         return {}
 
-    def _result(self, request: Request, answer: Any, tools: list[dict[str, Any]] | None) -> Any:
+    def _result(self, request: Request, answer: object, tools: Tools) -> Reply:
         result = super()._result(request, answer, tools)
         self._call_back(request.body, answer)
         return result
 
-    def _call_back(self, body: dict[str, Any], answer: Any) -> None:
+    def _call_back(self, body: dict[str, object], answer: object) -> None:
         callback = self.config.response_callback
         if not callback:
             return
@@ -219,12 +226,12 @@ class Attributes(dict):  # type: ignore[type-arg]
         except KeyError:
             raise AttributeError(name) from None
 
-    def model_dump(self) -> dict[str, Any]:
+    def model_dump(self) -> JsonObject:
         """The object as a plain dict."""
         return dict(self)
 
 
-def _with_attributes(value: Any) -> Any:
+def _with_attributes(value: object) -> object:
     if isinstance(value, dict):
         return Attributes({key: _with_attributes(item) for key, item in value.items()})
     return [_with_attributes(item) for item in value] if isinstance(value, list) else value

@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar
 
+    from isomem.providers.base import Parameters, ResponseFormat
+
 
 class DeepSeekLLM(ChatLLM):
     name = "deepseek"
@@ -80,7 +82,7 @@ class LMStudioLLM(ChatLLM):
     spare_key = "lm-studio"
     options: ClassVar[dict[str, Any]] = {"lmstudio_response_format": None}
 
-    def _format(self, response_format: Any) -> dict[str, Any]:
+    def _format(self, response_format: ResponseFormat) -> Parameters:
         """Always one: the configured, the call's, or JSON."""
         configured = self.config.lmstudio_response_format
         return {"response_format": configured or response_format or {"type": "json_object"}}
