@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from isomem.options import Table
     from isomem.ports.shapes import LLM, Embedder, Reranker, VectorStore
 
 
@@ -120,6 +121,23 @@ def create_vector_store(provider: str, config: dict[str, Any] | None = None) -> 
     """The vector store that an installed package offers by that name. Raises as `create_llm`."""
     store: VectorStore = _create(VECTOR_STORES, provider, config)
     return store
+
+
+def table_of(kind: Kind, provider: str) -> Table | None:
+    """The options that a provider takes; None where its package does not say.
+
+    Raises:
+        InvalidConfigError: as `create_llm`, of the provider.
+    """
+    table: Table | None = getattr(_factory(kind, provider), "table", None)
+    return table
+
+
+def names_of(kind: Kind) -> list[str]:
+    """The providers that are built in, and those of installed packages."""
+    from importlib.metadata import entry_points
+
+    return sorted({*kind.builtin, *(point.name for point in entry_points(group=kind.group))})
 
 
 def _create(kind: Kind, provider: Any, config: dict[str, Any] | None) -> Any:

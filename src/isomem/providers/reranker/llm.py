@@ -8,7 +8,9 @@ is above ten.
 
 from __future__ import annotations
 
+from isomem.options import TEXT, Kind, Option, is_dict, is_text, or_empty
 from isomem.providers.settings import Settings, read_settings
+from isomem.providers.tables import COUNT, LENGTH, MODEL, TEMPERATURE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,16 +37,54 @@ _NUMBER = (
 )
 _EXCERPT = 100
 
-OPTIONS: dict[str, Any] = {
-    "provider": "openai",
-    "model": "gpt-4o-mini",
-    "api_key": None,
-    "top_k": None,
-    "temperature": 0.0,
-    "max_tokens": 100,
-    "scoring_prompt": None,
-    "llm": None,
-}
+
+def _names_a_model(value: object) -> bool:
+    if not is_dict(value):
+        return False
+    parts = dict(value)
+    config = parts.get("config")
+    return is_text(parts.get("provider", "")) and (not config or is_dict(config))
+
+
+OPTIONS = (
+    Option("provider", "openai", TEXT, "whose model is asked; one of the language models"),
+    Option("model", "gpt-4o-mini", MODEL, "which model is asked"),
+    Option("api_key", None, MODEL, "its key", unset="the provider's", secret=True),
+    Option(
+        "top_k",
+        None,
+        COUNT,
+        "how many results to return when the search does not say",
+        unset="all",
+    ),
+    Option("temperature", 0.0, TEMPERATURE, "0 is the least random"),
+    Option(
+        "max_tokens",
+        100,
+        LENGTH,
+        "maximum length of the answer, in tokens",
+    ),
+    Option(
+        "scoring_prompt",
+        None,
+        or_empty(TEXT),
+        "a system prompt of your own",
+        unset="mem0's",
+    ),
+    Option(
+        "llm",
+        None,
+        or_empty(
+            Kind(
+                "a dict of `provider` and `config`",
+                _names_a_model,
+                {"$ref": "#/$defs/reranker_llm"},
+            )
+        ),
+        "the model to ask, with all its options: `{'provider': …, 'config': {…}}`",
+        secret=True,
+    ),
+)
 
 
 class LLMReranker:
@@ -61,7 +101,9 @@ class LLMReranker:
         InvalidConfigError: an option, or the model's provider, is not known.
     """
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+    table = OPTIONS
+
+    def __init__(self, config: Mapping[str, object] | None = None) -> None:
         from isomem.providers.registry import create_llm
 
         self.config = read_settings(config, OPTIONS, "reranker.config (llm_reranker)")
@@ -159,7 +201,7 @@ class LLMReranker:
 
 def _model(config: Settings) -> tuple[str, dict[str, Any]]:
     """Provider and options of the model: those in `llm`, then those beside it."""
-    nested = config.llm or {}
+    nested = dict(config.llm or {})
     options = dict(nested.get("config") or {})
     for name in ("model", "temperature", "max_tokens"):
         options.setdefault(name, getattr(config, name))
