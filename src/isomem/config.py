@@ -282,7 +282,7 @@ def _provider(name: str, given: object) -> ProviderConfig:
     return ProviderConfig(provider, Options(_as_dict(parts["config"], f"{name}.config")))
 
 
-def _as_dict(config: object, where: str) -> dict[str, Any]:
+def _as_dict(config: object, where: str) -> dict[str, object]:
     if config is None:
         return {}
     if hasattr(config, "__dict__") and not isinstance(config, type) and not is_dict(config):

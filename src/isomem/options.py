@@ -207,7 +207,7 @@ def merged(*tables: Sequence[Option]) -> Table:
     return tuple({option.name: option for table in tables for option in table}.values())
 
 
-def defaults_of(table: Sequence[Option]) -> dict[str, Any]:
+def defaults_of(table: Sequence[Option]) -> dict[str, object]:
     """The default of each option, by its name."""
     return {option.name: option.default for option in table}
 
@@ -307,7 +307,7 @@ def read_options(given: object, defaults: Mapping[str, object], where: str) -> d
     return {**defaults, **options}
 
 
-def as_dict(given: object, where: str) -> dict[str, Any]:
+def as_dict(given: object, where: str) -> dict[str, object]:
     """What the caller wrote as a dict, whose keys are not checked yet.
 
     Raises:

@@ -16,13 +16,14 @@ from isomem.types import CHUNK_MESSAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import _ArgumentGroup
+    from argparse import _ArgumentGroup, _SubParsersAction
     from collections.abc import Callable, Sequence
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
     from isomem.cli.screen import Screen
     from isomem.options import Option
 
+    Groups = _SubParsersAction["_Parser"]
     Command = Callable[[Namespace, Screen], int | None]
 
 _EPILOG = """\
@@ -92,9 +93,9 @@ def make_parser() -> ArgumentParser:
     return parser
 
 
-def _common(default: Any) -> ArgumentParser:
+def _common(default: str | None) -> _Parser:
     """Options that can be given before or after the command."""
-    common = ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     group = common.add_argument_group("common options")
     group.add_argument(
         "--config", metavar="FILE", default=default, help="configuration, as JSON or TOML"
@@ -106,7 +107,7 @@ def _common(default: Any) -> ArgumentParser:
     return common
 
 
-def _command(groups: Any, name: str, run: Command, text: str) -> ArgumentParser:
+def _command(groups: Groups, name: str, run: Command, text: str) -> ArgumentParser:
     parser: ArgumentParser = groups.add_parser(
         name,
         help=text,
@@ -121,7 +122,7 @@ def _command(groups: Any, name: str, run: Command, text: str) -> ArgumentParser:
 # --- The commands ----------------------------------------------------------------------------
 
 
-def _add_finding(groups: Any) -> None:
+def _add_finding(groups: Groups) -> None:
     parser = _command(groups, "search", commands.search, "find the memories that answer a query")
     parser.add_argument("query", metavar="QUERY")
     _add_scope(parser)
@@ -145,7 +146,7 @@ def _add_finding(groups: Any) -> None:
     parser.add_argument("id", metavar="ID")
 
 
-def _add_changing(groups: Any) -> None:
+def _add_changing(groups: Groups) -> None:
     parser = _command(
         groups, "add", commands.add, "extract what is worth remembering from a text, and store it"
     )
@@ -174,7 +175,7 @@ def _add_changing(groups: Any) -> None:
     _add_yes(parser)
 
 
-def _add_feeding(groups: Any) -> None:
+def _add_feeding(groups: Groups) -> None:
     text = "take in a conversation from a JSON lines file; continues where it stopped"
     parser = _command(groups, "ingest", commands.ingest, text)
     parser.add_argument(
@@ -206,7 +207,7 @@ def _add_feeding(groups: Any) -> None:
     _add_model(parser)
 
 
-def _add_bringing(groups: Any) -> None:
+def _add_bringing(groups: Groups) -> None:
     text = "copy what mem0 stored on disk; memories that exist here already are left alone"
     parser = _command(groups, "import", commands.import_mem0, text)
     parser.add_argument(
@@ -223,7 +224,7 @@ def _add_bringing(groups: Any) -> None:
     _add_model(parser)
 
 
-def _add_keeping(groups: Any) -> None:
+def _add_keeping(groups: Groups) -> None:
     parser = _command(groups, "reset", commands.reset, "remove everything, history included")
     _add_yes(parser)
     _command(groups, "stats", commands.stats, "show what is in the memory file")
@@ -306,7 +307,7 @@ def _add_yes(parser: ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str) -> dict[str, object]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

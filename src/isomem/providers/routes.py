@@ -11,7 +11,6 @@ import ssl
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import (  # type: ignore[attr-defined]  # The types leave one out.
     getproxies,
@@ -48,7 +47,7 @@ class Proxy:
         return f"{parts.scheme}://{MASK + '@' if secret else ''}{host} ({self.source})"
 
 
-def proxy_for(url: str, configured: Any) -> Proxy | None:
+def proxy_for(url: str, configured: object) -> Proxy | None:
     """The proxy for requests to `url`; None for the direct way.
 
     Args:
@@ -103,7 +102,7 @@ def _variable(scheme: str) -> str:
     return "the proxy settings of the system"
 
 
-def _checked(named: Any, source: str) -> Proxy:
+def _checked(named: object, source: str) -> Proxy:
     """The proxy, if it is one that can be used."""
     if not isinstance(named, str):
         raise _refused(source, f"is a {type(named).__name__} and not an address")
@@ -165,7 +164,7 @@ def _port(parts: SplitResult) -> int | None:
     return parts.port or _PORTS.get(parts.scheme)
 
 
-def _rank(pattern: Any) -> tuple[int, int, int]:
+def _rank(pattern: object) -> tuple[int, int, int]:
     """The most specific pattern first: with a port, with a longer host, with a longer scheme."""
     parts = _pattern(pattern)
     host = "" if parts.hostname in (None, "*") else str(parts.hostname)
@@ -173,7 +172,7 @@ def _rank(pattern: Any) -> tuple[int, int, int]:
     return (0 if parts.port else 1, -len(host), -len(scheme))
 
 
-def _pattern(pattern: Any) -> SplitResult:
+def _pattern(pattern: object) -> SplitResult:
     parts = _split(pattern) if isinstance(pattern, str) and "://" in pattern else None
     if parts is None:
         fault = f'has the key {pattern!r}; write "https://", "all://" or "all://*.example.com"'

@@ -39,14 +39,14 @@ class Settings:
 
     __slots__ = ("__dict__", "_secrets")
 
-    def __init__(self, secrets: frozenset[str] = _SECRETS, /, **options: Any) -> None:
+    def __init__(self, secrets: frozenset[str] = _SECRETS, /, **options: object) -> None:
         self._secrets = secrets
         self.__dict__.update(options)
 
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...
-        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __setattr__(self, name: str, value: object) -> None: ...
 
     def __repr__(self) -> str:
         shown = (f"{name}={self._shown(name, value)}" for name, value in vars(self).items())

@@ -177,9 +177,7 @@ def network_options(timeout_s: float) -> tuple[Option, ...]:
             optional(number(0.001, _MANY)),
             "longest wait for an answer, in seconds; at most 10 of them to connect",
         ),
-        Option(
-            "max_retries", 3, optional(whole(0, 1_000)), "how often a failed request is sent again"
-        ),
+        Option("max_retries", 3, whole(0, 1_000), "how often a failed request is sent again"),
         Option(
             "headers",
             None,

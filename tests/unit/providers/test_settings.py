@@ -109,6 +109,11 @@ def test_a_value_that_an_option_does_not_take_is_named(
         read_settings({option: value}, EVERY, "llm.config")
 
 
+def test_no_number_of_retries_is_refused_since_no_request_could_be_sent() -> None:
+    with pytest.raises(InvalidConfigError, match="max_retries must be a whole number"):
+        read_settings({"max_retries": None}, EVERY, "llm.config")
+
+
 def test_an_option_may_be_none_as_mem0_has_it() -> None:
     none = {**dict.fromkeys(defaults_of(EVERY)), "max_retries": 0}
     assert vars(read_settings(none, EVERY, "llm.config")) == none

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Message
 
     Document = dict[str, Any]
-    Asked = Generator[list[Message], Any, list[Document]]
+    Asked = Generator[list[Message], object, list[Document]]
 
 LONGEST_INPUT = 4000
 NEUTRAL_SCORE = 0.5
@@ -169,13 +169,13 @@ class LLMReranker:
 
         return self.config.scoring_prompt or text("RERANK_SYSTEM")
 
-    def _answer(self, question: list[Message]) -> Any:
+    def _answer(self, question: list[Message]) -> object:
         try:
             return self.llm.generate_response(messages=question)
         except Exception as error:  # noqa: BLE001  (any model may be plugged in, and one result more or less well placed is no reason to fail a search)
             return _no_answer(error)
 
-    async def _aanswer(self, question: list[Message]) -> Any:
+    async def _aanswer(self, question: list[Message]) -> object:
         try:
             return await self.llm.agenerate_response(messages=question)
         except Exception as error:  # noqa: BLE001  (as in _answer)
@@ -199,7 +199,7 @@ class LLMReranker:
         return f"<LLMReranker {self.config!r}>"
 
 
-def _model(config: Settings) -> tuple[str, dict[str, Any]]:
+def _model(config: Settings) -> tuple[str, dict[str, object]]:
     """Provider and options of the model: those in `llm`, then those beside it."""
     nested = dict(config.llm or {})
     options = dict(nested.get("config") or {})
@@ -210,7 +210,7 @@ def _model(config: Settings) -> tuple[str, dict[str, Any]]:
     return nested.get("provider", config.provider), options
 
 
-def text_of(document: Document) -> Any:
+def text_of(document: Document) -> object:
     """The text of one result."""
     for name in ("memory", "text", "content"):
         if name in document:
@@ -218,7 +218,7 @@ def text_of(document: Document) -> Any:
     return str(document)
 
 
-def score_in(answer: Any) -> float:
+def score_in(answer: object) -> float:
     """The score in the model's answer; 0.5 if there is none, with a warning."""
     if answer is _FAILED:
         return NEUTRAL_SCORE
