@@ -19,7 +19,7 @@ END = "<!-- The house ends. -->"
 # What the rooms of the picture hold: parts of the package, from above to below. A part that no
 # room names has a room of its own.
 ROOMS = {
-    "ways in": ("cli", "compat", "demo", "importer", "ingest"),
+    "ways in": ("cli", "compat", "demo", "importer", "ingest", "reference"),
     "Memory, AsyncMemory": ("", "memory", "wiring", "config"),
 }
 # Nearly every part imports some of these, and they import nothing above them: no arrows.

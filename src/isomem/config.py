@@ -22,18 +22,21 @@ import os
 from isomem import log
 from isomem.errors import InvalidConfigError
 from isomem.options import (
-    ANYTHING,
     FILE,
     SWITCH,
     TEXT,
     Kind,
     Option,
+    as_dict,
     check_option,
     defaults_of,
     home,
+    is_dict,
+    is_text,
     number,
     one_of,
     optional,
+    or_empty,
     read_options,
     read_table,
     unknown,
@@ -43,16 +46,16 @@ from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, KeysView
     from typing import Any
 
 ENTITIES_SUFFIX = "_entities"
 """The entities of a collection stand in a collection of its name with this at the end."""
 
 
-def _is_collection_name(value: Any) -> bool:
+def _is_collection_name(value: object) -> bool:
     return (
-        isinstance(value, str)
+        is_text(value)
         and bool(value.strip())
         and "\0" not in value
         and is_unicode(value)
@@ -60,18 +63,42 @@ def _is_collection_name(value: Any) -> bool:
     )
 
 
+def _is_section(value: object) -> bool:
+    return is_dict(value) or isinstance(value, ProviderConfig)
+
+
+def _section(name: str, doc: str, unset: str, wrap: Callable[[Kind], Kind] = optional) -> Option:
+    words = "a dict of `provider` and `config`"
+    kind = wrap(Kind(words, _is_section, {"$ref": f"#/$defs/{name}"}))
+    # Hidden in errors, since a key may be somewhere in it.
+    return Option(name, None, kind, doc, unset=unset, secret=True)
+
+
 TOP = (
-    Option("vector_store", None, ANYTHING, "where memories live"),
-    Option("llm", None, ANYTHING, "the model that extracts facts"),
-    Option("embedder", None, ANYTHING, "what turns text into vectors"),
-    Option("reranker", None, ANYTHING, "reorders search results when `rerank=True`"),
-    Option("nlp", None, ANYTHING, "lemmas and entities: `builtin`, `spacy` or `none`"),
-    Option("history_db_path", None, optional(FILE), "a SQLite file for history and messages"),
+    _section("vector_store", "where memories live", "the embedded store"),
+    _section("llm", "the model that extracts facts", "see below"),
+    _section("embedder", "what turns text into vectors", "see below"),
+    _section("reranker", "reorders search results when `rerank=True`", "none", or_empty),
+    _section("nlp", "lemmas and entities: `builtin`, `spacy` or `none`", "`builtin`"),
+    Option(
+        "history_db_path",
+        None,
+        optional(FILE),
+        "a SQLite file for history and messages; one of mem0's opens as it is",
+        unset="in the memory file",
+    ),
     Option("custom_instructions", None, optional(TEXT), "added to every extraction prompt"),
-    Option("raise_on_llm_error", False, SWITCH, "whether a failed model call raises an error"),
-    Option("version", "v1.1", TEXT, "kept for compatibility with mem0"),
+    Option(
+        "raise_on_llm_error",
+        False,
+        SWITCH,
+        "`True`: `add` raises `LLMError` if the model fails, `UnusableReplyError` if its reply "
+        "cannot be used, and `EmbeddingError` if no fact can be embedded. `False`: it logs the "
+        "error and returns no results, as mem0 does. The command line always sets it",
+    ),
+    Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
-"""The keys of the configuration. Those of providers are read by `_provider`."""
+"""The keys of the configuration. Those of sections are read by `_provider`."""
 
 COLLECTION = Option(
     "collection_name",
@@ -79,26 +106,55 @@ COLLECTION = Option(
     Kind(
         f"text that does not end in {ENTITIES_SUFFIX!r}, which names the entities of a collection",
         _is_collection_name,
+        {
+            "type": "string",
+            "pattern": r"\S",
+            "not": {"pattern": rf"\u0000|{ENTITIES_SUFFIX}(?![\s\S])"},
+        },
     ),
-    "several collections can share a file",
+    "several collections can share a file; history is shared too. It cannot end in "
+    f"`{ENTITIES_SUFFIX}`, which names the entities of a collection",
+)
+
+PATH = Option(
+    "path",
+    None,
+    optional(FILE),
+    'the file, or `":memory:"`; `~` is the user\'s home',
+    unset="`memory.db` under `$ISOMEM_DIR`, or else `~/.isomem`",
 )
 
 EMBEDDED_OPTIONS = (
-    Option("path", None, optional(FILE), 'the file, or ":memory:"'),
+    PATH,
     COLLECTION,
     Option(
-        "embedding_model_dims", None, optional(whole(1, 1_000_000)), "the length of the vectors"
+        "embedding_model_dims",
+        None,
+        optional(whole(1, 1_000_000)),
+        "the length of the vectors",
+        unset="the embedder's",
     ),
     Option("keyword_search", True, SWITCH, "BM25 beside the semantic search"),
-    Option("synchronous", "full", one_of("full", "normal", "off"), "what survives a power cut"),
+    Option(
+        "synchronous",
+        "full",
+        one_of("full", "normal", "off"),
+        "what survives once a write is acknowledged, see [store.md](store.md)",
+    ),
     Option("busy_timeout_s", 10.0, number(0, 1_000_000), "seconds to wait for another process"),
-    Option("cache_mb", 64, number(0, 1_000_000), "memory for the scopes in use; 0 turns it off"),
+    Option(
+        "cache_mb",
+        64,
+        number(0, 1_000_000),
+        "megabytes of memory for the vectors and terms of the scopes in use; `0` turns the cache "
+        "off. A scope of `n` memories of `d` dimensions takes about `n * (4 * d + 150)` bytes",
+    ),
 )
 """The keys of `vector_store.config` for the provider "embedded"."""
 
 EMBEDDED = defaults_of(EMBEDDED_OPTIONS)
 
-_OF_MEM0_1 = ("graph_store", "custom_fact_extraction_prompt", "custom_update_memory_prompt")
+OF_MEM0_1 = ("graph_store", "custom_fact_extraction_prompt", "custom_update_memory_prompt")
 """Keys that mem0 2 passes over in silence: what a program hands to it must work here, too."""
 
 NLP_PROVIDERS = ("builtin", "spacy", "none")
@@ -107,8 +163,8 @@ NLP_PROVIDERS = ("builtin", "spacy", "none")
 class Options:
     """Options of one provider, by attribute and by key."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.__dict__.update(values)
+    def __init__(self, values: object) -> None:
+        self.__dict__.update(as_dict(values, "the options of a provider"))
 
     def __getitem__(self, key: str) -> Any:
         return self.__dict__[key]
@@ -116,11 +172,11 @@ class Options:
     def __iter__(self) -> Iterator[str]:
         return iter(self.__dict__)
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: object = None) -> Any:
         """The option, or `default`."""
         return self.__dict__.get(key, default)
 
-    def keys(self) -> Any:
+    def keys(self) -> KeysView[str]:
         """The names of the options."""
         return self.__dict__.keys()
 
@@ -129,7 +185,7 @@ class Options:
         return dict(self.__dict__)
 
     def __repr__(self) -> str:
-        return f"Options({', '.join(self.__dict__)})"  # Names alone: values can be keys.
+        return f"Options({', '.join(map(str, self.__dict__))})"  # Values can be keys.
 
 
 class ProviderConfig:
@@ -158,17 +214,16 @@ class MemoryConfig:
         InvalidConfigError: an unknown key or provider; names the nearest known one.
     """
 
-    def __init__(self, **options: Any) -> None:
-        for key in _OF_MEM0_1:
+    def __init__(self, **options: object) -> None:
+        for key in OF_MEM0_1:
             if options.pop(key, None) is not None:
                 log.warning("The key %r of the configuration does nothing since mem0 2", key)
         given = read_table(options, TOP, "the configuration")
-        has_key = bool(os.environ.get("OPENAI_API_KEY"))
         self.vector_store = _store_config(given["vector_store"])
-        self.llm = _provider("llm", given["llm"], "openai" if has_key else "unset")
-        self.embedder = _provider("embedder", given["embedder"], "openai" if has_key else "local")
-        self.nlp = _provider("nlp", given["nlp"], "builtin")
-        self.reranker = _provider("reranker", given["reranker"], "") if given["reranker"] else None
+        self.llm = _provider("llm", given["llm"])
+        self.embedder = _provider("embedder", given["embedder"])
+        self.nlp = _provider("nlp", given["nlp"])
+        self.reranker = _provider("reranker", given["reranker"]) if given["reranker"] else None
         history = given["history_db_path"]
         self.history_db_path: str | None = None if history is None else home(history)
         self.version: str = given["version"]
@@ -178,7 +233,7 @@ class MemoryConfig:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
 
 
-def as_config(given: Any) -> MemoryConfig:
+def as_config(given: object) -> MemoryConfig:
     """`given`, a configuration; the default one for None.
 
     Raises:
@@ -195,13 +250,13 @@ def as_config(given: Any) -> MemoryConfig:
     return given
 
 
-def from_dict(given: Any) -> MemoryConfig:
+def from_dict(given: object) -> MemoryConfig:
     """The configuration in a dict of options.
 
     Raises:
         InvalidConfigError: not a dict, an unknown key or provider, or a wrong value.
     """
-    if not hasattr(given, "items"):
+    if not is_dict(given):
         raise InvalidConfigError(
             f"the configuration must be a dict, got {type(given).__name__}",
             error_code="CONFIG_002",
@@ -213,29 +268,30 @@ def from_dict(given: Any) -> MemoryConfig:
     return MemoryConfig(**given)
 
 
-def _provider(name: str, given: Any, default: str) -> ProviderConfig:
+def _provider(name: str, given: object) -> ProviderConfig:
     if isinstance(given, ProviderConfig):
         return given
-    parts = read_options(given, {"provider": default, "config": None}, name)
-    if not isinstance(parts["provider"], str) or not parts["provider"]:
-        raise InvalidConfigError(f"{name} names no provider", error_code="CONFIG_002")
-    return ProviderConfig(parts["provider"], Options(_as_dict(parts["config"], f"{name}.config")))
+    parts = read_options(given, {"provider": default_provider(name), "config": None}, name)
+    provider = parts["provider"]
+    if not is_text(provider) or not provider:
+        raise InvalidConfigError(
+            f"{name} names no provider",
+            error_code="CONFIG_002",
+            details={"key": "provider", "expected": "the name of a provider"},
+        )
+    return ProviderConfig(provider, Options(_as_dict(parts["config"], f"{name}.config")))
 
 
-def _as_dict(config: Any, where: str) -> dict[str, Any]:
+def _as_dict(config: object, where: str) -> dict[str, object]:
     if config is None:
         return {}
-    if hasattr(config, "items"):
-        return dict(config)
-    if hasattr(config, "__dict__"):
+    if hasattr(config, "__dict__") and not isinstance(config, type) and not is_dict(config):
         return dict(vars(config))
-    raise InvalidConfigError(
-        f"{where} must be a dict, got {type(config).__name__}", error_code="CONFIG_002"
-    )
+    return as_dict(config, where)
 
 
-def _store_config(given: Any) -> ProviderConfig:
-    store = _provider("vector_store", given, "embedded")
+def _store_config(given: object) -> ProviderConfig:
+    store = _provider("vector_store", given)
     where, options = "vector_store.config", store.config.model_dump()
     if store.provider == "embedded":
         options = read_table(options, EMBEDDED_OPTIONS, where)
@@ -245,6 +301,17 @@ def _store_config(given: Any) -> ProviderConfig:
         check_option(COLLECTION, options[COLLECTION.name], where)
     store.config = Options(options)
     return store
+
+
+def default_provider(section: str) -> str:
+    """Who is used where a section of the configuration names nobody; "" if that is not allowed."""
+    has_key = bool(os.environ.get("OPENAI_API_KEY"))
+    return {
+        "vector_store": "embedded",
+        "llm": "openai" if has_key else "unset",
+        "embedder": "openai" if has_key else "local",
+        "nlp": "builtin",
+    }.get(section, "")
 
 
 def default_path() -> str:

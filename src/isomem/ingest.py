@@ -28,6 +28,7 @@ from isomem.contract.arguments import check_ids, check_text
 from isomem.contract.plan import Progress
 from isomem.errors import DatabaseError, UnusableReplyError, ValidationError
 from isomem.providers.llm.mock import ScriptedLLM
+from isomem.types import CHUNK_MESSAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Ingests
 
     Message = dict[str, Any]
-
-CHUNK_MESSAGES = 10
-"""Most messages in one chunk, unless the caller says otherwise."""
 
 _FIELDS = ("role", "content", "name")
 

@@ -1,15 +1,23 @@
-"""Options: one row for each says its name, default, what it may be and what it is for."""
+"""Options: one row for each says its name, default, what it may be and what it is for.
+
+From the rows come the checks (here), and the pages and the JSON schema (`reference`). The command
+line takes flags, help and names of variables from them.
+"""
 
 from __future__ import annotations
 
 import os
 
 from isomem.errors import InvalidConfigError
+from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, TypeAlias, TypeGuard
+
+    Schema: TypeAlias = dict[str, object]
+    Table: TypeAlias = tuple["Option", ...]
 
 
 # --- What an option may be -------------------------------------------------------------------
@@ -21,29 +29,65 @@ class Kind:
     Args:
         words: what they are, for errors and documentation, such as "a number, at least 0".
         accepts: whether a value is one of them.
+        schema: them in JSON, as a JSON schema.
         names: all of them, where they are a few words.
+        fault: what is wrong with a value that is not accepted, where more can be said than
+            `words` do; "" where not. It shows no secret.
     """
 
-    __slots__ = ("accepts", "names", "words")
+    __slots__ = ("accepts", "fault", "names", "schema", "words")
 
     def __init__(
-        self, words: str, accepts: Callable[[Any], bool], names: Sequence[str] = ()
+        self,
+        words: str,
+        accepts: Callable[[object], bool],
+        schema: Schema,
+        names: Sequence[str] = (),
+        fault: Callable[[object], str] | None = None,
     ) -> None:
         self.words = words
         self.accepts = accepts
+        self.schema = schema
         self.names = names
+        self.fault = fault
 
 
 def optional(kind: Kind) -> Kind:
     """None, or what `kind` accepts."""
-    return Kind(f"{kind.words}, or None", lambda value: value is None or kind.accepts(value))
+    return Kind(
+        f"{kind.words}, or None",
+        lambda value: value is None or kind.accepts(value),
+        {"anyOf": [kind.schema, {"type": "null"}]},
+        kind.names,
+        kind.fault,
+    )
+
+
+def or_empty(kind: Kind) -> Kind:
+    """What `kind` accepts, or an empty value of any type, which is as good as none."""
+    return Kind(
+        f"{kind.words}, or None",
+        lambda value: _is_empty(value) or kind.accepts(value),
+        {"anyOf": [kind.schema, {"enum": EMPTY_IN_JSON}]},
+        kind.names,
+        kind.fault,
+    )
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, _CAN_BE_EMPTY) and not value)
+
+
+EMPTY_IN_JSON: list[object] = [None, False, 0, "", [], {}]
+_CAN_BE_EMPTY = (str, int, float, list, dict, tuple)
 
 
 def number(least: float, most: float) -> Kind:
     """A number in a range; no bool, and no NaN."""
     return Kind(
         f"a number from {least:,} to {most:,}",
-        lambda value: type(value) in (int, float) and least <= value <= most,
+        lambda value: _is_number(value) and least <= value <= most,
+        {"type": "number", "minimum": least, "maximum": most},
     )
 
 
@@ -51,38 +95,70 @@ def whole(least: int, most: int) -> Kind:
     """A whole number in a range; no bool."""
     return Kind(
         f"a whole number from {least:,} to {most:,}",
-        lambda value: type(value) is int and least <= value <= most,
+        lambda value: _is_whole(value) and least <= value <= most,
+        {"type": "integer", "minimum": least, "maximum": most},
     )
 
 
-def one_of(*words: str) -> Kind:
-    """One of some words."""
+def _is_number(value: object) -> TypeGuard[float]:
+    return type(value) in (int, float)
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return type(value) is int
+
+
+def one_of(*choices: str | int) -> Kind:
+    """One of some words or whole numbers."""
+    kinds = {type(choice) for choice in choices}
     return Kind(
-        f"one of {', '.join(map(repr, words))}",
-        lambda value: isinstance(value, str) and value in words,
-        words,
+        f"one of {', '.join(map(repr, choices))}",
+        lambda value: (isinstance(value, str) or type(value) in kinds) and value in choices,
+        {"enum": list(choices)},
+        [choice for choice in choices if isinstance(choice, str)],
     )
 
 
-SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
-TEXT = Kind("text", lambda value: isinstance(value, str))
-ANYTHING = Kind("anything", lambda _: True)
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether it is a str."""
+    return isinstance(value, str)
 
 
-def _is_file(value: Any) -> bool:
+def _is_texts(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(is_text, value))
+
+
+def is_dict(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Whether it is a dict, or has what it takes to make one."""
+    is_class = isinstance(value, type)
+    return not is_class and hasattr(value, "keys") and hasattr(value, "__getitem__")
+
+
+SWITCH = Kind("True or False", lambda value: isinstance(value, bool), {"type": "boolean"})
+TEXT = Kind("text", is_text, {"type": "string"})
+TEXTS = Kind("a list of text", _is_texts, {"type": "array", "items": {"type": "string"}})
+DICT = Kind("a dict", is_dict, {"type": "object"})
+CALLABLE = Kind("something that can be called", callable, {"not": {}})
+ANYTHING = Kind("anything", lambda _: True, {})
+
+
+def _is_file(value: object) -> TypeGuard[str | os.PathLike[str]]:
     if not (isinstance(value, str) or hasattr(value, "__fspath__")):
         return False
-    path = os.fspath(value)
-    return isinstance(path, str) and bool(path.strip()) and "\0" not in path
+    path: object = os.fspath(value)
+    return is_text(path) and bool(path.strip()) and "\0" not in path and is_unicode(path)
 
 
-FILE = Kind("the path of a file", lambda value: _is_file(value) and not os.path.isdir(home(value)))
+FILE = Kind(
+    "the path of a file",
+    lambda value: _is_file(value) and not os.path.isdir(home(value)),
+    {"type": "string", "pattern": r"\S", "not": {"pattern": r"\u0000"}},
+)
 
 
-def home(path: Any) -> str:
+def home(path: str | os.PathLike[str]) -> str:
     """A path as text, with the home of a user in place of `~`."""
-    text: str = os.fspath(path)
-    return os.path.expanduser(text)
+    return os.path.expanduser(os.fspath(path))
 
 
 # --- The table -------------------------------------------------------------------------------
@@ -96,23 +172,47 @@ class Option:
         default: what it is when it is not given.
         kind: what it may be.
         doc: what it is for, for the documentation.
+        unset: what holds in place of None, for the documentation.
+        variables: those of the environment that the library looks at in place of None.
+        secret: whether its value must not be shown.
+        idle: whether it is taken for mem0's sake, and does nothing.
     """
 
-    __slots__ = ("default", "doc", "kind", "name")
+    __slots__ = ("default", "doc", "idle", "kind", "name", "secret", "unset", "variables")
 
-    def __init__(self, name: str, default: Any, kind: Kind, doc: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        default: object,
+        kind: Kind,
+        doc: str,
+        *,
+        unset: str = "",
+        variables: tuple[str, ...] = (),
+        secret: bool = False,
+        idle: bool = False,
+    ) -> None:
         self.name = name
         self.default = default
         self.kind = kind
         self.doc = doc
+        self.unset = unset
+        self.variables = variables
+        self.secret = secret
+        self.idle = idle
 
 
-def defaults_of(table: Sequence[Option]) -> dict[str, Any]:
+def merged(*tables: Sequence[Option]) -> Table:
+    """The rows of all tables. Of two with the same name the later one takes the place."""
+    return tuple({option.name: option for table in tables for option in table}.values())
+
+
+def defaults_of(table: Sequence[Option]) -> dict[str, object]:
     """The default of each option, by its name."""
     return {option.name: option.default for option in table}
 
 
-def read_table(given: Any, table: Sequence[Option], where: str) -> dict[str, Any]:
+def read_table(given: object, table: Sequence[Option], where: str) -> dict[str, Any]:
     """The defaults of a table overlaid with `given`, each value checked.
 
     Args:
@@ -126,30 +226,39 @@ def read_table(given: Any, table: Sequence[Option], where: str) -> dict[str, Any
     """
     options = read_options(given, defaults_of(table), where)
     for option in table:
-        if option.name in (given or ()):
+        if options[option.name] is not option.default:
             check_option(option, options[option.name], where)
     return options
 
 
-def check_option(option: Option, value: Any, where: str) -> None:
+def check_option(option: Option, value: object, where: str) -> None:
     """Raises InvalidConfigError unless the option takes the value."""
-    if option.kind.accepts(value):
+    kind = option.kind
+    if kind.accepts(value):
         return
-    if option.kind.names and isinstance(value, str):
-        raise unknown(f"{where}.{option.name}", value, option.kind.names)
+    shown = shown_in_errors(option, value)
+    fault = kind.fault(value) if kind.fault else ""
+    close = nearest(value, kind.names) if is_text(value) and not option.secret else None
     raise InvalidConfigError(
-        f"{where}: {option.name} must be {option.kind.words}, got {_shown(value)}",
+        f"{where}: {option.name} must be {kind.words}, got {shown}"
+        f"{f': {fault}' if fault else ''}{f'. Did you mean {close!r}?' if close else ''}",
         error_code="CONFIG_002",
-        details={"key": option.name, "given": _shown(value), "expected": option.kind.words},
+        details={"key": option.name, "given": shown, "expected": kind.words},
         suggestion=f"{option.name}: {option.doc}.",
     )
 
 
-def _shown(value: Any) -> str:
+HIDDEN = "something hidden, since it can be a secret"
+
+
+def shown_in_errors(option: Option, value: object) -> str:
+    """A value as errors show it: cut, and no secret, password in an address included."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
-        text = f"a very large {type(value).__name__}"
+        return f"a very large {type(value).__name__}"
+    if option.secret or ("://" in text and "@" in text):
+        return HIDDEN
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
@@ -167,10 +276,10 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
-def unknown(what: str, word: str, known: Iterable[str]) -> InvalidConfigError:
+def unknown(what: str, word: object, known: Iterable[str]) -> InvalidConfigError:
     """The error for a word that is not one of `known`, with the nearest one suggested."""
     names = sorted(known)
-    close = nearest(word, names)
+    close = nearest(str(word), names)
     hint = f"Did you mean {close!r}?" if close else f"Known: {', '.join(names)}."
     return InvalidConfigError(
         f"Unknown {what}: {word!r}. {hint}",
@@ -180,9 +289,7 @@ def unknown(what: str, word: str, known: Iterable[str]) -> InvalidConfigError:
     )
 
 
-def read_options(
-    given: Mapping[str, Any] | None, defaults: Mapping[str, Any], where: str
-) -> dict[str, Any]:
+def read_options(given: object, defaults: Mapping[str, object], where: str) -> dict[str, Any]:
     """`defaults` overlaid with `given`.
 
     Args:
@@ -193,13 +300,21 @@ def read_options(
     Raises:
         InvalidConfigError: `given` is not a dict, or holds a key that is not in `defaults`.
     """
-    if given is None:
-        return dict(defaults)
-    if not hasattr(given, "items"):
-        raise InvalidConfigError(
-            f"{where} must be a dict, got {type(given).__name__}", error_code="CONFIG_002"
-        )
-    for key in given:
+    options = {} if given is None else as_dict(given, where)
+    for key in options:
         if key not in defaults:
             raise unknown(f"key in {where}", key, defaults)
-    return {**defaults, **given}
+    return {**defaults, **options}
+
+
+def as_dict(given: object, where: str) -> dict[str, object]:
+    """What the caller wrote as a dict, whose keys are not checked yet.
+
+    Raises:
+        InvalidConfigError: it is not a dict.
+    """
+    if is_dict(given):
+        return dict(given)
+    raise InvalidConfigError(
+        f"{where} must be a dict, got {type(given).__name__}", error_code="CONFIG_002"
+    )

@@ -13,7 +13,8 @@ from __future__ import annotations
 from isomem.errors import LLMError
 from isomem.providers.embedder.mock import ConstantEmbedder, HashEmbedder
 from isomem.providers.llm.mock import ScriptedLLM
-from isomem.providers.settings import LLM_OPTIONS, Settings
+from isomem.providers.settings import default_settings
+from isomem.providers.tables import LLM_OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Replayer:
     """
 
     def __init__(self, path: str | os.PathLike[str], key: Key = digest) -> None:
-        self.config = Settings(**LLM_OPTIONS | {"model": "replayed"})
+        self.config = default_settings(LLM_OPTIONS, model="replayed")
         self.path = path
         self._key = key
         self._replies = _recorded(path)

@@ -31,6 +31,9 @@ SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""
 
+CHUNK_MESSAGES = 10
+"""Most messages in one chunk of an ingest, unless the caller says otherwise."""
+
 
 _FLAT = frozenset((str, int, float, bool, type(None)))
 

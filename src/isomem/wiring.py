@@ -13,7 +13,7 @@ from isomem.store.entities import Entities
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.stores.embedded import EmbeddedSet
-from isomem.text.tiers import load_tier
+from isomem.text.tiers import load_encoder, load_tier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.ports import shapes
+    from isomem.text.terms import TermEncoder
 
 
 class UnsetLLM:
@@ -151,8 +152,5 @@ def _open_ledger(config: MemoryConfig) -> Database:
     return Database(path, prepare_ledger)
 
 
-def _encoder(config: MemoryConfig) -> Any:
-    from isomem.text.terms import TermEncoder
-
-    options = config.nlp.config
-    return TermEncoder(options.get("language") or "english", options.get("stopwords"))
+def _encoder(config: MemoryConfig) -> TermEncoder:
+    return load_encoder(config.nlp.provider, config.nlp.config.model_dump())

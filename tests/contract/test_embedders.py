@@ -19,8 +19,9 @@ from isomem.errors import (
     NetworkError,
     RateLimitError,
 )
+from isomem.options import defaults_of
 from isomem.providers.registry import EMBEDDERS, create_embedder
-from isomem.providers.settings import EMBEDDER_OPTIONS
+from isomem.providers.tables import EMBEDDER_OPTIONS
 from tests.unit.providers.servers import (
     KEY,
     Answer,
@@ -117,7 +118,11 @@ def test_upstreams_attributes_are_there(embedder: Any) -> None:
 
 def test_upstreams_options_are_all_taken(servers: dict[str, Server]) -> None:
     for name in EMBEDDERS.builtin:
-        make(name, servers, **EMBEDDER_OPTIONS | {"api_key": KEY, "ollama_base_url": "x"})
+        make(
+            name,
+            servers,
+            **defaults_of(EMBEDDER_OPTIONS) | {"api_key": KEY, "ollama_base_url": "x"},
+        )
 
 
 def test_an_unknown_option_is_refused_and_the_nearest_suggested(

@@ -25,9 +25,10 @@ from isomem.errors import (
     NetworkError,
     RateLimitError,
 )
+from isomem.options import defaults_of
 from isomem.prompts import loader
 from isomem.providers.registry import LLMS, create_llm
-from isomem.providers.settings import LLM_OPTIONS
+from isomem.providers.tables import LLM_OPTIONS
 from tests.unit.providers.servers import (
     KEY,
     Answer,
@@ -413,7 +414,7 @@ def test_white_space_around_a_key_is_dropped(adapter: Adapter) -> None:
 
 
 def test_upstreams_options_are_all_taken(adapter: Adapter) -> None:
-    given_options = {**LLM_OPTIONS, "http_client_proxies": None}
+    given_options = {**defaults_of(LLM_OPTIONS), "http_client_proxies": None}
     llm = adapter.make(**given_options)
     assert llm.config.max_tokens == 2000
     assert llm.config.enable_vision is False

@@ -55,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "wiring": PURE | {"store", "stores", "providers", "text", "config", "ports"},
     "memory": PURE | {"pipeline", "wiring", "stores", "config", "ports"},
     "testing": PURE | {"providers", "ports"},
+    "reference": PURE | {"config", "providers", "text"},
     "": {"config", "errors", "memory"},
 }
 # The front ends and the tools, which nothing below imports.

@@ -25,7 +25,7 @@ JSON = {"type": "json_object"}
 
 def test_what_the_kit_offers_is_exact() -> None:
     public = {name for name in vars(isomem.testing) if not name.startswith("_")}
-    imported = {"annotations", "TYPE_CHECKING", "LLMError", "LLM_OPTIONS", "Settings"}
+    imported = {"annotations", "TYPE_CHECKING", "LLMError", "LLM_OPTIONS", "default_settings"}
     assert public - imported == set(isomem.testing.__all__)
 
 

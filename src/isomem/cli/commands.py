@@ -129,7 +129,7 @@ def _remove_all(options: Namespace, screen: Screen, what: str, *, purge: bool) -
 
 def ingest(options: Namespace, screen: Screen) -> int:
     """`isomem ingest FILE`; fails if a part of the file could not be taken in."""
-    from isomem.ingest import CHUNK_MESSAGES, Ingest, read_conversation, read_replies
+    from isomem.ingest import Ingest, read_conversation, read_replies
 
     ids = _ids(options)
     conversation = read_conversation(_lines(options.file))
@@ -141,7 +141,7 @@ def ingest(options: Namespace, screen: Screen) -> int:
             ids=ids,
             infer=not options.raw,
             metadata=options.metadata,
-            chunk=options.chunk or CHUNK_MESSAGES,
+            chunk=options.chunk,
             replies=replies,
             source="" if options.file == "-" else options.file,
             restart=options.restart,
@@ -306,6 +306,14 @@ def verify_prompts(options: Namespace, screen: Screen) -> int:
     return 0 if good else EXIT_FAILED
 
 
+def config_schema(options: Namespace, screen: Screen) -> None:
+    """`isomem config schema`."""
+    from isomem.reference import schema
+
+    del options
+    screen.show(schema(), views.document)
+
+
 # --- What several commands do ----------------------------------------------------------------
 
 
@@ -318,16 +326,27 @@ def _ids(options: Namespace) -> dict[str, str]:
 
 
 def _filters(options: Namespace) -> dict[str, Any]:
-    extra = options.filter or {}
-    if options.user is options.agent is options.run_id is None and _names_someone(extra):
-        return extra
-    return {**extra, **_ids(options)}
+    """What `--filter` says, and whose memories the other flags name.
 
-
-def _names_someone(filters: dict[str, Any]) -> bool:
+    Raises:
+        UsageError: nobody is named, or two of them name different ones.
+    """
     from isomem.types import SCOPE_KEYS
 
-    return any(key in filters for key in SCOPE_KEYS)
+    extra = options.filter or {}
+    if options.user is options.agent is options.run_id is None and any(
+        key in extra for key in SCOPE_KEYS
+    ):
+        return extra
+    ids = _ids(options)
+    for key, value in ids.items():
+        if extra.get(key, value) != value:
+            flag = f"--{key.removesuffix('_id')}"
+            raise UsageError(
+                f"{flag} is {value!r}, but --filter has {key} {extra[key]!r}",
+                f"Leave out {flag}, or the {key} in --filter.",
+            )
+    return {**extra, **ids}
 
 
 def _existing(memory: Memory, memory_id: str) -> dict[str, Any]:

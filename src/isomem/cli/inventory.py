@@ -93,10 +93,10 @@ def damage(config: MemoryConfig) -> list[tuple[str, Finding]]:
         As `inventory`; DatabaseError also where the file has another schema version.
     """
     from isomem.store.check import check, check_ledger
-    from isomem.text.terms import TermEncoder
+    from isomem.text.tiers import load_encoder
 
-    path, options = path_of(config), config.nlp.config
-    encoder = TermEncoder(options.get("language") or "english", options.get("stopwords"))
+    path = path_of(config)
+    encoder = load_encoder(config.nlp.provider, config.nlp.config.model_dump())
     with snapshot(path) as connection:
         found = [(path, each) for each in check(connection, encoder)]
     ledger = _ledger_of(config)

@@ -8,15 +8,22 @@ from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpForm
 
 from isomem.cli import commands
 from isomem.cli.failures import UsageError
+from isomem.config import COLLECTION, PATH
+from isomem.memory import Memory
 from isomem.options import nearest
+from isomem.providers.tables import LLM_OPTIONS, OPENAI_URL, address_option
+from isomem.types import CHUNK_MESSAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import _ArgumentGroup, _SubParsersAction
     from collections.abc import Callable, Sequence
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
     from isomem.cli.screen import Screen
+    from isomem.options import Option
 
+    Groups = _SubParsersAction["_Parser"]
     Command = Callable[[Namespace, Screen], int | None]
 
 _EPILOG = """\
@@ -27,6 +34,9 @@ environment:
   ISOMEM_BASE_URL   address of that server, such as http://localhost:8000/v1
   ISOMEM_API_KEY    its key (default: OPENAI_API_KEY)
   ISOMEM_EMBEDDER   embedder, such as local, openai or ollama
+  ISOMEM_<SECTION>_<OPTION>
+                    any other option of the configuration, such as
+                    ISOMEM_LLM_TEMPERATURE or ISOMEM_VECTOR_STORE_CACHE_MB
   ISOMEM_DEBUG      show tracebacks
   NO_COLOR          no colours
 
@@ -78,26 +88,26 @@ def make_parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"isomem {isomem.__version__}")
     groups = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add_commands in (_add_finding, _add_changing, _add_feeding, _add_keeping):
+    for add_commands in (_add_finding, _add_changing, _add_feeding, _add_bringing, _add_keeping):
         add_commands(groups)
     return parser
 
 
-def _common(default: Any) -> ArgumentParser:
+def _common(default: str | None) -> _Parser:
     """Options that can be given before or after the command."""
-    common = ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     group = common.add_argument_group("common options")
     group.add_argument(
         "--config", metavar="FILE", default=default, help="configuration, as JSON or TOML"
     )
-    group.add_argument("--path", metavar="FILE", default=default, help="the memory file")
+    _add_option(group, "--path", PATH, "FILE", default)
     group.add_argument(
         "--json", action="store_true", default=default or False, help="print JSON, errors too"
     )
     return common
 
 
-def _command(groups: Any, name: str, run: Command, text: str) -> ArgumentParser:
+def _command(groups: Groups, name: str, run: Command, text: str) -> ArgumentParser:
     parser: ArgumentParser = groups.add_parser(
         name,
         help=text,
@@ -112,27 +122,31 @@ def _command(groups: Any, name: str, run: Command, text: str) -> ArgumentParser:
 # --- The commands ----------------------------------------------------------------------------
 
 
-def _add_finding(groups: Any) -> None:
+def _add_finding(groups: Groups) -> None:
     parser = _command(groups, "search", commands.search, "find the memories that answer a query")
     parser.add_argument("query", metavar="QUERY")
     _add_scope(parser)
-    _add_filter(parser, top_k=20)
+    _add_filter(parser, Memory.search)
     parser.add_argument(
-        "--threshold", type=float, metavar="X", help="minimum similarity, 0 to 1 (default 0.1)"
+        "--threshold",
+        type=float,
+        default=_default_of(Memory.search, "threshold"),
+        metavar="X",
+        help="minimum similarity, 0 to 1 (default %(default)s)",
     )
     parser.add_argument("--rerank", action="store_true", help="use the configured reranker")
     parser = _command(
         groups, "list", commands.list_all, "list the memories of a user, agent or run"
     )
     _add_scope(parser)
-    _add_filter(parser, top_k=20)
+    _add_filter(parser, Memory.get_all)
     parser = _command(groups, "get", commands.get, "show one memory")
     parser.add_argument("id", metavar="ID")
     parser = _command(groups, "history", commands.history, "show what happened to a memory")
     parser.add_argument("id", metavar="ID")
 
 
-def _add_changing(groups: Any) -> None:
+def _add_changing(groups: Groups) -> None:
     parser = _command(
         groups, "add", commands.add, "extract what is worth remembering from a text, and store it"
     )
@@ -141,7 +155,7 @@ def _add_changing(groups: Any) -> None:
     parser.add_argument(
         "--raw", action="store_true", help="store the text as it is, without a model"
     )
-    parser.add_argument("--role", default="user", help="who says it (default: user)")
+    parser.add_argument("--role", default="user", help="who says it (default: %(default)s)")
     _add_metadata(parser)
     _add_model(parser)
     parser = _command(groups, "update", commands.update, "replace the text of a memory")
@@ -161,7 +175,7 @@ def _add_changing(groups: Any) -> None:
     _add_yes(parser)
 
 
-def _add_feeding(groups: Any) -> None:
+def _add_feeding(groups: Groups) -> None:
     text = "take in a conversation from a JSON lines file; continues where it stopped"
     parser = _command(groups, "ingest", commands.ingest, text)
     parser.add_argument(
@@ -175,8 +189,9 @@ def _add_feeding(groups: Any) -> None:
     parser.add_argument(
         "--chunk",
         type=_positive,
+        default=CHUNK_MESSAGES,
         metavar="N",
-        help="at most N messages per call of the model (default 10)",
+        help="at most N messages per call of the model (default %(default)s)",
     )
     parser.add_argument(
         "--replies",
@@ -190,6 +205,9 @@ def _add_feeding(groups: Any) -> None:
     )
     _add_metadata(parser)
     _add_model(parser)
+
+
+def _add_bringing(groups: Groups) -> None:
     text = "copy what mem0 stored on disk; memories that exist here already are left alone"
     parser = _command(groups, "import", commands.import_mem0, text)
     parser.add_argument(
@@ -197,13 +215,16 @@ def _add_feeding(groups: Any) -> None:
     )
     parser.add_argument("--history", metavar="FILE", help="mem0's history.db (history_db_path)")
     parser.add_argument(
-        "--collection", default="mem0", metavar="NAME", help="mem0's collection_name (default mem0)"
+        "--collection",
+        default=COLLECTION.default,
+        metavar="NAME",
+        help="mem0's collection_name (default %(default)s)",
     )
     parser = _command(groups, "demo", commands.demo, "show isomem at work on a sample conversation")
     _add_model(parser)
 
 
-def _add_keeping(groups: Any) -> None:
+def _add_keeping(groups: Groups) -> None:
     parser = _command(groups, "reset", commands.reset, "remove everything, history included")
     _add_yes(parser)
     _command(groups, "stats", commands.stats, "show what is in the memory file")
@@ -215,7 +236,9 @@ def _add_keeping(groups: Any) -> None:
     parser = _command(groups, "parity", commands.parity, text)
     which = "a scenario, or a folder of them (default: all that come with isomem-parity)"
     parser.add_argument("files", nargs="*", metavar="FILE", help=which)
-    parser.add_argument("--tier", default="A", help="A, B, C, or several: A,B (default: A)")
+    parser.add_argument(
+        "--tier", default="A", help="A, B, C, or several: A,B (default: %(default)s)"
+    )
     parser.add_argument(
         "--report", metavar="DIR", help="write the report there, as text, JSON and HTML"
     )
@@ -223,6 +246,10 @@ def _add_keeping(groups: Any) -> None:
     inner = prompts.add_subparsers(title="commands", metavar="COMMAND", required=True)
     text = "compare every prompt with its pinned digest, and with an installed mem0ai"
     _command(inner, "verify", commands.verify_prompts, text)
+    config = groups.add_parser("config", help="describe the configuration", allow_abbrev=False)
+    inner = config.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    text = "print the JSON schema of the configuration, with every option and its default"
+    _command(inner, "schema", commands.config_schema, text)
 
 
 # --- Arguments that several commands have ----------------------------------------------------
@@ -235,7 +262,7 @@ def _add_scope(parser: ArgumentParser) -> None:
     group.add_argument("--run", metavar="ID", dest="run_id")
 
 
-def _add_filter(parser: ArgumentParser, top_k: int) -> None:
+def _add_filter(parser: ArgumentParser, method: Callable[..., object]) -> None:
     parser.add_argument(
         "--filter",
         type=_object,
@@ -243,8 +270,18 @@ def _add_filter(parser: ArgumentParser, top_k: int) -> None:
         help='conditions on metadata, such as {"session": "2025-03-05"}',
     )
     parser.add_argument(
-        "--top-k", type=int, default=top_k, metavar="N", help=f"at most N results (default {top_k})"
+        "--top-k",
+        type=int,
+        default=_default_of(method, "top_k"),
+        metavar="N",
+        help="at most N results (default %(default)s)",
     )
+
+
+def _default_of(method: Callable[..., object], argument: str) -> object:
+    """What a call of the library does without the argument."""
+    default: object = getattr(method, "__kwdefaults__", {})[argument]
+    return default
 
 
 def _add_metadata(parser: ArgumentParser) -> None:
@@ -254,16 +291,24 @@ def _add_metadata(parser: ArgumentParser) -> None:
 
 
 def _add_model(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("model")
-    group.add_argument("--model", help="on an OpenAI-compatible server")
-    group.add_argument("--base-url", metavar="URL", help="address of that server")
+    group = parser.add_argument_group("model on an OpenAI-compatible server")
+    _add_option(group, "--model", LLM_OPTIONS[0], "MODEL")
+    _add_option(group, "--base-url", address_option("openai_base_url", OPENAI_URL), "URL")
+
+
+def _add_option(
+    group: _ArgumentGroup, flag: str, option: Option, metavar: str, default: object = None
+) -> None:
+    """A flag for an option of the configuration, which says what the flag is for."""
+    text = option.doc.replace("`", "").replace("%", "%%")
+    group.add_argument(flag, dest=option.name, default=default, metavar=metavar, help=text)
 
 
 def _add_yes(parser: ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str) -> dict[str, object]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -48,30 +48,51 @@ def read_config(options: Namespace) -> Config:
         ConfigurationError: the file is not there or cannot be read, or what is asked for
             together cannot be.
     """
+    from isomem.cli.variables import overlay_variables
+    from isomem.reference import ON_FRONT_ENDS
+
     path = options.config or os.environ.get("ISOMEM_CONFIG")
     config = _read_file(path) if path else {}
-    _choose_model(config, options)
+    flags = {name: getattr(options, name, None) for name in ("model", "openai_base_url")}
+    chosen = {name: value for name, value in flags.items() if value}
+    short = {name: os.environ[variable] for name, variable in SHORT if os.environ.get(variable)}
+    if chosen or short:
+        config["llm"] = {"provider": "openai", "config": short}
     if embedder := os.environ.get("ISOMEM_EMBEDDER"):
         config["embedder"] = {"provider": embedder}
+    overlay_variables(config)
+    if chosen or short:
+        config["llm"] = _with_flags(config["llm"], chosen)
     if options.path:
         config["vector_store"] = _store_at(options.path, config.get("vector_store"))
-    # An operator must see a failed call, and not an empty answer.
-    return {**config, "raise_on_llm_error": True}
+    return {**config, **ON_FRONT_ENDS}
 
 
-def _choose_model(config: Config, options: Namespace) -> None:
-    """Puts the OpenAI-compatible model that flags or the environment name into `config`."""
-    named = {
-        "model": getattr(options, "model", None) or os.environ.get("ISOMEM_MODEL"),
-        "openai_base_url": getattr(options, "base_url", None) or os.environ.get("ISOMEM_BASE_URL"),
-        "api_key": os.environ.get("ISOMEM_API_KEY"),
-    }
-    given = {key: value for key, value in named.items() if value}
-    if given:
-        config["llm"] = {"provider": "openai", "config": given}
+SHORT = (
+    ("model", "ISOMEM_MODEL"),
+    ("openai_base_url", "ISOMEM_BASE_URL"),
+    ("api_key", "ISOMEM_API_KEY"),
+)
+"""Options of a model on an OpenAI-compatible server, and the short names of their variables."""
 
 
-def _store_at(path: str, store: Any) -> Config:
+def _with_flags(llm: Config, chosen: Config) -> Config:
+    """The model, as flags name it.
+
+    Raises:
+        InvalidConfigError: another variable says that it is not on an OpenAI-compatible server.
+    """
+    if llm["provider"] != "openai":
+        raise InvalidConfigError(
+            f"ISOMEM_LLM_PROVIDER is {llm['provider']!r}, but --model, --base-url, ISOMEM_MODEL, "
+            "ISOMEM_BASE_URL and ISOMEM_API_KEY name a model on an OpenAI-compatible server",
+            error_code="CONFIG_005",
+            suggestion="ISOMEM_LLM_MODEL names a model of any provider.",
+        )
+    return {**llm, "config": {**llm["config"], **chosen}}
+
+
+def _store_at(path: str, store: object) -> Config:
     store = read_options(store, {"provider": "embedded", "config": None}, "vector_store")
     if store["provider"] != "embedded":
         raise InvalidConfigError(
@@ -98,18 +119,19 @@ def _read_file(path: str) -> Config:
     return config
 
 
-def _parse_json(path: str, data: bytes) -> Any:
+def _parse_json(path: str, data: bytes) -> object:
     import json
 
     try:
-        return json.loads(data)
+        value: object = json.loads(data)
+        return value
     except (ValueError, RecursionError) as error:
         raise _bad_file(path, f"it is not JSON: {error}") from None
 
 
 if sys.version_info >= (3, 11):
 
-    def _parse_toml(path: str, data: bytes) -> Any:
+    def _parse_toml(path: str, data: bytes) -> object:
         import tomllib
 
         try:
@@ -119,7 +141,7 @@ if sys.version_info >= (3, 11):
 
 else:
 
-    def _parse_toml(path: str, data: bytes) -> Any:
+    def _parse_toml(path: str, data: bytes) -> object:
         del data
         raise _bad_file(path, "TOML needs Python 3.11 or newer; here it must be JSON")
 

@@ -187,3 +187,11 @@ def _minute(moment: object) -> str:
     """A time to the minute, as it is stored."""
     zone = " UTC" if str(moment).endswith("+00:00") else ""
     return str(moment)[:16].replace("T", " ") + zone if moment else ""
+
+
+def document(found: dict[str, object], screen: Screen) -> Iterator[str]:
+    """What is JSON in any case."""
+    import json
+
+    del screen
+    yield json.dumps(found, indent=2, ensure_ascii=False)

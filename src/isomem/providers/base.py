@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from isomem.errors import EmbeddingError, InvalidConfigError, LLMError
 from isomem.providers.answers import MissingError
-from isomem.providers.settings import Settings, sendable, sendable_headers
+from isomem.providers.headers import sendable, sendable_headers
+from isomem.providers.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

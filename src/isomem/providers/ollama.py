@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from isomem.errors import InvalidConfigError
 from isomem.providers.settings import environment, first_of
+from isomem.providers.tables import address_option, key_option
 
 DEFAULT_URL = "http://127.0.0.1:11434"
 _PORTS = {"http": 80, "https": 443}
+
+OPTIONS = (
+    key_option("OLLAMA_API_KEY"),
+    address_option("ollama_base_url", DEFAULT_URL, "OLLAMA_HOST"),
+)
 
 
 def address(configured: str | None) -> str:

@@ -14,10 +14,14 @@ from isomem.errors import InvalidConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
+    from isomem.options import Table
     from isomem.ports.shapes import LLM, Embedder, Reranker, VectorStore
+
+    # What a package offers is checked by nobody until it is used.
+    Factory = Callable[[Mapping[str, object]], Any]
 
 
 class Kind:
@@ -89,7 +93,7 @@ VECTOR_STORES = Kind(
 )
 
 
-def create_llm(provider: str, config: dict[str, Any] | None = None) -> LLM:
+def create_llm(provider: str, config: Mapping[str, object] | None = None) -> LLM:
     """The language model of that name.
 
     Raises:
@@ -99,7 +103,7 @@ def create_llm(provider: str, config: dict[str, Any] | None = None) -> LLM:
     return llm
 
 
-def create_embedder(provider: str, config: dict[str, Any] | None = None) -> Embedder:
+def create_embedder(provider: str, config: Mapping[str, object] | None = None) -> Embedder:
     """The embedder of that name.
 
     Raises:
@@ -110,34 +114,51 @@ def create_embedder(provider: str, config: dict[str, Any] | None = None) -> Embe
     return embedder
 
 
-def create_reranker(provider: str, config: dict[str, Any] | None = None) -> Reranker:
+def create_reranker(provider: str, config: Mapping[str, object] | None = None) -> Reranker:
     """The reranker of that name. Raises as `create_llm`."""
     reranker: Reranker = _create(RERANKERS, provider, config)
     return reranker
 
 
-def create_vector_store(provider: str, config: dict[str, Any] | None = None) -> VectorStore:
+def create_vector_store(provider: str, config: Mapping[str, object] | None = None) -> VectorStore:
     """The vector store that an installed package offers by that name. Raises as `create_llm`."""
     store: VectorStore = _create(VECTOR_STORES, provider, config)
     return store
 
 
-def _create(kind: Kind, provider: Any, config: dict[str, Any] | None) -> Any:
+def table_of(kind: Kind, provider: str) -> Table | None:
+    """The options that a provider takes; None where its package does not say.
+
+    Raises:
+        InvalidConfigError: as `create_llm`, of the provider.
+    """
+    table: Table | None = getattr(_factory(kind, provider), "table", None)
+    return table
+
+
+def names_of(kind: Kind) -> list[str]:
+    """The providers that are built in, and those of installed packages."""
+    from importlib.metadata import entry_points
+
+    return sorted({*kind.builtin, *(point.name for point in entry_points(group=kind.group))})
+
+
+def _create(kind: Kind, provider: object, config: Mapping[str, object] | None) -> Any:
     name = provider if isinstance(provider, str) else repr(provider)
     return _factory(kind, name)({} if config is None else config)
 
 
-def _factory(kind: Kind, provider: str) -> Callable[[dict[str, Any]], Any]:
+def _factory(kind: Kind, provider: str) -> Factory:
     path = kind.builtin.get(provider)
     if path is None:
         return _plugged_in(kind, provider)
     module, _, name = path.partition(":")
     __import__(module)
-    factory: Callable[[dict[str, Any]], Any] = getattr(sys.modules[module], name)
+    factory: Factory = getattr(sys.modules[module], name)
     return factory
 
 
-def _plugged_in(kind: Kind, provider: str) -> Callable[[dict[str, Any]], Any]:
+def _plugged_in(kind: Kind, provider: str) -> Factory:
     # Costs megabytes and milliseconds: only for names that are not built in.
     from importlib.metadata import entry_points
 
@@ -145,7 +166,7 @@ def _plugged_in(kind: Kind, provider: str) -> Callable[[dict[str, Any]], Any]:
     if provider not in found:
         raise _not_found(kind, provider, list(found))
     try:
-        factory: Callable[[dict[str, Any]], Any] = found[provider].load()
+        factory: Factory = found[provider].load()
     except (ImportError, AttributeError) as error:
         raise InvalidConfigError(
             f"The {kind.title} {provider!r} is offered by the entry point "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import httpx
 
+from isomem.providers.headers import sendable_headers
 from isomem.providers.http import (
     CONNECT_TIMEOUT_S,
     Broken,
@@ -25,7 +26,6 @@ from isomem.providers.http import (
     attempts,
 )
 from isomem.providers.routes import proxy_for, transport_proxy, trust_for
-from isomem.providers.settings import sendable_headers
 
 if TYPE_CHECKING:
     import ssl

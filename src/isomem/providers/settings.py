@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import os
 
-from isomem.errors import InvalidConfigError
-from isomem.options import (
-    SWITCH,
-    TEXT,
-    Option,
-    check_option,
-    number,
-    one_of,
-    optional,
-    read_options,
-    whole,
-)  # fmt: skip
+from isomem.options import defaults_of, read_table
+from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, network_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
+    from isomem.options import Table
+
+    Factory = TypeVar("Factory", bound=Callable[..., object])
 
 MASK = "***"
 
-_SECRET_NAMES = frozenset(
-    (
-        "api_key",
-        "aws_access_key_id",
-        "aws_secret_access_key",
-        "azure_kwargs",
-        "headers",
-        "http_client_proxies",
-        "model_kwargs",
-        "vertex_credentials_json",
-    )
-)
+
+def _secrets_in(table: Table) -> frozenset[str]:
+    return frozenset(option.name for option in table if option.secret)
 
 
-_NAME_MARKS = frozenset("!#$%&'*+-.^_`|~")
-"""What may stand in the name of a header beside letters and digits."""
+_SECRETS = _secrets_in((*LLM_OPTIONS, *EMBEDDER_OPTIONS, *network_options(1)))
 
 
 class Settings:
@@ -47,28 +31,37 @@ class Settings:
 
     Changing an attribute changes the next request, except for the address, the key, the
     headers, the timeout and the number of retries, which are fixed when the provider is made.
+
+    Args:
+        secrets: names of options that are not shown; by default those of all models and embedders.
+        **options: the options.
     """
 
-    def __init__(self, **options: Any) -> None:
+    __slots__ = ("__dict__", "_secrets")
+
+    def __init__(self, secrets: frozenset[str] = _SECRETS, /, **options: object) -> None:
+        self._secrets = secrets
         self.__dict__.update(options)
 
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...
-        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __setattr__(self, name: str, value: object) -> None: ...
 
     def __repr__(self) -> str:
-        return f"Settings({', '.join(f'{k}={_shown(k, v)}' for k, v in vars(self).items())})"
+        shown = (f"{name}={self._shown(name, value)}" for name, value in vars(self).items())
+        return f"Settings({', '.join(shown)})"
+
+    def _shown(self, name: str, value: object) -> str:
+        return repr(MASK) if value and name in self._secrets else _without_password(name, value)
 
 
-def _shown(name: str, value: Any) -> str:
-    if value and name in _SECRET_NAMES:
-        return repr(MASK)
+def _without_password(name: str, value: object) -> str:
     bare = name.endswith("_url") and isinstance(value, str) and "://" not in value
     return redact(repr(value), passwords(f"http://{value}" if bare else value))
 
 
-def passwords(value: Any) -> list[str]:
+def passwords(value: object) -> list[str]:
     """The credentials inside addresses ("scheme://user:password@host"), in a text or a dict."""
     if isinstance(value, dict):
         return [part for item in value.values() for part in passwords(item)]
@@ -114,91 +107,23 @@ def _spellings(secret: str) -> set[str]:
     return {secret, *quoted, html.escape(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
 
 
-NETWORK_OPTIONS: dict[str, Any] = {"timeout_s": None, "max_retries": 3, "headers": None}
-"""What every provider that uses the network takes beside upstream's options."""
-
-LLM_OPTIONS: dict[str, Any] = {
-    "model": None,
-    "temperature": 0.1,
-    "api_key": None,
-    "max_tokens": 2000,
-    "top_p": 0.1,
-    "top_k": 1,
-    "enable_vision": False,
-    "vision_details": "auto",
-    "reasoning_effort": None,
-    "http_client_proxies": None,
-}
-"""Upstream's options of every language model."""
-
-EMBEDDER_OPTIONS: dict[str, Any] = {
-    "model": None,
-    "api_key": None,
-    "embedding_dims": None,
-    "ollama_base_url": None,
-    "openai_base_url": None,
-    "model_kwargs": None,
-    "huggingface_base_url": None,
-    "azure_kwargs": None,
-    "http_client_proxies": None,
-    "vertex_credentials_json": None,
-    "memory_add_embedding_type": None,
-    "memory_update_embedding_type": None,
-    "memory_search_embedding_type": None,
-    "output_dimensionality": None,
-    "lmstudio_base_url": "http://localhost:1234/v1",
-    "aws_access_key_id": None,
-    "aws_secret_access_key": None,
-    "aws_region": None,
-}
-"""Upstream's options of every embedder: one list for all, so each takes those of the others."""
-
-
-_MANY = 1_000_000_000
-_KINDS = {
-    "model": optional(TEXT),
-    "api_key": optional(TEXT),
-    "temperature": optional(number(0, 10)),
-    "top_p": optional(number(0, 1)),
-    "top_k": optional(whole(0, _MANY)),
-    "max_tokens": optional(whole(1, _MANY)),
-    "embedding_dims": optional(whole(1, 1_000_000)),
-    "enable_vision": optional(SWITCH),
-    "vision_details": optional(one_of("low", "high", "auto")),
-    "reasoning_effort": optional(TEXT),
-    "timeout_s": optional(number(0.001, _MANY)),
-    "max_retries": optional(whole(0, 1_000)),
-}
-"""What the options take that every provider has, whichever it is."""
-
-_DOCS = {
-    "timeout_s": "seconds to wait for an answer",
-    "max_retries": "how often a failed request is sent again",
-    "temperature": "0 is the least random",
-    "max_tokens": "the longest answer, in tokens",
-    "embedding_dims": "the length of the vectors",
-}
-
-
-def read_settings(
-    given: Mapping[str, Any] | None, defaults: Mapping[str, Any], where: str
-) -> Settings:
+def read_settings(given: object, table: Table, where: str) -> Settings:
     """The options of one provider.
 
     Args:
         given: what the caller wrote.
-        defaults: every option that may be written, with its default.
+        table: every option that may be written.
         where: names the provider in errors, such as "llm.config (openai)".
 
     Raises:
         InvalidConfigError: an option is not known, or has a value that it does not take.
     """
-    options = read_options(given, defaults, where)
-    for name, kind in _KINDS.items():
-        if name in (given or ()):
-            doc = _DOCS.get(name, "see docs/providers.md")
-            check_option(Option(name, None, kind, doc), options[name], where)
-    return Settings(**options)
+    return Settings(_secrets_in(table), **read_table(given, table, where))
+
+
+def default_settings(table: Table, **own: object) -> Settings:
+    """The options of a part that nobody configured, and what it says of itself."""
+    return Settings(**defaults_of(table) | own)
 
 
 def first_of(*candidates: str | None) -> str | None:
@@ -211,43 +136,11 @@ def environment(name: str) -> str | None:
     return os.environ.get(name)
 
 
-def sendable(value: str, what: str) -> str:
-    """`value` without the white space around it, if it can stand in an HTTP header.
+def takes(table: Table) -> Callable[[Factory], Factory]:
+    """Names the options that a factory takes, as the class of a provider does by itself."""
 
-    Raises:
-        InvalidConfigError: it holds characters that cannot; the message does not show them.
-    """
-    clean = str(value).strip()
-    if clean.isascii() and clean.isprintable():
-        return clean
-    raise InvalidConfigError(
-        f"{what} holds a line break or another character that cannot be sent in a header",
-        error_code="CONFIG_002",
-        suggestion="Copy it again; it must be printable ASCII",
-    )
+    def named(factory: Factory) -> Factory:
+        vars(factory)["table"] = table
+        return factory
 
-
-def sendable_headers(given: Any, what: str) -> dict[str, str]:
-    """Headers that can be sent: names are words, values are printable ASCII.
-
-    Raises:
-        InvalidConfigError: one is not; the message does not show its value.
-    """
-    if not isinstance(given or {}, dict):
-        raise InvalidConfigError(
-            f"{what} must be a dict, got {type(given).__name__}", error_code="CONFIG_002"
-        )
-    headers = {}
-    for name, value in (given or {}).items():
-        if not (isinstance(name, str) and _is_header_name(name)):
-            raise InvalidConfigError(
-                f"{what}: {str(name)[:40]!r} cannot be the name of a header",
-                error_code="CONFIG_002",
-                suggestion="Letters, digits and hyphens make a name",
-            )
-        headers[name] = sendable(value, f"{what} {name}")
-    return headers
-
-
-def _is_header_name(name: str) -> bool:
-    return name.isascii() and bool(name) and all(c.isalnum() or c in _NAME_MARKS for c in name)
+    return named

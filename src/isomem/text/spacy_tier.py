@@ -88,7 +88,7 @@ class SpacyTier:
         DependencyError: spaCy or the model is not installed; nothing is ever downloaded.
     """
 
-    def __init__(self, model: str = "en_core_web_sm") -> None:
+    def __init__(self, model: str) -> None:
         _require(model)
         self.model = model
         self._nlp: Any = None

@@ -7,17 +7,12 @@ from __future__ import annotations
 
 from isomem.kernel import term_number, term_weight
 from isomem.options import unknown
+from isomem.text.languages import DEFAULT_LANGUAGE, LANGUAGES
 from isomem.text.stopwords import BUILT_IN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-LANGUAGES = (
-    "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian",
-    "italian", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil",
-    "turkish",
-)  # fmt: skip
 
 TOKEN_LIMIT = 40
 """Tokens of more characters are dropped."""
@@ -88,7 +83,9 @@ class TermEncoder:
         InvalidConfigError: the language is not known.
     """
 
-    def __init__(self, language: str = "english", stopwords: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, language: str = DEFAULT_LANGUAGE, stopwords: Iterable[str] | None = None
+    ) -> None:
         if language not in LANGUAGES:
             raise unknown("language", language, LANGUAGES)
         words = BUILT_IN.get(language, frozenset()) if stopwords is None else stopwords

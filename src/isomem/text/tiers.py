@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from isomem.errors import InvalidConfigError
-from isomem.options import read_options, unknown
+from isomem.options import read_table, unknown
+from isomem.text.languages import DEFAULT_LANGUAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,11 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.ports.shapes import Nlp
-
-PROVIDERS = ("builtin", "none", "spacy")
-ENCODER_OPTIONS: dict[str, object] = {"language": "english", "stopwords": None}
-"""Options of `terms.TermEncoder`, which every tier accepts."""
-SPACY_OPTIONS = {"model": "en_core_web_sm", **ENCODER_OPTIONS}
+    from isomem.text.terms import TermEncoder
 
 
 class NoTier:
@@ -39,7 +35,7 @@ class BuiltinTier:
             as they are, in lower case, the stemmer does the rest, and no compounds are found.
     """
 
-    def __init__(self, language: str = "english") -> None:
+    def __init__(self, language: str = DEFAULT_LANGUAGE) -> None:
         # Here, so that the word tables cost the other tiers nothing.
         if language == "english":
             from isomem.text.compounds import extract_entities
@@ -61,7 +57,7 @@ def load_tier(provider: str, config: Mapping[str, object] | None = None) -> Nlp:
     """The tier that `nlp.provider` names, set up by `nlp.config`.
 
     Args:
-        provider: one of `PROVIDERS`.
+        provider: "builtin", "none" or "spacy".
         config: `language` and `stopwords` (of the keyword encoder, any tier), and for "spacy"
             also `model`.
 
@@ -69,10 +65,7 @@ def load_tier(provider: str, config: Mapping[str, object] | None = None) -> Nlp:
         InvalidConfigError: the provider or a key is not known, or a value is of a wrong type.
         DependencyError: "spacy" was asked for and spaCy or its model is not installed.
     """
-    if provider not in PROVIDERS:
-        raise unknown("nlp.provider", provider, PROVIDERS)
-    defaults = SPACY_OPTIONS if provider == "spacy" else ENCODER_OPTIONS
-    options = _checked(read_options(config, defaults, "nlp.config"))
+    options = _read(provider, config)
     if provider == "spacy":
         from isomem.text.spacy_tier import SpacyTier
 
@@ -80,26 +73,18 @@ def load_tier(provider: str, config: Mapping[str, object] | None = None) -> Nlp:
     return BuiltinTier(options["language"]) if provider == "builtin" else NoTier()
 
 
-def _checked(options: dict[str, Any]) -> dict[str, Any]:
-    """`options`, with "english" for no language; refuses values that no tier could use."""
-    from isomem.text.terms import LANGUAGES
+def load_encoder(provider: str, config: Mapping[str, object] | None = None) -> TermEncoder:
+    """The keyword encoder that `nlp` asks for; takes and raises what `load_tier` does."""
+    from isomem.text.terms import TermEncoder
 
-    options["language"] = options["language"] or "english"
-    if options["language"] not in LANGUAGES:
-        raise unknown("language", options["language"], LANGUAGES)
-    stopwords = options["stopwords"]
-    if stopwords is not None and not _is_word_list(stopwords):
-        raise _wrong_type("stopwords", "a list of words")
-    if not isinstance(options.get("model", ""), str):
-        raise _wrong_type("model", "the name of a model package")
-    return options
+    options = _read(provider, config)
+    return TermEncoder(options["language"], options["stopwords"])
 
 
-def _is_word_list(value: object) -> bool:
-    if not isinstance(value, (list, tuple, set, frozenset)):
-        return False
-    return all(isinstance(word, str) for word in value)
+def _read(provider: str, config: Mapping[str, object] | None) -> dict[str, Any]:
+    from isomem.text.tables import TABLES
 
-
-def _wrong_type(key: str, expected: str) -> InvalidConfigError:
-    return InvalidConfigError(f"nlp.config.{key} must be {expected}", error_code="CONFIG_002")
+    if provider not in TABLES:
+        raise unknown("nlp.provider", provider, TABLES)
+    options = read_table(config, TABLES[provider], "nlp.config")
+    return {**options, "language": options["language"] or DEFAULT_LANGUAGE}

@@ -12,19 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isomem.errors import InvalidConfigError
-from isomem.providers.settings import (
-    LLM_OPTIONS,
-    NETWORK_OPTIONS,
-    Settings,
-    first_of,
-    passwords,
-    read_settings,
-    redact,
-    sendable,
-)
+from isomem.options import ANYTHING, Option, defaults_of
+from isomem.providers.headers import sendable
+from isomem.providers.settings import Settings, first_of, passwords, read_settings, redact
+from isomem.providers.tables import llm_options
 
 keys = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=4, max_size=60)
 prose = st.text(st.sampled_from("àéîõü \n"), max_size=30)
+EVERY = llm_options("m", 1.0)
 SPELLINGS = [str, str.lower, str.upper, html.escape, json.dumps, urllib.parse.quote, repr]
 
 
@@ -67,7 +62,7 @@ def test_credentials_in_addresses_are_found() -> None:
 
 
 def test_options_are_attributes_that_can_be_set() -> None:
-    settings = read_settings({"a": 1}, {"a": 0, "b": 2}, "x")
+    settings = read_settings({"a": 1}, [Option(name, 2, ANYTHING, name) for name in "ab"], "x")
     settings.b = 3
     assert (settings.a, settings.b) == (1, 3)
     with pytest.raises(AttributeError):
@@ -77,7 +72,7 @@ def test_options_are_attributes_that_can_be_set() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "1", 0, -1, True, [1]])
 def test_a_timeout_is_a_positive_number(value: object) -> None:
     with pytest.raises(InvalidConfigError, match="timeout_s"):
-        read_settings({"timeout_s": value}, {"timeout_s": None}, "llm.config")
+        read_settings({"timeout_s": value}, EVERY, "llm.config")
 
 
 def test_the_first_value_that_is_there_counts() -> None:
@@ -111,9 +106,14 @@ def test_a_value_that_an_option_does_not_take_is_named(
     option: str, value: object, expected: str
 ) -> None:
     with pytest.raises(InvalidConfigError, match=rf"llm\.config: {option} must be {expected}"):
-        read_settings({option: value}, {**LLM_OPTIONS, **NETWORK_OPTIONS}, "llm.config")
+        read_settings({option: value}, EVERY, "llm.config")
+
+
+def test_no_number_of_retries_is_refused_since_no_request_could_be_sent() -> None:
+    with pytest.raises(InvalidConfigError, match="max_retries must be a whole number"):
+        read_settings({"max_retries": None}, EVERY, "llm.config")
 
 
 def test_an_option_may_be_none_as_mem0_has_it() -> None:
-    every = {**LLM_OPTIONS, **NETWORK_OPTIONS}
-    assert vars(read_settings(dict.fromkeys(every), every, "llm.config")) == dict.fromkeys(every)
+    none = {**dict.fromkeys(defaults_of(EVERY)), "max_retries": 0}
+    assert vars(read_settings(none, EVERY, "llm.config")) == none

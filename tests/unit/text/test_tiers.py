@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from isomem.config import NLP_PROVIDERS
 from isomem.errors import InvalidConfigError
-from isomem.text.tiers import PROVIDERS, BuiltinTier, NoTier, load_tier
+from isomem.text.tables import TABLES
+from isomem.text.tiers import BuiltinTier, NoTier, load_tier
 
 SENTENCE = "We saw Foxes near Paris"
 
@@ -53,7 +55,7 @@ def test_no_language_is_english():
 def test_unknown_provider_is_refused_with_the_nearest_one():
     with pytest.raises(InvalidConfigError, match="Did you mean 'spacy'"):
         load_tier("spacey")
-    assert PROVIDERS == ("builtin", "none", "spacy")
+    assert TABLES.keys() == set(NLP_PROVIDERS)
 
 
 @pytest.mark.parametrize(

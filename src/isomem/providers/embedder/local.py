@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import os
 
-from isomem.errors import DependencyError, EmbeddingError, InvalidConfigError
-from isomem.providers.settings import EMBEDDER_OPTIONS, read_settings
+from isomem.errors import DependencyError, EmbeddingError
+from isomem.options import Option, merged, one_of, optional
+from isomem.providers.settings import read_settings
+from isomem.providers.tables import EMBEDDER_OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from mmap import mmap
-    from typing import Any
 
 MODEL = "wordllama-l2-supercat"
 _WEIGHTS = ("weights", "l2_supercat_256.safetensors")
@@ -45,11 +46,27 @@ class LocalEmbedder:
 
     identity = f"local/{MODEL}"
     ignores_action = True
+    table = merged(
+        EMBEDDER_OPTIONS,
+        (
+            Option(
+                "model", None, optional(one_of(MODEL)), "there is only this one", unset=f"`{MODEL}`"
+            ),
+            Option(
+                "embedding_dims",
+                None,
+                optional(one_of(*_SIZES)),
+                "the length of the vectors",
+                unset=str(_SIZES[-1]),
+            ),
+        ),
+    )
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        self.config = read_settings(config, EMBEDDER_OPTIONS, "embedder.config (local)")
-        self.config.model = _known_model(self.config.model)
-        self.config.embedding_dims = self.dims = _known_size(self.config.embedding_dims)
+    def __init__(self, config: Mapping[str, object] | None = None) -> None:
+        self.config = read_settings(config, self.table, "embedder.config (local)")
+        self.config.model = MODEL
+        self.dims: int = self.config.embedding_dims or _SIZES[-1]
+        self.config.embedding_dims = self.dims
         self._directory = _directory()
         self._model: tuple[_Table, Callable[[str], list[int]]] | None = None
 
@@ -94,26 +111,6 @@ class LocalEmbedder:
 
     def __repr__(self) -> str:
         return f"<LocalEmbedder {self.identity} dims={self.dims}>"
-
-
-def _known_model(model: str | None) -> str:
-    if model not in {None, MODEL}:
-        raise InvalidConfigError(
-            f"embedder.config (local): the only model is {MODEL!r}, got {model!r}",
-            error_code="CONFIG_002",
-            details={"given": model, "known": [MODEL]},
-        )
-    return MODEL
-
-
-def _known_size(dims: int | None) -> int:
-    if dims is not None and dims not in _SIZES:
-        raise InvalidConfigError(
-            f"embedder.config (local): embedding_dims must be one of {_SIZES}, got {dims!r}",
-            error_code="CONFIG_002",
-            details={"given": dims, "known": list(_SIZES)},
-        )
-    return dims or _SIZES[-1]
 
 
 def _directory() -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from isomem.providers.settings import EMBEDDER_OPTIONS, Settings, read_settings
+from isomem.options import Option, merged
+from isomem.providers.settings import Settings, default_settings, read_settings, takes
+from isomem.providers.tables import DIMS, EMBEDDER_OPTIONS, MODEL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
 
 class _Offline:
@@ -40,7 +41,7 @@ class ConstantEmbedder(_Offline):
     """Upstream's mock: every text has the same vector of ten values."""
 
     def __init__(self) -> None:
-        self.config = Settings(**EMBEDDER_OPTIONS)
+        self.config = default_settings(EMBEDDER_OPTIONS)
         self.identity = "mock/constant"
         self.dims = 10
 
@@ -67,7 +68,7 @@ class HashEmbedder(_Offline):
     def __init__(self, dims: int = 256) -> None:
         if type(dims) is not int or dims < 1:
             raise ValueError(f"dims must be a whole number, at least 1, got {dims!r}")
-        self.config = Settings(**EMBEDDER_OPTIONS | {"model": "hash", "embedding_dims": dims})
+        self.config = default_settings(EMBEDDER_OPTIONS, model="hash", embedding_dims=dims)
         self.identity = "mock/hash"
         self.dims = dims
 
@@ -122,12 +123,28 @@ def _of_length_one(sums: list[float]) -> list[float]:
     return [value / length for value in sums]
 
 
-def mock_embedder(config: Mapping[str, Any] | None = None) -> ConstantEmbedder | HashEmbedder:
+OPTIONS = merged(
+    EMBEDDER_OPTIONS,
+    (
+        Option("model", None, MODEL, "does nothing here", idle=True),
+        Option(
+            "embedding_dims",
+            None,
+            DIMS,
+            "the length of the vectors; without it they are all the same",
+            unset="10",
+        ),
+    ),
+)
+
+
+@takes(OPTIONS)
+def mock_embedder(config: Mapping[str, object] | None = None) -> ConstantEmbedder | HashEmbedder:
     """Upstream's constant; with `embedding_dims`, a `HashEmbedder` of that length.
 
     Raises:
         InvalidConfigError: an option is not known.
     """
-    settings = read_settings(config, EMBEDDER_OPTIONS, "embedder.config (mock)")
+    settings = read_settings(config, OPTIONS, "embedder.config (mock)")
     dims = settings.embedding_dims
     return ConstantEmbedder() if dims is None else HashEmbedder(dims)

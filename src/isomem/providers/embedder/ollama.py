@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from isomem.options import merged
 from isomem.providers import ollama
 from isomem.providers.answers import MissingError, member, vector
 from isomem.providers.base import NetworkEmbedder
-from isomem.providers.settings import EMBEDDER_OPTIONS, NETWORK_OPTIONS, read_settings
+from isomem.providers.settings import read_settings
+from isomem.providers.tables import embedder_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from isomem.providers.http import Request
 
@@ -28,10 +29,12 @@ class OllamaEmbedder(NetworkEmbedder):
     name = "ollama"
     default_url = ollama.DEFAULT_URL
     default_model = "nomic-embed-text"
+    table = merged(
+        embedder_options(default_model, NetworkEmbedder.default_timeout_s), ollama.OPTIONS
+    )
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        defaults = {**EMBEDDER_OPTIONS, **NETWORK_OPTIONS}
-        settings = read_settings(config, defaults, "embedder.config (ollama)")
+    def __init__(self, config: Mapping[str, object] | None = None) -> None:
+        settings = read_settings(config, self.table, "embedder.config (ollama)")
         settings.model = settings.model or self.default_model
         self.dims = settings.embedding_dims
         settings.embedding_dims = settings.embedding_dims or 512  # what upstream's object says

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from isomem.options import Option, merged, or_empty
 from isomem.providers.answers import MissingError, member, vector
 from isomem.providers.base import NetworkEmbedder, required_key
-from isomem.providers.settings import (
-    EMBEDDER_OPTIONS,
-    NETWORK_OPTIONS,
-    Settings,
-    environment,
-    first_of,
-    read_settings,
+from isomem.providers.settings import Settings, environment, first_of, read_settings
+from isomem.providers.tables import (
+    ADDRESS,
+    DIMS,
+    LMSTUDIO_URL,
+    OPENAI_URL,
+    address_option,
+    embedder_options,
+    key_option,
 )
 
 TYPE_CHECKING = False
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, ClassVar
 
+    from isomem.options import Table
     from isomem.providers.http import Request
 
 # Known lengths; of any other model, the first vector tells.
@@ -41,11 +45,24 @@ class OpenAIEmbedder(NetworkEmbedder):
 
     name = "openai"
     default_model: ClassVar[str] = "text-embedding-3-small"
-    default_url = "https://api.openai.com/v1"
+    default_url = OPENAI_URL
+    table: ClassVar[Table] = merged(
+        embedder_options(default_model, NetworkEmbedder.default_timeout_s),
+        (
+            key_option("OPENAI_API_KEY"),
+            Option(
+                "embedding_dims",
+                None,
+                DIMS,
+                "the length of the vectors; sent only when it is given",
+                unset=str(_DIMS[default_model]),
+            ),
+            address_option("openai_base_url", default_url, "OPENAI_API_BASE", "OPENAI_BASE_URL"),
+        ),
+    )
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        defaults = {**EMBEDDER_OPTIONS, **NETWORK_OPTIONS}
-        settings = read_settings(config, defaults, f"embedder.config ({self.name})")
+    def __init__(self, config: Mapping[str, object] | None = None) -> None:
+        settings = read_settings(config, self.table, f"embedder.config ({self.name})")
         settings.model = settings.model or self.default_model
         self._wanted_dims: int | None = settings.embedding_dims
         self.dims = self._wanted_dims or _DIMS.get(settings.model)
@@ -96,9 +113,19 @@ class LMStudioEmbedder(OpenAIEmbedder):
 
     name = "lmstudio"
     default_model = "nomic-ai/nomic-embed-text-v1.5-GGUF/nomic-embed-text-v1.5.f16.gguf"
-    default_url = "http://localhost:1234/v1"
+    default_url = LMSTUDIO_URL
+    spare_key = "lm-studio"
+    table = merged(
+        embedder_options(default_model, NetworkEmbedder.default_timeout_s),
+        (
+            key_option(unset=spare_key),
+            Option(
+                "lmstudio_base_url", LMSTUDIO_URL, or_empty(ADDRESS), "the address of LM Studio"
+            ),
+        ),
+    )
 
     def _access(self, settings: Settings) -> tuple[str, str | None]:
         self._wanted_dims = None  # upstream never sends it here
-        settings.api_key = settings.api_key or "lm-studio"
+        settings.api_key = settings.api_key or self.spare_key
         return settings.lmstudio_base_url or self.default_url, settings.api_key

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from isomem.errors import LLMError
-from isomem.providers.settings import LLM_OPTIONS, Settings, read_settings
+from isomem.options import ANYTHING, Kind, Option, is_text, merged
+from isomem.providers.settings import default_settings, read_settings, takes
+from isomem.providers.tables import LLM_OPTIONS, MODEL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     Reply = (
         str | dict[str, Any] | list[Any] | BaseException | type[BaseException] | Callable[..., Any]
     )
+
+
+NAME = "scripted"
+"""What it says its model is."""
 
 
 class ScriptedLLM:
@@ -31,7 +37,7 @@ class ScriptedLLM:
     """
 
     def __init__(self, replies: Iterable[Reply] = (), default: Reply | None = None) -> None:
-        self.config = Settings(**LLM_OPTIONS | {"model": "scripted"})
+        self.config = default_settings(LLM_OPTIONS, model=NAME)
         self.calls: list[dict[str, Any]] = []
         self._replies = list(replies)
         self._default = default
@@ -96,16 +102,40 @@ def _spoken(reply: Any, messages: list[Message]) -> Any:
     return reply
 
 
-def mock_llm(config: Mapping[str, Any] | None = None) -> ScriptedLLM:
+def _are_replies(value: object) -> bool:
+    return hasattr(value, "__iter__") and not is_text(value) and not hasattr(value, "keys")
+
+
+OPTIONS = merged(
+    LLM_OPTIONS,
+    (
+        Option("model", None, MODEL, "what it says its model is", unset=f"`{NAME}`"),
+        Option(
+            "replies",
+            (),
+            Kind("a list of replies", _are_replies, {"type": "array"}),
+            "what to answer, in order",
+        ),
+        Option(
+            "default",
+            None,
+            ANYTHING,
+            "what to answer after the last reply; without it, such a call fails",
+        ),
+    ),
+)
+
+
+@takes(OPTIONS)
+def mock_llm(config: Mapping[str, object] | None = None) -> ScriptedLLM:
     """A `ScriptedLLM` from options: `replies`, `default`, and those of every model.
 
     Raises:
         InvalidConfigError: an option is not known.
     """
-    defaults = {**LLM_OPTIONS, "replies": (), "default": None}
-    settings = read_settings(config, defaults, "llm.config (mock)")
+    settings = read_settings(config, OPTIONS, "llm.config (mock)")
     llm = ScriptedLLM(settings.replies, settings.default)
     del settings.replies, settings.default
-    settings.model = settings.model or "scripted"
+    settings.model = settings.model or NAME
     llm.config = settings
     return llm

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from isomem.options import merged
 from isomem.providers import ollama
 from isomem.providers.answers import MissingError, arguments, calls_in, ended, member
 from isomem.providers.base import NetworkLLM
-from isomem.providers.settings import LLM_OPTIONS, NETWORK_OPTIONS, read_settings
+from isomem.providers.settings import read_settings
+from isomem.providers.tables import llm_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from isomem.ports.shapes import Message
     from isomem.providers.answers import JsonObject
     from isomem.providers.base import Parameters, Reply, ResponseFormat, Tools
@@ -32,10 +32,10 @@ class OllamaLLM(NetworkLLM):
     name = "ollama"
     default_url = ollama.DEFAULT_URL
     default_model = "llama3.1:70b"
+    table = merged(llm_options(default_model, NetworkLLM.default_timeout_s), ollama.OPTIONS)
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        defaults = {**LLM_OPTIONS, "ollama_base_url": None, **NETWORK_OPTIONS}
-        settings = read_settings(config, defaults, "llm.config (ollama)")
+    def __init__(self, config: Mapping[str, object] | None = None) -> None:
+        settings = read_settings(config, self.table, "llm.config (ollama)")
         settings.model = settings.model or self.default_model
         url = ollama.address(settings.ollama_base_url)
         super().__init__(settings, url, ollama.api_key(settings.api_key))

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from isomem.options import CALLABLE, SWITCH, TEXT, TEXTS, Option, merged, optional, or_empty
 from isomem.providers.answers import MissingError, arguments, calls_in, complaint, ended, member
 from isomem.providers.base import NetworkLLM, required_key
-from isomem.providers.settings import (
-    LLM_OPTIONS,
-    NETWORK_OPTIONS,
-    Settings,
-    environment,
-    first_of,
-    read_settings,
-)
+from isomem.providers.settings import Settings, environment, first_of, read_settings
+from isomem.providers.tables import OPENAI_URL, address_option, key_option, llm_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar
 
+    from isomem.options import Table
     from isomem.ports.shapes import Message
     from isomem.providers.answers import JsonObject
     from isomem.providers.base import Parameters, Reply, ResponseFormat, Tools
@@ -52,6 +48,8 @@ class ChatLLM(NetworkLLM):
         spare_key: sent when there is no other key; None where one is needed.
         takes_extra: whether further arguments of a call are sent, and reasoning models
             are sent the reduced parameters.
+        own_options: what only this service takes.
+        table: every option that it takes.
     """
 
     default_model: ClassVar[str]
@@ -61,11 +59,21 @@ class ChatLLM(NetworkLLM):
     key_variable: ClassVar[str]
     spare_key: ClassVar[str | None] = None
     takes_extra: ClassVar[bool] = True
-    options: ClassVar[dict[str, Any]] = {}
+    own_options: ClassVar[Table] = ()
+    table: ClassVar[Table]
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        defaults = {**LLM_OPTIONS, self.url_option: None, **self.options, **NETWORK_OPTIONS}
-        settings = read_settings(config, defaults, f"llm.config ({self.name})")
+    def __init_subclass__(cls) -> None:
+        cls.table = merged(
+            llm_options(cls.default_model, cls.default_timeout_s),
+            (
+                key_option(cls.key_variable, unset=cls.spare_key or ""),
+                address_option(cls.url_option, cls.default_url, cls.url_variable),
+            ),
+            cls.own_options,
+        )
+
+    def __init__(self, config: Mapping[str, object] | None = None) -> None:
+        settings = read_settings(config, self.table, f"llm.config ({self.name})")
         settings.model = settings.model or self.default_model
         super().__init__(settings, *self._access(settings))
 
@@ -163,19 +171,28 @@ class OpenAILLM(ChatLLM):
 
     name = "openai"
     default_model = "gpt-5-mini"
-    default_url = "https://api.openai.com/v1"
+    default_url = OPENAI_URL
     url_option = "openai_base_url"
     url_variable = "OPENAI_BASE_URL"
     key_variable = "OPENAI_API_KEY"
-    options: ClassVar[dict[str, Any]] = {
-        "models": None,
-        "route": "fallback",
-        "openrouter_base_url": None,
-        "site_url": None,
-        "app_name": None,
-        "store": None,
-        "response_callback": None,
-    }
+    own_options = (
+        Option("models", None, or_empty(TEXTS), "OpenRouter: models to try in turn"),
+        Option("route", "fallback", or_empty(TEXT), "OpenRouter: how to go through `models`"),
+        address_option("openrouter_base_url", OPENROUTER_URL, "OPENROUTER_API_BASE"),
+        Option(
+            "site_url", None, or_empty(TEXT), "OpenRouter: identifies your app, with `app_name`"
+        ),
+        Option(
+            "app_name", None, or_empty(TEXT), "OpenRouter: identifies your app, with `site_url`"
+        ),
+        Option("store", None, optional(SWITCH), "whether OpenAI keeps the answer; sent when given"),
+        Option(
+            "response_callback",
+            None,
+            or_empty(CALLABLE),
+            "called as `callback(llm, answer, parameters)` after each answer",
+        ),
+    )
 
     def _access(self, settings: Settings) -> tuple[str, str | None]:
         # An address in the configuration wins over the environment: prompts go nowhere else.

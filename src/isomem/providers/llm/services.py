@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from isomem.options import DICT, Option, or_empty
 from isomem.providers.llm.openai import ChatLLM
+from isomem.providers.tables import LMSTUDIO_URL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ClassVar
-
     from isomem.providers.base import Parameters, ResponseFormat
 
 
@@ -75,12 +75,19 @@ class LMStudioLLM(ChatLLM):
     default_model = (
         "lmstudio-community/Meta-Llama-3.1-70B-Instruct-GGUF/Meta-Llama-3.1-70B-Instruct-IQ2_M.gguf"
     )
-    default_url = "http://localhost:1234/v1"
+    default_url = LMSTUDIO_URL
     url_option = "lmstudio_base_url"
     url_variable = "LMSTUDIO_BASE_URL"
     key_variable = "LMSTUDIO_API_KEY"
     spare_key = "lm-studio"
-    options: ClassVar[dict[str, Any]] = {"lmstudio_response_format": None}
+    own_options = (
+        Option(
+            "lmstudio_response_format",
+            None,
+            or_empty(DICT),
+            "sent instead of what the call asks for",
+        ),
+    )
 
     def _format(self, response_format: ResponseFormat) -> Parameters:
         """Always one: the configured, the call's, or JSON."""

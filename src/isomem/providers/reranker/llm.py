@@ -8,7 +8,9 @@ is above ten.
 
 from __future__ import annotations
 
+from isomem.options import TEXT, Kind, Option, is_dict, is_text, or_empty
 from isomem.providers.settings import Settings, read_settings
+from isomem.providers.tables import COUNT, LENGTH, MODEL, TEMPERATURE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Message
 
     Document = dict[str, Any]
-    Asked = Generator[list[Message], Any, list[Document]]
+    Asked = Generator[list[Message], object, list[Document]]
 
 LONGEST_INPUT = 4000
 NEUTRAL_SCORE = 0.5
@@ -35,16 +37,54 @@ _NUMBER = (
 )
 _EXCERPT = 100
 
-OPTIONS: dict[str, Any] = {
-    "provider": "openai",
-    "model": "gpt-4o-mini",
-    "api_key": None,
-    "top_k": None,
-    "temperature": 0.0,
-    "max_tokens": 100,
-    "scoring_prompt": None,
-    "llm": None,
-}
+
+def _names_a_model(value: object) -> bool:
+    if not is_dict(value):
+        return False
+    parts = dict(value)
+    config = parts.get("config")
+    return is_text(parts.get("provider", "")) and (not config or is_dict(config))
+
+
+OPTIONS = (
+    Option("provider", "openai", TEXT, "whose model is asked; one of the language models"),
+    Option("model", "gpt-4o-mini", MODEL, "which model is asked"),
+    Option("api_key", None, MODEL, "its key", unset="the provider's", secret=True),
+    Option(
+        "top_k",
+        None,
+        COUNT,
+        "how many results to return when the search does not say",
+        unset="all",
+    ),
+    Option("temperature", 0.0, TEMPERATURE, "0 is the least random"),
+    Option(
+        "max_tokens",
+        100,
+        LENGTH,
+        "maximum length of the answer, in tokens",
+    ),
+    Option(
+        "scoring_prompt",
+        None,
+        or_empty(TEXT),
+        "a system prompt of your own",
+        unset="mem0's",
+    ),
+    Option(
+        "llm",
+        None,
+        or_empty(
+            Kind(
+                "a dict of `provider` and `config`",
+                _names_a_model,
+                {"$ref": "#/$defs/reranker_llm"},
+            )
+        ),
+        "the model to ask, with all its options: `{'provider': …, 'config': {…}}`",
+        secret=True,
+    ),
+)
 
 
 class LLMReranker:
@@ -61,7 +101,9 @@ class LLMReranker:
         InvalidConfigError: an option, or the model's provider, is not known.
     """
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+    table = OPTIONS
+
+    def __init__(self, config: Mapping[str, object] | None = None) -> None:
         from isomem.providers.registry import create_llm
 
         self.config = read_settings(config, OPTIONS, "reranker.config (llm_reranker)")
@@ -127,13 +169,13 @@ class LLMReranker:
 
         return self.config.scoring_prompt or text("RERANK_SYSTEM")
 
-    def _answer(self, question: list[Message]) -> Any:
+    def _answer(self, question: list[Message]) -> object:
         try:
             return self.llm.generate_response(messages=question)
         except Exception as error:  # noqa: BLE001  (any model may be plugged in, and one result more or less well placed is no reason to fail a search)
             return _no_answer(error)
 
-    async def _aanswer(self, question: list[Message]) -> Any:
+    async def _aanswer(self, question: list[Message]) -> object:
         try:
             return await self.llm.agenerate_response(messages=question)
         except Exception as error:  # noqa: BLE001  (as in _answer)
@@ -157,9 +199,9 @@ class LLMReranker:
         return f"<LLMReranker {self.config!r}>"
 
 
-def _model(config: Settings) -> tuple[str, dict[str, Any]]:
+def _model(config: Settings) -> tuple[str, dict[str, object]]:
     """Provider and options of the model: those in `llm`, then those beside it."""
-    nested = config.llm or {}
+    nested = dict(config.llm or {})
     options = dict(nested.get("config") or {})
     for name in ("model", "temperature", "max_tokens"):
         options.setdefault(name, getattr(config, name))
@@ -168,7 +210,7 @@ def _model(config: Settings) -> tuple[str, dict[str, Any]]:
     return nested.get("provider", config.provider), options
 
 
-def text_of(document: Document) -> Any:
+def text_of(document: Document) -> object:
     """The text of one result."""
     for name in ("memory", "text", "content"):
         if name in document:
@@ -176,7 +218,7 @@ def text_of(document: Document) -> Any:
     return str(document)
 
 
-def score_in(answer: Any) -> float:
+def score_in(answer: object) -> float:
     """The score in the model's answer; 0.5 if there is none, with a warning."""
     if answer is _FAILED:
         return NEUTRAL_SCORE

@@ -1,0 +1,212 @@
+"""Writes the tables of options into docs/configuration.md and docs/providers.md.
+
+`python -m scripts.options` writes them between the markers of each page, from the same rows that
+check a configuration. A test fails when a page is not what the rows say.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from isomem.config import EMBEDDED_OPTIONS, TOP
+from isomem.options import Option
+from isomem.providers import registry
+from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS
+from isomem.reference import has_variable, table_in, variable
+from isomem.text.tables import SPACY_OPTIONS
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGES = ("configuration.md", "providers.md")
+BLOCK = re.compile(
+    r"(<!-- options: (\S+), written by `python -m scripts\.options` -->\n).*?(<!-- end -->)",
+    re.DOTALL,
+)
+
+NETWORK = ("http_client_proxies", "timeout_s", "max_retries", "headers")
+"""What the providers have that use the network."""
+
+
+def main() -> int:
+    """Write the tables into the pages; 0."""
+    for name in PAGES:
+        page = DOCS / name
+        page.write_text(written(page.read_text("utf-8")), "utf-8")
+    return 0
+
+
+def written(page: str) -> str:
+    """The page with its tables written anew."""
+    return BLOCK.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n\n{found[3]}", page)
+
+
+# --- Tables ----------------------------------------------------------------------------------
+
+
+def _top() -> str:
+    return _rows("", TOP)
+
+
+def _embedded() -> str:
+    return _rows("vector_store", EMBEDDED_OPTIONS)
+
+
+def _nlp() -> str:
+    return _rows("nlp", SPACY_OPTIONS)
+
+
+def _rows(section: str, options: Iterable[Option]) -> str:
+    """One row for each option, with the variable by which the command line is told it."""
+    header = ("key", "default", "what it may be", "variable", "what it is")
+    return _table(header, [_row(section, option) for option in options])
+
+
+def _row(section: str, option: Option) -> list[str]:
+    own = f"`{variable(section, option.name)}`" if has_variable(option) else ""
+    return [f"`{option.name}`", default(option), words(option), own, option.doc]
+
+
+def _models() -> str:
+    """The language models: what each uses when nothing else is configured."""
+    header = ("provider", "default model", "key from", "address: option, variable, default")
+    return _table(header, [_service("llm", name) for name in _first(registry.LLMS, "openai")])
+
+
+def _embedders() -> str:
+    header = (
+        "provider",
+        "default model",
+        "vectors",
+        "key from",
+        "address: option, variable, default",
+    )
+    rows = []
+    for name in _first(registry.EMBEDDERS, "local"):
+        provider, model, key, address = _service("embedder", name)
+        rows.append([provider, model, _dims(name), key, address])
+    return _table(header, rows)
+
+
+def _first(kind: registry.Kind, name: str) -> list[str]:
+    return sorted(kind.builtin, key=lambda each: (each == "mock", each != name, each))
+
+
+def _service(section: str, provider: str) -> list[str]:
+    by_name = {option.name: option for option in table_in(section, provider) or ()}
+    model, key = by_name["model"], by_name["api_key"]
+    addresses = [o for o in by_name.values() if _is_address(o)]
+    address = ", ".join(_address(option) for option in addresses[:1])
+    keys = [*map(_code, key.variables), *([f"else {key.unset}"] if key.unset else [])]
+    key_from = ", ".join(keys).removeprefix("else ")
+    return [_code(provider), model.unset or "none", key_from or "none", address or "none"]
+
+
+def _is_address(option: Option) -> bool:
+    return (
+        option.name.endswith("_base_url")
+        and not option.idle
+        and option.name != "openrouter_base_url"
+    )
+
+
+def _address(option: Option) -> str:
+    return ", ".join(
+        [_code(option.name), *map(_code, option.variables), default(option).replace('"', "")]
+    )
+
+
+def _dims(provider: str) -> str:
+    by_name = {option.name: option for option in table_in("embedder", provider) or ()}
+    return by_name["embedding_dims"].unset or "depends on the model"
+
+
+def _common_llm() -> str:
+    """What every language model takes."""
+    network = [option for option in table_in("llm", "openai") or () if option.name in NETWORK]
+    own = [option for option in LLM_OPTIONS if option.name not in NETWORK]
+    return _rows("llm", [*own, *network])
+
+
+def _own_llm() -> str:
+    """What only one language model takes."""
+    common = {option.name for option in LLM_OPTIONS} | set(NETWORK)
+    return _of_one(registry.LLMS, "llm", common)
+
+
+def _of_one(kind: registry.Kind, section: str, common: set[str]) -> str:
+    rows = [
+        [_code(name), _code(option.name), default(option), words(option), option.doc]
+        for name in _first(kind, "openai")
+        for option in table_in(section, name) or ()
+        if option.name not in common and not option.idle
+    ]
+    return _table(("provider", "option", "default", "what it may be", "what it is"), rows)
+
+
+def _common_embedder() -> str:
+    """What the embedders take, the network's included."""
+    network = [option for option in table_in("embedder", "openai") or () if option.name in NETWORK]
+    own = [option for option in EMBEDDER_OPTIONS if not option.idle]
+    return _rows("embedder", [*own, *network])
+
+
+def _idle_embedder() -> str:
+    """What mem0's embedders take and ours have no use for."""
+    names: dict[str, list[str]] = {}
+    for provider in sorted(registry.EMBEDDERS.builtin):
+        for option in table_in("embedder", provider) or ():
+            names.setdefault(option.name, [])
+            if not option.idle:
+                names[option.name].append(provider)
+    return ", ".join(_code(name) for name, users in names.items() if not users)
+
+
+def _reranker() -> str:
+    return _rows("reranker", table_in("reranker", "llm_reranker") or ())
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "top": _top,
+    "embedded": _embedded,
+    "nlp": _nlp,
+    "models": _models,
+    "llm": _common_llm,
+    "llm-own": _own_llm,
+    "embedders": _embedders,
+    "embedder": _common_embedder,
+    "embedder-idle": _idle_embedder,
+    "reranker": _reranker,
+}
+
+
+# --- Cells -----------------------------------------------------------------------------------
+
+
+def default(option: Option) -> str:
+    """The default as it is written in Python; in words where None stands for something else."""
+    value = option.default
+    if value is None or value == ():
+        return option.unset
+    if isinstance(value, str):
+        return _code(f'"{value}"')
+    return _code(repr(value).removesuffix(".0"))
+
+
+def words(option: Option) -> str:
+    """What the option may be, without the None that stands for its default."""
+    return option.kind.words.removesuffix(", or None").replace("'", "`")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

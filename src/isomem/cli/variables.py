@@ -1,0 +1,101 @@
+"""Options from the environment: `ISOMEM_<SECTION>_<OPTION>`, such as ISOMEM_LLM_MODEL."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from isomem.config import TOP, default_provider
+from isomem.errors import InvalidConfigError
+from isomem.options import as_dict, check_option, read_options, unknown
+from isomem.reference import SECTIONS, has_variable, table_in, variable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from isomem.options import Option
+
+    Config = dict[str, object]
+
+
+def overlay_variables(config: Config) -> None:
+    """Puts what the environment says of single options into `config`.
+
+    Raises:
+        InvalidConfigError: a variable names no option, or has a value that its option does not
+            take.
+    """
+    for option in filter(has_variable, TOP):
+        name = variable("", option.name)
+        if text := os.environ.get(name):
+            config[option.name] = read_text(option, text, name)
+    for section in SECTIONS:
+        prefix = variable(section, "")
+        given = {
+            name.removeprefix(prefix).lower(): text
+            for name, text in os.environ.items()
+            if name.startswith(prefix) and text
+        }
+        if given:
+            config[section] = _overlaid(section, config.get(section), given)
+
+
+def _overlaid(section: str, configured: object, given: Mapping[str, str]) -> Config:
+    """A section, with options that are given as text; another provider starts with no options."""
+    present = read_options(configured, {"provider": None, "config": None}, section)
+    before = present["provider"] or default_provider(section).replace("unset", "openai")
+    provider = given.get("provider") or before
+    if not provider:
+        raise InvalidConfigError(
+            f"{variable(section, min(given))} is set, but no {section} is configured",
+            error_code="CONFIG_002",
+            suggestion=f"Name it: {variable(section, 'provider')}.",
+        )
+    kept = present["config"] if provider == before else None
+    options = as_dict(kept or {}, f"{section}.config")
+    return {"provider": provider, "config": {**options, **_read(section, provider, given)}}
+
+
+def _read(section: str, provider: str, given: Mapping[str, str]) -> Config:
+    table = table_in(section, provider)
+    values = {name: text for name, text in given.items() if name != "provider"}
+    if table is None:
+        return dict(values)
+    rows = {option.name: option for option in table if has_variable(option)}
+    for name in values:
+        if name not in rows:
+            known = [variable(section, each) for each in rows]
+            raise unknown(f"variable for {section} {provider}", variable(section, name), known)
+    return {
+        name: read_text(rows[name], text, variable(section, name)) for name, text in values.items()
+    }
+
+
+def read_text(option: Option, text: str, name: str) -> object:
+    """The value of an option that is written as text: itself, or else JSON.
+
+    Args:
+        option: which one.
+        text: a word, a number, `true`, or a list or dict as JSON.
+        name: of the variable, for errors.
+
+    Raises:
+        InvalidConfigError: the option does not take it.
+    """
+    value = _from_json(text)
+    is_structure = isinstance(value, (dict, list))
+    readings = (value, text) if is_structure else (text, value)
+    for reading in readings:
+        if option.kind.accepts(reading):
+            return reading
+    check_option(option, text, name)
+    return text
+
+
+def _from_json(text: str) -> object:
+    try:
+        value: object = json.loads(text.lower() if text in {"True", "False"} else text)
+    except (ValueError, RecursionError):
+        return text
+    return value

@@ -1,0 +1,165 @@
+"""What can be configured: who takes which options, their variables, and all of it as JSON schema.
+
+Everything here comes from the tables of options. It loads every provider, and is for front ends and
+for tools; the library itself does not need it.
+"""
+
+from __future__ import annotations
+
+from isomem.config import COLLECTION, EMBEDDED_OPTIONS, OF_MEM0_1, TOP
+from isomem.options import EMPTY_IN_JSON, Option
+from isomem.providers import registry
+from isomem.text.tables import TABLES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from isomem.options import Schema, Table
+
+KINDS = {
+    "llm": registry.LLMS,
+    "embedder": registry.EMBEDDERS,
+    "reranker": registry.RERANKERS,
+    "vector_store": registry.VECTOR_STORES,
+}
+SECTIONS = (*KINDS, "nlp")
+"""The keys of the configuration that name a provider."""
+
+ON_FRONT_ENDS = {"raise_on_llm_error": True}
+"""What every front end sets, whatever is configured: an operator must see a failed call."""
+
+PREFIX = "ISOMEM_"
+
+
+def names_in(section: str) -> list[str]:
+    """The providers that a section may name here, those of installed packages included."""
+    if section == "nlp":
+        return sorted(TABLES)
+    own = ["embedded"] if section == "vector_store" else []
+    return [*own, *registry.names_of(KINDS[section])]
+
+
+def table_in(section: str, provider: str) -> Table | None:
+    """The options of a provider; None where its package does not say what it takes.
+
+    Raises:
+        InvalidConfigError: the section cannot name that provider.
+    """
+    if section == "nlp":
+        return TABLES.get(provider)
+    if (section, provider) == ("vector_store", "embedded"):
+        return EMBEDDED_OPTIONS
+    return registry.table_of(KINDS[section], provider)
+
+
+def variable(section: str, name: str) -> str:
+    """The variable by which a front end is told an option, such as ISOMEM_LLM_MODEL."""
+    return f"{PREFIX}{f'{section}_{name}' if section else name}".upper()
+
+
+def has_variable(option: Option) -> bool:
+    """Whether it makes sense to set the option from outside."""
+    return not option.idle and option.name not in (*ON_FRONT_ENDS, *SECTIONS, "provider")
+
+
+# --- JSON schema -----------------------------------------------------------------------------
+
+
+def schema() -> Schema:
+    """The whole configuration as a JSON schema (draft 2020-12)."""
+    definitions: Schema = {}
+    for section in SECTIONS:
+        names = names_in(section)
+        definitions |= {f"{section}.{name}": _options(section, name) for name in names}
+        definitions[section] = _section(section, names)
+    definitions["reranker_llm"] = _model_of_reranker()
+    old: Schema = {"deprecated": True, "description": "does nothing since mem0 2"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Configuration of isomem",
+        **_closed({**_rows(TOP), **dict.fromkeys(OF_MEM0_1, old)}),
+        "$defs": definitions,
+    }
+
+
+def _rows(table: Sequence[Option]) -> Schema:
+    return {option.name: _described(option) for option in table}
+
+
+def _described(option: Option) -> Schema:
+    default = list(option.default) if isinstance(option.default, tuple) else option.default
+    shown = {} if default is None else {"default": default}
+    return {"description": option.doc, **shown, **option.kind.schema}
+
+
+def _closed(properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _options(section: str, provider: str) -> Schema:
+    table = table_in(section, provider)
+    if table is not None:
+        return _closed(_rows(table))
+    # Of another package's store we know one option, and of its models and embedders none.
+    rows = _rows((COLLECTION,)) if section == "vector_store" else {}
+    return {"type": "object", "properties": rows}
+
+
+_BY_DEFAULT = {
+    "vector_store": ("embedded",),
+    "llm": ("openai",),
+    "embedder": ("openai", "local"),
+    "nlp": ("builtin",),
+}
+"""Who may check the options of a section that names no provider; `default_provider` says who does.
+Without a key for OpenAI no llm is made, and nobody checks its options."""
+
+
+def _section(section: str, names: list[str]) -> Schema:
+    providers: Schema = {"enum": [*names, "unset"] if section == "llm" else names}
+    conditions = _by_provider(section, names, _NOTHING)
+    if section not in _BY_DEFAULT:
+        return {
+            **_parts(providers, conditions),
+            "additionalProperties": False,
+            "required": ["provider"],
+        }
+    absent: Schema = {"not": {"required": ["provider"]}}
+    conditions.append(_condition(absent, section, _BY_DEFAULT[section], _NOTHING))
+    return {**_parts(providers, conditions), "additionalProperties": False}
+
+
+def _model_of_reranker() -> Schema:
+    names = names_in("llm")
+    return _parts({"enum": names}, _by_provider("llm", names, _EMPTY))
+
+
+_NOTHING: Schema = {"type": "null"}
+_EMPTY: Schema = {"enum": EMPTY_IN_JSON}
+
+
+def _parts(provider: Schema, conditions: list[Schema]) -> Schema:
+    """A dict of `provider` and `config`, where the provider decides what the config is."""
+    return {
+        "type": "object",
+        "properties": {"provider": provider, "config": {}},
+        "allOf": conditions,
+    }
+
+
+def _by_provider(section: str, names: Sequence[str], empty: Schema) -> list[Schema]:
+    return [
+        _condition(
+            {"properties": {"provider": {"const": name}}, "required": ["provider"]},
+            section,
+            (name,),
+            empty,
+        )
+        for name in names
+    ]
+
+
+def _condition(when: Schema, section: str, names: Sequence[str], empty: Schema) -> Schema:
+    configs = [empty, *({"$ref": f"#/$defs/{section}.{name}"} for name in names)]
+    return {"if": when, "then": {"properties": {"config": {"anyOf": configs}}}}

@@ -1,0 +1,230 @@
+"""The JSON schema gives the verdicts of the tables. Where it cannot, `DIFFERENCES` says why."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from isomem import MemoryConfig
+from isomem.cli.settings import _read_file
+from isomem.config import TOP
+from isomem.errors import InvalidConfigError
+from isomem.options import Option
+from isomem.reference import SECTIONS, names_in, schema, table_in
+from tests.unit.test_option_values import MAKERS, ROWS, _alone, base, made
+
+jsonschema = pytest.importorskip("jsonschema")
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOP_NAMES = {option.name for option in TOP}
+VALIDATOR = jsonschema.Draft202012Validator(schema())
+
+__all__ = ["_alone"]
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+def verdict(section: str, provider: str, config: Any) -> bool:
+    try:
+        made(section, provider, config)
+    except InvalidConfigError as error:
+        return error.error_code == "CONFIG_004"  # Whether there is a key is not in the file.
+    return True
+
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-10, 10),
+    st.integers(-(10**12), 10**12),
+    st.floats(-2, 12, allow_nan=False),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8),
+    st.sampled_from(["full", "low", "english", "mem0_entities", "a\0b", " ", "\x1f", "\n", "é"]),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.one_of(
+                st.text(max_size=5),
+                st.sampled_from(["provider", "config", "all://", "X-Team", "a b", "model"]),
+            ),
+            st.one_of(inner, st.sampled_from(["mock", "openai", "http://p:1"])),
+            max_size=3,
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+def is_whole_float(value: Any) -> bool:
+    """`1.0` is a whole number for JSON schema, where numbers have no types, and not for us."""
+    return isinstance(value, float) and value.is_integer()
+
+
+DIFFERENCES: tuple[tuple[str, Callable[[str, str, str, Any], bool]], ...] = (
+    (
+        "a whole number may be written as 1.0 in JSON schema",
+        lambda section, provider, name, value: is_whole_float(value),
+    ),
+    (
+        "a folder is no file, and only the disk knows which it is",
+        lambda section, provider, name, value: name == "path",
+    ),
+    (
+        "an address is read by urlsplit, which no pattern repeats",
+        lambda section, provider, name, value: name == "ollama_base_url",
+    ),
+    (
+        "who the reranker's model is stands in two places, and the schema looks at each alone",
+        lambda section, provider, name, value: (
+            section == "reranker" and name in {"provider", "llm"}
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(("section", "provider", "option"), ROWS)
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_the_schema_and_the_tables_give_the_same_verdict(
+    section: str, provider: str, option: Option, data: st.DataObject
+) -> None:
+    value = data.draw(values)
+    config = {**base(section, provider), option.name: value}
+    ours = verdict(section, provider, config)
+    theirs = VALIDATOR.is_valid({section: {"provider": provider, "config": config}})
+    if ours != theirs:
+        reasons = [
+            why for why, holds in DIFFERENCES if holds(section, provider, option.name, value)
+        ]
+        assert reasons, (value, ours, theirs)
+        assert theirs  # It is never the stricter one.
+
+
+@pytest.mark.parametrize("option", TOP, ids=[option.name for option in TOP])
+@given(value=values)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_they_agree_on_the_keys_at_the_top(option: Option, value: Any) -> None:
+    if option.name in SECTIONS and isinstance(value, dict):
+        return
+    theirs = VALIDATOR.is_valid({option.name: value})
+    try:
+        MemoryConfig(**{option.name: value})
+    except InvalidConfigError:
+        assert not theirs or option.name == "history_db_path"
+    else:
+        assert theirs
+
+
+@given(word=st.text(max_size=8))
+def test_they_agree_on_unknown_keys(word: str) -> None:
+    config = {word: None}
+    known = TOP_NAMES | set(schema()["properties"])
+    assert VALIDATOR.is_valid(config) == (word in known)
+    for section in SECTIONS:
+        for provider in names_in(section):
+            table = table_in(section, provider) or ()
+            if word not in {option.name for option in table}:
+                nested = {section: {"provider": provider, "config": {word: 1}}}
+                assert not VALIDATOR.is_valid(nested)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"llm": {"provider": "opnai"}},
+        {"llm": {"provder": "openai"}},
+        {"llm": {"provider": None}},
+        {"llm": {"provider": "openai", "config": []}},
+        {"reranker": {"config": {}}},
+        {"vector_store": {"config": {"cache_mb": "64"}}},
+        {"vector_store": {"provider": "qdrant"}},
+        {"embedder": {"config": {"temperature": 0}}},
+    ],
+)
+def test_a_bad_configuration_fails_in_both(config: Any) -> None:
+    assert not VALIDATOR.is_valid(config)
+
+
+# --- What is in the guides and in the tests --------------------------------------------------
+
+
+def written_configurations() -> list[Any]:
+    """Every file of a configuration that stands in a guide."""
+    return [
+        pytest.param(block, id=page.name)
+        for page in GUIDES
+        for block in re.findall(r"```(?:json|toml)\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        if "provider" in block
+    ]
+
+
+@pytest.mark.parametrize("block", written_configurations())
+def test_the_configurations_in_the_guides_are_good(block: str, tmp_path: Path) -> None:
+    path = tmp_path / ("c.json" if block.lstrip().startswith("{") else "c.toml")
+    path.write_text(block)
+    config: Any = _read_file(str(path))
+    VALIDATOR.validate(config)
+    MemoryConfig(**config)
+
+
+def python_configurations() -> list[Any]:
+    """Dicts with a known section, taken from the source of guides, examples and tests."""
+    sources = [
+        *((path.name, path.read_text("utf-8")) for path in ROOT.glob("examples/*.py")),
+        *((path.name, path.read_text("utf-8")) for path in ROOT.glob("tests/**/*.py")),
+        *(
+            (page.name, block)
+            for page in GUIDES
+            for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        ),
+    ]
+    found = {
+        repr(config): pytest.param(config, id=name)
+        for name, source in sources
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Dict) and (config := _configuration(node))
+    }
+    return list(found.values())
+
+
+def _configuration(node: ast.Dict) -> dict[str, Any] | None:
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
+    is_one = value.keys() <= TOP_NAMES and any(isinstance(value.get(s), dict) for s in SECTIONS)
+    return value if is_one else None
+
+
+@pytest.mark.parametrize("config", python_configurations())
+def test_the_configurations_in_examples_and_tests_get_one_verdict(config: Any) -> None:
+    try:
+        read = MemoryConfig(**copy.deepcopy(config))
+        for section, maker in MAKERS.items():
+            part = getattr(read, section)
+            is_made = part is not None and part.provider != "unset"
+            if is_made and (section, part.provider) != ("nlp", "spacy"):
+                maker(part.provider, part.config.model_dump())
+        ours = read.vector_store.provider == "embedded"
+    except InvalidConfigError as error:
+        if error.error_code == "CONFIG_004":
+            return  # Whether there is a key is not in the file.
+        ours = False
+    assert VALIDATOR.is_valid(config) == ours
