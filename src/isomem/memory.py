@@ -6,7 +6,6 @@ from isomem.clock import Clock
 from isomem.config import MemoryConfig, as_config, from_dict
 from isomem.pipeline import add, manage, search
 from isomem.ports.blocking import BlockingPorts
-from isomem.ports.drive import adrive, drive
 from isomem.wiring import StoreParts, build_embedder, build_llm, build_nlp, build_reranker
 
 TYPE_CHECKING = False
@@ -180,7 +179,7 @@ class Memory(Facade):
                 is logged and the results are empty.
             DatabaseError, VectorStoreError: nothing was stored.
         """
-        return drive(
+        return self._ports.run(
             add.add(
                 self._ports,
                 messages,
@@ -221,7 +220,7 @@ class Memory(Facade):
             ValueError: a blank query, no id in `filters` or ids beside it, an unknown operator,
                 a `threshold` or `top_k` out of range.
         """
-        return drive(
+        return self._ports.run(
             search.search(
                 self._ports,
                 query,
@@ -235,7 +234,7 @@ class Memory(Facade):
 
     def get(self, memory_id: str) -> Json | None:
         """One memory, as `search` shows it with a score of None; None if it is not there."""
-        return drive(manage.get(self._ports, memory_id))
+        return self._ports.run(manage.get(self._ports, memory_id))
 
     def get_all(self, *, filters: Json | None = None, top_k: int = 20, **kwargs: Any) -> Json:
         """The first `top_k` memories that pass, in the order of their ids.
@@ -249,7 +248,9 @@ class Memory(Facade):
         Raises:
             ValueError: as in `search`.
         """
-        return drive(manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs))
+        return self._ports.run(
+            manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
+        )
 
     def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:
         """Replaces the text of a memory; `metadata` overlays what it has.
@@ -261,7 +262,7 @@ class Memory(Facade):
             MemoryNotFoundError: no memory has that id; it is a ValueError too.
             ValidationError: `data` is not text, `metadata` is not JSON.
         """
-        return drive(manage.update(self._ports, memory_id, data, metadata))
+        return self._ports.run(manage.update(self._ports, memory_id, data, metadata))
 
     def delete(self, memory_id: str) -> Json:
         """Removes a memory; its history stays.
@@ -272,7 +273,7 @@ class Memory(Facade):
         Raises:
             MemoryNotFoundError: no memory has that id; it is a ValueError too.
         """
-        return drive(manage.delete(self._ports, memory_id))
+        return self._ports.run(manage.delete(self._ports, memory_id))
 
     def delete_all(
         self,
@@ -295,7 +296,7 @@ class Memory(Facade):
             ValueError: no id was given, or one is not valid.
         """
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        return drive(manage.delete_all(self._ports, ids, purge_history=purge_history))
+        return self._ports.run(manage.delete_all(self._ports, ids, purge_history=purge_history))
 
     def purge(
         self,
@@ -317,7 +318,7 @@ class Memory(Facade):
                 it could not be written again: call it again.
         """
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        return drive(manage.purge(self._ports, ids))
+        return self._ports.run(manage.purge(self._ports, ids))
 
     def compact(self) -> None:
         """Writes the file again, so that nothing of what was removed is left in its bytes.
@@ -325,7 +326,7 @@ class Memory(Facade):
         Raises:
             DatabaseError: another process is reading or writing the file.
         """
-        drive(manage.compact(self._ports))
+        self._ports.run(manage.compact(self._ports))
 
     def history(self, memory_id: str) -> list[Json]:
         """What happened to a memory, oldest first.
@@ -334,11 +335,11 @@ class Memory(Facade):
             `[{"id", "memory_id", "old_memory", "new_memory", "event", "created_at",
             "updated_at", "is_deleted", "actor_id", "role"}, ...]`
         """
-        return drive(manage.history(self._ports, memory_id))
+        return self._ports.run(manage.history(self._ports, memory_id))
 
     def reset(self) -> None:
         """Removes everything: memories, entities, history and message buffers."""
-        drive(manage.reset(self._ports))
+        self._ports.run(manage.reset(self._ports))
 
     def chat(self, query: str) -> None:
         """Raises NotImplementedError, as upstream's does."""
@@ -399,7 +400,7 @@ class AsyncMemory(Facade):
             from isomem.ports.asynchronous import ChatModel
 
             ports = self.replacing(llm=ChatModel(llm))._ports
-        return await adrive(
+        return await self._ports.run(
             add.add(
                 ports,
                 messages,
@@ -422,7 +423,7 @@ class AsyncMemory(Facade):
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
-        return await adrive(
+        return await self._ports.run(
             search.search(
                 self._ports,
                 query,
@@ -436,19 +437,21 @@ class AsyncMemory(Facade):
 
     async def get(self, memory_id: str) -> Json | None:
         """One memory; see `Memory.get`."""
-        return await adrive(manage.get(self._ports, memory_id))
+        return await self._ports.run(manage.get(self._ports, memory_id))
 
     async def get_all(self, *, filters: Json | None = None, top_k: int = 20, **kwargs: Any) -> Json:
         """The memories of a scope; see `Memory.get_all`."""
-        return await adrive(manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs))
+        return await self._ports.run(
+            manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
+        )
 
     async def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:
         """Replaces the text of a memory; see `Memory.update`."""
-        return await adrive(manage.update(self._ports, memory_id, data, metadata))
+        return await self._ports.run(manage.update(self._ports, memory_id, data, metadata))
 
     async def delete(self, memory_id: str) -> Json:
         """Removes a memory; see `Memory.delete`."""
-        return await adrive(manage.delete(self._ports, memory_id))
+        return await self._ports.run(manage.delete(self._ports, memory_id))
 
     async def delete_all(
         self,
@@ -460,7 +463,9 @@ class AsyncMemory(Facade):
     ) -> Json:
         """Removes every memory of a scope; see `Memory.delete_all`."""
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        return await adrive(manage.delete_all(self._ports, ids, purge_history=purge_history))
+        return await self._ports.run(
+            manage.delete_all(self._ports, ids, purge_history=purge_history)
+        )
 
     async def purge(
         self,
@@ -470,19 +475,19 @@ class AsyncMemory(Facade):
     ) -> Json:
         """Forgets everything of a scope; see `Memory.purge`."""
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        return await adrive(manage.purge(self._ports, ids))
+        return await self._ports.run(manage.purge(self._ports, ids))
 
     async def compact(self) -> None:
         """Writes the file again; see `Memory.compact`."""
-        await adrive(manage.compact(self._ports))
+        await self._ports.run(manage.compact(self._ports))
 
     async def history(self, memory_id: str) -> list[Json]:
         """What happened to a memory; see `Memory.history`."""
-        return await adrive(manage.history(self._ports, memory_id))
+        return await self._ports.run(manage.history(self._ports, memory_id))
 
     async def reset(self) -> None:
         """Removes everything; see `Memory.reset`."""
-        await adrive(manage.reset(self._ports))
+        await self._ports.run(manage.reset(self._ports))
 
     async def chat(self, query: str) -> None:
         """Raises NotImplementedError, as upstream's does."""

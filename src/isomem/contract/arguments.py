@@ -55,7 +55,7 @@ def check_id(value: object, name: str) -> str:
         raise ValueError(
             f"Invalid {name}: cannot contain whitespace. Provide a valid identifier without spaces."
         )
-    if not is_unicode(trimmed):
+    if not (trimmed.isascii() or is_unicode(trimmed)):
         raise ValueError(f"Invalid {name}: is not valid Unicode, it has a lone surrogate.")
     return trimmed
 

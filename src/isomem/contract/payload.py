@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from isomem import log
+from isomem.contract.arguments import check_metadata
 from isomem.contract.v2_0_4 import MEMORY_FIELDS, PROMOTED_FIELDS, SPEAKER_FIELDS
 from isomem.dates import datetime, timezone
 from isomem.digest import md5_hex
@@ -28,12 +30,38 @@ _NOT_KEPT = _WRITTEN.union(SPEAKER_FIELDS)
 # --- Memories --------------------------------------------------------------------------------
 
 
+def stamp(metadata: Mapping[str, object] | None, ids: Mapping[str, str]) -> dict[str, object]:
+    """The fields that every memory of one `add` starts with: the caller's metadata and the ids.
+
+    An id that is only in `metadata` does not count (divergence D-05): metadata must never put
+    a memory into a scope that the call did not name.
+    """
+    return {**without_ids(metadata, keep=ids), **ids} if metadata else dict(ids)
+
+
+def without_ids(
+    metadata: Mapping[str, object] | None, keep: Mapping[str, object]
+) -> dict[str, object]:
+    """A copy of `metadata` without the ids that are not in `keep`.
+
+    Raises:
+        ValidationError: VALIDATION_005, `metadata` is not a dict, or is too deep or large.
+    """
+    fields: dict[str, object] = clone(dict(check_metadata(metadata)))
+    for key in SCOPE_KEYS:
+        if fields.get(key) is not None and key not in keep:
+            log.warning("metadata cannot set %s: it was left out; pass it as an argument", key)
+            del fields[key]
+    return fields
+
+
 def start_payload(fields: Mapping[str, object], clock: Clock, **text_fields: object) -> Payload:
     """A new payload: the fields every memory of the call has, then those of this text.
 
     A `created_at` among the fields stays; `updated_at` is always equal to it.
     """
-    payload = {**clone(fields), **text_fields}
+    payload: Payload = clone(fields)
+    payload.update(text_fields)
     created = payload["created_at"] if "created_at" in payload else clock.now()
     payload["created_at"] = created
     payload["updated_at"] = created

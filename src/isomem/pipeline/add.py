@@ -10,9 +10,9 @@ from isomem.contract.arguments import (
     check_text,
     refuse_wildcard_ids,
 )
-from isomem.contract.payload import added_event, start_payload
+from isomem.contract.payload import added_event, stamp, start_payload
 from isomem.contract.plan import Plan, Record
-from isomem.contract.scope import session_key, stamp
+from isomem.contract.scope import session_key
 from isomem.contract.v2_0_4 import EXISTING_MEMORIES, RECENT_MESSAGES
 from isomem.digest import md5_hex
 from isomem.errors import (

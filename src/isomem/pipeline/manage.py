@@ -12,9 +12,8 @@ from isomem.contract.arguments import (
     refuse_top_level_ids,
     refuse_wildcard_ids,
 )
-from isomem.contract.payload import describe, listed
+from isomem.contract.payload import describe, listed, without_ids
 from isomem.contract.plan import Change, Plan
-from isomem.contract.scope import without_ids
 from isomem.contract.v2_0_4 import MOST_REMOVED
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors

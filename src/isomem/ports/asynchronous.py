@@ -18,7 +18,7 @@ from isomem.ports.guard import PartFailure, guarded, one_for_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from isomem.contract.plan import Plan, Progress, Record
@@ -77,8 +77,23 @@ class Pools:
         await asyncio.to_thread(self.close)
 
 
+async def adrive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine, awaited.
+
+    Raises:
+        Exception: what a part raised that the call cannot do without.
+    """
+    try:
+        return await coroutine
+    except PartFailure as failure:
+        error = failure.error
+    raise error
+
+
 class AsyncPorts(PartsView):
     """What `AsyncMemory` hands to a pipeline."""
+
+    run = staticmethod(adrive)
 
     def __init__(self, parts: shapes.Parts, pools: Pools, progress: Progress | None = None) -> None:
         super().__init__(parts, progress)

@@ -6,7 +6,7 @@ from isomem.ports.guard import PartFailure, guarded_nlp, one_for_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from isomem.clock import Clock
@@ -62,8 +62,32 @@ class PartsView:
         return not getattr(self._parts.embedding_model, "ignores_action", False)
 
 
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never suspends: all it awaits is done when it returns.
+
+    Works inside a running event loop too, since it neither needs nor touches one.
+
+    Raises:
+        Exception: what a part raised that the call cannot do without.
+        RuntimeError: it suspended, so one of the ports is not a blocking one.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+    except PartFailure as failure:
+        error = failure.error
+    else:
+        coroutine.close()
+        raise RuntimeError("a coroutine suspended where only blocking calls can be made")
+    raise error  # Out here, so that the part's error has no context but its own.
+
+
 class BlockingPorts(PartsView):
     """What `Memory` hands to a pipeline."""
+
+    run = staticmethod(drive)
 
     async def embed(self, text: str, action: str) -> shapes.Vector:
         """The vector of one text."""

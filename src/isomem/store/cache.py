@@ -162,9 +162,9 @@ class ScopeCache:
 
     def append(self, collection: int, row_keys: Sequence[int], points: Sequence[Encoded]) -> None:
         """Adds points, each with its row key, to the scopes here that they are in."""
-        self._evict_the_stale()
         if not self._scopes:
             return
+        self._evict_the_stale()
         rows: dict[Ids, list[Row]] = {}
         for row_key, (point_id, unit, ids, _, terms, _) in zip(row_keys, points, strict=True):
             rows.setdefault(ids, []).append((row_key, point_id, unit, terms or b""))

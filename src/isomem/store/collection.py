@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from isomem.contract.plan import Record
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.cache import ScopeCache
     from isomem.store.database import Block, Database
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
 
 class Collection:
     """One collection.
+
+    Attributes:
+        writer: writes points in a transaction of the caller.
 
     Args:
         database: opened with `schema.prepare_store`.
@@ -65,7 +67,7 @@ class Collection:
         self._keywords = Keywords(database, cache.row_keys, number, encoder) if encoder else None
         self._links = self._link_table()
         self._detached = Detached(database, cache.row_keys, number, self._keywords)
-        self._writer = Writer(
+        self.writer = Writer(
             database, number, cache, self._vectors, self._keywords, self._links, self._detached
         )
         self._reader = Reader(database, number, cache, self._vectors)
@@ -115,15 +117,7 @@ class Collection:
         if not len(vectors) == len(payloads) == len(ids):
             raise VectorStoreError("vectors, payloads and ids must be lists of one length")
         with self.database.writing():
-            self.put([*map(NewPoint, map(canonical_id, ids), vectors, payloads)])
-
-    def put(self, points: Sequence[NewPoint | Record]) -> None:
-        """Adds points, whose ids are spelt as `canonical_id` spells them.
-
-        Runs in the caller's transaction, which cannot be kept if it raises; raises as `insert`.
-        """
-        writer = self._writer
-        writer.insert(writer.encode(points))
+            self.writer.insert([*map(NewPoint, map(canonical_id, ids), vectors, payloads)])
 
     def update(
         self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
@@ -138,15 +132,15 @@ class Collection:
         """
         with self.database.writing():
             if payload is not None and vector is not None:
-                self._writer.put(NewPoint(canonical_id(vector_id), vector, payload))
+                self.writer.put(NewPoint(canonical_id(vector_id), vector, payload))
                 return
             old = self.get(vector_id)
             if old is None:
                 raise KeyError(vector_id)
             if payload is not None:
-                self._writer.overlay(old, {**old.payload, **payload})
+                self.writer.overlay(old, {**old.payload, **payload})
             if vector is not None:
-                self._writer.turn(old, vector)
+                self.writer.turn(old, vector)
 
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
@@ -155,7 +149,7 @@ class Collection:
     def take(self, vector_id: str) -> Point | None:
         """Removes a point and returns it; a damaged payload does not keep it, and is empty."""
         with self.database.writing():
-            row = self._writer.remove(canonical_id(vector_id))
+            row = self.writer.remove(canonical_id(vector_id))
         return self._reader.removed(row) if row else None
 
     def detach(self, ids: Mapping[str, str]) -> int:
@@ -197,12 +191,12 @@ class Collection:
             What was removed, with payloads; a damaged payload is empty. Nothing when none is left.
         """
         with self.database.writing():
-            return [*map(self._reader.removed, self._writer.sweep(limit))]
+            return [*map(self._reader.removed, self.writer.sweep(limit))]
 
     def reset(self) -> None:
         """Removes every point of the collection; the embedder may then be another one."""
         with self.database.writing():
-            self._writer.clear()
+            self.writer.clear()
 
     # --- Reading ---
 

@@ -277,20 +277,19 @@ class Database:
             self._is_clean = False
             turn.alive = alive
             turn.owner = get_ident()
-            self._begin(begin)
+            handle = self._handle
+            if handle is None or (handle.mark is not None and handle.is_stale()):
+                self._drop()
+                self._open()
+            self.execute(begin)
+            if self._identity is not None:
+                self._look_for_other_writers()
             self._depth = 1
         except BaseException:
             self._end(keep=False)
             raise
 
-    def _begin(self, begin: str) -> None:
-        handle = self._handle
-        if handle is None or (handle.mark is not None and handle.is_stale()):
-            self._drop()
-            self._open()
-        self.execute(begin)
-        if self._identity is None:
-            return
+    def _look_for_other_writers(self) -> None:
         version = self.rows("PRAGMA data_version")[0][0]
         if version != self._seen_version:
             self.epoch += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isomem.store.codec import dump_payload
+from isomem.store.codec import dump_payload, unit_vector
 from isomem.store.keywords import count_when_due
 from isomem.store.row_keys import OF_SCOPES, SEQ_BITS, scope_ids
 
@@ -89,23 +89,30 @@ class Writer:
             VectorValueError: a vector has the wrong length, or holds NaN or infinity.
             ValidationError: a payload has no form in JSON.
         """
-        unit, keywords = self._vectors.unit, self._keywords
-        return [
-            (
+        vectors, keywords = self._vectors, self._keywords
+        dims, rows = vectors.dims, []
+        for point in points:
+            vector, payload = point.vector, point.payload
+            row = (
                 point.id,
-                unit(point.vector),
-                scope_ids(point.payload),
-                dump_payload(point.payload),
-                keywords.terms(point.payload) if keywords else None,
-                point.payload,
+                unit_vector(vector, dims) if dims else vectors.unit(vector),
+                scope_ids(payload),
+                dump_payload(payload),
+                keywords.terms(payload) if keywords else None,
+                payload,
             )
-            for point in points
-        ]
+            rows.append(row)
+        return rows
 
-    def insert(self, rows: Sequence[Encoded]) -> None:
-        """Adds points. One whose id is there already, or earlier among them, replaces that one."""
-        if not rows:
-            return
+    def insert(self, points: Sequence[NewPoint | Record]) -> None:
+        """Adds points. One whose id is there already, or earlier among them, replaces that one.
+
+        The transaction cannot be kept if it raises; it raises what `encode` raises.
+        """
+        if points:
+            self._insert(self.encode(points))
+
+    def _insert(self, rows: Sequence[Encoded]) -> None:
         number, connection = self._number, self._database.connection
         row_keys = self._row_keys.assign(number, [row[2] for row in rows])
         before = connection.total_changes()
@@ -150,7 +157,7 @@ class Writer:
             self._replace(found[0], row)
         else:
             self._detached.give_up_id(row[0])
-            self.insert([row])
+            self._insert([row])
 
     # --- Points that are there ---
 
@@ -166,7 +173,7 @@ class Writer:
         if found:
             self._replace(found[0], row)
         else:
-            self.insert([row])
+            self._insert([row])
 
     def _replace(self, old: Stored, row: Encoded) -> None:
         row_key, old_terms, _, old_ids = old

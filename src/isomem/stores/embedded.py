@@ -95,7 +95,7 @@ class EmbeddedSet:
             if plan.partial:
                 stored = self._insert_some(stored)
             else:
-                self.vectors.put(stored)
+                self.vectors.writer.insert(stored)
             self.ledger.put([record.event for record in stored])
             if plan.mentions:
                 mentions = mentions_of(plan.mentions, stored)
@@ -114,7 +114,7 @@ class EmbeddedSet:
         """Stores records together or else those that can be; which are stored."""
         try:
             with self._database.atomic():
-                self.vectors.put(records)
+                self.vectors.writer.insert(records)
         except _UNUSABLE as error:
             stored = [record for record in records if self._try(record)]
             if not stored:
@@ -125,7 +125,7 @@ class EmbeddedSet:
     def _try(self, record: Record) -> bool:
         try:
             with self._database.atomic():
-                self.vectors.put([record])
+                self.vectors.writer.insert([record])
         except _UNUSABLE as error:
             log.error("Failed to insert memory %s: %s", record.id, error)
             return False

@@ -16,7 +16,7 @@ from isomem.contract.payload import added_event, describe, in_utc, listed, start
 from isomem.contract.plan import Mention
 from isomem.pipeline.mentions import mentions_in, probes_of
 from isomem.pipeline.search import check_threshold, check_top_k
-from isomem.ports.drive import drive
+from isomem.ports.blocking import drive
 from isomem.ports.guard import PartFailure
 from isomem.stores.linking import Links
 from isomem.types import clone

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from isomem.ports.drive import drive
+from isomem.ports.blocking import drive
 
 
 async def _value(value: Any) -> Any:
@@ -57,7 +57,7 @@ def test_it_works_inside_a_running_loop() -> None:
 
 def test_no_event_loop_is_loaded() -> None:
     code = (
-        "import sys; from isomem.ports.drive import drive\n"
+        "import sys; from isomem.ports.blocking import drive\n"
         "async def f(): return 5\n"
         "assert drive(f()) == 5 and 'asyncio' not in sys.modules"
     )

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from isomem.errors import DatabaseError
-from isomem.ports.asynchronous import AsyncPorts, Pools
-from isomem.ports.blocking import BlockingPorts
-from isomem.ports.drive import adrive, drive
+from isomem.ports.asynchronous import AsyncPorts, Pools, adrive
+from isomem.ports.blocking import BlockingPorts, drive
 from isomem.ports.guard import PartFailure
 
 
