@@ -338,6 +338,33 @@ def test_waiting_does_not_hold_up_the_other_calls(
     assert time.monotonic() - started < WAIT_S
 
 
+def test_closing_ends_every_connection_that_a_call_has_left_open(
+    adapter: Adapter, llm: Any
+) -> None:
+    server = adapter.server
+
+    async def both_kinds() -> None:
+        llm.generate_response(MESSAGES)
+        await llm.agenerate_response(MESSAGES)
+        assert len(server.connected) == 2
+        await llm.aclose()
+        assert all_closed(server)
+
+    llm.generate_response(MESSAGES)
+    assert len(server.connected) == 1
+    llm.close()
+    assert all_closed(server)
+    asyncio.run(both_kinds())
+
+
+def all_closed(server: Server) -> bool:
+    """Whether no connection is left, once the server has noticed."""
+    last = time.monotonic() + WAIT_S
+    while server.connected and time.monotonic() < last:
+        time.sleep(0.001)
+    return not server.connected
+
+
 def test_it_can_be_used_after_it_was_closed(llm: Any) -> None:
     async def twice() -> Any:
         await llm.agenerate_response(MESSAGES)

@@ -61,12 +61,13 @@ Usual = Callable[[Seen], Any]
 
 @dataclass
 class Server:
-    """A running server: what it saw, and what it is to answer next."""
+    """A running server: what it saw, what it is to answer next, and from which ports it is held."""
 
     url: str
     seen: list[Seen] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     always: Answer | None = None
+    connected: set[int] = field(default_factory=set)
 
     def next_answer(self, usual: Usual, seen: Seen) -> Answer:
         if self.answers:
@@ -76,6 +77,7 @@ class Server:
     def forget(self) -> None:
         self.seen.clear()
         self.answers.clear()
+        self.connected.clear()
         self.always = None
 
 
@@ -86,6 +88,14 @@ def serving(usual: Usual) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            server.connected.add(self.client_address[1])
+
+        def finish(self) -> None:
+            server.connected.discard(self.client_address[1])
+            super().finish()
 
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
