@@ -36,7 +36,7 @@ def _random_digits() -> str:
 class Clock:
     """The real clock and random ids."""
 
-    _second = -1, ""
+    _second = _millisecond = -1, ""
 
     def now(self) -> str:
         """The current time: ISO-8601, UTC, microseconds."""
@@ -66,9 +66,13 @@ class Clock:
         Rows that come after each other then stand beside each other in the file's index.
         """
         milliseconds, rest = divmod(time_ns(), 1_000_000)
-        time = f"{milliseconds << 12 | (rest << 12) // 1_000_000:015x}"
+        known, time = self._millisecond
+        if known != milliseconds:
+            digits = f"{milliseconds:012x}"
+            time = f"{digits[:8]}-{digits[8:]}-7"
+            self._millisecond = milliseconds, time
         digits = _random_digits()
         return (
-            f"{time[:8]}-{time[8:12]}-7{time[12:]}"
+            f"{time}{(rest << 12) // 1_000_000:03x}"
             f"-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
         )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from isomem import AsyncMemory, MemoryConfig
+from isomem import AsyncMemory, Memory, MemoryConfig
 from isomem.errors import DatabaseError
 from tests.facade.conftest import configuration, facts
 
@@ -120,3 +122,31 @@ def test_a_forked_child_has_threads_and_a_connection_of_its_own(tmp_path: Path) 
         return sorted(each["memory"] for each in found["results"])
 
     assert asyncio.run(texts()) == ["child", "parent", "parent again"]
+
+
+@pytest.mark.parametrize("kind", [Memory, AsyncMemory])
+def test_a_closed_memory_keeps_nothing_of_what_it_searched(tmp_path: Path, kind: Any) -> None:
+    """However long somebody refers to it."""
+
+    async def fill_and_close(memory: Any) -> int:
+        for number in range(300):
+            done = memory.add(f"fact {number}", **U, infer=False)
+            _ = await done if kind is AsyncMemory else done
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        done = memory.search("fact", filters=U)
+        _ = await done if kind is AsyncMemory else done
+        held = tracemalloc.get_traced_memory()[0] - before
+        _ = await memory.aclose() if kind is AsyncMemory else memory.close()
+        gc.collect()
+        return held - (tracemalloc.get_traced_memory()[0] - before)
+
+    settings: Any = configuration(tmp_path / "m.db")
+    memory = kind(MemoryConfig(**settings))
+    tracemalloc.start()
+    try:
+        given_back = asyncio.run(fill_and_close(memory))
+    finally:
+        tracemalloc.stop()
+    # A vector of 64 float32 and 110 bytes beside it, for each of 300 memories.
+    assert given_back > 300 * (4 * 64 + 60)

@@ -66,7 +66,7 @@ def dump_payload(payload: Mapping[str, Any]) -> str:
     """
     try:
         text = "".join(_encode(payload, 0))
-        if len(text) > MAX_PAYLOAD_CHARACTERS or text.count("{") + text.count("[") > MAX_DEPTH:
+        if len(text) > MAX_PAYLOAD_CHARACTERS or "[" in text or text.find("{", 1) > 0:
             _check_size(text)
         if not text.isascii():
             text.encode()
@@ -90,9 +90,10 @@ def _check_size(text: str) -> None:
     """
     if len(text) > MAX_PAYLOAD_CHARACTERS:
         raise ValueError(f"more than {MAX_PAYLOAD_CHARACTERS:,} characters")
-    fault = size_fault(_scan(text, 0)[0])
-    if fault:
-        raise ValueError(fault)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        fault = size_fault(_scan(text, 0)[0])
+        if fault:
+            raise ValueError(fault)
 
 
 def load_payload(text: str) -> Payload:

@@ -276,3 +276,8 @@ class Collection:
     def delete_col(self) -> None:
         """Removes every point of the collection."""
         self.reset()
+
+    def close(self) -> None:
+        """Closes the file, and evicts what was cached of it."""
+        self.database.close()
+        self._cache.clear()

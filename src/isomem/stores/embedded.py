@@ -208,8 +208,8 @@ class EmbeddedSet:
             self.ledger.database.compact()
 
     def close(self) -> None:
-        """Closes the files."""
-        self._database.close()
+        """Closes the files, and evicts what was cached of them."""
+        self.vectors.close()
         self.ledger.close()
 
 

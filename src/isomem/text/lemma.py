@@ -61,13 +61,16 @@ def lemmatize(text: str) -> str:
     at = -1
     for _ in range(lemmas.count(None)):
         at = lemmas.index(None, at + 1)
-        lemmas[at] = _new(chunks[at], chunks[at - 1] if at else "")
+        chunk = chunks[at]
+        # Numbers are many, and each is seen once: nothing is worked out or kept for them.
+        if chunk.isdecimal() and chunk.isascii():
+            lemmas[at] = chunk
+            continue
+        noun, verb = _by_use.get(chunk) or _read(chunk)
+        before = chunks[at - 1] if at else ""
+        is_noun = before in words.NOMINAL_MARKERS or before.endswith(_POSSESSIVE)
+        lemmas[at] = noun if is_noun else verb
     return " ".join(filter(None, lemmas))
-
-
-def _new(chunk: str, before: str) -> str:
-    # Numbers are many, and each is seen once: nothing is worked out or kept for them.
-    return chunk if chunk.isdecimal() and chunk.isascii() else _read(chunk, before)
 
 
 def lower_words(text: str) -> str:
@@ -75,24 +78,18 @@ def lower_words(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def _read(chunk: str, before: str) -> str:
-    """The lemmas of a chunk that is new, or whose reading depends on the word before it."""
-    reading = _by_use.get(chunk)
-    if reading is None:
-        reading = _readings(chunk)
-        if len(chunk) <= LONGEST_CHUNK:
-            _remember(chunk, reading)
-    return reading[0 if before in words.NOMINAL_MARKERS or before.endswith(_POSSESSIVE) else 1]
-
-
-def _remember(chunk: str, reading: Reading) -> None:
-    if len(_known) + len(_by_use) >= CACHED_CHUNKS:
-        _known.clear()
-        _by_use.clear()
-    if reading[0] == reading[1]:
-        _known[chunk] = reading[0]
-    else:
-        _by_use[chunk] = reading
+def _read(chunk: str) -> Reading:
+    """The lemmas of a chunk that is new; they are kept, unless it is long."""
+    reading = _readings(chunk)
+    if len(chunk) <= LONGEST_CHUNK:
+        if len(_known) + len(_by_use) >= CACHED_CHUNKS:
+            _known.clear()
+            _by_use.clear()
+        if reading[0] == reading[1]:
+            _known[chunk] = reading[0]
+        else:
+            _by_use[chunk] = reading
+    return reading
 
 
 def _readings(chunk: str) -> Reading:

@@ -98,6 +98,8 @@ class TermEncoder:
         """The stem of a token; "" if the token is dropped."""
         if token == "_" or token in self.stopwords or len(token) > TOKEN_LIMIT:
             return ""
+        if token.isdecimal() and token.isascii():
+            return token  # No language has rules for them.
         if self._snowball is None:
             self._snowball = _snowball(self.language)
         return self._snowball(token)
