@@ -507,16 +507,19 @@ def test_a_mistake_of_ours_in_linking_undoes_the_call(memory: Face, monkeypatch:
     """Only what is not ours may cost links; a planted TypeError comes out, and nothing is lost."""
     (one,) = memory.learn("We gave Ana Silva a cat")
     before = memory.state()
-    for method, calls in {
-        "insert": [lambda: memory.add("hi", **U), lambda: memory.update(one, "We met Carla Dias")],
-        "search_batch": [lambda: memory.add("hi", **U)],
-        "update": [lambda: memory.add("hi", **U)],
-        "unlink_all": [lambda: memory.delete(one)],
-    }.items():
+    entities: Any = memory.entity_store
+    for (where, method), calls in {
+        (entities.writer, "insert"): [
+            lambda: memory.add("hi", **U), lambda: memory.update(one, "We met Carla Dias"),
+        ],
+        (entities, "search_batch"): [lambda: memory.add("hi", **U)],
+        (entities.writer, "replace_payload"): [lambda: memory.add("hi", **U)],
+        (entities, "unlink_all"): [lambda: memory.delete(one)],
+    }.items():  # fmt: skip
         for call in calls:
             memory.say(("We gave Ana Silva a dog", "We gave Bruno Costa a cow"))
             with monkeypatch.context() as patched:
-                patched.setattr(memory.entity_store, method, lambda: None)  # Takes no arguments.
+                patched.setattr(where, method, lambda: None)  # Takes no arguments.
                 with pytest.raises(TypeError):
                     call()
             assert memory.state() == before, method

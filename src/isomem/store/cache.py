@@ -8,6 +8,7 @@ process) evicts it, and the next search loads it again.
 from __future__ import annotations
 
 from array import array
+from itertools import product
 
 import simsimd
 
@@ -17,7 +18,7 @@ from isomem.store.row_keys import SEQ_MASK, RowKeys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from typing import Any
 
     from isomem.store.codec import Encoded
@@ -219,7 +220,7 @@ def _damaged(point_id: str, what: str) -> MemoryCorruptionError:
     )
 
 
-def _keys_over(collection: int, ids: Ids) -> list[Key]:
+def _keys_over(collection: int, ids: Ids) -> Iterator[Key]:
     """The keys of all scopes that a point with these ids is in: each id counts or does not."""
-    user, agent, run = [(None,) if value is None else (None, value) for value in ids]
-    return [(collection, u, a, r) for u in user for a in agent for r in run]
+    either = [(None,) if value is None else (None, value) for value in ids]
+    return product((collection,), *either)  # type: ignore[return-value]

@@ -6,7 +6,7 @@ A point is an id, a vector and a payload.
 from __future__ import annotations
 
 from isomem.errors import VectorStoreError
-from isomem.store.codec import canonical_id
+from isomem.store.codec import canonical_id, load_payload
 from isomem.store.detached import Detached
 from isomem.store.keywords import Keywords, reconcile
 from isomem.store.reading import Point, Reader
@@ -30,7 +30,7 @@ class Collection:
     """One collection.
 
     Attributes:
-        writer: writes points in a transaction of the caller.
+        reader, writer: read and write points in a block of the caller.
 
     Args:
         database: opened with `schema.prepare_store`.
@@ -70,7 +70,7 @@ class Collection:
         self.writer = Writer(
             database, number, cache, self._vectors, self._keywords, self._links, self._detached
         )
-        self._reader = Reader(database, number, cache, self._vectors)
+        self.reader = Reader(database, number, cache, self._vectors)
         if reconcile(database, number, self._keywords):
             cache.clear()
 
@@ -130,27 +130,27 @@ class Collection:
         Raises:
             KeyError: the point is not there and only one of the two was given.
         """
+        point_id, writer = canonical_id(vector_id), self.writer
         with self.database.writing():
-            if payload is not None and vector is not None:
-                self.writer.put(NewPoint(canonical_id(vector_id), vector, payload))
-                return
-            old = self.get(vector_id)
+            old = writer.find(point_id)
             if old is None:
-                raise KeyError(vector_id)
-            if payload is not None:
-                self.writer.overlay(old, {**old.payload, **payload})
-            if vector is not None:
-                self.writer.turn(old, vector)
+                if payload is None or vector is None:
+                    raise KeyError(vector_id)
+                writer.insert([NewPoint(point_id, vector, payload)])
+            elif payload is None:
+                if vector is not None:
+                    writer.replace_vector(old, vector)
+            elif vector is None:
+                writer.replace_payload(old, {**load_payload(old[3]), **payload})
+            else:
+                writer.replace(old, vector, payload)
 
     def delete(self, vector_id: str) -> None:
-        """Removes a point; nothing happens if it is not there."""
-        self.take(vector_id)
-
-    def take(self, vector_id: str) -> Point | None:
-        """Removes a point and returns it; a damaged payload does not keep it, and is empty."""
+        """Removes a point, even one with a damaged payload; nothing happens if it is not there."""
         with self.database.writing():
-            row = self.writer.remove(canonical_id(vector_id))
-        return self._reader.removed(row) if row else None
+            old = self.writer.find(canonical_id(vector_id))
+            if old is not None:
+                self.writer.remove(old)
 
     def detach(self, ids: Mapping[str, str]) -> int:
         """Hides every point of the scopes that have all these ids, in one short write.
@@ -191,7 +191,10 @@ class Collection:
             What was removed, with payloads; a damaged payload is empty. Nothing when none is left.
         """
         with self.database.writing():
-            return [*map(self._reader.removed, self.writer.sweep(limit))]
+            return [
+                self.reader.removed(row_key, point_id, text)
+                for row_key, point_id, text, _ in self.writer.sweep(limit)
+            ]
 
     def reset(self) -> None:
         """Removes every point of the collection; the embedder may then be another one."""
@@ -202,11 +205,13 @@ class Collection:
 
     def vector_of(self, point: Point) -> Sequence[float]:
         """The stored vector of a point, scaled to length 1; empty if the point is gone."""
-        return self._reader.vector_of(point)
+        with self.database.reading():
+            return self.reader.vector_of(point)
 
     def get(self, vector_id: str) -> Point | None:
         """The point with that id, or None."""
-        return self._reader.get(canonical_id(vector_id))
+        with self.database.reading():
+            return self.reader.get(canonical_id(vector_id))
 
     def list(
         self, filters: Filters | None = None, top_k: int | None = 100
@@ -218,7 +223,8 @@ class Collection:
         """
         if top_k is not None and top_k < 1:
             raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
-        return self._reader.list(filters, top_k), None
+        with self.database.reading():
+            return self.reader.list(filters, top_k), None
 
     def search(
         self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
@@ -228,7 +234,8 @@ class Collection:
         `query`, the text, is not looked at: it is there because other vector stores use it.
         """
         del query
-        return self._reader.nearest([vectors], top_k, filters)[0]
+        with self.database.reading():
+            return self.reader.nearest([vectors], top_k, filters)[0]
 
     def search_batch(
         self,
@@ -239,7 +246,8 @@ class Collection:
     ) -> Sequence[Sequence[Point]]:
         """One `search` for each vector."""
         del queries
-        return self._reader.nearest(vectors_list, top_k, filters)
+        with self.database.reading():
+            return self.reader.nearest(vectors_list, top_k, filters)
 
     def keyword_search(
         self, query: str, top_k: int = 5, filters: Filters | None = None
@@ -250,7 +258,8 @@ class Collection:
         """
         if self._keywords is None:
             return None
-        return self._reader.matching(self._keywords, query, top_k, filters)
+        with self.database.reading():
+            return self.reader.matching(self._keywords, query, top_k, filters)
 
     # --- The rest of upstream's vector store methods ---
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence, Set
 
     from isomem.ports.shapes import Vector
+    from isomem.store.codec import Stored
 
 
 class Entities(Collection):
@@ -30,10 +31,10 @@ class Entities(Collection):
     def linked_to(self, memory_id: str) -> Sequence[Point]:
         """The entities that a memory stands in, in the order they were made."""
         with self.database.reading():
+            stored = filter(None, map(self.writer.at, self._row_keys_of({memory_id})))
             return [
-                Point(self._reader, row_key, entity_id, 0.0, load_payload(text))
-                for row_key in self._row_keys_of({memory_id})
-                for entity_id, text in self._stored(row_key)
+                Point(self.reader, row_key, entity_id, 0.0, load_payload(text))
+                for row_key, entity_id, _, text, _ in stored
             ]
 
     def unlink_all(
@@ -44,7 +45,8 @@ class Entities(Collection):
     ) -> None:
         """Takes memories out of all their entities; an entity that stands nowhere then is removed.
 
-        The ids that stay keep their order. An entity with a damaged payload is removed.
+        The ids that stay keep their order. An entity with a damaged payload is removed. Runs in
+        the caller's transaction.
 
         Args:
             memory_ids: of the memories.
@@ -54,9 +56,10 @@ class Entities(Collection):
                 many memories is written once.
         """
         gone = set(memory_ids)
-        with self.database.writing():
-            for row_key in self._row_keys_of(gone):
-                self._unlink(row_key, gone.union(self._detached_of(row_key, memories)), vectors)
+        for row_key in self._row_keys_of(gone):
+            old = self.writer.at(row_key)
+            if old is not None:
+                self._unlink(old, gone.union(self._detached_of(row_key, memories)), vectors)
 
     def _row_keys_of(self, memory_ids: Set[str]) -> Sequence[int]:
         """The row keys of the entities that these memories stand in, in insertion order."""
@@ -68,15 +71,12 @@ class Entities(Collection):
             return set()
         return memories.detached_among(row_key)
 
-    def _stored(self, row_key: int) -> Sequence[tuple[str, str]]:
-        sql = "SELECT id, payload FROM points WHERE row_key = ?"
-        return self.database.rows(sql, (row_key,))
-
-    def _unlink(self, row_key: int, gone: set[str], vectors: Mapping[str, Vector]) -> None:
-        for entity_id, text in self._stored(row_key):
-            payload = salvaged(text)
-            rest = [each for each in links_of(payload) if each not in gone]
-            if rest:
-                self.update(entity_id, vectors.get(entity_id), {**payload, LINKS: rest})
-            else:
-                self.delete(entity_id)
+    def _unlink(self, old: Stored, gone: set[str], vectors: Mapping[str, Vector]) -> None:
+        payload, vector = salvaged(old[3]), vectors.get(old[1])
+        rest = [each for each in links_of(payload) if each not in gone]
+        if not rest:
+            self.writer.remove(old)
+        elif vector is None:
+            self.writer.replace_payload(old, {**payload, LINKS: rest})
+        else:
+            self.writer.replace(old, vector, {**payload, LINKS: rest})

@@ -152,7 +152,7 @@ class Keywords:
         self._database.execute(_COUNT_TEXTS, (-len(texts), self._collection))
 
     def change(self, old: bytes | None, new: bytes | None, *, counted: bool) -> None:
-        """Counts another text in the place of one."""
+        """Counts another text instead of one."""
         self.remove(old, counted=counted)
         if counted and new is not None:
             self._add(new)

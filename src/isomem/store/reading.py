@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from isomem.contract.filters import Group
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.cache import Key, ScopeCache, Scored
-    from isomem.store.codec import Removed
     from isomem.store.database import Database
     from isomem.store.keywords import Keywords
     from isomem.store.vectors import Vectors
@@ -68,7 +67,7 @@ class Point:
 
 
 class Reader:
-    """Reads the points of one collection.
+    """Reads the points of one collection. Runs in the caller's block.
 
     Args:
         number: of the collection.
@@ -88,26 +87,23 @@ class Reader:
 
     def get(self, point_id: str) -> Point | None:
         """The point with that id, as `canonical_id` spells it, or None."""
-        with self._database.reading():
-            for row_key, text in self._database.rows(_GET, (point_id, self._number)):
-                return Point(self, row_key, point_id, 0.0, load_payload(text))
+        for row_key, text in self._database.rows(_GET, (point_id, self._number)):
+            return Point(self, row_key, point_id, 0.0, load_payload(text))
         return None
 
     def payload_of(self, point: Point) -> Payload:
-        """The payload of a point; empty if the point is gone."""
+        """The payload of a point; empty if the point is gone. Opens a block of its own."""
         with self._database.reading():
             found = self._database.rows(_PAYLOAD, (point.row_key,))
             return load_payload(found[0][0]) if found else {}
 
     def vector_of(self, point: Point) -> Sequence[float]:
         """The stored vector of a point, scaled to length 1; empty if the point is gone."""
-        with self._database.reading():
-            found = self._database.rows(_VECTOR, (point.row_key,))
+        found = self._database.rows(_VECTOR, (point.row_key,))
         return load_vector(found[0][0]) if found else ()
 
-    def removed(self, row: Removed) -> Point:
+    def removed(self, row_key: int, point_id: str, text: str) -> Point:
         """A point that is gone, as it was; a damaged payload is empty."""
-        row_key, point_id, text = row
         return Point(self, row_key, point_id, 0.0, salvaged(text))
 
     # --- Lists ---
@@ -121,13 +117,12 @@ class Reader:
             f"SELECT p.row_key, p.id, p.payload FROM {OF_SCOPES} WHERE {where}"
             " ORDER BY p.id LIMIT ?"
         )
-        with self._database.reading():
-            rows = self._database.connection.execute(sql, (*bindings, limit))
-            points = (
-                Point(self, row_key, name, 0.0, load_payload(text)) for row_key, name, text in rows
-            )
-            passing = (point for point in points if check is None or matches(check, point.payload))
-            return [*islice(passing, top_k)]
+        rows = self._database.connection.execute(sql, (*bindings, limit))
+        points = (
+            Point(self, row_key, name, 0.0, load_payload(text)) for row_key, name, text in rows
+        )
+        passing = (point for point in points if check is None or matches(check, point.payload))
+        return [*islice(passing, top_k)]
 
     def _where(
         self, ids: dict[str, str], rest: Group | None
@@ -145,21 +140,19 @@ class Reader:
         self, vectors: Sequence[Vector], top_k: int, filters: Filters | None
     ) -> Sequence[Sequence[Point]]:
         """For each vector the `top_k` points nearest to it among those that pass, best first."""
-        with self._database.reading():
-            units = [*map(self._vectors.query, vectors)]
-            scope, allowed = self._select(filters)
-            return [self._points(scope, scope.nearest(unit, top_k, allowed)) for unit in units]
+        units = [*map(self._vectors.query, vectors)]
+        scope, allowed = self._select(filters)
+        return [self._points(scope, scope.nearest(unit, top_k, allowed)) for unit in units]
 
     def matching(
         self, keywords: Keywords, query: str, top_k: int, filters: Filters | None
     ) -> Sequence[Point]:
         """The `top_k` points with the highest BM25 score among those that pass, best first."""
-        with self._database.reading():
-            wanted, factors = keywords.query(query)
-            if not wanted:
-                return []
-            scope, allowed = self._select(filters)
-            return self._points(scope, scope.keyword_scores(wanted, factors, top_k, allowed))
+        wanted, factors = keywords.query(query)
+        if not wanted:
+            return []
+        scope, allowed = self._select(filters)
+        return self._points(scope, scope.keyword_scores(wanted, factors, top_k, allowed))
 
     def _points(self, scope: Scope, scored: Scored) -> Sequence[Point]:
         row_keys, ids = scope.row_keys, scope.ids

@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from isomem.contract.plan import Record
     from isomem.ports.shapes import Payload, Vector
     from isomem.store.cache import ScopeCache
-    from isomem.store.codec import Encoded, Removed, Stored
+    from isomem.store.codec import Encoded, Stored
     from isomem.store.database import Database
-    from isomem.store.detached import Detached
+    from isomem.store.detached import Detached, Swept
     from isomem.store.keywords import Keywords
     from isomem.store.links import LinkTable
-    from isomem.store.reading import Point
     from isomem.store.row_keys import Ids
     from isomem.store.vectors import Vectors
 
@@ -27,11 +26,12 @@ _INSERT = (
     " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id, collection) DO NOTHING"
 )
 _REPLACE = "UPDATE points SET payload = ?, vector = ?, terms = ? WHERE row_key = ?"
-_FIND = (
-    "SELECT p.row_key, p.terms, p.payload, s.user_id, s.agent_id, s.run_id FROM points AS p"
-    f" JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS} WHERE p.id = ? AND p.collection = ?"
-    " AND s.collection > 0"
+_STORED = (
+    "SELECT p.row_key, p.id, p.terms, p.payload, s.user_id, s.agent_id, s.run_id"
+    f" FROM points AS p JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
+    " WHERE s.collection > 0 AND p.collection = ? AND "
 )
+_BY_ID, _BY_ROW_KEY = _STORED + "p.id = ?", _STORED + "p.row_key = ?"
 _CLEAR = (
     "DELETE FROM points WHERE collection = ?1 OR (collection < 0 AND row_key IN"
     f" (SELECT p.row_key FROM {OF_SCOPES} WHERE s.collection = ?2))"
@@ -152,34 +152,38 @@ class Writer:
                 self._replace_by_id(row)
 
     def _replace_by_id(self, row: Encoded) -> None:
-        found = self._find(row[0])
-        if found:
-            self._replace(found[0], row)
+        old = self.find(row[0])
+        if old:
+            self._replace(old, row)
         else:
             self._detached.give_up_id(row[0])
             self._insert([row])
 
     # --- Points that are there ---
 
-    def _find(self, point_id: str) -> Sequence[Stored]:
-        """What is stored of a point; empty if it is not there."""
-        found = self._database.rows(_FIND, (point_id, self._number))
-        return [(row_key, terms, text, tuple(ids)) for row_key, terms, text, *ids in found]
+    def find(self, point_id: str) -> Stored | None:
+        """What is stored of a point, by its id as `canonical_id` spells it."""
+        return self._stored(_BY_ID, point_id)
 
-    def put(self, point: NewPoint) -> None:
-        """Replaces a point, or adds it if it is not there."""
-        (row,) = self.encode([point])
-        found = self._find(point.id)
-        if found:
-            self._replace(found[0], row)
-        else:
-            self._insert([row])
+    def at(self, row_key: int) -> Stored | None:
+        """What is stored of a point, by its row key."""
+        return self._stored(_BY_ROW_KEY, row_key)
+
+    def _stored(self, sql: str, key: object) -> Stored | None:
+        for row in self._database.rows(sql, (self._number, key)):
+            return *row[:4], row[4:]
+        return None
+
+    def replace(self, old: Stored, vector: Vector, payload: Payload) -> None:
+        """Stores another vector and another payload of a point."""
+        self._replace(old, *self.encode([NewPoint(old[1], vector, payload)]))
 
     def _replace(self, old: Stored, row: Encoded) -> None:
-        row_key, old_terms, _, old_ids = old
+        row_key, _, old_terms, _, old_ids = old
         _, unit, ids, text, terms, payload = row
         self._cache.evict(self._number, old_ids)
-        self._cache.evict(self._number, ids)
+        if ids != old_ids:
+            self._cache.evict(self._number, ids)
         row_key = self._move(row_key, old_ids, ids)
         self._database.execute(_REPLACE, (text, unit, terms, row_key))
         if self._keywords:
@@ -199,12 +203,12 @@ class Writer:
         self._row_keys.drop_if_empty(row_key)
         return new
 
-    def overlay(self, old: Point, payload: Payload) -> None:
+    def replace_payload(self, old: Stored, payload: Payload) -> None:
         """Stores another payload of a point."""
         # The terms stay those of the text at the last full write, as in upstream's store.
-        ids, old_ids = scope_ids(payload), scope_ids(old.payload)
-        row_key = self._move(old.row_key, old_ids, ids)
-        if row_key != old.row_key:
+        ids, old_ids = scope_ids(payload), old[4]
+        row_key = self._move(old[0], old_ids, ids)
+        if ids != old_ids:
             self._cache.evict(self._number, old_ids)
             self._cache.evict(self._number, ids)
         sql = "UPDATE points SET payload = ? WHERE row_key = ?"
@@ -212,29 +216,27 @@ class Writer:
         if self._links:
             self._links.replace(row_key, payload)
 
-    def turn(self, old: Point, vector: Vector) -> None:
+    def replace_vector(self, old: Stored, vector: Vector) -> None:
         """Stores another vector of a point."""
-        self._cache.evict(self._number, scope_ids(old.payload))
+        self._cache.evict(self._number, old[4])
         sql = "UPDATE points SET vector = ? WHERE row_key = ?"
-        self._database.execute(sql, (self._vectors.unit(vector), old.row_key))
+        self._database.execute(sql, (self._vectors.unit(vector), old[0]))
 
     # --- Removing ---
 
-    def remove(self, point_id: str) -> Removed | None:
-        """Removes a point; what it was, or None if it was not there."""
-        for row_key, terms, text, ids in self._find(point_id):
-            self._cache.evict(self._number, ids)
-            counted = not self._row_keys.remove(row_key)
-            if self._keywords:
-                self._keywords.remove(terms, counted=counted)
-            if self._links:
-                self._links.remove(row_key)
-            self._database.execute("DELETE FROM points WHERE row_key = ?", (row_key,))
-            self._row_keys.drop_if_empty(row_key)
-            return row_key, point_id, text
-        return None
+    def remove(self, old: Stored) -> None:
+        """Removes a point."""
+        row_key, _, terms, _, ids = old
+        self._cache.evict(self._number, ids)
+        counted = not self._row_keys.remove(row_key)
+        if self._keywords:
+            self._keywords.remove(terms, counted=counted)
+        if self._links:
+            self._links.remove(row_key)
+        self._database.execute("DELETE FROM points WHERE row_key = ?", (row_key,))
+        self._row_keys.drop_if_empty(row_key)
 
-    def sweep(self, limit: int) -> list[Removed]:
+    def sweep(self, limit: int) -> Sequence[Swept]:
         """Removes up to `limit` detached points, in the order of their ids; what they were."""
         some = self._detached.next(limit)
         if self._links:
@@ -242,7 +244,7 @@ class Writer:
                 self._links.remove(row_key)
         if some:
             self._detached.remove(some)
-        return [(row_key, point_id, text) for row_key, point_id, text, _ in some]
+        return some
 
     def clear(self) -> None:
         """Removes every point of the collection, detached ones too."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from isomem import log
-from isomem.contract.payload import changed, changed_event, removed_event
+from isomem.contract.payload import changed, changed_event, entity_payload, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
 from isomem.errors import MemoryNotFoundError, ValidationError, VectorValueError
+from isomem.store.codec import canonical_id, load_payload, salvaged
 from isomem.store.ingests import Ingests
+from isomem.store.writing import NewPoint
 from isomem.stores.linking import Links
 
 TYPE_CHECKING = False
@@ -16,8 +20,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, ParamSpec, TypeVar
 
-    from isomem.contract.plan import Change, Plan, Record
-    from isomem.ports.shapes import Hit
+    from isomem.clock import Clock
+    from isomem.contract.plan import Change, Mention, Plan, Record
+    from isomem.ports.shapes import Hit, Payload
     from isomem.store.collection import Collection
     from isomem.store.database import Database
     from isomem.store.entities import Entities
@@ -52,7 +57,7 @@ class EmbeddedSet:
         self.entities = entities
         self.ledger = ledger
         self._database: Database = vectors.database
-        self.links = EmbeddedLinks(vectors, entities, (VectorValueError,), self._database.atomic)
+        self.links = JoinedLinks(vectors, entities, (VectorValueError,), nullcontext)
         self.ingests = Ingests(self._database)
         self._has_one_file = ledger.database is self._database
         self._is_swept = False
@@ -132,31 +137,31 @@ class EmbeddedSet:
         return True
 
     def _change(self, change: Change, plan: Plan) -> None:
-        memory_id, clock = change.memory_id, plan.clock
-        point = self.vectors.get(vector_id=memory_id)
-        if point is None:
-            raise missing_for_update(memory_id)
-        payload = changed(point.payload, change, clock.now())
-        self.vectors.update(vector_id=memory_id, vector=change.vector, payload=payload)
-        self.ledger.batch_add_history([changed_event(change, point.payload, payload)])
-        scope = scope_of(payload)
-        self.entities.unlink_all([point.id], plan.entity_vectors)
-        self.links.relink(point.id, change.mentions, scope, clock)
+        stored = self.vectors.writer.find(canonical_id(change.memory_id))
+        if stored is None:
+            raise missing_for_update(change.memory_id)
+        memory_id, before = stored[1], load_payload(stored[3])
+        payload = changed(before, change, plan.clock.now())
+        self.vectors.writer.replace(stored, change.vector, payload)
+        self.ledger.put([changed_event(change, before, payload)])
+        self.entities.unlink_all([memory_id], plan.entity_vectors)
+        self.links.relink(memory_id, change.mentions, scope_of(payload), plan.clock)
 
     def _remove(self, memory_id: str, plan: Plan) -> None:
-        point = self.vectors.take(memory_id)
-        if point is None:
+        stored = self.vectors.writer.find(canonical_id(memory_id))
+        if stored is None:
             raise missing(memory_id)
-        self._forget([point], plan)
+        self.vectors.writer.remove(stored)
+        self._forget({stored[1]: salvaged(stored[3])}, plan)
 
-    def _forget(self, points: Sequence[Hit], plan: Plan) -> None:
-        """What follows when points are gone: history rows, and no links to them."""
+    def _forget(self, removed: Mapping[str, Payload], plan: Plan) -> None:
+        """What follows when memories, payloads by id, are gone: history rows, and no links."""
         now = plan.clock.now()
-        removed = [(str(point.id), point.payload) for point in points]
-        self.ledger.batch_add_history([removed_event(*each, now) for each in removed])
-        self.ledger.note_removed([(memory_id, scope_of(payload)) for memory_id, payload in removed])
-        memory_ids = [memory_id for memory_id, _ in removed]
-        self.entities.unlink_all(memory_ids, plan.entity_vectors, self.vectors)
+        self.ledger.put([removed_event(*each, now) for each in removed.items()])
+        self.ledger.note_removed(
+            [(memory_id, scope_of(payload)) for memory_id, payload in removed.items()]
+        )
+        self.entities.unlink_all([*removed], plan.entity_vectors, self.vectors)
 
     # --- Clearing scopes ---
 
@@ -186,10 +191,10 @@ class EmbeddedSet:
 
     def _sweep(self, plan: Plan) -> bool:
         """Removes some detached points; whether there may be more."""
-        points = self.vectors.sweep(_AT_ONCE)
-        if points:
-            self._forget(points, plan)
-        return len(points) == _AT_ONCE
+        swept = self.vectors.writer.sweep(_AT_ONCE)
+        if swept:
+            self._forget({memory_id: salvaged(text) for _, memory_id, text, _ in swept}, plan)
+        return len(swept) == _AT_ONCE
 
     def reset(self) -> None:
         """Removes everything: memories, entities, history, messages."""
@@ -221,6 +226,30 @@ class EmbeddedLinks(Links):
     def _linked(self, memory_id: str, scope: dict[str, Any]) -> Sequence[Hit]:
         del scope
         return self._entities.linked_to(memory_id)
+
+
+class JoinedLinks(EmbeddedLinks):
+    """`EmbeddedLinks` whose every step is a part of the caller's block.
+
+    What cannot be stored raises before anything is written of it, so that no step has to be undone
+    by itself.
+    """
+
+    def _search(self, mention: Mention, scope: dict[str, Any], top_k: int) -> Sequence[Hit]:
+        return self._entities.reader.nearest([mention.vector or ()], top_k, scope)[0]
+
+    def _add(self, mentions: Sequence[Mention], scope: dict[str, Any], clock: Clock) -> None:
+        self._entities.writer.insert(
+            [
+                NewPoint(clock.new_id(), mention.vector or (), entity_payload(mention, scope))
+                for mention in mentions
+            ]
+        )
+
+    def _put_links(self, entity: Hit, payload: Payload) -> None:
+        stored = self._entities.writer.find(entity.id)
+        if stored is not None:
+            self._entities.writer.replace_payload(stored, payload)
 
 
 def missing(memory_id: str) -> MemoryNotFoundError:

@@ -85,18 +85,14 @@ class Links:
     def _add_links(self, known: Hit, payload: Payload, mention: Mention) -> None:
         linked = sorted(mention.memory_ids.union(links_of(payload)))
         try:
-            self._entities.update(known.id, vector=None, payload=with_links(payload, linked))
+            self._put_links(known, with_links(payload, linked))
         except self._excused as error:
             log.warning("Linking the entity %r failed: %s", mention.text, error)
 
     def _insert(self, new: Sequence[Mention], scope: Scope, clock: Clock) -> None:
         try:
             with self._atomic():
-                self._entities.insert(
-                    vectors=[mention.vector or () for mention in new],
-                    ids=[clock.new_id() for _ in new],
-                    payloads=[entity_payload(mention, scope) for mention in new],
-                )
+                self._add(new, scope, clock)
         except self._excused as error:
             log.warning("Linking %d entities failed: %s", len(new), error)
 
@@ -115,17 +111,14 @@ class Links:
                 log.warning("Linking the entity %r failed: %s", mention.text, error)
 
     def _link_one(self, memory_id: str, mention: Mention, scope: Scope, clock: Clock) -> None:
-        entities, vector = self._entities, mention.vector or ()
-        hits = entities.search(query=mention.text, vectors=vector, top_k=1, filters=scope)
+        hits = self._search(mention, scope, 1)
         if not _matched(hits):
-            payload = entity_payload(mention, scope)
-            entities.insert(vectors=[vector], ids=[clock.new_id()], payloads=[payload])
+            self._add([mention], scope, clock)
             return
         payload = hits[0].payload or {}
         linked = links_of(payload)
         if memory_id not in linked:
-            payload = with_links(payload, [*linked, memory_id])
-            entities.update(hits[0].id, vector=None, payload=payload)
+            self._put_links(hits[0], with_links(payload, [*linked, memory_id]))
 
     # --- Unlinking ---
 
@@ -161,6 +154,23 @@ class Links:
         listing = listed(self._entities.list(filters=scope, top_k=LISTED_ENTITIES))
         return [each for each in listing if memory_id in links_of(each.payload)]
 
+    # --- What the store is asked ---
+
+    def _search(self, mention: Mention, scope: Scope, top_k: int) -> Sequence[Hit]:
+        return self._entities.search(
+            query=mention.text, vectors=mention.vector or (), top_k=top_k, filters=scope
+        )
+
+    def _add(self, mentions: Sequence[Mention], scope: Scope, clock: Clock) -> None:
+        self._entities.insert(
+            vectors=[mention.vector or () for mention in mentions],
+            ids=[clock.new_id() for _ in mentions],
+            payloads=[entity_payload(mention, scope) for mention in mentions],
+        )
+
+    def _put_links(self, entity: Hit, payload: Payload) -> None:
+        self._entities.update(entity.id, vector=None, payload=payload)
+
     # --- Reading ---
 
     def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
@@ -179,13 +189,7 @@ class Links:
         highest: dict[str, float] = {}
         try:
             for probe in probes:
-                hits = self._entities.search(
-                    query=probe.text,
-                    vectors=probe.vector or (),
-                    top_k=ENTITY_MATCHES,
-                    filters=scope,
-                )
-                for hit in hits:
+                for hit in self._search(probe, scope, ENTITY_MATCHES):
                     if hit.score >= BOOST_SIMILARITY:
                         _raise_boosts(highest, hit)
         except self._excused as error:
