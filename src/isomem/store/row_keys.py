@@ -54,8 +54,8 @@ class RowKeys:
     """The scopes of one file and the insertions into it. Runs in the caller's transaction.
 
     Attributes:
-        counted: up to which insertion order the terms are counted in the file, as far as this
-            process has counted them.
+        counted: how often this process has counted the terms of insertions into the file, undone
+            or not: the insertion order is no measure, since it comes again after a rollback.
     """
 
     def __init__(self, database: Database) -> None:
@@ -109,7 +109,7 @@ class RowKeys:
         self._database.execute("DELETE FROM insertions WHERE seq < ?", (last,))
         # The latest stays as a mark, so that no order is given out twice.
         self._database.execute(_REMOVE, (last,))
-        self.counted = last
+        self.counted += 1
 
     def drop_if_empty(self, row_key: int) -> None:
         """Removes the scope of a row key, if no point is in it any more."""

@@ -141,23 +141,28 @@ class Writer:
     def _insert_over(self, row_keys: Sequence[int], rows: Sequence[Encoded]) -> None:
         """`_inserted` where some ids were taken: these rows are not in the file yet."""
         sql = "SELECT 1 FROM points WHERE row_key = ?"
-        inserted = [bool(self._database.rows(sql, (row_key,))) for row_key in row_keys]
-        self._inserted(
-            [row_key for row_key, is_in in zip(row_keys, inserted, strict=True) if is_in],
-            [row for row, is_in in zip(rows, inserted, strict=True) if is_in],
-        )
-        for row_key, row, is_in in zip(row_keys, rows, inserted, strict=True):
-            if not is_in:
-                self._row_keys.remove(row_key)
-                self._replace_by_id(row)
+        inserted, taken = [], []
+        for row_key, row in zip(row_keys, rows, strict=True):
+            # The ids of detached points come first: a point that is replaced may be the last of a
+            # scope that one of these rows has the number of.
+            is_in = self._database.rows(sql, (row_key,)) or self._take_id(row_key, row)
+            (inserted if is_in else taken).append((row_key, row))
+        self._inserted([row_key for row_key, _ in inserted], [row for _, row in inserted])
+        for row_key, row in taken:
+            self._row_keys.remove(row_key)
+            old = self.find(row[0])
+            if old is not None:
+                self._replace(old, row)
 
-    def _replace_by_id(self, row: Encoded) -> None:
-        old = self.find(row[0])
-        if old:
-            self._replace(old, row)
-        else:
-            self._detached.give_up_id(row[0])
-            self._insert([row])
+    def _take_id(self, row_key: int, row: Encoded) -> bool:
+        """Inserts a row whose id only a detached point has; whether it is such a one."""
+        point_id, unit, _, text, terms, _ = row
+        if self.find(point_id):
+            return False
+        self._detached.give_up_id(point_id)
+        bindings = (row_key, self._number, point_id, text, unit, terms)
+        self._database.execute(_INSERT, bindings)
+        return True
 
     # --- Points that are there ---
 

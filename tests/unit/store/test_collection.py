@@ -23,6 +23,7 @@ from isomem.errors import (
     VectorValueError,
 )
 from isomem.store import cache, keywords
+from isomem.store.check import check
 from isomem.store.codec import canonical_id
 from isomem.store.reading import Point
 from isomem.store.row_keys import SEQ_MASK
@@ -885,3 +886,42 @@ def test_a_scope_that_was_extended_by_half_is_never_searched(
             one.cache.append(1, [1], [("b", bytes(8), ("u", None, None), "{}", b"", {})])
         monkeypatch.undo()
         assert ids_of(one.points.search("", [1.0, 0.0])) == ["a"]
+
+
+# --- Counting in the middle of a batch --------------------------------------------------------
+
+
+def insert_apples(one: Opened, *ids: str, user: str = "ana") -> None:
+    payloads = [{"data": f"apple {each}", "user_id": user} for each in ids]
+    one.points.insert([[1.0, 0.0]] * len(ids), payloads, list(ids))
+
+
+def apples(one: Opened) -> list[tuple[str, float]]:
+    return [(hit.id, hit.score) for hit in one.points.keyword_search("apple", 10) or ()]
+
+
+def test_an_undone_batch_that_was_counted_is_not_counted_twice_when_it_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keywords, "COUNTED_EVERY", 4)
+    one = Opened(tmp_path / "memory.db")
+    insert_apples(one, "a", "b")
+    with pytest.raises(RuntimeError), one.database.writing():
+        insert_apples(one, "c", "d")
+        raise RuntimeError
+    apples(one)  # So that this process counts the recent ones for itself.
+    insert_apples(one, "c", "d")
+    assert apples(one) == apples(Opened(tmp_path / "memory.db"))
+
+
+def test_a_batch_with_the_id_of_a_detached_point_that_is_counted_leaves_a_sound_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keywords, "COUNTED_EVERY", 4)
+    one = Opened(tmp_path / "memory.db")
+    insert_apples(one, "x")
+    one.points.detach({"user_id": "ana"})
+    insert_apples(one, "p", user="bob")
+    insert_apples(one, "y", "x", "z", user="bob")
+    assert check(one.database) == []
+    assert apples(one) == apples(Opened(tmp_path / "memory.db"))
