@@ -141,7 +141,8 @@ class Writer:
     def _insert_over(self, row_keys: Sequence[int], rows: Sequence[Encoded]) -> None:
         """`_inserted` where some ids were taken: these rows are not in the file yet."""
         sql = "SELECT 1 FROM points WHERE row_key = ?"
-        inserted, taken = [], []
+        inserted: list[tuple[int, Encoded]] = []
+        taken: list[tuple[int, Encoded]] = []
         for row_key, row in zip(row_keys, rows, strict=True):
             # The ids of detached points come first: a point that is replaced may be the last of a
             # scope that one of these rows has the number of.
