@@ -16,21 +16,25 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _DRAWN_AT_ONCE = 256
 
 _drawn: list[str] = []
-"""Random numbers of 32 hex digits that nobody has had: asking the system for each is dear."""
+"""Random UUIDs that nobody has had: asking the system for each is expensive."""
 
 if hasattr(os, "register_at_fork"):
-    # Otherwise a child would give out the same numbers as its parent.
+    # Otherwise a child would give out the same ones as its parent.
     os.register_at_fork(after_in_child=_drawn.clear)
 
 
-def _random_digits() -> str:
-    """32 random hex digits; no two threads or processes get the same."""
+def _random_uuid() -> str:
+    """A random UUID (RFC 9562, version 4) as text; no two threads or processes get the same."""
     try:
         return _drawn.pop()
     except IndexError:
         digits = os.urandom(16 * _DRAWN_AT_ONCE).hex()
-        _drawn.extend(digits[at : at + 32] for at in range(32, len(digits), 32))
-        return digits[:32]
+        uuids = [
+            f"{each[:8]}-{each[8:12]}-4{each[13:16]}-{_VARIANT[each[16]]}{each[17:20]}-{each[20:]}"
+            for each in (digits[at : at + 32] for at in range(0, len(digits), 32))
+        ]
+        _drawn.extend(uuids[1:])
+        return uuids[0]
 
 
 class Clock:
@@ -54,11 +58,7 @@ class Clock:
 
     def new_id(self) -> str:
         """The id of a new memory or entity: a random UUID (RFC 9562, version 4) as text."""
-        digits = _random_digits()
-        return (
-            f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}"
-            f"-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
-        )
+        return _random_uuid()
 
     def new_row_id(self) -> str:
         """The id of a history or message row: a UUID of version 7, which begins with the time.
@@ -71,8 +71,4 @@ class Clock:
             digits = f"{milliseconds:012x}"
             time = f"{digits[:8]}-{digits[8:]}-7"
             self._millisecond = milliseconds, time
-        digits = _random_digits()
-        return (
-            f"{time}{(rest << 12) // 1_000_000:03x}"
-            f"-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
-        )
+        return f"{time}{(rest << 12) // 1_000_000:03x}{_random_uuid()[18:]}"

@@ -114,18 +114,25 @@ def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[st
 # --- History ---------------------------------------------------------------------------------
 
 
-def added_event(memory_id: str, text: str, payload: Payload, *fields: str) -> dict[str, object]:
-    """The history row of a new memory: `created_at` and the other `fields` from its payload."""
-    event = {
+def added_event(memory_id: str, text: str, payload: Payload) -> dict[str, object]:
+    """The history row of a new memory that a model has found."""
+    return {
         "memory_id": memory_id,
         "old_memory": None,
         "new_memory": text,
         "event": "ADD",
-        "created_at": payload.get("created_at"),
+        "created_at": payload["created_at"],
     }
-    for field in fields:
-        event[field] = payload.get(field)
-    return event
+
+
+def said_event(memory_id: str, text: str, payload: Payload) -> dict[str, object]:
+    """The history row of a new memory that was said as it is: it names the speaker, too."""
+    return {
+        **added_event(memory_id, text, payload),
+        "updated_at": payload["updated_at"],
+        "actor_id": payload.get("actor_id"),
+        "role": payload.get("role"),
+    }
 
 
 def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, object]:

@@ -10,7 +10,7 @@ from isomem.contract.arguments import (
     check_text,
     refuse_wildcard_ids,
 )
-from isomem.contract.payload import added_event, stamp, start_payload
+from isomem.contract.payload import added_event, said_event, stamp, start_payload
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
 from isomem.contract.v2_0_4 import EXISTING_MEMORIES, RECENT_MESSAGES
@@ -128,7 +128,7 @@ async def _record(ports: Ports, text: str, fields: Payload) -> Record:
     payload = start_payload(fields, clock, data=text, hash=md5_hex(text))
     payload["text_lemmatized"] = await ports.compute(ports.nlp.lemmatize, text)
     memory_id = clock.new_id()
-    event = added_event(memory_id, text, payload, "updated_at", "actor_id", "role")
+    event = said_event(memory_id, text, payload)
     return Record(memory_id, text, vector, payload, event)
 
 

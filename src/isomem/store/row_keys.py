@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SEQ_BITS = 36
 SEQ_MASK = (1 << SEQ_BITS) - 1
 _MOST_NUMBERS = 4096
+_ID_TYPES = frozenset((str, type(None)))
 
 _SAME = " AND ".join(f"{key} IS ?" for key in SCOPE_KEYS)
 _FIND = f"SELECT number FROM scopes WHERE {_SAME} AND collection = ?"
@@ -161,10 +162,10 @@ def scope_ids(payload: Payload) -> Ids:
         VectorStoreError: one is not text.
     """
     ids = (payload.get("user_id"), payload.get("agent_id"), payload.get("run_id"))
-    for value in ids:
-        if not (value is None or isinstance(value, str)):
-            key = SCOPE_KEYS[ids.index(value)]
-            raise VectorStoreError(f"{key} must be a string, got {type(value).__name__}")
+    if not _ID_TYPES.issuperset(map(type, ids)):
+        for key, value in zip(SCOPE_KEYS, ids, strict=True):
+            if not (value is None or isinstance(value, str)):
+                raise VectorStoreError(f"{key} must be a string, got {type(value).__name__}")
     return ids
 
 
