@@ -20,7 +20,7 @@ END = "<!-- The house ends. -->"
 # room names has a room of its own.
 ROOMS = {
     "ways in": ("cli", "compat", "demo", "importer", "ingest", "reference"),
-    "Memory, AsyncMemory": ("", "memory", "wiring", "config"),
+    "Memory, AsyncMemory": ("", "memory", "wiring"),
 }
 # Nearly every part imports some of these, and they import nothing above them: no arrows.
 LOWEST = frozenset(

@@ -152,6 +152,9 @@ EMBEDDED_OPTIONS = (
 )
 """The keys of `vector_store.config` for the provider "embedded"."""
 
+STORE_OPTIONS = {"embedded": EMBEDDED_OPTIONS}
+"""The keys of `vector_store.config` for each store set of `isomem.stores.registry`."""
+
 EMBEDDED = defaults_of(EMBEDDED_OPTIONS)
 
 OF_MEM0_1 = ("graph_store", "custom_fact_extraction_prompt", "custom_update_memory_prompt")
@@ -293,9 +296,11 @@ def _as_dict(config: object, where: str) -> dict[str, object]:
 def _store_config(given: object) -> ProviderConfig:
     store = _provider("vector_store", given)
     where, options = "vector_store.config", store.config.model_dump()
-    if store.provider == "embedded":
-        options = read_table(options, EMBEDDED_OPTIONS, where)
-        options["path"] = home(default_path() if options["path"] is None else options["path"])
+    table = STORE_OPTIONS.get(store.provider)
+    if table is not None:
+        options = read_table(options, table, where)
+        if PATH in table:
+            options["path"] = home(default_path() if options["path"] is None else options["path"])
     else:
         options.setdefault(COLLECTION.name, COLLECTION.default)
         check_option(COLLECTION, options[COLLECTION.name], where)

@@ -6,7 +6,8 @@ from isomem.clock import Clock
 from isomem.config import MemoryConfig, as_config, from_dict
 from isomem.pipeline import add, manage, search
 from isomem.ports.blocking import BlockingPorts
-from isomem.wiring import StoreParts, build_embedder, build_llm, build_nlp, build_reranker
+from isomem.stores.registry import open_set
+from isomem.wiring import build_embedder, build_llm, build_nlp, build_reranker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ class Facade:
         self.llm: shapes.LLM = build_llm(self.config)
         self.embedding_model: shapes.Embedder = build_embedder(self.config)
         self.reranker: shapes.Reranker | None = build_reranker(self.config)
-        stores = StoreParts(self.config, self.embedding_model, self.clock)
-        self._own = stores.own
-        self.vector_store: shapes.VectorStore = stores.vectors
-        self.entity_store: shapes.VectorStore = stores.entities
-        self.db: shapes.Ledger = stores.ledger
+        self._opened = open_set(self.config, self.embedding_model, self.clock)
+        self.vector_store: shapes.VectorStore
+        self.entity_store: shapes.VectorStore
+        self.db: shapes.Ledger
+        self.vector_store, self.entity_store, self.db = self._opened.parts
         self.collection_name: str = self.config.vector_store.config["collection_name"]
         self.api_version: str = self.config.version
         self.custom_instructions: str | None = self.config.custom_instructions
@@ -79,14 +80,10 @@ class Facade:
     @property
     def stores(self) -> shapes.Stores:
         """The store set over the three stores that the memory has now."""
-        own = self._own
-        if (
-            own is not None
-            and own.vectors is self.vector_store
-            and own.entities is self.entity_store
-            and own.ledger is self.db
-        ):
-            return own
+        opened = self._opened
+        vectors, entities, ledger = opened.parts
+        if vectors is self.vector_store and entities is self.entity_store and ledger is self.db:
+            return opened
         from isomem.stores.composed import ComposedSet
 
         return ComposedSet(self.vector_store, self.entity_store, self.db)
@@ -111,7 +108,7 @@ class Facade:
         """Everything that may have to be closed, each once; the file last."""
         parts = (
             self.llm, self.embedding_model, self.reranker, self.nlp,
-            self.vector_store, self.entity_store, self.db, self._own,
+            self.vector_store, self.entity_store, self.db, self._opened,
         )  # fmt: skip
         return list({id(part): part for part in parts if part is not None}.values())
 

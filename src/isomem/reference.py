@@ -6,7 +6,7 @@ for tools; the library itself does not need it.
 
 from __future__ import annotations
 
-from isomem.config import COLLECTION, EMBEDDED_OPTIONS, OF_MEM0_1, TOP
+from isomem.config import COLLECTION, OF_MEM0_1, STORE_OPTIONS, TOP
 from isomem.options import EMPTY_IN_JSON, Option
 from isomem.providers import registry
 from isomem.text.tables import TABLES
@@ -48,8 +48,8 @@ def table_in(section: str, provider: str) -> Table | None:
     """
     if section == "nlp":
         return TABLES.get(provider)
-    if (section, provider) == ("vector_store", "embedded"):
-        return EMBEDDED_OPTIONS
+    if section == "vector_store" and provider in STORE_OPTIONS:
+        return STORE_OPTIONS[provider]
     return registry.table_of(KINDS[section], provider)
 
 

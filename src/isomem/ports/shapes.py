@@ -161,6 +161,11 @@ class Stores(Protocol):
     """A store set: the stores of one memory, for a step that runs where they live."""
 
     @property
+    def parts(self) -> tuple[VectorStore, VectorStore, Ledger]:
+        """The vector store, the entity store and the ledger, as a memory shows them."""
+        ...
+
+    @property
     def vectors(self) -> VectorStore: ...
     @property
     def ledger(self) -> Ledger: ...

@@ -82,7 +82,7 @@ RERANKERS = Kind(
     "cohere huggingface sentence_transformer zero_entropy",
 )
 
-# The embedded store is made by `wiring`, which knows its file; only others come from here.
+# Store sets of our own are in `isomem.stores.registry`; only others come from here.
 VECTOR_STORES = Kind(
     "vector_store provider",
     "isomem.vector_stores",

@@ -14,16 +14,20 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from isomem import log
+from isomem.config import ENTITIES_SUFFIX, default_path
 from isomem.contract.arguments import ANY_VALUE
 from isomem.contract.payload import changed, changed_event, listed, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
 from isomem.errors import MemoryError, ValidationError, VectorStoreError, VectorValueError
 from isomem.ports.guard import Guarded, PartFailure, guarded
+from isomem.providers import registry
 from isomem.store.collection import Collection
+from isomem.store.database import Database
 from isomem.store.entities import Entities
 from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
+from isomem.store.schema import prepare_ledger
 from isomem.stores.embedded import EmbeddedLinks, missing, missing_for_update
 from isomem.stores.linking import Links
 from isomem.types import clone
@@ -34,9 +38,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
+    from isomem.clock import Clock
+    from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Plan, Record
-    from isomem.ports.shapes import Hit, Payload
-    from isomem.store.database import Database
+    from isomem.ports.shapes import Embedder, Hit, Payload
 
 _EXCUSED = (PartFailure, VectorValueError)
 _UNUSABLE = (*_EXCUSED, ValidationError)
@@ -80,6 +85,7 @@ class ComposedSet:
         vectors, entities, ledger: objects with upstream's methods; see `isomem.ports.shapes`.
 
     Attributes:
+        parts: the three stores, as they were given.
         serial: steps may run beside each other.
         takes_any_id: False where a store is not ours: it may read the id "*" as every id.
     """
@@ -87,6 +93,7 @@ class ComposedSet:
     serial = False
 
     def __init__(self, vectors: Any, entities: Any, ledger: Any) -> None:
+        self.parts = vectors, entities, ledger
         self.vectors = _guarded(vectors, _GuardedStore)
         self.entities = _guarded(entities, _GuardedStore)
         self.ledger = _guarded(ledger, Guarded)
@@ -307,3 +314,16 @@ def _can(store: Any, method: str) -> bool:
 
 def _file_of(store: Any) -> Database | None:
     return store.database if isinstance(store, (Collection, Ledger)) else None
+
+
+def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> ComposedSet:
+    """A vector store that an installed package offers, twice, over a ledger of ours."""
+    del embedder
+    provider, options = config.vector_store.provider, config.vector_store.config.model_dump()
+    entities = {**options, "collection_name": f"{options['collection_name']}{ENTITIES_SUFFIX}"}
+    path = config.history_db_path or f"{default_path()}-history"
+    return ComposedSet(
+        registry.create_vector_store(provider, options),
+        registry.create_vector_store(provider, entities),
+        Ledger(Database(path, prepare_ledger), clock),
+    )

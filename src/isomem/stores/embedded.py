@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 
 from isomem import log
+from isomem.config import ENTITIES_SUFFIX
 from isomem.contract.payload import changed, changed_event, entity_payload, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
 from isomem.errors import MemoryNotFoundError, ValidationError, VectorValueError
+from isomem.store.cache import ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
+from isomem.store.collection import Collection
+from isomem.store.database import Database
+from isomem.store.entities import Entities
 from isomem.store.ingests import Ingests
+from isomem.store.ledger import Ledger
+from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
 from isomem.stores.linking import Links
+from isomem.text.tiers import load_encoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,13 +29,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, ParamSpec, TypeVar
 
+    import apsw
+
     from isomem.clock import Clock
+    from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Mention, Plan, Record
-    from isomem.ports.shapes import Hit, Payload
-    from isomem.store.collection import Collection
-    from isomem.store.database import Database
-    from isomem.store.entities import Entities
-    from isomem.store.ledger import Ledger
+    from isomem.ports.shapes import Embedder, Hit, Payload
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -45,6 +53,7 @@ class EmbeddedSet:
     between the two, the history names memories that are not there, and none is without a history.
 
     Attributes:
+        parts: the three stores.
         serial: steps follow each other, so an asynchronous memory runs them on one thread.
         takes_any_id: an id is compared as it is, "*" included.
     """
@@ -53,6 +62,7 @@ class EmbeddedSet:
     takes_any_id = True
 
     def __init__(self, vectors: Collection, entities: Entities, ledger: Ledger) -> None:
+        self.parts = vectors, entities, ledger
         self.vectors = vectors
         self.entities = entities
         self.ledger = ledger
@@ -250,6 +260,59 @@ class JoinedLinks(EmbeddedLinks):
         stored = self._entities.writer.find(entity.id)
         if stored is not None:
             self._entities.writer.replace_payload(stored, payload)
+
+
+# --- Opening ---
+
+
+def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> EmbeddedSet:
+    """The set that `vector_store.config` describes; see `isomem.stores.registry`."""
+    options = config.vector_store.config
+    has_own_ledger = not _in_one_file(config.history_db_path, options["path"])
+    database = _open(options, options["path"], prepare_store if has_own_ledger else _prepare_both)
+    try:
+        cache = ScopeCache(database, int(options["cache_mb"] * 1_000_000))
+        facts = {
+            "dims": options["embedding_model_dims"] or getattr(embedder, "dims", None),
+            "embedder": getattr(embedder, "identity", None),
+        }
+        encoder = None
+        if options["keyword_search"]:
+            encoder = load_encoder(config.nlp.provider, config.nlp.config.model_dump())
+        name = options["collection_name"]
+        vectors = Collection(database, name, cache, encoder=encoder, **facts)
+        entities = Entities(database, f"{name}{ENTITIES_SUFFIX}", cache, **facts)
+        history = database
+        if has_own_ledger:
+            history = _open(options, config.history_db_path, prepare_ledger)
+        ledger = Ledger(history, clock)
+    except BaseException:
+        database.close()
+        raise
+    return EmbeddedSet(vectors, entities, ledger)
+
+
+def _in_one_file(history: str | None, path: str) -> bool:
+    """Whether the history is in the memory file, however the two paths are spelt."""
+    if history is None or history == path:
+        return True
+    if os.path.exists(history) and os.path.exists(path):
+        return os.path.samefile(history, path)
+    return os.path.realpath(history) == os.path.realpath(path)
+
+
+def _open(options: Any, path: Any, prepare: Callable[[apsw.Connection], None]) -> Database:
+    return Database(
+        path,
+        prepare,
+        synchronous=options["synchronous"],
+        busy_timeout_s=options["busy_timeout_s"],
+    )
+
+
+def _prepare_both(connection: apsw.Connection) -> None:
+    prepare_store(connection)
+    prepare_ledger(connection)
 
 
 def missing(memory_id: str) -> MemoryNotFoundError:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isomem.clock import Clock
-from isomem.contract.payload import added_event, describe, in_utc, listed, start_payload
+from isomem.contract.payload import added_event, describe, in_utc, listed, said_event, start_payload
 from isomem.contract.plan import Mention
 from isomem.pipeline.mentions import mentions_in, probes_of
 from isomem.pipeline.search import check_threshold, check_top_k
@@ -233,7 +233,10 @@ def test_a_clone_is_equal_and_shares_no_container(value: Any) -> None:
 
 
 def test_the_history_row_of_a_new_memory() -> None:
-    assert added_event("m", "x", {"role": "user"}, "role", "actor_id") == {
-        "memory_id": "m", "old_memory": None, "new_memory": "x", "event": "ADD",
-        "created_at": None, "role": "user", "actor_id": None,
-    }  # fmt: skip
+    times = {"created_at": "2026-01-01", "updated_at": "2026-01-02"}
+    row = {"memory_id": "m", "old_memory": None, "new_memory": "x", "event": "ADD",
+           "created_at": "2026-01-01"}  # fmt: skip
+    assert added_event("m", "x", {**times, "role": "user"}) == row
+    said = {"updated_at": "2026-01-02", "role": "user", "actor_id": None}
+    assert said_event("m", "x", {**times, "role": "user"}) == {**row, **said}
+    assert said_event("m", "x", {**times, "actor_id": "ana"})["actor_id"] == "ana"
