@@ -16,12 +16,8 @@ from isomem.contract.arguments import (
     check_ids,
     refuse_top_level_ids,
 )
-from isomem.contract.scope import (
-    scope_of,
-    session_key,
-    stamp,
-    without_ids,
-)
+from isomem.contract.payload import stamp, without_ids
+from isomem.contract.scope import scope_of, session_key
 from isomem.errors import ValidationError
 from isomem.types import SCOPE_KEYS
 from tests.unit.store.fuzz import examples
