@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class UnsetLLM:
-    """Stands where no model is configured; says so when one is needed."""
+    """The model if none is configured: it raises an error that says so."""
 
     def generate_response(self, messages: list[dict[str, Any]], **options: Any) -> str:
         """Raises ConfigurationError."""
@@ -57,7 +57,7 @@ def build_embedder(config: MemoryConfig) -> shapes.Embedder:
 
 
 def build_reranker(config: MemoryConfig) -> shapes.Reranker | None:
-    """The configured reranker, if one is."""
+    """The configured reranker, or None."""
     if config.reranker is None:
         return None
     return registry.create_reranker(config.reranker.provider, config.reranker.config.model_dump())
@@ -72,12 +72,12 @@ class StoreParts:
     """The vector store, the entity store and the ledger of one memory.
 
     Args:
-        config: whose `vector_store` and `history_db_path` say where.
-        embedder: whose identity and vector length the store is held against.
+        config: its `vector_store` and `history_db_path` say where the stores are.
+        embedder: the store must have been made with its identity and vector length.
         clock: for the ledger.
 
     Attributes:
-        own: the store set that they make when all of them are ours; None otherwise.
+        own: the store set of the three if all of them are ours; None otherwise.
     """
 
     def __init__(self, config: MemoryConfig, embedder: shapes.Embedder, clock: Clock) -> None:
@@ -123,7 +123,7 @@ class StoreParts:
 
 
 def _in_one_file(history: str | None, path: str) -> bool:
-    """Whether the history is in the memory file, however the two paths are spelt."""
+    """Whether the history is in the memory file, even if the two paths are spelled differently."""
     if history is None or history == path:
         return True
     if os.path.exists(history) and os.path.exists(path):
