@@ -1,4 +1,4 @@
-"""What an error of ours keeps of the error that caused it. Imported when something has failed."""
+"""What an isomem error keeps of the error that caused it. Imported only when something fails."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def caused(kind: type[Error], message: str, cause: Exception) -> Error:
 
 
 def _from_elsewhere(kind: type[Error], message: str, cause: Exception) -> Error:
-    """From a vendor's library; most of those over HTTP keep the response, as httpx's does."""
+    """From a vendor's error. Those about HTTP mostly keep the response, as httpx's do."""
     response = getattr(cause, "response", None)
     status = getattr(cause, "status_code", getattr(response, "status_code", None))
     headers: Mapping[str, str] | None = getattr(response, "headers", None)
@@ -42,7 +42,7 @@ def _from_elsewhere(kind: type[Error], message: str, cause: Exception) -> Error:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """How long a server asks to wait, in seconds; None when it does not say."""
+    """How long a server asks to wait, in seconds; None if it does not say."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         seconds = _number(str(headers.get(name, "")))
         if seconds is not None:

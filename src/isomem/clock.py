@@ -1,6 +1,6 @@
 """Time and ids: the two things that differ from run to run, behind one object.
 
-Whoever needs a run to repeat exactly (tests, the parity harness) passes a clock of its own to
+Code that needs repeatable runs (tests, the parity harness) passes its own clock to
 `Memory(config, clock=...)`.
 """
 
@@ -16,10 +16,10 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _DRAWN_AT_ONCE = 256
 
 _drawn: list[str] = []
-"""Random UUIDs that nobody has had: asking the system for each is expensive."""
+"""Unused random UUIDs: asking the system for each one is expensive."""
 
 if hasattr(os, "register_at_fork"):
-    # Otherwise a child would give out the same ones as its parent.
+    # Otherwise a child would hand out the same ones as its parent.
     os.register_at_fork(after_in_child=_drawn.clear)
 
 
@@ -49,7 +49,7 @@ class Clock:
         if known != seconds:
             text = datetime.fromtimestamp(seconds, _UTC).isoformat()[:-6]
             self._second = seconds, text
-        # As `datetime.isoformat` writes it, which leaves out a fraction of nothing.
+        # As `datetime.isoformat` writes it: without a fraction if that is zero.
         return f"{text}.{micros:06d}+00:00" if micros else f"{text}+00:00"
 
     def today(self) -> str:
@@ -63,7 +63,7 @@ class Clock:
     def new_row_id(self) -> str:
         """The id of a history or message row: a UUID of version 7, which begins with the time.
 
-        Rows that come after each other then stand beside each other in the file's index.
+        Rows written one after another are then neighbours in the file's index.
         """
         milliseconds, rest = divmod(time_ns(), 1_000_000)
         known, time = self._millisecond

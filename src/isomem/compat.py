@@ -1,11 +1,11 @@
-"""Lets programs written for mem0 run on isomem, unchanged but for one line before the others::
+"""Lets programs written for mem0 run on isomem, with one line added before the others::
 
     import isomem.compat  # from here on, `mem0` is isomem
 
     from mem0 import AsyncMemory, Memory
 
 The import registers isomem under the name `mem0`, with the submodules that programs import from.
-An installed mem0 is not touched, and is what `mem0` means again after `uninstall()`.
+An installed mem0 is not touched. After `uninstall()`, `mem0` means that one again.
 """
 
 from __future__ import annotations
@@ -97,14 +97,14 @@ class VectorStoreBase:
 
 
 class SQLiteManager(Ledger):
-    """History and messages in a file of their own."""
+    """History and messages in a separate file."""
 
     def __init__(self, db_path: str = ":memory:") -> None:
         super().__init__(Database(db_path, prepare_ledger), Clock())
 
 
 class MemoryItem:
-    """One memory, by attribute."""
+    """One memory, with its fields as attributes."""
 
     _FIELDS = ("id", "memory", "hash", "metadata", "score", "created_at", "updated_at")
 
@@ -147,7 +147,7 @@ class VectorStoreConfig(LlmConfig):
 
 
 class MemoryQuotaExceededError(errors.MemoryError):
-    """A quota is used up. Here, as the two below, for code that catches or raises it itself."""
+    """A quota is used up. Like the two below, for code that catches or raises it itself."""
 
 
 class VectorSearchError(errors.MemoryError):
@@ -159,7 +159,7 @@ class CacheError(errors.MemoryError):
 
 
 _NEVER_RAISED = (MemoryQuotaExceededError, VectorSearchError, CacheError)
-"""Errors of mem0's that isomem has no reason to raise."""
+"""mem0's errors that isomem never raises."""
 
 _ERRORS: dict[str, object] = {
     **{name: getattr(errors, name) for name in errors.__all__},
@@ -198,20 +198,20 @@ _MODULES: dict[str, dict[str, object]] = {
 
 
 def install() -> ModuleType:
-    """Makes `mem0` mean isomem in this process; done by importing this module.
+    """Makes `mem0` mean isomem in this process. Importing this module calls it.
 
     Returns:
-        The module that stands for `mem0`.
+        The module that stands in for `mem0`.
 
     Raises:
-        ImportError: the real mem0 was imported before.
+        ImportError: the real mem0 has already been imported.
     """
     present = sys.modules.get("mem0")
     if present is not None and hasattr(present, _MARK):
         return present
     if present is not None:
         raise ImportError(
-            "mem0 is imported already: put `import isomem.compat` before everything that "
+            "mem0 is already imported: put `import isomem.compat` before everything that "
             "imports mem0"
         )
     for name, members in _MODULES.items():
@@ -224,7 +224,7 @@ def install() -> ModuleType:
 
 
 def _module(name: str, members: dict[str, object]) -> ModuleType:
-    module = ModuleType(name, f"Stands for {name}; made by isomem.compat.")
+    module = ModuleType(name, f"Stands in for {name}; made by isomem.compat.")
     vars(module).update(members, **{_MARK: True, "__path__": []})
     lazy = prompts if name == "mem0.configs.prompts" else None
 

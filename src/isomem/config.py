@@ -1,4 +1,4 @@
-"""Configuration: upstream's dict, with isomem's additions, checked key by key.
+"""Configuration: upstream's dict with isomem's additions, checked key by key.
 
 ::
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 ENTITIES_SUFFIX = "_entities"
-"""The entities of a collection stand in a collection of its name with this at the end."""
+"""The entities of a collection are in another one, with this appended to its name."""
 
 
 def _is_collection_name(value: object) -> bool:
@@ -98,7 +98,7 @@ TOP = (
     ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
-"""The keys of the configuration. Those of sections are read by `_provider`."""
+"""The keys of the configuration. `_provider` reads those that are sections."""
 
 COLLECTION = Option(
     "collection_name",
@@ -158,7 +158,7 @@ STORE_OPTIONS = {"embedded": EMBEDDED_OPTIONS}
 EMBEDDED = defaults_of(EMBEDDED_OPTIONS)
 
 OF_MEM0_1 = ("graph_store", "custom_fact_extraction_prompt", "custom_update_memory_prompt")
-"""Keys that mem0 2 passes over in silence: what a program hands to it must work here, too."""
+"""Keys that mem0 2 silently ignores: a configuration that works there must work here, too."""
 
 NLP_PROVIDERS = ("builtin", "spacy", "none")
 
@@ -209,12 +209,13 @@ class MemoryConfig:
         options: the keys of the module's docstring; each may be left out. A provider is a dict
             `{"provider": NAME, "config": {...}}` or a `ProviderConfig`.
 
-    With no `llm` and no `embedder` upstream's OpenAI defaults hold if `OPENAI_API_KEY` is in the
-    environment; without it the embedder is "local" and the model "unset", which raises at the
-    first call that needs one.
+    Without `llm` and `embedder`, upstream's OpenAI defaults apply if `OPENAI_API_KEY` is in the
+    environment. Without that key, the embedder is "local" and the model "unset", which raises at
+    the first call that needs a model.
 
     Raises:
-        InvalidConfigError: an unknown key or provider; names the nearest known one.
+        InvalidConfigError: a key or a provider is unknown (the error names the nearest known
+            one), or a value is wrong.
     """
 
     def __init__(self, **options: object) -> None:
@@ -237,10 +238,10 @@ class MemoryConfig:
 
 
 def as_config(given: object) -> MemoryConfig:
-    """`given`, a configuration; the default one for None.
+    """`given`, or the default configuration for None.
 
     Raises:
-        InvalidConfigError: something else.
+        InvalidConfigError: it is something else.
     """
     if given is None:
         return MemoryConfig()
@@ -309,7 +310,7 @@ def _store_config(given: object) -> ProviderConfig:
 
 
 def default_provider(section: str) -> str:
-    """Who is used where a section of the configuration names nobody; "" if that is not allowed."""
+    """The provider of a section that does not name one; "" if it has to name one."""
     has_key = bool(os.environ.get("OPENAI_API_KEY"))
     return {
         "vector_store": "embedded",

@@ -1,4 +1,4 @@
-"""`datetime` without its copy in Python: importing the module by name would load both."""
+"""`datetime` in C only: importing the module by its usual name also loads its Python copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 else:
     try:
         from _datetime import datetime, timedelta, timezone
-    except ImportError:  # Another interpreter than CPython may have no such module.
+    except ImportError:  # Interpreters other than CPython may not have this module.
         from datetime import datetime, timedelta, timezone
 
 __all__ = ["datetime", "timedelta", "timezone"]

@@ -1,7 +1,7 @@
-"""The demonstration: a conversation of several days goes in, questions are answered from it.
+"""The demonstration: ingests a conversation of several days, and answers questions from it.
 
-The conversation was written for this purpose, and so were the replies that stand in for a model
-where none is configured. The embeddings are real either way.
+The conversation was written for this purpose. So were the replies that stand in for a model if none
+is configured. The embeddings are real in both cases.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "demo_data")
 
 
 def conversation() -> list[Line]:
-    """Forty-five messages of six days in March 2025."""
+    """Forty-five messages from six days in March 2025."""
     with open(os.path.join(_DATA, "conversation.jsonl"), encoding="utf-8") as file:
         return read_conversation(file)
 
@@ -70,14 +70,14 @@ def replies() -> list[object]:
 
 
 def new_path() -> str:
-    """A memory file in a new folder for temporary files."""
+    """The path of a memory file in a new temporary folder."""
     from tempfile import mkdtemp
 
     return os.path.join(mkdtemp(prefix="isomem-demo-"), "memory.db")
 
 
 def config_at(path: str) -> dict[str, object]:
-    """The parts of a configuration that the demonstration decides by itself."""
+    """The parts of the configuration that the demonstration sets itself."""
     return {
         "embedder": {"provider": "local"},
         "vector_store": {"provider": "embedded", "config": {"path": path}},
@@ -85,12 +85,12 @@ def config_at(path: str) -> dict[str, object]:
 
 
 def run(memory: Memory, screen: Screen) -> dict[str, object]:
-    """Shows everything, and returns it too."""
+    """Shows everything, and returns it as well."""
     show = _Show(memory, screen)
-    added = show.take_in()
+    added = show.ingest()
     answers = show.answer()
     events = show.correct()
-    memory.close()  # What is still in SQLite's log moves into the file.
+    memory.close()  # Moves what is still in SQLite's log into the file.
     return {"memories": added, "answers": answers, "history": events, **show.account()}
 
 
@@ -111,14 +111,14 @@ class _Show:
         self.path: str = memory.config.vector_store.config["path"]
         self.has_model = memory.config.llm.provider != "unset"
 
-    def _head(self, text: str) -> None:
+    def _heading(self, text: str) -> None:
         self.screen.say()
         self.screen.say(self.screen.bold(text))
 
-    def take_in(self) -> int:
-        """The conversation, day by day."""
+    def ingest(self) -> int:
+        """Adds the conversation, day by day."""
         messages = conversation()
-        self._head("1. A conversation goes in")
+        self._heading("1. A conversation goes in")
         self.screen.say(self._model_line())
         self.screen.say("Embeddings: computed here, by the model in the package wordllama.")
         prepared = None if self.has_model else replies()
@@ -145,7 +145,7 @@ class _Show:
 
     def answer(self) -> list[dict[str, object]]:
         """A dozen questions, each with the memories that answer it best."""
-        self._head(f"2. {len(QUESTIONS)} questions, each with its {SHOWN_HITS} best memories")
+        self._heading(f"2. {len(QUESTIONS)} questions, each with its {SHOWN_HITS} best memories")
         answers, seconds = [], 0.0
         for question in QUESTIONS:
             started = time.perf_counter()
@@ -157,18 +157,18 @@ class _Show:
                 score = self.screen.good(f"{hit['score']:.3f}")
                 self.screen.say(f"  {score}  {hit['memory']}")
         each = 1000 * seconds / len(QUESTIONS)
-        self.screen.say(self.screen.dim(f"{each:.1f} ms a question, the embedding included"))
+        self.screen.say(self.screen.dim(f"{each:.1f} ms per question, embedding included"))
         return answers
 
     def _search(self, question: str) -> Payload:
         return self.memory.search(question, top_k=SHOWN_HITS, filters={"user_id": USER})
 
     def correct(self) -> list[dict[str, object]]:
-        """One memory changes, and its history tells."""
-        self._head("3. A memory changes, and its history stays")
+        """Changes one memory, and shows its history."""
+        self._heading("3. A memory changes, and its history stays")
         found = self._search(CORRECTED)["results"]
-        if not found:  # A model of the caller's may have found nothing of it worth keeping.
-            self.screen.say("The model kept nothing about the course, so there is none to show.")
+        if not found:  # The caller's own model may not have kept anything about it.
+            self.screen.say("The model kept nothing about the course, so there is nothing to show.")
             return []
         self.memory.update(found[0]["id"], CORRECTION)
         events = self.memory.history(found[0]["id"])
@@ -177,9 +177,9 @@ class _Show:
         return events
 
     def account(self) -> dict[str, object]:
-        """Where everything is."""
+        """Shows where everything is."""
         size = os.path.getsize(self.path)
-        self._head("4. One file holds it all")
+        self._heading("4. One file holds it all")
         self.screen.say(f"{self.path}  ({size / 1000:.0f} kB)")
         self.screen.say("Ask it something yourself:")
         self.screen.say(f'  {_command()} --path {self.path} search "trams" --user {USER}')

@@ -25,11 +25,11 @@ The tree, with the codes that each class is raised with::
         │                                                                      INGEST_002, 004
         └── MemoryCorruptionError       the file is not a memory file          CORRUPT_001
 
-"A ValueError" says that the class is one too, since mem0 raises the built-in there. Filters, ids of
-a scope, ``threshold`` and ``top_k`` that are wrong raise the built-in itself, as in mem0.
+"A ValueError" means that the class is also a ``ValueError``, since mem0 raises the built-in there.
+Wrong filters, scope ids, ``threshold`` or ``top_k`` raise the built-in itself, as in mem0.
 
 Names, codes and attributes are those of mem0 2.0.4, so that code that catches its errors keeps
-working. Its classes that isomem never raises are in ``mem0.exceptions`` once ``isomem.compat`` is
+working. Classes that isomem never raises are in ``mem0.exceptions`` once ``isomem.compat`` is
 imported.
 """
 
@@ -64,12 +64,12 @@ __all__ = [
 
 
 class MemoryError(Exception):
-    """Base of the tree. Its text is the message, and then the suggestion.
+    """Base of the tree. Its text is the message, followed by the suggestion.
 
     Attributes:
         message: what was wrong, for a person.
         error_code: stable identifier, for a program.
-        details: facts of this occurrence; never a secret.
+        details: facts about this occurrence; never a secret.
         suggestion: what to do about it, or None.
         debug_info: technical context.
     """
@@ -107,7 +107,7 @@ class MemoryError(Exception):
         return f"{type(self).__name__}({fields})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Not through `__init__`, whose arguments a subclass may have changed.
+        # Not through `__init__`: a subclass may have changed its arguments.
         return _bare, (type(self), self.args), self.__dict__
 
 
@@ -117,7 +117,7 @@ def _bare(kind: type[MemoryError], args: tuple[object, ...]) -> MemoryError:
 
 
 class _CodedError(MemoryError):
-    """An error whose code has a default, and perhaps its suggestion."""
+    """An error with a default code, and perhaps a default suggestion."""
 
     default_code: ClassVar[str]
     default_suggestion: ClassVar[str | None] = None
@@ -138,17 +138,17 @@ class _CodedError(MemoryError):
 
 
 class ProviderError(_CodedError):
-    """A model, an embedder or a reranker failed. isomem raises one of the classes below it.
+    """A model, an embedder or a reranker failed. isomem raises one of its subclasses.
 
     `__cause__` is what the transport (an `httpx.RequestError`) or the vendor's library raised.
-    It is None where the server answered and its answer is the failure. An `LLMError` or an
+    It is None if the server answered and its answer is the failure. An `LLMError` or an
     `EmbeddingError` that sums up a call has the provider's error as its `__cause__`, and the
-    same facts.
+    same details.
 
     Attributes:
         provider: its name in the configuration, or None.
         status: the HTTP status of the last answer, or None if none came.
-        retry_after: how long the last answer asks to wait, in seconds, or None.
+        retry_after: how long the last answer asked to wait, in seconds, or None.
     """
 
     default_code = "PROVIDER_001"
@@ -179,7 +179,7 @@ class AuthenticationError(ProviderError):
 
 
 class RateLimitError(ProviderError):
-    """A provider still refused after the retries; it asks to wait for `retry_after` seconds."""
+    """A provider still refused after all retries. `retry_after` is how long it asks to wait."""
 
     default_code = "RATE_001"
 
@@ -205,9 +205,9 @@ class LLMError(ProviderError):
 
 
 class UnusableReplyError(LLMError):
-    """The model answered, and its reply does not say what to remember.
+    """The model answered, but its reply does not say what to remember.
 
-    ``details`` has the ``fault``, the ``finish_reason`` where the provider gave one, and an
+    ``details`` has the ``fault``, the ``finish_reason`` if the provider gave one, and an
     ``excerpt`` of the reply.
     """
 
@@ -215,7 +215,7 @@ class UnusableReplyError(LLMError):
     default_suggestion = "Check the model, its max_tokens, and that it answers in JSON"
 
 
-# --- What a caller or an operator can set right ----------------------------------------------
+# --- What a caller or an operator can correct ------------------------------------------------
 
 
 class ValidationError(MemoryError):
@@ -233,7 +233,7 @@ class ConfigurationError(MemoryError):
 
 
 class InvalidConfigError(ConfigurationError, ValueError):
-    """A key, a provider or a value in the configuration is not known or not allowed."""
+    """A key, a provider or a value in the configuration is unknown or not allowed."""
 
 
 class DependencyError(_CodedError):
@@ -244,7 +244,7 @@ class DependencyError(_CodedError):
 
 
 class PromptIntegrityError(_CodedError):
-    """A prompt is missing or is not the pinned text; nothing was sent to a model."""
+    """A prompt is missing, or is not the pinned text. Nothing was sent to a model."""
 
     default_code = "PROMPT_001"
     default_suggestion = "Reinstall isomem, then run `isomem prompts verify`"
@@ -254,14 +254,14 @@ class PromptIntegrityError(_CodedError):
 
 
 class VectorStoreError(_CodedError):
-    """The vector store failed; what was being written is not there."""
+    """The vector store failed; what was being written is not stored."""
 
     default_code = "VECTOR_001"
     default_suggestion = "Please check your vector store configuration and connection"
 
 
 class VectorValueError(VectorStoreError, ValueError):
-    """A vector has the wrong length, or holds NaN or infinity."""
+    """A vector has the wrong length, or contains NaN or infinity."""
 
     default_suggestion = "Please check that the embedder is the one the store was made with"
 

@@ -1,8 +1,8 @@
-"""Takes over what mem0 wrote with its default store: a Qdrant local folder and a `history.db`.
+"""Imports what mem0 wrote with its default store: a local Qdrant folder and a `history.db`.
 
-Both are only read. Vectors, payloads, entities, history and messages come over as they are, so
-nothing is embedded again and no model is asked. What is there already stays as it is, so an
-import that is run again adds only what is new.
+Both are only read. Vectors, payloads, entities, history and messages are copied unchanged, so
+nothing is embedded again and no model is called. What exists already stays as it is, so running an
+import again adds only what is new.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _BATCH = 500
 
-# What damaged bytes make of `pickle`, and of the fields of a point.
+# What `pickle`, or reading the fields of a point, raises for damaged bytes.
 _UNREADABLE = (
     pickle.UnpicklingError,
     ArithmeticError,
@@ -44,14 +44,14 @@ _UNREADABLE = (
 
 
 class _Stored:
-    """Stands for the classes of a stored point: takes their fields and nothing of their code."""
+    """Stands in for the classes of a stored point: it has their fields, but none of their code."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state.get("__dict__", state))
 
 
 class _PointReader(pickle.Unpickler):
-    """Reads a stored point. A pickle can name any function to call; here it reaches none."""
+    """Reads a stored point. A pickle can name any function to call; this reader finds none."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] == "qdrant_client":
@@ -69,7 +69,7 @@ def import_mem0(
     """Copies mem0's stores into a memory.
 
     Args:
-        memory: where to; its store is the embedded one.
+        memory: the target; its store is the embedded one.
         qdrant: the folder that mem0's `vector_store.config.path` named.
         history: the file that mem0's `history_db_path` named.
         collection: mem0's `collection_name`.
@@ -78,10 +78,10 @@ def import_mem0(
         How many were added: `{"memories", "entities", "history", "messages"}`.
 
     Raises:
-        DatabaseError: a folder, collection or file is not there or cannot be read.
+        DatabaseError: a folder, collection or file does not exist or cannot be read.
         MemoryCorruptionError: a stored point cannot be read.
-        VectorValueError: the vectors have another length than the memory's.
-        VectorStoreError: the memory has a store of another kind.
+        VectorValueError: the vectors do not have the length of the memory's.
+        VectorStoreError: the memory's store is not the embedded one.
     """
     vectors, entities, ledger = memory.vector_store, memory.entity_store, memory.db
     if not (isinstance(vectors, Collection) and isinstance(entities, Collection)) or not isinstance(

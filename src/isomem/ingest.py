@@ -1,20 +1,20 @@
-"""Takes in a conversation from a file of JSON lines, and goes on where an earlier run stopped.
+"""Adds a conversation from a file of JSON lines, and continues where an earlier run stopped.
 
-A line is a message: `{"role": "user", "content": "..."}`, with, if you like, `name`, `timestamp`
-(ISO 8601) and `session`. Blank lines are skipped. The messages are added in chunks, each one
-call of `Memory.add`; a chunk never spans two sessions or two days. The prompt has the day of
-its chunk, and the memories have its time as `created_at` and its session as metadata.
+A line is a message: `{"role": "user", "content": "..."}`, optionally with `name`, `timestamp`
+(ISO 8601) and `session`. Blank lines are skipped. The messages are added in chunks; each chunk is
+one call of `Memory.add`, and never spans two sessions or two days. The prompt has the day of the
+chunk. The memories have its time as `created_at` and its session as metadata.
 
-How far a conversation has been taken in is a row in the memory file, written in the transaction
-that stores the chunk. So the two cannot disagree, whenever the process dies. The row is found by
-what was taken in (a digest of the messages and of whose memory they are) and not by the file's
-name: a file that has grown, moved or been copied goes on where it stopped. Two processes that take
-in the same conversation get in each other's way at the first chunk that both have added: one of
+How far a conversation has been ingested is a row in the memory file. It is written in the
+transaction that stores the chunk, so the two always agree, even if the process dies. The row is
+found by what was ingested (a digest of the messages and of whose memory they are), not by the name
+of the file. So a file that has grown, moved or been copied continues where it stopped. If two
+processes ingest the same conversation, they collide at the first chunk that both have added: one of
 them is refused, and nothing is stored twice.
 
-A model or an embedder that cannot be reached stops the ingest, and the next run goes on at the
-same chunk. A reply that cannot be used is noted in the file and the ingest goes on after it;
-`retry` takes in these chunks again, and nothing else twice.
+If the model or the embedder cannot be reached, the ingest stops, and the next run continues at the
+same chunk. A reply that cannot be used is recorded in the file, and the ingest continues with the
+next chunk. `retry` ingests these chunks again, and nothing twice.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FIELDS = ("role", "content", "name")
 
 
 class Line:
-    """One message of the file: its number there, when it was said, and in which session."""
+    """One message of the file: the number of its line, when it was said, and in which session."""
 
     __slots__ = ("message", "number", "session", "timestamp")
 
@@ -63,7 +63,7 @@ class Line:
 
 
 class Chunk:
-    """Messages that are added by one call. `end` counts the messages of the file up to here."""
+    """Messages that one call adds. `end` is the number of messages of the file up to its end."""
 
     __slots__ = ("end", "lines", "number")
 
@@ -78,7 +78,7 @@ class Chunk:
         return self.lines[0].number, self.lines[-1].number
 
     def after(self, messages: int) -> Chunk:
-        """What is left of the chunk when the first `messages` of the file are done."""
+        """What is left of the chunk after the first `messages` of the file."""
         return Chunk(self.number, self.lines[messages - self.end :], self.end)
 
 
@@ -86,11 +86,11 @@ class Step:
     """How far an ingest has come.
 
     Attributes:
-        messages: gone through so far, those of earlier runs included.
+        messages: processed so far, including earlier runs.
         total: messages in the file.
         memories: added by this run.
-        lines: first and last line of the chunk that was last.
-        failure: why that chunk is not in; None if it is.
+        lines: first and last line of the latest chunk.
+        failure: why that chunk was not stored; None if it was.
     """
 
     __slots__ = ("failure", "lines", "memories", "messages", "total")
@@ -117,19 +117,19 @@ def read_conversation(lines: Iterable[str]) -> list[Line]:
     """The messages of a conversation file.
 
     Raises:
-        ValidationError: INGEST_001, a line is not a message; names the line.
+        ValidationError: INGEST_001, a line is not a message. The error names the line.
     """
     return [_line(number, value) for number, value in _json_lines(lines)]
 
 
 def read_replies(lines: Iterable[str]) -> list[Any]:
-    """The replies of a file that has one model reply per line, one line per chunk.
+    """The replies in a file with one model reply per line, one line per chunk.
 
     A line is the reply itself, as JSON or as a JSON string, or a line that
     `isomem.testing.Recorder` wrote.
 
     Raises:
-        ValidationError: INGEST_001, a line is not JSON; names the line.
+        ValidationError: INGEST_001, a line is not JSON. The error names the line.
     """
     replies = [value for _, value in _json_lines(lines)]
     return [
@@ -162,13 +162,13 @@ def _line(number: int, value: Any) -> Line:
 
 
 def _moment(number: int, value: Any) -> str | None:
-    """A time in ISO 8601; UTC where it says no zone."""
+    """A time in ISO 8601; UTC if it has no zone."""
     from datetime import datetime, timezone
 
     if value is None:
         return None
     try:
-        # Python 3.10 does not know the Z.
+        # Python 3.10 does not accept the Z.
         moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00").replace("z", "+00:00"))
     except (AttributeError, ValueError):
         shown = json.dumps(value, default=repr)
@@ -190,15 +190,15 @@ def chunks_of(
 ) -> list[Chunk]:
     """The conversation in chunks of at most `most` messages, of one session and one day each.
 
-    Where nothing is inferred each message is a memory with a time of its own, so there a chunk
-    holds messages of one time only.
+    If nothing is inferred, each message is a memory with its own time, so a chunk then holds
+    messages of one time only.
     """
     chunks: list[Chunk] = []
     start = 0
-    places = [(line.session, line.day if infer else line.timestamp) for line in conversation]
+    groups = [(line.session, line.day if infer else line.timestamp) for line in conversation]
     for end in range(1, len(conversation) + 1):
         is_last = end == len(conversation)
-        if is_last or end - start >= most or places[end] != places[start]:
+        if is_last or end - start >= most or groups[end] != groups[start]:
             chunks.append(Chunk(len(chunks), conversation[start:end], end))
             start = end
     return chunks
@@ -208,7 +208,7 @@ def chunks_of(
 
 
 class Journal:
-    """How far a conversation has been taken in, as the memory file has it.
+    """How far a conversation has been ingested, according to the memory file.
 
     Args:
         memory: whose file.
@@ -218,7 +218,7 @@ class Journal:
         source: where it was read from.
 
     Attributes:
-        done: messages that are gone through.
+        done: the number of processed messages.
 
     Raises:
         DatabaseError: INGEST_004, no store of the memory is a file of isomem's.
@@ -246,7 +246,7 @@ class Journal:
         self._find()
 
     def _find(self) -> None:
-        """Takes up the row that says most about this conversation, if there is one."""
+        """Continues from the row with the most messages of this conversation, if there is one."""
         for row in self._rows.taken_in(self._target):
             if row.messages <= self.done or not self._has(row.messages, row.digest):
                 continue
@@ -263,7 +263,7 @@ class Journal:
         return messages < len(self._prefixes) and self._prefixes[messages] == digest
 
     def changed_since(self) -> int | None:
-        """How many messages an unfinished run took in from this source that are others now."""
+        """How many messages an unfinished run ingested from this source, if they have changed."""
         if self.done:
             return None
         for row in self._rows.taken_in(self._target):
@@ -272,13 +272,13 @@ class Journal:
         return None
 
     def restart(self) -> None:
-        """Forgets what was taken in of this conversation, and from this source."""
+        """Forgets what was ingested of this conversation, and from this source."""
         self._rows.forget(self._target, self._prefixes, self._source)
         self.done = 0
         self._own = self._first_memory = None
 
     def failed(self) -> list[tuple[int, int]]:
-        """The chunks that are not in: first message and the one after the last, of each."""
+        """The chunks that are not stored: of each, the first message and the one after the last."""
         return [
             (row.start, row.messages)
             for row in self._rows.failed(self._target)
@@ -286,10 +286,11 @@ class Journal:
         ]
 
     def progress(self, done: int, retried: int | None = None) -> Progress:
-        """The row that says that `done` messages are in.
+        """The row for `done` ingested messages.
 
         Args:
-            retried: the first message of a failed chunk that ends there, and that is now in.
+            done: the number of messages.
+            retried: the first message of a failed chunk that ends there and is now stored.
         """
         return Progress(
             self._target,
@@ -303,13 +304,13 @@ class Journal:
         )
 
     def skip(self, chunk: Chunk) -> None:
-        """Notes that a chunk is not in, and goes past it."""
+        """Records that a chunk failed, and moves past it."""
         start = chunk.end - len(chunk.lines)
         self._rows.save_failed(self.progress(chunk.end), start)
-        self.settle(chunk.end, None)
+        self.advance(chunk.end, None)
 
-    def settle(self, done: int, first_memory: str | None) -> None:
-        """Counts what is on disk now."""
+    def advance(self, done: int, first_memory: str | None) -> None:
+        """Moves on to `done` messages, which are on disk now."""
         self.done = done
         self._own = self._prefixes[done]
         self._first_memory = self._first_memory or first_memory
@@ -340,11 +341,11 @@ def _sha256(before: str, value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-# --- Taking in -------------------------------------------------------------------------------
+# --- Ingesting -------------------------------------------------------------------------------
 
 
 class _DatedClock(Clock):
-    """The memory's clock, on the day when something was said."""
+    """The memory's clock, but with the day on which something was said."""
 
     def __init__(self, clock: Clock, day: str) -> None:
         self._clock = clock
@@ -363,32 +364,32 @@ class _DatedClock(Clock):
         return self._clock.new_row_id()
 
     def today(self) -> str:
-        """That day, so that the model knows what "yesterday" meant."""
+        """That day, so that the model knows what "yesterday" means."""
         return self._day
 
 
 class Ingest:
-    """One conversation on its way into a memory; iterate over it to take it in.
+    """One conversation that is added to a memory; iterate over it to run the ingest.
 
     Args:
-        memory: where to; it may be used for other calls meanwhile.
+        memory: the target; it may be used for other calls meanwhile.
         conversation: from `read_conversation`.
         ids: `user_id`, `agent_id`, `run_id`: whose memory it is; at least one.
         infer: False stores every message as it is.
-        metadata: stored with each memory, beside the `session` and the time of its chunk.
-        chunk: most messages in one call of `add`.
-        replies: a reply for each chunk, in place of the model.
+        metadata: stored with each memory, in addition to the `session` and the time of its chunk.
+        chunk: the maximum number of messages per call of `add`.
+        replies: one reply per chunk, instead of a model's.
         source: where the conversation was read from, such as a path.
-        restart: takes it in from the beginning, even if it is in the memory.
-        retry: takes in again what failed in this run and in earlier ones.
+        restart: ingests it from the beginning, even if it was ingested before.
+        retry: first ingests the chunks that failed in earlier runs.
 
     Attributes:
-        resumed_at: messages that earlier runs have gone through.
+        resumed_at: messages that earlier runs have processed.
         total: messages in the conversation.
 
     Raises:
-        ValidationError: INGEST_001, the replies are not one per chunk; INGEST_003, what an
-            unfinished run took in from this source has been changed.
+        ValidationError: INGEST_001, there is not one reply per chunk; INGEST_003, what an
+            unfinished run ingested from this source has changed.
         DatabaseError: INGEST_004, no store of the memory is a file of isomem's.
     """
 
@@ -426,11 +427,11 @@ class Ingest:
         self.resumed_at = self._journal.done
 
     def __iter__(self) -> Iterator[Step]:
-        """Adds chunk after chunk; each step is on disk when it is handed out.
+        """Adds one chunk after another; each step is on disk when it is yielded.
 
         Raises:
-            Exception: what `Memory.add` raised; this chunk is not in, those before it are.
-            DatabaseError: INGEST_002, another process is taking in the same conversation.
+            Exception: what `Memory.add` raised. This chunk is not stored; the earlier ones are.
+            DatabaseError: INGEST_002, another process is ingesting the same conversation.
         """
         memories = 0
         for chunk in self._failed_chunks() if self._retry else ():
@@ -443,7 +444,7 @@ class Ingest:
             chunk = whole.after(self._journal.done)
             added, failure = self._attempt(chunk)
             if failure is None:
-                self._journal.settle(chunk.end, added[0]["id"] if added else None)
+                self._journal.advance(chunk.end, added[0]["id"] if added else None)
             else:
                 self._journal.skip(chunk)
             memories += len(added)
@@ -451,7 +452,7 @@ class Ingest:
 
     @property
     def failed(self) -> int:
-        """How many chunks were skipped and are not in yet."""
+        """How many failed chunks are still not stored."""
         return len(self._journal.failed())
 
     def _failed_chunks(self) -> list[Chunk]:
@@ -466,7 +467,7 @@ class Ingest:
     def _attempt(
         self, chunk: Chunk, retried: int | None = None
     ) -> tuple[list[dict[str, Any]], UnusableReplyError | None]:
-        """Adds a chunk: the results, and what was wrong with the reply if it was not usable."""
+        """Adds a chunk. Returns the results, and the error if the reply could not be used."""
         try:
             return self._add(chunk, retried), None
         except UnusableReplyError as error:
@@ -487,7 +488,7 @@ class Ingest:
         return added
 
     def _parts(self, chunk: Chunk) -> dict[str, Any]:
-        """The parts that this chunk needs in place of the memory's."""
+        """The parts that replace the memory's for this chunk."""
         parts: dict[str, Any] = {}
         if self._replies is not None:
             parts["llm"] = ScriptedLLM([self._replies[chunk.number]])
@@ -507,7 +508,7 @@ def _wrong_count(replies: int, chunks: int) -> ValidationError:
         f"there are {replies} replies for {chunks} chunks",
         error_code="INGEST_001",
         details={"replies": replies, "chunks": chunks},
-        suggestion="Give one reply per chunk, with the chunk size that they were made for.",
+        suggestion="Give one reply per chunk, and the chunk size that the replies were made for.",
     )
 
 

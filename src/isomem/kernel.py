@@ -1,7 +1,7 @@
-"""The loops that a search spends its time in, and the numbers that terms are stored as.
+"""The loops that take most of a search's time, and the numbers that terms are stored as.
 
-Where a compiler was at hand when isomem was installed, this file is compiled (types are in
-`kernel.pxd`); elsewhere it runs as it is. Both give the same results.
+If there was a compiler when isomem was installed, this file is compiled (types are in
+`kernel.pxd`). Otherwise it runs as Python. Both give the same results.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ COMPILED = not __file__.endswith(".py")
 
 
 def term_weight(count: float, length: float) -> float:
-    """The BM25 weight of a term that stands `count` times among the `length` terms of a text.
+    """The BM25 weight of a term that occurs `count` times among the `length` terms of a text.
 
-    ``f * (k + 1) / (f + k * (1 - b + b * n / avg_len))``, with the order of operations that
-    fastembed has, so that the floats are equal to the last bit.
+    ``f * (k + 1) / (f + k * (1 - b + b * n / avg_len))``, with fastembed's order of operations, so
+    that the floats are equal to the last bit.
     """
     return count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length / AVERAGE_LENGTH))
 
 
 def term_number(term: bytes) -> int:
-    """The number of a term, 0 to 2**31: the size of its MurmurHash3 (x86, 32 bits, seed 0).
+    """The number of a term, 0 to 2**31: the absolute MurmurHash3 (x86, 32 bits, seed 0).
 
-    fastembed numbers terms so, which makes two terms of one number one term there and here.
+    fastembed numbers terms the same way. Two terms with the same number are one term, there and
+    here.
     """
     length = len(term)
     whole = length - length % 4
@@ -91,10 +92,10 @@ def score_texts(
     Args:
         numbers: the term numbers of all texts, one text after the other.
         sizes: bytes that each text takes in `numbers`, four for a term.
-        wanted: the numbers that are looked for.
+        wanted: the numbers to look for.
         factors: one for each of `wanted`.
         scores: written to, one for each text; a text without any wanted term keeps its score.
-        counts: room to count in, one for each of `wanted`.
+        counts: scratch space, one for each of `wanted`; zeros before and after.
     """
     texts = len(sizes)
     terms = len(wanted)
@@ -131,15 +132,15 @@ def best(
     order: MutableSequence[int],
     rows: MutableSequence[int],
 ) -> int:
-    """The highest scores above `floor`, highest first; of equal ones the one inserted later first.
+    """The highest scores above `floor`, highest first; among equal scores, the later insertion.
 
     Args:
         scores: one for each row.
         row_keys: the row key of each row.
         order_mask: the bits of a row key that hold the insertion order.
-        allowed: for each row, 0 leaves it out; empty lets all in.
-        kept, order, rows: written to: scores, insertion orders and rows of the best, as many as
-            they have room for.
+        allowed: for each row, 0 excludes it; empty allows all rows.
+        kept, order, rows: written to: scores, insertion orders and rows of the best ones, as many
+            as fit.
 
     Returns:
         How many were found.
@@ -147,7 +148,7 @@ def best(
     room = len(kept)
     everything = len(allowed) == 0
     count = 0
-    # Backwards, because then the rows of a tie come in their order.
+    # Backwards, so that the rows of a tie come in the right order.
     for row in range(len(scores) - 1, -1, -1):
         score = scores[row]
         if score <= floor or (count == room and (room == 0 or score < kept[0])):
@@ -178,7 +179,7 @@ def _rise(
     inserted: int,
     row: int,
 ) -> None:
-    """Puts an item into a heap, whose worst is first, at its end."""
+    """Adds an item at the end of a heap whose worst item is first, and moves it up."""
     while at > 0:
         above = (at - 1) // 2
         if score > kept[above] or (score == kept[above] and inserted > order[above]):
@@ -197,7 +198,7 @@ def _sink(
     inserted: int,
     row: int,
 ) -> None:
-    """Puts an item into a heap of `count` in place of its first."""
+    """Replaces the first item of a heap of `count` items, and moves the new one down."""
     at = 0
     while True:
         below = 2 * at + 1

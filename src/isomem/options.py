@@ -1,7 +1,7 @@
-"""Options: one row for each says its name, default, what it may be and what it is for.
+"""Options: each is one row with its name, its default, what it may be and what it is for.
 
-From the rows come the checks (here), and the pages and the JSON schema (`reference`). The command
-line takes flags, help and names of variables from them.
+The checks (here), the pages and the JSON schema (`reference`), and the command line's flags, help
+and variables are all made from these rows.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Kind:
     Args:
         words: what they are, for errors and documentation, such as "a number, at least 0".
         accepts: whether a value is one of them.
-        schema: them in JSON, as a JSON schema.
-        names: all of them, where they are a few words.
-        fault: what is wrong with a value that is not accepted, where more can be said than
-            `words` do; "" where not. It shows no secret.
+        schema: the same as a JSON schema.
+        names: all of them, if they are a few words.
+        fault: what is wrong with a value that is not accepted, if there is more to say than
+            `words`; "" if not. It shows no secret.
     """
 
     __slots__ = ("accepts", "fault", "names", "schema", "words")
@@ -64,7 +64,7 @@ def optional(kind: Kind) -> Kind:
 
 
 def or_empty(kind: Kind) -> Kind:
-    """What `kind` accepts, or an empty value of any type, which is as good as none."""
+    """What `kind` accepts, or an empty value of any type, which means the same as None."""
     return Kind(
         f"{kind.words}, or None",
         lambda value: _is_empty(value) or kind.accepts(value),
@@ -83,7 +83,7 @@ _CAN_BE_EMPTY = (str, int, float, list, dict, tuple)
 
 
 def number(least: float, most: float) -> Kind:
-    """A number in a range; no bool, and no NaN."""
+    """A number in a range; not a bool, and not NaN."""
     return Kind(
         f"a number from {least:,} to {most:,}",
         lambda value: _is_number(value) and least <= value <= most,
@@ -92,7 +92,7 @@ def number(least: float, most: float) -> Kind:
 
 
 def whole(least: int, most: int) -> Kind:
-    """A whole number in a range; no bool."""
+    """A whole number in a range; not a bool."""
     return Kind(
         f"a whole number from {least:,} to {most:,}",
         lambda value: _is_whole(value) and least <= value <= most,
@@ -129,7 +129,7 @@ def _is_texts(value: object) -> bool:
 
 
 def is_dict(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    """Whether it is a dict, or has what it takes to make one."""
+    """Whether it is a dict, or can be turned into one."""
     is_class = isinstance(value, type)
     return not is_class and hasattr(value, "keys") and hasattr(value, "__getitem__")
 
@@ -157,7 +157,7 @@ FILE = Kind(
 
 
 def home(path: str | os.PathLike[str]) -> str:
-    """A path as text, with the home of a user in place of `~`."""
+    """A path as text, with `~` expanded to the user's home."""
     return os.path.expanduser(os.fspath(path))
 
 
@@ -169,13 +169,13 @@ class Option:
 
     Args:
         name: its key in the configuration.
-        default: what it is when it is not given.
+        default: its value if it is not given.
         kind: what it may be.
         doc: what it is for, for the documentation.
-        unset: what holds in place of None, for the documentation.
-        variables: those of the environment that the library looks at in place of None.
+        unset: what applies if it is None, for the documentation.
+        variables: environment variables that the library reads if it is None.
         secret: whether its value must not be shown.
-        idle: whether it is taken for mem0's sake, and does nothing.
+        idle: whether it is only accepted for compatibility with mem0, and does nothing.
     """
 
     __slots__ = ("default", "doc", "idle", "kind", "name", "secret", "unset", "variables")
@@ -203,7 +203,7 @@ class Option:
 
 
 def merged(*tables: Sequence[Option]) -> Table:
-    """The rows of all tables. Of two with the same name the later one takes the place."""
+    """The rows of all tables. Of two with the same name, the later one counts."""
     return tuple({option.name: option for table in tables for option in table}.values())
 
 
@@ -217,12 +217,12 @@ def read_table(given: object, table: Sequence[Option], where: str) -> dict[str, 
 
     Args:
         given: what the caller wrote; None is an empty dict.
-        table: every option that may be written.
+        table: every option that may be given.
         where: names the dict in errors, such as "vector_store.config".
 
     Raises:
-        InvalidConfigError: `given` is not a dict, holds a key that is not in the table, or a
-            value that its option does not take.
+        InvalidConfigError: `given` is not a dict, has a key that is not in the table, or a
+            value that its option does not accept.
     """
     options = read_options(given, defaults_of(table), where)
     for option in table:
@@ -232,7 +232,7 @@ def read_table(given: object, table: Sequence[Option], where: str) -> dict[str, 
 
 
 def check_option(option: Option, value: object, where: str) -> None:
-    """Raises InvalidConfigError unless the option takes the value."""
+    """Raises InvalidConfigError unless the option accepts the value."""
     kind = option.kind
     if kind.accepts(value):
         return
@@ -252,7 +252,7 @@ HIDDEN = "something hidden, since it can be a secret"
 
 
 def shown_in_errors(option: Option, value: object) -> str:
-    """A value as errors show it: cut, and no secret, password in an address included."""
+    """A value as errors show it: cut, and without secrets, such as a password in an address."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
@@ -269,7 +269,7 @@ _SHOWN_CHARACTERS = 100
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like `word`, or None when none is close."""
+    """The known word most like `word`, or None if none is close."""
     from difflib import get_close_matches
 
     matches = get_close_matches(str(word), list(known), n=1, cutoff=0.6)
@@ -294,11 +294,11 @@ def read_options(given: object, defaults: Mapping[str, object], where: str) -> d
 
     Args:
         given: what the caller wrote; None is an empty dict.
-        defaults: every key that may be written, with its default.
+        defaults: every key that may be given, with its default.
         where: names the dict in errors, such as "llm.config".
 
     Raises:
-        InvalidConfigError: `given` is not a dict, or holds a key that is not in `defaults`.
+        InvalidConfigError: `given` is not a dict, or has a key that is not in `defaults`.
     """
     options = {} if given is None else as_dict(given, where)
     for key in options:
@@ -308,7 +308,7 @@ def read_options(given: object, defaults: Mapping[str, object], where: str) -> d
 
 
 def as_dict(given: object, where: str) -> dict[str, object]:
-    """What the caller wrote as a dict, whose keys are not checked yet.
+    """What the caller wrote, as a dict. Its keys are not checked yet.
 
     Raises:
         InvalidConfigError: it is not a dict.

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 class Pattern:
-    """A regular expression with the methods of a compiled one that are used here.
+    """A regular expression, with those methods of a compiled one that are used here.
 
-    It is compiled by the first call: `re` costs a megabyte, and most texts need none of it.
+    The first call compiles it: `re` costs a megabyte, and most texts do not need it.
 
     Args:
         source: the expression.
@@ -53,7 +53,7 @@ class Pattern:
         return self._get().finditer(text)
 
     def split(self, text: str) -> list[str]:
-        """What stands between the matches."""
+        """The text between the matches."""
         return self._get().split(text)
 
     def sub(self, replacement: str, text: str) -> str:

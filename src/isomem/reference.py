@@ -1,7 +1,7 @@
-"""What can be configured: who takes which options, their variables, and all of it as JSON schema.
+"""What can be configured: the options of every provider, their variables, and the JSON schema.
 
-Everything here comes from the tables of options. It loads every provider, and is for front ends and
-for tools; the library itself does not need it.
+Everything here is made from the tables of options. This module loads every provider. It is for
+front ends and tools; the library itself does not need it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ SECTIONS = (*KINDS, "nlp")
 """The keys of the configuration that name a provider."""
 
 ON_FRONT_ENDS = {"raise_on_llm_error": True}
-"""What every front end sets, whatever is configured: an operator must see a failed call."""
+"""What every front end sets, whatever is configured: an operator must see failed calls."""
 
 PREFIX = "ISOMEM_"
 
 
 def names_in(section: str) -> list[str]:
-    """The providers that a section may name here, those of installed packages included."""
+    """The providers that a section may name, including those of installed packages."""
     if section == "nlp":
         return sorted(TABLES)
     own = ["embedded"] if section == "vector_store" else []
@@ -41,7 +41,7 @@ def names_in(section: str) -> list[str]:
 
 
 def table_in(section: str, provider: str) -> Table | None:
-    """The options of a provider; None where its package does not say what it takes.
+    """The options of a provider; None if its package does not say.
 
     Raises:
         InvalidConfigError: the section cannot name that provider.
@@ -54,12 +54,12 @@ def table_in(section: str, provider: str) -> Table | None:
 
 
 def variable(section: str, name: str) -> str:
-    """The variable by which a front end is told an option, such as ISOMEM_LLM_MODEL."""
+    """The environment variable of an option on a front end, such as ISOMEM_LLM_MODEL."""
     return f"{PREFIX}{f'{section}_{name}' if section else name}".upper()
 
 
 def has_variable(option: Option) -> bool:
-    """Whether it makes sense to set the option from outside."""
+    """Whether the option can be set by an environment variable."""
     return not option.idle and option.name not in (*ON_FRONT_ENDS, *SECTIONS, "provider")
 
 
@@ -101,7 +101,7 @@ def _options(section: str, provider: str) -> Schema:
     table = table_in(section, provider)
     if table is not None:
         return _closed(_rows(table))
-    # Of another package's store we know one option, and of its models and embedders none.
+    # We know one option of another package's store, and none of its models and embedders.
     rows = _rows((COLLECTION,)) if section == "vector_store" else {}
     return {"type": "object", "properties": rows}
 
@@ -112,8 +112,8 @@ _BY_DEFAULT = {
     "embedder": ("openai", "local"),
     "nlp": ("builtin",),
 }
-"""Who may check the options of a section that names no provider; `default_provider` says who does.
-Without a key for OpenAI no llm is made, and nobody checks its options."""
+"""The providers that may check the options of a section that does not name one; `default_provider`
+says which one does. Without a key for OpenAI no llm is made, and its options are not checked."""
 
 
 def _section(section: str, names: list[str]) -> Schema:

@@ -1,11 +1,11 @@
-"""For the tests of programs that use isomem: no network, no key, the same result every time.
+"""A kit for tests of programs that use isomem: no network, no key, the same result every time.
 
     from isomem.testing import HashEmbedder, ScriptedLLM
 
     memory.llm = ScriptedLLM([{"memory": [{"text": "Likes tea"}]}])
     memory.embedding_model = HashEmbedder()
 
-`Recorder` keeps the replies of a real model in a file, and `Replayer` gives them again.
+`Recorder` saves the replies of a real model to a file, and `Replayer` replays them.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ def digest(messages: list[Message]) -> str:
 
 
 class Recorder:
-    """Passes calls on to a model and appends what it replies to a file.
+    """Passes calls on to a model and appends its replies to a file.
 
-    The file is JSON lines {"key", "messages", "reply"}: it holds the conversation in the clear.
+    The file is JSON lines {"key", "messages", "reply"}: it contains the conversation in plain text.
     Failed calls are not recorded.
 
     Args:
         llm: the model.
-        path: the file; it is made if there is none.
-        key: what a reply is found again by; see `Replayer`.
+        path: the file; it is created if it does not exist.
+        key: makes the key by which a reply is found again; see `Replayer`.
     """
 
     def __init__(self, llm: Any, path: str | os.PathLike[str], key: Key = digest) -> None:
@@ -64,20 +64,20 @@ class Recorder:
 
     @property
     def config(self) -> Any:
-        """The model's own."""
+        """The model's options."""
         return self.llm.config
 
     def generate_response(self, messages: list[Message], *args: Any, **options: Any) -> Any:
         """The model's reply, recorded."""
         asked = [dict(message) for message in messages]  # a model may change its messages
-        return self._kept(asked, self.llm.generate_response(messages, *args, **options))
+        return self._recorded(asked, self.llm.generate_response(messages, *args, **options))
 
     async def agenerate_response(self, messages: list[Message], *args: Any, **options: Any) -> Any:
-        """As `generate_response`; the model must have the method too."""
+        """As `generate_response`; the model must have this method, too."""
         asked = [dict(message) for message in messages]
-        return self._kept(asked, await self.llm.agenerate_response(messages, *args, **options))
+        return self._recorded(asked, await self.llm.agenerate_response(messages, *args, **options))
 
-    def _kept(self, messages: list[Message], reply: Any) -> Any:
+    def _recorded(self, messages: list[Message], reply: Any) -> Any:
         import json
 
         line = {"key": self._key(messages), "messages": messages, "reply": reply}
@@ -95,14 +95,14 @@ class Recorder:
 
 
 class Replayer:
-    """Answers from a file that `Recorder` wrote. Messages recorded several times are answered in
-    the recorded order, and with the last reply from then on.
+    """Answers from a file that `Recorder` wrote. If messages were recorded several times, the
+    replies come in the recorded order; from then on, the last one is repeated.
 
     Args:
         path: the file.
-        key: from messages to what their reply is found by. Give another one, the same for
-            recording and replaying, when messages hold what differs between runs, such as
-            today's date: for instance `lambda messages: messages[-1]["content"].split("Today")[0]`.
+        key: makes the key of a reply from its messages. Pass another one, the same for recording
+            and replaying, if messages differ between runs, for instance by today's date:
+            `lambda messages: messages[-1]["content"].split("Today")[0]`.
 
     Raises:
         LLMError: the file cannot be read, or is not a recording.
@@ -118,7 +118,7 @@ class Replayer:
         """The reply that was recorded for these messages.
 
         Raises:
-            LLMError: none was.
+            LLMError: there is none.
         """
         key = self._key(messages)
         replies = self._replies.get(key)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     Json = dict[str, Any]
-    """An object of JSON, as a front end shows it."""
+    """A JSON object, as a front end shows it."""
     Vector = Sequence[float]
     Payload = dict[str, Any]
     Filters = dict[str, Any]
@@ -32,7 +32,7 @@ PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""
 
 CHUNK_MESSAGES = 10
-"""Most messages in one chunk of an ingest, unless the caller says otherwise."""
+"""The default maximum number of messages in one chunk of an ingest."""
 
 
 _FLAT = frozenset((str, int, float, bool, type(None)))
@@ -53,7 +53,7 @@ def clone(value: Any) -> Any:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether UTF-8 can hold the text: it cannot hold half of a surrogate pair."""
+    """Whether UTF-8 can encode the text: it cannot encode half of a surrogate pair."""
     if text.isascii():
         return True
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class UnsetLLM:
-    """Stands where no model is configured; says so when one is needed."""
+    """The model if none is configured: it raises an error that says so."""
 
     def generate_response(self, messages: list[dict[str, Any]], **options: Any) -> str:
         """Raises ConfigurationError."""
@@ -44,7 +44,7 @@ def build_embedder(config: MemoryConfig) -> shapes.Embedder:
 
 
 def build_reranker(config: MemoryConfig) -> shapes.Reranker | None:
-    """The configured reranker, if one is."""
+    """The configured reranker, or None."""
     if config.reranker is None:
         return None
     return registry.create_reranker(config.reranker.provider, config.reranker.config.model_dump())

@@ -520,7 +520,7 @@ def test_a_toml_file_configures_or_says_what_it_needs(isomem: Isomem, home: Path
     [
         ("absent.json", None, "No such file"),
         ("c.json", "{", "not JSON"),
-        ("c.json", "[]", "no object"),
+        ("c.json", "[]", "not an object"),
         ("c.json", '{"llmm": {}}', "Did you mean 'llm'?"),
         ("c.json", '{"llm": {"provider": "opnai"}}', "Did you mean 'openai'?"),
         ("c.json", '{"vector_store": {"config": {"pth": "x"}}}', "Did you mean 'path'?"),

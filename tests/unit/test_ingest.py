@@ -490,18 +490,18 @@ def die_at(name, where):
         if count > chunk_number:
             os._exit(9)
 
-save, settle = Ingests.save, ingest.Journal.settle
+save, advance = Ingests.save, ingest.Journal.advance
 
 def noted(self, *arguments):
     die_at("before the note", self)
     save(self, *arguments)
     die_at("after the note", self)
 
-def settled(self, *arguments):
+def advanced(self, *arguments):
     die_at("after the commit", self)
-    return settle(self, *arguments)
+    return advance(self, *arguments)
 
-Ingests.save, ingest.Journal.settle = noted, settled
+Ingests.save, ingest.Journal.advance = noted, advanced
 run = ingest.Ingest(memory, lines(messages(6)), ids=ANA, chunk=2, infer=sys.argv[4] == "inferred",
                     replies=[facts(i) for i in range(3)])
 list(run)

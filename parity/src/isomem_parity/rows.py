@@ -61,7 +61,7 @@ HEAD = """# Where isomem differs from mem0 2.0.4
 <!-- Made from parity/src/isomem_parity/divergences.toml by
      `python -m isomem_parity --write-divergences docs/divergences.md`. Edit the toml. -->
 
-isomem does what mem0ai 2.0.4 does, except where that loses or leaks stored data, crashes on valid
+isomem does what mem0ai 2.0.4 does, except where mem0 loses or leaks stored data, crashes on valid
 input, or is a security hole. These are all the exceptions. Each is checked from both sides by the
 scenarios it names: that upstream does the one, and that isomem does exactly the other.
 """

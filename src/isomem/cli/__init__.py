@@ -1,15 +1,15 @@
-"""The command `isomem`: reads arguments, calls the library, and prints what it said.
+"""The command `isomem`: reads arguments, calls the library, and prints the result.
 
 Exit codes:
 
 - 0: done
 - 1: failed, such as a file that is locked or damaged
 - 2: an argument is wrong; nothing was changed
-- 3: there is no such memory
+- 3: no memory has that id, or there is no memory file
 - 4: the configuration cannot work, or a package is missing
 - 5: the model or the embedder failed
 - 130: interrupted from the keyboard
-- 141: the reader of the output went away
+- 141: the reader of the output closed it
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:
-        arguments: without the name of the program; those of the process by default.
+        arguments: without the name of the program; by default, those of the process.
 
     Returns:
         The exit code.
@@ -67,5 +67,5 @@ def _run(words: list[str], screen: Screen) -> int:
 
 
 def _silence() -> None:
-    """Lets nothing more be written, neither here nor when Python flushes at its end."""
+    """Discards all further output, including what Python flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

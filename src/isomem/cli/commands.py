@@ -128,7 +128,7 @@ def _remove_all(options: Namespace, screen: Screen, what: str, *, purge: bool) -
 
 
 def ingest(options: Namespace, screen: Screen) -> int:
-    """`isomem ingest FILE`; fails if a part of the file could not be taken in."""
+    """`isomem ingest FILE`; fails if part of the file could not be ingested."""
     from isomem.ingest import Ingest, read_conversation, read_replies
 
     ids = _ids(options)
@@ -163,10 +163,13 @@ def ingest(options: Namespace, screen: Screen) -> int:
 
 
 def _watch(run: Ingest, screen: Screen, failures: list[dict[str, Any]]) -> Step | None:
-    """Takes everything in while a bar grows; the last step, None if all was in before.
+    """Runs the ingest and shows a progress bar.
 
     Args:
-        failures: takes the lines and the error of every chunk that fails.
+        failures: receives the lines and the error of every chunk that fails.
+
+    Returns:
+        The last step; None if there was nothing to do.
     """
     last: Step | None = None
     if run.resumed_at and run.resumed_at < run.total:
@@ -190,14 +193,14 @@ def _watch(run: Ingest, screen: Screen, failures: list[dict[str, Any]]) -> Step 
 
 def import_mem0(options: Namespace, screen: Screen) -> None:
     """`isomem import`."""
-    from isomem.importer import import_mem0 as bring
+    from isomem import importer
 
     if options.qdrant is None and options.history is None:
         raise UsageError(
             "There is nothing to import.", "Name --qdrant DIR, --history FILE, or both."
         )
     with open_memory(options) as memory:
-        counts = bring(
+        counts = importer.import_mem0(
             memory,
             qdrant=options.qdrant,
             history=options.history,
@@ -208,17 +211,17 @@ def import_mem0(options: Namespace, screen: Screen) -> None:
 
 def demo(options: Namespace, screen: Screen) -> None:
     """`isomem demo`."""
-    from isomem import demo as show
+    from isomem import demo as demonstration
 
-    path = options.path or show.new_path()
+    path = options.path or demonstration.new_path()
     if os.path.exists(path) and os.path.getsize(path):
         raise UsageError(
             f"{path} already exists", "The demo needs a new file: choose another --path."
         )
     options.path = None
-    config = {**read_config(options), **show.config_at(path)}
+    config = {**read_config(options), **demonstration.config_at(path)}
     with open_memory(options, config) as memory:
-        result = show.run(memory, screen)
+        result = demonstration.run(memory, screen)
     screen.show(result, views.nothing)
 
 
@@ -228,8 +231,8 @@ def demo(options: Namespace, screen: Screen) -> None:
 def reset(options: Namespace, screen: Screen) -> int:
     """`isomem reset`; asks first."""
     with open_memory(options) as memory:
-        place = memory.config.vector_store.config.get("path") or "the configured store"
-        if not _confirmed(options, screen, f"This removes everything in {place}."):
+        target = memory.config.vector_store.config.get("path") or "the configured store"
+        if not _confirmed(options, screen, f"This removes everything in {target}."):
             return EXIT_FAILED
         memory.reset()
     screen.show({"message": "Everything was removed."}, views.message)
@@ -237,7 +240,7 @@ def reset(options: Namespace, screen: Screen) -> int:
 
 
 def stats(options: Namespace, screen: Screen) -> None:
-    """`isomem stats`; looks at the file alone, so it needs no embedder and changes nothing."""
+    """`isomem stats`; only reads the file, so it needs no embedder and changes nothing."""
     from isomem.cli.inventory import inventory
     from isomem.config import from_dict
 
@@ -245,7 +248,7 @@ def stats(options: Namespace, screen: Screen) -> None:
 
 
 def check(options: Namespace, screen: Screen) -> int:
-    """`isomem check`; reads the file alone, as `stats` does."""
+    """`isomem check`; only reads the file, as `stats` does."""
     from isomem.cli.inventory import damage, path_of
     from isomem.config import MemoryConfig
 
@@ -286,7 +289,7 @@ def _harness() -> Callable[[list[str]], int]:
 
         install = f"pip install isomem-parity=={__version__}"
         raise DependencyError(
-            f"The comparison with mem0 is a package of its own, isomem-parity: {install}",
+            f"The comparison with mem0 is in a separate package, isomem-parity: {install}",
             details={"package": "isomem-parity"},
             suggestion=install,
         ) from None
@@ -314,7 +317,7 @@ def config_schema(options: Namespace, screen: Screen) -> None:
     screen.show(schema(), views.document)
 
 
-# --- What several commands do ----------------------------------------------------------------
+# --- Shared by several commands --------------------------------------------------------------
 
 
 def _ids(options: Namespace) -> dict[str, str]:
@@ -326,10 +329,10 @@ def _ids(options: Namespace) -> dict[str, str]:
 
 
 def _filters(options: Namespace) -> dict[str, Any]:
-    """What `--filter` says, and whose memories the other flags name.
+    """The conditions in `--filter`, with the ids that the other flags name.
 
     Raises:
-        UsageError: nobody is named, or two of them name different ones.
+        UsageError: there is no id, or a flag and `--filter` contradict each other.
     """
     from isomem.types import SCOPE_KEYS
 
@@ -357,7 +360,7 @@ def _existing(memory: Memory, memory_id: str) -> dict[str, Any]:
 
 
 def _text(given: str) -> str:
-    """The text, or standard input where it is "-"."""
+    """The text; "-" reads it from standard input."""
     if given != "-":
         return given
     text = "".join(_lines("-")).rstrip("\n")
@@ -384,7 +387,8 @@ def _confirmed(options: Namespace, screen: Screen, question: str) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError(
-            f"{question} Nobody is there to confirm it.", "--yes goes ahead without asking."
+            f"{question} Standard input is not a terminal, so nobody can confirm it.",
+            "--yes skips the question.",
         )
     if screen.confirm(question):
         return True

@@ -22,7 +22,7 @@ EXIT_PROVIDER = 5
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
 
-# First match counts.
+# The first match counts.
 _CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], int], ...] = (
     (MemoryNotFoundError, EXIT_NOT_FOUND),
     ((ConfigurationError, DependencyError, PromptIntegrityError), EXIT_CONFIG),
@@ -33,7 +33,7 @@ _CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], int], ...] = 
 )
 
 
-# At a terminal, where the library's advice is for programmers.
+# Advice for someone at a terminal; the library's own is for programmers.
 _NO_MODEL = (
     "Name a model with --model and --base-url or with ISOMEM_MODEL and ISOMEM_BASE_URL, or set "
     "OPENAI_API_KEY. --raw stores the text as it is, without a model."
@@ -41,7 +41,7 @@ _NO_MODEL = (
 
 
 class UsageError(Exception):
-    """The words after `isomem` are not a command. `usage` shows how it is called."""
+    """The words after `isomem` are not a valid command. `usage` shows how it is called."""
 
     def __init__(self, message: str, suggestion: str | None = None, usage: str = "") -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class UsageError(Exception):
 
 
 class Failure:
-    """An error as it is shown.
+    """An error as it is shown to the user.
 
     Attributes:
         exit_code: of the process.
@@ -78,11 +78,11 @@ class Failure:
 
 
 def explain(error: Exception) -> Failure:
-    """What to show for an error, whatever it is."""
+    """What to show for an error of any kind."""
     if isinstance(error, UsageError):
         return Failure(EXIT_USAGE, "USAGE", str(error), error.suggestion, error.usage)
     if isinstance(error, ProviderError) and isinstance(error.__cause__, MemoryError):
-        error = error.__cause__  # What the provider said is closer to what can be done about it.
+        error = error.__cause__  # The provider's own error says more about what to do.
     for kind, exit_code in _CODES:
         if isinstance(error, kind):
             code = getattr(error, "error_code", "INVALID_VALUE")
@@ -92,13 +92,13 @@ def explain(error: Exception) -> Failure:
         EXIT_FAILED,
         "INTERNAL",
         f"{type(error).__name__}: {error}",
-        "This is a bug, or something that isomem did not expect. ISOMEM_DEBUG=1 shows where it "
+        "This is a bug, or something that isomem does not handle. ISOMEM_DEBUG=1 shows where it "
         "happened.",
     )
 
 
 def _lacks_model(error: Exception) -> bool:
-    """Whether no model is configured; a key that is missing has the same code."""
+    """Whether no model is configured; a missing key has the same code."""
     is_missing = getattr(error, "error_code", None) == "CONFIG_004"
     return is_missing and not isinstance(error, InvalidConfigError)
 

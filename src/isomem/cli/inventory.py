@@ -1,4 +1,4 @@
-"""What is in a memory file, read without opening it as a memory: nothing in it changes."""
+"""What is in a memory file. It is read without opening a memory, so nothing in it changes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def path_of(config: MemoryConfig) -> str:
     store = config.vector_store
     if store.provider != "embedded":
         raise InvalidConfigError(
-            f"The memories are in {store.provider!r}, and not in a file", error_code="CONFIG_005"
+            f"The memories are in {store.provider!r}, not in a file", error_code="CONFIG_005"
         )
     path: str = store.config["path"]
     if not os.path.isfile(path):
@@ -64,7 +64,7 @@ def path_of(config: MemoryConfig) -> str:
 
 
 def _size(path: str) -> int:
-    """Bytes on disk, with what is still in SQLite's log."""
+    """Bytes on disk, including SQLite's log."""
     files = (path, f"{path}-wal")
     return sum(os.path.getsize(file) for file in files if os.path.isfile(file))
 
@@ -90,7 +90,7 @@ def damage(config: MemoryConfig) -> list[tuple[str, Finding]]:
     """What `check` finds in the files that a configuration names, each with its file.
 
     Raises:
-        As `inventory`; DatabaseError also where the file has another schema version.
+        As `inventory`; DatabaseError also if the file has another schema version.
     """
     from isomem.store.check import check, check_ledger
     from isomem.text.tiers import load_encoder
@@ -107,12 +107,12 @@ def damage(config: MemoryConfig) -> list[tuple[str, Finding]]:
 
 
 def copy_files(config: MemoryConfig, target: str) -> dict[str, int]:
-    """Backs up the files that a configuration names; the sizes of the copies by their paths.
+    """Backs up the files that a configuration names. Returns the sizes of the copies by path.
 
-    A history in a file of its own is copied to the target with "-history" after its name.
+    A separate history file is copied to the target's name with "-history" appended.
 
     Raises:
-        As `inventory`; ValidationError where a target exists.
+        As `inventory`; ValidationError if a target exists.
     """
     from isomem.store.backup import backup
 
@@ -124,7 +124,7 @@ def copy_files(config: MemoryConfig, target: str) -> dict[str, int]:
 
 
 def _ledger_of(config: MemoryConfig) -> str | None:
-    """The file of the history, where it is not that of the memories."""
+    """The history file, if it is separate from the memory file."""
     path: str | None = config.history_db_path
     is_own = path is not None and path != config.vector_store.config["path"]
     return path if is_own and path and os.path.isfile(path) else None

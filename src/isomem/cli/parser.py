@@ -1,4 +1,4 @@
-"""The words of the command line: every command, its arguments, and what help says of them."""
+"""The grammar of the command line: every command, its arguments, and their help texts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def parse(words: Sequence[str]) -> Namespace:
 
     Raises:
         UsageError: the words are not a command.
-        SystemExit: help or the version was asked for, and is printed.
+        SystemExit: help or the version was asked for and has been printed.
     """
     options = make_parser().parse_args(words)
     for name in ("config", "path"):
@@ -88,7 +88,7 @@ def make_parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"isomem {isomem.__version__}")
     groups = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add_commands in (_add_finding, _add_changing, _add_feeding, _add_bringing, _add_keeping):
+    for add_commands in (_add_finding, _add_changing, _add_ingest, _add_import, _add_keeping):
         add_commands(groups)
     return parser
 
@@ -175,8 +175,8 @@ def _add_changing(groups: Groups) -> None:
     _add_yes(parser)
 
 
-def _add_feeding(groups: Groups) -> None:
-    text = "take in a conversation from a JSON lines file; continues where it stopped"
+def _add_ingest(groups: Groups) -> None:
+    text = "add a conversation from a JSON lines file; continues where it stopped"
     parser = _command(groups, "ingest", commands.ingest, text)
     parser.add_argument(
         "file",
@@ -196,19 +196,19 @@ def _add_feeding(groups: Groups) -> None:
     parser.add_argument(
         "--replies",
         metavar="FILE",
-        help="recorded replies, one line per chunk, in place of a model",
+        help="recorded replies instead of a model, one line per chunk",
     )
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--restart", action="store_true", help="start over from the first message")
     again.add_argument(
-        "--retry", action="store_true", help="also try again what failed in earlier runs"
+        "--retry", action="store_true", help="also retry what failed in earlier runs"
     )
     _add_metadata(parser)
     _add_model(parser)
 
 
-def _add_bringing(groups: Groups) -> None:
-    text = "copy what mem0 stored on disk; memories that exist here already are left alone"
+def _add_import(groups: Groups) -> None:
+    text = "copy what mem0 stored on disk; memories that already exist here stay as they are"
     parser = _command(groups, "import", commands.import_mem0, text)
     parser.add_argument(
         "--qdrant", metavar="DIR", help="folder of mem0's local Qdrant (vector_store.config.path)"
@@ -234,7 +234,7 @@ def _add_keeping(groups: Groups) -> None:
     parser.add_argument("file", metavar="FILE", help="the copy; the file must not exist yet")
     text = "run scenario files on isomem and on mem0ai 2.0.4, and compare (needs isomem-parity)"
     parser = _command(groups, "parity", commands.parity, text)
-    which = "a scenario, or a folder of them (default: all that come with isomem-parity)"
+    which = "a scenario, or a folder of scenarios (default: all that come with isomem-parity)"
     parser.add_argument("files", nargs="*", metavar="FILE", help=which)
     parser.add_argument(
         "--tier", default="A", help="A, B, C, or several: A,B (default: %(default)s)"
@@ -252,7 +252,7 @@ def _add_keeping(groups: Groups) -> None:
     _command(inner, "schema", commands.config_schema, text)
 
 
-# --- Arguments that several commands have ----------------------------------------------------
+# --- Arguments shared by several commands ----------------------------------------------------
 
 
 def _add_scope(parser: ArgumentParser) -> None:
@@ -279,7 +279,7 @@ def _add_filter(parser: ArgumentParser, method: Callable[..., object]) -> None:
 
 
 def _default_of(method: Callable[..., object], argument: str) -> object:
-    """What a call of the library does without the argument."""
+    """The library's default for an argument."""
     default: object = getattr(method, "__kwdefaults__", {})[argument]
     return default
 
@@ -299,7 +299,7 @@ def _add_model(parser: ArgumentParser) -> None:
 def _add_option(
     group: _ArgumentGroup, flag: str, option: Option, metavar: str, default: object = None
 ) -> None:
-    """A flag for an option of the configuration, which says what the flag is for."""
+    """A flag for an option of the configuration; the option's doc is its help."""
     text = option.doc.replace("`", "").replace("%", "%%")
     group.add_argument(flag, dest=option.name, default=default, metavar=metavar, help=text)
 

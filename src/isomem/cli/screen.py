@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _BAR_CELLS = 24
 _STEP = 0.1
-"""Where there is no terminal, progress is shown in steps of this share."""
+"""Without a terminal, progress is shown in steps of this share."""
 
 
 class Screen:
@@ -56,7 +56,7 @@ class Screen:
             sys.stdout.write(line + "\n")
 
     def note(self, text: str) -> None:
-        """A word beside the result, on stderr; nothing when the output is for machines."""
+        """A remark on stderr; nothing when the output is for machines."""
         if not self.as_json:
             self.clear_progress()
             sys.stderr.write(text + "\n")
@@ -76,7 +76,7 @@ class Screen:
 
     @contextmanager
     def log_shown(self) -> Iterator[None]:
-        """A block in which the warnings and errors that the library logs are on stderr."""
+        """A block in which the library's warnings and errors go to stderr."""
         import logging
 
         handler = logging.Handler(logging.WARNING)
@@ -97,7 +97,7 @@ class Screen:
             sys.stderr.write(f"isomem: {level}: {printable(message)}\n")
 
     def confirm(self, question: str) -> bool:
-        """Asks on stderr; only the word "yes" is a yes."""
+        """Asks on stderr; only the word "yes" counts as a yes."""
         sys.stderr.write(f"{question} Type yes to go on: ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() == "yes"
@@ -105,7 +105,7 @@ class Screen:
     # --- Progress ---
 
     def progress(self, done: int, total: int, text: str) -> None:
-        """A bar that is drawn over the last one, on a terminal; otherwise a line now and then."""
+        """On a terminal, a bar that replaces the last one; otherwise a line now and then."""
         if self.as_json:
             return
         share = done / total if total else 1.0
@@ -120,7 +120,7 @@ class Screen:
         self._drawn = True
 
     def clear_progress(self) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         if self._drawn:
             sys.stderr.write("\r\x1b[K")
             self._drawn = False
@@ -132,7 +132,7 @@ class Screen:
         return self._style("1", text)
 
     def dim(self, text: str) -> str:
-        """Text that stands back."""
+        """Text that recedes."""
         return self._style("2", text)
 
     def good(self, text: str) -> str:
@@ -153,7 +153,7 @@ def _takes_colours(stream: TextIO) -> bool:
 
 
 def printable(text: str) -> str:
-    """Text on one line, with what could steer a terminal written as escapes."""
+    """Text on one line, with everything that could control a terminal escaped."""
     lines = " ".join(text.splitlines()) if "\n" in text or "\r" in text else text
     if lines.isprintable():
         return lines

@@ -26,10 +26,10 @@ def open_memory(options: Namespace, config: Config | None = None) -> Memory:
 
 
 def open_existing(options: Namespace) -> Memory:
-    """`open_memory` for what removes everything of someone: a mistyped path is not success.
+    """`open_memory` for commands that remove everything of someone: a mistyped path must fail.
 
     Raises:
-        MemoryNotFoundError: the configured file is not there.
+        MemoryNotFoundError: the configured file does not exist.
     """
     from isomem.cli.inventory import path_of
     from isomem.config import from_dict
@@ -45,8 +45,8 @@ def read_config(options: Namespace) -> Config:
     """The configuration. Flags take precedence over the environment, and that over the file.
 
     Raises:
-        ConfigurationError: the file is not there or cannot be read, or what is asked for
-            together cannot be.
+        ConfigurationError: the file does not exist or cannot be read, or two settings
+            contradict each other.
     """
     from isomem.cli.variables import overlay_variables
     from isomem.reference import ON_FRONT_ENDS
@@ -77,10 +77,10 @@ SHORT = (
 
 
 def _with_flags(llm: Config, chosen: Config) -> Config:
-    """The model, as flags name it.
+    """The model section, with what the flags say.
 
     Raises:
-        InvalidConfigError: another variable says that it is not on an OpenAI-compatible server.
+        InvalidConfigError: another variable names a provider that is not OpenAI-compatible.
     """
     if llm["provider"] != "openai":
         raise InvalidConfigError(
@@ -115,7 +115,7 @@ def _read_file(path: str) -> Config:
         ) from None
     config = _parse_toml(path, data) if path.endswith(".toml") else _parse_json(path, data)
     if not isinstance(config, dict):
-        raise _bad_file(path, "it holds no object at its top level")
+        raise _bad_file(path, "its top level is not an object")
     return config
 
 
@@ -143,7 +143,7 @@ else:
 
     def _parse_toml(path: str, data: bytes) -> object:
         del data
-        raise _bad_file(path, "TOML needs Python 3.11 or newer; here it must be JSON")
+        raise _bad_file(path, "TOML needs Python 3.11 or newer; with this Python, use JSON")
 
 
 def _bad_file(path: str, fault: str) -> ConfigurationError:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def overlay_variables(config: Config) -> None:
-    """Puts what the environment says of single options into `config`.
+    """Overlays `config` with the options that the environment sets.
 
     Raises:
-        InvalidConfigError: a variable names no option, or has a value that its option does not
-            take.
+        InvalidConfigError: a variable does not name an option, or its option does not accept the
+            value.
     """
     for option in filter(has_variable, TOP):
         name = variable("", option.name)
@@ -42,7 +42,7 @@ def overlay_variables(config: Config) -> None:
 
 
 def _overlaid(section: str, configured: object, given: Mapping[str, str]) -> Config:
-    """A section, with options that are given as text; another provider starts with no options."""
+    """A section, overlaid with options given as text. Another provider starts without options."""
     present = read_options(configured, {"provider": None, "config": None}, section)
     before = present["provider"] or default_provider(section).replace("unset", "openai")
     provider = given.get("provider") or before
@@ -73,7 +73,7 @@ def _read(section: str, provider: str, given: Mapping[str, str]) -> Config:
 
 
 def read_text(option: Option, text: str, name: str) -> object:
-    """The value of an option that is written as text: itself, or else JSON.
+    """The value of an option that is given as text: the text itself, or the JSON in it.
 
     Args:
         option: which one.
@@ -81,7 +81,7 @@ def read_text(option: Option, text: str, name: str) -> object:
         name: of the variable, for errors.
 
     Raises:
-        InvalidConfigError: the option does not take it.
+        InvalidConfigError: the option does not accept it.
     """
     value = _from_json(text)
     is_structure = isinstance(value, (dict, list))

@@ -1,4 +1,4 @@
-"""Views: results as text for people. Each takes a result and gives lines."""
+"""Views: results as text for people. Each takes a result and yields lines."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def memory(found: Json, screen: Screen) -> Iterator[str]:
 
 
 def added(result: Json, screen: Screen) -> Iterator[str]:
-    """What an add has stored."""
+    """What an add stored."""
     if not result["results"]:
         yield "Nothing new to remember."
     for each in result["results"]:
@@ -55,19 +55,19 @@ def added(result: Json, screen: Screen) -> Iterator[str]:
 
 
 def message(result: Json, screen: Screen) -> Iterator[str]:
-    """A word that something was done."""
+    """The message of a call that is done."""
     del screen
     yield result["message"]
 
 
 def imported(counts: dict[str, int], screen: Screen) -> Iterator[str]:
-    """What an import has added."""
+    """What an import added."""
     yield "Added what was not in the memory file yet:"
     yield from _table(counts, screen)
 
 
 def nothing(result: object, screen: Screen) -> tuple[str, ...]:
-    """For what has been shown already."""
+    """For a result that has been shown already."""
     del result, screen
     return ()
 
@@ -81,7 +81,7 @@ def events(found: list[Json], screen: Screen) -> Iterator[str]:
 
 
 def ingested(result: Json, screen: Screen) -> Iterator[str]:
-    """What an ingest has come to."""
+    """The outcome of an ingest."""
     failed = result["failed_chunks"]
     is_done = result["messages_before"] == result["messages"] and result["messages"]
     if is_done and not failed and not result["memories"]:
@@ -92,7 +92,7 @@ def ingested(result: Json, screen: Screen) -> Iterator[str]:
     yield f"{found} from {_ingest_source(result)}{file}"
     if failed:
         chunks = counted(failed, "chunk", "chunks")
-        yield f"{chunks} failed: the model's reply could not be used. --retry tries them again."
+        yield f"{chunks} failed: the model's reply could not be used. --retry tries again."
 
 
 def _ingest_source(result: Json) -> str:
@@ -156,12 +156,12 @@ def prompts(result: Json, screen: Screen) -> Iterator[str]:
 
 
 def counted(count: int, one: str, many: str) -> str:
-    """A number and what it counts."""
+    """A number with what it counts."""
     return f"{count} {one if count == 1 else many}"
 
 
 def size(count: int) -> str:
-    """A number of bytes, readable."""
+    """A number of bytes in a readable unit."""
     for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= least:
             return f"{count / least:.1f} {unit}"
@@ -184,13 +184,13 @@ def _value(value: object) -> str:
 
 
 def _minute(moment: object) -> str:
-    """A time to the minute, as it is stored."""
+    """A stored time, cut to the minute."""
     zone = " UTC" if str(moment).endswith("+00:00") else ""
     return str(moment)[:16].replace("T", " ") + zone if moment else ""
 
 
 def document(found: dict[str, object], screen: Screen) -> Iterator[str]:
-    """What is JSON in any case."""
+    """A document that is JSON with and without --json."""
     import json
 
     del screen

@@ -1,1 +1,1 @@
-"""The rules of mem0 2.0.4, without any I/O: what is checked, what is written, how it is ranked."""
+"""The rules of mem0 2.0.4, without any I/O: what is checked and written, how hits are ranked."""

@@ -1,7 +1,7 @@
 """Arguments: every check of what a caller passes to a memory.
 
-A value is checked once, where it comes in. What these functions return is safe to hand on: ids
-are trimmed strings, and nothing is nested or large beyond the limits below.
+A value is checked once, where it comes in. What these functions return is safe to use: ids are
+trimmed strings, and no value is deeper or larger than the limits below.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ MAX_DEPTH = 100
 """How many levels of dicts and lists metadata and filters may have."""
 
 MAX_VALUES = 1_000_000
-"""How many values metadata and filters may hold, in all levels together."""
+"""How many values metadata and filters may hold, over all levels."""
 
 MAX_RESULTS = 1_000_000_000
 """A larger `top_k` means the same: no store holds more."""
 
 ANY_VALUE = "*"
-"""In a filter on metadata: every value passes. As an id it is an id like others."""
+"""In a filter on metadata: every value passes. As an id, it is an ordinary id."""
 
 _GROUPS = frozenset(("AND", "OR", "NOT", "$and", "$or", "$not"))
 _IDS = frozenset(SCOPE_KEYS)
@@ -42,7 +42,7 @@ def check_id(value: object, name: str) -> str:
     """`value` without the white space around it.
 
     Raises:
-        ValueError: not a string, blank, with white space inside, or not valid Unicode.
+        ValueError: it is not a string, blank, has white space inside, or is not valid Unicode.
     """
     if not isinstance(value, str):
         raise ValueError(f"Invalid {name}: must be a string, got {type(value).__name__}.")
@@ -97,7 +97,7 @@ def check_removal_ids(ids: Mapping[str, object]) -> dict[str, str]:
 
 
 def refuse_top_level_ids(arguments: Mapping[str, object], method: str) -> None:
-    """Raises ValueError when an id was passed beside `filters` and not in it."""
+    """Raises ValueError if an id was passed as an argument instead of in `filters`."""
     misplaced = frozenset(key for key in SCOPE_KEYS if key in arguments)
     if misplaced:
         raise ValueError(
@@ -107,9 +107,9 @@ def refuse_top_level_ids(arguments: Mapping[str, object], method: str) -> None:
 
 
 def refuse_wildcard_ids(filters: Mapping[str, object]) -> None:
-    """Raises ValueError when an id of a scope or in filters is "*".
+    """Raises ValueError if an id of a scope or in filters is "*".
 
-    For vector stores that are not ours: they may read it as any id.
+    For foreign vector stores: they may read it as "any id".
     """
     for key, value in filters.items():
         if key in SCOPE_KEYS and value == ANY_VALUE:
@@ -124,16 +124,16 @@ def refuse_wildcard_ids(filters: Mapping[str, object]) -> None:
 
 
 def check_memory_id(memory_id: object) -> str:
-    """`memory_id` as text: a string, or what has an id's text, as a UUID has.
+    """`memory_id` as text: a string, or an object whose text is the id, such as a UUID.
 
     Raises:
-        ValueError: neither of them.
+        ValueError: it is neither.
     """
     if memory_id is None or isinstance(memory_id, (bool, float, bytes, list, tuple, dict)):
         raise ValueError(f"Invalid memory_id: {shown(memory_id)}. Must be a string.")
     try:
         text = str(memory_id)
-    except ValueError:  # Python writes no int of more than 4,300 digits.
+    except ValueError:  # Python refuses to write an int of more than 4,300 digits.
         raise ValueError(f"Invalid memory_id: {shown(memory_id)}. Must be a string.") from None
     if not is_unicode(text):
         raise ValueError("Invalid memory_id: is not valid Unicode, it has a lone surrogate.")
@@ -143,10 +143,10 @@ def check_memory_id(memory_id: object) -> str:
 def check_history_id(memory_id: object) -> str | float | bytes | None:
     """`memory_id` as `check_memory_id` reads it.
 
-    What has no history, as None, a bool, a float or bytes, is not an error here, as in 2.0.4.
+    As in 2.0.4, a value without a history, such as None, a bool, a float or bytes, is not an error.
 
     Raises:
-        ValueError: a value of another type that can be no id.
+        ValueError: a value of another type that cannot be an id.
     """
     if memory_id is None or isinstance(memory_id, (bool, float, bytes)):
         return memory_id
@@ -157,14 +157,14 @@ def check_history_id(memory_id: object) -> str | float | bytes | None:
 
 
 def check_filters(filters: object) -> dict[str, object]:
-    """A copy of `filters` with its ids checked, at the top and in groups.
+    """A copy of `filters` with its ids checked, at the top level and in groups.
 
-    At the top an id is one string. In a group it may also be a list or have an operator; every
-    id in them is checked alike.
+    At the top level an id is one string. In a group it may also be a list or have an operator;
+    every id in it is checked in the same way.
 
     Raises:
-        ValueError: not a dict, an id is not valid, no id is at the top, a key is not a string,
-            or more than `MAX_DEPTH` levels or `MAX_VALUES` values.
+        ValueError: it is not a dict, an id is not valid, there is no id at the top level, a key
+            is not a string, or there are more than `MAX_DEPTH` levels or `MAX_VALUES` values.
     """
     if filters is None:
         filters = {}
@@ -189,7 +189,7 @@ def check_filters(filters: object) -> dict[str, object]:
 
 
 def _is_dict(value: object) -> TypeGuard[Mapping[str, object]]:
-    """Whether a value can be read as a dict is: its keys may still be of any type."""
+    """Whether a value can be read like a dict. Its keys may still be of any type."""
     return hasattr(value, "items")
 
 
@@ -204,7 +204,7 @@ def _with_checked_groups(filters: Mapping[str, object]) -> dict[str, object]:
 
 
 def _checked_member(member: object) -> object:
-    """One condition of a group. What is not a dict is refused where the group is read."""
+    """One condition of a group. A member that is not a dict is refused later, in `filters`."""
     if not isinstance(member, dict):
         return member
     checked = _with_checked_groups(member)
@@ -231,7 +231,7 @@ def _checked_operand(operator: object, operand: object, name: str) -> object:
 
 
 def size_fault(value: Collection[object]) -> str | None:
-    """What makes a value of dicts and lists too large to be taken in; None if nothing does."""
+    """Why a value of dicts and lists is too large; None if it is not."""
     level: list[Collection[object]] = [value]
     count = 0
     for _ in range(MAX_DEPTH):
@@ -273,7 +273,7 @@ def check_top_k(top_k: object) -> int:
     """`top_k`, or `MAX_RESULTS` if that is less.
 
     Raises:
-        ValueError: not an int, or below 0.
+        ValueError: it is not an int, or below 0.
     """
     if isinstance(top_k, bool) or not isinstance(top_k, int):
         raise ValueError("top_k must be a valid integer")
@@ -283,7 +283,7 @@ def check_top_k(top_k: object) -> int:
 
 
 def shown(value: object) -> str:
-    """`value` for the text of an error, or its type where it is too large to be shown."""
+    """`value` for the text of an error, or its type if it is too large to show."""
     try:
         return repr(value)
     except (ValueError, RecursionError):
@@ -291,11 +291,11 @@ def shown(value: object) -> str:
 
 
 def check_query(query: object) -> str:
-    """`query`, a string that is not blank.
+    """`query`, if it is a string that is not blank.
 
     Raises:
-        ValueError: another type, or blank.
-        ValidationError: VALIDATION_004, a lone surrogate.
+        ValueError: it has another type, or is blank.
+        ValidationError: VALIDATION_004, it has a lone surrogate.
     """
     if not isinstance(query, str) or not query.strip():
         raise ValueError(f"Invalid query: {shown(query)}. Must be a string that is not blank.")
@@ -303,10 +303,11 @@ def check_query(query: object) -> str:
 
 
 def check_text(text: object, what: str) -> str:
-    """`text`, if it is a string that UTF-8 can hold.
+    """`text`, if it is a string that UTF-8 can encode.
 
     Raises:
-        ValidationError: VALIDATION_004, another type or a lone surrogate; names `what`.
+        ValidationError: VALIDATION_004, it has another type or a lone surrogate. The error
+            names `what`.
     """
     if not isinstance(text, str):
         raise ValidationError(
@@ -320,7 +321,7 @@ def check_text(text: object, what: str) -> str:
 
 
 def not_unicode(what: str) -> ValidationError:
-    """The error for text that has half of a surrogate pair."""
+    """The error for text with half of a surrogate pair."""
     return ValidationError(
         f"{what} is not valid Unicode: it has a lone surrogate",
         error_code="VALIDATION_004",
@@ -358,6 +359,6 @@ def check_metadata(metadata: object) -> Mapping[str, object]:
         raise ValidationError(
             f"metadata cannot be stored: {fault}",
             error_code="VALIDATION_005",
-            suggestion="Store what is this large elsewhere, and its address in the metadata.",
+            suggestion="Store large data elsewhere, and its address in the metadata.",
         )
     return metadata

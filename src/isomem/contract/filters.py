@@ -1,15 +1,15 @@
 """Metadata filters: what a caller writes, what it means, and whether a payload matches.
 
-Three steps, as upstream takes them on its default store (Qdrant, local mode):
+There are three steps, as in upstream on its default store (Qdrant, local mode):
 
 1. `translate` rewrites a search's filters into the shape that vector stores receive;
-2. `compile_filters` reads that shape into a `Group`, refusing what the store would refuse;
+2. `compile_filters` reads that shape into a `Group`, and refuses what the store would refuse;
 3. `matches` evaluates a `Group` on a payload. The embedded store also compiles a `Group` to SQL
-   where that is exact; a test holds the two against each other.
+   where that is exact; a test compares the two.
 
 A condition looks at every value that its key selects in the payload (`a.b`, `a[].b`, `a[0]`,
-`"a.b"`; the elements of a list one by one) and holds when one of them does. A missing key
-selects nothing, so no condition on it holds, `ne` and `nin` included.
+`"a.b"`; the elements of a list one by one). It holds if it holds for one of them. A missing key
+selects nothing, so no condition on it holds, not even `ne` and `nin`.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _LOGICAL_NAMES = {"$and": "AND", "$or": "OR", "$not": "NOT"}
 def translate(filters: dict[str, object]) -> dict[str, object]:
     """The filters of a search in the shape that vector stores receive.
 
-    Filters without an operator pass as they are. Otherwise `AND` is merged into the top level
-    (of two equal keys the later wins, operator dicts are united), and `OR` and `NOT` become
-    `$or` and `$not`. Conditions on ids are never merged away (divergence D-20): where a key has
-    one already, the next stands in an `AND` of the result.
+    Filters without an operator pass unchanged. Otherwise `AND` is merged into the top level (of
+    two equal keys the later wins, operator dicts are united), and `OR` and `NOT` become `$or` and
+    `$not`. Conditions on ids are never merged away (divergence D-20): if a key already has one,
+    the next goes into an `AND` of the result.
 
     Raises:
         ValueError: an unknown operator, or a logical operator without its list.
@@ -130,7 +130,7 @@ def _check_operators(condition: dict[str, object]) -> None:
 
 
 def _names_id(key: str, value: object) -> bool:
-    """Whether a condition is on an id, or has one in it."""
+    """Whether a condition is on an id, or contains one that is."""
     if key in SCOPE_KEYS:
         return True
     if not isinstance(value, list) or _LOGICAL_NAMES.get(key, key) not in LOGICAL:
@@ -177,9 +177,9 @@ class Condition:
 
 
 class CompiledFilters(dict[str, object]):
-    """Filters that are compiled once, when the first store of a call asks, and not by each store.
+    """Filters that are compiled once, for the first store of a call, and reused by the others.
 
-    A store that is not ours sees a dict like others. Copies of it are plain ones.
+    To a foreign store it is an ordinary dict. Copies of it are plain dicts.
     """
 
     _group: Group | None = None
@@ -187,7 +187,7 @@ class CompiledFilters(dict[str, object]):
 
     @property
     def group(self) -> Group | None:
-        """What `compile_filters` makes of them; anew when somebody has changed them."""
+        """What `compile_filters` makes of them; compiled again if somebody has changed them."""
         if self._source is None or self._source != self:
             self._group = _compile(self)
             self._source = clone(self)
@@ -201,9 +201,9 @@ def compile_filters(filters: Mapping[str, object] | None) -> Group | None:
     """The filters as a `Group`, or None when they let everything pass.
 
     Raises:
-        ValueError: an unknown operator, a range beside another operator, an operand that the
+        ValueError: an unknown operator, a range next to another operator, an operand that the
             operator cannot compare with, a logical operator without its list of dicts, or a
-            key that is no path.
+            key that is not a path.
     """
     if isinstance(filters, CompiledFilters):
         return filters.group
@@ -264,7 +264,7 @@ def _compile_condition(key: str, value: object) -> Condition:
 
 
 def _compile_operator(key: str, value: dict[str, object]) -> Condition:
-    """Of several operators beside each other the first of this order counts, as upstream."""
+    """Of several operators on one key, the first in this order counts, as in upstream."""
     if "eq" in value:
         return Condition(key, "any", [_scalar(key, value["eq"])])
     if "ne" in value:
@@ -339,13 +339,13 @@ def _number(key: str, value: Any) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise _no_number(key, value) from None
+        raise _not_a_number(key, value) from None
     if isinstance(value, str) and not value.strip().isascii():
-        raise _no_number(key, value)  # Digits of other scripts, which `float` reads.
+        raise _not_a_number(key, value)  # Digits of other scripts, which `float` accepts.
     return number
 
 
-def _no_number(key: str, value: object) -> ValueError:
+def _not_a_number(key: str, value: object) -> ValueError:
     return ValueError(
         f"Invalid value in range filter for field '{key}': {shown(value)}. "
         "A number or an ISO 8601 date is needed."
@@ -379,7 +379,7 @@ def _holds(condition: Group | Condition, payload: object) -> bool:
 
 
 def _equal(value: object, operand: object) -> bool:
-    """Equality between payload and operand, where true is not 1 and 1.0 is not 1."""
+    """Equality of payload and operand, in which true is not 1 and 1.0 is not 1."""
     if isinstance(value, float) or isinstance(value, bool) != isinstance(operand, bool):
         return False
     return bool(value == operand)
@@ -431,7 +431,7 @@ _WORD = Pattern(r"[^\W_]+")
 
 
 def words(text: str) -> list[str]:
-    """The words of `text` in lower case: its runs of letters and digits."""
+    """The words of `text` in lower case: runs of letters and digits."""
     return [word.lower() for word in _WORD.findall(text)]
 
 
@@ -447,7 +447,7 @@ def parse_path(key: str) -> tuple[object, ...]:
     """The steps of a key: a str enters a dict, an int a list, `_EVERY` all elements of a list.
 
     Raises:
-        ValueError: the key is no path (empty, a dot too many, a character that needs quotes).
+        ValueError: the key is not a path (empty, a dot too many, a character that needs quotes).
     """
     if key.isascii() and key.isidentifier():
         return (key,)
@@ -502,12 +502,12 @@ def _enter(value: object, step: object) -> list[object]:
 
 # --- Dates -----------------------------------------------------------------------------------
 
-# What counts as a date in a range: ISO 8601, a time and a zone being optional.
+# What counts as a date in a range: ISO 8601, with an optional time and zone.
 _DATE_OPERAND = Pattern(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?\Z"
 )
 
-# What counts as a date in a payload is more lenient, and as odd about digits as `strptime`.
+# A date in a payload may be written more freely, and with the odd digits that `strptime` accepts.
 _DATE = Pattern(
     r"\s*(?P<year>\d{4})-(?P<month>1[0-2]|0?[1-9])-(?P<day>3[01]|[12]\d|[0 ]?[1-9])"
     r"(?:(?:[Tt]|\s+)(?P<hour>2[0-3]|[01]?\d):(?P<minute>[0-5]?\d)"
@@ -517,9 +517,9 @@ _DATE = Pattern(
 
 
 def parse_datetime(text: str) -> datetime | None:
-    """The moment that a payload's `text` names, in UTC where it names no zone.
+    """The moment that a payload's `text` names, in UTC if it does not name a zone.
 
-    None if it is no date. A zone needs seconds before it.
+    None if it is not a date. A zone needs seconds before it.
     """
     found = _DATE.match(text)
     if found is None or (found["zone"] and not found["second"]):
@@ -530,7 +530,7 @@ def parse_datetime(text: str) -> datetime | None:
 def _moment(found: re.Match[str]) -> datetime | None:
     numbers = [int(found[name] or 0) for name in ("year", "month", "day", "hour", "minute")]
     numbers.append(int(found["second"] or 0))
-    # Finer than microseconds is cut off: datetime is no finer.
+    # Digits beyond microseconds are cut off, since datetime has no more.
     numbers.append(int((found["fraction"] or ".")[1:7].ljust(6, "0")))
     try:
         return datetime(*numbers, tzinfo=_zone((found["zone"] or "").strip()))  # type: ignore[misc,arg-type]

@@ -1,4 +1,4 @@
-"""Payloads: the fields of a stored memory and of an entity, and the history rows they lead to."""
+"""Payloads: the fields of stored memories and entities, and the history rows made from them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NOT_KEPT = _WRITTEN.union(SPEAKER_FIELDS)
 
 
 def stamp(metadata: Mapping[str, object] | None, ids: Mapping[str, str]) -> dict[str, object]:
-    """The fields that every memory of one `add` starts with: the caller's metadata and the ids.
+    """The fields that every memory of one `add` starts with: the caller's metadata, and the ids.
 
     An id that is only in `metadata` does not count (divergence D-05): metadata must never put
     a memory into a scope that the call did not name.
@@ -56,9 +56,9 @@ def without_ids(
 
 
 def start_payload(fields: Mapping[str, object], clock: Clock, **text_fields: object) -> Payload:
-    """A new payload: the fields every memory of the call has, then those of this text.
+    """A new payload: the fields that every memory of the call has, then those of this text.
 
-    A `created_at` among the fields stays; `updated_at` is always equal to it.
+    A `created_at` among the fields is kept; `updated_at` always equals it.
     """
     payload: Payload = clone(fields)
     payload.update(text_fields)
@@ -69,9 +69,9 @@ def start_payload(fields: Mapping[str, object], clock: Clock, **text_fields: obj
 
 
 def changed(old: Payload, change: Change, now: str) -> Payload:
-    """The payload after an update: the caller's fields, ours, then whose memory it is.
+    """The payload after an update: the caller's fields, then ours, then the scope's.
 
-    The caller's fields of before stay (divergence D-01); no field changes whose it is.
+    The caller's earlier fields are kept (divergence D-01). No field can change the scope.
     """
     kept = {key: value for key, value in old.items() if key not in _NOT_KEPT}
     payload = {
@@ -92,7 +92,7 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
 
 
 def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[str, object]:
-    """One memory: id, memory, hash, metadata, score (where one is passed), times, ids.
+    """One memory: id, memory, hash, metadata, score (if one is passed), times, ids.
 
     Payload fields that isomem does not know are the caller's `metadata`.
     """
@@ -191,13 +191,13 @@ def entity_payload(mention: Mention, scope: Mapping[str, object]) -> Payload:
 
 
 def links_of(payload: Payload | None) -> Sequence[str]:
-    """The ids of the memories that name an entity; none where the payload has no list of them."""
+    """The ids of the memories that name an entity; empty if the payload has no list of them."""
     links = (payload or {}).get(LINKS)
     return links if isinstance(links, list) else ()
 
 
 def with_links(payload: Payload, memory_ids: Iterable[str]) -> Payload:
-    """An entity's payload with these links alone."""
+    """An entity's payload with exactly these links."""
     return {**payload, LINKS: list(memory_ids)}
 
 

@@ -1,8 +1,8 @@
 """Plans: what one call has decided to write, complete before anything is written.
 
-A pipeline makes a `Plan`; a store set makes it true. What has to be read in the same transaction
-as it is written (an old payload, the entity that a name already has) is said declaratively and
-decided by the store set.
+A pipeline makes a `Plan`; a store set applies it. Some things have to be read in the transaction
+that writes them (an old payload, the entity that a name already has). The plan only describes
+those, and the store set decides.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ class Record:
 class Mention:
     """An entity and the memories that name it. `vector` is None until it is embedded.
 
-    In a plan it says: link these memories to the entity of this scope that matches, or else
-    insert one.
+    In a plan it means: link these memories to the matching entity of this scope, or insert one.
     """
 
     __slots__ = ("kind", "memory_ids", "text", "vector")
@@ -81,16 +80,16 @@ class Change:
 
 
 class Progress:
-    """How far a conversation has been taken in: a row that is written with the memories.
+    """How far a conversation has been ingested: a row that is written with the memories.
 
     Attributes:
         target: digest of whose memory it is.
-        digest: of the messages that are in once the plan is applied.
-        replaces: digest of the row that this one takes the place of; None makes a new row.
-        source: file that they were read from.
-        messages, total: how many are in, and how many there are.
-        first_memory: id of the first memory that they gave, or None.
-        retried: start of the failed chunk that the plan takes in, or None.
+        digest: of the messages that are stored once the plan is applied.
+        replaces: digest of the row that this one replaces; None inserts a new row.
+        source: the file that the messages were read from.
+        messages, total: how many are stored, and how many there are.
+        first_memory: id of the first memory that they led to, or None.
+        retried: start of the failed chunk that the plan stores, or None.
     """
 
     __slots__ = (
@@ -120,7 +119,7 @@ class Progress:
 
 
 class TakenIn:
-    """How far one conversation was taken in; see `Progress` for the fields."""
+    """How far one conversation was ingested; see `Progress` for the fields."""
 
     __slots__ = ("digest", "first_memory", "messages", "source", "total")
 
@@ -135,7 +134,7 @@ class TakenIn:
 
 
 class FailedChunk:
-    """A chunk that was skipped: its messages, from `start` up to `messages`, and their digest."""
+    """A chunk that was skipped: the messages from `start` up to `messages`, and their digest."""
 
     __slots__ = ("digest", "messages", "start")
 
@@ -149,18 +148,18 @@ class Plan:
     """What one call writes, as a whole or not at all.
 
     Args:
-        clock: dates what is written and names new rows and entities.
+        clock: gives times and the ids of new rows and entities.
         records: memories to add.
-        partial: what of `records` cannot be stored is left out, if anything can be; otherwise
-            one of them fails the plan.
-        scope: ids of the entities that are mentioned.
+        partial: True skips records that cannot be stored, unless none can be; False makes one of
+            them fail the plan.
+        scope: ids of the scope of the mentioned entities.
         mentions: entities to link to the new memories.
-        session: key of the message buffer that `messages` go to.
+        session: key of the message buffer for `messages`.
         change: a memory to change.
         remove: id of a memory to remove.
         clear: ids of the scopes to remove everything from.
-        purge_history: removes the history of what `clear` removes, too.
-        entity_vectors: new vectors, by entity id, for entities that lose memories and stay.
+        purge_history: also removes the history of what `clear` removes.
+        entity_vectors: new vectors, by entity id, for entities that lose a memory but stay.
         progress: the row of an ingest.
     """
 
@@ -202,7 +201,7 @@ class Plan:
 
 
 def mentions_of(mentions: Sequence[Mention], records: Sequence[Record]) -> list[Mention]:
-    """The mentions in the memories that are stored, without the memories that are not."""
+    """The mentions in the stored memories, without the memories that are not stored."""
     stored = {record.id for record in records}
     kept = (
         Mention(each.kind, each.text, each.memory_ids & stored, each.vector) for each in mentions

@@ -1,4 +1,4 @@
-"""Scopes: whose memory it is."""
+"""Scopes: the ids that say whose memory it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ESCAPES = str.maketrans({"%": "%25", "&": "%26", "=": "%3D"})
 
 
 def scope_of(fields: Mapping[str, object]) -> dict[str, Any]:
-    """The ids among `fields` (filters or a payload) that have a value, in their order there."""
+    """The ids among `fields` (filters or a payload) that have a value, in the same order."""
     return {key: value for key, value in fields.items() if key in SCOPE_KEYS and value}
 
 
@@ -21,7 +21,7 @@ def session_key(ids: Mapping[str, object]) -> str:
     """The key of a session's message buffer: `agent_id=..&run_id=..&user_id=..`.
 
     `%`, `&` and `=` inside an id are percent-encoded (divergence D-06), so that no two scopes
-    share a key; other ids have the key that upstream gives them.
+    share a key. Other ids give the same key as in upstream.
     """
     named = [(key, ids.get(key)) for key in sorted(SCOPE_KEYS)]
     return "&".join(f"{key}={str(value).translate(_ESCAPES)}" for key, value in named if value)

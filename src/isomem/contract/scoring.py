@@ -1,4 +1,4 @@
-"""Scores: how the three signals become one ranking. Pure arithmetic on plain values."""
+"""Scores: how three signals become one ranking. Pure arithmetic on plain values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def sigmoid_for(lemmatized_query: str) -> tuple[float, float]:
-    """Midpoint and steepness that suit a query of that many terms.
+    """Midpoint and steepness for a query of that many terms.
 
     Raw BM25 scores grow with the number of terms, so the midpoint grows with it.
     """
@@ -31,19 +31,19 @@ def normalize_bm25(raw: float, midpoint: float, steepness: float) -> float:
 def entity_boost(similarity: float, links: int) -> float:
     """What one matched entity adds to each memory it links to.
 
-    The square of the number of links damps it: an entity that is everywhere tells little.
+    The square of the number of links damps it: an entity that is everywhere says little.
     """
     others = max(links, 1) - 1
     return similarity * ENTITY_WEIGHT / (1.0 + LINK_DAMPING * others**2)
 
 
 class Signals:
-    """What the stores say about one query, for a ranking to make an order of.
+    """What the stores say about one query; a ranking orders the candidates by it.
 
     Attributes:
-        nearest: the candidates, by id; the semantic signal is the score of the hit.
-        keyword: BM25 scores by memory id, as numbers in 0..1.
-        entity: what the entities of the query add to a memory, by its id.
+        nearest: the candidates, as (id, hit); the hit's score is the semantic signal.
+        keyword: BM25 scores by memory id, normalized to 0..1.
+        entity: what the entities of the query add to a memory, by memory id.
     """
 
     __slots__ = ("entity", "keyword", "nearest")
@@ -59,15 +59,15 @@ class Signals:
         self.entity = entity
 
     def most_possible(self) -> float:
-        """The most that the signals that are there at all can give, be it to no candidate.
+        """The highest sum that the signals present can give, whether a candidate reaches it or not.
 
-        1, plus 1 with keywords, plus `ENTITY_WEIGHT` with entities.
+        It is 1, plus 1 if there are keywords, plus `ENTITY_WEIGHT` if there are entities.
         """
         return 1.0 + bool(self.keyword) + ENTITY_WEIGHT * bool(self.entity)
 
 
 class Ranked:
-    """One hit of a ranking, with its score and the signals that this was made from."""
+    """One hit of a ranking, with its score and the signals behind it."""
 
     __slots__ = ("_signals", "hit", "memory_id", "score")
 
@@ -79,34 +79,34 @@ class Ranked:
 
     @property
     def semantic(self) -> float:
-        """How similar its vector is to that of the query."""
+        """The similarity of its vector to the query's."""
         return self.hit.score
 
     @property
     def keyword(self) -> float:
-        """Its BM25 score as a number in 0..1; 0.0 where no word is in both."""
+        """Its BM25 score, normalized to 0..1; 0.0 if it shares no word with the query."""
         return self._signals.keyword.get(self.memory_id, 0.0)
 
     @property
     def entity(self) -> float:
-        """What the entities of the query add; 0.0 where none is in both."""
+        """What the entities of the query add; 0.0 if it shares none of them."""
         return self._signals.entity.get(self.memory_id, 0.0)
 
 
 def rank(signals: Signals, threshold: float, top_k: int) -> list[Ranked]:
     """The best `top_k` candidates, best first.
 
-    Those below `threshold` on the semantic signal alone are out, whatever else speaks for them.
-    The score is the sum of the signals divided by what was possible, and at most 1. Equal scores
-    keep the order of the candidates.
+    A candidate whose semantic signal is below `threshold` is dropped, whatever its other signals.
+    The score is the sum of the signals divided by the highest possible sum, and at most 1. Equal
+    scores keep the order of the candidates.
     """
     possible = signals.most_possible()
-    worded, boosted = signals.keyword.get, signals.entity.get
+    keyword, entity = signals.keyword.get, signals.entity.get
     scored = []
     for memory_id, hit in signals.nearest:
         semantic = hit.score
         if semantic >= threshold:
-            score = (semantic + worded(memory_id, 0.0) + boosted(memory_id, 0.0)) / possible
+            score = (semantic + keyword(memory_id, 0.0) + entity(memory_id, 0.0)) / possible
             scored.append((min(1.0, score), memory_id, hit))
     scored.sort(key=itemgetter(0), reverse=True)
     return [Ranked(memory_id, hit, score, signals) for score, memory_id, hit in scored[:top_k]]

@@ -1,7 +1,7 @@
 """The profile "2.0.4": the limits and policies of mem0 2.0.4 as data.
 
-What another release of mem0 does otherwise is another module with these names. The formulas that
-read them stand in `scoring`, `payload` and the pipeline, and know no profile.
+Another release of mem0 would be another module with the same names. The formulas that use them are
+in `scoring`, `payload` and the pipeline, and do not depend on the profile.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 # --- Adding ----------------------------------------------------------------------------------
 
 EXISTING_MEMORIES = 10
-"""How many stored memories the model is shown, and new ones are compared with."""
+"""How many stored memories the model is shown and new facts are compared with."""
 
 RECENT_MESSAGES = 10
 """How many messages before the new ones the model is shown."""
@@ -18,24 +18,25 @@ KEPT_MESSAGES = 10
 """How many messages the buffer of a session keeps."""
 
 SPOKEN_ROLES = ("system", "user", "assistant")
-"""The roles that a transcript has lines of."""
+"""The roles whose messages are in a transcript."""
 
 SILENT_ROLE = "system"
-"""What this role says is no memory when messages are stored as they are."""
+"""When messages are stored as they are, those of this role are left out."""
 
 # --- Searching -------------------------------------------------------------------------------
 
 DEFAULT_THRESHOLD = 0.1
-"""The least similarity of a hit where the caller names none."""
+"""The minimum similarity of a hit if the caller does not name one."""
 
 CANDIDATES_PER_RESULT = 4
-"""How many candidates are ranked for each result that was asked for."""
+"""How many candidates are ranked per requested result."""
 
 LEAST_CANDIDATES = 60
-"""How many candidates are ranked at least."""
+"""The minimum number of candidates that are ranked."""
 
 SIGMOIDS = ((3, (5.0, 0.7)), (6, (7.0, 0.6)), (9, (9.0, 0.5)), (15, (10.0, 0.5)))
-"""Up to how many terms of a query which pair (midpoint, steepness) normalizes BM25 scores."""
+"""(terms, (midpoint, steepness)): the pair that normalizes BM25 scores of a query of up to so many
+terms."""
 
 LONGEST_SIGMOID = (12.0, 0.5)
 """The pair for a query of more terms."""
@@ -48,36 +49,36 @@ MOST_REMOVED = 1_000_000
 # --- Entities --------------------------------------------------------------------------------
 
 QUERY_ENTITIES = 8
-"""How many entities of a query are looked at."""
+"""How many entities of a query are used."""
 
 ENTITY_MATCHES = 500
 """How many known entities are compared with each of them."""
 
 LISTED_ENTITIES = 10_000
-"""How many entities of a scope are looked through for those of one memory."""
+"""How many entities of a scope are searched for those of one memory."""
 
 ENTITY_WEIGHT = 0.5
-"""Most that an entity can add, before the division by what was possible."""
+"""The most that an entity can add, before the division by the highest possible sum."""
 
 LINK_DAMPING = 0.001
-"""How much each further link, squared, takes from what an entity adds."""
+"""How much each further link, squared, reduces what an entity adds."""
 
 MATCH_SIMILARITY = 0.95
-"""From this cosine similarity on, two entities in one scope are the same one."""
+"""At this cosine similarity or above, two entities of a scope are the same."""
 
 BOOST_SIMILARITY = 0.5
-"""Entities less similar than this to one of the query's say nothing about a memory."""
+"""An entity less similar than this to one of the query's gives no boost."""
 
 SHORTEST_ENTITY, LONGEST_ENTITY = 3, 100
-"""Characters of an entity; a longer match is formatting gone wrong."""
+"""Characters of an entity; a longer match is broken formatting."""
 
 # --- Payloads --------------------------------------------------------------------------------
 
 SPEAKER_FIELDS = ("actor_id", "role")
-"""Who said it: an update keeps them, and history rows name them."""
+"""Who said it: an update keeps these fields, and history rows have them."""
 
 PROMOTED_FIELDS = ("user_id", "agent_id", "run_id", *SPEAKER_FIELDS)
-"""Fields of a payload that a result names at its top level, where the payload has them."""
+"""Fields of a payload that are at the top level of a result, if the payload has them."""
 
 MEMORY_FIELDS = (
     "data", "hash", "created_at", "updated_at", "id", "text_lemmatized", "attributed_to",

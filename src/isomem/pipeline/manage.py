@@ -1,4 +1,4 @@
-"""Everything about memories that are there already: read, change, remove."""
+"""Everything about stored memories: read, change, remove."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _get(stores: Stores, memory_id: str) -> dict[str, object] | None:
 async def get_all(
     ports: Ports, *, filters: Filters | None, top_k: int, other: dict[str, object]
 ) -> dict[str, object]:
-    """The first memories of a scope in the order of their ids."""
+    """The first memories of a scope, ordered by id."""
     refuse_top_level_ids(other, "get_all")
     top_k = check_top_k(top_k)
     checked = check_filters(filters)
@@ -62,7 +62,7 @@ async def history(ports: Ports, memory_id: str) -> list[dict[str, object]]:
 
 
 def _history(stores: Stores, memory_id: object) -> list[dict[str, object]]:
-    return stores.ledger.get_history(memory_id)  # type: ignore[arg-type]  # what is no id, too
+    return stores.ledger.get_history(memory_id)  # type: ignore[arg-type]  # may not be an id
 
 
 # --- Change ----------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ async def update(
         key: value for key, value in without_ids(metadata, keep={}).items() if key not in SCOPE_KEYS
     }
     vector = await ports.embed(text, "update")
-    if vector is None:  # A store would take that for "keep the vector of the old text".
+    if vector is None:  # To a store, None means "keep the vector of the old text".
         raise VectorValueError("a vector must be a list of numbers, not None")
     lemmas = await ports.compute(ports.nlp.lemmatize, text)
     entities = await ports.compute(ports.nlp.entities, text)
@@ -107,7 +107,7 @@ async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
 async def delete_all(
     ports: Ports, ids: Mapping[str, object], *, purge_history: bool = False
 ) -> dict[str, str]:
-    """Removes every memory of a scope, however many, and its message buffers."""
+    """Removes every memory of a scope, however many there are, and its message buffers."""
     filters = check_removal_ids(ids)
     if not ports.takes_any_id:
         refuse_wildcard_ids(filters)
@@ -134,7 +134,7 @@ def _reset(stores: Stores) -> None:
 
 
 async def purge(ports: Ports, ids: Mapping[str, object]) -> dict[str, str]:
-    """Removes everything of a scope, from the bytes of the files too."""
+    """Removes everything of a scope, also from the bytes of the files."""
     done = await delete_all(ports, ids, purge_history=True)
     try:
         await compact(ports)
@@ -147,7 +147,7 @@ async def purge(ports: Ports, ids: Mapping[str, object]) -> dict[str, str]:
 
 
 async def compact(ports: Ports) -> None:
-    """Writes the files again, without what was removed."""
+    """Rewrites the files without what was removed."""
     await ports.store(_compact)
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def mentions_in(found: Iterable[tuple[str, Sequence[Entity]]]) -> list[Mention]:
     """The distinct entities of several memories, each with the memories it is in.
 
-    Entities are the same when their texts are, but for case and outer white space; the first
-    spelling and kind stay.
+    Entities are the same if their texts are, ignoring case and outer white space. The first
+    spelling and kind are kept.
     """
     mentions: dict[str, Mention] = {}
     for memory_id, entities in found:
@@ -31,7 +31,7 @@ def mentions_in(found: Iterable[tuple[str, Sequence[Entity]]]) -> list[Mention]:
 
 
 async def embed_mentions(ports: Ports, mentions: list[Mention]) -> list[Mention]:
-    """Gives the mentions their vectors, all in one call or else one by one.
+    """Gives the mentions their vectors, all in one call, or one by one if that fails.
 
     Returns:
         The mentions that could be embedded.
@@ -60,16 +60,16 @@ async def embed_each(ports: Ports, mentions: list[Mention], action: str) -> list
 async def renew_vectors(ports: Ports, memory_ids: Sequence[str]) -> dict[str, Vector]:
     """New vectors, by entity id, for the entities that lose these memories and keep others.
 
-    mem0 embeds such an entity again, with the action "update". That makes another vector only
-    with an embedder that looks at the action; with others nothing is asked. One that cannot be
-    embedded keeps its vector.
+    mem0 embeds such an entity again, with the action "update". The vector changes only if the
+    embedder looks at the action; otherwise it is not called. An entity that cannot be embedded
+    keeps its vector.
     """
     if not ports.embeds_by_action:
         return {}
     try:
         texts = await ports.store(_shared_entities, memory_ids)
     except PartFailure as failure:
-        log.warning("Entities keep their vectors, as they could not be looked up: %s", failure)
+        log.warning("Entities keep their vectors, since they could not be looked up: %s", failure)
         return {}
     mentions = {entity_id: Mention("", text, set()) for entity_id, text in texts.items()}
     await embed_each(ports, list(mentions.values()), "update")
@@ -86,7 +86,7 @@ def _shared_entities(stores: Stores, memory_ids: Sequence[str]) -> dict[str, str
 
 
 async def probes_of(ports: Ports, entities: Sequence[Entity]) -> list[Mention]:
-    """The distinct entities of a query, embedded; the first that cannot be ends the list."""
+    """The distinct entities of a query, embedded; the first failure ends the list."""
     distinct = mentions_in([("", entities[:QUERY_ENTITIES])])
     probes: list[Mention] = []
     for mention in distinct:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Query:
-    """A search whose text has been read: what the stores are asked."""
+    """A search whose text has been analysed: what the stores are asked for."""
 
     __slots__ = ("filters", "lemmas", "probes", "text", "threshold", "top_k", "vector")
 
@@ -49,7 +49,7 @@ class Query:
         self.top_k = 0
 
     def scope(self) -> Filters:
-        """The ids among the filters; the filters themselves where they are nothing else."""
+        """The ids among the filters; the filters themselves if they are only ids."""
         scope = scope_of(self.filters)
         return self.filters if scope == self.filters else CompiledFilters(scope)
 
@@ -64,7 +64,7 @@ async def search(
     rerank: bool,
     other: dict[str, object],
 ) -> dict[str, object]:
-    """One call of `search`: `other` are the arguments that it does not know."""
+    """One call of `search`. `other` has the arguments that it does not know."""
     refuse_top_level_ids(other, "search")
     check_threshold(threshold)
     top_k = check_top_k(top_k)
@@ -72,10 +72,10 @@ async def search(
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
     compiled = CompiledFilters(translate(checked))
-    asked = await _read(ports, check_query(query), compiled)
-    asked.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
-    asked.top_k = top_k
-    results = await ports.store(_find, asked)
+    analysed = await _read(ports, check_query(query), compiled)
+    analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+    analysed.top_k = top_k
+    results = await ports.store(_find, analysed)
     if rerank and results and ports.reranks:
         results = await _rerank(ports, query, results, top_k)
     return {"results": results}
@@ -100,14 +100,14 @@ def _find(stores: Stores, query: Query) -> list[dict[str, object]]:
 
 
 def _signals(stores: Stores, query: Query) -> Signals:
-    asked = max(query.top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
+    most = max(query.top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
     nearest = stores.vectors.search(
-        query=query.text, vectors=query.vector, top_k=asked, filters=query.filters
+        query=query.text, vectors=query.vector, top_k=most, filters=query.filters
     )
-    worded = stores.vectors.keyword_search(query=query.lemmas, top_k=asked, filters=query.filters)
+    matching = stores.vectors.keyword_search(query=query.lemmas, top_k=most, filters=query.filters)
     return Signals(
         [(str(hit.id), hit) for hit in nearest],
-        _keyword_scores(worded or (), query.lemmas),
+        _keyword_scores(matching or (), query.lemmas),
         stores.links.boosts(query.probes, query.scope()),
     )
 
@@ -116,7 +116,7 @@ def _keyword_scores(hits: Iterable[Hit | dict[str, Any]], lemmas: str) -> dict[s
     midpoint, steepness = sigmoid_for(lemmas)
     scores = {}
     for hit in hits:
-        if isinstance(hit, dict):  # Some vector stores give dicts here.
+        if isinstance(hit, dict):  # Some vector stores return dicts here.
             memory_id, raw = hit.get("id", ""), hit.get("score", 0)
         else:
             memory_id, raw = hit.id, hit.score

@@ -3,7 +3,7 @@
     from isomem.prompts import ADDITIVE_EXTRACTION_PROMPT
 
 The texts are not in the source: the build takes them from the upstream release that
-`isomem.prompts.manifest` names by digest. `text(name)` reaches the others that are pinned there.
+`isomem.prompts.manifest` names by digest. `text(name)` returns the others that are pinned there.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from isomem.prompts.manifest import Pin
 def extract(source: str | bytes, pins: Iterable[Pin]) -> dict[str, bytes]:
     """The pinned texts that are string constants of `source`, by name.
 
-    A text is known by its digest alone, so it is found wherever it stands: assigned to a name,
-    passed as an argument, or joined by the parser from adjacent literals. A text that is not
-    there, or is put together at run time, is left out.
+    A text is recognised by its digest, so it is found wherever it is: assigned to a name, passed
+    as an argument, or joined by the parser from adjacent literals. A text that is missing, or is
+    put together at run time, is left out.
 
     Raises:
         SyntaxError: `source` is not Python.
@@ -25,5 +25,5 @@ def extract(source: str | bytes, pins: Iterable[Pin]) -> dict[str, bytes]:
 def _constants(tree: ast.AST) -> Iterator[bytes]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # Strings we do not want may hold lone surrogates; they must not stop the walk.
+            # Other strings may have lone surrogates; these must not stop the walk.
             yield node.value.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Hands out the pinned texts, each read and checked against its digest on first use."""
+"""Loads the pinned texts. Each is read on first use and checked against its digest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from isomem.prompts.manifest import UPSTREAM, Pin
 
-# Filled by the build; git-ignored. A plain path: pathlib is too dear to import for one join.
+# Filled by the build; git-ignored. A plain path: pathlib is too expensive to import for one join.
 DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pinned")
 
 _checked: dict[str, str] = {}
@@ -17,7 +17,7 @@ def text(name: str) -> str:
 
     Raises:
         KeyError: no text of that name is pinned.
-        PromptIntegrityError: its file is missing, or is not the pinned text.
+        PromptIntegrityError: its file is missing, or does not have the pinned text.
     """
     known = _checked.get(name)
     if known is None:
@@ -26,7 +26,7 @@ def text(name: str) -> str:
 
 
 def load(pin: Pin, directory: str) -> str:
-    """The text of `pin` as it lies in `directory`, checked.
+    """The text of `pin` in `directory`, checked.
 
     Raises:
         PromptIntegrityError: as `text`.

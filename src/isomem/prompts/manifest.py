@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def sha256_hex(data: bytes) -> str:
     """The SHA-256 of `data`, in hex."""
-    # hashlib would load OpenSSL, which is dearer in memory than everything else in this package.
+    # hashlib would load OpenSSL, which takes more memory than everything else in this package.
     for name in ("_sha2", "_sha256"):
         try:
             return str(__import__(name).sha256(data).hexdigest())
@@ -49,13 +49,13 @@ class Pin:
 
 
 class Edition:
-    """One upstream release, and what is pinned of it.
+    """One upstream release, and the texts of it that are pinned.
 
     Attributes:
         requirement: the release as pip names it.
         wheel: the wheel's file name.
         sha256: the wheel's digest, in hex.
-        licence: the licence file in the wheel; it goes wherever the texts go.
+        licence: the licence file in the wheel; it accompanies the texts.
         texts: the pinned texts.
     """
 

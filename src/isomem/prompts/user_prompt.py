@@ -31,16 +31,16 @@ def build_user_prompt(
         recently_extracted_memories: JSON values.
         existing_memories: JSON values, such as `{"id": "0", "text": ...}`.
         new_messages: text as it is, or JSON values.
-        last_k_messages: earlier messages, `{"role", "content"}` or `{"role", "message"}`; one
-            without role or content is left out, a long one is cut at `EXCERPT_LENGTH`.
-        current_date: ISO date; today in UTC when None.
-        timestamp: the date of the conversation; `current_date` when None.
-        custom_instructions: added when not empty.
-        use_input_language: adds the demand to keep the language of the input.
+        last_k_messages: earlier messages, `{"role", "content"}` or `{"role", "message"}`. One
+            without a role or content is left out; a long one is cut at `EXCERPT_LENGTH`.
+        current_date: ISO date; None means today in UTC.
+        timestamp: the date of the conversation; None means `current_date`.
+        custom_instructions: added if not empty.
+        use_input_language: adds the requirement to keep the language of the input.
 
     Raises:
-        TypeError: a memory or message is not JSON.
-        PromptIntegrityError: the language demand is not the pinned text.
+        TypeError: a memory or message cannot be written as JSON.
+        PromptIntegrityError: the language requirement is not the pinned text.
     """
     today = _today() if current_date is None else current_date
     news = new_messages if isinstance(new_messages, str) else _json(new_messages)
@@ -62,7 +62,7 @@ def build_user_prompt(
 
 
 def _summary_text(summary: str | Mapping[str, object] | None) -> object:
-    # A dict's value goes in as it is, None included: upstream prints it so.
+    # A dict's value is used as it is, even None: upstream prints it that way.
     return summary.get("summary", "") if isinstance(summary, dict) else summary or ""
 
 

@@ -23,10 +23,10 @@ class PromptStatus(NamedTuple):
         status: of our file: "ok", "missing" or "mismatch".
         length: pinned, in bytes.
         sha256: pinned, in hex.
-        found_length: of our file, in bytes; None when missing.
-        found_sha256: of our file, in hex; None when missing.
-        installed: "ok" when an installed mem0ai holds the text, "mismatch" when its module does
-            not, "missing" when it has no such module; None when no mem0ai is installed.
+        found_length: of our file, in bytes; None if it is missing.
+        found_sha256: of our file, in hex; None if it is missing.
+        installed: "ok" if an installed mem0ai has the text, "mismatch" if its module does not have
+            it, "missing" if it has no such module; None if no mem0ai is installed.
         installed_version: of that mem0ai, or None.
     """
 
@@ -41,15 +41,15 @@ class PromptStatus(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether the text may be used; an installed mem0ai has no say in it."""
+        """Whether the text may be used. It does not depend on an installed mem0ai."""
         return self.status == OK
 
 
 def verify(directory: str | None = None) -> list[PromptStatus]:
-    """The status of every pinned text, in the manifest's order. Raises nothing for a bad text.
+    """The status of every pinned text, in the manifest's order. A bad text does not raise.
 
     Args:
-        directory: where the texts lie; the package's own folder when None.
+        directory: where the texts are; None means the package's own folder.
     """
     folder = loader.DIRECTORY if directory is None else directory
     version, sources = _installed_sources({pin.path for pin in UPSTREAM.texts})
@@ -90,9 +90,10 @@ def _installed_status(pin: Pin, sources: dict[str, bytes]) -> str:
 
 
 def _installed_sources(paths: set[str]) -> tuple[str | None, dict[str, bytes]]:
-    """The version of the installed mem0ai and the modules it has of `paths`; nothing is run.
+    """The version of the installed mem0ai, and those modules of `paths` that it has.
 
-    The distribution is asked, not the import system: `isomem.compat` may answer for "mem0".
+    Nothing is run. The distribution is asked, not the import system: `isomem.compat` may stand in
+    for "mem0" there.
     """
     try:
         package = distribution("mem0ai")

@@ -1,1 +1,1 @@
-"""Models, embedders and rerankers. `registry` makes one from its name; the rest loads on use."""
+"""Models, embedders and rerankers. `registry` makes one by name; the rest is loaded on use."""

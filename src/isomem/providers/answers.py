@@ -1,4 +1,4 @@
-"""Answers: what is read out of the JSON that a server has sent."""
+"""Answers: reading the JSON that a server has sent."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 class Reply(str):
-    """A model's text that did not end by itself.
+    """A model's text that did not end normally.
 
-    `text.reply` reads these attributes from any str, so that a model of your own can have them.
+    `text.reply` reads these attributes from any str, so your own model can set them, too.
 
     Attributes:
-        finish_reason: what the server gives as the reason, such as "length" or
-            "content_filter"; None where it gives none.
-        explanation: what the server says of it, such as a refusal.
+        finish_reason: the reason that the server gives, such as "length" or "content_filter";
+            None if it gives none.
+        explanation: what the server says about it, such as a refusal.
     """
 
     def __new__(
@@ -33,16 +33,16 @@ class Reply(str):
     explanation: str | None
 
 
-_BY_ITSELF = frozenset(("", "stop", "eos", "end_turn", "stop_sequence"))
-"""Reasons for an end that is one."""
+_NORMAL = frozenset(("", "stop", "eos", "end_turn", "stop_sequence"))
+"""Reasons of texts that ended normally."""
 
 
 def ended(content: Any, reason: object, explanation: object = None) -> Any:
-    """The text that a call returns: `content`, as a `Reply` where it did not end by itself.
+    """The text that a call returns: `content`, as a `Reply` if it did not end normally.
 
-    No content at all stays None, unless there is a reason to hand on.
+    Missing content stays None, unless there is a reason to pass on.
     """
-    reason = reason if isinstance(reason, str) and reason not in _BY_ITSELF else None
+    reason = reason if isinstance(reason, str) and reason not in _NORMAL else None
     explanation = explanation if isinstance(explanation, str) and explanation else None
     if (reason is None and explanation is None) or not isinstance(content, str | None):
         return content
@@ -57,7 +57,7 @@ def member(answer: object, *path: str | int) -> Any:
     """The value at `path` in JSON.
 
     Raises:
-        MissingError: there is none.
+        MissingError: there is no such value.
     """
     value: Any = answer
     try:

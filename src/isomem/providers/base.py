@@ -1,8 +1,8 @@
 """What the providers that use the network have in common.
 
-One of them is an address and two pure functions: `request`, from a call to what is sent, and
-`parse`, from the JSON that came back to what the call returns. Everything between the two is
-in `http` and `sender` beside this, which are imported with the first request.
+Such a provider is an address and two pure functions: `request` turns a call into what is sent, and
+`parse` turns the JSON of the answer into what the call returns. Everything between the two is in
+`http` and `sender`, which are imported with the first request.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Service:
         return {}
 
     def _connection(self) -> Sender:
-        # No lock, since a child of a fork may find it held for ever. Of two threads that make
-        # one at a time, both get the first: `setdefault` is atomic.
+        # No lock: in the child of a fork it might be held forever. If two threads make one at the
+        # same time, both get the first, since `setdefault` is atomic.
         return self._senders.get("") or self._senders.setdefault("", self._connect())
 
     def _connect(self) -> Sender:
@@ -82,7 +82,7 @@ class Service:
         )
 
     def refusal(self, fault: str) -> ProviderError:
-        """The error for what cannot be sent."""
+        """The error for a request that cannot be sent."""
         return self._connection().endpoint.error(fault)
 
     def close(self) -> None:
@@ -103,8 +103,8 @@ class NetworkLLM(Service):
     """A language model behind HTTP."""
 
     failure = LLMError
-    # What upstream's SDKs wait: a reasoning model answers in minutes, and a call that is
-    # given up and sent again is paid twice.
+    # As long as upstream's SDKs wait: a reasoning model can take minutes, and a call that is
+    # abandoned and sent again is paid for twice.
     default_timeout_s = 600.0
 
     def generate_response(
@@ -125,13 +125,13 @@ class NetworkLLM(Service):
             **kwargs: further parameters of the request.
 
         Returns:
-            The text, or None when the model gave none. A text that was cut off, filtered or
-            refused is a `Reply`, which is a str that knows why. With `tools`, a dict
+            The text, or None if the model gave none. A text that was cut off, filtered or refused
+            is a `Reply`, which is a str that says why. With `tools`, a dict
             {"content": text or None, "tool_calls": [{"name": str, "arguments": dict}]}.
 
         Raises:
             AuthenticationError, RateLimitError, NetworkError: as their names say.
-            LLMError: the model failed otherwise, or its answer is not of the agreed shape.
+            LLMError: the model failed otherwise, or its answer does not have the agreed shape.
         """
         request = self.request(messages, response_format, tools, tool_choice, kwargs)
         return self._result(request, self._connection().send(request), tools)
@@ -156,14 +156,14 @@ class NetworkLLM(Service):
         tool_choice: str,
         extra: Parameters,
     ) -> Request:
-        """What is sent for this call; `messages` stay as they are."""
+        """What is sent for this call. It does not change `messages`."""
         raise NotImplementedError
 
     def parse(self, answer: object, tools: Tools) -> Reply:
         """What the call returns.
 
         Raises:
-            MissingError: `answer` is not of the agreed shape.
+            MissingError: `answer` does not have the agreed shape.
         """
         raise NotImplementedError
 
@@ -178,9 +178,9 @@ class NetworkEmbedder(Service):
     """An embedder behind HTTP.
 
     Attributes:
-        identity: provider and model; vectors of two identities do not go together.
-        dims: length of the vectors, or None when only the server knows.
-        ignores_action: a text has one vector, whatever it is for.
+        identity: provider and model; vectors of two identities cannot be compared.
+        dims: length of the vectors, or None if only the server knows.
+        ignores_action: a text always has the same vector, whatever the action.
     """
 
     failure = EmbeddingError
@@ -191,7 +191,7 @@ class NetworkEmbedder(Service):
 
     @property
     def identity(self) -> str:
-        """What a store remembers its vectors by: provider and model."""
+        """Provider and model; a store records it with its vectors."""
         return f"{self.name}/{self.config.model}"
 
     def embed(
@@ -249,7 +249,7 @@ class NetworkEmbedder(Service):
         """The vectors in `answer`, in the order of the texts.
 
         Raises:
-            MissingError: `answer` is not of the agreed shape.
+            MissingError: `answer` does not have the agreed shape.
         """
         raise NotImplementedError
 
@@ -264,10 +264,10 @@ class NetworkEmbedder(Service):
 
 
 def required_key(name: str, api_key: str | None, variable: str, needed: bool) -> str | None:
-    """`api_key`, if there is one or it can be done without.
+    """`api_key`, if there is one or none is needed.
 
     Raises:
-        InvalidConfigError: a key is needed.
+        InvalidConfigError: a key is needed and there is none.
     """
     if api_key or not needed:
         return api_key

@@ -1,4 +1,4 @@
-"""What a header can carry, and the options that become headers."""
+"""What a header can contain, and the options that become headers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NAME_MARKS = frozenset("!#$%&'*+-.^_`|~")
-"""What may stand in the name of a header beside letters and digits."""
+"""What the name of a header may contain besides letters and digits."""
 
 
 def sendable(value: object, what: str) -> str:
-    """`value` without the white space around it, if it can stand in an HTTP header.
+    """`value` without the white space around it, if it can be sent in an HTTP header.
 
     Raises:
-        InvalidConfigError: it holds characters that cannot; the message does not show them.
+        InvalidConfigError: it has characters that cannot be sent. The message does not show them.
     """
     clean = str(value).strip()
     if clean.isascii() and clean.isprintable():
@@ -33,7 +33,7 @@ def sendable_headers(given: Mapping[str, object] | None, what: str) -> dict[str,
     """Headers that can be sent: names are words, values are printable ASCII.
 
     Raises:
-        InvalidConfigError: one is not; the message does not show its value.
+        InvalidConfigError: one of them cannot. The message does not show its value.
     """
     if not isinstance(given or {}, dict):
         raise InvalidConfigError(

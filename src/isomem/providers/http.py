@@ -1,7 +1,7 @@
 """What to send to a provider, when to send it again, and what its replies mean.
 
-`attempts` decides: it yields what to send or how long to wait, is sent what came of it, and
-returns the answer or raises. `sender.Sender` performs, with blocking or asynchronous calls.
+`attempts` decides: it yields what to send or how long to wait, receives the outcome, and finally
+returns the answer or raises. `sender.Sender` performs these steps, blocking or asynchronously.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _EXCERPT = 500
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where one provider is, how patient to be with it, and how to name it in errors.
+    """Where a provider is, how long to wait for it, and how errors name it.
 
     Attributes:
         provider: its name in the configuration.
         model: the model's name.
         base_url: what the path of each request is appended to.
-        headers: sent with every request, the key among them.
+        headers: sent with every request, including the key.
         timeout_s: longest wait for an answer, in seconds.
         max_retries: how often a failed request is sent again.
         failure: raised when no more specific error fits.
         proxies: a proxy's address, or one per URL pattern.
-        advice: suggestion by HTTP status; 0 stands for "cannot be reached".
+        advice: suggestions by HTTP status; 0 stands for "cannot be reached".
     """
 
     provider: str
@@ -57,14 +57,14 @@ class Endpoint:
         return self.base_url.rstrip("/") + path
 
     def secrets(self) -> list[str]:
-        """What a server might echo and nobody else may read."""
+        """What a server might echo but nobody else may see."""
         headers = [part for value in self.headers.values() for part in (value, *value.split()[-1:])]
         return [*headers, *passwords(self.base_url), *passwords(self.proxies)]
 
     def malformed(self, missing: str, answer: object) -> ProviderError:
-        """The error for an answer that is not of the agreed shape.
+        """The error for an answer that does not have the agreed shape.
 
-        Some servers answer with status 200 and say what went wrong in it.
+        Some servers answer with status 200 and put the error into the answer.
         """
         failure = answer.get("error") if isinstance(answer, dict) else None
         if not failure:
@@ -74,7 +74,7 @@ class Endpoint:
         return self.error(f"answered with status 200 and an error: {said}", kind, status=200)
 
     def redirected(self, origin: str) -> ProviderError:
-        """The error for a server that refers to another one."""
+        """The error for a server that redirects to another one."""
         fault = f"redirects to {origin}, where nothing was sent"
         advice = "Name that address as the base_url, if it is the right one"
         return self.error(fault, NetworkError, suggestion=advice)
@@ -103,7 +103,7 @@ _KINDS: dict[object, type[ProviderError]] = {
     403: AuthenticationError,
     429: RateLimitError,
 }
-"""Errors of ours by HTTP status."""
+"""Our errors by HTTP status."""
 
 _ADVICE: dict[type[ProviderError], str] = {
     AuthenticationError: "Check the API key, in the configuration or in the environment",
@@ -114,7 +114,7 @@ _ADVICE: dict[type[ProviderError], str] = {
 
 @dataclass(frozen=True)
 class Request:
-    """One POST of JSON: `path` below the endpoint's address, and what differs from its defaults."""
+    """One POST of JSON: a path below the endpoint's address, and what overrides its defaults."""
 
     path: str
     body: dict[str, object]
@@ -144,7 +144,7 @@ Failure = httpx.RequestError | httpx.InvalidURL
 
 @dataclass(frozen=True)
 class Broken:
-    """No reply came, and why; `proxy` is where the request went first."""
+    """Why no reply came; `proxy` is where the request went first."""
 
     failure: Failure
     proxy: Proxy | None = None
@@ -160,12 +160,12 @@ def attempts(
     """Decides what to do, one step at a time.
 
     Args:
-        endpoint: where to.
+        endpoint: the provider.
         request: what to send.
-        chance: gives numbers from 0 to 1, to spread out retries.
+        chance: returns numbers from 0 to 1, to spread out retries.
 
     Yields:
-        The request, to be sent the `Reply` or what was `Broken`; or a `Pause`.
+        The request, or a `Pause`. For the request it expects the `Reply` or a `Broken`.
 
     Returns:
         The JSON of the answer.
@@ -174,7 +174,7 @@ def attempts(
         AuthenticationError: status 401 or 403.
         RateLimitError: status 429, after the retries.
         NetworkError: nothing answered in time, after the retries.
-        LLMError, EmbeddingError: any other failure, whichever the endpoint names.
+        LLMError, EmbeddingError: any other failure; the endpoint names which of the two.
     """
     for retries in range(endpoint.max_retries + 1):
         outcome = yield request
@@ -199,7 +199,7 @@ def _json(endpoint: Endpoint, reply: Reply) -> object:
 
 
 def _backoff(outcome: Outcome, retries: int, chance: Callable[[], float]) -> float | None:
-    """How long to wait before sending again, in seconds; None when it would be pointless."""
+    """How long to wait before sending again, in seconds; None if it would be pointless."""
     step = min(LONGEST_BACKOFF_S, 0.5 * 2.0**retries) * (1 - chance() / 2)
     if not isinstance(outcome, Reply):
         return step if outcome and _is_passing(outcome.failure) else None
@@ -212,7 +212,7 @@ def _backoff(outcome: Outcome, retries: int, chance: Callable[[], float]) -> flo
 
 
 def _is_passing(failure: Failure) -> bool:
-    """Whether the failure may be gone the next time."""
+    """Whether the failure may be temporary."""
     mistakes = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
     return isinstance(failure, httpx.TransportError) and not isinstance(failure, mistakes)
 
@@ -233,7 +233,7 @@ def _wait(reply: Reply) -> dict[str, float | str | None] | None:
 
 
 def _explained(endpoint: Endpoint, broken: Broken) -> ProviderError:
-    """What a failure of the network says about whom."""
+    """The error for a network failure, which names who is to blame."""
     failure, proxy = broken.failure, broken.proxy
     secrets = passwords(proxy.url) if proxy else []
     said = redact(str(failure) or type(failure).__name__, secrets)
@@ -262,9 +262,9 @@ def _network_fault(endpoint: Endpoint, broken: Broken, said: str) -> str:
 
 
 def _excerpt(endpoint: Endpoint, body: bytes) -> str:
-    """What the server says is wrong, masked before it is cut: half a secret is one too.
+    """What the server says is wrong. It is masked before it is cut: half a secret is a secret, too.
 
-    Masked before it is decoded as well, since decoding may alter a secret that was put into
+    It is also masked before it is decoded, since decoding may alter a secret that was put into
     JSON without escapes.
     """
     text = redact(body.decode("utf-8", "replace"), endpoint.secrets())

@@ -1,4 +1,4 @@
-"""What Ollama's models and embedders have in common: the address, and what to do about failures."""
+"""What Ollama's models and embedders share: the address, and what to do about failures."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ OPTIONS = (
 
 
 def address(configured: str | None) -> str:
-    """Where Ollama is, by its own rules for writing a host.
+    """Where Ollama is, by Ollama's own rules for writing a host.
 
-    The scheme and the port may be left out: a bare host means http and port 11434, while one
-    with a scheme means that scheme's own port. The variable OLLAMA_HOST counts when nothing is
-    configured.
+    The scheme and the port may be left out. A bare host means http and port 11434; one with a
+    scheme means that scheme's own port. The variable OLLAMA_HOST counts if nothing is configured.
 
     Raises:
-        InvalidConfigError: what is written is not an address.
+        InvalidConfigError: it is not an address.
     """
     from urllib.parse import urlsplit
 

@@ -1,9 +1,9 @@
 """Makes a provider from its name and its options.
 
-A built-in provider is one line in a table here; its module is imported when it is asked for.
-Any other name is looked up among the entry points of the installed packages, one group per
-kind: "isomem.llms", "isomem.embedders", "isomem.rerankers", "isomem.vector_stores". An entry
-point is a callable that takes the dict of options and returns the provider.
+A built-in provider is one line in a table here; its module is imported when it is first needed.
+Any other name is looked up in the entry points of the installed packages, one group per kind:
+"isomem.llms", "isomem.embedders", "isomem.rerankers", "isomem.vector_stores". An entry point is a
+callable that takes the dict of options and returns the provider.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from isomem.options import Table
     from isomem.ports.shapes import LLM, Embedder, Reranker, VectorStore
 
-    # What a package offers is checked by nobody until it is used.
+    # What a package provides is not checked until it is used.
     Factory = Callable[[Mapping[str, object]], Any]
 
 
@@ -31,7 +31,7 @@ class Kind:
         title: names it in errors.
         group: its entry-point group.
         builtin: name to "module:callable".
-        elsewhere: names that upstream carries and we do not.
+        elsewhere: names that upstream has and we do not.
     """
 
     __slots__ = ("builtin", "elsewhere", "group", "title")
@@ -97,7 +97,7 @@ def create_llm(provider: str, config: Mapping[str, object] | None = None) -> LLM
     """The language model of that name.
 
     Raises:
-        InvalidConfigError: the provider, or a key or value of its options, is not known.
+        InvalidConfigError: the provider or one of its options is unknown, or a value is wrong.
     """
     llm: LLM = _create(LLMS, provider, config)
     return llm
@@ -127,17 +127,17 @@ def create_vector_store(provider: str, config: Mapping[str, object] | None = Non
 
 
 def table_of(kind: Kind, provider: str) -> Table | None:
-    """The options that a provider takes; None where its package does not say.
+    """The options that a provider takes; None if its package does not say.
 
     Raises:
-        InvalidConfigError: as `create_llm`, of the provider.
+        InvalidConfigError: the provider is unknown.
     """
     table: Table | None = getattr(_factory(kind, provider), "table", None)
     return table
 
 
 def names_of(kind: Kind) -> list[str]:
-    """The providers that are built in, and those of installed packages."""
+    """The built-in providers, and those of installed packages."""
     from importlib.metadata import entry_points
 
     return sorted({*kind.builtin, *(point.name for point in entry_points(group=kind.group))})

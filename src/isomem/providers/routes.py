@@ -1,7 +1,7 @@
-"""The way of a request: directly or through a proxy, and which certificates are trusted.
+"""The route of a request: directly or through a proxy, and which certificates are trusted.
 
-The rules are those of httpx, with one difference: what goes wrong names the variable or the
-option that it comes from.
+The rules are those of httpx, with one difference: errors name the variable or the option that
+causes them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Proxy:
 
 
 def proxy_for(url: str, configured: object) -> Proxy | None:
-    """The proxy for requests to `url`; None for the direct way.
+    """The proxy for requests to `url`; None for a direct connection.
 
     Args:
         url: where the request goes.
@@ -56,7 +56,7 @@ def proxy_for(url: str, configured: object) -> Proxy | None:
             addresses by URL pattern, such as "https://" or "all://*.example.com".
 
     Raises:
-        InvalidConfigError: what is named cannot be a proxy.
+        InvalidConfigError: the value cannot be a proxy.
         DependencyError: a SOCKS proxy is named, and the package for it is missing.
     """
     target = _split(url)
@@ -84,10 +84,10 @@ def _from_environment(target: SplitResult) -> Proxy | None:
 
 
 def _is_bypassed(name: str, host: str, proxies: dict[str, str]) -> bool:
-    """Whether the environment, or else the system, lets a host be reached without a proxy.
+    """Whether the environment, or else the system, exempts a host from the proxy.
 
-    A leading dot names the hosts below a domain and not the domain itself, as in httpx; the
-    standard library takes it for both.
+    A leading dot means the hosts below a domain but not the domain itself, as in httpx. In the
+    standard library it means both.
     """
     if "no" not in proxies:
         return bool(proxy_bypass(name))
@@ -117,7 +117,7 @@ def _checked(named: object, source: str) -> Proxy:
         raise _refused(source, fault)
     if parts.scheme.startswith("socks") and find_spec("socksio") is None:
         raise DependencyError(
-            f'{source} names a SOCKS proxy, and that needs a package: pip install "httpx[socks]"',
+            f'{source} names a SOCKS proxy, which needs a package: pip install "httpx[socks]"',
             details={"package": "socksio", "source": source},
             suggestion='pip install "httpx[socks]", or name an HTTP proxy',
         )
@@ -151,7 +151,7 @@ def transport_proxy(proxy: Proxy, trusted: ssl.SSLContext) -> httpx.Proxy:
 
 
 def _split(url: str) -> SplitResult | None:
-    """The parts of an address; None if it is none."""
+    """The parts of an address; None if it is not one."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -165,7 +165,7 @@ def _port(parts: SplitResult) -> int | None:
 
 
 def _rank(pattern: object) -> tuple[int, int, int]:
-    """The most specific pattern first: with a port, with a longer host, with a longer scheme."""
+    """Sorts the most specific pattern first: with a port, a longer host, a longer scheme."""
     parts = _pattern(pattern)
     host = "" if parts.hostname in (None, "*") else str(parts.hostname)
     scheme = "" if parts.scheme == "all" else parts.scheme
@@ -203,9 +203,9 @@ def _matches_host(wanted: str, host: str) -> bool:
 
 
 def trust_for(url: str, proxy: Proxy | None) -> ssl.SSLContext:
-    """What makes connections to `url` trustworthy.
+    """The TLS context for connections to `url`.
 
-    Certificates are read only where TLS is spoken: reading them takes longer than all else in
+    Certificates are read only if TLS is used: reading them takes longer than everything else in
     making a client.
 
     Raises:
@@ -213,13 +213,13 @@ def trust_for(url: str, proxy: Proxy | None) -> ssl.SSLContext:
     """
     addresses = (url, proxy.url if proxy else "")
     if not any(each.lower().startswith("https://") for each in addresses):
-        return _nobody()
+        return _trusting_nothing()
     variables = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
     return _certificates(*(os.environ.get(name) or "" for name in variables))
 
 
 @cache
-def _nobody() -> ssl.SSLContext:
+def _trusting_nothing() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

@@ -1,4 +1,4 @@
-"""Sends requests and receives replies, as `http.attempts` decides, blocking or not."""
+"""Sends requests and receives replies as `http.attempts` decides, blocking or asynchronously."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _ALWAYS = {
     "User-Agent": "isomem",
 }
 LONGEST_REPLY_BYTES = 128 * 2**20
-"""A hundred long vectors are a tenth of it."""
+"""A hundred long vectors take a tenth of that."""
 
 MOST_REDIRECTS = 5
 
 
 class Sender:
-    """Performs the attempts. Connections are kept and used again until closed.
+    """Performs the attempts. Connections are kept and reused until they are closed.
 
-    May be used by several threads and event loops at once, and after a fork: a child opens its
-    own connections and leaves those that it inherited alone. After `close` or `aclose` the next
+    Several threads and event loops may use it at once. It can be used after a fork: a child opens
+    its own connections and does not touch the inherited ones. After `close` or `aclose`, the next
     request opens new connections.
     """
 
@@ -55,7 +55,7 @@ class Sender:
         self._by_process: dict[int, _Connections] = {}
 
     def send(self, request: Request) -> object:
-        """The JSON answered to `request`. Raises as `attempts`."""
+        """The JSON of the answer to `request`. Raises as `attempts`."""
         content = self._encoded(request)
         steps = attempts(self.endpoint, request)
         try:
@@ -131,7 +131,7 @@ class Sender:
         raise httpx.TooManyRedirects("it redirects in circles", request=sent)
 
     def _followed(self, sent: httpx.Request, onward: httpx.Request) -> httpx.Request:
-        """`onward`, if it stays with the server: no other may read keys and conversations."""
+        """`onward`, if it leads to the same server: no other may see keys and conversations."""
         old, new = sent.url, onward.url
         is_same = (old.scheme, old.host, old.port) == (new.scheme, new.host, new.port)
         is_secured = old.host == new.host and (old.scheme, new.scheme) == ("http", "https")
@@ -174,7 +174,7 @@ class Sender:
     # --- Clients ---
 
     def _connections(self) -> _Connections:
-        """Those of this process. In a child of a fork, even a lock may be held for ever."""
+        """The connections of this process. After a fork, even a lock may be held forever."""
         process = os.getpid()
         known = self._by_process.get(process)
         return known or self._by_process.setdefault(process, _Connections())
@@ -203,7 +203,7 @@ class Sender:
         return client
 
     def _route(self, url: str) -> _Route:
-        # Whether to take a proxy was decided here, so httpx need not look at the environment.
+        # The proxy is chosen here, so httpx does not have to look at the environment.
         proxy = proxy_for(url, self.endpoint.proxies)
         trusted = trust_for(url, proxy)
         taken = transport_proxy(proxy, trusted) if proxy else None
@@ -270,7 +270,7 @@ class _Connections:
 
 
 class _Body:
-    """A reply on its way in, which may not become larger than any reply is."""
+    """The body of a reply while it is received; its size is limited."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -289,10 +289,10 @@ class _Body:
 
 
 async def _open_until_loop_ends(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
-    """Closes `client` when the loop in which this was started shuts down.
+    """Closes `client` when the event loop in which this was started shuts down.
 
-    `asyncio.run` and its likes end by closing every started asynchronous generator. One that
-    waits here closes connections that nobody closed by hand.
+    `asyncio.run` and similar functions close every started asynchronous generator at the end. The
+    one that waits here then closes connections that nobody has closed explicitly.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The options of one provider, as attributes; and what keeps secrets out of sight."""
+"""The options of one provider as attributes, and functions that hide secrets."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _SECRETS = _secrets_in((*LLM_OPTIONS, *EMBEDDER_OPTIONS, *network_options(1)))
 
 
 class Settings:
-    """Options by name, as upstream's config objects have them. Printing one shows no secret.
+    """Options as attributes, as in upstream's config objects. Printing them shows no secret.
 
-    Changing an attribute changes the next request, except for the address, the key, the
-    headers, the timeout and the number of retries, which are fixed when the provider is made.
+    A changed attribute affects the next request, except for the address, the key, the headers,
+    the timeout and the number of retries, which are fixed when the provider is made.
 
     Args:
         secrets: names of options that are not shown; by default those of all models and embedders.
@@ -62,7 +62,7 @@ def _without_password(name: str, value: object) -> str:
 
 
 def passwords(value: object) -> list[str]:
-    """The credentials inside addresses ("scheme://user:password@host"), in a text or a dict."""
+    """The credentials in addresses ("scheme://user:password@host"), in a text or a dict."""
     if isinstance(value, dict):
         return [part for item in value.values() for part in passwords(item)]
     if not isinstance(value, str) or "://" not in value:
@@ -72,7 +72,7 @@ def passwords(value: object) -> list[str]:
 
 
 def _credentials(user: str) -> list[str]:
-    """ "user:password" and what it may look like: its parts, unquoted, and in a header."""
+    """ "user:password" and the forms it may take: its parts, unquoted, and in a header."""
     from base64 import b64encode
     from urllib.parse import unquote
 
@@ -83,10 +83,10 @@ def _credentials(user: str) -> list[str]:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` with every secret masked, also where it is written in another case or escaped.
+    """`text` with every secret masked, even if it is in another case or escaped.
 
-    What is shorter than four characters is a placeholder for servers that want no key, and
-    masking it would make the text unreadable.
+    A secret of less than four characters is a placeholder for servers that need no key. Masking it
+    would make the text unreadable.
     """
     import re
 
@@ -112,17 +112,17 @@ def read_settings(given: object, table: Table, where: str) -> Settings:
 
     Args:
         given: what the caller wrote.
-        table: every option that may be written.
+        table: every option that may be given.
         where: names the provider in errors, such as "llm.config (openai)".
 
     Raises:
-        InvalidConfigError: an option is not known, or has a value that it does not take.
+        InvalidConfigError: an option is unknown, or does not accept its value.
     """
     return Settings(_secrets_in(table), **read_table(given, table, where))
 
 
 def default_settings(table: Table, **own: object) -> Settings:
-    """The options of a part that nobody configured, and what it says of itself."""
+    """The default options of a part that was not configured, with its own values."""
     return Settings(**defaults_of(table) | own)
 
 
@@ -137,7 +137,7 @@ def environment(name: str) -> str | None:
 
 
 def takes(table: Table) -> Callable[[Factory], Factory]:
-    """Names the options that a factory takes, as the class of a provider does by itself."""
+    """Attaches the table of options to a factory; a provider's class has it as an attribute."""
 
     def named(factory: Factory) -> Factory:
         vars(factory)["table"] = table

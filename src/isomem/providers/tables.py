@@ -1,4 +1,4 @@
-"""The options that many providers have: what they may be, and their rows."""
+"""The options that many providers share: what they may be, and their rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MANY = 1_000_000_000
 
 
 ADDRESS = Kind("an address", lambda value: is_text(value) and is_unicode(value), {"type": "string"})
-"""Whether a host answers there is seen with the first request, and is a NetworkError."""
+"""The first request shows whether a host answers there; if not, it raises a NetworkError."""
 
 
 def _are_proxies(value: object) -> bool:
@@ -119,15 +119,15 @@ EMBEDDER_OPTIONS = (
     _idle("aws_secret_access_key", secret=True),
     _idle("aws_region"),
 )
-"""Upstream's options of every embedder: one list for all, so each takes those of the others."""
+"""Upstream's options of every embedder. It has one list for all, so each takes the others'."""
 
 
 def key_option(*variables: str, unset: str = "") -> Option:
     """`api_key` of a service.
 
     Args:
-        *variables: the first of them that is set is the key when none is configured.
-        unset: the key when none of them is set either.
+        *variables: environment variables; the first that is set has the key if none is configured.
+        unset: the key if none of them is set either.
     """
     return Option(
         "api_key",
@@ -141,34 +141,34 @@ def key_option(*variables: str, unset: str = "") -> Option:
 
 
 def address_option(name: str, unset: str, *variables: str) -> Option:
-    """The address of a service; without one, the first of the variables that is set names it."""
+    """The address of a service. If none is configured, the first variable that is set has it."""
     doc = "the address of the service, or of a server that speaks its protocol"
     return Option(name, None, or_empty(ADDRESS), doc, unset=f"`{unset}`", variables=variables)
 
 
 def llm_options(model: str, timeout_s: float) -> Table:
-    """What every language model behind a network takes.
+    """The options of every language model on the network.
 
     Args:
-        model: which one answers when none is named.
-        timeout_s: how long to wait for it.
+        model: the default model.
+        timeout_s: the default timeout, in seconds.
     """
     return merged(LLM_OPTIONS, (_named(LLM_OPTIONS, model),), network_options(timeout_s))
 
 
 def embedder_options(model: str, timeout_s: float) -> Table:
-    """As `llm_options`, of every embedder behind a network."""
+    """As `llm_options`, for every embedder on the network."""
     return merged(EMBEDDER_OPTIONS, (_named(EMBEDDER_OPTIONS, model),), network_options(timeout_s))
 
 
 def _named(table: Table, model: str) -> Option:
-    """The first row, `model`, of a provider that has one of its own when none is named."""
+    """The first row of a table, `model`, with a provider's own default."""
     row = table[0]
     return Option(row.name, row.default, row.kind, row.doc, unset=f"`{model}`")
 
 
 def network_options(timeout_s: float) -> tuple[Option, ...]:
-    """What every provider that uses the network takes beside upstream's options."""
+    """What every provider that uses the network takes in addition to upstream's options."""
     return (
         PROXIES_OPTION,
         Option(

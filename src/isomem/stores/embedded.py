@@ -293,7 +293,7 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Embedded
 
 
 def _in_one_file(history: str | None, path: str) -> bool:
-    """Whether the history is in the memory file, however the two paths are spelt."""
+    """Whether the history is in the memory file, even if the two paths are spelled differently."""
     if history is None or history == path:
         return True
     if os.path.exists(history) and os.path.exists(path):

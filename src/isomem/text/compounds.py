@@ -1,12 +1,12 @@
 """Noun compounds by rule: "tennis club", "botanical garden".
 
-A noun phrase is what stands between words of grammar and verbs. Which words are verbs is guessed
+A noun phrase is a run of words between function words and verbs. Which words are verbs is guessed
 from their form and from the words before them: after a subject or "to" one verb follows, a past
-form ends a phrase, and so does an adjective behind the noun. A phrase of two words or more that
-are not all capitalised is a compound, without adjectives that say little, in the singular.
+form ends a phrase, and so does an adjective after the noun. A phrase of two words or more is a
+compound unless all are capitalised. It is in the singular, without adjectives that say little.
 
-Every word has a class (`word_classes`). Words of grammar lead from one state to the next by the
-table below. Words of content are collected in a phrase, unless the state says that they are verbs.
+Every word has a class (`word_classes`). Function words lead from one state to the next by the table
+below. Content words are collected in a phrase, unless the state says that they are verbs.
 
 The rules are English. Time is linear in the length of the text.
 """
@@ -14,7 +14,7 @@ The rules are English. Time is linear in the length of the text.
 from __future__ import annotations
 
 from isomem.text import words
-from isomem.text.entities import proper_names, quotations, tidied
+from isomem.text.entities import cleaned, proper_names, quotations
 from isomem.text.openings import PARTICLES, is_noun, may_be_noun
 from isomem.text.tokens import Tokenizer
 from isomem.text.word_classes import (
@@ -59,21 +59,21 @@ _NAMES = {name: name for name in (*CLASSES, "any")} | {"-": ""}
 
 
 def _transitions(table: str) -> dict[str, dict[str, tuple[str, str, str]]]:
-    """For each class, what a word of grammar is behind it: (is read as, leads to, stays in)."""
+    """For each class, what a function word is after it: (is read as, leads to, stays in)."""
     rows = [[_NAMES[name] for name in line.split()[:5]] for line in table.splitlines()[2:] if line]
-    behind_any = {word: (a, b, c) for word, behind, a, b, c in rows if behind == "any"}
-    found = dict.fromkeys(CLASSES, behind_any)
-    for behind in {row[1] for row in rows} - {"any"}:
-        special = {word: (a, b, c) for word, before, a, b, c in rows if before == behind}
-        found[behind] = behind_any | special
+    after_any = {word: (a, b, c) for word, after, a, b, c in rows if after == "any"}
+    found = dict.fromkeys(CLASSES, after_any)
+    for after in {row[1] for row in rows} - {"any"}:
+        special = {word: (a, b, c) for word, before, a, b, c in rows if before == after}
+        found[after] = after_any | special
     return found
 
 
-# What a word of grammar is read as behind another one, and the state that it leads to. A state has
-# the name of the class of words that usually leads to it; it says what the next word may be. The
-# fifth column is a state that the word does not end. "-" stands for none, or for no change.
+# How a function word is read after another one, and the state that it leads to. A state has the
+# name of the class of words that usually leads to it; it says what the next word may be. The fifth
+# column is a state that the word does not end. "-" means none, or no change.
 _TRANSITIONS = _transitions("""
-    word         behind       is read as   leads to     stays in
+    word         after        is read as   leads to     stays in
 
     stop         any          stop         subject      -
     comma        any          comma        join         -
@@ -119,7 +119,7 @@ _BEGINS_PHRASE = dict.fromkeys((SUBJECT, TO, JOIN, CLAUSE, OWNER), _NONE) | {
     LINK: _NOMINAL,
     ADVERB: _NOMINAL,
 }
-"""For each state the classes of which a word begins a phrase there."""
+"""For each state, the classes whose words begin a phrase there."""
 
 _MAY_BEGIN_PHRASE = dict.fromkeys(_BEGINS_PHRASE, _NONE) | {
     JOIN: _NOMINAL,
@@ -127,7 +127,7 @@ _MAY_BEGIN_PHRASE = dict.fromkeys(_BEGINS_PHRASE, _NONE) | {
     SUBJECT: frozenset((ADJECTIVE,)),
     TO: frozenset((ADJECTIVE,)),
 }
-"""The same where the word itself, or a question before it, can make it a verb."""
+"""The same, but the word itself, or a question before it, can make it a verb."""
 
 _UNREAD = frozenset((HYPHEN, SKIPPED))
 """Tokens that are not words."""
@@ -136,16 +136,16 @@ _ASKING = frozenset((WHICH, CLAUSE, AUXILIARY))
 """What a question begins with."""
 
 _ENDS_WAIT = frozenset((STOP, LINK, VERB))
-"""Behind these no verb of a question is to come."""
+"""After these, no verb of a question follows."""
 
 _CONTINUED = frozenset((VAGUE, COMMA, JOIN))
-"""What a phrase of nothing but adjectives goes on behind."""
+"""A phrase that is only adjectives continues after these."""
 
 _BEFORE_VERBS = frozenset((SUBJECT, TO))
 """States in which a word that looks like a noun is a verb."""
 
 _BEFORE_BARE_VERBS = frozenset((JOIN, CLAUSE))
-"""States in which only a word that is known as a verb is one."""
+"""States in which only a known verb is a verb."""
 
 _BEFORE_LISTS = frozenset((DETERMINER, PREPOSITION, JOIN, CLAUSE))
 """States in which a phrase may begin with adjectives and a conjunction."""
@@ -154,10 +154,10 @@ _BEFORE_OBJECTS = frozenset((PREPOSITION, VERB, TO))
 """States in which a name is an object rather than a subject."""
 
 _LOOSE = frozenset((JOIN, PREPOSITION))
-"""States in which what looks like a plural can still be a verb."""
+"""States in which a word that looks like a plural can still be a verb."""
 
 _PAUSES = frozenset((STOP, COMMA, JOIN, VAGUE, AUXILIARY, LINK, CLAUSE, VERB))
-"""What a form in -ing is a noun before: "she likes bird watching."."""
+"""Before these, a form in -ing is a noun: "she likes bird watching."."""
 
 _MODIFIERS = frozenset((ADJECTIVE, PAST, GERUND))
 _VERB_FORMS = frozenset((PAST, GERUND))
@@ -166,7 +166,7 @@ _VERB_FORMS = frozenset((PAST, GERUND))
 _ADVERBS_AT_THE_END = frozenset("online nearby indoors outside inside daily weekly".split())
 # Adjectives that can be the noun of a phrase.
 _ALSO_NOUNS = frozenset("light fun cold fair blue green".split())
-# Forms in -ing that name what people do, and seldom have an object.
+# Forms in -ing that name what people do, and rarely have an object.
 _ACTIVITIES = frozenset(
     "biking bowling boxing camping climbing cycling dancing dining hiking jogging kayaking "
     "networking parenting rafting snowboarding surfing".split()
@@ -177,7 +177,7 @@ _FEELINGS = frozenset(
     "invigorating inviting loving motivating moving satisfying thrilling tiring touching "
     "uplifting welcoming".split()
 )
-# Verbs that are seldom nouns, so that with an -s they are no plurals.
+# Verbs that are rarely nouns, so that with an -s they are not plurals.
 _SELDOM_NOUNS = frozenset(
     "brighten buy come feel fuel get give go have help hold look love make need pay revolve say "
     "see sing sound speak take wake want win".split()
@@ -192,17 +192,16 @@ _TIMES = frozenset(
     "spring autumn fall".split()
 )
 _PREFIXES = ("multi", "non", "pre")
-# Words of grammar that are part of what a hyphen joins: "like-minded".
+# Function words that are part of what a hyphen joins: "like-minded".
 _JOINED = ("like", "off", "part")
 
 _tokenize = Tokenizer(classify)
 
 
 def extract_entities(text: str) -> list[Entity]:
-    """Names, quotations and compounds of `text`, as `entities.extract_entities` gives the first
-    two."""
+    """Names, quotations and compounds of `text`; the first two as in `entities`."""
     tokens = _tokenize(text)
-    return tidied(proper_names(tokens) + quotations(text) + compounds(tokens))
+    return cleaned(proper_names(tokens) + quotations(text) + compounds(tokens))
 
 
 def compounds(tokens: Tokens) -> list[Entity]:
@@ -238,19 +237,19 @@ class _Reader:
     def __init__(self) -> None:
         self.found: list[Entity] = []
         self._state = SUBJECT
-        self._state_before = SUBJECT  # before the last word of grammar
-        self._before = STOP  # what the word before was read as
+        self._state_before = SUBJECT  # before the last function word
+        self._before = STOP  # what the previous word was read as
         self._grammar_word = ""  # the last one
         self._phrase: list[tuple[str, str]] = []  # (class, word)
         self._begun_in = SUBJECT  # the state in which the phrase began
         self._held = False  # whether the phrase is adjectives and a conjunction so far
-        self._joined = False  # whether a hyphen stands before the next word
+        self._joined = False  # whether a hyphen comes before the next word
         self._is_question = False
         self._awaits_verb = False  # whether the subject of a question follows, and its verb
-        self._name = ""  # what opens the sentence, as far as it is capitalised
-        self._name_verb = ""  # behind that name; it may be taken for a noun
+        self._name = ""  # the capitalised words that open the sentence
+        self._name_verb = ""  # after that name; it may be taken for a noun
 
-    # --- Words of grammar ---------------------------------------------------------------
+    # --- Function words -----------------------------------------------------------------
 
     def read_grammar(self, word_class: str, word: str) -> None:
         """Reads a word that is not part of a phrase."""
@@ -287,7 +286,7 @@ class _Reader:
             self._awaits_verb = not self._awaits_verb and before not in _BEFORE_VERBS
 
     def _goes_on(self, word_class: str) -> bool:
-        """Whether the phrase goes on behind a word of grammar."""
+        """Whether the phrase goes on after a function word."""
         if self._held and word_class == VAGUE:
             return True  # "a safe and lovely place"
         if self._joined and word_class in (PREPOSITION, VAGUE):
@@ -299,14 +298,14 @@ class _Reader:
         return False
 
     def _is_open_list(self) -> bool:
-        """Whether the phrase can go on behind a conjunction: "a safe and sunny place"."""
+        """Whether the phrase can go on after a conjunction: "a safe and sunny place"."""
         return self._begun_in in _BEFORE_LISTS and all(
             word_class in _MODIFIERS and word[0].islower() and word not in _ALSO_NOUNS
             for word_class, word in self._phrase
         )
 
     def join(self) -> None:
-        """Reads a hyphen: what stands on both sides of it is one word."""
+        """Reads a hyphen: the parts on both sides of it are one word."""
         self._joined = True
         if self._phrase:
             if self._phrase[-1][1] in _PREFIXES:
@@ -319,7 +318,7 @@ class _Reader:
         elif self._before not in CONTENT:
             self._state = self._state_before  # "a must-see", "two-week"
 
-    # --- Words of content ---------------------------------------------------------------
+    # --- Content words ------------------------------------------------------------------
 
     def read_content(self, word_class: str, word: str) -> None:
         """Reads a noun, an adjective, or a verb that is taken for one until the next word."""
@@ -328,7 +327,7 @@ class _Reader:
             self._name, self._before = word, NOUN
             return
         if self._name:
-            self._read_behind_name(word_class, word)
+            self._read_after_name(word_class, word)
         if word_class == VAGUE_NAME:
             if before == STOP:  # "New" at the start of a sentence
                 self.read_grammar(VAGUE, word)
@@ -348,7 +347,7 @@ class _Reader:
         self._joined = False
 
     def _end_list(self, word_class: str, word: str) -> None:
-        """Drops adjectives with a conjunction that no further adjective follows."""
+        """Drops adjectives and a conjunction if no further adjective follows."""
         self._held = False
         if word_class not in _MODIFIERS and not word.endswith(ADJECTIVE_ENDINGS):
             self._phrase, self._state = [], JOIN
@@ -377,7 +376,7 @@ class _Reader:
         return is_verb
 
     def _is_owned(self, word_class: str, word: str, before: str) -> bool:
-        """Whether a word behind an owner is owned, or a verb that no phrase begins with."""
+        """Whether a word after an owner is owned, or is a verb that does not begin a phrase."""
         is_verb = before == PLURAL or (
             before in CONTENT and (word_class == PAST or word[:-1] in _SELDOM_NOUNS)
         )
@@ -409,11 +408,11 @@ class _Reader:
             self._phrase.append((word_class, word))
 
     def _was_verb(self, plural: str) -> bool:
-        """Whether what looks like a plural at the end of a phrase is a verb before a noun."""
+        """Whether an apparent plural at the end of a phrase is a verb before a noun."""
         return len(self._phrase) == 1 and self._begun_in in _LOOSE and plural[-1] == "s"
 
     def _continue_with_name(self, word_class: str, word: str) -> None:
-        """Reads a capital behind lower case: a name that tells which one, or a new phrase."""
+        """Reads a capital after lower case: a name that says which one, or a new phrase."""
         last_class = self._phrase[-1][0]
         if last_class in _VERB_FORMS and self._begun_in != DETERMINER:
             self._state = VERB  # it was a verb: "when she met Ann"
@@ -424,9 +423,9 @@ class _Reader:
             self._end(SUBJECT)
 
     def _is_predicate(self, word_class: str, word: str) -> bool:
-        """Whether a word behind a phrase is a verb.
+        """Whether a word after a phrase is a verb.
 
-        Without a determiner one name stands before plural nouns at most ("of Dylan songs").
+        Without a determiner, a single name can only come before plural nouns ("of Dylan songs").
         """
         last_class, last = self._phrase[-1]
         if word_class == PLURAL and word[:-1] in _SELDOM_NOUNS:
@@ -469,8 +468,8 @@ class _Reader:
 
     # --- A name that opens a sentence ---------------------------------------------------
 
-    def _read_behind_name(self, word_class: str, word: str) -> None:
-        """Reads a word of content behind the first word of the name."""
+    def _read_after_name(self, word_class: str, word: str) -> None:
+        """Reads a content word after the first word of the name."""
         if self._name_verb:
             self._end_name(word_class, word)
         elif word[0].isupper():
@@ -493,7 +492,7 @@ def _is_name(phrase: list[tuple[str, str]]) -> bool:
 
 
 def _strip_end(phrase: list[tuple[str, str]], by: str) -> None:
-    """Takes off what is not a noun at the end of a phrase that a word of a class ends."""
+    """Removes what is not a noun from the end of a phrase, given the class of the next word."""
     if by in (DETERMINER, OBJECT) and phrase[-1][0] == PLURAL:
         phrase.pop()  # a verb: "the fence needs a gate"
     while phrase and _is_stripped(phrase, by):

@@ -1,8 +1,8 @@
 """Proper names and quoted text by rule: the built-in tier's entities.
 
-The shape of a name, the clean-up and the order are upstream's contract; what upstream asks a
-part-of-speech tagger is answered here by lists: a capitalised word may begin a name unless it
-is one that sentences begin with. It works in any script that has capitals.
+The shape of a name, the clean-up and the order are upstream's contract. Upstream uses a
+part-of-speech tagger; here lists take its place: a capitalised word may begin a name unless
+sentences commonly begin with it. This works in any script that has capitals.
 
 Time is linear in the length of the text.
 """
@@ -40,13 +40,13 @@ _tokenize = Tokenizer()
 def extract_entities(text: str) -> list[Entity]:
     """The entities of `text` as (type, text), types "PROPER" and "QUOTED"; proper names first.
 
-    An entity has 3 to 100 characters; no two are equal but for case, and none is part of another.
+    An entity has 3 to 100 characters. No two differ only in case, and none is part of another.
     """
-    return tidied(proper_names(_tokenize(text)) + quotations(text))
+    return cleaned(proper_names(_tokenize(text)) + quotations(text))
 
 
 def quotations(text: str) -> list[Entity]:
-    """What stands in double quotes, and then in single quotes that are no apostrophes."""
+    """The text in double quotes, then the text in single quotes that are not apostrophes."""
     found: list[Entity] = []
     for quote, quoted in _QUOTED:
         if text.count(quote) > 1:
@@ -64,10 +64,10 @@ def names(
     """Runs of capitalised words and connectors with a capital inside a sentence.
 
     Args:
-        tokens: those of a text.
-        begins: whether the capitalised word at an index can be a name's first; it is also told
-            whether the word is its sentence's first.
-        starts: whether the token at an index is its sentence's first.
+        tokens: the tokens of a text.
+        begins: whether the capitalised word at an index can be the first of a name; its second
+            argument says whether the word is the first of its sentence.
+        starts: whether the token at an index is the first of its sentence.
     """
     found: list[Entity] = []
     at, run, count = 0, 0, len(tokens)  # where a name can begin, and where the last run ends
@@ -116,8 +116,8 @@ def proper_names(tokens: Tokens) -> list[Entity]:
 # --- Clean-up -----------------------------------------------------------------------------
 
 
-def tidied(found: list[Entity]) -> list[Entity]:
-    """Entities without formatting, repeats, and those that are part of a longer one."""
+def cleaned(found: list[Entity]) -> list[Entity]:
+    """Entities without formatting and repeats, and without those that are part of a longer one."""
     seen: set[str] = set()
     best: dict[str, Entity] = {}
     for kind, found_text in found:
@@ -152,7 +152,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _without_formatting(text: str) -> str:
-    """A text without the stars, colons and numbers that list items have around them."""
+    """A text without the stars, colons and numbers of list items."""
     text = text.strip()
     if text[:1].isalpha() and text[-1:].isalpha():
         return text
@@ -165,7 +165,7 @@ def _without_formatting(text: str) -> str:
 
 
 def _has_formatting(text: str) -> bool:
-    """Whether what is left of the mark-up around a word shows that it is none."""
+    """Whether leftover mark-up shows that the text is not a name or a phrase."""
     return (
         text[0] in "\u2022-+\u2013\u2014"
         or any(mark in text for mark in ("**", "__", ":*", "  ", "\n", "\t"))
@@ -177,7 +177,7 @@ def _contained(keys: list[str]) -> set[str]:
     """Those of `keys` that occur inside another one."""
     if len(keys) <= 64:
         return {key for key in keys for other in keys if key in other and key is not other}
-    # Slices of each length that occurs, so that the work grows with the text and not its square.
+    # Slices of each length that occurs, so that the work grows with the text, not with its square.
     inner = set()
     for length in {len(key) for key in keys}:
         same = {key for key in keys if len(key) == length}

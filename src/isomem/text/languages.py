@@ -1,4 +1,4 @@
-"""The languages of keywords, by their Snowball names."""
+"""The languages for keywords, by their Snowball names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages: what a caller hands to `add`, read once."""
+"""Messages: what a caller passes to `add`, read once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Utterance:
     """One message that has content.
 
     Attributes:
-        role: who speaks, as the message says it.
-        name: the speaker's name; None where there is none or it is empty.
-        content: the text. Until a model has described it, an image is what the message has; the
-            rare content that is neither text nor parts, as None, stays as it is.
+        role: who speaks, as in the message.
+        name: the speaker's name; None if it is missing or empty.
+        content: the text. An image is the message's own content until a model has described it.
+            The rare content that is neither text nor parts, such as None, stays as it is.
         message: the dict that the model and the session's buffer get.
     """
 
@@ -35,7 +35,7 @@ class Utterance:
         self.content: Any = message["content"]
 
     def describe(self, description: object) -> None:
-        """Puts the description of an image in its place. The name goes, as in mem0."""
+        """Replaces an image by its description. The name is dropped, as in mem0."""
         self.message = {"role": self.role, "content": description}
         self.name = None
         self.content = description
@@ -44,16 +44,16 @@ class Utterance:
 class Conversation:
     """The messages of one `add`.
 
-    `messages` are all of them, as they came: a procedural memory is made of these. `read` finds
+    `messages` are all of them, unchanged; a procedural memory is made from these. `read` finds out
     who said what. It fills `utterances`, and `images` with those that a model has to describe
-    before their content is text. Then `remembered` are the utterances that become memories without
-    a model, and `texts` and `transcript` are what a model is shown.
+    before their content is text. After that, `remembered` are the utterances that become memories
+    without a model, and `texts` and `transcript` are what a model is shown.
 
     Args:
         given: a str, a dict or a list of dicts.
 
     Raises:
-        ValidationError: VALIDATION_003, another type.
+        ValidationError: VALIDATION_003, it has another type.
     """
 
     __slots__ = ("images", "messages", "utterances")
@@ -72,8 +72,8 @@ class Conversation:
     def read(self, *, sees_images: bool = False) -> None:
         """Reads who said what.
 
-        A message without the key `content` (a tool call, say) has nothing to remember, and the
-        log says so. Of a list of parts the text parts remain, unless a model sees the images
+        A message without the key `content` (such as a tool call) has nothing to remember, and the
+        log says so. Of a list of parts, only the text parts remain, unless a model sees the images
         (divergence D-10).
 
         Raises:
@@ -99,7 +99,7 @@ class Conversation:
             self.utterances.append(utterance)
 
     def remembered(self) -> list[Utterance]:
-        """The utterances that are memories by themselves: not the system's, and with text.
+        """The utterances that become memories as they are: not the system's, and with text.
 
         Raises:
             ValidationError: VALIDATION_004, content that is not text.
@@ -119,12 +119,12 @@ class Conversation:
         return [each.message for each in self.utterances]
 
     def transcript(self) -> str:
-        """The utterances as lines of `role: content`, roles other than the three left out."""
+        """The utterances as lines of `role: content`, without roles other than `SPOKEN_ROLES`."""
         return transcript(self.texts())
 
 
 def transcript(messages: list[Message]) -> str:
-    """Messages as lines of `role: content`, roles other than the three left out."""
+    """Messages as lines of `role: content`, without roles other than `SPOKEN_ROLES`."""
     return "".join(
         f"{message['role']}: {message['content']}\n"
         for message in messages
@@ -133,7 +133,7 @@ def transcript(messages: list[Message]) -> str:
 
 
 def _is_seen(utterance: Utterance) -> bool:
-    """Whether content is for a model that sees: any list of parts, or one image."""
+    """Whether content goes to a model with vision: any list of parts, or one image."""
     content = utterance.content
     if utterance.role == SILENT_ROLE:
         return False
@@ -143,7 +143,7 @@ def _is_seen(utterance: Utterance) -> bool:
 
 
 def _reduce(utterance: Utterance) -> bool:
-    """Reduces parts to their text; whether anything is left to keep."""
+    """Reduces parts to their text. Returns whether anything is left."""
     text = _text_of(utterance.message)
     if text is None:
         return False
@@ -164,7 +164,7 @@ def _wrong_type(given: object) -> ValidationError:
 
 
 def _check_labels(index: int, message: Message) -> None:
-    """Refuses a role or a name that no row could hold; mem0 stores numbers as they are."""
+    """Refuses a role or a name that cannot be stored; mem0 stores numbers as they are."""
     if not message.get("role"):
         raise _no_role(index, message)
     for key in ("role", "name"):
@@ -186,9 +186,9 @@ def _no_role(index: int, message: Message) -> ValidationError:
 
 
 def _text_of(message: Message) -> Message | None:
-    """The message with its content reduced to text; None when it holds none.
+    """The message with its content reduced to text; None if it has no text.
 
-    Of a list of parts the text parts remain (divergence D-10).
+    Of a list of parts, the text parts remain (divergence D-10).
     """
     content = message["content"]
     if not isinstance(content, (list, dict)):

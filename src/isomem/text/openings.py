@@ -1,8 +1,8 @@
-"""Names that open a sentence, and the verbs behind them that the full system takes for nouns.
+"""Names that open a sentence, and the verbs after them that the full system takes for nouns.
 
 "Ann values kindness" has no compound, but in "Ann values helping others" the full system reads
-"Ann value" as one. Which forms it reads so was found by asking its model with sentences made for
-it.
+"Ann value" as one. The verb forms that it reads this way were found by giving its model sentences
+made for the purpose.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from isomem.text.word_classes import (
     TO,
 )  # fmt: skip
 
-# These are taken for nouns wherever no object follows,
+# These are taken for nouns unless an object follows.
 _TAKEN_FOR_NOUNS = frozenset(
     "adapts aids alters awards bats bets bikes blogs bonds camps champions chats cheers codes "
     "compliments contacts crafts credits cycles details diets dines displays dresses excels "
@@ -29,7 +29,7 @@ _TAKEN_FOR_NOUNS = frozenset(
     "schedules schools scores shares shops skis sponsors stores studies styles teams treasures "
     "tutors types vacations values voices volunteers witnesses".split()
 )
-# and these are not if a clause follows.
+# These are taken for nouns unless an object or a clause follows.
 _OFTEN_TAKEN = frozenset(
     "appeals assists benefits catches charges checks climbs coaches comforts converses copes "
     "dances delves desires dislikes experiences figures films fishes fixes grills guards "
@@ -43,16 +43,16 @@ PARTICLES = frozenset("up down off out away back".split())
 """Words that belong to the verb before them."""
 
 _NO_OBJECT = frozenset((STOP, COMMA, JOIN, PREPOSITION, CLAUSE, THAT, OPENING_THAT, TO))
-"""What stands behind a verb that has no object."""
+"""What follows a verb that has no object."""
 
 
 def may_be_noun(verb: str) -> bool:
-    """Whether a form behind a name that opens a sentence can be taken for a noun."""
+    """Whether a form after a name that opens a sentence can be taken for a noun."""
     return verb in _TAKEN_FOR_NOUNS or verb in _OFTEN_TAKEN
 
 
 def is_noun(verb: str, word_class: str, word: str) -> bool:
-    """Whether such a form is taken for a noun before a word of a class."""
+    """Whether such a form is taken for a noun, given the next word and its class."""
     if word_class not in _NO_OBJECT and not word.endswith("ing"):
         return False
     if word == "how" or word in PARTICLES:

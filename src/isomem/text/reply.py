@@ -1,10 +1,10 @@
 """Replies: the facts in what a model answered, however it wrapped them.
 
-A reply either says what to remember, which may be nothing, or it cannot be used. It says so when
-it is a JSON object with the key "memory". Nothing to remember is an empty value under that key: a
-list without items, null, or another empty value. All else is unusable: no text, prose, JSON that
-is cut off or is not an object, an object without that key, a value there that is not a list, a
-list in which no item has a text.
+A reply either says what to remember, which may be nothing, or it cannot be used. A usable reply is
+a JSON object with the key "memory". An empty value under that key (a list without items, null, or
+another empty value) means that there is nothing to remember. Everything else is unusable: no text,
+prose, JSON that is cut off or is not an object, an object without that key, a value there that is
+not a list, a list in which no item has a text.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     Fact = dict[str, object]
 
 _EXCERPT = 200
-"""Most characters of a reply that an error shows."""
+"""The maximum number of characters of a reply that an error shows."""
 
 _FENCE = "```"
 _THINK, _END_THINK = "<think>", "</think>"
 
 
 def strip_wrapping(reply: str) -> str:
-    """The reply without the code fence around it and without think blocks inside it."""
+    """The reply without a code fence around it, and without think blocks in it."""
     return _without_thoughts(_without_fence(reply.strip())).strip()
 
 
 def _without_fence(text: str) -> str:
-    """The inside of a fence that encloses all of `text`; `text` itself if none does."""
+    """The inside of a fence that encloses all of `text`; `text` itself if there is none."""
     first, newline, rest = text.partition("\n")
     language = first[len(_FENCE) :]
     opens = first.startswith(_FENCE) and (not language or _is_language(language))
@@ -46,7 +46,7 @@ def _is_language(tag: str) -> bool:
 
 
 def _without_thoughts(text: str) -> str:
-    # By hand and not by a lazy regular expression, which is quadratic in unclosed tags.
+    # Not with a lazy regular expression, which is quadratic in unclosed tags.
     kept, position = [], 0
     while (start := text.find(_THINK, position)) >= 0:
         end = text.find(_END_THINK, start)
@@ -58,7 +58,7 @@ def _without_thoughts(text: str) -> str:
 
 
 def find_json(text: str) -> str:
-    """The part of `text` that looks like JSON: a fenced block, else from `{` to `}`."""
+    """The part of `text` that looks like JSON: a fenced block, or else from `{` to `}`."""
     text = text.strip()
     opening = text.find(_FENCE)
     closing = text.find(_FENCE, opening + len(_FENCE)) if opening >= 0 else -1
@@ -79,7 +79,7 @@ def read_facts(reply: object) -> list[Fact]:
             which say how it ended.
 
     Raises:
-        UnusableReplyError: the reply does not say what to remember; the message says why, and
+        UnusableReplyError: the reply does not say what to remember. The message says why, and
             shows the beginning of the reply.
     """
     try:
@@ -93,7 +93,7 @@ def read_facts(reply: object) -> list[Fact]:
 
 
 def read_text(reply: object) -> str:
-    """The text of a reply that is text as a whole, without its wrapping.
+    """A reply that is plain text, without its wrapping.
 
     Raises:
         UnusableReplyError: it is not text, or it is empty and the model says why.
@@ -140,7 +140,7 @@ def _keys_of(answer: dict[str, object]) -> str:
 
 
 def _json_in(text: str) -> object:
-    import json  # Here, since a memory that is only searched has no replies to read.
+    import json  # Here: a memory that is only searched does not need it.
 
     try:
         try:
@@ -181,7 +181,7 @@ _ENDINGS = {
 
 
 def _ending(reply: object) -> str:
-    """How a reply ended, if it did not end by itself, and what the server says of it."""
+    """How a reply ended, if it did not end normally, and what the server says about it."""
     reason = getattr(reply, "finish_reason", None)
     said = getattr(reply, "explanation", None)
     parts = []

@@ -1,8 +1,9 @@
-"""The full tier: lemmas and all four kinds of entity as upstream takes them from spaCy.
+"""The full tier: lemmas and all four kinds of entities, as upstream takes them from spaCy.
 
-Besides proper names and quotations these are COMPOUND, a noun phrase that a noun or a telling
-adjective makes specific ("road trip"), and NOUN, the head of one whose modifier says nothing
-("team event" gives "event"). The word lists are the contract: a word more is another entity.
+Besides proper names and quotations there are two kinds. COMPOUND is a noun phrase that a noun or a
+meaningful adjective makes specific ("road trip"). NOUN is the head of a phrase whose modifier says
+nothing ("team event" gives "event"). The word lists are part of the contract: one more word leads
+to other entities.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from threading import Lock
 from weakref import WeakValueDictionary
 
 from isomem.errors import DependencyError
-from isomem.text.entities import MARKERS, names, quotations, tidied
+from isomem.text.entities import MARKERS, cleaned, names, quotations
 from isomem.text.tokens import Token as Spelt
 from isomem.text.tokens import no_class
 from isomem.text.words import CIRCUMSTANTIAL, GENERIC_ENDINGS, VAGUE
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from isomem.text.entities import Entity
 
-    # spaCy is optional and its objects are compiled, so that they have no types of ours.
+    # spaCy is optional and its objects are compiled, so we have no types for them.
     Doc = Any
     Token = Any
 
@@ -48,14 +49,14 @@ GENERIC_HEADS = frozenset(
     "case instance example situation experience fact matter issue topic idea thought feeling goal "
     "result outcome".split()
 )
-# The same for a verb that the tagger took a noun for.
+# The same for a noun that the tagger took for a verb.
 GENERIC_VERB_HEADS = GENERIC_HEADS.union("find buy purchase sale deal trip visit".split())
 
 
 class Models:
-    """The spaCy models of this process: each is loaded once, and gone with its last user.
+    """The spaCy models of this process. Each is loaded once, and released with its last user.
 
-    A child that was forked goes on with what its parent had loaded.
+    A forked child continues to use what its parent had loaded.
     """
 
     def __init__(self) -> None:
@@ -64,7 +65,7 @@ class Models:
         self._locks: dict[int, Lock] = {}
 
     def load(self, model: str) -> Any:
-        """The pipeline of a model, which the caller keeps for as long as it needs it."""
+        """The pipeline of a model. The caller keeps a reference for as long as it needs it."""
         name = os.path.realpath(model) if os.path.isdir(model) else model
         with self._locks.setdefault(os.getpid(), Lock()):
             pipeline = self._loaded.get(name)
@@ -79,7 +80,7 @@ _models = Models()
 
 
 class SpacyTier:
-    """Lemmas and entities by a spaCy model, which is loaded on first use and shared.
+    """Lemmas and entities from a spaCy model, which is loaded on first use and shared.
 
     Args:
         model: a model package or folder that spaCy can load.
@@ -110,7 +111,7 @@ class SpacyTier:
         return [_entities(doc) for doc in nlp.pipe(readable, batch_size=BATCH)]
 
     def close(self) -> None:
-        """Lets go of the model; another use gets it again."""
+        """Releases the model; the next use loads it again."""
         self._nlp = None
 
     def _loaded(self) -> Any:
@@ -138,7 +139,7 @@ def _require(model: str) -> None:
 
 
 def _readable(text: str, limit: int) -> str:
-    """What spaCy can read of a text: it refuses longer ones, and lone surrogates."""
+    """The part of a text that spaCy accepts: it refuses longer texts, and lone surrogates."""
     return text[:limit].encode("utf-8", "replace").decode()
 
 
@@ -150,7 +151,7 @@ def _lemmas(doc: Doc) -> str:
 
 
 def _keywords(token: Token) -> Iterator[str]:
-    """The lemma of a content word; a form in -ing stands beside it, as it may be a noun."""
+    """The lemma of a content word. A form in -ing is added to it, since it may be a noun."""
     if token.is_stop or token.is_punct:
         return
     if token.lemma_.isalnum():
@@ -165,7 +166,7 @@ def _keywords(token: Token) -> Iterator[str]:
 def _entities(doc: Doc) -> list[Entity]:
     compounds = [entity for group in _groups(doc) if (entity := _phrase(group))]
     known = {text.lower() for kind, text in compounds if kind == "COMPOUND"}
-    return tidied(_proper(doc) + quotations(doc.text) + compounds + _verb_headed(doc, known))
+    return cleaned(_proper(doc) + quotations(doc.text) + compounds + _verb_headed(doc, known))
 
 
 def _proper(doc: Doc) -> list[Entity]:
@@ -194,7 +195,7 @@ def _groups(doc: Doc) -> Iterator[list[Token]]:
             if start < cut:
                 yield tokens[start:cut]
             owned = tokens[cut + 1 : following] if _is_possessive(tokens[cut]) else []
-            # What is owned counts only when it is a title or a name.
+            # What is owned counts only if it is a title or a name.
             start = following if owned and not _is_capitalised(owned) else cut + 1
         if start < len(tokens):
             yield tokens[start:]
@@ -215,7 +216,7 @@ def _is_capitalised(group: list[Token]) -> bool:
 
 
 def _phrase(group: list[Token]) -> Entity | None:
-    """The entity that a noun phrase is, or None when it says too little."""
+    """The entity of a noun phrase, or None if the phrase says too little."""
     head = next((token for token in reversed(group) if token.pos_ in HEAD_KINDS), None)
     content = [token for token in group if _is_content(token)]
     if head is None or not content:
@@ -258,7 +259,7 @@ def _singular(token: Token) -> str:
 
 
 def _verb_headed(doc: Doc, known: set[str]) -> list[Entity]:
-    """Compounds whose head stands where a noun does and was taken for a verb."""
+    """Compounds whose head is in the position of a noun, but was taken for a verb."""
     found: list[Entity] = []
     for token in doc:
         if token.pos_ != "VERB" or token.dep_ not in ARGUMENTS:

@@ -1,8 +1,8 @@
 """The stop words of the keyword encoder.
 
-English is the list of 179 words that NLTK publishes and that the `Qdrant/bm25` model ships:
-part of the contract, since a word more or less changes every document length. The other
-languages have none built in; `nlp.config.stopwords` sets them.
+The English list has the 179 words that NLTK publishes and the `Qdrant/bm25` model ships. It is part
+of the contract, since one word more or less changes document lengths. The other languages have no
+built-in list; `nlp.config.stopwords` sets one.
 """
 
 from __future__ import annotations

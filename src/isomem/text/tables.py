@@ -38,4 +38,4 @@ SPACY_OPTIONS = (
 )
 
 TABLES = {"builtin": ENCODER_OPTIONS, "none": ENCODER_OPTIONS, "spacy": SPACY_OPTIONS}
-"""Every tier, and what it takes."""
+"""The options of every tier."""

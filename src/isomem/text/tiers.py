@@ -31,12 +31,12 @@ class BuiltinTier:
     """Lemmas, proper names, quotations and noun compounds by rule.
 
     Args:
-        language: the rules for words and compounds are English; in another language words stay
-            as they are, in lower case, the stemmer does the rest, and no compounds are found.
+        language: the rules for words and compounds are English. In another language, words only
+            become lower case, the stemmer does the rest, and no compounds are found.
     """
 
     def __init__(self, language: str = DEFAULT_LANGUAGE) -> None:
-        # Here, so that the word tables cost the other tiers nothing.
+        # Imported here, so that the other tiers do not load the word tables.
         if language == "english":
             from isomem.text.compounds import extract_entities
             from isomem.text.lemma import lemmatize
@@ -62,8 +62,8 @@ def load_tier(provider: str, config: Mapping[str, object] | None = None) -> Nlp:
             also `model`.
 
     Raises:
-        InvalidConfigError: the provider or a key is not known, or a value is of a wrong type.
-        DependencyError: "spacy" was asked for and spaCy or its model is not installed.
+        InvalidConfigError: the provider or a key is unknown, or a value has the wrong type.
+        DependencyError: the provider is "spacy", and spaCy or its model is not installed.
     """
     options = _read(provider, config)
     if provider == "spacy":
@@ -74,7 +74,7 @@ def load_tier(provider: str, config: Mapping[str, object] | None = None) -> Nlp:
 
 
 def load_encoder(provider: str, config: Mapping[str, object] | None = None) -> TermEncoder:
-    """The keyword encoder that `nlp` asks for; takes and raises what `load_tier` does."""
+    """The keyword encoder that `nlp` configures. Takes and raises the same as `load_tier`."""
     from isomem.text.terms import TermEncoder
 
     options = _read(provider, config)

@@ -1,6 +1,6 @@
-"""Words and marks: a text taken apart for the built-in tier.
+"""Words and marks: splits a text for the built-in tier.
 
-Time is linear in the length of the text. A chunk between two spaces that was seen lately costs
+Time is linear in the length of the text. A chunk between two spaces that was seen recently costs
 one dictionary look-up.
 """
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Tokens = list["Token"]
-    """Those of a text, in order."""
+    """The tokens of a text, in order."""
 
     Classify = Callable[["Token", str], str]
     """Gives the class of a token, from its other attributes and its word in lower case."""
 
 CACHED_CHUNKS = 4096
 LONGEST_CHUNK = 80
-"""Characters. A longer run without a space is no name and is not taken apart."""
+"""Characters. A longer run without a space is not a name and is not split."""
 MOST_TOKENS = 16
-"""A chunk of more of them is hardly text, and too large to be remembered."""
+"""A chunk of more tokens is hardly text, and too large to cache."""
 
 CONNECTORS = frozenset("'s of the in and for at is".split())
 
@@ -42,10 +42,10 @@ _joints = Pattern(
 
 
 class Token:
-    """A word or a mark, and what can be said of it without the text around it.
+    """A word or a mark, and what can be said about it without the text around it.
 
     Attributes:
-        spelt: as it is written, with the space behind it if there is one.
+        spelt: as it is written, with the space after it if there is one.
         word: without the space.
         is_capital: whether it begins with a capital.
         connects: whether it is a word that may stand inside a name without a capital.
@@ -64,15 +64,15 @@ class Token:
 
 
 def no_class(_: Token, __: str) -> str:
-    """For readers that do not ask for the class of a word."""
+    """For readers that do not need the class of a word."""
     return ""
 
 
 class Tokenizer:
-    """Takes texts apart into tokens, and remembers the chunks that it saw lately.
+    """Splits texts into tokens, and caches the chunks that it has seen recently.
 
     Args:
-        classify: says what a word is, as far as that does not depend on the text around it.
+        classify: gives the class that a word has by itself, whatever the text around it.
     """
 
     def __init__(self, classify: Classify = no_class) -> None:
@@ -80,7 +80,7 @@ class Tokenizer:
         self._known: dict[str, tuple[Token, ...]] = {}
 
     def __call__(self, text: str) -> Tokens:
-        """The words and marks of a text in order, together all of it but for single spaces."""
+        """The words and marks of a text, in order. Only single spaces are lost."""
         tokens: Tokens = []
         known = self._known.get
         for chunk in text.split(" "):
@@ -88,7 +88,7 @@ class Tokenizer:
         return tokens
 
     def __len__(self) -> int:
-        """How many chunks are remembered."""
+        """How many chunks are cached."""
         return len(self._known)
 
     def clear(self) -> None:
@@ -96,10 +96,10 @@ class Tokenizer:
         self._known.clear()
 
     def _read(self, chunk: str) -> tuple[Token, ...]:
-        """The tokens of a new chunk; they are remembered if it is like a word.
+        """The tokens of a new chunk; they are cached if it resembles a word.
 
-        The last one gets the space behind the chunk. An empty chunk is a second space in a row,
-        and a token of its own.
+        The last one gets the space after the chunk. An empty chunk is a second space in a row, and
+        a separate token.
         """
         classify = self._classify
         if chunk.isalnum() or chunk.isspace() or not chunk:
@@ -123,7 +123,7 @@ def _pieces(chunk: str) -> list[str]:
 
 
 def _parts(chunk: str) -> list[str]:
-    """A word, the marks around it, and the parts it has."""
+    """A word, its parts, and the marks around it."""
     if chunk.isalnum() or len(chunk) > LONGEST_CHUNK:
         return [chunk]
     core = chunk.lstrip(_MARKS)
@@ -140,7 +140,7 @@ def _parts(chunk: str) -> list[str]:
 
 
 def _last_mark(core: str) -> tuple[str, str]:
-    """A word without what is written close behind it, and that: marks, 's, a full stop."""
+    """A word, and what is attached to its end: marks, 's, a full stop."""
     rest = core.rstrip(_MARKS)
     if rest != core:
         return rest, core[len(rest) :]

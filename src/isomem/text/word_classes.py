@@ -1,7 +1,7 @@
 """What a word is to the grammar of compounds, by itself: its class.
 
-Function words stand in tables, one row per class. Any other word is guessed from its ending and
-from lists of exceptions. What the words around it make of a word is the business of `compounds`.
+Function words are in tables, one row per class. The class of any other word is guessed from its
+ending and from lists of exceptions. `compounds` handles what the surrounding words make of a word.
 The rules are English.
 """
 
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from isomem.text.tokens import Token
 
-# Words of grammar. None of them is part of a compound.
+# Function words. None of them is part of a compound.
 SKIPPED = "skipped"  # as if it were not there
 HYPHEN = "hyphen"  # with a word on both sides
 STOP = "stop"  # ends a sentence
@@ -37,7 +37,7 @@ CLAUSE = "clause"  # a word that opens one: "because", "how"
 SUBJECT = "subject"  # "they", "who"
 TO = "to"
 
-# Words of content. Each of them can be part of a compound.
+# Content words. Each of them can be part of a compound.
 NOUN = "noun"
 PLURAL = "plural"  # or a verb in the third person
 ADJECTIVE = "adjective"
@@ -151,20 +151,20 @@ _NEVER_NOUNS = frozenset(
     "seek seem sell send sit solve spend strengthen suggest teach tell think understand wear "
     "write".split()
 )
-# What a capital makes of a class. "Christmas" is not a plural, and "New" may begin "New York".
+# What a class becomes with a capital. "Christmas" is not a plural; "New" may begin "New York".
 _AS_NAMES = {VAGUE: VAGUE_NAME, PLURAL: NOUN, PAST: NOUN, GERUND: NOUN}
 
 
 def classify(token: Token, lower: str) -> str:
     """The class of a token whose word in lower case is `lower`."""
-    if token.spelt == "-":  # without a space behind it
+    if token.spelt == "-":  # without a space after it
         return HYPHEN
     found = _class_of(lower if lower.isascii() else lower.replace("\u2019", "'"))
     return _class_of_capital(token.word, found) if token.is_capital else found
 
 
 def _class_of_capital(word: str, found: str) -> str:
-    """The class of a capitalised word that is of another one in lower case."""
+    """The class of a capitalised word, given its class in lower case."""
     if word == "That":
         return OPENING_THAT
     return NOUN if found == OTHER and _is_initials(word) else _AS_NAMES.get(found, found)
@@ -194,7 +194,7 @@ def _class_of(word: str) -> str:
 
 
 def _class_of_mark(word: str) -> str:
-    """A number counts, and an ordinal is part of a name or phrase; marks are neither."""
+    """A number is a JOIN; an ordinal is part of a name or phrase; marks are neither."""
     if word[:-2].isdigit() and word[-2:] in ("st", "nd", "rd", "th"):
         return NOUN
     return JOIN if word.isdigit() else OTHER
@@ -225,7 +225,7 @@ def _is_singular(word: str) -> bool:
 
 
 def singular_of(word: str) -> str:
-    """A word of a phrase in the singular; names stay as they are."""
+    """A word of a phrase in the singular; names are not changed."""
     if word[-1] != "s" or word[0].isupper() or word in _SINGULAR_IN_S:
         return words.IRREGULAR_NOUNS.get(word, word)
     if word.endswith("ics") and word not in ("aerobics", "mathematics", "physics"):

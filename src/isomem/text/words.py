@@ -1,7 +1,7 @@
-"""Facts about English words that no spelling rule gives.
+"""Facts about English words that do not follow from spelling rules.
 
-Every table is a string of words, split when the module is loaded: a tenth of the memory and of
-the reading time of the same table written as literals.
+Every table is a string of words that is split when the module is loaded. That takes a tenth of the
+memory and of the loading time of the same table written as literals.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FUNCTION_WORDS = frozenset(
     # Determiners and quantifiers.
     "a an the all another any both each either neither every few many more most much less least "
     "no other others own same several some such enough various only very whole "
-    # Auxiliaries, and the verbs that come close to being ones.
+    # Auxiliaries, and verbs that are almost auxiliaries.
     "am are be been being is was were do does did doing done has have had can ca could cannot "
     "may might must should will would used using "
     "become becomes became becoming seem seems seemed seeming "
@@ -147,10 +147,10 @@ IRREGULAR_NOUNS = dict(
     )
 )
 
-# Nouns in -men that are no plural of a noun in -man.
+# Nouns in -men that are not the plural of a noun in -man.
 NOT_MEN = frozenset("abdomen acumen regimen specimen stamen".split())
 
-# Words in -s that are no plural and no verb form.
+# Words in -s that are neither a plural nor a verb form.
 NOT_PLURAL = frozenset(
     "news series species physics mathematics politics economics athletics "
     "gymnastics aerobics ethics genetics linguistics christmas texas kansas arkansas dallas "
@@ -182,7 +182,7 @@ USE_WORDS = frozenset(
     "refuse ruse".split()
 )
 
-# Words in -ing and -ed that are no verb form.
+# Words in -ing and -ed that are not verb forms.
 NOT_INFLECTED = frozenset(
     "morning evening ceiling sibling darling pudding herring duckling dumpling inkling "
     "sterling offspring lightning awning earring shilling viking wedding "
@@ -223,14 +223,14 @@ SHORT_TWINS = frozenset(
     "tap tub twin wad wag win pip sin tot trip dot dam man can cap pan".split()
 )
 
-# What -ing and -ed leave ends in a vowel and a consonant, and no -e was lost: these endings of
-# words of several syllables ("open", "offer", "visit"), and these words.
+# Without -ing or -ed these end in a vowel and a consonant, and did not lose an -e: words of several
+# syllables with these endings ("open", "offer", "visit"), and these words.
 BARE_ENDINGS = frozenset("er or en on el al om op et it em".split())
 BARE_STEMS = frozenset(
     "combat format focus bias canvas murmur gossip worship pilot pivot ballot debut "
     "output input pencil sequin cabin victim chorus census kidnap".split()
 )
-# These lost one although such an ending, or another, says that they did not.
+# These did lose an -e, although their ending suggests that they did not.
 SILENT_E_STEMS = frozenset(
     "interfer persever rever adher coher explor restor ignor ador implor deplor conven "
     "interven postpon telephon condon dethron becom overcom incom complet delet compet "
@@ -259,7 +259,7 @@ GRADABLE = frozenset(
 IRREGULAR_DEGREES = dict(
     _forms("well better,good best,bad worse worst,far farther farthest furthest,little littlest")
 )
-# Words in -er and -est that are no degree of an adjective, or no longer read as one.
+# Words in -er and -est that are not, or no longer, the degree of an adjective.
 NOT_DEGREES = frozenset(
     "later number stranger tanner damper dimmer prompter carrier courier "
     "premier barrier frontier soldier supplier cashier terrier glacier croupier copier "
@@ -276,8 +276,7 @@ NOMINAL_MARKERS = frozenset(
     "extremely especially particularly".split()
 )
 
-# Words that a name does not begin with although they are capitalised: grammar, and what people
-# say before anything else.
+# Capitalised words that a name does not begin with: function words, and what people say first.
 NOT_NAMES = FUNCTION_WORDS.difference(
     # Adjectives and nouns among the function words can begin one ("Last Friday"), and so can
     # a month and a man.
@@ -289,7 +288,7 @@ NOT_NAMES = FUNCTION_WORDS.difference(
     "honestly actually basically lately recently finally unfortunately luckily hopefully "
     "especially usually probably soon instead".split()
 )
-# Words that begin sentences and are no noun or adjective there; elsewhere they can be names.
+# Words that begin sentences and are not nouns or adjectives there; elsewhere they can be names.
 OPENERS = frozenset(
     "may will sorry remember going try trying having adding learning playing working taking "
     "making getting seeing looking sounds looks started went took saw met check think know hope "
@@ -303,7 +302,7 @@ GENERIC_NAMES = frozenset(
     "stuff".split()
 )
 ABBREVIATIONS = frozenset(
-    # Written with a full stop that ends no sentence: titles, companies, months, states.
+    # Written with a full stop that does not end a sentence: titles, companies, months, states.
     "Mr. Mrs. Ms. Dr. Prof. Jr. St. Mt. Gen. Gov. Rep. Rev. Sen. Adm. Messrs. "
     "Inc. Ltd. Co. Corp. Bros. "
     "Jan. Feb. Mar. Apr. Jun. Jul. Aug. Sep. Sept. Oct. Nov. Dec. "

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isomem.contract.v2_0_4 import LONGEST_ENTITY
-from isomem.text.entities import extract_entities, tidied
+from isomem.text.entities import cleaned, extract_entities
 from tests.unit.text.growth import check_linear
 
 
@@ -113,12 +113,12 @@ def test_same_entity_in_another_case_is_kept_once_as_first_written():
 
 
 def test_formatting_is_taken_off_and_what_stays_formatted_is_dropped():
-    assert tidied([("QUOTED", "** bold words **"), ("QUOTED", "1. first thing:")]) == [
+    assert cleaned([("QUOTED", "** bold words **"), ("QUOTED", "1. first thing:")]) == [
         ("QUOTED", "bold words"),
         ("QUOTED", "first thing"),
     ]
     formatted = ["a ** b", "a __ b", "a :* b", "a  b", "a\nb", "a\tb", "- abc", "a * b", "x" * 101]
-    assert tidied([("QUOTED", text) for text in formatted]) == []
+    assert cleaned([("QUOTED", text) for text in formatted]) == []
 
 
 def test_heading_is_no_name_but_can_be_quoted():
@@ -128,14 +128,14 @@ def test_heading_is_no_name_but_can_be_quoted():
 
 def test_proper_outranks_other_kinds_of_the_same_text():
     found = [("NOUN", "fox den:"), ("QUOTED", "Fox den"), ("PROPER", "Fox Den::")]
-    assert tidied(found) == [("PROPER", "Fox Den")]
+    assert cleaned(found) == [("PROPER", "Fox Den")]
 
 
 def test_many_entities_are_compared_as_few_are():
     few = [("QUOTED", f"q{i}z") for i in range(60)] + [("QUOTED", "long q7z long")]
     many = few + [("QUOTED", f"r{i}z") for i in range(60)]
-    assert ("QUOTED", "q7z") not in tidied(few)
-    assert tidied(many) == tidied(few) + tidied(many[len(few) :])
+    assert ("QUOTED", "q7z") not in cleaned(few)
+    assert cleaned(many) == cleaned(few) + cleaned(many[len(few) :])
 
 
 @pytest.mark.parametrize(

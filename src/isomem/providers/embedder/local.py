@@ -1,9 +1,9 @@
-"""A real embedding model whose weights come with a package: nothing is ever fetched.
+"""A real embedding model whose weights come with a package: nothing is ever downloaded.
 
-The `wordllama` package carries a table of one vector per token of the Llama 2 vocabulary; the
-vector of a text is the mean of those of its tokens. Its own loader brings numpy and copies the
-whole table into memory (about 95 MB). Reading the rows in place, from a mapped file, gives the
-same numbers for a quarter of that, and starts ten times as fast.
+The `wordllama` package contains one vector per token of the Llama 2 vocabulary. The vector of a
+text is the mean of its tokens' vectors. The package's own loader imports numpy and copies the whole
+table into memory (about 95 MB). Reading the rows in place, from a mapped file, gives the same
+numbers with a quarter of the memory, and starts ten times as fast.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _BLOCK = 64
 
 
 class LocalEmbedder:
-    """The model in the `wordllama` package, for texts in English above all.
+    """The model in the `wordllama` package. It works best for English.
 
     Args:
-        config: options; `embedding_dims` is 256 (default), 128 or 64, where fewer numbers are
-            the first ones of the full vector.
+        config: options. `embedding_dims` is 256 (default), 128 or 64; shorter vectors are the
+            first numbers of the full one.
 
     Attributes:
         identity: names the model.
         dims: length of the vectors.
 
     Raises:
-        InvalidConfigError: an option is not known, or another length is asked for.
+        InvalidConfigError: an option is unknown, or another length is asked for.
         DependencyError: the extra isomem[local] is not installed.
     """
 
@@ -75,7 +75,7 @@ class LocalEmbedder:
         text: str,
         memory_action: str | None = None,  # noqa: ARG002  (part of the port)
     ) -> list[float]:
-        """The vector of `text`; all zeros for the empty text.
+        """The vector of `text`; all zeros for an empty text.
 
         Raises:
             EmbeddingError: the text is not valid Unicode.
@@ -102,7 +102,7 @@ class LocalEmbedder:
         return [self.embed(each, memory_action) for each in texts]
 
     def close(self) -> None:
-        """Lets go of the model; the next call loads it again."""
+        """Releases the model; the next call loads it again."""
         self._model = None
 
     async def aclose(self) -> None:
@@ -114,7 +114,7 @@ class LocalEmbedder:
 
 
 def _directory() -> str:
-    """Where the package's files are; it is not imported."""
+    """The folder of the package, which is not imported."""
     from importlib.util import find_spec
 
     package, tokenizers = find_spec("wordllama"), find_spec("tokenizers")
@@ -166,13 +166,13 @@ class _Table:
         length = int.from_bytes(self._bytes[:8], "little")
         tensor = json.loads(self._bytes[8 : 8 + length])[_TENSOR]
         if tensor["dtype"] != "F16" or tensor["shape"][1] != _SIZES[-1]:
-            raise ValueError(f"{path} holds another kind of table")
+            raise ValueError(f"{path} has another kind of table")
         self._start = 8 + length + tensor["data_offsets"][0]
         self._last = tensor["shape"][0] - 1
         self._stride = 2 * tensor["shape"][1]
 
     def mean(self, rows: list[int], dims: int) -> list[float]:
-        """The mean of `rows`, of which each counts as often as it is listed."""
+        """The mean of `rows`; each counts as often as it is listed."""
         sums: Iterable[float] = [0.0] * dims
         # In blocks, so that a long text takes no more memory than a short one.
         for start in range(0, len(rows), _BLOCK):

@@ -1,4 +1,4 @@
-"""Embedders that need no model: a constant, and one that counts words."""
+"""Embedders that need no model: a constant one, and one that counts words."""
 
 from __future__ import annotations
 
@@ -52,13 +52,14 @@ class ConstantEmbedder(_Offline):
 class HashEmbedder(_Offline):
     """Vectors from the words of a text: texts that share words are similar.
 
-    Every word, pair of neighbouring words and run of letters adds to one coordinate, with a
-    sign, both chosen by a checksum; English function words add little. The same text has the
-    same vector in every process and on every platform. It knows nothing of meaning: for that,
-    use a model.
+    Every word, pair of neighbouring words and run of letters adds to one coordinate. A checksum
+    chooses the coordinate and the sign. English function words add little. The same text has the
+    same vector in every process and on every platform. Meaning plays no part; for that, use a
+    model.
 
     Args:
-        dims: length of the vectors, at least 1. With few, unrelated texts collide more often.
+        dims: length of the vectors, at least 1. In short vectors, unrelated texts collide more
+            often.
 
     Attributes:
         identity: "mock/hash".
@@ -95,10 +96,10 @@ def _features(text: str) -> Iterator[tuple[str, float]]:
     from itertools import pairwise
 
     words = "".join(c if c.isalnum() else " " for c in text.lower()).split()
-    # Something for a text of punctuation only, or of nothing.
+    # A text of punctuation only, or an empty one, gets a feature, too.
     for word in words or [f" {text}"]:
         yield word, 0.2 if word in _COMMON else 1.0
-        # Runs catch other forms of a word, and words where no spaces are written between them.
+        # Runs match other forms of a word, and words in scripts without spaces.
         length, weight = (3, 0.25) if word.isascii() else (2, 0.5)
         for start in range(len(word) - length + 1):
             yield f"~{word[start : start + length]}", weight
@@ -107,14 +108,14 @@ def _features(text: str) -> Iterator[tuple[str, float]]:
 
 
 def _mixed(checksum: int) -> int:
-    """Spreads a checksum over all 32 bits: those of short texts differ in few."""
+    """Spreads a checksum over all 32 bits: those of short texts differ in only a few."""
     mixed = (checksum ^ checksum >> 16) * 0x45D9F3B & 0xFFFFFFFF
     mixed = (mixed ^ mixed >> 16) * 0x45D9F3B & 0xFFFFFFFF
     return mixed ^ mixed >> 16
 
 
 def _of_length_one(sums: list[float]) -> list[float]:
-    # These two round alike everywhere, which `sum` and `**` do not.
+    # These two round the same way everywhere; `sum` and `**` do not.
     from math import fsum, sqrt
 
     length = sqrt(fsum(value * value for value in sums))
@@ -140,10 +141,10 @@ OPTIONS = merged(
 
 @takes(OPTIONS)
 def mock_embedder(config: Mapping[str, object] | None = None) -> ConstantEmbedder | HashEmbedder:
-    """Upstream's constant; with `embedding_dims`, a `HashEmbedder` of that length.
+    """Upstream's constant embedder; with `embedding_dims`, a `HashEmbedder` of that length.
 
     Raises:
-        InvalidConfigError: an option is not known.
+        InvalidConfigError: an option is unknown.
     """
     settings = read_settings(config, OPTIONS, "embedder.config (mock)")
     dims = settings.embedding_dims

@@ -23,7 +23,7 @@ class OllamaEmbedder(NetworkEmbedder):
         config: options under upstream's names; see docs/providers.md.
 
     Raises:
-        InvalidConfigError: an option is not known.
+        InvalidConfigError: an option is unknown.
     """
 
     name = "ollama"
@@ -37,7 +37,7 @@ class OllamaEmbedder(NetworkEmbedder):
         settings = read_settings(config, self.table, "embedder.config (ollama)")
         settings.model = settings.model or self.default_model
         self.dims = settings.embedding_dims
-        settings.embedding_dims = settings.embedding_dims or 512  # what upstream's object says
+        settings.embedding_dims = settings.embedding_dims or 512  # as in upstream's object
         url = ollama.address(settings.ollama_base_url)
         super().__init__(settings, url, ollama.api_key(settings.api_key))
 

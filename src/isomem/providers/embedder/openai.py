@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from isomem.options import Table
     from isomem.providers.http import Request
 
-# Known lengths; of any other model, the first vector tells.
+# Known lengths. For any other model, the first vector shows it.
 _DIMS = {
     "text-embedding-3-small": 1536,
     "text-embedding-3-large": 3072,
@@ -37,10 +37,10 @@ class OpenAIEmbedder(NetworkEmbedder):
 
     Args:
         config: options under upstream's names; see docs/providers.md. `embedding_dims` is sent
-            to the server only when it is given, since not all servers take it.
+            to the server only if it is given, since not all servers accept it.
 
     Raises:
-        InvalidConfigError: an option is not known, or there is no key for api.openai.com.
+        InvalidConfigError: an option is unknown, or there is no key for api.openai.com.
     """
 
     name = "openai"
@@ -54,7 +54,7 @@ class OpenAIEmbedder(NetworkEmbedder):
                 "embedding_dims",
                 None,
                 DIMS,
-                "the length of the vectors; sent only when it is given",
+                "the length of the vectors; sent only if it is given",
                 unset=str(_DIMS[default_model]),
             ),
             address_option("openai_base_url", default_url, "OPENAI_API_BASE", "OPENAI_BASE_URL"),
@@ -66,7 +66,7 @@ class OpenAIEmbedder(NetworkEmbedder):
         settings.model = settings.model or self.default_model
         self._wanted_dims: int | None = settings.embedding_dims
         self.dims = self._wanted_dims or _DIMS.get(settings.model)
-        settings.embedding_dims = self._wanted_dims or 1536  # what upstream's object says
+        settings.embedding_dims = self._wanted_dims or 1536  # as in upstream's object
         super().__init__(settings, *self._access(settings))
 
     def _access(self, settings: Settings) -> tuple[str, str | None]:
@@ -101,7 +101,7 @@ class OpenAIEmbedder(NetworkEmbedder):
 
 
 def _index(item: object) -> int:
-    # Some servers leave it out and keep the order, which sorting by an equal key does too.
+    # Some servers omit it and keep the order; sorting by equal keys keeps the order, too.
     index = item.get("index", 0) if isinstance(item, dict) else 0
     if not isinstance(index, int):
         raise MissingError("data[].index")
@@ -114,11 +114,11 @@ class LMStudioEmbedder(OpenAIEmbedder):
     name = "lmstudio"
     default_model = "nomic-ai/nomic-embed-text-v1.5-GGUF/nomic-embed-text-v1.5.f16.gguf"
     default_url = LMSTUDIO_URL
-    spare_key = "lm-studio"
+    fallback_key = "lm-studio"
     table = merged(
         embedder_options(default_model, NetworkEmbedder.default_timeout_s),
         (
-            key_option(unset=spare_key),
+            key_option(unset=fallback_key),
             Option(
                 "lmstudio_base_url", LMSTUDIO_URL, or_empty(ADDRESS), "the address of LM Studio"
             ),
@@ -127,5 +127,5 @@ class LMStudioEmbedder(OpenAIEmbedder):
 
     def _access(self, settings: Settings) -> tuple[str, str | None]:
         self._wanted_dims = None  # upstream never sends it here
-        settings.api_key = settings.api_key or self.spare_key
+        settings.api_key = settings.api_key or self.fallback_key
         return settings.lmstudio_base_url or self.default_url, settings.api_key

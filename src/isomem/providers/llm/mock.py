@@ -1,4 +1,4 @@
-"""A language model that gives prepared replies."""
+"""A language model that returns prepared replies."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NAME = "scripted"
 
 
 class ScriptedLLM:
-    """Gives prepared replies, one per call, and remembers what it was asked.
+    """Returns prepared replies, one per call, and records what it was asked.
 
     Args:
-        replies: each is a text; a dict or list, given as JSON; an exception, raised; or a
-            callable, which is given the messages and returns any of these.
-        default: the reply of every call after the last one; by default such a call fails.
+        replies: each is a text; a dict or list, returned as JSON; an exception, raised; or a
+            callable that gets the messages and returns any of these.
+        default: the reply to every call after the last one; by default such a call fails.
 
     Attributes:
         calls: one dict per call: {"messages": …} and the options that were given.
@@ -55,12 +55,12 @@ class ScriptedLLM:
         """The next reply.
 
         Raises:
-            LLMError: there is none left.
+            LLMError: there is no reply left.
         """
         options.update(zip(("response_format", "tools", "tool_choice"), args, strict=False))
-        # A copy: the caller may go on to change its messages.
+        # A copy: the caller may change its messages later.
         self.calls.append({"messages": [dict(message) for message in messages], **options})
-        return _spoken(self._next(), messages)
+        return _resolved(self._next(), messages)
 
     async def agenerate_response(self, messages: list[Message], *args: Any, **options: Any) -> Any:
         """As `generate_response`."""
@@ -88,13 +88,13 @@ class ScriptedLLM:
         return f"<ScriptedLLM {len(self.calls)} calls, {self.remaining} replies left>"
 
 
-def _spoken(reply: Any, messages: list[Message]) -> Any:
+def _resolved(reply: Any, messages: list[Message]) -> Any:
     if isinstance(reply, BaseException) or (
         isinstance(reply, type) and issubclass(reply, BaseException)
     ):
         raise reply
     if callable(reply):
-        return _spoken(reply(messages), messages)
+        return _resolved(reply(messages), messages)
     if isinstance(reply, (dict, list)):
         import json
 
@@ -131,7 +131,7 @@ def mock_llm(config: Mapping[str, object] | None = None) -> ScriptedLLM:
     """A `ScriptedLLM` from options: `replies`, `default`, and those of every model.
 
     Raises:
-        InvalidConfigError: an option is not known.
+        InvalidConfigError: an option is unknown.
     """
     settings = read_settings(config, OPTIONS, "llm.config (mock)")
     llm = ScriptedLLM(settings.replies, settings.default)

@@ -26,7 +26,7 @@ class OllamaLLM(NetworkLLM):
         config: options under upstream's names; see docs/providers.md.
 
     Raises:
-        InvalidConfigError: an option is not known.
+        InvalidConfigError: an option is unknown.
     """
 
     name = "ollama"
@@ -79,7 +79,7 @@ class OllamaLLM(NetworkLLM):
 
 
 def _fault(messages: object, response_format: object) -> str | None:
-    """What is wrong with the arguments of a call, if anything is."""
+    """What is wrong with the arguments of a call, or None."""
     if response_format and not isinstance(response_format, Mapping):
         return "cannot be sent a response_format that is not a dict"
     if isinstance(messages, list) and all(isinstance(each, dict) for each in messages):
@@ -88,7 +88,7 @@ def _fault(messages: object, response_format: object) -> str | None:
 
 
 def asking_for_json(messages: list[Message]) -> list[Message]:
-    """A copy of `messages` whose end also asks in words for JSON, as upstream's does."""
+    """A copy of `messages` that also asks for JSON in words at its end, as upstream's does."""
     from isomem.prompts import text
 
     *earlier, last = messages or [{}]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from isomem.providers.base import Parameters, Reply, ResponseFormat, Tools
     from isomem.providers.http import Request
 
-# Models that refuse temperature, max_tokens and top_p; the list is upstream's, and only these.
+# Models that refuse temperature, max_tokens and top_p. This is exactly upstream's list.
 _REASONING = frozenset(
     ("o1", "o1-preview", "o3-mini", "o3", "gpt-5", "gpt-5o", "gpt-5o-mini", "gpt-5o-micro")
 )
@@ -36,19 +36,19 @@ def is_reasoning_model(model: str) -> bool:
 
 
 class ChatLLM(NetworkLLM):
-    """Any service with OpenAI's protocol. A subclass states what is its own.
+    """Any service with OpenAI's protocol. A subclass states what differs.
 
     Attributes:
-        default_model: when the configuration names none.
+        default_model: used if the configuration does not name one.
         default_url: where the service is.
         path: of the chat endpoint, below the address.
-        url_option: the option that holds another address, if any.
-        url_variable: the environment variable that does.
-        key_variable: the environment variable that holds the key.
-        spare_key: sent when there is no other key; None where one is needed.
-        takes_extra: whether further arguments of a call are sent, and reasoning models
-            are sent the reduced parameters.
-        own_options: what only this service takes.
+        url_option: the option for another address.
+        url_variable: the environment variable for another address.
+        key_variable: the environment variable for the key.
+        fallback_key: sent if there is no other key; None if a key is required.
+        takes_extra: whether further arguments of a call are sent, and reasoning models get the
+            reduced parameters.
+        own_options: options that only this service takes.
         table: every option that it takes.
     """
 
@@ -57,7 +57,7 @@ class ChatLLM(NetworkLLM):
     url_option: ClassVar[str]
     url_variable: ClassVar[str]
     key_variable: ClassVar[str]
-    spare_key: ClassVar[str | None] = None
+    fallback_key: ClassVar[str | None] = None
     takes_extra: ClassVar[bool] = True
     own_options: ClassVar[Table] = ()
     table: ClassVar[Table]
@@ -66,7 +66,7 @@ class ChatLLM(NetworkLLM):
         cls.table = merged(
             llm_options(cls.default_model, cls.default_timeout_s),
             (
-                key_option(cls.key_variable, unset=cls.spare_key or ""),
+                key_option(cls.key_variable, unset=cls.fallback_key or ""),
                 address_option(cls.url_option, cls.default_url, cls.url_variable),
             ),
             cls.own_options,
@@ -82,7 +82,7 @@ class ChatLLM(NetworkLLM):
         url = first_of(
             vars(settings)[self.url_option], environment(self.url_variable), self.default_url
         )
-        key = first_of(settings.api_key, environment(self.key_variable), self.spare_key)
+        key = first_of(settings.api_key, environment(self.key_variable), self.fallback_key)
         needed = url == self.default_url
         return str(url), required_key(self.name, key, self.key_variable, needed)
 
@@ -98,17 +98,17 @@ class ChatLLM(NetworkLLM):
 
         parameters = self._parameters(extra)
         timeout = parameters.pop("timeout", None)
-        body, own, query = [self._further(parameters, name) for name in _FURTHER]
+        body, own, query = [self._extra(parameters, name) for name in _EXTRAS]
         parameters.update(model=self.config.model, messages=messages)
-        headers = self._particulars(parameters)
+        headers = self._customize(parameters)
         parameters.update(self._format(response_format))
         if tools:
             parameters.update(tools=tools, tool_choice=tool_choice)
         content = {**_ordered(parameters), **body}
         return Request(self.path, content, {**headers, **own}, query, timeout)
 
-    def _further(self, parameters: Parameters, name: str) -> dict[str, Any]:
-        """What a call adds to the body, the headers or the query; taken out of `parameters`."""
+    def _extra(self, parameters: Parameters, name: str) -> dict[str, Any]:
+        """What a call adds to the body, the headers or the query; removed from `parameters`."""
         given = parameters.pop(name, None) or {}
         if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
             return dict(given)
@@ -122,8 +122,8 @@ class ChatLLM(NetworkLLM):
         common = {name: getattr(config, name) for name in ("temperature", "max_tokens", "top_p")}
         return {**common, **(extra if self.takes_extra else {})}
 
-    def _particulars(self, parameters: Parameters) -> dict[str, str]:  # noqa: ARG002
-        """Changes `parameters` to what only this service takes; returns headers of its own."""
+    def _customize(self, parameters: Parameters) -> dict[str, str]:  # noqa: ARG002
+        """Adapts `parameters` to this service, and returns its extra headers."""
         return {}
 
     def _format(self, response_format: ResponseFormat) -> Parameters:
@@ -142,12 +142,12 @@ class ChatLLM(NetworkLLM):
         return {"content": content, "tool_calls": [_tool_call(each) for each in calls_in(message)]}
 
 
-# What OpenAI's SDK, like `timeout`, takes for itself instead of sending it as a parameter.
-_FURTHER = ("extra_body", "extra_headers", "extra_query")
+# Like `timeout`, these are for OpenAI's SDK itself, which does not send them as parameters.
+_EXTRAS = ("extra_body", "extra_headers", "extra_query")
 
 
 def _ordered(parameters: Parameters) -> Parameters:
-    """In the order in which OpenAI's SDK sends them, so that the bytes are equal too."""
+    """The parameters in the order of OpenAI's SDK, so that even the bytes are equal."""
     first = [name for name in ("model", "messages") if name in parameters]
     return {name: parameters[name] for name in [*first, *sorted(parameters.keys() - set(first))]}
 
@@ -166,7 +166,7 @@ class OpenAILLM(ChatLLM):
         config: options under upstream's names; see docs/providers.md.
 
     Raises:
-        InvalidConfigError: an option is not known, or there is no key for api.openai.com.
+        InvalidConfigError: an option is unknown, or there is no key for api.openai.com.
     """
 
     name = "openai"
@@ -195,7 +195,7 @@ class OpenAILLM(ChatLLM):
     )
 
     def _access(self, settings: Settings) -> tuple[str, str | None]:
-        # An address in the configuration wins over the environment: prompts go nowhere else.
+        # A configured address takes precedence over the environment: prompts go nowhere else.
         own = settings.openai_base_url is not None
         self._openrouter_key = None if own else environment("OPENROUTER_API_KEY")
         if not self._openrouter_key:
@@ -204,7 +204,7 @@ class OpenAILLM(ChatLLM):
         url = first_of(settings.openrouter_base_url, variable, OPENROUTER_URL)
         return str(url), self._openrouter_key
 
-    def _particulars(self, parameters: Parameters) -> dict[str, str]:
+    def _customize(self, parameters: Parameters) -> dict[str, str]:
         config = self.config
         if not self._openrouter_key:
             if config.store is not None:
@@ -235,7 +235,7 @@ class OpenAILLM(ChatLLM):
 
 
 class Attributes(dict):  # type: ignore[type-arg]
-    """A JSON object whose members are attributes too, as those of the SDK's objects are."""
+    """A JSON object whose members are also attributes, like those of the SDK's objects."""
 
     def __getattr__(self, name: str) -> Any:
         try:

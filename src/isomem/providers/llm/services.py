@@ -1,4 +1,4 @@
-"""Services that speak OpenAI's protocol: each states its address, key, model and deviations."""
+"""Services that speak OpenAI's protocol: each has its address, key, model and differences."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class VllmLLM(ChatLLM):
     url_option = "vllm_base_url"
     url_variable = "VLLM_BASE_URL"
     key_variable = "VLLM_API_KEY"
-    spare_key = "vllm-api-key"
+    fallback_key = "vllm-api-key"
 
 
 class LMStudioLLM(ChatLLM):
@@ -79,7 +79,7 @@ class LMStudioLLM(ChatLLM):
     url_option = "lmstudio_base_url"
     url_variable = "LMSTUDIO_BASE_URL"
     key_variable = "LMSTUDIO_API_KEY"
-    spare_key = "lm-studio"
+    fallback_key = "lm-studio"
     own_options = (
         Option(
             "lmstudio_response_format",
@@ -90,6 +90,6 @@ class LMStudioLLM(ChatLLM):
     )
 
     def _format(self, response_format: ResponseFormat) -> Parameters:
-        """Always one: the configured, the call's, or JSON."""
+        """Always one: the configured one, the call's, or JSON."""
         configured = self.config.lmstudio_response_format
         return {"response_format": configured or response_format or {"type": "json_object"}}

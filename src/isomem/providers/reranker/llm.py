@@ -1,9 +1,9 @@
 """Reorders results by asking a language model how relevant each one is.
 
-A score is read as mem0 reads it wherever that is right: the first number from 0 to 1, and one
-below 2 counts as 1. Beyond that, thoughts are not part of an answer; "85%", "8/10" and "8 out of
-10" are shares; and a number from 2 on without a scale is out of ten, or out of a hundred when it
-is above ten.
+A score is read as mem0 reads it, where that is right: the first number from 0 to 1, and one below 2
+counts as 1. In addition, thoughts are not part of an answer. "85%", "8/10" and "8 out of 10" are
+fractions. A number of 2 or more without a scale is out of ten, or out of a hundred if it is above
+ten.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ LONGEST_INPUT = 4000
 NEUTRAL_SCORE = 0.5
 
 _FAILED = object()
-"""The answer of a model that failed, which was logged."""
+"""Stands for the answer of a model that failed. The failure was logged."""
 
 _THOUGHTS = (r"<think>.*?</think>", r".*</think>|<think>.*")
-"""Whole thoughts; then one whose beginning was not sent, and one that was cut off."""
+"""Complete thoughts; then a thought whose beginning was not sent, or one that was cut off."""
 
 _NUMBER = (
     r"(?<!\w)(?<!\d[.,])(\d+(?:[.,]\d+)?|(?<!\.)\.\d+)(?!\w)"
@@ -98,7 +98,7 @@ class LLMReranker:
         llm: the model that is asked; may be replaced.
 
     Raises:
-        InvalidConfigError: an option, or the model's provider, is not known.
+        InvalidConfigError: an option, or the model's provider, is unknown.
     """
 
     table = OPTIONS
@@ -119,7 +119,7 @@ class LLMReranker:
             documents: dicts with the text under "memory", "text" or "content".
             top_k: how many to return; 0 or None means the configured number, or all.
 
-        A document for which the model fails or gives no score is scored 0.5, and a warning is
+        If the model fails for a document or gives no score, its score is 0.5 and a warning is
         logged.
         """
         steps = self._questions(query, documents, top_k)
@@ -133,7 +133,7 @@ class LLMReranker:
     async def arerank(
         self, query: str, documents: list[Document], top_k: int | None = None
     ) -> list[Document]:
-        """As `rerank`, without blocking the event loop if the model can be asked so."""
+        """As `rerank`. It does not block the event loop."""
         if not hasattr(self.llm, "agenerate_response"):
             import asyncio
 
@@ -147,7 +147,7 @@ class LLMReranker:
             return _returned(stop)
 
     def _questions(self, query: str, documents: list[Document], top_k: int | None) -> Asked:
-        """Yields messages for the model, is sent its answers, returns the ranking."""
+        """Yields messages for the model, receives its answers, and returns the ranking."""
         scored = []
         for document in documents:
             text = text_of(document)
@@ -157,7 +157,7 @@ class LLMReranker:
         return scored[: top_k or self.config.top_k or None]
 
     def messages(self, query: str, document: str) -> list[Message]:
-        """What the model is asked. Both texts are cut, so that neither can crowd out the task."""
+        """What the model is asked. Both texts are cut, so that neither crowds out the task."""
         question = f"Query: {query[:LONGEST_INPUT]}\n\nDocument: {document[:LONGEST_INPUT]}"
         return [
             {"role": "system", "content": self._system_prompt()},
@@ -200,7 +200,7 @@ class LLMReranker:
 
 
 def _model(config: Settings) -> tuple[str, dict[str, object]]:
-    """Provider and options of the model: those in `llm`, then those beside it."""
+    """Provider and options of the model: those in `llm`, then those of the reranker itself."""
     nested = dict(config.llm or {})
     options = dict(nested.get("config") or {})
     for name in ("model", "temperature", "max_tokens"):
@@ -236,11 +236,11 @@ def read_score(answer: str) -> float | None:
     """The score in an answer, 0 to 1; None if there is none."""
     import re
 
-    spoken = answer
+    text = answer
     for thought in _THOUGHTS:
-        spoken = re.sub(thought, " ", spoken, flags=re.DOTALL)
+        text = re.sub(thought, " ", text, flags=re.DOTALL)
     without_scale = None
-    for number, percent, scale in re.findall(_NUMBER, spoken):
+    for number, percent, scale in re.findall(_NUMBER, text):
         value = float(number.replace(",", "."))
         most = 100.0 if percent else float(scale or 0)
         if most and value <= most:
