@@ -1,8 +1,8 @@
 """Scopes in memory: the vectors and terms of the scopes in use, in a bounded cache.
 
-A scope is loaded from the file when it is first searched and kept up to date by the inserts of
-this process. Whatever else may have changed it (an update, a delete, a rollback, another
-process) evicts it, and the next search loads it again.
+A scope is loaded from the file when it is first searched. What this process inserts, updates and
+deletes changes it in place. Whatever else may have changed it (a rollback, another process) evicts
+it, and the next search loads it again.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from isomem.store.row_keys import SEQ_MASK, RowKeys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Container, Iterator, Sequence
+    from typing import Any, TypeVar
 
     from isomem.store.codec import Encoded
     from isomem.store.database import Database
     from isomem.store.row_keys import Ids
 
+    T = TypeVar("T")
     Key = tuple[int, str | None, str | None, str | None]
     Scored = list[tuple[float, int]]
     Row = tuple[int, str, bytes, bytes]
@@ -69,6 +70,47 @@ class Scope:
         self._vectors += b"".join(vectors)
         self._terms += b"".join(terms)
         self._sizes += array("I", [*map(len, terms)])
+        self._measure()
+
+    def replace(self, row: Row) -> None:
+        """Stores another vector and other terms of a point.
+
+        Raises:
+            ValueError: it is not here.
+            MemoryCorruptionError: as `extend`.
+        """
+        row_key, point_id, vector, terms = row
+        self._check([point_id], [vector], [terms])
+        at = self.row_keys.index(row_key)
+        self._vectors[at * len(vector) : (at + 1) * len(vector)] = vector
+        self._replace_terms(at, terms)
+        self._measure()
+
+    def remove(self, row_key: int) -> None:
+        """Removes a point; the last one takes its place.
+
+        Raises:
+            ValueError: it is not here.
+        """
+        at, last = self.row_keys.index(row_key), len(self.ids) - 1
+        width = len(self._vectors) // len(self.ids)
+        self._vectors[at * width : (at + 1) * width] = self._vectors[last * width :]
+        self._replace_terms(at, self._terms[len(self._terms) - self._sizes[last] :])
+        self.ids[at], self.row_keys[at] = self.ids[last], self.row_keys[last]
+        del self._vectors[last * width :]
+        del self._terms[len(self._terms) - self._sizes[last] :]
+        del self.ids[last], self.row_keys[last], self._sizes[last]
+        self._measure()
+
+    def _replace_terms(self, at: int, terms: bytes | bytearray) -> None:
+        if at < len(self.ids) // 2:
+            start = sum(self._sizes[:at])
+        else:
+            start = len(self._terms) - sum(self._sizes[at:])
+        self._terms[start : start + self._sizes[at]] = terms
+        self._sizes[at] = len(terms)
+
+    def _measure(self) -> None:
         self.size_bytes = _POINT_BYTES * len(self.ids) + len(self._vectors) + len(self._terms)
 
     def _check(self, ids: Sequence[str], vectors: Sequence[bytes], terms: Sequence[bytes]) -> None:
@@ -165,23 +207,40 @@ class ScopeCache:
         """Adds points, each with its row key, to the scopes here that they are in."""
         if not self._scopes:
             return
-        self._evict_the_stale()
         rows: dict[Ids, list[Row]] = {}
         for row_key, (point_id, unit, ids, _, terms, _) in zip(row_keys, points, strict=True):
             rows.setdefault(ids, []).append((row_key, point_id, unit, terms or b""))
         for ids, some in rows.items():
-            for key in _keys_over(collection, ids):
-                self._extend(key, some)
-        self._trim()
+            self._change(collection, ids, Scope.extend, some)
 
-    def _extend(self, key: Key, rows: Sequence[Row]) -> None:
-        scope = self._scopes.pop(key, None)
-        if scope is not None:
-            # It is out of the cache meanwhile: one that is extended by half is never searched.
+    def replace(self, collection: int, ids: Ids, row: Row) -> None:
+        """Stores another vector and other terms of a point in the scopes here that it is in."""
+        self._change(collection, ids, Scope.replace, row)
+
+    def remove(self, collection: int, ids: Ids, row_key: int) -> None:
+        """Removes a point from the scopes here that it is in."""
+        self._change(collection, ids, Scope.remove, row_key)
+
+    def _change(
+        self, collection: int, ids: Ids, change: Callable[[Scope, T], None], value: T
+    ) -> None:
+        """Changes the scopes here that a point with these ids is in; evicts what cannot be."""
+        self._evict_the_stale()
+        if not self._scopes:
+            return
+        for key in _keys_over(collection, ids):
+            scope = self._scopes.pop(key, None)
+            if scope is None:
+                continue
+            # It is out of the cache meanwhile: one that is changed by half is never searched.
             self._size_bytes -= scope.size_bytes
-            scope.extend(rows)
+            try:
+                change(scope, value)
+            except (BufferError, ValueError):
+                continue  # Somebody still looks at its bytes, or it was never complete.
             self._scopes[key] = scope
             self._size_bytes += scope.size_bytes
+        self._trim()
 
     def _trim(self) -> None:
         while self._scopes and self._size_bytes > self._max_bytes:

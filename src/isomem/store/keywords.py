@@ -124,21 +124,28 @@ class Keywords:
 
     def inserted(self, rows: Sequence[Encoded]) -> None:
         """Counts the terms of points that were just stored, if this process counts them."""
-        recent = self._recent
-        if recent.state is not None and recent.state == self._state():
+        if self._is_current():
             for _, _, _, _, terms, _ in rows:
                 if terms is not None:
-                    recent.count(terms)
+                    self._recent.count(terms)
 
     def remove(self, terms: bytes | None, *, counted: bool) -> None:
         """Takes a text out of the counts. `counted`: whether those in the file have it."""
-        self.remove_some([terms] if counted and terms is not None else [])
+        if terms is None:
+            return
+        if counted:
+            self._uncount([terms])
+        elif self._is_current():
+            self._recent.uncount(terms)
 
     def remove_some(self, texts: Sequence[bytes]) -> None:
-        """Takes texts out of the counts in the file; a term that no text has is removed."""
+        """Takes texts out of the counts in the file; the others are counted again when needed."""
         self._recent.state = None
-        if not texts:
-            return
+        if texts:
+            self._uncount(texts)
+
+    def _uncount(self, texts: Sequence[bytes]) -> None:
+        """Takes texts out of the counts in the file; a term that no text has is removed."""
         counts = Counter(chain.from_iterable(map(set, map(load_terms, texts))))
         gone = [
             (key,)
@@ -154,8 +161,12 @@ class Keywords:
     def change(self, old: bytes | None, new: bytes | None, *, counted: bool) -> None:
         """Counts another text instead of one."""
         self.remove(old, counted=counted)
-        if counted and new is not None:
+        if new is None:
+            return
+        if counted:
             self._add(new)
+        elif self._is_current():
+            self._recent.count(new)
 
     def _add(self, terms: bytes) -> None:
         keys = ((term_key(self._collection, number), 1) for number in set(load_terms(terms)))
@@ -216,6 +227,10 @@ class Keywords:
             self._recent = recent
         return self._recent
 
+    def _is_current(self) -> bool:
+        """Whether this process counts the latest insertions, and has counted all of them."""
+        return self._recent.state is not None and self._recent.state == self._state()
+
     def _state(self) -> tuple[int, int]:
         return self._database.epoch, self._row_keys.counted
 
@@ -233,3 +248,7 @@ class _Recent:
     def count(self, terms: bytes) -> None:
         self.texts += 1
         self.terms.update(set(load_terms(terms)))
+
+    def uncount(self, terms: bytes) -> None:
+        self.texts -= 1
+        self.terms.subtract(set(load_terms(terms)))

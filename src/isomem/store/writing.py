@@ -187,11 +187,10 @@ class Writer:
     def _replace(self, old: Stored, row: Encoded) -> None:
         row_key, _, old_terms, _, old_ids = old
         _, unit, ids, text, terms, payload = row
-        self._cache.evict(self._number, old_ids)
-        if ids != old_ids:
-            self._cache.evict(self._number, ids)
         row_key = self._move(row_key, old_ids, ids)
         self._database.execute(_REPLACE, (text, unit, terms, row_key))
+        if ids == old_ids:
+            self._cache.replace(self._number, ids, (row_key, old[1], unit, terms or b""))
         if self._keywords:
             counted = self._row_keys.is_counted(row_key)
             self._keywords.change(old_terms, terms, counted=counted)
@@ -202,6 +201,8 @@ class Writer:
         """The row key of a point whose scope may have become another one."""
         if ids == old_ids:
             return row_key
+        self._cache.evict(self._number, old_ids)
+        self._cache.evict(self._number, ids)
         new = self._row_keys.move(row_key, self._number, ids)
         self._database.execute("UPDATE points SET row_key = ? WHERE row_key = ?", (new, row_key))
         if self._links:
@@ -214,9 +215,6 @@ class Writer:
         # The terms stay those of the text at the last full write, as in upstream's store.
         ids, old_ids = scope_ids(payload), old[4]
         row_key = self._move(old[0], old_ids, ids)
-        if ids != old_ids:
-            self._cache.evict(self._number, old_ids)
-            self._cache.evict(self._number, ids)
         sql = "UPDATE points SET payload = ? WHERE row_key = ?"
         self._database.execute(sql, (dump_payload(payload), row_key))
         if self._links:
@@ -224,16 +222,17 @@ class Writer:
 
     def replace_vector(self, old: Stored, vector: Vector) -> None:
         """Stores another vector of a point."""
-        self._cache.evict(self._number, old[4])
-        sql = "UPDATE points SET vector = ? WHERE row_key = ?"
-        self._database.execute(sql, (self._vectors.unit(vector), old[0]))
+        row_key, point_id, terms, _, ids = old
+        unit = self._vectors.unit(vector)
+        self._database.execute("UPDATE points SET vector = ? WHERE row_key = ?", (unit, row_key))
+        self._cache.replace(self._number, ids, (row_key, point_id, unit, terms or b""))
 
     # --- Removing ---
 
     def remove(self, old: Stored) -> None:
         """Removes a point."""
         row_key, _, terms, _, ids = old
-        self._cache.evict(self._number, ids)
+        self._cache.remove(self._number, ids, row_key)
         counted = not self._row_keys.remove(row_key)
         if self._keywords:
             self._keywords.remove(terms, counted=counted)

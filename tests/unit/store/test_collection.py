@@ -925,3 +925,90 @@ def test_a_batch_with_the_id_of_a_detached_point_that_is_counted_leaves_a_sound_
     insert_apples(one, "y", "x", "z", user="bob")
     assert check(one.database) == []
     assert apples(one) == apples(Opened(tmp_path / "memory.db"))
+
+
+# --- Scopes that are changed in place ---------------------------------------------------------
+
+_names = st.sampled_from(("a", "b", "c", "d"))
+_sides = st.sampled_from(([1.0, 0.0], [0.0, 1.0], [0.6, 0.8]))
+_said = st.sampled_from(("tea", "green tea", "coffee and tea", "", "tea tea"))
+_owners = st.sampled_from(("u", "v"))
+_changes = st.one_of(
+    st.tuples(st.just("insert"), st.lists(st.tuples(_names, _sides, _said, _owners), max_size=4)),
+    st.tuples(st.just("replace"), _names, _sides, _said, _owners),
+    st.tuples(st.just("turn"), _names, _sides),
+    st.tuples(st.just("delete"), _names),
+)
+
+
+def change(points: Any, kind: str, *given: Any) -> None:
+    if kind == "insert":
+        rows = given[0]
+        payloads = [{"data": text, "user_id": owner} for _, _, text, owner in rows]
+        points.insert([vector for _, vector, _, _ in rows], payloads, [name for name, *_ in rows])
+    elif kind == "replace":
+        name, vector, text, owner = given
+        points.update(name, vector, {"data": text, "user_id": owner})
+    elif kind == "turn" and points.get(given[0]):
+        points.update(given[0], given[1])
+    elif kind == "delete":
+        points.delete(given[0])
+
+
+@examples(60)
+@given(st.lists(_changes, max_size=12))
+def test_a_scope_that_was_changed_in_place_is_the_one_in_the_file(changes: list[Any]) -> None:
+    one = Opened(":memory:")
+    for each in ({}, {"user_id": "u"}):
+        one.points.search("", [1.0, 0.0], filters=each)
+    for kind, *given_ in changes:
+        change(one.points, kind, *given_)
+        for where in ({}, {"user_id": "u"}, {"user_id": "v"}):
+            found = [
+                [(hit.id, hit.score) for hit in hits]
+                for hits in (
+                    one.points.search("", [0.8, 0.6], 9, where),
+                    one.points.keyword_search("green tea coffee", 9, where) or (),
+                )
+            ]
+            kept = dict(one.cache._scopes)
+            one.cache.clear()
+            one.points._keywords._recent.state = None  # type: ignore[union-attr]
+            assert found == [
+                [(hit.id, hit.score) for hit in hits]
+                for hits in (
+                    one.points.search("", [0.8, 0.6], 9, where),
+                    one.points.keyword_search("green tea coffee", 9, where) or (),
+                )
+            ]
+            one.cache.clear()
+            for key, scope in kept.items():
+                one.cache.put(key, scope)
+    one.close()
+
+
+def test_an_update_and_a_delete_leave_the_scope_in_the_cache() -> None:
+    one = Opened(":memory:")
+    one.points.insert([[1.0, 0.0]] * 3, [{"user_id": "u", "data": "tea"}] * 3, ["a", "b", "c"])
+    one.points.search("", [1.0, 0.0], filters={"user_id": "u"})
+    (before,) = one.cache._scopes.values()
+    one.points.update("b", [0.0, 1.0], {"user_id": "u", "data": "green tea"})
+    one.points.delete("a")
+    (after,) = one.cache._scopes.values()
+    assert after is before
+    assert after.size_bytes == one.cache._size_bytes
+    assert sorted(after.ids) == ["b", "c"]
+    one.close()
+
+
+def test_a_scope_whose_bytes_somebody_holds_is_loaded_again() -> None:
+    """As a debugger does, or a traceback that is kept: the write goes on."""
+    one = Opened(":memory:")
+    one.points.insert([[1.0, 0.0]] * 2, [{"user_id": "u", "data": "tea"}] * 2, ["a", "b"])
+    one.points.search("", [1.0, 0.0], filters={"user_id": "u"})
+    (scope,) = one.cache._scopes.values()
+    with memoryview(scope._vectors):
+        one.points.insert([[0.0, 1.0]], [{"user_id": "u", "data": "tea"}], ["c"])
+        one.points.delete("a")
+        assert sorted(ids_of(one.points.search("", [1.0, 0.0]))) == ["b", "c"]
+    one.close()
