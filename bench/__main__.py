@@ -4,7 +4,7 @@
     python -m bench --again [--out FOLDER]          # the report once more, nothing measured
     python -m bench --write-docs docs/benchmarks.md [--out FOLDER]
 
-Needs isomem[bench] and isomem-parity; `make bench` sees to that. Prints tables, and writes
+Needs isomem[bench] and isomem-parity, which `make bench` installs. Prints tables, and writes
 results.json, plots and index.html. `docs/benchmarks.md` says what is measured, and how.
 """
 

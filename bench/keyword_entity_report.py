@@ -4,21 +4,21 @@
 
 FOLDER is as for `bench/text_quality.py`; facts also name the turns they were taken from, and
 questions the turns that answer them. Needs upstream's full system (mem0ai, fastembed, spaCy and
-the model that `isomem_parity.tiers` names) and isomem[local]; nothing is fetched. It takes some
-minutes, almost all of them upstream's.
+the model that `isomem_parity.tiers` names) and isomem[local]; nothing is downloaded. It takes some
+minutes, almost all of them in upstream.
 
-Each session is added once, with its facts as the model's reply, and each question asked of every
-system; all share the embedder. The systems:
+Each session is added once, with its facts as the model's reply. Every system is asked each
+question; all share the embedder. The systems:
 
     semantic  isomem, `nlp.provider` "none", keyword search off
-    builtin   isomem as it comes
+    builtin   isomem by default
     spacy     isomem, `nlp.provider` "spacy"
     full      upstream itself, with all its optional parts
-    ordered   the same, asked once more with ties in the order of insertion
+    ordered   the same, asked again with ties in insertion order
 
-Many facts have equal keyword scores, and of those at the cut of the keyword search upstream takes
-the ones that numpy's unstable sort happens to put first, which differs between processors. The
-system "ordered" has a stable sort in its place; "full" against it is what chance alone changes.
+Many facts have equal keyword scores. Of those at the cut of the keyword search, upstream takes the
+ones that numpy's unstable sort happens to put first, which differs between processors. The system
+"ordered" has a stable sort instead; comparing "full" with it shows what chance alone changes.
 """
 
 from __future__ import annotations
@@ -295,7 +295,7 @@ def _score_gap(ours: Hits, theirs: Hits) -> float:
 def tau_b(one: Sequence[str], other: Sequence[str]) -> float:
     """Kendall's tau-b of two rankings over the union of their items.
 
-    What a ranking lacks is tied behind all it has. 1 for two rankings that cannot disagree.
+    Items missing from a ranking are tied after all that it has. 1 if two rankings cannot disagree.
     """
     items = sorted(set(one) | set(other))
     ranks = [
@@ -312,7 +312,7 @@ def tau_b(one: Sequence[str], other: Sequence[str]) -> float:
 
 
 def measure_recall(conversations: list[Conversation], found: list[Hits]) -> Figures:
-    """The share of questions with one of their evidence turns behind the first hits.
+    """The share of questions for which one of the first hits comes from an evidence turn.
 
     Under "answered" those that have evidence and an answer, under "all" those with evidence.
     """
@@ -332,7 +332,7 @@ def measure_recall(conversations: list[Conversation], found: list[Hits]) -> Figu
 
 
 def _first_right(question: Question, turns: Sequence[set[str]]) -> int:
-    """The place of the first hit that has evidence, from 0; `TOP` when there is none."""
+    """The rank of the first hit that has evidence, from 0; `TOP` if there is none."""
     return next((at for at, of_hit in enumerate(turns) if of_hit & question.evidence), TOP)
 
 

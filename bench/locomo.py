@@ -1,7 +1,7 @@
 """How often the right memory is found: evidence recall on LoCoMo.
 
-LoCoMo (Maharana et al., ACL 2024; CC BY-NC 4.0) is not part of this repository. DATA_DIR holds
-one JSON file a conversation::
+LoCoMo (Maharana et al., ACL 2024; CC BY-NC 4.0) is not part of this repository. DATA_DIR has one
+JSON file per conversation::
 
     {"speaker_a": ..., "speaker_b": ...,
      "sessions": [{"session", "date_time", "turns": [{"speaker", "dia_id", "text"}],
@@ -53,7 +53,7 @@ class Conversation:
     Attributes:
         name: of the file; also the user whose memory it becomes.
         lines: the messages, as `isomem ingest` reads them.
-        replies: one a session.
+        replies: one per session.
         sources: for each fact, the turns it comes from.
         questions: those of the file that name their evidence.
     """

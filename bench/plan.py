@@ -1,6 +1,6 @@
 """The workloads: which workers run, with which options, and what of their figures is shown.
 
-A workload is a function from `Sizes` to its runs; its docstring stands in the report.
+A workload is a function from `Sizes` to its runs; its docstring appears in the report.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ VARIANTS: dict[str, dict[str, str | int]] = {
     "uncached": {"cache_mb": 0},
     "blocking": {},
 }
-"""Options behind the last word of a system's name."""
+"""The options that the last word of a system's name means."""
 
 
 def peer(system: str) -> str | None:
-    """The system of mem0 that one of isomem is held against."""
+    """The system of mem0 that one of isomem is compared with."""
     name, _, rest = system.partition("-")
     if name != "isomem":
         return None
@@ -112,7 +112,7 @@ QUICK = Sizes(
     resident=(1_000, 4_000),
     flushes=100,
 )
-"""A minute or two: shows that everything runs. Its figures are no ones to quote."""
+"""A minute or two: shows that everything runs. Its figures are not meant to be quoted."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def article(sizes: Sizes) -> Iterator[Run]:
     an embedder that gives ten constant numbers, searches for `hiking travel` with that user's
     filter and the default `top_k`, one `get_all(top_k=20)`. Everything as it comes: isomem with
     keyword search and entities, and a flush to the disk before each add returns; mem0 as
-    `pip install mem0ai` gives it, without either. "Set as mem0", isomem is without them, too.
+    `pip install mem0ai` installs it, without either. "Set as mem0", isomem has neither, too.
 
     `add` and `search` are means over all calls, as in the article; the median and the 95th
     percentile are of single searches. The peak is VmHWM of the whole process.
@@ -257,8 +257,8 @@ def article(sizes: Sizes) -> Iterator[Run]:
 def dimensions(sizes: Sizes) -> Iterator[Run]:
     """The article's workload with `isomem.testing.HashEmbedder` on both sides. Making a vector in
     Python takes longer than storing it, so the time spent in the embedder is measured call by call
-    and taken off both sides. In mem0's processes the peak includes some 5 MB of isomem, of which
-    the embedder is a part.
+    and subtracted on both sides. In mem0's processes the peak includes some 5 MB of isomem, which
+    the embedder is part of.
     """
     for dims, count, searches in sizes.hashed:
         systems = STORES if count <= 2_000 else STORES[:3]
@@ -329,10 +329,10 @@ def one_scope(sizes: Sizes) -> Iterator[Run]:
 
 @workload("Inferred adds", "fact_us stored peak_mb", "fact_us")
 def inferred(sizes: Sizes) -> Iterator[Run]:
-    """`add` with a scripted model that answers at once with 10 new facts a call, each with the
+    """`add` with a scripted model that answers at once with 10 new facts per call, each with the
     name of a person and of a town in it, for ten users; the time is per fact. mem0 as
-    `pip install mem0ai` gives it finds no entities in them and keeps no keywords; isomem is
-    measured as it comes, where it does both, and set as mem0.
+    `pip install mem0ai` installs it finds no entities in them and keeps no keywords; isomem is
+    measured with its defaults, where it does both, and set as mem0.
     """
     calls, facts = sizes.inferred
     options: dict[str, str | int] = {"calls": calls, "facts": facts}
@@ -407,7 +407,7 @@ def cold(sizes: Sizes) -> Iterator[Run]:
 @workload("Durable adds", "add_us peak_mb", "add_us")
 def durable(sizes: Sizes) -> Iterator[Run]:
     """The article's adds on disk at each level of `synchronous`: `full` survives a power failure,
-    `normal` the death of the process, `off` is promised neither. mem0 has no such setting; its
+    `normal` the death of the process, `off` promises neither. mem0 has no such setting; its
     default store flushes as SQLite does by default.
     """
     options: dict[str, str | int] = {"memories": sizes.durable, "searches": 0}

@@ -1,10 +1,10 @@
-"""How close the built-in text tier comes to upstream's full system, and what it costs.
+"""How close the built-in text tier is to upstream's full system, and what it costs.
 
     python bench/text_quality.py FOLDER [--model NAME]
 
 FOLDER holds conversations as JSON: `sessions` of `turns` ({text}) and `facts` ({speaker:
 [[fact, …]]}), and `qa` ({question}). It needs `mem0ai`, `spacy` with a model, and nothing
-else: the terms of both sides are made by our encoder, which the tests hold against fastembed.
+else: the terms of both sides are made by our encoder, which the tests compare with fastembed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The optional extension: `isomem.kernel`, compiled where a compiler is at hand."""
+"""The optional extension: `isomem.kernel`, compiled if there is a compiler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNIX_FLAGS = ["-O3", "-g0", "-ffp-contract=off"]
 
 
 def extensions() -> list[Extension]:
-    """What to compile; nothing where Cython is not there, and a failure to compile is no error."""
+    """What to compile: nothing without Cython. A failure to compile is not an error."""
     try:
         from Cython.Build import cythonize
     except ImportError:

@@ -1,8 +1,9 @@
 """The build's prompt step: puts the pinned upstream texts into the package.
 
-Reuses texts that are there and correct. Otherwise takes them from upstream's wheel, which is
-the file named by ISOMEM_MEM0_WHEEL or is downloaded by pip, alone and by its hash. The wheel is
-opened as a zip file and its modules are parsed; nothing of it is installed, imported or run.
+Texts that are already there and correct are reused. Otherwise they come from upstream's wheel,
+which is the file that ISOMEM_MEM0_WHEEL names, or is downloaded by pip, without dependencies and by
+its hash. The wheel is opened as a zip file and its modules are parsed; nothing in it is installed,
+imported or run.
 """
 
 from __future__ import annotations
@@ -45,22 +46,22 @@ WHEEL_VARIABLE = "ISOMEM_MEM0_WHEEL"
 
 
 class PromptStepError(Exception):
-    """The texts could not be had; the message says what to do."""
+    """The texts could not be obtained; the message says what to do."""
 
 
 def prepare(directory: Path | None = None, edition: Edition = UPSTREAM) -> bool:
-    """Sees to it that `directory` holds every pinned text and the licence.
+    """Makes sure that `directory` has every pinned text and the licence.
 
     Args:
-        directory: the package's own folder for them when None.
+        directory: where to put them; None means the package's own folder.
         edition: what is pinned.
 
     Returns:
         Whether anything had to be written.
 
     Raises:
-        PromptStepError: there is no wheel to be had, or it is not the pinned one. Nothing of
-            it was written then.
+        PromptStepError: the wheel cannot be obtained, or is not the pinned one. Nothing of it was
+            written.
     """
     folder = Path(DIRECTORY) if directory is None else directory
     if is_complete(folder, edition):
@@ -73,7 +74,7 @@ def prepare(directory: Path | None = None, edition: Edition = UPSTREAM) -> bool:
 
 
 def is_complete(folder: Path, edition: Edition = UPSTREAM) -> bool:
-    """Whether every pinned text and the licence lie in `folder`, to the byte."""
+    """Whether every pinned text and the licence are in `folder`, to the byte."""
     return all(_holds(folder / pin.name, pin) for pin in _everything(edition))
 
 
@@ -156,7 +157,7 @@ def _read_wheel(wheel: Path, edition: Edition) -> dict[str, bytes]:
 def _write(folder: Path, texts: dict[str, bytes]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in texts.items():
-        # Written aside and moved: two builds of one checkout may run at once.
+        # Written to another file and moved: two builds of one checkout may run at once.
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
             file.write(data)
         Path(file.name).chmod(0o644)

@@ -1,8 +1,8 @@
-"""A conversation of several days goes in, and questions are asked.
+"""Ingests a conversation of several days, and answers questions about it.
 
     python examples/conversation.py "What is the cat called?" "Who is her boss?"
 
-The conversation is the one of `isomem demo`; it comes with the package, as do the replies that
+The conversation is the one in `isomem demo`. It comes with the package, and so do the replies that
 stand in for a model here. Needs `pip install "isomem[local]"`.
 """
 

@@ -1,7 +1,7 @@
-"""How the code stands against its targets: `python scripts/figures.py` prints a table.
+"""How the code compares with its targets: `python scripts/figures.py` prints a table.
 
-Measured over `src/isomem`. `--check` ends with status 1 when a target is
-missed; `--worst` names what stands against each.
+Measured over `src/isomem`. `--check` exits with status 1 if a target is missed; `--worst` names the
+worst cases for each.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ PAGE = Path(__file__).resolve().parent.parent / "CONTRIBUTING.md"
 START = "<!-- The house: written by `python -m scripts.house`. -->"
 END = "<!-- The house ends. -->"
 
-# What the rooms of the picture hold: parts of the package, from above to below. A part that no
-# room names has a room of its own.
+# What the rooms of the picture hold: parts of the package, from top to bottom. A part that no room
+# names has its own room.
 ROOMS = {
     "ways in": ("cli", "compat", "demo", "importer", "ingest", "reference"),
     "Memory, AsyncMemory": ("", "memory", "wiring"),

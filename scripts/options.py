@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def written(page: str) -> str:
-    """The page with its tables written anew."""
+    """The page with its tables rewritten."""
     return BLOCK.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n\n{found[3]}", page)
 
 
@@ -58,8 +58,8 @@ def _nlp() -> str:
 
 
 def _rows(section: str, options: Iterable[Option]) -> str:
-    """One row for each option, with the variable by which the command line is told it."""
-    header = ("key", "default", "what it may be", "variable", "what it is")
+    """One row per option, with its environment variable on the command line."""
+    header = ("key", "default", "values", "variable", "meaning")
     return _table(header, [_row(section, option) for option in options])
 
 
@@ -69,7 +69,7 @@ def _row(section: str, option: Option) -> list[str]:
 
 
 def _models() -> str:
-    """The language models: what each uses when nothing else is configured."""
+    """The language models: what each uses if nothing else is configured."""
     header = ("provider", "default model", "key from", "address: option, variable, default")
     return _table(header, [_service("llm", name) for name in _first(registry.LLMS, "openai")])
 
@@ -142,7 +142,7 @@ def _of_one(kind: registry.Kind, section: str, common: set[str]) -> str:
         for option in table_in(section, name) or ()
         if option.name not in common and not option.idle
     ]
-    return _table(("provider", "option", "default", "what it may be", "what it is"), rows)
+    return _table(("provider", "option", "default", "values", "meaning"), rows)
 
 
 def _common_embedder() -> str:

@@ -1,9 +1,9 @@
 """Runs the tests on every supported Python that this machine has.
 
-On one of them (the one that runs this script, if it is supported) everything runs, upstream
-beside us and coverage measured; on the others all but the tests that need upstream. These run
-beside the first, where there are processors for it, and what they print comes after it. Makes the
-environments it needs under .venvs/ and keeps them until the packaging changes.
+On one of them (the one that runs this script, if it is supported) everything runs, with upstream
+installed and coverage measured; on the others, everything but the tests that need upstream. These
+run at the same time as the first, if there are processors for it, and their output comes after it.
+The environments are created under .venvs/ and kept until the packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.

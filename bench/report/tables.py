@@ -74,7 +74,7 @@ def number(value: float) -> str:
 
 
 def with_spread(summary: Summary | None) -> str:
-    """The median, and behind it what the rounds were between."""
+    """The median, followed by the range of the rounds."""
     if summary is None:
         return ""
     middle, low, high = (number(value) for value in summary[:3])

@@ -134,12 +134,12 @@ EMBEDDED_OPTIONS = (
         "the length of the vectors",
         unset="the embedder's",
     ),
-    Option("keyword_search", True, SWITCH, "BM25 beside the semantic search"),
+    Option("keyword_search", True, SWITCH, "BM25 in addition to the semantic search"),
     Option(
         "synchronous",
         "full",
         one_of("full", "normal", "off"),
-        "what survives once a write is acknowledged, see [store.md](store.md)",
+        "what an acknowledged write survives, see [store.md](store.md)",
     ),
     Option("busy_timeout_s", 10.0, number(0, 1_000_000), "seconds to wait for another process"),
     Option(

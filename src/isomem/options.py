@@ -138,7 +138,7 @@ SWITCH = Kind("True or False", lambda value: isinstance(value, bool), {"type": "
 TEXT = Kind("text", is_text, {"type": "string"})
 TEXTS = Kind("a list of text", _is_texts, {"type": "array", "items": {"type": "string"}})
 DICT = Kind("a dict", is_dict, {"type": "object"})
-CALLABLE = Kind("something that can be called", callable, {"not": {}})
+CALLABLE = Kind("a callable", callable, {"not": {}})
 ANYTHING = Kind("anything", lambda _: True, {})
 
 

@@ -33,7 +33,7 @@ def every_option() -> list[Any]:
 @pytest.mark.parametrize("name", pages.PAGES)
 def test_the_pages_are_fresh(name: str) -> None:
     page = (pages.DOCS / name).read_text("utf-8")
-    assert page == pages.written(page), "python -m scripts.options writes it anew"
+    assert page == pages.written(page), "run: python -m scripts.options"
     assert pages.BLOCK.search(page)
 
 

@@ -41,7 +41,7 @@ def run_files(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line; 0 when there is no difference, 1 when there is, 2 when it cannot run."""
+    """The command line; 0 if there is no difference, 1 if there is one, 2 if it cannot run."""
     from isomem_parity.run import main as run
 
     return run(argv)

@@ -1,8 +1,8 @@
-"""Where two traces of one step differ. Nothing is waved through, but for two facts of arithmetic:
+"""Where two traces of one step differ. Everything counts, with two exceptions:
 
-- scores, and components of vectors, are equal when they are within 1e-6;
-- items whose scores are equal may stand in any order among themselves, in results and in the list
-  of existing memories in a prompt. At the cut of a top-k the tied items may also be others of the
+- scores, and components of vectors, are equal if they are within 1e-6;
+- items with equal scores may be in any order among themselves, in results and in the list of
+  existing memories in a prompt. At the cut of a top-k, the tied items may also be others of the
   same tie: they are `unproven` until the caller has found them by searching without the cut.
 """
 
@@ -38,7 +38,7 @@ class Gap:
 class Gaps:
     """The differences found so far.
 
-    `unproven` are results of ours that stand at the cut where upstream has others of equal score.
+    `unproven` are our results at the cut where upstream has others of equal score.
     """
 
     found: list[Gap] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Gaps:
 
 
 def same(upstream: Trace, ours: Trace) -> bool:
-    """Whether two traces are equal by their raw ids: the usual case, decided fast."""
+    """Whether two traces are equal by their raw ids. This is the usual case, and fast."""
     return (
         upstream.error == ours.error
         and upstream.prompts == ours.prompts
@@ -183,7 +183,7 @@ def _ordered_like(mine: list[Any], theirs: list[Any], last: bool, gaps: Gaps) ->
 
 
 def _untie_prompt(one: dict[str, Any], other: dict[str, Any], similarity: Similarity) -> None:
-    """Give two prompts the same text when only tied existing memories stand in another order.
+    """Give two prompts the same text if only tied existing memories are in another order.
 
     The similarity of each memory to the new messages is computed here, from the embedder: that
     two are tied is not taken from either side.

@@ -26,8 +26,8 @@ class StepClock:
     """A clock that stands still within a step, and ids that follow from the step's number.
 
     The ids of a step do not depend on how many ids earlier steps drew, so one divergence cannot
-    shift every id behind it. They look random: `get_all` sorts by id, and an order that
-    happened to be the order of insertion would prove little.
+    shift every later id. They look random: `get_all` sorts by id, and if that happened to be the
+    insertion order, it would prove little.
     """
 
     def __init__(self, start: str, step_s: float) -> None:
@@ -37,7 +37,7 @@ class StepClock:
         self._drawn = {"id": 0, "row": 0}
 
     def begin(self, step: int) -> None:
-        """Move to a step: later in time, and with ids of its own."""
+        """Move to a step: later in time, and with its own ids."""
         if step > 0:
             self._time += self._step_s
         self.replay(step)
@@ -134,10 +134,10 @@ class Faults:
 
 @lru_cache(maxsize=20_000)
 def hash_vector(text: str, action: str | None, dims: int) -> tuple[float, ...]:
-    """What the kit's embedder makes of a text, and a little of what it leaves out.
+    """The vector of the kit's embedder, plus a little of what it leaves out.
 
-    It hears words alone, and no action. Here no two texts share a vector, an embed call with a
-    wrong action shows up, and all vectors lean one way.
+    The kit's embedder only sees words, not actions. Here no two texts share a vector, an embed call
+    with a wrong action is noticed, and all vectors lean one way.
     """
     embed = HashEmbedder(dims).embed
     whole = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -43,8 +43,8 @@ def write(report: Report, folder: str | Path) -> None:
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     (target / "parity.txt").write_text(report.as_text(10_000), encoding="utf-8")
-    told = json.dumps(report.as_json(), ensure_ascii=True, indent=1)
-    (target / "parity.json").write_text(told + "\n", encoding="utf-8")
+    data = json.dumps(report.as_json(), ensure_ascii=True, indent=1)
+    (target / "parity.json").write_text(data + "\n", encoding="utf-8")
     (target / "parity.html").write_text(html(report), encoding="utf-8", errors="replace")
 
 
@@ -138,9 +138,9 @@ def _pair(upstream: Any, ours: Any) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
-    told = json.dumps(value, ensure_ascii=False, indent=1, default=repr)
-    told = told.encode("utf-8", "backslashreplace").decode()
-    return told if len(told) < 20_000 else short(value, 20_000)
+    text = json.dumps(value, ensure_ascii=False, indent=1, default=repr)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) < 20_000 else short(value, 20_000)
 
 
 def _common(left: str, right: str) -> tuple[int, int]:

@@ -2,9 +2,9 @@
 
 A ruling never says "may differ here". It turns what upstream did into what isomem must have
 done, and the comparison with that is as strict as without a ruling. Some rulings work by the
-call: upstream is set back to before the step and given the call as it should have been
-understood. The others work on the trace. `divergences.toml` has one row for each, and says where
-it applies; the two are checked against each other.
+call: upstream is reset to before the step and gets the call as it should have been understood. The
+others work on the trace. `divergences.toml` has one row for each and says where it applies; the two
+are checked against each other.
 """
 
 from __future__ import annotations
@@ -152,8 +152,8 @@ def by_trace(row: str) -> Callable[[Ruling], Ruling]:
 def apply(case: Case, allowed: Callable[[str], bool]) -> None:
     """Set `case.expected` and `case.used` by every ruling that is allowed and applies.
 
-    A call that one ruling has mended may trip over what another ruling is about, so the rulings
-    by the call are tried until none applies any more.
+    A call that one ruling has corrected may still fail because of what another ruling is about, so
+    the rulings by the call are tried until none applies any more.
     """
     while fresh := [
         row

@@ -1,6 +1,6 @@
-"""The three tiers of upstream: what is installed beside it, and isomem's setting for the same.
+"""The three tiers of upstream: what is installed next to it, and isomem's setting for the same.
 
-A tier is a fact about the process that upstream runs in, so it is set up by hiding or giving
+A tier is a fact about the process that upstream runs in. So it is set up by hiding or providing
 what upstream looks for, never by changing what it does with it.
 """
 
@@ -52,7 +52,7 @@ def _show_spacy(there: bool) -> None:
 
 
 def _set_spacy(module: Any, full: Any, lemma: Any) -> None:
-    """Leave upstream's loader where it stands after a load that succeeded, or one that failed."""
+    """Put upstream's loader into its state after a load that succeeded, or one that failed."""
     module._nlp_full, module._nlp_lemma = full, lemma
     module._load_failed_full = module._load_failed_lemma = full is None
 

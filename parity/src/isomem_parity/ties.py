@@ -1,13 +1,13 @@
 """Ties in upstream's default store, decided by insertion order and nothing else.
 
 Qdrant local has no rule for equal scores. Two equal vectors score differently in the last bits,
-by the rows in which they stand (BLAS takes rows in blocks); numpy then sorts by an algorithm that
-keeps no order and is another one on another processor; and a restart reverses the rows. An
-inferred add links to whichever entity comes first, so that noise would become stored data.
+depending on their rows (BLAS takes rows in blocks). numpy then sorts with an unstable algorithm
+that differs between processors. A restart reverses the rows. An inferred add links to whichever
+entity comes first, so this noise would become stored data.
 
-For the comparison the noise is taken out, and what is left is the order that small collections
-have on most processors: of scores within `TIE` the later insertion comes first, over the whole
-collection, whatever the scope. Scores themselves are not touched.
+For the comparison the noise is removed. What is left is the order that small collections have on
+most processors: of scores within `TIE` the later insertion comes first, over the whole collection,
+whatever the scope. Scores themselves are not changed.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Trace:
 
 
 def direction(vector: Iterable[float]) -> tuple[float, ...]:
-    """A vector at length 1: the store compares by angle, and normalises now or later."""
+    """A vector at length 1: the store compares by angle, and normalises sooner or later."""
     values = tuple(vector)
     length = math.sqrt(sum(value * value for value in values))
     return tuple(value / length for value in values) if 0 < length < math.inf else values
@@ -144,8 +144,8 @@ class Names:
     def with_rows(self, state: State) -> Names:
         """These names, and "$h1" and "$b1" for the history and message rows by their place."""
         names = Names(known=self._known)
-        places = (("h", state.history), ("b", state.messages))
-        rows = {row[0]: f"${kind}{i}" for kind, table in places for i, row in enumerate(table, 1)}
+        tables = (("h", state.history), ("b", state.messages))
+        rows = {row[0]: f"${kind}{i}" for kind, table in tables for i, row in enumerate(table, 1)}
         names.by_id = {**self.by_id, **rows}
         return names
 

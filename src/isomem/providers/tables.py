@@ -79,7 +79,7 @@ LLM_OPTIONS = (
     Option("api_key", None, optional(TEXT), "the key of the service", secret=True),
     Option("max_tokens", 2000, LENGTH, "maximum length of the answer, in tokens"),
     Option("top_p", 0.1, optional(number(0, 1)), "share of the likely words that are considered"),
-    Option("top_k", 1, COUNT, "not sent to any of these", idle=True),
+    Option("top_k", 1, COUNT, "accepted, but never sent", idle=True),
     Option("enable_vision", False, optional(SWITCH), "lets the model describe images"),
     Option(
         "vision_details", "auto", optional(one_of("low", "high", "auto")), "how closely it looks"
@@ -175,9 +175,9 @@ def network_options(timeout_s: float) -> tuple[Option, ...]:
             "timeout_s",
             timeout_s,
             optional(number(0.001, _MANY)),
-            "longest wait for an answer, in seconds; at most 10 of them to connect",
+            "how long to wait for an answer, in seconds; connecting takes at most 10 of them",
         ),
-        Option("max_retries", 3, whole(0, 1_000), "how often a failed request is sent again"),
+        Option("max_retries", 3, whole(0, 1_000), "how often a failed request is retried"),
         Option(
             "headers",
             None,

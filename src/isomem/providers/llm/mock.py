@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 NAME = "scripted"
-"""What it says its model is."""
+"""The model name that it reports."""
 
 
 class ScriptedLLM:
@@ -109,7 +109,7 @@ def _are_replies(value: object) -> bool:
 OPTIONS = merged(
     LLM_OPTIONS,
     (
-        Option("model", None, MODEL, "what it says its model is", unset=f"`{NAME}`"),
+        Option("model", None, MODEL, "the model name that it reports", unset=f"`{NAME}`"),
         Option(
             "replies",
             (),

@@ -47,7 +47,12 @@ def _names_a_model(value: object) -> bool:
 
 
 OPTIONS = (
-    Option("provider", "openai", TEXT, "whose model is asked; one of the language models"),
+    Option(
+        "provider",
+        "openai",
+        TEXT,
+        "the provider of the model that is asked; one of the language models",
+    ),
     Option("model", "gpt-4o-mini", MODEL, "which model is asked"),
     Option("api_key", None, MODEL, "its key", unset="the provider's", secret=True),
     Option(
