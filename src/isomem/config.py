@@ -266,10 +266,11 @@ def from_dict(given: object) -> MemoryConfig:
             error_code="CONFIG_002",
             suggestion="Read a file first, such as with json.load, and pass what is in it.",
         )
-    wrong = [key for key in given if not isinstance(key, str)]
+    options = dict(given)
+    wrong = [key for key in options if not isinstance(key, str)]
     if wrong:
         raise unknown("key in the configuration", wrong[0], defaults_of(TOP))
-    return MemoryConfig(**given)
+    return MemoryConfig(**options)
 
 
 def _provider(name: str, given: object) -> ProviderConfig:

@@ -24,7 +24,7 @@ _NO_CHAT = "Chat function not implemented yet."
 
 
 class Facade:
-    """What both classes are made of.
+    """What both classes share.
 
     Every part can be replaced after construction by an object with the methods that
     `isomem.ports.shapes` shows for it.
@@ -73,7 +73,8 @@ class Facade:
         """A memory from a dict of options; see `isomem.config`.
 
         Raises:
-            InvalidConfigError: an unknown key or provider; names the nearest known one.
+            InvalidConfigError: a key or a provider is unknown (the error names the nearest known
+                one), or a value is wrong.
         """
         return cls(from_dict(config_dict), clock=clock)
 
@@ -128,8 +129,8 @@ class Facade:
 class Memory(Facade):
     """Long-term memory for agents; every call is done when it returns.
 
-    Takes the same arguments as `isomem.memory.Facade`. A context manager that closes itself.
-    May be shared between threads.
+    Takes the same arguments as `isomem.memory.Facade`. It is a context manager that closes the
+    memory, and can be shared between threads.
     """
 
     def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
@@ -151,7 +152,7 @@ class Memory(Facade):
         memory_type: str | None = None,
         prompt: str | None = None,
     ) -> Json:
-        """Remembers what is worth it in a conversation.
+        """Remembers what is worth remembering in a conversation.
 
         Args:
             messages: text, a message, or messages with `role` and `content`, oldest first.
@@ -164,16 +165,16 @@ class Memory(Facade):
 
         Returns:
             `{"results": [{"id", "memory", "event": "ADD"}, ...]}`; raw memories also have
-            `actor_id` and `role`. Nothing is returned for what is known already.
+            `actor_id` and `role`. Facts that are already known are not in it.
 
         Raises:
             ValidationError: no id (VALIDATION_001), an unknown `memory_type` (_002), messages
-                of a wrong type (_003), a message without a role or with broken text (_004),
+                of the wrong type (_003), a message without a role or with broken text (_004),
                 metadata that is not JSON (_005).
-            ValueError: an id that is blank or has white space inside.
+            ValueError: an id is blank or has white space inside.
             ConfigurationError: no model is configured.
-            LLMError: the model failed and `raise_on_llm_error` is set; without it the failure
-                is logged and the results are empty.
+            LLMError: the model failed and `raise_on_llm_error` is set. Otherwise the failure is
+                logged and the results are empty.
             DatabaseError, VectorStoreError: nothing was stored.
         """
         return self._ports.run(
@@ -202,11 +203,11 @@ class Memory(Facade):
 
         Args:
             query: text that is not blank.
-            top_k: most results.
+            top_k: the maximum number of results.
             filters: at least one of user_id, agent_id, run_id, and conditions on metadata: a
                 value, a list of values, "*", operators (eq, ne, in, nin, gt, gte, lt, lte,
                 contains, icontains), AND, OR, NOT with lists of filters.
-            threshold: least semantic similarity, 0..1; None is the default.
+            threshold: minimum semantic similarity, 0..1; None means the default.
             rerank: lets the configured reranker reorder the results.
 
         Returns:
@@ -214,8 +215,8 @@ class Memory(Facade):
             "updated_at", ...}]}` with the ids, actor and role that each memory has.
 
         Raises:
-            ValueError: a blank query, no id in `filters` or ids beside it, an unknown operator,
-                a `threshold` or `top_k` out of range.
+            ValueError: a blank query, no id in `filters` or ids outside of it, an unknown
+                operator, a `threshold` or `top_k` out of range.
         """
         return self._ports.run(
             search.search(
@@ -230,11 +231,11 @@ class Memory(Facade):
         )
 
     def get(self, memory_id: str) -> Json | None:
-        """One memory, as `search` shows it with a score of None; None if it is not there."""
+        """One memory as in `search`, with a score of None; None if no memory has that id."""
         return self._ports.run(manage.get(self._ports, memory_id))
 
     def get_all(self, *, filters: Json | None = None, top_k: int = 20, **kwargs: Any) -> Json:
-        """The first `top_k` memories that pass, in the order of their ids.
+        """The first `top_k` memories that pass, ordered by id.
 
         Args:
             filters: as in `search`.
@@ -250,7 +251,7 @@ class Memory(Facade):
         )
 
     def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:
-        """Replaces the text of a memory; `metadata` overlays what it has.
+        """Replaces the text of a memory; `metadata` overlays the memory's own.
 
         Returns:
             `{"message": "Memory updated successfully!"}`
@@ -283,8 +284,9 @@ class Memory(Facade):
         """Removes every memory that has all the given ids, and their message buffers.
 
         Args:
-            purge_history: removes the history of these memories, too, and of those that were
-                removed from these scopes before; otherwise it keeps their texts, as in mem0.
+            purge_history: also removes the history of these memories, and of those that were
+                removed from these scopes earlier. Otherwise the history keeps their texts, as in
+                mem0.
 
         Returns:
             `{"message": "Memories deleted successfully!"}`
@@ -303,22 +305,22 @@ class Memory(Facade):
     ) -> Json:
         """Forgets everything of the given ids: `delete_all` with `purge_history`, then `compact`.
 
-        Afterwards no text of theirs is in the bytes of the file. Takes as long as a copy of the
-        file, and needs as much free space; other processes wait.
+        Afterwards, none of their text is left in the bytes of the file. It takes as long as copying
+        the file, and needs as much free space. Other processes wait.
 
         Returns:
             `{"message": "Memories deleted successfully!"}`
 
         Raises:
             ValueError: no id was given, or one is not valid.
-            DatabaseError: everything is removed, and another process is using the file, so that
-                it could not be written again: call it again.
+            DatabaseError: everything is removed, but another process is using the file, so it
+                could not be rewritten: call it again.
         """
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         return self._ports.run(manage.purge(self._ports, ids))
 
     def compact(self) -> None:
-        """Writes the file again, so that nothing of what was removed is left in its bytes.
+        """Rewrites the file, so that nothing that was removed is left in its bytes.
 
         Raises:
             DatabaseError: another process is reading or writing the file.
@@ -355,9 +357,9 @@ class Memory(Facade):
 
 
 class AsyncMemory(Facade):
-    """`Memory` for event loops: the same calls, awaited; see there for what they take and give.
+    """`Memory` for event loops: the same calls as coroutines. `Memory` documents them.
 
-    Takes the same arguments as `isomem.memory.Facade`. An asynchronous context manager.
+    Takes the same arguments as `isomem.memory.Facade`. It is an asynchronous context manager.
     """
 
     def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
@@ -386,7 +388,7 @@ class AsyncMemory(Facade):
         prompt: str | None = None,
         llm: Any = None,
     ) -> Json:
-        """Remembers what is worth it in a conversation; see `Memory.add`.
+        """Remembers what is worth remembering in a conversation; see `Memory.add`.
 
         Args:
             llm: a LangChain chat model that writes this procedural summary.
@@ -475,7 +477,7 @@ class AsyncMemory(Facade):
         return await self._ports.run(manage.purge(self._ports, ids))
 
     async def compact(self) -> None:
-        """Writes the file again; see `Memory.compact`."""
+        """Rewrites the file; see `Memory.compact`."""
         await self._ports.run(manage.compact(self._ports))
 
     async def history(self, memory_id: str) -> list[Json]:
@@ -499,7 +501,7 @@ class AsyncMemory(Facade):
         super().close()
 
     async def aclose(self) -> None:
-        """`close`, with the connections of asynchronous parts too."""
+        """`close`, including the connections of asynchronous parts."""
         import asyncio
 
         await self._pools.aclose()

@@ -101,11 +101,11 @@ def whole(least: int, most: int) -> Kind:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return type(value) in (int, float)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_whole(value: object) -> TypeGuard[int]:
-    return type(value) is int
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def one_of(*choices: str | int) -> Kind:
@@ -248,17 +248,14 @@ def check_option(option: Option, value: object, where: str) -> None:
     )
 
 
-HIDDEN = "something hidden, since it can be a secret"
-
-
 def shown_in_errors(option: Option, value: object) -> str:
     """A value as errors show it: cut, and without secrets, such as a password in an address."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
         return f"a very large {type(value).__name__}"
-    if option.secret or ("://" in text and "@" in text):
-        return HIDDEN
+    if option.secret or is_dict(value) or "{" in text or "@" in text:
+        return f"a {type(value).__name__} that is hidden, since it can hold a secret"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 

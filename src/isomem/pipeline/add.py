@@ -49,7 +49,7 @@ async def add(
     memory_type: str | None,
     prompt: str | None,
 ) -> Result:
-    """One call of `add`: checks everything, then takes the way that the arguments ask for."""
+    """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
     scope = check_ids(ids)
     if ANY_VALUE in scope.values() and not ports.takes_any_id:
         refuse_wildcard_ids(scope)
@@ -71,7 +71,7 @@ async def add(
 
 
 async def _description(ports: Ports, content: Any, message: Message) -> Any:
-    """What the model says of a message with images, or of one image."""
+    """What the model says about a message with images, or about one image."""
     if isinstance(content, list):
         return await ports.generate([message])
     url = _address(content)
@@ -88,7 +88,7 @@ def _address(image: Payload) -> str:
     """Where an image is.
 
     Raises:
-        ValidationError: VALIDATION_004, it does not say.
+        ValidationError: VALIDATION_004, the address is missing.
     """
     inner = image.get("image_url")
     url = inner.get("url") if isinstance(inner, dict) else None
@@ -189,10 +189,10 @@ async def _add_inferred(
 
 
 async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:
-    """What the model found; None when the call failed and the caller is to go on without it.
+    """What the model found; None if the call failed and `add` goes on without it.
 
-    A reply that cannot be used has no facts, and the messages count as taken in, as in mem0,
-    unless the caller wants to hear of it.
+    If a reply cannot be used, there are no facts but the messages are stored, as in mem0, unless
+    the caller wants an error.
     """
     try:
         reply = await _extract(ports, *asked)
@@ -228,7 +228,7 @@ async def _extract(
     existing: list[Payload],
     prompt: str | None,
 ) -> Any:
-    """The model's reply. It sees numbers for ids, so that it cannot make one up."""
+    """The model's reply. The model sees numbers instead of ids, so that it cannot invent any."""
     system = prompts.ADDITIVE_EXTRACTION_PROMPT
     if "agent_id" in scope and "user_id" not in scope:
         system += prompts.AGENT_CONTEXT_SUFFIX
@@ -263,7 +263,7 @@ def _model_failed(ports: Ports, error: Exception) -> None:
 
 
 async def _embed_facts(ports: Ports, texts: list[str]) -> dict[str, Vector]:
-    """Vectors by text, all in one call or else one by one; a text that fails has none.
+    """Vectors by text, in one call, or one by one if that fails. A text that fails has none.
 
     Raises:
         EmbeddingError: all of them failed, and `raise_on_llm_error` is set.
@@ -296,7 +296,7 @@ def _embedder_failed(ports: Ports, facts: int, error: Exception) -> None:
 
 
 def _new_facts(facts: list[Fact], vectors: dict[str, Vector], known: set[str]) -> dict[str, Fact]:
-    """The facts that are neither among the known hashes nor said twice, by hash."""
+    """The facts by hash, without known ones and repeats."""
     new: dict[str, Fact] = {}
     for fact in facts:
         digest = md5_hex(fact["text"])

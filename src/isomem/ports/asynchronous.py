@@ -1,8 +1,8 @@
 """The asynchronous ports: nothing that waits runs on the event loop.
 
 Providers that are asynchronous themselves (`aembed`, `aembed_batch`, `agenerate_response`,
-`arerank`) are awaited; others run in a bounded pool of threads. A store set whose steps follow each
-other has one thread of its own; the steps of others run in the pool.
+`arerank`) are awaited; others run in a bounded pool of threads. A serial store set has one thread
+of its own; the steps of others run in the pool.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ PROVIDER_THREADS = 16
 
 
 class Pools:
-    """The threads of one memory, in the process that asks for them.
+    """The threads of one memory, separate for each process.
 
-    A child that was forked has none of its parent's threads, so it gets pools of its own.
+    A forked child has none of its parent's threads, so it gets its own pools.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Pools:
         self._store: ThreadPoolExecutor
 
     async def run(self, work: Callable[[], T], *, serial: bool = False) -> T:
-        """Runs `work` beside the event loop; what is `serial` one after the other.
+        """Runs `work` outside the event loop; `serial` work runs one after another.
 
         Raises:
             DatabaseError: the pools are closed.
@@ -65,14 +65,14 @@ class Pools:
             self._process = os.getpid()
 
     def close(self) -> None:
-        """Ends the threads, after what they are doing. May be called twice."""
+        """Ends the threads after their current work. May be called twice."""
         self._is_closed = True
         if self._process == os.getpid():
             self._providers.shutdown()
             self._store.shutdown()
 
     async def aclose(self) -> None:
-        """`close`, without blocking the event loop for what the threads are doing."""
+        """`close`, without blocking the event loop until the threads are done."""
         self._is_closed = True
         await asyncio.to_thread(self.close)
 
@@ -81,7 +81,7 @@ async def adrive(coroutine: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine, awaited.
 
     Raises:
-        Exception: what a part raised that the call cannot do without.
+        Exception: what an indispensable part raised.
     """
     try:
         return await coroutine
@@ -129,7 +129,7 @@ class AsyncPorts(PartsView):
     async def rerank(
         self, query: str, documents: list[dict[str, Any]], top_k: int
     ) -> list[dict[str, Any]]:
-        """The documents in the reranker's order; as they are without one."""
+        """The documents in the reranker's order, or unchanged if there is no reranker."""
         reranker = self._parts.reranker
         if reranker is None:
             return documents
@@ -152,7 +152,7 @@ class AsyncPorts(PartsView):
         return await self._pools.run(step, serial=stores.serial)
 
     async def apply(self, plan: Plan) -> Sequence[Record]:
-        """Makes a plan true; the records that are stored."""
+        """Applies a plan. Returns the stored records."""
         return await self.store(_apply, plan)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PartsView:
-    """What both kinds of ports know: the parts that a memory has at this moment.
+    """What both kinds of ports share: the parts that a memory has at this moment.
 
     Args:
         parts: the memory; its parts can be replaced while it lives.
@@ -63,13 +63,13 @@ class PartsView:
 
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never suspends: all it awaits is done when it returns.
+    """The result of a coroutine that never suspends: everything it awaits returns at once.
 
-    Works inside a running event loop too, since it neither needs nor touches one.
+    This also works inside a running event loop, since it neither needs nor touches one.
 
     Raises:
-        Exception: what a part raised that the call cannot do without.
-        RuntimeError: it suspended, so one of the ports is not a blocking one.
+        Exception: what an indispensable part raised.
+        RuntimeError: the coroutine suspended, so one of the ports is not blocking.
     """
     try:
         coroutine.send(None)
@@ -115,7 +115,7 @@ class BlockingPorts(PartsView):
     async def rerank(
         self, query: str, documents: list[dict[str, Any]], top_k: int
     ) -> list[dict[str, Any]]:
-        """The documents in the reranker's order; as they are without one."""
+        """The documents in the reranker's order, or unchanged if there is no reranker."""
         reranker = self._parts.reranker
         try:
             return reranker.rerank(query, documents, top_k) if reranker else documents
@@ -136,5 +136,5 @@ class BlockingPorts(PartsView):
         return work(self._parts.stores, *args, **kwargs)
 
     async def apply(self, plan: Plan) -> Sequence[Record]:
-        """Makes a plan true; the records that are stored."""
+        """Applies a plan. Returns the stored records."""
         return self._parts.stores.apply(plan)

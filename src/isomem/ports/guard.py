@@ -1,9 +1,9 @@
 """Guards: what a foreign part raises becomes a `PartFailure`, and nothing else does.
 
-A part is whatever stands behind a port: a model, an embedder, a reranker, a store of someone
-else's. A pipeline that can go on without it catches `PartFailure` and nothing broader, so a mistake
-of ours is never taken for one of theirs. At the surface the failure is unwrapped again: callers
-see the error that the part raised, as they do with mem0.
+A part is anything behind a port: a model, an embedder, a reranker, a foreign store. A pipeline that
+can go on without it catches `PartFailure` and nothing broader, so a bug of ours is never mistaken
+for one of theirs. At the surface the failure is unwrapped again: callers see the error that the
+part raised, as they do with mem0.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def one_for_each(vectors: Any, texts: list[str]) -> Any:
     """The vectors of an embedder, if it gave one for each text.
 
     Raises:
-        PartFailure: it gave another number of them, or something else.
+        PartFailure: it returned the wrong number of vectors, or something else.
     """
     try:
         count = len(vectors)
@@ -67,9 +67,9 @@ class Guarded:
 
 
 class GuardedTier(Guarded):
-    """A language tier of others: what it gives must have the shape that the port names.
+    """A foreign language tier. What it returns must have the shape that the port names.
 
-    A method raises a `PartFailure` for an answer of another shape, too.
+    A method also raises a `PartFailure` for an answer of the wrong shape.
     """
 
     def lemmatize(self, text: str) -> str:
@@ -113,7 +113,7 @@ def _wrong_shape(method: str, given: object, expected: str) -> PartFailure:
 
 
 def guarded_nlp(tier: Any) -> Any:
-    """A language tier; guarded, unless it is our own code all through."""
+    """A language tier; guarded, unless it is entirely our own code."""
     module = type(tier).__module__
     is_ours = module.startswith("isomem.") and not module.endswith(".spacy_tier")
     return tier if is_ours else GuardedTier(tier)

@@ -28,8 +28,8 @@ T = TypeVar("T")
 class Embedder(Protocol):
     """Turns text into vectors of one length. `memory_action` is "add", "search" or "update".
 
-    One that does not look at the action may say so with an attribute `ignores_action = True`,
-    which saves calls that would give the same vector again.
+    One that does not look at the action may say so with an attribute `ignores_action = True`. That
+    saves calls that would return the same vector again.
     """
 
     def embed(self, text: str, memory_action: str | None = None) -> Vector: ...
@@ -132,14 +132,14 @@ class Nlp(Protocol):
     def entities_batch(self, texts: list[str]) -> list[list[tuple[str, str]]]: ...
 
 
-# --- What a pipeline step awaits, or is handed on the thread of the store --------------------
+# --- What a pipeline step awaits, or gets on the thread of the store -------------------------
 
 
 class Links(Protocol):
-    """Which entities stand in which memories."""
+    """Which entities are in which memories."""
 
     def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
-        """The texts, by id, of the entities that stand in these memories and in others."""
+        """The texts, by id, of the entities that are in these memories and in others."""
         ...
 
     def boosts(self, probes: Sequence[Mention], scope: dict[str, object]) -> dict[str, float]:
@@ -148,7 +148,7 @@ class Links(Protocol):
 
 
 class Ingests(Protocol):
-    """How far conversations have been taken in."""
+    """How far conversations have been ingested."""
 
     def prepare(self) -> None: ...
     def taken_in(self, target: str) -> Sequence[TakenIn]: ...
@@ -173,25 +173,25 @@ class Stores(Protocol):
     def links(self) -> Links: ...
     @property
     def ingests(self) -> Ingests | None:
-        """The progress of ingests; None if there is no file of ours that could hold it."""
+        """The progress of ingests; None if there is no file of ours to keep it in."""
         ...
 
     @property
     def serial(self) -> bool:
-        """Whether steps follow each other: on one thread, in an asynchronous memory."""
+        """Whether steps run one after another: on one thread, in an asynchronous memory."""
         ...
 
     @property
     def takes_any_id(self) -> bool:
-        """Whether the id "*" is an id here, and not every id."""
+        """Whether the id "*" is an ordinary id here, and does not mean every id."""
         ...
 
     def reading(self) -> AbstractContextManager[object]:
-        """A block that sees one state of the stores, as far as they can do that."""
+        """A block that sees one state of the stores, if they are able to do that."""
         ...
 
     def apply(self, plan: Plan) -> Sequence[Record]:
-        """Makes a plan true, as a whole as far as the stores can do that; the stored records."""
+        """Applies a plan, as a whole if the stores can. Returns the stored records."""
         ...
 
     def reset(self) -> None:
@@ -199,7 +199,7 @@ class Stores(Protocol):
         ...
 
     def compact(self) -> None:
-        """Writes the files again, so that nothing that was removed is left in their bytes."""
+        """Rewrites the files, so that nothing that was removed is left in their bytes."""
         ...
 
 
@@ -230,7 +230,7 @@ class Parts(Settings, Protocol):
 class Ports(Protocol):
     """Everything outside a pipeline. The blocking implementation never suspends.
 
-    What a part raises leaves here as a `guard.PartFailure`.
+    What a part raises becomes a `guard.PartFailure`.
     """
 
     @property
@@ -270,11 +270,11 @@ class Ports(Protocol):
     ) -> list[dict[str, object]]: ...
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs work that keeps a processor busy, or that waits, outside an event loop."""
+        """Runs work that is CPU-bound, or that waits, outside the event loop."""
         ...
 
     async def apply(self, plan: Plan) -> Sequence[Record]:
-        """Makes a plan true where the stores live; the records that are stored."""
+        """Applies a plan where the stores live. Returns the stored records."""
         ...
 
     async def store(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from isomem.errors import EmbeddingError, InvalidConfigError, LLMError
 from isomem.providers.answers import MissingError
 from isomem.providers.headers import sendable, sendable_headers
-from isomem.providers.settings import Settings
+from isomem.providers.settings import Settings, refuse_unquoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Service:
     default_timeout_s: ClassVar[float]
 
     def __init__(self, config: Settings, base_url: str, api_key: str | None) -> None:
+        refuse_unquoted(base_url, f"{self.name}: the address")
         self.config = config
         self.base_url = base_url
         self._headers = self._all_headers(api_key)
@@ -51,6 +52,8 @@ class Service:
     def _all_headers(self, api_key: str | None) -> dict[str, str]:
         headers = sendable_headers(self.config.headers, f"{self.name}: headers")
         if api_key:
+            for name in [name for name in headers if name.lower() == "authorization"]:
+                del headers[name]
             headers["Authorization"] = f"Bearer {sendable(api_key, f'{self.name}: api_key')}"
         return headers
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from isomem.errors import InvalidConfigError
 from isomem.options import Kind, is_text
 
@@ -43,7 +45,7 @@ def sendable_headers(given: Mapping[str, object] | None, what: str) -> dict[str,
     for name, value in (given or {}).items():
         if not (is_text(name) and _is_header_name(name)):
             raise InvalidConfigError(
-                f"{what}: {str(name)[:40]!r} cannot be the name of a header",
+                f"{what}: {_shown_name(name)} cannot be the name of a header",
                 error_code="CONFIG_002",
                 suggestion="Letters, digits and hyphens make a name",
             )
@@ -52,7 +54,20 @@ def sendable_headers(given: Mapping[str, object] | None, what: str) -> dict[str,
 
 
 def _is_header_name(name: str) -> bool:
-    return name.isascii() and bool(name) and all(c.isalnum() or c in _NAME_MARKS for c in name)
+    return bool(name) and len(_legal_start(name)) == len(name)
+
+
+def _legal_start(name: str) -> str:
+    """As much of it as can stand in the name of a header."""
+    return "".join(takewhile(lambda c: c.isascii() and (c.isalnum() or c in _NAME_MARKS), name))
+
+
+def _shown_name(name: object) -> str:
+    """A name as errors show it: the value is written behind it by mistake, with a key in it."""
+    if not is_text(name):
+        return f"a {type(name).__name__}"
+    start = _legal_start(name)[:40]
+    return repr(name) if start == name else f"{start!r} with what follows it"
 
 
 def _fault_of_headers(value: object) -> str:
@@ -60,7 +75,7 @@ def _fault_of_headers(value: object) -> str:
         return ""
     odd = [name for name, item in value.items() if not isinstance(item, _IN_HEADERS)]
     if odd:
-        return f"{str(odd[0])[:40]!r} is a {type(value[odd[0]]).__name__}"
+        return f"{_shown_name(odd[0])} is a {type(value[odd[0]]).__name__}"
     try:
         sendable_headers(value, "headers")
     except InvalidConfigError as error:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from isomem.errors import InvalidConfigError
-from isomem.providers.settings import environment, first_of
+from isomem.providers.settings import (
+    environment,
+    first_of,
+    passwords,
+    redact,
+    refuse_unquoted,
+)
 from isomem.providers.tables import address_option, key_option
 
 DEFAULT_URL = "http://127.0.0.1:11434"
@@ -15,7 +21,7 @@ OPTIONS = (
 )
 
 
-def address(configured: str | None) -> str:
+def address(configured: object) -> str:
     """Where Ollama is, by Ollama's own rules for writing a host.
 
     The scheme and the port may be left out. A bare host means http and port 11434; one with a
@@ -26,15 +32,17 @@ def address(configured: str | None) -> str:
     """
     from urllib.parse import urlsplit
 
-    written = first_of(configured, environment("OLLAMA_HOST"))
+    written = str(configured or environment("OLLAMA_HOST") or "")
     if not written:
         return DEFAULT_URL
+    source = "ollama_base_url" if configured else "OLLAMA_HOST"
+    refuse_unquoted(written, source)
     explicit = "://" in written
     try:
         parts = urlsplit(written if explicit else f"http://{written}")
         _ = parts.port
     except ValueError as error:
-        raise _no_address("ollama_base_url" if configured else "OLLAMA_HOST", error) from None
+        raise _no_address(source, redact(str(error), passwords(written))) from None
     host = parts.hostname or "127.0.0.1"
     host = f"[{host}]" if ":" in host else host
     user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
@@ -42,9 +50,9 @@ def address(configured: str | None) -> str:
     return f"{parts.scheme}://{user}{host}:{port}{parts.path.rstrip('/')}"
 
 
-def _no_address(source: str, error: ValueError) -> InvalidConfigError:
+def _no_address(source: str, fault: str) -> InvalidConfigError:
     return InvalidConfigError(
-        f"{source} is not an address: {error}",
+        f"{source} is not an address: {fault}",
         error_code="CONFIG_002",
         details={"source": source},
         suggestion=f"Such as {DEFAULT_URL}, or host:port",

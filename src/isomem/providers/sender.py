@@ -6,6 +6,7 @@ import json
 import os
 import time
 import weakref
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from threading import Lock
@@ -154,11 +155,18 @@ class Sender:
             raise self.endpoint.error(f"cannot be sent this as JSON: {error}") from error
 
     def _arguments(self, request: Request, content: bytes) -> _Arguments:
-        own = sendable_headers(request.headers, f"{self.endpoint.provider}: header")
+        url = httpx.URL(self.endpoint.url(request.path))
+        headers = httpx.Headers(_ALWAYS)  # However they are spelt, one takes the place of another.
+        headers.update(self.endpoint.headers)
+        headers.update(sendable_headers(request.headers, f"{self.endpoint.provider}: header"))
+        if url.userinfo:
+            # As httpx does it, which would log the address with the password.
+            headers["Authorization"] = _basic(url)
+            url = url.copy_with(userinfo=b"")
         return {
-            "url": self.endpoint.url(request.path),
+            "url": url,
             "content": content,
-            "headers": {**_ALWAYS, **self.endpoint.headers, **own},
+            "headers": headers,
             "params": request.query,
             "timeout": self._timeout(request),
         }
@@ -232,9 +240,9 @@ class Sender:
 class _Arguments(TypedDict):
     """Those of `httpx.Client.build_request`."""
 
-    url: str
+    url: httpx.URL
     content: bytes
-    headers: dict[str, str]
+    headers: httpx.Headers
     params: Mapping[str, str] | None
     timeout: httpx.Timeout
 
@@ -245,6 +253,11 @@ class _Route(TypedDict):
     verify: ssl.SSLContext | bool
     proxy: httpx.Proxy | None
     trust_env: bool
+
+
+def _basic(url: httpx.URL) -> str:
+    user = f"{url.username}:{url.password}".encode()
+    return f"Basic {b64encode(user).decode()}"
 
 
 def _scheme(url: str) -> str:

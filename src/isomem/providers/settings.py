@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from isomem.errors import InvalidConfigError
 from isomem.options import defaults_of, read_table
 from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, network_options
 
@@ -57,28 +58,60 @@ class Settings:
 
 
 def _without_password(name: str, value: object) -> str:
-    bare = name.endswith("_url") and isinstance(value, str) and "://" not in value
-    return redact(repr(value), passwords(f"http://{value}" if bare else value))
+    shown = repr(value)
+    if name.endswith("_url") or "://" in shown:
+        return redact(shown, passwords(value if isinstance(value, dict) else str(value)))
+    return shown
 
 
 def passwords(value: object) -> list[str]:
     """The credentials in addresses ("scheme://user:password@host"), in a text or a dict."""
     if isinstance(value, dict):
         return [part for item in value.values() for part in passwords(item)]
-    if not isinstance(value, str) or "://" not in value:
+    if not isinstance(value, str) or "@" not in value:
         return []
-    user = value.split("://", 1)[1].split("/", 1)[0].rpartition("@")[0]
-    return _credentials(user)
+    host, rest = _parts(value)
+    return _credentials((host + rest if _is_unquoted(host, rest) else host).rpartition("@")[0])
+
+
+def _parts(address: str) -> tuple[str, str]:
+    """Where the host stands, with user and port, and what follows it."""
+    from urllib.parse import urlsplit
+
+    after = address.partition("://")[2] or address
+    try:
+        host = urlsplit(f"//{after}").netloc
+    except ValueError:
+        host = after.partition("/")[0]
+    return (host, after[len(host) :]) if after.startswith(host) else (after, "")
+
+
+def _is_unquoted(host: str, rest: str) -> bool:
+    """Whether a password ends the host too early: no port is like the first part of it."""
+    port = host.rpartition("]")[2].partition(":")[2]
+    return "@" in rest and "@" not in host and bool(port) and not port.isdecimal()
+
+
+def refuse_unquoted(address: str, what: str) -> None:
+    """Raises InvalidConfigError if a password in an address would be read as a part of it."""
+    if "@" in address and _is_unquoted(*_parts(address)):
+        raise InvalidConfigError(
+            f"{what} holds a user or a password with a character that ends it",
+            error_code="CONFIG_002",
+            suggestion="Write / as %2F, ? as %3F and # as %23",
+        )
 
 
 def _credentials(user: str) -> list[str]:
     """ "user:password" and the forms it may take: its parts, unquoted, and in a header."""
+    import re
     from base64 import b64encode
     from urllib.parse import unquote
 
     plain = unquote(user)
     basic = b64encode(plain.encode("utf-8", "surrogateescape")).decode() if user else ""
-    parts = (user, user.partition(":")[2], plain, plain.partition(":")[2], basic)
+    password = user.partition(":")[2]
+    parts = (user, password, plain, plain.partition(":")[2], basic, *re.split("[/?#]", password))
     return [part for part in dict.fromkeys(parts) if part]
 
 

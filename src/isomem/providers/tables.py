@@ -31,7 +31,13 @@ _MANY = 1_000_000_000
 # --- What the options may be -----------------------------------------------------------------
 
 
-ADDRESS = Kind("an address", lambda value: is_text(value) and is_unicode(value), {"type": "string"})
+def _is_address(value: object) -> bool:
+    """Text, or an object such as `httpx.URL`, which OpenAI's library takes, too."""
+    is_object = hasattr(value, "scheme") and hasattr(value, "host")
+    return is_unicode(str(value)) if is_object else is_text(value) and is_unicode(value)
+
+
+ADDRESS = Kind("an address", _is_address, {"type": "string"})
 """The first request shows whether a host answers there; if not, it raises a NetworkError."""
 
 

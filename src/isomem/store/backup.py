@@ -1,4 +1,4 @@
-"""A consistent copy of a memory file, made while others go on writing."""
+"""A consistent copy of a memory file, made while others keep writing."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 def backup(source: str, target: str) -> int:
     """Copies a memory file, or a history file, as it is at one moment.
 
-    Nothing waits for it: readers and writers of the source go on. The copy is readable by its
-    owner alone. It appears under its name when it is complete and on disk, and not before.
+    Readers and writers of the source do not wait for it. The copy is readable only by its owner. It
+    appears under its name only when it is complete and on disk.
 
     Args:
         source: the file.
-        target: the copy; its directory must be there, the file itself must not.
+        target: the copy. Its directory must exist; the file itself must not.
 
     Returns:
         The size of the copy in bytes.
 
     Raises:
-        ValidationError: BACKUP_001, there is a file of that name, or a log of such a file.
+        ValidationError: BACKUP_001, there is a file with that name, or a log of such a file.
         MemoryCorruptionError: the source is not a database, or is damaged.
         DatabaseError: the source cannot be read, or the target cannot be written.
     """
@@ -49,7 +49,7 @@ def backup(source: str, target: str) -> int:
 
 
 def _files_of(path: str) -> Iterator[str]:
-    """A database and what SQLite puts beside it."""
+    """A database and the files that SQLite puts next to it."""
     for suffix in ("", "-journal", "-wal", "-shm"):
         yield path + suffix
 
@@ -74,7 +74,7 @@ def _copy(source: apsw.Connection, path: str, target: str) -> None:
 
 
 def _publish(unfinished: str, target: str) -> int:
-    """Gives the copy its name once it is on disk, unless somebody else took the name."""
+    """Gives the copy its name once it is on disk, unless the name has been taken meanwhile."""
     try:
         _sync(unfinished, os.O_RDWR)
         size = os.path.getsize(unfinished)
@@ -109,7 +109,7 @@ def _sync(path: str, flags: int) -> None:
 
 def _exists(target: str) -> ValidationError:
     return ValidationError(
-        f"{target} exists already, and a backup replaces nothing",
+        f"{target} exists already, and a backup does not replace a file",
         error_code="BACKUP_001",
         details={"path": target},
         suggestion="Choose another name, or remove the file first.",
@@ -120,5 +120,5 @@ def _unwritable(target: str, reason: str) -> DatabaseError:
     return DatabaseError(
         f"{target} cannot be written: {reason}",
         details={"path": target},
-        suggestion="Choose a directory that exists, can be written and has room.",
+        suggestion="Choose a writable directory that exists and has enough space.",
     )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CACHE_MB = 64
 _POINT_BYTES = 110
-"""About what one point costs in a cached scope beside its vector and its terms."""
+"""About what one point costs in a cached scope, in addition to its vector and its terms."""
 
 _LOWEST = float("-inf")
 
@@ -60,8 +60,8 @@ class Scope:
         """Adds points.
 
         Raises:
-            MemoryCorruptionError: a vector has another length than the others, or terms are cut
-                off. What stands behind it would be read at the wrong offset.
+            MemoryCorruptionError: a vector does not have the length of the others, or terms are
+                cut off. Everything after it would be read at the wrong offset.
         """
         row_keys, ids, vectors, terms = zip(*rows, strict=True)
         self._check(ids, vectors, terms)
@@ -126,8 +126,8 @@ class Scope:
     def nearest(self, query: bytes, top_k: int, allowed: Container[int] | None) -> Scored:
         """The `top_k` points most similar to a unit vector: (cosine, row), best first.
 
-        Of equally similar points the one that was inserted later comes first, as in upstream's
-        store. `allowed` holds the row keys that may be found; None lets all.
+        Of equally similar points, the later insertion comes first, as in upstream's store.
+        `allowed` has the row keys that may be found; None allows all.
         """
         if not self.row_keys:
             return []
@@ -169,10 +169,10 @@ class Scope:
 
 
 class ScopeCache:
-    """The scopes used last, up to a number of bytes.
+    """The most recently used scopes, up to a number of bytes.
 
     Args:
-        database: where the epoch is read that tells whether anything here can be stale.
+        database: its epoch shows whether anything here may be stale.
         max_bytes: 0 turns the cache off.
 
     Attributes:
@@ -188,7 +188,7 @@ class ScopeCache:
         self._epoch = database.epoch
 
     def get(self, key: Key) -> Scope | None:
-        """The scope, if it is here and current; it counts as used."""
+        """The scope, if it is cached and current; it counts as used."""
         self._evict_the_stale()
         scope = self._scopes.pop(key, None)
         if scope is not None:
@@ -196,7 +196,7 @@ class ScopeCache:
         return scope
 
     def put(self, key: Key, scope: Scope) -> None:
-        """Keeps a scope that was just loaded, and evicts those used longest ago."""
+        """Keeps a scope that was just loaded, and evicts the least recently used ones."""
         self._evict_the_stale()
         if scope.size_bytes <= self._max_bytes:
             self._scopes[key] = scope
@@ -204,7 +204,7 @@ class ScopeCache:
             self._trim()
 
     def append(self, collection: int, row_keys: Sequence[int], points: Sequence[Encoded]) -> None:
-        """Adds points, each with its row key, to the scopes here that they are in."""
+        """Adds points, each with its row key, to the cached scopes that they are in."""
         if not self._scopes:
             return
         rows: dict[Ids, list[Row]] = {}
@@ -265,7 +265,7 @@ class ScopeCache:
     def _evict_the_stale(self) -> None:
         epoch = self._database.epoch
         if self._epoch != epoch:
-            # Cleared first: whoever interrupts this must not leave stale scopes as current ones.
+            # Cleared first: an interruption must not leave stale scopes that count as current.
             self.clear()
             self._epoch = epoch
 
@@ -280,6 +280,6 @@ def _damaged(point_id: str, what: str) -> MemoryCorruptionError:
 
 
 def _keys_over(collection: int, ids: Ids) -> Iterator[Key]:
-    """The keys of all scopes that a point with these ids is in: each id counts or does not."""
+    """The keys of all scopes that a point with these ids is in: with and without each id."""
     either = [(None,) if value is None else (None, value) for value in ids]
     return product((collection,), *either)  # type: ignore[return-value]

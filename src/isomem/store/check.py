@@ -1,7 +1,7 @@
-"""Finds damage in a memory file: what it says of its points is computed again from the points.
+"""Finds damage in a memory file: what it says about its points is recomputed from the points.
 
-Nothing is written, and no write lock is taken. `check` looks at what must hold whatever wrote the
-file. `check_history` also expects that every memory was written through `Memory`.
+Nothing is written, and no write lock is taken. `check` looks at what must hold no matter what wrote
+the file. `check_history` also expects that every memory was written through `Memory`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Finding(NamedTuple):
     Attributes:
         kind: what part of the file it is in: "integrity", "schema", "collections", "scopes",
             "points", "order", "terms", "links", "history", "messages" or "ingests".
-        subject: which row, such as the id of a memory; "" where it is not one row.
+        subject: which row, such as the id of a memory; "" if it is not one row.
         message: what is wrong with it, for a person.
     """
 
@@ -69,12 +69,12 @@ class Finding(NamedTuple):
 
 
 def check(source: Database | apsw.Connection, encoder: TermEncoder | None = None) -> list[Finding]:
-    """Everything that is wrong with a memory file; an empty list when it is sound.
+    """Everything that is wrong with a memory file; an empty list if it is sound.
 
     Args:
         source: the open file.
-        encoder: encodes the texts again where the file was written by its rules; without it,
-            stored terms are taken for right.
+        encoder: encodes the texts again if the file was written by its rules. Without it, stored
+            terms are assumed to be correct.
 
     Raises:
         MemoryCorruptionError: the file is a database of another program.
@@ -89,11 +89,11 @@ def check_ledger(source: Database | apsw.Connection) -> list[Finding]:
 
 
 def check_history(source: Database | apsw.Connection) -> list[Finding]:
-    """Where the history does not end with what is stored now.
+    """Memories whose history does not end with what is stored now.
 
-    The last event of a memory must be the one that wrote its text, that of a removed memory
-    must be DELETE. A file with imported points, or with points that were written directly to
-    the vector store, has findings here and is sound all the same.
+    The last event of a memory must be the one that wrote its text; that of a removed memory must be
+    DELETE. A file with imported points, or with points that were written directly to the vector
+    store, has findings here although it is sound.
     """
     return _read(source, lambda connection: [*_history_disagreements(connection)])
 
@@ -276,7 +276,7 @@ def _scopes(connection: apsw.Connection, collections: dict[int, _Collection]) ->
 
 
 class _Point:
-    """A row of `points`, with what other tables say of it."""
+    """A row of `points`, with what other tables say about it."""
 
     __slots__ = ("collection", "id", "ids", "is_recent", "payload", "row_key", "scoped", "terms",
                  "vector")  # fmt: skip
@@ -306,7 +306,7 @@ class _Survey:
     Attributes:
         ids: of the points, by collection.
         texts: how many points have terms that are counted in the file, by collection.
-        terms: in how many of these each term stands, by its key.
+        terms: how many of these have each term, by its key.
         links: pairs of a memory's id and the row key of an entity that lists it.
         names: ids of the entities, by row key.
         partners: the collection with the memories, by row key of the entity.
@@ -385,7 +385,7 @@ def _vector_faults(data: bytes, dims: Any) -> Iterator[str]:
 
 
 def _order(connection: apsw.Connection) -> Iterator[Finding]:
-    """The insertion order is unique and is never given out twice."""
+    """Checks that the insertion order is unique and is never assigned twice."""
     sql = f"SELECT row_key & {SEQ_MASK} AS seq FROM points GROUP BY seq HAVING count(*) > 1"
     for (seq,) in connection.execute(sql):
         yield Finding("order", str(seq), "several points have this insertion order")
@@ -414,14 +414,14 @@ def _counts(connection: apsw.Connection, survey: _Survey) -> Iterator[Finding]:
     for key in sorted({*stored, *survey.terms}):
         collection = survey.collections.get(key >> 32)
         if collection is None:
-            yield Finding("terms", str(key), "its collection is not there")
+            yield Finding("terms", str(key), "its collection does not exist")
         elif collection.keywords and stored.get(key, 0) != survey.terms[key]:
             counts = f"it is counted in {stored.get(key, 0)} texts, not in {survey.terms[key]}"
             yield Finding("terms", str(key), counts)
 
 
 def _links(connection: apsw.Connection, survey: _Survey) -> Iterator[Finding]:
-    """Both ways of every link, and the memory it leads to."""
+    """Checks both directions of every link, and the memory it leads to."""
     rows: list[Any] = connection.execute("SELECT memory_id, entity FROM links").fetchall()
     stored: set[tuple[str, int]] = set(rows)
     for memory_id, row_key in sorted(stored - survey.links, key=str):
@@ -433,7 +433,7 @@ def _links(connection: apsw.Connection, survey: _Survey) -> Iterator[Finding]:
         yield Finding("links", survey.names[row_key], fault)
     for memory_id, row_key in sorted(survey.links):
         if canonical_id(memory_id) not in survey.ids.get(survey.partners[row_key], ()):
-            fault = f"the entity lists memory {memory_id}, which is not there"
+            fault = f"the entity lists memory {memory_id}, which does not exist"
             yield Finding("links", survey.names[row_key], fault)
 
 
@@ -444,7 +444,7 @@ def _ledger(connection: apsw.Connection) -> Iterator[Finding]:
     if _columns(connection, "history"):
         sql = "SELECT id FROM history WHERE id IS NULL OR memory_id IS NULL OR event IS NULL"
         for (row_id,) in connection.execute(sql):
-            yield Finding("history", str(row_id), "the row names no memory or no event")
+            yield Finding("history", str(row_id), "the row does not name a memory or an event")
     if _columns(connection, "messages"):
         sql = "SELECT session_scope, count(*) FROM messages GROUP BY 1 HAVING count(*) > ?"
         for session, count in connection.execute(sql, (KEPT_MESSAGES,)):
@@ -460,7 +460,7 @@ def _ingests(connection: apsw.Connection) -> Iterator[Finding]:
         " OR typeof(total) <> 'integer' OR NOT messages BETWEEN 0 AND total"
     )
     for digest, messages, total in connection.execute(sql):
-        fault = f"{messages} of {total} messages are noted as taken in"
+        fault = f"{messages} of {total} messages are recorded as ingested"
         yield Finding("ingests", str(digest), fault)
 
 
@@ -472,11 +472,11 @@ def _history_disagreements(connection: apsw.Connection) -> Iterator[Finding]:
     for memory_id in sorted(stored.keys() | last.keys()):
         event, text = last.get(memory_id, (None, None))
         if memory_id not in stored and event != "DELETE":
-            yield Finding("history", memory_id, f"ends with {event}, and the memory is not there")
+            yield Finding("history", memory_id, f"ends with {event}, but the memory does not exist")
         elif memory_id in stored and event not in {"ADD", "UPDATE"}:
-            yield Finding("history", memory_id, f"ends with {event}, and the memory is there")
+            yield Finding("history", memory_id, f"ends with {event}, but the memory exists")
         elif memory_id in stored and text != stored[memory_id]:
-            yield Finding("history", memory_id, "ends with another text than the memory has")
+            yield Finding("history", memory_id, "ends with a text that is not the memory's")
 
 
 def _texts(connection: apsw.Connection) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Values as the file holds them: ids in one spelling, payloads as JSON, numbers little-endian."""
+"""Values as they are in the file: ids in one spelling, payloads as JSON, numbers little-endian."""
 
 from __future__ import annotations
 
 import sys
 
-# The C part of `json`, which is all that is needed here: importing `json` loads `re` and more.
+# Only the C part of `json`: importing `json` loads `re` and more.
 from _json import encode_basestring, encode_basestring_ascii, make_encoder, make_scanner
 from _struct import error as StructError  # type: ignore[attr-defined]  # noqa: N812
 from _struct import pack
@@ -47,7 +47,7 @@ _SWAP = sys.byteorder == "big"
 
 
 def canonical_id(point_id: Any) -> str:
-    """An id as it is stored: UUIDs in lower case with hyphens, whatever their spelling."""
+    """An id as it is stored: UUIDs in any spelling become lower case with hyphens."""
     text = str(point_id)
     if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == "-" and text.islower():
         return text  # If it is a UUID, then spelled so already.
@@ -81,7 +81,7 @@ def dump_payload(payload: Mapping[str, Any]) -> str:
 
 
 def _check_size(text: str) -> None:
-    """Raises ValueError for what no row holds, or cannot be read again from any reasonable stack.
+    """Raises ValueError for what does not fit into a row, or is too deep to be read again.
 
     That is too many characters, or too many levels.
     """
@@ -97,7 +97,7 @@ def load_payload(text: str) -> Payload:
     """What `dump_payload` wrote.
 
     Raises:
-        MemoryCorruptionError: something else.
+        MemoryCorruptionError: it is something else.
     """
     try:
         payload = _scan(text, 0)[0]
@@ -111,7 +111,7 @@ def load_payload(text: str) -> Payload:
 
 
 def salvaged(text: str) -> Payload:
-    """A stored payload, or an empty one where it is damaged: a damaged point can be removed."""
+    """A stored payload; empty if it is damaged, so that a damaged point can be removed."""
     try:
         return load_payload(text)
     except MemoryCorruptionError:
@@ -125,7 +125,7 @@ def _unreadable(fault: str, text: str) -> MemoryCorruptionError:
 
 
 def plain(value: Any) -> Any:
-    """The JSON form of the value types that metadata commonly holds beside JSON's own.
+    """The JSON form of types that metadata commonly has in addition to JSON's own.
 
     Dates and times in ISO 8601 (`Z` for UTC), durations as ISO 8601 durations, enums by their
     value, sets as lists, UUIDs, decimals and paths as text, bytes as UTF-8, dataclasses as dicts.
@@ -180,10 +180,10 @@ def unit_vector(vector: Vector, dims: int | None) -> bytes:
     """`vector` scaled to length 1 (a zero vector stays as it is), as float32.
 
     Args:
-        dims: how many numbers it must have; None lets any number pass.
+        dims: how many numbers it must have; None allows any number.
 
     Raises:
-        VectorValueError: another length, NaN or infinite numbers in it, or no list of numbers.
+        VectorValueError: it has the wrong length, NaN or infinity, or is not a list of numbers.
     """
     numbers = _numbers(vector)
     if not numbers:
@@ -208,7 +208,7 @@ def _numbers(vector: Vector) -> array[float]:
     if not isinstance(vector, (str, bytes, bytearray, dict, set, frozenset)):
         try:
             values = tuple(vector)
-            # Half of what `array` takes for a list of floats.
+            # Half of what `array` would need for a list of floats.
             return array("f", pack(f"{len(values)}f", *values))
         except (TypeError, ValueError, OverflowError, StructError):
             pass

@@ -34,14 +34,14 @@ class Collection:
 
     Args:
         database: opened with `schema.prepare_store`.
-        name: of the collection; made if it is not there.
+        name: of the collection; it is created if it does not exist.
         cache: shared by the collections of a file.
         dims: length of its vectors; None takes the length of the first one.
-        embedder: identity of what makes the vectors; None when it is not known.
+        embedder: identity of the embedder that makes the vectors; None if it is not known.
         encoder: makes the terms for keyword search; None turns it off.
 
     Raises:
-        InvalidConfigError: the collection holds vectors of another length or embedder.
+        InvalidConfigError: the collection has vectors of another length or embedder.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Collection:
         self.database = database
         self.collection_name = name
         self._cache = cache
-        # A reader must not wait for a writer: where the file says all of this already, it is read.
+        # A reader must not wait for a writer: if the file already has all of this, it is only read.
         database.prepared(lambda: self._prepare(dims, embedder, encoder))
 
     def _prepare(self, dims: int | None, embedder: str | None, encoder: TermEncoder | None) -> None:
@@ -85,7 +85,7 @@ class Collection:
         return number
 
     def _link_table(self) -> LinkTable | None:
-        """What keeps the links in the payloads of the points as rows; None where they have none."""
+        """Keeps the links in payloads as rows as well; None if the payloads have no links."""
         return None
 
     @property
@@ -96,7 +96,7 @@ class Collection:
     # --- Writing ---
 
     def atomic(self) -> Block:
-        """A block whose writes are all there afterwards, or none if it raises."""
+        """A block whose writes are all stored, or none if it raises."""
         return self.database.atomic()
 
     def insert(
@@ -105,11 +105,11 @@ class Collection:
         payloads: list[Payload] | None = None,
         ids: list[str] | None = None,
     ) -> None:
-        """Adds points, all or none. One whose id is there already replaces it.
+        """Adds points, all or none. A point with a known id replaces the old one.
 
         Raises:
-            VectorValueError: a vector has the wrong length, or holds NaN or infinity.
-            ValidationError: a payload has no form in JSON.
+            VectorValueError: a vector has the wrong length, or contains NaN or infinity.
+            ValidationError: a payload cannot be written as JSON.
             VectorStoreError: the lists differ in length.
         """
         payloads = payloads if payloads is not None else [{} for _ in vectors]
@@ -122,13 +122,13 @@ class Collection:
     def update(
         self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
     ) -> None:
-        """Replaces a point, its payload's keys alone, or its vector alone.
+        """Replaces a point, only keys of its payload, or only its vector.
 
-        With both a vector and a payload the point is replaced, or made if it is not there. A
+        With both a vector and a payload the point is replaced, or added if it does not exist. A
         payload alone overlays the old one key by key.
 
         Raises:
-            KeyError: the point is not there and only one of the two was given.
+            KeyError: the point does not exist and only one of the two was given.
         """
         point_id, writer = canonical_id(vector_id), self.writer
         with self.database.writing():
@@ -155,7 +155,7 @@ class Collection:
     def detach(self, ids: Mapping[str, str]) -> int:
         """Hides every point of the scopes that have all these ids, in one short write.
 
-        Its points are gone for every reader from then on; `sweep` removes them.
+        From then on, no reader finds its points; `sweep` removes them.
 
         Args:
             ids: some of `user_id`, `agent_id`, `run_id`.
@@ -174,7 +174,7 @@ class Collection:
     def has_detached(self) -> bool:
         """Whether detached points wait to be swept.
 
-        One look into an index where there are none. Otherwise they are listed here, where no
+        If there are none, this is one look-up in an index. Otherwise they are listed here, while no
         write lock is held.
         """
         with self.database.reading():
@@ -188,7 +188,7 @@ class Collection:
         """Removes up to `limit` detached points, in the order of their ids.
 
         Returns:
-            What was removed, with payloads; a damaged payload is empty. Nothing when none is left.
+            What was removed, with payloads; a damaged payload is empty. Empty if nothing is left.
         """
         with self.database.writing():
             return [
@@ -216,10 +216,10 @@ class Collection:
     def list(
         self, filters: Filters | None = None, top_k: int | None = 100
     ) -> tuple[Sequence[Point], None]:
-        """The first `top_k` points that pass, in the order of their ids; None lists all.
+        """The first `top_k` points that pass, ordered by id; None lists all.
 
         Raises:
-            ValueError: `top_k` is below 1, which upstream's store refuses too.
+            ValueError: `top_k` is below 1, which upstream's store refuses, too.
         """
         if top_k is not None and top_k < 1:
             raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
@@ -231,7 +231,7 @@ class Collection:
     ) -> Sequence[Point]:
         """The `top_k` points nearest to a vector among those that pass, best first.
 
-        `query`, the text, is not looked at: it is there because other vector stores use it.
+        `query`, the text, is not used here; other vector stores use it.
         """
         del query
         with self.database.reading():
@@ -254,7 +254,7 @@ class Collection:
     ) -> Sequence[Point] | None:
         """The `top_k` points with the highest BM25 score among those that pass, best first.
 
-        None when keyword search is off.
+        None if keyword search is off.
         """
         if self._keywords is None:
             return None

@@ -1,4 +1,4 @@
-"""One connection to a file: how it is opened, and what can happen to the file meanwhile."""
+"""One connection to a file: how it is opened, and what can happen to the file while it is open."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 IN_MEMORY = ":memory:"
 
 _TICK_NS = 100_000_000
-"""More than the grain of the times that a file system notes."""
+"""Longer than the resolution of a file system's times."""
 
 _SETTINGS = (
-    # The SQLite in apsw has STAT4: without this, it plans many a statement again whenever
-    # something else is bound to it (https://www.sqlite.org/queryplanner-ng.html#qpstab).
+    # The SQLite in apsw has STAT4: without this, it plans many statements again whenever
+    # something else is bound to them (https://www.sqlite.org/queryplanner-ng.html#qpstab).
     (apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1),
-    # isomem has no triggers and no views. Those in a file that somebody else made must not run.
+    # isomem has no triggers and no views. Those in a file from someone else must not run.
     (apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0),
     (apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0),
     (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
@@ -34,18 +34,18 @@ _SETTINGS = (
 
 _LOOK_AGAIN_S = 0.002
 GIVE_WAY_S = 5 * _LOOK_AGAIN_S
-"""A pause in which whoever waits for the write lock comes to look."""
+"""A pause in which a process that waits for the write lock gets its turn."""
 
 
 class Handle:
-    """An open connection, and what has to be known of its file.
+    """An open connection, and what has to be known about its file.
 
     Args:
         path: the file, absolute, or ":memory:".
         synchronous: "full", "normal" or "off".
         busy_timeout_s: seconds to wait for another process.
-        expected: the identity that the file must have, when it is opened again; None makes the
-            file if it is not there.
+        expected: the identity that the file must have if it is reopened; None creates the file if
+            it does not exist.
 
     Attributes:
         connection: SQLite's.
@@ -90,7 +90,7 @@ class Handle:
         return connection
 
     def _file_pointer(self) -> int:
-        """The address of SQLite's `sqlite3_file`; asked for while nobody else is inside."""
+        """The address of SQLite's `sqlite3_file`; read while no other thread is inside."""
         pointer = array("Q", [0])
         self.connection.file_control(
             "main", apsw.SQLITE_FCNTL_FILE_POINTER, pointer.buffer_info()[0]
@@ -100,9 +100,9 @@ class Handle:
     def close(self) -> None:
         """Closes it; what was committed is in the file.
 
-        Where the file or its log is not where it was opened, SQLite must not do what it does when
-        it is the last to close: it would write what it has of the old log over newer pages, and
-        remove a log that is another file's.
+        If the file or its log is no longer where it was opened, SQLite must not do what the last
+        connection does on closing: it would write its part of the old log over newer pages, and
+        remove a log that belongs to another file.
         """
         if self._has_moved():
             self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -120,9 +120,9 @@ class Handle:
     # --- What others do to the file ---
 
     def check_in_place(self) -> None:
-        """Raises DatabaseError if the file, or its log, is not where it was opened.
+        """Raises DatabaseError if the file, or its log, is no longer where it was opened.
 
-        What is written then would be lost with the file that has no name any more.
+        Otherwise, what is written would be lost together with the file that no longer has a name.
         """
         if self.identity is None:
             return
@@ -130,7 +130,7 @@ class Handle:
             folder = os.stat(self._folder)
         except OSError as error:
             raise moved(self.path) from error
-        # A name that goes or comes is a change of the folder. Its time has the grain of a tick.
+        # A name that appears or disappears changes the folder's time, which is as coarse as a tick.
         if (folder.st_ino, folder.st_mtime_ns) != self._seen_folder:
             self._check_names()
             if time.time_ns() - folder.st_mtime_ns > _TICK_NS:
@@ -156,12 +156,12 @@ class Handle:
     # --- Forks ---
 
     def leave_to_parent(self, cursor: apsw.Cursor, *, in_use: bool) -> None:
-        """In the child of a fork: takes the connection out of this process.
+        """In the child of a fork: removes the connection from this process.
 
-        It belongs to the parent, and so do its locks. SQLite has one entry for each file that a
-        process has open, and would take the inherited one for its own: it believes in locks that
-        this process does not have, and another process then removes the log that it writes to.
-        So the entry has to go, and nothing may be written while it does.
+        It belongs to the parent, and so do its locks. SQLite has one entry per open file of a
+        process, and would use the inherited one: it would rely on locks that this process does not
+        have, and another process would then remove the log that it writes to. So the entry has to
+        be removed, and nothing may be written meanwhile.
         """
         if in_use:
             leak(cursor)
@@ -201,10 +201,10 @@ def _cannot_be_locked(path: str) -> bool:
 
 
 class _Waiting:
-    """How a locked file is waited for.
+    """How to wait for a locked file.
 
-    SQLite's own handler comes to look ten times a second only. It would hardly ever meet the
-    moment between two transactions of a process that writes many.
+    SQLite's own handler looks only ten times per second. It would hardly ever hit the moment
+    between two transactions of a process that writes many.
     """
 
     def __init__(self, timeout_s: float) -> None:
@@ -257,7 +257,7 @@ def _switch_to_wal(connection: apsw.Connection, busy_timeout_s: float) -> None:
 
 
 def _identity(path: str, expected: Identity | None) -> Identity:
-    """Device and number of the file, which is made if none is expected."""
+    """Device and inode number of the file, which is created if none is expected."""
     try:
         if expected is None:
             _make_private(os.path.realpath(path))
@@ -272,10 +272,10 @@ def _identity(path: str, expected: Identity | None) -> Identity:
 
 
 def _make_private(file: str) -> None:
-    """Makes the file and its directory, for their owner only, where they are not there yet.
+    """Creates the file and its directory, for their owner only, if they do not exist.
 
-    A file that is there is not opened: closing it would drop every lock that this process has on
-    it, SQLite's own included (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    An existing file is not opened: closing it would drop every lock that this process has on it,
+    including SQLite's own (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
     if os.path.exists(file):
         return
@@ -305,9 +305,9 @@ def moved(path: str) -> DatabaseError:
 
 
 def leak(thing: apsw.Connection | apsw.Cursor) -> None:
-    """Keeps something of SQLite from ever being closed, at the end of the process too.
+    """Keeps an object of SQLite from ever being closed, even at the end of the process.
 
-    A thread that was inside it when the process forked is not here to leave it: closing it would
+    A thread that was inside it during the fork does not exist in this process. Closing it would
     wait for that thread, or undo its work in memory that is shared with the parent.
     """
     import ctypes
@@ -316,9 +316,9 @@ def leak(thing: apsw.Connection | apsw.Cursor) -> None:
 
 
 def _close_file(file: int) -> None:
-    """Calls xShmUnmap and xClose of a `sqlite3_file`: all that SQLite knows of it goes.
+    """Calls xShmUnmap and xClose of a `sqlite3_file`, so that SQLite forgets the file.
 
-    They change nothing but what this process has in memory of its own.
+    They change nothing but this process's own memory.
     """
     import ctypes
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 
 SYNCHRONOUS = ("full", "normal", "off")
-"""What survives once a write is acknowledged: "full" a power failure, "normal" the death of the
-process (a power failure may take the last writes), "off" neither is promised."""
+"""What an acknowledged write survives: "full" a power failure, "normal" the death of the process (a
+power failure may lose the last writes), "off" promises neither."""
 
 DEFAULT_BUSY_TIMEOUT_S = 10.0
 LONGEST_FORK_DELAY_S, LONGEST_STATEMENT_S = 0.5, 60.0
@@ -52,21 +52,21 @@ _READ, _WRITE = "BEGIN", "BEGIN IMMEDIATE"
 class Database:
     """A file, or ":memory:", that several threads and several processes may use at once.
 
-    Threads take turns on the one connection. Other processes are waited for up to
-    `busy_timeout_s`. What runs SQL is to be called inside a block.
+    Threads take turns on the one connection. A call waits for other processes for up to
+    `busy_timeout_s`. Everything that runs SQL has to be called inside a block.
 
     Any exception may end a block at any point. A block that was cut off is undone when the next
     one begins, in this thread or another. A connection that cannot be cleaned up is replaced. In
-    the child of a fork the file is opened again on first use.
+    the child of a fork, the file is reopened on first use.
 
     Attributes:
-        epoch: changes whenever something that was read from the file may not be so any more.
+        epoch: changes whenever something that was read from the file may have changed.
         execute: runs one statement for its effect, with the values that are bound to it.
         execute_many: runs one statement for its effect, once for each tuple of values.
 
     Args:
-        path: the file; made, with its directory, if it is not there, readable by its owner
-            alone. ":memory:" keeps everything in this process.
+        path: the file. It is created, with its directory, if it does not exist, and is readable
+            only by its owner. ":memory:" keeps everything in this process.
         prepare: makes or migrates the tables; called as `prepared` calls its work.
         synchronous: one of `SYNCHRONOUS`.
         busy_timeout_s: seconds to wait for another process' write.
@@ -91,7 +91,7 @@ class Database:
         self.busy_timeout_s = busy_timeout_s
         self.epoch = 0
         self._synchronous = synchronous
-        # The process may be in another folder when the file is opened again.
+        # The process may be in another folder when the file is reopened.
         self._file = path if path == IN_MEMORY else os.path.abspath(path)
         self._turn = Turn()
         self._joined_reading = Joined(self, writes=False)
@@ -171,9 +171,9 @@ class Database:
                 self._turn.give_back()
 
     def compact(self) -> None:
-        """Writes the file again, so that nothing of what was removed is left in its bytes.
+        """Rewrites the file, so that nothing that was removed is left in its bytes.
 
-        Other processes wait meanwhile, and as much space again is needed.
+        Other processes wait meanwhile. It needs as much free space as the file takes.
 
         Raises:
             DatabaseError: inside a block, or another process was reading or writing all the time.
@@ -196,7 +196,7 @@ class Database:
         self.execute("PRAGMA secure_delete = ON")
         try:
             self.execute("VACUUM")
-            # The log still has the pages of before.
+            # The log still has the old pages.
             blocked = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
         finally:
             self.execute("PRAGMA secure_delete = OFF")
@@ -213,19 +213,19 @@ class Database:
         return Transaction(self, _READ)
 
     def writing(self) -> Block:
-        """A block whose writes are all there afterwards, or none if it raises. Inside another
-        block it is part of that one, which can then not be kept any more if this one raises."""
+        """A block whose writes are all stored, or none if it raises. Inside another block it is
+        part of that one; if it raises, the outer block cannot be committed, either."""
         turn = self._turn
         if turn.owner == get_ident() and turn.alive() is not None:
             return self._joined_writing
         return Transaction(self, _WRITE)
 
     def atomic(self) -> Transaction:
-        """`writing`, but inside another block it is undone by itself if it raises."""
+        """`writing`, but inside another block only this one is undone if it raises."""
         return Transaction(self, _WRITE)
 
     def give_way(self) -> None:
-        """Lets other processes write, between two of many transactions."""
+        """Lets other processes write between two of many transactions."""
         if self.path != ":memory:":
             time.sleep(GIVE_WAY_S)
 
@@ -327,7 +327,7 @@ class Database:
         )
 
     def _recover(self) -> None:
-        """Undoes whatever was under way, and what was cut off earlier."""
+        """Undoes what is in progress, and what was cut off earlier."""
         self.epoch += 1
         try:
             self._roll_back()
@@ -346,8 +346,8 @@ class Database:
             self._allow_writes()
         if handle.connection.in_transaction:
             self.execute("ROLLBACK")
-        # A query that was cut off, and that a traceback still holds, keeps its old state of the
-        # file: whoever comes next would read that, and could not write.
+        # A query that was cut off, but is still referenced by a traceback, keeps its old state of
+        # the file: the next block would read that, and could not write.
         if self._identity is not None and handle.connection.txn_state("main"):
             self._drop()
 
@@ -390,7 +390,7 @@ class Database:
             self._has_failed = True
 
     def check_not_undone(self) -> None:
-        """Raises an error when the rest of a block would be stored without its beginning."""
+        """Raises an error if the rest of a block would be stored without its beginning."""
         if self._was_forked:
             raise DatabaseError(
                 f"{self.path}: the process was forked inside this block",
@@ -434,7 +434,7 @@ class Database:
 
 
 class NoCursor:
-    """Stands for the cursor of a database that is not open."""
+    """Stands in for the cursor of a database that is not open."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -483,11 +483,11 @@ class Joined:
 
 
 class Transaction:
-    """A block of its own: a transaction, or a savepoint inside one.
+    """A separate block: a transaction, or a savepoint inside one.
 
-    `__enter__` and `__exit__` stand in the object and not in its class. A `with` statement then
-    has the only reference to `__exit__`, which is gone as soon as the statement is over, however
-    that came about. (So `contextlib.ExitStack`, which looks in the class, does not take it.)
+    `__enter__` and `__exit__` are attributes of the object, not of its class. The `with` statement
+    then has the only reference to `__exit__`, which disappears as soon as the statement is over,
+    whatever ended it. (So `contextlib.ExitStack`, which looks in the class, does not accept it.)
     """
 
     __slots__ = ("__enter__", "__exit__")
@@ -500,7 +500,7 @@ class Transaction:
 
 
 class Span:
-    """What a `Transaction` does, and what it has to remember meanwhile."""
+    """What a `Transaction` does, and its state meanwhile."""
 
     __slots__ = ("_begin", "_database", "alive", "level", "unfinished")
 
@@ -545,15 +545,15 @@ class Span:
             raise database.explain(error) from error
 
 
-# --- Forks: every open database is told of them -------------------------------------------------
+# --- Forks: every open database is notified -----------------------------------------------------
 
 _live: set[ref[Database]] = set()
 _quiet: dict[int, list[tuple[Database, Callable[[], None]]]] = {}
-"""By the thread that forks: the databases in which nobody is, and what lets threads in again."""
+"""By the thread that forks: the databases without a thread inside, and how to let threads in."""
 
 
 def _before_fork() -> None:
-    # What a thread is in the middle of would be for ever in the middle in the child.
+    # What a thread is in the middle of would stay unfinished in the child forever.
     deadline = time.monotonic() + LONGEST_FORK_DELAY_S
     quiet = _quiet[get_ident()] = []
     for each in list(_live):

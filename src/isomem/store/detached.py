@@ -1,8 +1,8 @@
 """Detached points: hidden from every reader in one short write, removed in parts later.
 
-A scope is detached by the sign of its collection. No reader asks for a negative one, so its points
-are gone at once, however many they are; their rows wait for `sweep`. A process that dies meanwhile
-leaves them hidden, and the next sweep goes on with them.
+A scope is detached by flipping the sign of its collection. No reader asks for a negative one, so
+its points disappear at once, however many there are. Their rows wait for `sweep`. If the process
+dies meanwhile, they stay hidden, and the next sweep continues with them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Swept = tuple[int, str, str, bytes | None]
     """Of a removed point: its row key, id, payload as JSON, and terms."""
 
-# The comparison with 0 is what the partial index `scopes_detached` is found by.
+# SQLite needs the comparison with 0 to use the partial index `scopes_detached`.
 _DETACHED = "s.collection = ? AND s.collection < 0"
 _EXIST = f"SELECT 1 FROM scopes AS s WHERE {_DETACHED} LIMIT 1"
 _ALL = f"SELECT p.row_key FROM {OF_SCOPES} WHERE {_DETACHED} ORDER BY p.id DESC"
@@ -46,7 +46,7 @@ class Detached:
     Args:
         row_keys: of the points of the file.
         collection: its number.
-        keywords: its terms; None where keyword search is off.
+        keywords: its terms; None if keyword search is off.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Detached:
         self._waiting: list[int] = []
 
     def hide(self, ids: Mapping[str, str]) -> int:
-        """Detaches the scopes that have all these ids; how many they are."""
+        """Detaches the scopes that have all these ids. Returns how many there are."""
         check_ids(ids)
         named, bindings = in_scopes(self._collection, ids)
         self._database.execute(
@@ -74,7 +74,7 @@ class Detached:
         return bool(self._database.rows(_EXIST, (-self._collection,)))
 
     def find(self) -> bool:
-        """Lists what waits, unless some of it is listed already; whether there is any."""
+        """Lists what waits, unless some of it is already listed. Returns whether there is any."""
         if not self.exist():
             self._waiting = []
         elif not self._waiting:
@@ -88,7 +88,7 @@ class Detached:
         return {row[0] for row in self._database.rows(_LINKED, (entity, self._collection))}
 
     def next(self, limit: int) -> Sequence[Swept]:
-        """Up to `limit` of them, in the order of their ids; none when nothing waits."""
+        """Up to `limit` of them, ordered by id; none if nothing waits."""
         while self.find():
             row_keys = self._waiting[: -limit - 1 : -1]
             del self._waiting[-limit:]
@@ -98,7 +98,7 @@ class Detached:
         return ()
 
     def remove(self, points: Sequence[Swept]) -> None:
-        """Removes these points and what was counted of them."""
+        """Removes these points and their counts."""
         recent = self._row_keys.remove_some([row_key for row_key, *_ in points])
         if self._keywords is not None:
             self._keywords.remove_some(
@@ -114,9 +114,9 @@ class Detached:
             self._row_keys.drop_if_empty(last)
 
     def give_up_id(self, point_id: str) -> None:
-        """Lets a new point have the id of a detached one, which stays to be swept.
+        """Frees the id of a detached point for a new one. The old point still waits for `sweep`.
 
-        Nothing is counted of that one from then on, since its row names no collection.
+        Its row then names no collection, so it is not counted any more.
         """
         for row_key, terms in self._database.rows(_ID_TAKEN, (point_id, self._collection)):
             counted = not self._row_keys.remove(row_key)

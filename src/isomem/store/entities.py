@@ -1,4 +1,4 @@
-"""Entities: the collection of names and terms, and which memories each of them stands in.
+"""Entities: the collection of names and terms, and the memories that each of them is in.
 
 An entity's payload is upstream's, with `linked_memory_ids` as a list in it.
 """
@@ -29,7 +29,7 @@ class Entities(Collection):
         return LinkTable(self.database)
 
     def linked_to(self, memory_id: str) -> Sequence[Point]:
-        """The entities that a memory stands in, in the order they were made."""
+        """The entities of a memory, in insertion order."""
         with self.database.reading():
             stored = filter(None, map(self.writer.at, self._row_keys_of({memory_id})))
             return [
@@ -43,17 +43,17 @@ class Entities(Collection):
         vectors: Mapping[str, Vector],
         memories: Collection | None = None,
     ) -> None:
-        """Takes memories out of all their entities; an entity that stands nowhere then is removed.
+        """Removes memories from all their entities; an entity without memories is removed.
 
-        The ids that stay keep their order. An entity with a damaged payload is removed. Runs in
+        The remaining ids keep their order. An entity with a damaged payload is removed. Runs in
         the caller's transaction.
 
         Args:
             memory_ids: of the memories.
             vectors: new vectors, by entity id, of entities that stay.
-            memories: where the memories are stored, if in the same file. Whatever is detached
-                there is taken out of these entities at the same time, so that an entity of very
-                many memories is written once.
+            memories: the collection of the memories, if it is in the same file. Everything that is
+                detached there is removed from these entities at the same time, so that an entity
+                with very many memories is written once.
         """
         gone = set(memory_ids)
         for row_key in self._row_keys_of(gone):
@@ -62,7 +62,7 @@ class Entities(Collection):
                 self._unlink(old, gone.union(self._detached_of(row_key, memories)), vectors)
 
     def _row_keys_of(self, memory_ids: Set[str]) -> Sequence[int]:
-        """The row keys of the entities that these memories stand in, in insertion order."""
+        """The row keys of the entities of these memories, in insertion order."""
         found = self._links.entities_of(memory_ids, self._number)
         return sorted(found, key=SEQ_MASK.__and__)
 

@@ -1,7 +1,7 @@
-"""How far conversations have been taken in: rows that are written with the memories they gave.
+"""How far conversations have been ingested: rows that are written with the resulting memories.
 
-A row is found by what was taken in (a digest of the messages and of whose memory they are) and not
-by the file's name. A chunk whose reply could not be used is a row of its own until it is taken in.
+A row is found by what was ingested (a digest of the messages and of whose memory they are), not by
+the name of the file. A chunk whose reply could not be used has its own row until it is ingested.
 """
 
 from __future__ import annotations
@@ -48,25 +48,25 @@ class Ingests:
     """The progress of the ingests into one file.
 
     Args:
-        database: the file; its tables are made when the first conversation is taken in.
+        database: the file; its tables are created with the first ingest.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def prepare(self) -> None:
-        """Makes the tables where they are not there yet."""
+        """Creates the tables if they do not exist."""
         with self._database.writing() as database:
             database.connection.execute(_TABLES)
 
     def taken_in(self, target: str) -> Sequence[TakenIn]:
-        """What was taken in for a target."""
+        """What was ingested for a target."""
         sql = "SELECT digest, messages, total, source, first_memory FROM ingests WHERE target = ?"
         with self._database.reading() as database:
             return [TakenIn(*row) for row in database.rows(sql, (target,))]
 
     def failed(self, target: str) -> Sequence[FailedChunk]:
-        """The chunks of a target that were skipped and are not in yet."""
+        """The chunks of a target that failed and are not ingested yet."""
         sql = "SELECT digest, start, messages FROM failed_chunks WHERE target = ? ORDER BY start"
         with self._database.reading() as database:
             return [FailedChunk(*row) for row in database.rows(sql, (target,))]
@@ -83,7 +83,7 @@ class Ingests:
                 database.execute(sql, (target, source))
 
     def clear(self) -> None:
-        """Removes all rows: the memories that they tell of are gone."""
+        """Removes all rows: their memories are gone."""
         with self._database.writing() as database:
             sql = "SELECT name FROM sqlite_schema WHERE name IN ('ingests', 'failed_chunks')"
             for (table,) in database.rows(sql):
@@ -93,10 +93,10 @@ class Ingests:
         """Writes one row, inside the transaction that stores the chunk.
 
         Args:
-            first_memory: the id of the first memory that the chunk gave.
+            first_memory: the id of the first memory of the chunk.
 
         Raises:
-            DatabaseError: INGEST_002, another process has taken in the same messages.
+            DatabaseError: INGEST_002, another process has ingested the same messages.
         """
         with self._database.writing() as database:
             if progress.retried is not None:
@@ -117,7 +117,7 @@ class Ingests:
             self._database.execute(_REPLACE, (*values, progress.replaces))
 
     def save_failed(self, progress: Progress, start: int) -> None:
-        """Notes that the messages from `start` on were skipped, and goes past them.
+        """Records that the messages from `start` on failed, and moves past them.
 
         Raises:
             DatabaseError: INGEST_002, as in `save`.
@@ -131,7 +131,7 @@ class Ingests:
 
 def _taken() -> DatabaseError:
     return DatabaseError(
-        "another process is taking in the same conversation; nothing of this chunk was stored",
+        "another process is ingesting the same conversation; nothing of this chunk was stored",
         error_code="INGEST_002",
-        suggestion="Let the other one finish. To go on by yourself, stop it and run this again.",
+        suggestion="Let the other process finish, or stop it and run this again.",
     )

@@ -1,8 +1,8 @@
-"""Keyword statistics of a collection: how many texts it has, and in how many each term stands.
+"""Keyword statistics of a collection: how many texts it has, and how many of them have each term.
 
 The counts of most texts are in the file. Those of the latest insertions are not: every process
-counts them for itself, from the points, until there are enough to be counted together. Many
-texts share terms, so that writes far less than counting each text as it comes.
+counts them in memory, from the points, until there are enough to be written together. Since many
+texts share terms, that writes far less than counting each text on insertion.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 COUNTED_EVERY = 512
-"""So many insertions are counted together."""
+"""How many insertions are counted together."""
 
 _RECENT = (
     "SELECT p.collection, p.terms FROM insertions AS i"
@@ -54,12 +54,12 @@ _COUNT_TEXTS = "UPDATE collections SET documents = documents + ? WHERE number = 
 
 
 def indexed_text(payload: Payload) -> str | None:
-    """The text of a payload that keywords are taken from; None when it has none."""
+    """The text of a payload that keywords are taken from; None if there is none."""
     return payload.get("text_lemmatized") or payload.get("data") or None
 
 
 def rules_of(encoder: TermEncoder) -> str:
-    """Names the rules of an encoder: texts that were indexed by other ones are reindexed."""
+    """Identifies the rules of an encoder: texts that were indexed by other rules are reindexed."""
     stopwords = md5_hex(" ".join(sorted(encoder.stopwords)))
     return f"bm25/2 {encoder.language} {stopwords}"
 
@@ -70,7 +70,7 @@ def term_key(collection: int, number: int) -> int:
 
 
 def count_when_due(database: Database, row_keys: RowKeys, latest: Sequence[int]) -> None:
-    """Counts all insertions, if with the latest ones, by row key, they are enough."""
+    """Counts all insertions if, with the latest ones (given by row key), there are enough."""
     first, last = latest[0] & SEQ_MASK, latest[-1] & SEQ_MASK
     if (first - 1) // COUNTED_EVERY == last // COUNTED_EVERY:
         return
@@ -86,10 +86,10 @@ def count_when_due(database: Database, row_keys: RowKeys, latest: Sequence[int])
 
 
 def reconcile(database: Database, collection: int, keywords: Keywords | None) -> bool:
-    """Indexes the texts of a collection again if they were indexed by other rules.
+    """Reindexes the texts of a collection if they were indexed by other rules.
 
     Args:
-        keywords: of the collection; None where keyword search is off.
+        keywords: of the collection; None if keyword search is off.
 
     Returns:
         Whether anything was written.
@@ -118,7 +118,7 @@ class Keywords:
         self._recent = _Recent()
 
     def terms(self, payload: Payload) -> bytes | None:
-        """What is stored of the text of a payload: its terms; None where it has no text."""
+        """The terms that are stored for the text of a payload; None if it has no text."""
         text = indexed_text(payload)
         return self._encoder.packed(text) if text else None
 
@@ -130,7 +130,7 @@ class Keywords:
                     self._recent.count(terms)
 
     def remove(self, terms: bytes | None, *, counted: bool) -> None:
-        """Takes a text out of the counts. `counted`: whether those in the file have it."""
+        """Removes a text from the counts. `counted`: whether those in the file include it."""
         if terms is None:
             return
         if counted:
@@ -145,7 +145,7 @@ class Keywords:
             self._uncount(texts)
 
     def _uncount(self, texts: Sequence[bytes]) -> None:
-        """Takes texts out of the counts in the file; a term that no text has is removed."""
+        """Removes texts from the counts in the file; a term without texts is removed."""
         counts = Counter(chain.from_iterable(map(set, map(load_terms, texts))))
         gone = [
             (key,)
@@ -182,7 +182,7 @@ class Keywords:
         self._recent.state = None
 
     def reindex(self) -> None:
-        """Indexes and counts every text of the collection by the rules of today."""
+        """Indexes and counts every text of the collection by the current rules."""
         self.clear()
         sql = "SELECT row_key FROM points WHERE collection = ?"
         for (row_key,) in self._database.rows(sql, (self._collection,)):
@@ -195,9 +195,9 @@ class Keywords:
         self._row_keys.remove_all(self._collection)
 
     def query(self, text: str) -> tuple[array[int], array[float]]:
-        """The terms of a query that some text has, and weight times inverse document frequency.
+        """The query's terms that occur in some text, with weight times inverse document frequency.
 
-        The frequency is over the whole collection, whatever scope is searched, as in upstream's
+        The frequency is that of the whole collection, whichever scope is searched, as in upstream's
         store: ln((N - n + 0.5) / (n + 0.5) + 1) for a term in n of N texts.
         """
         recent = self._recent_counts()
@@ -236,7 +236,7 @@ class Keywords:
 
 
 class _Recent:
-    """The counts of the latest insertions. `state` is when they were right; None is never."""
+    """The counts of the latest insertions. `state` is when they were correct; None means never."""
 
     __slots__ = ("state", "terms", "texts")
 

@@ -43,7 +43,7 @@ class Ledger:
 
     Args:
         database: opened with `schema.prepare_ledger`.
-        clock: dates the messages and names the rows.
+        clock: gives the times of messages and the ids of rows.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -52,7 +52,7 @@ class Ledger:
         self._clock = clock
 
     def atomic(self) -> Block:
-        """A block whose writes are all there afterwards, or none if it raises."""
+        """A block whose writes are all stored, or none if it raises."""
         return self.database.atomic()
 
     def add_history(
@@ -63,7 +63,7 @@ class Ledger:
         event: str,
         **fields: Any,
     ) -> str:
-        """Adds one event: "ADD", "UPDATE" or "DELETE"; the id of its row.
+        """Adds one event: "ADD", "UPDATE" or "DELETE". Returns the id of its row.
 
         Args:
             fields: `created_at`, `updated_at`, `is_deleted` (0), `actor_id`, `role`.
@@ -87,7 +87,7 @@ class Ledger:
         return rows
 
     def remove_history(self, row_ids: Iterable[str]) -> None:
-        """Takes events back that did not happen after all."""
+        """Removes events that did not happen after all."""
         with self.database.writing() as database:
             sql = "DELETE FROM history WHERE id = ?"
             database.execute_many(sql, ((row_id,) for row_id in row_ids))
@@ -100,7 +100,7 @@ class Ledger:
         return [{**event, "is_deleted": bool(event["is_deleted"])} for event in events]
 
     def save_messages(self, messages: list[dict[str, Any]], session_scope: str) -> None:
-        """Appends messages to a session's buffer and evicts what is beyond `KEPT_MESSAGES`."""
+        """Appends messages to a session's buffer and evicts those beyond `KEPT_MESSAGES`."""
         if not messages:
             return
         now = self._clock.now()
@@ -133,7 +133,7 @@ class Ledger:
             database.execute_many("DELETE FROM messages WHERE session_scope = ?", sessions)
 
     def note_removed(self, memories: Iterable[tuple[str, Mapping[str, str]]]) -> None:
-        """Remembers whose the memories were that are removed, so that `purge` finds them."""
+        """Records whose the removed memories were, so that `purge` finds their history."""
         rows = ((memory_id, *map(ids.get, SCOPE_KEYS)) for memory_id, ids in memories)
         with self.database.writing() as database:
             database.execute_many("INSERT OR REPLACE INTO removed VALUES (?, ?, ?, ?)", rows)

@@ -1,7 +1,6 @@
-"""Links as rows: which memories an entity stands in, indexed from both sides.
+"""Links as rows: the memories that an entity is in, indexed in both directions.
 
-An entity's payload lists them too, as in upstream. With the rows a memory finds its entities at
-once.
+An entity's payload lists them, too, as in upstream. The rows lead from a memory to its entities.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ class LinkTable:
         self._write(_INSERT, set(links_of(payload)), entity)
 
     def replace(self, entity: int, payload: Payload) -> None:
-        """Stores the links of an entity whose payload was written over."""
-        # The old ones from the table, because the payload that is written over may be damaged.
+        """Stores the links of an entity whose payload was overwritten."""
+        # The old links come from the table, because the overwritten payload may be damaged.
         sql = "SELECT memory_id FROM links WHERE entity = ?"
         before = {row[0] for row in self._database.rows(sql, (entity,))}
         now = set(links_of(payload))
@@ -59,6 +58,6 @@ class LinkTable:
         self._database.execute(_CLEAR, (collection,))
 
     def entities_of(self, memory_ids: Collection[str], collection: int) -> set[int]:
-        """The row keys of the entities of a collection that these memories stand in."""
+        """The row keys of the entities of a collection that these memories are linked to."""
         rows = self._database.rows
         return {row[0] for each in memory_ids for row in rows(_OF_MEMORY, (each, collection))}

@@ -1,4 +1,4 @@
-"""What errors of SQLite mean for the caller: ours, with what to do about them."""
+"""What SQLite's errors mean for the caller: our errors, with what to do about them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def meaning(error: apsw.Error, path: str, busy_timeout_s: float) -> MemoryError:
-    """The error of ours that says what an error of SQLite means for the caller."""
+    """Our error that says what an error of SQLite means for the caller."""
     for kind, make, message, suggestion in _MEANINGS:
         if isinstance(error, kind):
             text = message.format(path=path, timeout_s=busy_timeout_s)
@@ -22,11 +22,11 @@ def meaning(error: apsw.Error, path: str, busy_timeout_s: float) -> MemoryError:
 
 
 def damaged(message: str, **fields: Any) -> MemoryError:
-    """The error for a file that cannot be read as one of isomem's."""
+    """The error for a file that cannot be read as a memory file."""
     return MemoryCorruptionError(message, error_code="CORRUPT_001", **fields)
 
 
-# First match counts. `make` builds the error from the message.
+# The first match counts. `make` builds the error from the message.
 _MEANINGS: tuple[tuple[Any, Callable[..., MemoryError], str, str], ...] = (
     (
         (apsw.BusyError, apsw.LockedError),

@@ -37,7 +37,7 @@ _GET = (
 
 
 class Point:
-    """A point that was found or listed. `score` is 0 where nothing was compared."""
+    """A point that was found or listed. `score` is 0 if nothing was compared."""
 
     __slots__ = ("_payload", "_reader", "id", "row_key", "score")
 
@@ -57,7 +57,7 @@ class Point:
 
     @property
     def payload(self) -> Payload:
-        """Read from the file when first asked for; empty if the point is gone by then."""
+        """Read from the file on first use; empty if the point is gone by then."""
         if self._payload is None:
             self._payload = self._reader.payload_of(self)
         return self._payload
@@ -109,7 +109,7 @@ class Reader:
     # --- Lists ---
 
     def list(self, filters: Filters | None, top_k: int | None) -> Sequence[Point]:
-        """The first `top_k` points that pass, in the order of their ids; None lists all."""
+        """The first `top_k` points that pass, ordered by id; None lists all."""
         ids, rest = split_scope(compile_filters(filters))
         where, bindings, check = self._where(ids, rest)
         limit = -1 if top_k is None or check is not None else top_k
@@ -127,7 +127,7 @@ class Reader:
     def _where(
         self, ids: dict[str, str], rest: Group | None
     ) -> tuple[str, tuple[Any, ...], Group | None]:
-        """The SQL condition for scopes and more, and what is left of it for Python."""
+        """The SQL condition for scopes and more, and the conditions that are left for Python."""
         sql, bindings = in_scopes(self._number, ids)
         compiled = compile_sql(rest) if rest is not None else None
         if compiled is None:
@@ -139,7 +139,7 @@ class Reader:
     def nearest(
         self, vectors: Sequence[Vector], top_k: int, filters: Filters | None
     ) -> Sequence[Sequence[Point]]:
-        """For each vector the `top_k` points nearest to it among those that pass, best first."""
+        """For each vector, the `top_k` nearest points among those that pass, best first."""
         units = [*map(self._vectors.query, vectors)]
         scope, allowed = self._select(filters)
         return [self._points(scope, scope.nearest(unit, top_k, allowed)) for unit in units]

@@ -1,9 +1,9 @@
-"""Row keys: where points stand in the file, so that the points of one scope stand together.
+"""Row keys: where points are in the file, so that the points of one scope are together.
 
-A row key is the number of a scope above `SEQ_BITS` bits and, in them, the insertion order, which
-counts through the whole file. What is read of a scope is then one range of neighbouring rows. The
-table `insertions` gives out the insertion order. It also holds the latest points, as long as
-`keywords` has not counted their terms.
+A row key is the number of a scope, shifted by `SEQ_BITS` bits, plus the insertion order, which
+counts through the whole file. A scope is then one range of neighbouring rows. The table
+`insertions` assigns the insertion order. It also lists the latest points whose terms `keywords` has
+not counted yet.
 """
 
 from __future__ import annotations
@@ -74,31 +74,31 @@ class RowKeys:
         return [number << SEQ_BITS | seq for seq, number in enumerate(numbers, first)]
 
     def move(self, row_key: int, collection: int, ids: Ids) -> int:
-        """The row key of a point that comes into another scope; its insertion order stays."""
+        """The row key of a point that moves to another scope. It keeps its insertion order."""
         scope, seq = self._scope(collection, ids), row_key & SEQ_MASK
         sql = "UPDATE insertions SET scope = ? WHERE seq = ? AND scope > 0"
         self._database.execute(sql, (scope, seq))
         return scope << SEQ_BITS | seq
 
     def remove(self, row_key: int) -> bool:
-        """Takes a point out of the insertions; whether it was still there, not counted."""
+        """Removes a point from the insertions. Returns whether it was there, not counted yet."""
         self._database.execute(_REMOVE, (row_key & SEQ_MASK,))
         return self._database.connection.changes() > 0
 
     def is_counted(self, row_key: int) -> bool:
-        """Whether a point is not among the insertions any more."""
+        """Whether a point is no longer among the insertions."""
         sql = "SELECT 1 FROM insertions WHERE seq = ? AND scope > 0"
         return not self._database.rows(sql, (row_key & SEQ_MASK,))
 
     def remove_some(self, row_keys: Collection[int]) -> set[int]:
-        """Takes points out of the insertions; those that were still there, not counted."""
+        """Removes points from the insertions. Returns those that were there, not counted yet."""
         rows = self._database.rows("SELECT scope, seq FROM insertions WHERE scope > 0")
         found = {scope << SEQ_BITS | seq for scope, seq in rows}.intersection(row_keys)
         self._database.execute_many(_REMOVE, ((row_key & SEQ_MASK,) for row_key in found))
         return found
 
     def remove_all(self, collection: int) -> None:
-        """Takes all points of a collection, detached ones too, out of the insertions."""
+        """Removes all points of a collection, including detached ones, from the insertions."""
         self._database.execute(
             "UPDATE insertions SET scope = 0"
             " WHERE scope IN (SELECT number FROM scopes WHERE abs(collection) = ?)",
@@ -106,14 +106,14 @@ class RowKeys:
         )
 
     def remove_counted(self, last: int) -> None:
-        """Takes out all insertions up to the order `last`, which is the latest one."""
+        """Removes all insertions up to the order `last`, which is the latest one."""
         self._database.execute("DELETE FROM insertions WHERE seq < ?", (last,))
-        # The latest stays as a mark, so that no order is given out twice.
+        # The latest stays as a mark, so that no order is assigned twice.
         self._database.execute(_REMOVE, (last,))
         self.counted += 1
 
     def drop_if_empty(self, row_key: int) -> None:
-        """Removes the scope of a row key, if no point is in it any more."""
+        """Removes the scope of a row key if it has no points left."""
         scope = row_key >> SEQ_BITS
         self._database.execute(
             "DELETE FROM scopes WHERE number = ?"
@@ -130,13 +130,13 @@ class RowKeys:
         self.invalidate()
 
     def invalidate(self) -> None:
-        """Lets the numbers of scopes be read from the file again."""
+        """Forgets the numbers of scopes, so that they are read from the file again."""
         self._numbers.clear()
 
     def _scope(self, collection: int, ids: Ids) -> int:
         epoch = self._database.epoch
         if self._epoch != epoch:
-            # Cleared first: whoever interrupts this must not leave stale numbers as current ones.
+            # Cleared first: an interruption must not leave stale numbers that count as current.
             self._numbers.clear()
             self._epoch = epoch
         number = self._numbers.get((collection, ids))

@@ -1,9 +1,9 @@
 """The tables of the file, as numbered migrations, and the two tables that upstream owns.
 
-A new file gets the current tables; an older one is migrated. A migration is
-never edited after a release: a new one is appended. The version is in the table `meta`. `history`
-and `messages` have exactly upstream's layout, so that a `history.db` of upstream opens as it is;
-the indexes on them are ours.
+A new file gets the current tables; an older one is migrated. A migration is never edited after a
+release: a new one is appended. The version is in the table `meta`. `history` and `messages` have
+exactly upstream's layout, so that upstream's `history.db` opens as it is; the indexes on them are
+ours.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ MESSAGE_COLUMNS = {
     "created_at": "DATETIME",
 }
 
-# A row key is the number of a scope, shifted by 36 bits, and the insertion order in the file.
-# `points.terms` is NULL where a text was not indexed; `terms.number` is a collection's number,
-# shifted by 32 bits, and a term's; it does not count the texts among the insertions.
+# A row key is the number of a scope, shifted by 36 bits, plus the insertion order in the file.
+# `points.terms` is NULL if a text is not indexed. `terms.number` is a collection's number, shifted
+# by 32 bits, plus a term's. `terms` does not count the texts among the insertions.
 _COLLECTIONS = """
     CREATE TABLE collections (
         number         INTEGER PRIMARY KEY,
@@ -92,7 +92,7 @@ _LINKS = """
     CREATE INDEX links_entity ON links (entity);
 """
 
-# A detached scope has the negative number of its collection: hidden, and not yet removed.
+# A detached scope has the negative number of its collection: it is hidden, but not removed yet.
 _DETACHED = "CREATE INDEX scopes_detached ON scopes (collection) WHERE collection < 0;"
 
 # The same tables under the names that they had from version 2 to version 4.
@@ -116,10 +116,10 @@ _OLD_POINTS = """
     );
 """
 
-# What lifts a file of version 1, 2, ... to the next one.
+# What migrates a file of version 1, 2, ... to the next one.
 _MIGRATIONS = (
-    # Points stand by scope, and terms have numbers that need no table of words. Texts are
-    # indexed anew when the collection is opened, since the rules have another name.
+    # Points are ordered by scope, and terms have numbers that need no table of words. Texts are
+    # reindexed when the collection is opened, since the rules have another name.
     """
     ALTER TABLE points RENAME TO old_points;
     ALTER TABLE links RENAME TO old_links;
@@ -158,8 +158,8 @@ _MIGRATIONS = (
     DROP TABLE old_points;
     DROP TABLE old_collections;
     """,
-    # An entity's payload has its links again, as in upstream; the table is the way back from a
-    # memory to its entities. One link more is then one row more, wherever in the list it stands.
+    # An entity's payload has its links again, as in upstream; the table leads from a memory back
+    # to its entities. Each link is one row, wherever in the list it is.
     """
     UPDATE points SET payload = json_set(payload, '$.linked_memory_ids', json((
         SELECT json_group_array(memory_id ORDER BY position) FROM links WHERE entity = place
@@ -172,9 +172,9 @@ _MIGRATIONS = (
     INSERT OR IGNORE INTO links SELECT memory_id, entity FROM old_links;
     DROP TABLE old_links;
     """,
-    # Scopes can be detached, and a term that no text has is not kept as a row.
+    # Scopes can be detached, and terms without texts are removed.
     _DETACHED + "DELETE FROM terms WHERE documents <= 0;",
-    # Names alone.
+    # Only names change.
     """
     ALTER TABLE points RENAME COLUMN place TO row_key;
     ALTER TABLE arrivals RENAME TO insertions;
@@ -185,9 +185,9 @@ VERSION = len(_MIGRATIONS) + 1
 
 
 def prepare_store(connection: apsw.Connection) -> None:
-    """Makes the tables of the current schema, inside the caller's transaction.
+    """Creates the tables of the current schema, inside the caller's transaction.
 
-    Writes nothing to a file that has them.
+    Writes nothing to a file that already has them.
 
     Raises:
         DatabaseError: the file was written by a newer isomem.
@@ -241,10 +241,10 @@ def _stored_version(connection: apsw.Connection) -> int:
 
 
 def prepare_ledger(connection: apsw.Connection) -> None:
-    """Makes `history` and `messages`, and migrates a history of older columns.
+    """Creates `history` and `messages`, and migrates a history with older columns.
 
-    Also makes `removed`, which says whose the removed memories were: without it nobody could
-    find the history that `purge` is to remove.
+    Also creates `removed`, which records whose the removed memories were: `purge` needs it to find
+    the history that it has to remove.
     """
     columns = {row[1] for row in connection.execute("PRAGMA table_info(history)")}
     outdated = bool(columns) and columns != set(HISTORY_COLUMNS)

@@ -17,7 +17,7 @@ BUSY_TIMEOUT_S = 10.0
 
 @contextmanager
 def snapshot(path: str) -> Iterator[apsw.Connection]:
-    """A read-only connection that sees one state of the file, whatever others write meanwhile.
+    """A read-only connection that sees one state of the file, even while others write.
 
     Raises:
         MemoryCorruptionError: the file is not a database, is damaged, or is not a memory file.

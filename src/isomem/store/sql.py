@@ -1,10 +1,10 @@
 """Filters as SQL, where SQL gives exactly the answer of `filters.matches`.
 
-A condition on text words, on dates, with `ne` or `nin`, or on elements of nested lists is left
-to Python; so is any operand that SQLite would compare otherwise than Python does.
+Conditions on words, on dates, with `ne` or `nin`, or on elements of nested lists are left to
+Python. So is any operand that SQLite would compare differently.
 
-SQLite ends a key of JSON at a NUL, so that "a\\0b" would be found as "a". The NULs in a payload
-are therefore read as another character, which no key and no operand here has.
+SQLite ends a JSON key at a NUL, so that "a\\0b" would be found as "a". NULs in a payload are
+therefore read as another character, which no key and no operand here has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from isomem.contract.filters import Group
 
 _MOST_BINDINGS = 500
-"""More would come near the limits that SQLite has for one expression."""
+"""More would come close to SQLite's limits for one expression."""
 _EXACT = 2**53
 _NUL, _NOT_NUL = r"\u0000", r"\ue000"
 _PAYLOAD = f"replace(payload, '{_NUL}', '{_NOT_NUL}')"
@@ -31,7 +31,7 @@ class _NotExactError(Exception):
 
 
 def compile_sql(group: Group) -> tuple[str, list[Any]] | None:
-    """A condition on the column `payload` and its bindings; None where Python must decide."""
+    """A condition on the column `payload` and its bindings; None if Python must decide."""
     bindings: list[Any] = []
     try:
         return _group(group, bindings), bindings
@@ -64,7 +64,7 @@ def _condition(condition: Condition, bindings: list[Any]) -> str:
         test = _in_range(condition.operand, bindings)
     else:
         raise _NotExactError
-    # json_each gives the elements of a list, or the one value; of an object it would give the
+    # json_each yields the elements of a list, or a single value. For an object it would yield the
     # members, which no condition looks at.
     return (
         f"EXISTS (SELECT 1 FROM json_each({_PAYLOAD}, ?) AS each"
@@ -103,7 +103,7 @@ def _equal(operand: Any, bindings: list[Any]) -> str:
 
 
 def _is_comparable(operand: str) -> bool:
-    """Whether no part of the text can come from, or be lost in, what NULs are read as."""
+    """Whether the text has nothing that can be confused with the replacement of NULs."""
     odd = ("\0", "\ue000", _NUL, _NOT_NUL)
     return is_unicode(operand) and not any(part in operand for part in odd)
 

@@ -1,8 +1,8 @@
-"""Turns of threads on one connection, and what becomes of them when a thread is cut off.
+"""Turns of threads on one connection, and what happens to them when a thread is cut off.
 
-An exception that a signal handler raises can end a block on any bytecode, its first and last ones
-included, and then nobody has left the block. So being inside a block is not a counter that must
-be set back: it is an object that lives exactly as long as the `with` statement does.
+An exception from a signal handler can end a block at any bytecode, including the first and the last
+one. Then nothing has left the block. So being inside a block is not a counter that must be reset:
+it is an object that lives exactly as long as the `with` statement.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 PATIENCE_S = 0.05
-"""How long a thread waits before it looks whether the owner of the lock is still at work."""
+"""How long a thread waits before it checks whether the owner of the lock is still at work."""
 
 
 def nobody() -> object | None:
-    """What `Turn.alive` is while no block was entered yet."""
+    """What `Turn.alive` is before the first block."""
     return None
 
 
 class Turn:
-    """A lock that is taken by whoever enters a block, and outlives a thread that never left.
+    """A lock for entering a block. It recovers if a thread never left its block.
 
     Attributes:
         owner: the thread inside the outermost block; 0 for none.
-        alive: gives an object while that block is on the stack of its thread, then None.
+        alive: returns an object while that block is on the stack of its thread, then None.
     """
 
     __slots__ = ("_lock", "alive", "owner")
@@ -72,7 +72,7 @@ class Turn:
         self._lock.release()
 
     def _is_abandoned(self, lock: Any) -> bool:
-        """Whether the owner of the lock was cut off: it is not in a block, nor on its way."""
+        """Whether the owner of the lock was cut off: it is neither in a block nor entering one."""
         if self.alive() is not None:
             return False
         owner = _owner_of(lock)
@@ -94,11 +94,11 @@ class Turn:
     # --- Forks ---
 
     def hold(self, timeout_s: float, longest_s: float) -> Callable[[], None] | None:
-        """Keeps other threads out while the process forks: what lets them in again.
+        """Keeps other threads out while the process forks. Returns a function that lets them in.
 
-        None if one of them was still inside a block after `timeout_s`. One that may be inside
-        SQLite is waited for up to `longest_s`: it may have a lock of SQLite's own, which would be
-        locked for ever in the child.
+        It is None if one of them was still inside a block after `timeout_s`. A thread that may be
+        inside SQLite is waited for up to `longest_s`: it may hold one of SQLite's own locks, which
+        would stay locked in the child forever.
         """
         lock, last = self._lock, time.monotonic() + longest_s
         held = lock.acquire(timeout=timeout_s)
@@ -112,7 +112,7 @@ class Turn:
         return frame is not None and frame.f_globals.get("__package__") == __package__
 
     def restart(self) -> None:
-        """In the child of a fork: no other thread is there any more."""
+        """In the child of a fork: no other thread exists any more."""
         mine = self.is_mine()
         self._lock = RLock()
         if mine:

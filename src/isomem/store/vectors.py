@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class Vectors:
-    """What is known of the vectors of one collection. Runs in the caller's transaction.
+    """What is known about the vectors of one collection. Runs in the caller's transaction.
 
     Args:
         name, number: of the collection.
         dims: length of the vectors; None takes the length of the first one.
-        embedder: identity of what makes the vectors; None when it is not known.
+        embedder: identity of the embedder that makes the vectors; None if it is not known.
 
     Attributes:
         dims: their length, or None as long as this process does not know it.
 
     Raises:
-        InvalidConfigError: the collection holds vectors of another length or embedder.
+        InvalidConfigError: the collection has vectors of another length or embedder.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Vectors:
         self.dims = self._claim(name, dims, embedder)
 
     def _claim(self, name: str, dims: int | None, embedder: str | None) -> int | None:
-        """Holds the embedder against the one the vectors were made with."""
+        """Compares the embedder with the one that made the vectors."""
         sql = "SELECT dims, embedder FROM collections WHERE number = ?"
         stored = self._database.rows(sql, (self._number,))[0]
         old_dims, old_embedder = (dims, embedder) if self._is_empty() else stored
@@ -61,7 +61,7 @@ class Vectors:
         return not self._database.rows(sql, (self._number,))
 
     def unit(self, vector: Vector) -> bytes:
-        """A vector as it is stored; the first one says how long all of them are."""
+        """A vector as it is stored; the first one decides the length of all."""
         dims = self.dims
         if dims is not None:
             return unit_vector(vector, dims)
@@ -75,7 +75,7 @@ class Vectors:
         return unit_vector(vector, self.dims or self._stored_dims())
 
     def _stored_dims(self) -> int | None:
-        """The length of the vectors in the file; None when there was none yet."""
+        """The length of the vectors in the file; None if there is none yet."""
         sql = "SELECT dims FROM collections WHERE number = ?"
         dims: int | None = self._database.rows(sql, (self._number,))[0][0]
         return dims

@@ -39,7 +39,7 @@ _CLEAR = (
 
 
 class NewPoint:
-    """A point that is to be stored. Its id is spelt as `canonical_id` spells it."""
+    """A point to store. Its id is in the form of `canonical_id`."""
 
     __slots__ = ("id", "payload", "vector")
 
@@ -56,9 +56,9 @@ class Writer:
         number: of the collection.
         cache: shared by the collections of a file.
         vectors: of the collection.
-        keywords: its terms; None where keyword search is off.
-        links: keeps the links in payloads as rows; None where payloads have none.
-        detached: its points that are hidden and not removed yet.
+        keywords: its terms; None if keyword search is off.
+        links: keeps the links in payloads as rows; None if payloads have none.
+        detached: its points that are hidden but not removed yet.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class Writer:
         """Points as they are stored.
 
         Raises:
-            VectorValueError: a vector has the wrong length, or holds NaN or infinity.
-            ValidationError: a payload has no form in JSON.
+            VectorValueError: a vector has the wrong length, or contains NaN or infinity.
+            ValidationError: a payload cannot be written as JSON.
         """
         vectors, keywords = self._vectors, self._keywords
         dims, rows = vectors.dims, []
@@ -105,9 +105,9 @@ class Writer:
         return rows
 
     def insert(self, points: Sequence[NewPoint | Record]) -> None:
-        """Adds points. One whose id is there already, or earlier among them, replaces that one.
+        """Adds points. One with a known id, or with the id of an earlier one, replaces that point.
 
-        The transaction cannot be kept if it raises; it raises what `encode` raises.
+        It raises what `encode` raises; the transaction can then not be committed.
         """
         if points:
             self._insert(self.encode(points))
@@ -130,7 +130,7 @@ class Writer:
         count_when_due(self._database, self._row_keys, row_keys)
 
     def _inserted(self, row_keys: Sequence[int], rows: Sequence[Encoded]) -> None:
-        """What follows when rows are in the file: counts, links, and the cached scopes."""
+        """Updates what depends on new rows: counts, links, and cached scopes."""
         if self._keywords:
             self._keywords.inserted(rows)
         if self._links:
@@ -139,7 +139,7 @@ class Writer:
         self._cache.append(self._number, row_keys, rows)
 
     def _insert_over(self, row_keys: Sequence[int], rows: Sequence[Encoded]) -> None:
-        """`_inserted` where some ids were taken: these rows are not in the file yet."""
+        """`_inserted` if some ids were taken: those rows are not in the file yet."""
         sql = "SELECT 1 FROM points WHERE row_key = ?"
         inserted: list[tuple[int, Encoded]] = []
         taken: list[tuple[int, Encoded]] = []
@@ -198,7 +198,7 @@ class Writer:
             self._links.replace(row_key, payload)
 
     def _move(self, row_key: int, old_ids: Ids, ids: Ids) -> int:
-        """The row key of a point whose scope may have become another one."""
+        """The row key of a point whose scope may have changed."""
         if ids == old_ids:
             return row_key
         self._cache.evict(self._number, old_ids)
@@ -212,7 +212,7 @@ class Writer:
 
     def replace_payload(self, old: Stored, payload: Payload) -> None:
         """Stores another payload of a point."""
-        # The terms stay those of the text at the last full write, as in upstream's store.
+        # The terms stay those of the text of the last full write, as in upstream's store.
         ids, old_ids = scope_ids(payload), old[4]
         row_key = self._move(old[0], old_ids, ids)
         sql = "UPDATE points SET payload = ? WHERE row_key = ?"
@@ -242,7 +242,7 @@ class Writer:
         self._row_keys.drop_if_empty(row_key)
 
     def sweep(self, limit: int) -> Sequence[Swept]:
-        """Removes up to `limit` detached points, in the order of their ids; what they were."""
+        """Removes up to `limit` detached points, ordered by id. Returns what they were."""
         some = self._detached.next(limit)
         if self._links:
             for row_key, *_ in some:
@@ -252,7 +252,7 @@ class Writer:
         return some
 
     def clear(self) -> None:
-        """Removes every point of the collection, detached ones too."""
+        """Removes every point of the collection, including detached ones."""
         if self._links:
             self._links.clear(self._number)
         self._database.execute(_CLEAR, (self._number, -self._number))

@@ -1,1 +1,1 @@
-"""Store sets: the stores of one memory as a whole, which make a plan true."""
+"""Store sets: the stores of one memory as a whole, which apply plans."""

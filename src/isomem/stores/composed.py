@@ -1,12 +1,12 @@
-"""A store set of parts that have no transaction in common, foreign ones among them.
+"""A store set of parts that have no transaction in common, including foreign ones.
 
-Nothing is locked while a foreign store is called. What one call writes is written in this order,
-each step under ids that are known before, so that it can be taken back by them:
+Nothing is locked while a foreign store is called. One call writes in this order. The ids of each
+step are known before, so that it can be undone by them:
 
 * an add: the memories, then history and messages; if the ledger fails, the memories are removed.
-  Links come last, since a failure there costs links alone.
+  Links come last, since a failure there loses only links.
 * a change or a removal: its history row, then the memory; if the store fails, the row is removed.
-  A foreign ledger cannot take a row back, and the log says so.
+  A foreign ledger cannot remove a row; the log says so.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _AT_ONCE = 1000
 
 
 class _GuardedStore(Guarded):
-    """A foreign vector store, with what mem0's base class has where the store does not."""
+    """A foreign vector store, completed by the methods of mem0's base class."""
 
     def keyword_search(self, **asked: Any) -> Any:
-        """None where the store has no keyword search."""
+        """None if the store has no keyword search."""
         if hasattr(self.part, "keyword_search"):
             return guarded(self.part, "keyword_search")(**asked)
         return None
@@ -61,7 +61,7 @@ class _GuardedStore(Guarded):
     def search_batch(
         self, queries: Sequence[str], vectors_list: Sequence[Any], top_k: int, filters: Any
     ) -> Any:
-        """One `search` for each vector where the store has no better way."""
+        """One `search` per vector if the store has no better way."""
         if hasattr(self.part, "search_batch"):
             return guarded(self.part, "search_batch")(
                 queries=queries, vectors_list=vectors_list, top_k=top_k, filters=filters
@@ -74,7 +74,7 @@ class _GuardedStore(Guarded):
 
 
 def _guarded(part: Any, kind: type[Guarded]) -> Any:
-    """A part of ours is taken as it is: its errors are ours, and are not excused."""
+    """Our own part is used as it is: its errors are ours, and are not excused."""
     return part if isinstance(part, (Collection, Ledger)) else kind(part)
 
 
@@ -86,8 +86,8 @@ class ComposedSet:
 
     Attributes:
         parts: the three stores, as they were given.
-        serial: steps may run beside each other.
-        takes_any_id: False where a store is not ours: it may read the id "*" as every id.
+        serial: False: steps may run at the same time.
+        takes_any_id: False if a store is not ours: it may read the id "*" as every id.
     """
 
     serial = False
@@ -105,25 +105,25 @@ class ComposedSet:
 
     @property
     def ingests(self) -> Ingests | None:
-        """Where the progress of ingests is: in the first file of ours; None if there is none."""
+        """The progress of ingests, in the first file of ours; None if there is no such file."""
         file = _file_of(self.ledger) or _file_of(self.vectors)
         return None if file is None else Ingests(file)
 
     def reading(self) -> AbstractContextManager[object]:
-        """An empty block: parts that are not one store have no state in common."""
+        """An empty block: separate parts have no common state."""
         return nullcontext()
 
     # --- Applying a plan ---
 
     def apply(self, plan: Plan) -> Sequence[Record]:
-        """Makes a plan true, as far as the parts can do that.
+        """Applies a plan, as a whole if the parts are able to do that.
 
         Returns:
             The records that are stored.
 
         Raises:
-            PartFailure: a part failed; what was written before is taken back.
-            MemoryNotFoundError: the memory to change or to remove is not there.
+            PartFailure: a part failed; what was written before is undone.
+            MemoryNotFoundError: the memory to change or to remove does not exist.
         """
         stored = self._add(plan)
         if plan.change is not None:
@@ -156,7 +156,7 @@ class ComposedSet:
         return self.ledger.atomic() if isinstance(self.ledger, Ledger) else nullcontext()
 
     def _write_events(self, stored: Sequence[Record]) -> list[Any]:
-        """Adds the history rows of new memories; their ids where the ledger tells them."""
+        """Adds the history rows of new memories. Returns their ids if the ledger returns them."""
         rows = self.ledger.batch_add_history([record.event for record in stored]) if stored else []
         return rows or ["unknown"] * len(stored)
 
@@ -203,7 +203,7 @@ class ComposedSet:
         point = self._find(change.memory_id)
         if point is None:
             raise missing_for_update(change.memory_id)
-        old = clone(point.payload or {})  # A store may change in place what it has handed out.
+        old = clone(point.payload or {})  # A store may later change what it has returned.
         payload = changed(old, change, plan.clock.now())
         row = self._write_event(changed_event(change, old, payload))
         try:
@@ -255,7 +255,7 @@ class ComposedSet:
             log.warning("The entities of memory %s stay: its id could mean any", memory_id)
 
     def _write_event(self, event: Payload) -> Any:
-        """Adds one history row; its id if the ledger tells it."""
+        """Adds one history row. Returns its id if the ledger returns it."""
         memory_id, old, new, name = map(
             event.pop, ("memory_id", "old_memory", "new_memory", "event")
         )
@@ -298,7 +298,7 @@ class ComposedSet:
             self.ingests.clear()
 
     def compact(self) -> None:
-        """Writes the files of ours anew; what other stores keep of removed data is their affair."""
+        """Rewrites our own files. What other stores keep of removed data is not ours to change."""
         files = {id(each): each for each in map(_file_of, self._stores()) if each is not None}
         for file in files.values():
             file.compact()
@@ -308,7 +308,7 @@ class ComposedSet:
 
 
 def _can(store: Any, method: str) -> bool:
-    """Whether a store has a method of ours that upstream's do not have."""
+    """Whether a store has one of our methods that upstream's stores do not have."""
     return hasattr(getattr(store, "part", store), method)
 
 

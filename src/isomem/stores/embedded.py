@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _UNUSABLE = (VectorValueError, ValidationError)
-"""Errors of what is to be stored, and not of the store."""
+"""Errors in what is to be stored, not of the store."""
 
 _AT_ONCE = 1000
 """How many memories one transaction removes when a scope is cleared."""
@@ -87,13 +87,13 @@ class EmbeddedSet:
     # --- Applying a plan ---
 
     def apply(self, plan: Plan) -> Sequence[Record]:
-        """Makes a plan true, as a whole or not at all.
+        """Applies a plan, as a whole or not at all.
 
         Returns:
             The records that are stored.
 
         Raises:
-            MemoryNotFoundError: the memory to change or to remove is not there.
+            MemoryNotFoundError: the memory to change or to remove does not exist.
             VectorValueError, ValidationError: a record cannot be stored.
             DatabaseError: nothing was stored.
         """
@@ -126,7 +126,7 @@ class EmbeddedSet:
         return stored
 
     def _insert_some(self, records: Sequence[Record]) -> Sequence[Record]:
-        """Stores records together or else those that can be; which are stored."""
+        """Stores all records, or else those that can be stored. Returns the stored ones."""
         try:
             with self._database.atomic():
                 self.vectors.writer.insert(records)
@@ -176,11 +176,11 @@ class EmbeddedSet:
     # --- Clearing scopes ---
 
     def _clear(self, plan: Plan, ids: Mapping[str, str]) -> None:
-        """Removes all memories of some scopes, however many, and their message buffers.
+        """Removes all memories of some scopes, however many there are, and their message buffers.
 
-        They are out of sight as a whole after the first transaction, which also removes what one
-        transaction may. What is left is removed in many short ones, so that no other process
-        waits long. If this one dies in between, the next that opens the file and writes goes on.
+        The first transaction hides all of them, and removes as many as one transaction may. Many
+        short ones remove the rest, so that no other process waits long. If this process dies in
+        between, the next one that opens the file and writes to it continues.
         """
         self._is_swept = False
         if self._write(self._detach, plan, ids):
@@ -200,7 +200,7 @@ class EmbeddedSet:
         self._is_swept = True
 
     def _sweep(self, plan: Plan) -> bool:
-        """Removes some detached points; whether there may be more."""
+        """Removes some detached points. Returns whether there may be more."""
         swept = self.vectors.writer.sweep(_AT_ONCE)
         if swept:
             self._forget({memory_id: salvaged(text) for _, memory_id, text, _ in swept}, plan)
@@ -217,7 +217,7 @@ class EmbeddedSet:
         self.ingests.clear()
 
     def compact(self) -> None:
-        """Writes the files again, so that nothing that was removed is left in their bytes."""
+        """Rewrites the files, so that nothing that was removed is left in their bytes."""
         self._database.compact()
         if not self._has_one_file:
             self.ledger.database.compact()
@@ -229,7 +229,7 @@ class EmbeddedSet:
 
 
 class EmbeddedLinks(Links):
-    """Links that are also rows of a table, by which a memory finds its entities at once."""
+    """Links that are also rows of a table, which leads from a memory to its entities."""
 
     _entities: Entities
 
@@ -316,12 +316,12 @@ def _prepare_both(connection: apsw.Connection) -> None:
 
 
 def missing(memory_id: str) -> MemoryNotFoundError:
-    """The error for a memory that is to be removed and is not there."""
+    """The error for a memory that should be removed but does not exist."""
     message = f"Memory with id {memory_id} not found"
     return MemoryNotFoundError(message, details={"memory_id": memory_id})
 
 
 def missing_for_update(memory_id: str) -> MemoryNotFoundError:
-    """The error for a memory that is to be changed and is not there."""
+    """The error for a memory that should be changed but does not exist."""
     message = f"Memory with id {memory_id} not found. Please provide a valid 'memory_id'"
     return MemoryNotFoundError(message, details={"memory_id": memory_id})

@@ -1,4 +1,4 @@
-"""Links: which entities stand in which memories, in any store with upstream's methods."""
+"""Links: which entities are in which memories, in any store with upstream's methods."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Links:
 
     Args:
         memories, entities: the two stores.
-        excused: errors that cost links and not the call: those of parts that are not ours.
-        atomic: makes a block that is undone by itself if it raises.
+        excused: errors that lose links but do not fail the call: those of foreign parts.
+        atomic: makes a block that is undone alone if it raises.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class Links:
     def link(self, mentions: Sequence[Mention], scope: Scope, clock: Clock) -> None:
         """Links the memories of one add to their entities, new or known.
 
-        An entity that matches a known one of the scope adds its links there. All matches are
-        looked up before the first write, so of two mentions that match one entity the later
-        counts.
+        The links of an entity that matches a known one of the scope are added to that one. All
+        matches are looked up before the first write, so if two mentions match one entity, the
+        later one counts.
         """
         if not mentions:
             return
@@ -101,7 +101,7 @@ class Links:
     ) -> None:
         """Links one memory whose text has changed.
 
-        Its entities are matched one after the other, each seeing those before it.
+        Its entities are matched one after another, and each sees the earlier ones.
         """
         for mention in mentions:
             try:
@@ -123,10 +123,10 @@ class Links:
     # --- Unlinking ---
 
     def unlink(self, memory_id: str, scope: Scope, vectors: Mapping[str, Vector]) -> None:
-        """Takes a memory out of all its entities; those that are left without one are removed.
+        """Removes a memory from all its entities; entities without memories are removed.
 
-        `vectors` are new ones, by entity id, of entities that stay. An entity that cannot be
-        changed keeps its link, and no other does.
+        `vectors` has new vectors, by entity id, for entities that stay. An entity that cannot be
+        changed keeps its link; no other entity does.
         """
         try:
             entities = self._linked(memory_id, scope)
@@ -138,7 +138,7 @@ class Links:
                 with self._atomic():
                     self._unlink_one(memory_id, entity, vectors.get(str(entity.id)))
             except self._excused as error:
-                log.warning("Taking memory %s out of an entity failed: %s", memory_id, error)
+                log.warning("Removing memory %s from an entity failed: %s", memory_id, error)
 
     def _unlink_one(self, memory_id: str, entity: Hit, vector: Vector | None) -> None:
         payload = entity.payload or {}
@@ -150,7 +150,7 @@ class Links:
             self._entities.delete(vector_id=entity.id)
 
     def _linked(self, memory_id: str, scope: Scope) -> Sequence[Hit]:
-        """The entities that a memory stands in."""
+        """The entities of a memory."""
         listing = listed(self._entities.list(filters=scope, top_k=LISTED_ENTITIES))
         return [each for each in listing if memory_id in links_of(each.payload)]
 
@@ -174,7 +174,7 @@ class Links:
     # --- Reading ---
 
     def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
-        """The texts, by id, of the entities that stand in these memories and in others."""
+        """The texts, by id, of the entities that are in these memories and in others."""
         removed, shared = set(memory_ids), {}
         for memory_id in memory_ids:
             point = self._memories.get(vector_id=memory_id)

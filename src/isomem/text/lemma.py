@@ -1,11 +1,11 @@
 """English lemmas by rule: the built-in tier's text for keyword search.
 
-What comes out is a bag of words for `terms.TermEncoder`: function words are gone, every other
-word is its lemma, and a form in -ing that is read as a verb stands beside its lemma, as
-upstream writes it. Two words that look alike are told apart by the word before them only.
-Words that are not ASCII are lower-cased and otherwise left alone.
+The result is a bag of words for `terms.TermEncoder`. Function words are dropped, and every other
+word becomes its lemma. A form in -ing that is read as a verb is added to its lemma, as in upstream.
+Only the word before it decides how an ambiguous word is read. Words that are not ASCII become lower
+case and are otherwise unchanged.
 
-A text costs one dictionary look-up a word when its words were seen before.
+A text costs one dictionary look-up per word if its words were seen before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     Reading = tuple[str, str]
-    """What a word gives as a noun or adjective, and as a verb."""
+    """What a word becomes as a noun or adjective, and as a verb."""
 
 CACHED_CHUNKS = 4096
 LONGEST_CHUNK = 80
@@ -62,7 +62,7 @@ def lemmatize(text: str) -> str:
     for _ in range(lemmas.count(None)):
         at = lemmas.index(None, at + 1)
         chunk = chunks[at]
-        # Numbers are many, and each is seen once: nothing is worked out or kept for them.
+        # There are many numbers, and each is seen once: nothing is computed or cached for them.
         if chunk.isdecimal() and chunk.isascii():
             lemmas[at] = chunk
             continue
@@ -74,7 +74,7 @@ def lemmatize(text: str) -> str:
 
 
 def lower_words(text: str) -> str:
-    """The words of `text` in lower case: for languages that have no rules here."""
+    """The words of `text` in lower case, for languages without rules."""
     return " ".join(text.lower().split())
 
 
@@ -116,7 +116,7 @@ def _core(chunk: str) -> str:
         return plain
     opening = _opening(chunk)
     chunk = chunk[opening.end() :] if opening else chunk
-    # No sentence closes with more layers; the bound keeps hostile input linear.
+    # No sentence ends with more layers; the limit keeps hostile input linear.
     for _ in range(12):
         shorter = chunk if _is_whole(chunk) else _without_last_mark(chunk)
         if shorter == chunk:
@@ -126,7 +126,7 @@ def _core(chunk: str) -> str:
 
 
 def _is_whole(chunk: str) -> bool:
-    """Whether a chunk is one token although it begins or ends with punctuation."""
+    """Whether a chunk is one token even though it begins or ends with punctuation."""
     if chunk in words.CONTRACTIONS:
         return True
     if len(chunk) == 2 and chunk[1] == ".":
@@ -145,7 +145,7 @@ def _without_last_mark(chunk: str) -> str:
 
 
 def _pieces(core: str) -> Iterator[str]:
-    """The words of a chunk without its outer punctuation; links and numbers like 1,000 go."""
+    """The words of a chunk without outer punctuation, links, and numbers like 1,000."""
     if core.isalnum() and not core[0].isdigit():
         yield core
     elif not _is_link(core):
@@ -162,7 +162,7 @@ def _is_link(core: str) -> bool:
 
 
 def _without_unit(core: str) -> str:
-    """A number apart from its unit: "500g" as "500 g", "7pm" as "7 pm"."""
+    """Separates a number from its unit: "500g" becomes "500 g", "7pm" becomes "7 pm"."""
     match = _clock(core) or _measure(core)
     return f"{match[1]}..{match[2]}" if match else core
 
@@ -190,7 +190,7 @@ def _lemma(word: str) -> str:
 
 
 def _irregular(word: str) -> str | None:
-    """The lemma of an irregular form, one with a verbal prefix included ("overcame")."""
+    """The lemma of an irregular form, also with a verbal prefix ("overcame")."""
     lemma = words.IRREGULAR_VERBS.get(word) or words.IRREGULAR_OTHERS.get(word)
     if lemma or word in words.NOT_PREFIXED:
         return lemma
@@ -215,7 +215,7 @@ def degree_of(word: str) -> str | None:
 
 
 def _inflected(word: str) -> str:
-    """The lemma of a regular form; the word itself where nothing is to be taken away."""
+    """The lemma of a regular form; the word itself if it has no ending to remove."""
     if word in words.NOT_INFLECTED:
         return word
     if word.endswith("ing") and _has_vowel(word[:-3]):
@@ -248,7 +248,7 @@ def _from_i(stem: str) -> str:
 
 
 def _base(stem: str) -> str:
-    """The verb of which `stem` is what -ing or -ed leaves: "mak", "stopp", "visit"."""
+    """The verb whose form without -ing or -ed is `stem`: "mak", "stopp", "visit"."""
     if stem in words.SHORT_TWINS or stem in words.BARE_STEMS or len(stem) < 2:
         return stem
     last = stem[-1]
@@ -294,7 +294,7 @@ def _is_one_syllable(stem: str) -> bool:
 
 
 def _single_vowel_end(stem: str) -> bool:
-    """Whether one vowel letter, not two, stands before the last consonant."""
+    """Whether there is one vowel letter, not two, before the last consonant."""
     if stem[-1] in _VOWELS or stem[-2] not in _VOWELS:
         return False
     return stem[-3:-2] not in _VOWELS or stem[-4:-2] == "qu" or len(stem) == 2

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 TOKEN_LIMIT = 40
-"""Tokens of more characters are dropped."""
+"""Longer tokens are dropped."""
 CACHED_CHUNKS = 4096
 LONGEST_CHUNK = 80
 """Characters. A longer run without a space is a link, a key, or a script that has no spaces."""
@@ -25,7 +25,7 @@ NUMBER_BYTES = 4
 
 
 class _Blanks(dict[int, int]):
-    """For `str.translate`: characters that stand in no word become spaces."""
+    """For `str.translate`: characters that are not part of words become spaces."""
 
     def __missing__(self, code: int) -> int:
         if len(self) >= CACHED_BLANKS:
@@ -50,14 +50,14 @@ def tokenize(text: str) -> list[str]:
 
 
 class _Numbers(dict[str, bytes]):
-    """The packed numbers of the terms in each chunk between spaces that was seen lately."""
+    """The packed numbers of the terms in each recently seen chunk between spaces."""
 
     def __init__(self, stem: Callable[[str], str]) -> None:
         super().__init__()
         self._stem = stem
 
     def __missing__(self, chunk: str) -> bytes:
-        if chunk.isdecimal():  # Of digits there is no end, and they hardly come again.
+        if chunk.isdecimal():  # There are endless numbers, and they rarely recur.
             return self._number(chunk)
         numbers = b"".join(map(self._number, tokenize(chunk)))
         if len(chunk) <= LONGEST_CHUNK:
@@ -76,11 +76,11 @@ class TermEncoder:
 
     Args:
         language: a Snowball name, one of `LANGUAGES`.
-        stopwords: words to drop, matched in lower case; None takes the language's own list
-            (English only: the other languages have none), an empty one drops nothing.
+        stopwords: words to drop, matched in lower case. None means the language's own list (only
+            English has one); an empty list drops nothing.
 
     Raises:
-        InvalidConfigError: the language is not known.
+        InvalidConfigError: the language is unknown.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class TermEncoder:
         return self._snowball(token)
 
     def stems(self, text: str) -> list[str]:
-        """The terms of `text` in order, repeats included."""
+        """The terms of `text` in order, including repeats."""
         return [stem for token in tokenize(text) if (stem := self.stem(token))]
 
     def packed(self, text: str) -> bytes:
-        """The numbers of the terms of `text` in order, repeats included: little-endian uint32."""
+        """The numbers of the terms of `text` in order, including repeats: little-endian uint32."""
         return b"".join(map(self._numbers.__getitem__, text.split()))
 
     def numbers(self, text: str) -> list[int]:
@@ -119,7 +119,7 @@ class TermEncoder:
         return [int.from_bytes(packed[at : at + NUMBER_BYTES], "little") for at in starts]
 
     def encode(self, text: str) -> dict[int, float]:
-        """The weight of each term of `text` by its number; empty when there is none."""
+        """The weight of each term of `text` by its number; empty if there is none."""
         numbers = self.numbers(text)
         counts: dict[int, int] = {}
         for number in numbers:

@@ -58,7 +58,10 @@ def test_credentials_in_addresses_are_found() -> None:
     assert passwords("https://me:pass@host/x@y")[:2] == ["me:pass", "pass"]
     assert passwords("https://token@host")[:1] == ["token"]
     assert passwords({"all://": "http://a:bcde@h"})[:2] == ["a:bcde", "bcde"]
-    assert passwords("https://host/a@b") == passwords("me@host") == passwords(None) == []
+    assert passwords("me:pass@host")[:2] == ["me:pass", "pass"]
+    assert passwords("http://me:pa/ss@host")[:2] == ["me:pa/ss", "pa/ss"]
+    assert passwords("https://host/a@b") == passwords("https://host:80/a@b") == []
+    assert passwords("https://[::1]/a@b") == passwords(None) == []
 
 
 def test_options_are_attributes_that_can_be_set() -> None:

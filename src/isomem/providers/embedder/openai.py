@@ -128,4 +128,4 @@ class LMStudioEmbedder(OpenAIEmbedder):
     def _access(self, settings: Settings) -> tuple[str, str | None]:
         self._wanted_dims = None  # upstream never sends it here
         settings.api_key = settings.api_key or self.fallback_key
-        return settings.lmstudio_base_url or self.default_url, settings.api_key
+        return str(settings.lmstudio_base_url or self.default_url), settings.api_key
