@@ -13,11 +13,14 @@ from typing import Any
 
 import apsw
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from isomem import Memory
 from isomem.errors import DatabaseError, EmbeddingError, LLMError, ValidationError
 from isomem.ingest import Ingest, Line, Step, chunks_of, read_conversation, read_replies
 from isomem.testing import Recorder, ScriptedLLM
+from tests.unit.store.fuzz import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 ANA = {"user_id": "ana"}
@@ -468,6 +471,54 @@ def test_two_at_once_store_nothing_twice(tmp_path: Path) -> None:
             next(first)
         assert [step.messages for step in second] == [6]
         assert texts(one) == [f"message {i}" for i in range(6)]
+
+
+# --- Any sequence of runs --------------------------------------------------------------------
+
+
+class Taken:
+    """What is known of a conversation: up to where it was gone through, and from which source.
+
+    A run goes on after the longest beginning that is known. It takes over what is known from its
+    own source, and leaves the rest beside it. A restart forgets the beginnings of what it is given
+    and all that came from its source.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[int, str] = {}
+
+    def run(self, source: str, count: int, *, restart: bool) -> range:
+        """The messages that a run takes in."""
+        if restart:
+            kept = {end: of for end, of in self.known.items() if end > count and of != source}
+            self.known = kept
+        done = max((end for end in self.known if end <= count), default=0)
+        if done < count:
+            if self.known.get(done) == source:
+                del self.known[done]
+            self.known[count] = source
+        return range(done, count)
+
+
+_runs = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(1, 5), st.integers(1, 3), st.booleans()),
+    min_size=2,
+    max_size=8,
+)
+
+
+@examples(60)
+@given(_runs)
+def test_any_sequence_of_runs_takes_in_what_is_not_in_yet(runs: list[Any]) -> None:
+    taken, expected = Taken(), []
+    with open_memory(":memory:") as memory:
+        for source, count, chunk, restart in runs:
+            new = taken.run(source, count, restart=restart)
+            options = {"source": source, "chunk": chunk, "restart": restart}
+            steps = raw(memory, messages(count), **options)
+            assert [step.messages for step in steps][-1:] == ([count] if new else [])
+            expected += [f"message {number}" for number in new]
+            assert texts(memory) == sorted(expected)
 
 
 # --- Killed ----------------------------------------------------------------------------------

@@ -124,8 +124,24 @@ def test_any_reply_has_facts_or_is_unusable(reply: Any) -> None:
     try:
         facts = read_facts(reply)
     except UnusableReplyError:
-        facts = []
-    assert all(isinstance(fact["text"], str) and fact["text"] for fact in facts)
+        return
+    assert facts == [item for item in json.loads(reply)["memory"] or () if is_fact(item)]
+
+
+@given(st.lists(st.fixed_dictionaries({"text": anything}) | anything, min_size=1, max_size=5))
+def test_any_list_of_items_gives_those_with_a_text(items: list[Any]) -> None:
+    expected = [item for item in items if is_fact(item)]
+    reply = json.dumps({"memory": items})
+    if expected:
+        assert read_facts(reply) == expected
+    else:
+        with pytest.raises(UnusableReplyError, match="none of its items has a text"):
+            read_facts(reply)
+
+
+def is_fact(item: Any) -> bool:
+    text = item.get("text") if isinstance(item, dict) else None
+    return isinstance(text, str) and text != ""
 
 
 @pytest.mark.parametrize("cut", range(1, len(TWO) - 1))

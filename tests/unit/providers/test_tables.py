@@ -1,0 +1,79 @@
+"""What a row of a table says of an option is what the provider does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from isomem.options import Option
+from isomem.providers.registry import create_embedder, create_llm
+from isomem.reference import names_in, table_in
+
+MAKERS = {"llm": create_llm, "embedder": create_embedder}
+REMOTE = [
+    pytest.param(section, name, id=f"{section}.{name}")
+    for section in MAKERS
+    for name in names_in(section)
+    if any(option.name == "timeout_s" for option in table_in(section, name) or ())
+]
+
+
+def rows(section: str, name: str) -> dict[str, Option]:
+    return {option.name: option for option in table_in(section, name) or ()}
+
+
+def value_in(section: str, name: str, option: Option, config: dict[str, Any]) -> Any:
+    """What a provider with this configuration uses as an option."""
+    with pytest.MonkeyPatch.context() as patch:
+        if option.name.startswith("openrouter"):
+            patch.setenv("OPENROUTER_API_KEY", "k")  # Without it OpenRouter is not asked at all.
+        made: Any = MAKERS[section](name, config)
+    if option.name.endswith("_url"):
+        return made.base_url
+    if option.name == "api_key":
+        return made._connection().endpoint.headers.get("Authorization", "").removeprefix("Bearer ")
+    return getattr(made.config, option.name)
+
+
+@pytest.mark.parametrize(("section", "name"), REMOTE)
+def test_what_holds_in_place_of_an_option_is_what_its_row_says(section: str, name: str) -> None:
+    said = {
+        option: option.unset.strip("`")
+        for option in rows(section, name).values()
+        if option.unset.startswith("`")
+    }
+    key = {} if any(option.name == "api_key" for option in said) else {"api_key": "k"}
+    assert {option.name for option in said} >= {"model"}
+    for option, value in said.items():
+        assert value_in(section, name, option, key) == value, option.name
+
+
+@pytest.mark.parametrize(("section", "name"), REMOTE)
+def test_the_first_variable_of_a_row_that_is_set_holds_and_an_option_before_it(
+    section: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for option in rows(section, name).values():
+        if not option.variables:
+            continue
+        key = {} if option.name == "api_key" else {"api_key": "k"}
+        for number, variable in reversed(list(enumerate(option.variables))):
+            monkeypatch.setenv(variable, f"http://variable-{number}")
+            used = value_in(section, name, option, key)
+            assert used.startswith(f"http://variable-{number}"), variable
+        used = value_in(section, name, option, {**key, option.name: "http://given"})
+        assert used.startswith("http://given"), option.name
+        for variable in option.variables:
+            monkeypatch.delenv(variable)
+
+
+@pytest.mark.parametrize(("section", "name"), REMOTE)
+def test_patience_is_what_the_rows_say(section: str, name: str) -> None:
+    table = rows(section, name)
+    endpoint: Any = MAKERS[section](name, {"api_key": "k"})._connection().endpoint  # type: ignore[attr-defined]
+    assert endpoint.timeout_s == table["timeout_s"].default
+    assert endpoint.max_retries == table["max_retries"].default
+    other: Any = MAKERS[section](name, {"api_key": "k", "timeout_s": 7, "max_retries": 0})
+    assert (other._connection().endpoint.timeout_s, other._connection().endpoint.max_retries) == (
+        7, 0,
+    )  # fmt: skip
