@@ -9,6 +9,7 @@ ten.
 from __future__ import annotations
 
 from isomem.options import TEXT, Kind, Option, is_dict, is_text, or_empty
+from isomem.providers.headers import KEY
 from isomem.providers.settings import Settings, read_settings
 from isomem.providers.tables import COUNT, LENGTH, MODEL, TEMPERATURE
 
@@ -54,7 +55,7 @@ OPTIONS = (
         "the provider of the model that is asked; one of the language models",
     ),
     Option("model", "gpt-4o-mini", MODEL, "which model is asked"),
-    Option("api_key", None, MODEL, "its key", unset="the provider's", secret=True),
+    Option("api_key", None, or_empty(KEY), "its key", unset="the provider's", secret=True),
     Option(
         "top_k",
         None,
