@@ -19,6 +19,7 @@ import pytest
 from isomem import __version__
 from isomem.cli import main, views
 from isomem.cli.screen import Screen, printable
+from isomem.cli.settings import SHORT
 from isomem.store import schema
 from tests.unit.providers.servers import KEY, Answer, Server, clean_environment, serving
 
@@ -652,6 +653,14 @@ def test_help_is_printed(isomem: Isomem, words: list[str]) -> None:
     done = isomem(*words, "--help")
     assert done.code == 0
     assert "usage: isomem" in done.out
+
+
+def test_help_names_every_variable_that_is_read(isomem: Isomem) -> None:
+    named = set(re.findall(r"^  (\w+) ", isomem("--help").out, re.MULTILINE))
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "src/isomem/cli").glob("*.py"))
+    read = set(re.findall(r'os\.environ(?:\.get\(|\[)"(\w+)"', sources))
+    assert read
+    assert read.union(variable for _, variable in SHORT) - {"TERM"} <= named
 
 
 def test_what_could_steer_a_terminal_is_shown_as_escapes(isomem: Isomem) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -471,6 +472,24 @@ def test_two_at_once_store_nothing_twice(tmp_path: Path) -> None:
             next(first)
         assert [step.messages for step in second] == [6]
         assert texts(one) == [f"message {i}" for i in range(6)]
+
+
+def test_what_is_known_of_a_conversation_is_found_by_later_versions(memory: Memory) -> None:
+    """The digests are in files: whoever changes them takes everything in twice."""
+
+    def digest(before: str, value: Any) -> str:
+        text = before + json.dumps(value, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    said = {"timestamp": "2025-03-05T10:00Z", "session": 7, "name": "Ana"}
+    raw(memory, messages(1, **said), ids={"user_id": "ana", "run_id": "r"})
+    target = digest("", ["mem0", [["run_id", "r"], ["user_id", "ana"]], False])
+    message = {"role": "user", "content": "message 0", "name": "Ana"}
+    whole = digest(target, [message, "7", "2025-03-05T10:00:00+00:00"])
+    database: Any = memory.vector_store.database  # type: ignore[attr-defined]
+    with database.reading():
+        rows = database.rows("SELECT target, digest, source, messages, total FROM ingests")
+    assert rows == [(target, whole, os.path.realpath("talk.jsonl"), 1, 1)]
 
 
 # --- Any sequence of runs --------------------------------------------------------------------

@@ -23,7 +23,7 @@ from isomem.errors import (
 )
 from isomem.providers.http import Endpoint
 from isomem.providers.registry import create_embedder, create_llm
-from isomem.providers.routes import Proxy, proxy_for, trust_for
+from isomem.providers.routes import Proxy, _certificates, proxy_for, trust_for
 from isomem.providers.sender import LONGEST_REPLY_BYTES
 from isomem.providers.settings import Settings
 from tests.unit.providers.servers import KEY, Answer, Server, clean_environment, openai, serving
@@ -274,6 +274,20 @@ def test_certificates_that_cannot_be_read_name_their_variable(
         ask("https://127.0.0.1:9/v1", asynchronously=asynchronously)
     assert str(caught.value).startswith(f"{name}, {path}, cannot be used: ")
     assert name in (caught.value.suggestion or "")
+
+
+def test_default_certificates_that_cannot_be_read_are_called_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise OSError(5, "Input/output error")
+
+    _certificates.cache_clear()
+    monkeypatch.setattr("httpx.create_ssl_context", fail)
+    with pytest.raises(ConfigurationError) as caught:
+        trust_for("https://h.test", None)
+    fault = "the default certificates cannot be used: Input/output error"
+    assert caught.value.message == fault
 
 
 @both_ways

@@ -193,6 +193,24 @@ def test_what_is_no_list_of_numbers_is_refused_with_an_error_of_ours(vector: Any
         unit_vector(vector, 2)
 
 
+@pytest.mark.parametrize(
+    ("vector", "what"),
+    [
+        (None, "None"),
+        ("12", "a str"),
+        (range, "a type"),
+        (["1", 2.0], "a list with str in it"),
+        ((1.0, None), "a tuple with None in it"),
+        ([[1.0, 2.0]], "a list with list in it"),
+        ([10**400, 1], "numbers too large for a float"),
+    ],
+)
+def test_the_error_says_what_stands_in_place_of_numbers(vector: Any, what: str) -> None:
+    with pytest.raises(VectorValueError) as caught:
+        unit_vector(vector, 2)
+    assert caught.value.message == f"a vector must be a list of numbers, not {what}"
+
+
 @pytest.mark.parametrize("vector", [[3, 4], (3.0, 4.0), array("d", [3, 4]), range(3, 5), [True, 0]])
 def test_any_sequence_of_numbers_is_a_vector(vector: Any) -> None:
     assert len(load_vector(unit_vector(vector, 2))) == 2

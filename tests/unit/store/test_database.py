@@ -463,10 +463,23 @@ def move_the_folder(path: Path) -> None:
     path.parent.mkdir()
 
 
+def take_the_folder_away(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be moved")
 @pytest.mark.parametrize(
     "happening",
-    [move, replace, remove_log, remove_index, remove_everything, move_the_folder, Path.unlink],
+    [
+        move,
+        replace,
+        remove_log,
+        remove_index,
+        remove_everything,
+        move_the_folder,
+        take_the_folder_away,
+        Path.unlink,
+    ],
 )
 @pytest.mark.parametrize("pause_s", [0, 0.15])
 def test_a_write_to_a_file_that_is_not_there_any_more_is_refused(
