@@ -8,7 +8,8 @@ is above ten.
 
 from __future__ import annotations
 
-from isomem.options import TEXT, Kind, Option, is_dict, is_text, or_empty
+from isomem.options import TEXT, Kind, Option, is_dict, is_text, optional, or_empty
+from isomem.providers.headers import KEY
 from isomem.providers.settings import Settings, read_settings
 from isomem.providers.tables import COUNT, LENGTH, MODEL, TEMPERATURE
 
@@ -49,7 +50,7 @@ def _names_a_model(value: object) -> bool:
 OPTIONS = (
     Option("provider", "openai", TEXT, "whose model is asked; one of the language models"),
     Option("model", "gpt-4o-mini", MODEL, "which model is asked"),
-    Option("api_key", None, MODEL, "its key", unset="the provider's", secret=True),
+    Option("api_key", None, optional(KEY), "its key", unset="the provider's", secret=True),
     Option(
         "top_k",
         None,
