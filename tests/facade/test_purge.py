@@ -99,6 +99,29 @@ def test_a_purge_takes_more_memories_than_one_transaction(memory: Face, monkeypa
     assert memory.state()["history"] == memory.state()["points"] == []
 
 
+def test_others_write_between_the_transactions_of_a_purge(
+    make: Make, tmp_path: Path, monkeypatch: Any
+) -> None:
+    path = tmp_path / "memory.db"
+    memory, other = make(path), make(path, store={"busy_timeout_s": 0})
+    monkeypatch.setattr("isomem.stores.embedded._AT_ONCE", 2)
+    for number in range(7):
+        memory.add(f"number {number}", **ANA, infer=False)
+    own, seen = memory.vector_store.database, []
+
+    def write() -> None:
+        other.db.add_history("other", None, "x", "ADD")  # It would raise, and does not wait.
+        tables = other.state()
+        seen.append((len(tables["points"]), len(tables["history"]) - len(seen)))
+
+    monkeypatch.setattr(own, "give_way", write)
+    memory.delete_all(**ANA, purge_history=True)
+    points, rows = zip(*seen, strict=True)
+    assert list(points) == sorted(points, reverse=True)
+    assert {3, 1} <= set(points)
+    assert len(set(rows)) > 4
+
+
 def test_compacting_waits_for_readers_and_says_so(make: Make, tmp_path: Path) -> None:
     path = tmp_path / "memory.db"
     memory, other = make(path, store={"busy_timeout_s": 0.05}), make(path)

@@ -117,6 +117,18 @@ def test_the_schema_and_the_tables_give_the_same_verdict(
         assert theirs  # It is never the stricter one.
 
 
+@pytest.mark.parametrize(
+    ("section", "provider"),
+    [each.values[:2] for each in ROWS if each.values[2].name == "api_key"],
+)
+@pytest.mark.parametrize("key", ["\x1b", "k\n", "\u00e9"])
+def test_a_key_that_no_header_can_carry_is_refused_by_both(
+    section: str, provider: str, key: str
+) -> None:
+    theirs = VALIDATOR.is_valid({section: {"provider": provider, "config": {"api_key": key}}})
+    assert verdict(section, provider, {"api_key": key}) == theirs
+
+
 @pytest.mark.parametrize("option", TOP, ids=[option.name for option in TOP])
 @given(value=values)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
