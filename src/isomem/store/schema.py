@@ -190,7 +190,7 @@ def prepare_store(connection: apsw.Connection) -> None:
     Writes nothing to a file that already has them.
 
     Raises:
-        DatabaseError: the file was written by a newer isomem.
+        DatabaseError: the file was written by a newer isomem, or by an older one and is read-only.
         MemoryCorruptionError: the file is a database of another program.
     """
     version = _version(connection)
@@ -203,6 +203,13 @@ def prepare_store(connection: apsw.Connection) -> None:
         )
     if version == VERSION:
         return
+    if version and connection.readonly("main"):
+        raise DatabaseError(
+            f"{connection.filename} has schema version {version} and cannot be migrated to version "
+            f"{VERSION}, since it is read-only",
+            details={"file_version": version, "known_version": VERSION},
+            suggestion="Open it once where it can be written; then it can be read anywhere.",
+        )
     if version == 0:
         connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -365,3 +368,40 @@ def test_a_file_for_the_history_alone_has_no_memories_in_it(path: Path) -> None:
     tables = {entry[1] for entry in layout(path) if entry[0] == "table"}
     assert tables == {"history", "messages", "removed"}
     assert prepare_store is not prepare_ledger
+
+
+# --- A file that cannot be written ------------------------------------------------------------
+
+READ = """
+import os, sys
+from isomem.errors import MemoryError
+from isomem.store.database import Database
+from isomem.store.schema import prepare_store
+if os.getuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+try:
+    Database(sys.argv[1], prepare_store)
+except MemoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("make", [make_version_1, make_version_4])
+def test_a_read_only_file_of_an_older_version_says_so(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "memory.db"
+    make(path)
+    for each in (tmp_path, *tmp_path.parents):
+        if each.stat().st_uid == os.getuid() and each != Path("/"):
+            each.chmod(each.stat().st_mode | 0o111)
+    path.chmod(0o444)
+    tmp_path.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", READ, str(path)], capture_output=True, text=True, check=False
+        )
+    finally:
+        tmp_path.chmod(0o755)
+    version = 1 if make is make_version_1 else 4
+    assert f"has schema version {version} and cannot be migrated" in done.stdout, done.stderr
