@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,8 @@ def written_configurations() -> list[Any]:
 @pytest.mark.parametrize("block", written_configurations())
 def test_the_configurations_in_the_guides_are_good(block: str, tmp_path: Path) -> None:
     path = tmp_path / ("c.json" if block.lstrip().startswith("{") else "c.toml")
+    if path.suffix == ".toml" and sys.version_info < (3, 11):
+        pytest.skip("Python 3.10 has no TOML, and the command line says so")
     path.write_text(block)
     config: Any = _read_file(str(path))
     VALIDATOR.validate(config)
