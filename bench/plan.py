@@ -233,7 +233,7 @@ def article(sizes: Sizes) -> Iterator[Run]:
     an embedder that gives ten constant numbers, searches for `hiking travel` with that user's
     filter and the default `top_k`, one `get_all(top_k=20)`. Everything as it comes: isomem with
     keyword search and entities, and a flush to the disk before each add returns; mem0 as
-    `pip install mem0ai` installs it, without either. "Set as mem0", isomem has neither, too.
+    `pip install mem0ai` installs it, without either. "Set as mem0", isomem also has neither.
 
     `add` and `search` are means over all calls, as in the article; the median and the 95th
     percentile are of single searches. The peak is VmHWM of the whole process.
