@@ -17,7 +17,7 @@ from isomem.store.turn import Turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Any, Protocol, TypeVar
 
@@ -99,6 +99,7 @@ class Database:
         self._identity: Identity | None = None
         self._closed: DatabaseError | None = None
         self._is_clean = True
+        self._held: Sequence[object] = ()
         self._forget_block()
         self._use(None)
         _live.add(ref(self, _live.discard))
@@ -224,6 +225,17 @@ class Database:
         """`writing`, but inside another block only this one is undone if it raises."""
         return Transaction(self, _WRITE)
 
+    def is_inside(self) -> bool:
+        """Whether this thread is inside a block."""
+        return self._turn.is_mine()
+
+    def hold(self, waiting: Sequence[object], settle: Callable[[], None]) -> None:
+        """Lets writes wait: if there are any, `settle` carries them out when a block begins.
+
+        It runs before the transaction of the block, and makes its own.
+        """
+        self._held, self._settle = waiting, settle
+
     def give_way(self) -> None:
         """Lets other processes write between two of many transactions."""
         if self.path != ":memory:":
@@ -281,6 +293,8 @@ class Database:
             if handle is None or (handle.mark is not None and handle.is_stale()):
                 self._drop()
                 self._open()
+            if self._held:
+                self._settle()
             self.execute(begin)
             if self._identity is not None:
                 self._look_for_other_writers()

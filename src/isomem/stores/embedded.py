@@ -14,8 +14,10 @@ from isomem.errors import MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
 from isomem.store.collection import Collection
+from isomem.store.connection import IN_MEMORY
 from isomem.store.database import Database
 from isomem.store.entities import Entities
+from isomem.store.held import Held
 from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
@@ -70,6 +72,9 @@ class EmbeddedSet:
         self.links = JoinedLinks(vectors, entities, (VectorValueError,), nullcontext)
         self.ingests = Ingests(self._database)
         self._has_one_file = ledger.database is self._database
+        self._held = None
+        if self._has_one_file and self._database.path == IN_MEMORY:
+            self._held = Held(self._database, vectors.writer, ledger)
         self._is_swept = False
 
     def reading(self) -> AbstractContextManager[object]:
@@ -102,6 +107,9 @@ class EmbeddedSet:
         if plan.clear is not None:
             self._clear(plan, plan.clear)
             return ()
+        if self._held is not None and plan.only_adds and self._held.accepts():
+            self._held.add(plan.records)
+            return plan.records
         return self._write(self._apply, plan)
 
     def _apply(self, plan: Plan) -> Sequence[Record]:
