@@ -96,6 +96,13 @@ TOP = (
         "cannot be used, and `EmbeddingError` if no fact can be embedded. `False`: it logs the "
         "error and returns no results, as mem0 does. The command line always sets it",
     ),
+    Option(
+        "replies",
+        "strict",
+        one_of("strict", "tolerant"),
+        "`tolerant`: facts are also taken from a reply that has another form than asked for, and "
+        "the model is asked once more if it has none. `strict`: as mem0",
+    ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
 """The keys of the configuration. `_provider` reads those that are sections."""
@@ -233,6 +240,7 @@ class MemoryConfig:
         self.version: str = given["version"]
         self.custom_instructions: str | None = given["custom_instructions"]
         self.raise_on_llm_error: bool = given["raise_on_llm_error"]
+        self.replies: str = given["replies"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
 

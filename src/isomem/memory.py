@@ -63,6 +63,7 @@ class Facade:
         self.api_version: str = self.config.version
         self.custom_instructions: str | None = self.config.custom_instructions
         self.raise_on_llm_error = self.config.raise_on_llm_error
+        self.replies = self.config.replies
         self.enable_vision = bool(self.config.llm.config.get("enable_vision"))
         self.vision_details: str | None = self.config.llm.config.get("vision_details")
 

@@ -194,18 +194,57 @@ async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:
     If a reply cannot be used, there are no facts but the messages are stored, as in mem0, unless
     the caller wants an error.
     """
+    question = _question(ports, *asked)
     try:
-        reply = await _extract(ports, *asked)
+        reply = await _ask(ports, question)
     except PartFailure as failure:
         _model_failed(ports, failure.error)
         return None
     try:
         return read_facts(reply)
     except UnusableReplyError as error:
-        if ports.settings.raise_on_llm_error:
+        tolerant = ports.settings.replies == "tolerant"
+        facts = await _salvage(ports, question, reply, error) if tolerant else None
+        if facts is None and ports.settings.raise_on_llm_error:
             raise
-        log.error("Error parsing extraction response: %s", error)
-        return []
+        if facts is None:
+            log.error("Error parsing extraction response: %s", error)
+        return facts or []
+
+
+async def _ask(ports: Ports, messages: list[Message]) -> Any:
+    return await ports.generate(messages, response_format={"type": "json_object"})
+
+
+async def _salvage(
+    ports: Ports, question: list[Message], reply: Any, fault: UnusableReplyError
+) -> list[Fact] | None:
+    """The facts in an unusable reply, or else in the model's second one; None if none has any."""
+    from isomem.text.salvage import reply_text, salvage_facts
+
+    facts = salvage_facts(reply)
+    if facts is None:
+        fault_of = fault.details["fault"]
+        log.warning("Asking the model once more, since its reply cannot be used: %s", fault_of)
+        try:
+            again = [*question, *_complaint(reply_text(reply), fault_of)]
+            facts = salvage_facts(await _ask(ports, again))
+        except PartFailure as failure:
+            log.warning("Asking the model once more failed: %s", failure)
+    if facts is not None:
+        texts = [fact["text"] for fact in facts]
+        log.warning("Salvaged %d facts from a reply that cannot be used: %r", len(facts), texts)
+    return facts
+
+
+def _complaint(reply: str, fault: str) -> list[Message]:
+    """What is said to a model about its reply. A model does not see a reply without text."""
+    request = (
+        f"This reply cannot be used: {fault}. Send the whole answer again: one JSON object "
+        'with the key "memory", and nothing before or after it.'
+    )
+    seen = [{"role": "assistant", "content": reply}] if reply.strip() else []
+    return [*seen, {"role": "user", "content": request}]
 
 
 def _recall(
@@ -220,19 +259,19 @@ def _recall(
         return recent, [hit.payload or {} for hit in hits]
 
 
-async def _extract(
+def _question(
     ports: Ports,
     scope: dict[str, str],
     transcript: str,
     recent: list[Message],
     existing: list[Payload],
     prompt: str | None,
-) -> Any:
-    """The model's reply. The model sees numbers instead of ids, so that it cannot invent any."""
+) -> list[Message]:
+    """What the model is asked. It sees numbers instead of ids, so that it cannot invent any."""
     system = prompts.ADDITIVE_EXTRACTION_PROMPT
     if "agent_id" in scope and "user_id" not in scope:
         system += prompts.AGENT_CONTEXT_SUFFIX
-    question = prompts.build_user_prompt(
+    request = prompts.build_user_prompt(
         existing_memories=[
             {"id": str(number), "text": payload.get("data", "")}
             for number, payload in enumerate(existing)
@@ -242,10 +281,7 @@ async def _extract(
         custom_instructions=prompt or ports.settings.custom_instructions,
         current_date=ports.clock.today(),
     )
-    return await ports.generate(
-        [{"role": "system", "content": system}, {"role": "user", "content": question}],
-        response_format={"type": "json_object"},
-    )
+    return [{"role": "system", "content": system}, {"role": "user", "content": request}]
 
 
 def _model_failed(ports: Ports, error: Exception) -> None:

@@ -208,6 +208,7 @@ class Settings(Protocol):
 
     custom_instructions: str | None
     raise_on_llm_error: bool
+    replies: str
     enable_vision: bool
     vision_details: str | None
 
