@@ -262,6 +262,21 @@ def as_config(given: object) -> MemoryConfig:
     return given
 
 
+def at_path(path: object, config: object) -> MemoryConfig:
+    """The default configuration, with another file.
+
+    Raises:
+        InvalidConfigError: there is a configuration already, or `path` is not a path.
+    """
+    if config is not None:
+        raise InvalidConfigError(
+            "a memory takes a configuration or a path, not both",
+            error_code="CONFIG_002",
+            suggestion="Put the path into the configuration: vector_store.config.path.",
+        )
+    return MemoryConfig(vector_store={"provider": "embedded", "config": {"path": path}})
+
+
 def from_dict(given: object) -> MemoryConfig:
     """The configuration in a dict of options.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from isomem.clock import Clock
-from isomem.config import MemoryConfig, as_config, from_dict
+from isomem.config import MemoryConfig, as_config, at_path, from_dict
 from isomem.pipeline import add, manage, search
 from isomem.ports.blocking import BlockingPorts
 from isomem.stores.registry import open_set
@@ -31,7 +33,11 @@ class Facade:
 
     Args:
         config: defaults to `MemoryConfig()`.
+        path: the file, or ":memory:"; in place of a configuration that names nothing else.
         clock: time and ids; the real ones by default.
+
+    Raises:
+        InvalidConfigError: both `config` and `path`, or a wrong value in one of them.
 
     Attributes:
         config: the configuration.
@@ -47,8 +53,14 @@ class Facade:
         vision_details: how closely it looks at them: "low", "high", "auto", or None.
     """
 
-    def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
-        self.config = as_config(config)
+    def __init__(
+        self,
+        config: MemoryConfig | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = as_config(config) if path is None else at_path(path, config)
         self.clock = clock or Clock()
         self.nlp: shapes.Nlp = build_nlp(self.config)
         self.llm: shapes.LLM = build_llm(self.config)
@@ -78,6 +90,20 @@ class Facade:
                 one), or a value is wrong.
         """
         return cls(from_dict(config_dict), clock=clock)
+
+    @classmethod
+    def from_file(
+        cls: type[Self], path: str | os.PathLike[str], *, clock: Clock | None = None
+    ) -> Self:
+        """A memory from a file with the dict of `from_config`: TOML (`.toml`), or else JSON.
+
+        Raises:
+            ConfigurationError: CONFIG_005, the file cannot be read, or is something else.
+            InvalidConfigError: as `from_config`.
+        """
+        from isomem.config_file import read_file
+
+        return cls.from_config(read_file(os.fspath(path)), clock=clock)
 
     @property
     def stores(self) -> shapes.Stores:
@@ -134,8 +160,14 @@ class Memory(Facade):
     memory, and can be shared between threads.
     """
 
-    def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
-        super().__init__(config, clock=clock)
+    def __init__(
+        self,
+        config: MemoryConfig | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(config, path=path, clock=clock)
         self._connect()
 
     def _connect(self, progress: Progress | None = None) -> None:
@@ -363,11 +395,17 @@ class AsyncMemory(Facade):
     Takes the same arguments as `isomem.memory.Facade`. It is an asynchronous context manager.
     """
 
-    def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: MemoryConfig | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         # Not at the top of the file: asyncio costs more memory than all of `Memory`.
         from isomem.ports.asynchronous import Pools
 
-        super().__init__(config, clock=clock)
+        super().__init__(config, path=path, clock=clock)
         self._pools = Pools()
         self._connect()
 
