@@ -13,6 +13,7 @@ from isomem.wiring import build_embedder, build_llm, build_nlp, build_reranker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import date, datetime
     from types import TracebackType
     from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     Self = TypeVar("Self", bound="Facade")
     Json = dict[str, Any]
+    Moment = datetime | date | float | str
 
 _NO_CHAT = "Chat function not implemented yet."
 
@@ -184,6 +186,7 @@ class Memory(Facade):
         infer: bool = True,
         memory_type: str | None = None,
         prompt: str | None = None,
+        timestamp: Moment | None = None,
     ) -> Json:
         """Remembers what is worth remembering in a conversation.
 
@@ -195,6 +198,10 @@ class Memory(Facade):
             memory_type: "procedural_memory", with an `agent_id`, stores one summary of how
                 the agent went about its task.
             prompt: instructions for this extraction, or the prompt of a procedural summary.
+            timestamp: when it was said: a datetime or date, seconds since 1970, or text in
+                ISO 8601; UTC unless it names a zone. The model is told the day, and the memories
+                have the moment as `event_time` in their metadata. `created_at` stays the time of
+                storage.
 
         Returns:
             `{"results": [{"id", "memory", "event": "ADD"}, ...]}`; raw memories also have
@@ -203,7 +210,8 @@ class Memory(Facade):
         Raises:
             ValidationError: no id (VALIDATION_001), an unknown `memory_type` (_002), messages
                 of the wrong type (_003), a message without a role or with broken text (_004),
-                metadata that is not JSON (_005).
+                metadata that is not JSON (_005), a `timestamp` that is not a moment
+                (_006).
             ValueError: an id is blank or has white space inside.
             ConfigurationError: no model is configured.
             LLMError: the model failed and `raise_on_llm_error` is set. Otherwise the failure is
@@ -219,6 +227,7 @@ class Memory(Facade):
                 infer=infer,
                 memory_type=memory_type,
                 prompt=prompt,
+                timestamp=timestamp,
             )
         )
 
@@ -425,6 +434,7 @@ class AsyncMemory(Facade):
         infer: bool = True,
         memory_type: str | None = None,
         prompt: str | None = None,
+        timestamp: Moment | None = None,
         llm: Any = None,
     ) -> Json:
         """Remembers what is worth remembering in a conversation; see `Memory.add`.
@@ -447,6 +457,7 @@ class AsyncMemory(Facade):
                 infer=infer,
                 memory_type=memory_type,
                 prompt=prompt,
+                timestamp=timestamp,
             )
         )
 

@@ -10,6 +10,7 @@ from isomem.contract.arguments import (
     check_text,
     refuse_wildcard_ids,
 )
+from isomem.contract.moments import EVENT_TIME, check_timestamp, in_utc
 from isomem.contract.payload import added_event, said_event, stamp, start_payload
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
@@ -48,6 +49,7 @@ async def add(
     infer: bool,
     memory_type: str | None,
     prompt: str | None,
+    timestamp: object = None,
 ) -> Result:
     """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
     scope = check_ids(ids)
@@ -56,6 +58,10 @@ async def add(
     fields = stamp(metadata, scope)
     if memory_type is not None:
         check_memory_type(memory_type)
+    day = None
+    if timestamp is not None:
+        moment = check_timestamp(timestamp)
+        fields[EVENT_TIME], day = in_utc(moment), moment.date().isoformat()
     conversation = Conversation(messages)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
@@ -63,7 +69,7 @@ async def add(
     for image in conversation.images:
         image.describe(await _description(ports, image.content, image.message))
     if infer:
-        return {"results": await _add_inferred(ports, conversation, scope, fields, prompt)}
+        return {"results": await _add_inferred(ports, conversation, scope, fields, prompt, day)}
     return {"results": await _add_raw(ports, conversation, fields)}
 
 
@@ -164,12 +170,13 @@ async def _add_inferred(
     scope: dict[str, str],
     fields: Payload,
     prompt: str | None,
+    day: str | None,
 ) -> list[Result]:
     session = session_key(scope)
     transcript = conversation.transcript()
     vector = await ports.embed(transcript, "search")
     recent, existing = await ports.store(_recall, session, transcript, vector, scope)
-    facts = await _facts(ports, scope, transcript, recent, existing, prompt)
+    facts = await _facts(ports, scope, transcript, recent, existing, prompt, day)
     if facts is None:
         return []
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
@@ -266,8 +273,12 @@ def _question(
     recent: list[Message],
     existing: list[Payload],
     prompt: str | None,
+    day: str | None,
 ) -> list[Message]:
-    """What the model is asked. It sees numbers instead of ids, so that it cannot invent any."""
+    """What the model is asked. It sees numbers instead of ids, so that it cannot invent any.
+
+    `day` is when it was said, so that the model knows what "yesterday" means; None means today.
+    """
     system = prompts.ADDITIVE_EXTRACTION_PROMPT
     if "agent_id" in scope and "user_id" not in scope:
         system += prompts.AGENT_CONTEXT_SUFFIX
@@ -279,7 +290,7 @@ def _question(
         new_messages=transcript,
         last_k_messages=recent,
         custom_instructions=prompt or ports.settings.custom_instructions,
-        current_date=ports.clock.today(),
+        current_date=day or ports.clock.today(),
     )
     return [{"role": "system", "content": system}, {"role": "user", "content": request}]
 
