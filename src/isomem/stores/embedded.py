@@ -78,11 +78,11 @@ class EmbeddedSet:
 
     def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in one transaction on each file."""
-        with self._database.writing():
-            if self._has_one_file:
-                return work(*args, **kwargs)
-            with self.ledger.database.writing():
-                return work(*args, **kwargs)
+        if self._has_one_file:
+            return self._database.write(work, *args, **kwargs)
+        # Not shared: what is committed in the history could not be done again.
+        with self._database.writing(), self.ledger.database.writing():
+            return work(*args, **kwargs)
 
     # --- Applying a plan ---
 
