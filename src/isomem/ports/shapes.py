@@ -178,7 +178,7 @@ class Stores(Protocol):
 
     @property
     def serial(self) -> bool:
-        """Whether steps run one after another: on one thread, in an asynchronous memory."""
+        """Whether it is a `SerialStores`."""
         ...
 
     @property
@@ -200,6 +200,25 @@ class Stores(Protocol):
 
     def compact(self) -> None:
         """Rewrites the files, so that nothing that was removed is left in their bytes."""
+        ...
+
+
+class SerialStores(Stores, Protocol):
+    """Stores whose steps run one after another: on one thread, in an asynchronous memory."""
+
+    def shares(self, plan: Plan) -> bool:
+        """Whether a plan can be applied together with others."""
+        ...
+
+    def apply_all(self, plans: Sequence[Plan]) -> Sequence[Sequence[Record] | Exception]:
+        """Applies the plans of several callers, each as a whole or not at all.
+
+        Returns:
+            For each what `apply` returns, or the error that it raises.
+
+        Raises:
+            Exception: nothing was stored. Each plan has to be applied alone.
+        """
         ...
 
 

@@ -40,7 +40,7 @@ class Held:
         # Calls are appended by any thread; only a thread that has its turn removes them.
         self._calls: list[Call] = []
         self._begun = 0
-        database.hold(self._calls, self._settle)
+        database.hold_back(self._calls, self._settle)
 
     def accepts(self) -> bool:
         """Whether a call may wait: not inside a block, and not before vectors have a length."""

@@ -10,7 +10,7 @@ from isomem.config import ENTITIES_SUFFIX
 from isomem.contract.payload import changed, changed_event, entity_payload, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
-from isomem.errors import MemoryNotFoundError, ValidationError, VectorValueError
+from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
 from isomem.store.collection import Collection
@@ -83,11 +83,11 @@ class EmbeddedSet:
 
     def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in one transaction on each file."""
-        with self._database.writing():
-            if self._has_one_file:
-                return work(*args, **kwargs)
-            with self.ledger.database.writing():
-                return work(*args, **kwargs)
+        if self._has_one_file:
+            return self._database.write(work, *args, **kwargs)
+        # Not shared: what is committed in the history could not be done again.
+        with self._database.writing(), self.ledger.database.writing():
+            return work(*args, **kwargs)
 
     # --- Applying a plan ---
 
@@ -111,6 +111,31 @@ class EmbeddedSet:
             self._held.add(plan.records)
             return plan.records
         return self._write(self._apply, plan)
+
+    def shares(self, plan: Plan) -> bool:
+        """Whether a plan can be applied together with others: in one transaction on one file."""
+        return self._has_one_file and self._is_swept and plan.clear is None
+
+    def apply_all(self, plans: Sequence[Plan]) -> Sequence[Sequence[Record] | Exception]:
+        """Applies the plans of several callers, each as a whole or not at all.
+
+        Returns:
+            For each what `apply` returns, or the error that it raises.
+
+        Raises:
+            Exception: nothing was stored. Each plan has to be applied alone.
+        """
+        return self._write(self._apply_each, plans)
+
+    def _apply_each(self, plans: Sequence[Plan]) -> Sequence[Sequence[Record] | Exception]:
+        outcomes: list[Sequence[Record] | Exception] = []
+        for plan in plans:
+            try:
+                with self._database.atomic():
+                    outcomes.append(self._apply(plan))
+            except MemoryError as error:
+                outcomes.append(error)
+        return outcomes
 
     def _apply(self, plan: Plan) -> Sequence[Record]:
         stored = plan.records
