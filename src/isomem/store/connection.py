@@ -9,6 +9,7 @@ from array import array
 import apsw
 
 from isomem.errors import DatabaseError
+from isomem.options import unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     """What changes when another process writes to a file that is read without locks."""
 
 IN_MEMORY = ":memory:"
+
+SYNCHRONOUS = ("full", "normal", "off")
+"""What an acknowledged write survives: "full" a power failure, "normal" the death of the process (a
+power failure may lose the last writes), "off" promises neither."""
 
 _TICK_NS = 100_000_000
 """Longer than the resolution of a file system's times."""
@@ -45,7 +50,7 @@ class Handle:
 
     Args:
         path: the file, absolute, or ":memory:".
-        synchronous: "full", "normal" or "off".
+        synchronous: one of `SYNCHRONOUS`.
         busy_timeout_s: seconds to wait for another process.
         expected: the identity that the file must have if it is reopened; None creates the file if
             it does not exist.
@@ -59,6 +64,8 @@ class Handle:
     def __init__(
         self, path: str, synchronous: str, busy_timeout_s: float, expected: Identity | None
     ) -> None:
+        if synchronous not in SYNCHRONOUS:
+            raise unknown("value of synchronous", synchronous, SYNCHRONOUS)
         self.path = path
         self.identity: Identity | None = None
         self.mark: Mark | None = None
@@ -353,10 +360,10 @@ def rewrite(connection: apsw.Connection) -> None:
     try:
         connection.execute("VACUUM")
         # The log still has the old pages.
-        blocked = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]
+        result: Any = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:
         connection.execute("PRAGMA secure_delete = OFF")
-    if blocked > 0:
+    if result[0][0] > 0:
         raise apsw.BusyError("the log cannot be emptied while another process reads it")
 
 

@@ -10,7 +10,6 @@ from _weakref import ref
 import apsw
 
 from isomem.errors import DatabaseError, MemoryError
-from isomem.options import unknown
 from isomem.store.connection import (
     GIVE_WAY_S,
     IN_MEMORY,
@@ -50,10 +49,6 @@ if TYPE_CHECKING:
         ) -> None: ...
 
 
-SYNCHRONOUS = ("full", "normal", "off")
-"""What an acknowledged write survives: "full" a power failure, "normal" the death of the process (a
-power failure may lose the last writes), "off" promises neither."""
-
 DEFAULT_BUSY_TIMEOUT_S = 10.0
 
 _READ, _WRITE = "BEGIN", "BEGIN IMMEDIATE"
@@ -71,6 +66,7 @@ class Database:
 
     Attributes:
         epoch: changes whenever something that was read from the file may have changed.
+        is_inside: whether this thread is inside a block.
         execute: runs one statement for its effect, with the values that are bound to it.
         execute_many: runs one statement for its effect, once for each tuple of values.
 
@@ -78,7 +74,7 @@ class Database:
         path: the file. It is created, with its directory, if it does not exist, and is readable
             only by its owner. ":memory:" keeps everything in this process.
         prepare: makes or migrates the tables; called as `prepared` calls its work.
-        synchronous: one of `SYNCHRONOUS`.
+        synchronous: one of `connection.SYNCHRONOUS`.
         busy_timeout_s: seconds to wait for another process' write.
 
     Raises:
@@ -95,8 +91,6 @@ class Database:
         synchronous: str = "full",
         busy_timeout_s: float = DEFAULT_BUSY_TIMEOUT_S,
     ) -> None:
-        if synchronous not in SYNCHRONOUS:
-            raise unknown("value of synchronous", synchronous, SYNCHRONOUS)
         self.path = path
         self.busy_timeout_s = busy_timeout_s
         self.epoch = 0
@@ -104,6 +98,7 @@ class Database:
         # The process may be in another folder when the file is reopened.
         self._file = path if path == IN_MEMORY else os.path.abspath(path)
         self._turn = Turn()
+        self.is_inside = self._turn.is_mine
         self._joined_reading = Joined(self, writes=False)
         self._joined_writing = Joined(self, writes=True)
         self._identity: Identity | None = None
@@ -268,15 +263,8 @@ class Database:
                 work.perform(self.atomic())
                 self.check_not_undone()
 
-    def is_inside(self) -> bool:
-        """Whether this thread is inside a block."""
-        return self._turn.is_mine()
-
     def hold_back(self, waiting: Sequence[object], settle: Callable[[], None]) -> None:
-        """Lets writes wait: if there are any, `settle` carries them out when a block begins.
-
-        It runs before the transaction of the block, and makes its own.
-        """
+        """Lets writes wait until a block begins; `settle` does them in a transaction before it."""
         self._held, self._settle = waiting, settle
 
     def give_way(self) -> None:
