@@ -10,8 +10,9 @@ from isomem.config import ENTITIES_SUFFIX
 from isomem.contract.payload import changed, changed_event, entity_payload, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
+from isomem.contract.v2_0_4 import MATCH_SIMILARITY
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
-from isomem.store.cache import ScopeCache
+from isomem.store.cache import Scope, ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
 from isomem.store.collection import Collection
 from isomem.store.connection import IN_MEMORY
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Mention, Plan, Record
     from isomem.ports.shapes import Embedder, Hit, Payload
+    from isomem.store.reading import Point
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -204,7 +206,7 @@ class EmbeddedSet:
         self.ledger.note_removed(
             [(memory_id, scope_of(payload)) for memory_id, payload in removed.items()]
         )
-        self.entities.unlink_all([*removed], plan.entity_vectors, self.vectors)
+        self.entities.unlink_all(removed, plan.entity_vectors)
 
     # --- Clearing scopes ---
 
@@ -278,7 +280,64 @@ class JoinedLinks(EmbeddedLinks):
     by itself.
     """
 
-    def _search(self, mention: Mention, scope: dict[str, Any], top_k: int) -> Sequence[Hit]:
+    def link(self, mentions: Sequence[Mention], scope: dict[str, Any], clock: Clock) -> None:
+        """As `Links.link`."""
+        if not mentions:
+            return
+        vectors = [mention.vector or () for mention in mentions]
+        try:
+            found = self._entities.reader.nearest(vectors, 1, scope)
+        except self._excused as error:
+            log.warning("Linking %d entities failed: %s", len(mentions), error)
+            return
+        known, new = {}, []
+        for mention, hits in zip(mentions, found, strict=True):
+            if hits and hits[0].score >= MATCH_SIMILARITY:
+                known[hits[0].row_key] = mention.memory_ids
+            else:
+                new.append(mention)
+        self._entities.links.merge(known)
+        if new:
+            self._insert(new, scope, clock)
+
+    def relink(
+        self, memory_id: str, mentions: Sequence[Mention], scope: dict[str, Any], clock: Clock
+    ) -> None:
+        """As `Links.relink`, but what is new is inserted at once, at the end.
+
+        Of equally similar entities, the new one counts, since it is the later insertion. It is
+        linked already: all mentions are of one memory.
+        """
+        if not mentions:
+            return
+        known, added = self._entities.reader.scope(scope), Scope()
+        new: list[Mention] = []
+        matched = []
+        for mention in mentions:
+            try:
+                unit = self._entities.writer.unit(mention.vector or ())
+            except self._excused as error:
+                log.warning("Linking the entity %r failed: %s", mention.text, error)
+                continue
+            score, row_key = _best(known, unit)
+            among_new = _best(added, unit)[0] if new else 0.0
+            if max(score, among_new) < MATCH_SIMILARITY:
+                added.extend([(len(new), "", unit, b"")])
+                new.append(mention)
+            elif score > among_new:
+                matched.append(row_key)
+        if new:
+            self._add(new, scope, clock)
+        self._entities.links.append(memory_id, matched)
+
+    def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
+        """As `Links.shared`."""
+        return self._entities.shared(memory_ids)
+
+    def _memories_of(self, entity: Point) -> Sequence[str]:  # type: ignore[override]
+        return self._entities.links.of(entity.row_key)
+
+    def _search(self, mention: Mention, scope: dict[str, Any], top_k: int) -> Sequence[Point]:
         return self._entities.reader.nearest([mention.vector or ()], top_k, scope)[0]
 
     def _add(self, mentions: Sequence[Mention], scope: dict[str, Any], clock: Clock) -> None:
@@ -289,10 +348,12 @@ class JoinedLinks(EmbeddedLinks):
             ]
         )
 
-    def _put_links(self, entity: Hit, payload: Payload) -> None:
-        stored = self._entities.writer.find(entity.id)
-        if stored is not None:
-            self._entities.writer.replace_payload(stored, payload)
+
+def _best(scope: Scope, unit: bytes) -> tuple[float, int]:
+    """The similarity and the row key of the nearest point of a scope; 0.0 if it has none."""
+    for score, row in scope.nearest(unit, 1, None):
+        return score, scope.row_keys[row]
+    return 0.0, 0
 
 
 # --- Opening ---

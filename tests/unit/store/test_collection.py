@@ -176,7 +176,7 @@ def test_reset_empties_the_collection_and_no_other(opened: Open) -> None:
     assert one.points.keyword_search("tea") == []
     assert one.entities.get("e").payload["linked_memory_ids"] == ["x"]  # type: ignore[union-attr]
     one.entities.delete_col()
-    assert one.database.rows("SELECT count(*) FROM links") == [(0,)]
+    assert one.database.rows("SELECT count(*) FROM linked_memories") == [(0,)]
 
 
 def test_collections_of_one_file_do_not_mix(opened: Open) -> None:
@@ -590,7 +590,7 @@ def test_the_entities_of_a_memory_are_found_by_its_links(opened: Open) -> None:
     ]
     assert entities.linked_to("unknown") == []
     entities.delete("both")
-    assert entities.database.rows("SELECT memory_id FROM links") == [("m1",)]
+    assert entities.database.rows("SELECT memory_id FROM linked_memories") == [("m1",)]
 
 
 _LINKED = st.lists(st.sampled_from("abc"), max_size=3)
@@ -618,9 +618,9 @@ def test_the_links_are_those_of_the_payloads(changes: list[tuple[str, str, list[
             vector = [1.0] if change == "replace" else None
             entities.update(name, vector=vector, payload=payload)
     points = entities.list()[0]
-    assert sorted(entities.database.rows("SELECT entity, memory_id FROM links")) == sorted(
-        {(point.row_key, memory) for point in points for memory in linked_in(point)}
-    )
+    assert sorted(
+        entities.database.rows("SELECT entity, memory_id FROM linked_memories")
+    ) == sorted((point.row_key, memory) for point in points for memory in linked_in(point))
     for memory in "abc":
         assert [each.id for each in entities.linked_to(memory)] == [
             point.id
@@ -643,7 +643,7 @@ def test_new_links_replace_the_old_ones(opened: Open) -> None:
         "linked_memory_ids": ["m1", "m2"], "user_id": "u",
     }  # fmt: skip
     entities.update("e", payload={"linked_memory_ids": []})
-    assert entities.database.rows("SELECT * FROM links") == []
+    assert entities.database.rows("SELECT * FROM linked_memories") == []
     entities.delete("e")
 
 
@@ -863,7 +863,7 @@ def test_an_entity_with_a_damaged_payload_leaves_no_links_when_removed_or_replac
     damage(one, "payload", dict.fromkeys("ab", payload))
     one.entities.delete("a")
     one.entities.update("b", [1.0], {"data": "x", "linked_memory_ids": ["n"]})
-    assert [row[0] for row in one.database.rows("SELECT memory_id FROM links")] == ["n"]
+    assert [row[0] for row in one.database.rows("SELECT memory_id FROM linked_memories")] == ["n"]
 
 
 def test_a_scope_that_was_extended_by_half_is_never_searched(
