@@ -67,11 +67,15 @@ class Scope:
                 cut off. Everything after it would be read at the wrong offset.
         """
         row_keys, ids, vectors, terms = zip(*rows, strict=True)
-        self._check(ids, vectors, terms)
-        self.row_keys.extend(row_keys)
+        width = self.vectors.width if self.ids else None
+        try:
+            _check(ids, vectors, terms, width)
+            self.vectors.extend(vectors)
+            self.texts.extend(terms)
+        except TypeError:  # Somewhere among them is something else than bytes.
+            raise _fault(ids, vectors, terms, width) from None
+        self.row_keys += array("q", row_keys)
         self.ids += ids
-        self.vectors.extend(vectors)
-        self.texts.extend(terms)
 
     def replace(self, row: Row) -> None:
         """Stores another vector and other terms of a point.
@@ -81,7 +85,7 @@ class Scope:
             MemoryCorruptionError: as `extend`.
         """
         row_key, point_id, vector, terms = row
-        self._check([point_id], [vector], [terms])
+        _check([point_id], [vector], [terms], self.vectors.width)
         at = self.row_keys.index(row_key)
         self.vectors.replace(at, vector)
         self.texts.replace(at, terms)
@@ -97,15 +101,6 @@ class Scope:
         self.texts.remove(at)
         self.ids[at], self.row_keys[at] = self.ids[-1], self.row_keys[-1]
         del self.ids[-1], self.row_keys[-1]
-
-    def _check(self, ids: Sequence[str], vectors: Sequence[bytes], terms: Sequence[bytes]) -> None:
-        width = self.vectors.width if self.ids else len(vectors[0])
-        if (
-            {*map(type, vectors), *map(type, terms)} != {bytes}
-            or {*map(len, vectors)} != {width}
-            or any(map((3).__and__, map(len, terms)))
-        ):
-            raise _fault(ids, vectors, terms, width)
 
     def nearest(self, query: bytes, top_k: int, allowed: Container[int] | None) -> Scored:
         """The `top_k` points most similar to a unit vector: (cosine, row), best first.
@@ -244,18 +239,36 @@ class ScopeCache:
             self._epoch = epoch
 
 
+def _check(
+    ids: Sequence[str], vectors: Sequence[bytes], terms: Sequence[bytes], width: int | None
+) -> None:
+    """Raises an error if points cannot be read by their lengths. `width`: of all vectors."""
+    widths, sizes = {*map(len, vectors)}, {*map(len, terms)}
+    if len(widths) > 1 or width not in {None, *widths} or any(size % 4 for size in sizes):
+        raise _fault(ids, vectors, terms, width)
+
+
 def _fault(
-    ids: Sequence[str], vectors: Sequence[object], terms: Sequence[object], width: int
+    ids: Sequence[str], vectors: Sequence[object], terms: Sequence[object], width: int | None
 ) -> MemoryCorruptionError:
-    """What is wrong with the first of these points that is damaged."""
-    for point_id, vector, some in zip(ids, vectors, terms, strict=True):
-        if not (isinstance(vector, bytes) and isinstance(some, bytes)):
-            return _damaged(point_id, "its vector or its terms are not numbers")
-        if len(vector) != width:
-            return _damaged(point_id, f"its vector has {len(vector)} bytes, others {width}")
-        if len(some) % 4:
-            return _damaged(point_id, f"its terms are cut off after {len(some)} bytes")
-    return _damaged(ids[0], "it changed while it was read")
+    """What is wrong with the first of these points that is damaged; one of them is."""
+    if width is None:
+        width = next((len(vector) for vector in vectors if isinstance(vector, bytes)), 0)
+    return next(
+        _damaged(point_id, what)
+        for point_id, vector, some in zip(ids, vectors, terms, strict=True)
+        if (what := _what_is_wrong(vector, some, width))
+    )
+
+
+def _what_is_wrong(vector: object, terms: object, width: int) -> str | None:
+    if not (isinstance(vector, bytes) and isinstance(terms, bytes)):
+        return "its vector or its terms are not numbers"
+    if len(vector) != width:
+        return f"its vector has {len(vector)} bytes, others {width}"
+    if len(terms) % 4:
+        return f"its terms are cut off after {len(terms)} bytes"
+    return None
 
 
 def _damaged(point_id: str, what: str) -> MemoryCorruptionError:

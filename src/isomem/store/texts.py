@@ -32,7 +32,7 @@ class Texts:
     def extend(self, texts: Sequence[bytes]) -> None:
         """Adds rows: the packed term numbers of each text."""
         self._numbers += b"".join(texts)
-        self._sizes.extend(map(len, texts))
+        self._sizes += array("I", [*map(len, texts)])
 
     def replace(self, row: int, text: bytes | bytearray) -> None:
         """Stores another text in a row."""
