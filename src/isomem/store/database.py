@@ -67,6 +67,7 @@ class Database:
     Attributes:
         epoch: changes whenever something that was read from the file may have changed.
         is_inside: whether this thread is inside a block.
+        closed: the error that every use raises; None while it can be used.
         execute: runs one statement for its effect, with the values that are bound to it.
         execute_many: runs one statement for its effect, once for each tuple of values.
 
@@ -102,7 +103,7 @@ class Database:
         self._joined_reading = Joined(self, writes=False)
         self._joined_writing = Joined(self, writes=True)
         self._identity: Identity | None = None
-        self._closed: DatabaseError | None = None
+        self.closed: DatabaseError | None = None
         self._is_clean = True
         self._held: Sequence[object] = ()
         self._forget_block()
@@ -140,14 +141,14 @@ class Database:
         self._refuses_writes = False
 
     def _not_open(self) -> DatabaseError:
-        return self._closed or DatabaseError(
+        return self.closed or DatabaseError(
             f"{self.path} is not open: this is not inside a block",
             suggestion="Use the database inside reading(), writing() or atomic().",
         )
 
     def _open(self) -> None:
-        if self._closed is not None:
-            raise self._closed
+        if self.closed is not None:
+            raise self.closed
         handle = Handle(self._file, self._synchronous, self.busy_timeout_s, self._identity)
         self._identity = handle.identity
         self.epoch += 1
@@ -168,8 +169,8 @@ class Database:
         if not inside:
             self._turn.take()
         try:
-            if self._closed is None:
-                self._closed = DatabaseError(
+            if self.closed is None:
+                self.closed = DatabaseError(
                     f"{self.path} is closed",
                     suggestion="Make a new Memory to use the file again.",
                 )
@@ -478,7 +479,7 @@ class Database:
         elif not quiet:
             leak(self._cursor)
             leak(handle.connection)
-            self._closed = lost(self.path)
+            self.closed = lost(self.path)
             self._use(None)
 
 

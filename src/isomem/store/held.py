@@ -44,7 +44,8 @@ class Held:
 
     def accepts(self) -> bool:
         """Whether a call may wait: not inside a block, and not before vectors have a length."""
-        return self._writer.dims is not None and not self._database.is_inside()
+        database = self._database
+        return self._writer.dims is not None and not (database.closed or database.is_inside())
 
     def add(self, records: Sequence[Record]) -> None:
         """Takes the memories of one call, all or none.

@@ -158,6 +158,14 @@ def test_the_first_vector_of_an_unknown_length_does_not_wait() -> None:
     stores.close()
 
 
+def test_nothing_is_accepted_once_it_is_closed() -> None:
+    memory = make()
+    say(memory, "tea")
+    memory.close()
+    with pytest.raises(DatabaseError, match="is closed"):
+        say(memory, "coffee")
+
+
 def test_an_id_that_comes_twice_replaces_the_first_as_in_a_file(tmp_path: Path) -> None:
     class Same(Numbered):
         def new_id(self) -> str:
