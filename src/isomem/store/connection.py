@@ -40,8 +40,12 @@ _SETTINGS = (
     (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
 )
 
-_LOOK_AGAIN_S = 0.002
-GIVE_WAY_S = 5 * _LOOK_AGAIN_S
+_LOOK_SOON_S, _LOOK_LATER_S = 0.0002, 0.002
+_SOON_S = 0.1
+"""How often a process that waits for the write lock looks whether it is free: first as often as to
+hit the moment between two short writes, and not that often while others write long."""
+
+GIVE_WAY_S = 5 * _LOOK_LATER_S
 """A pause in which a process that waits for the write lock gets its turn."""
 
 
@@ -243,9 +247,10 @@ class _Waiting:
         now_s = time.monotonic()
         if not tries:
             self._since_s = now_s
-        if now_s - self._since_s >= self._timeout_s:
+        waited_s = now_s - self._since_s
+        if waited_s >= self._timeout_s:
             return False
-        time.sleep(_LOOK_AGAIN_S)
+        time.sleep(_LOOK_SOON_S if waited_s < _SOON_S else _LOOK_LATER_S)
         return True
 
 

@@ -209,24 +209,45 @@ def test_when_sqlite_undoes_the_transaction_each_is_done_alone(database: Databas
     assert rows(database) == {0, 1, 3, 4}
 
 
+def test_an_error_of_python_is_that_of_the_write(database: Database) -> None:
+    works = inserts(database)
+
+    def failing() -> None:
+        database.execute(_INSERT, (100,))
+        raise TypeError("a bug")
+
+    works[2] = failing
+    calls = together(database, works)
+    assert isinstance(calls.pop(2).error, TypeError)
+    assert results(calls) == [0, 1, 3, 4]
+    assert rows(database) == {0, 1, 3, 4}
+
+
 class Interrupted(BaseException):
-    """As KeyboardInterrupt, or the time limit of a job."""
+    """As KeyboardInterrupt."""
 
 
-def test_what_interrupts_a_thread_ends_its_own_call_and_no_other(database: Database) -> None:
+class TimedOut(Exception):  # noqa: N818 - so are they called
+    """As the time limit of a job."""
+
+
+@pytest.mark.parametrize("kind", [Interrupted, TimedOut])
+def test_what_interrupts_a_thread_ends_its_own_call_and_no_other(
+    database: Database, kind: type[BaseException]
+) -> None:
     works, threads = inserts(database), []
 
     def interrupted() -> int:
         threads.append(threading.get_ident())
         database.execute(_INSERT, (2,))
         if len(threads) == 1:
-            raise Interrupted  # In the thread that does this for another one.
+            raise kind  # In the thread that does this for another one.
         return 2
 
     works[2] = interrupted
     calls = together(database, works)
     first = calls.pop(0)
-    assert isinstance(first.error, Interrupted)
+    assert isinstance(first.error, kind)
     assert threads[0] == first.ident != threads[1]
     assert results(calls) == [1, 2, 3, 4]
     assert rows(database) == {1, 2, 3, 4}
