@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from isomem.contract.filters import Group
     from isomem.ports.shapes import Filters, Payload, Vector
-    from isomem.store.cache import Key, ScopeCache, Scored
+    from isomem.store.best import Scored
+    from isomem.store.cache import Key, ScopeCache
     from isomem.store.database import Database
     from isomem.store.keywords import Keywords
     from isomem.store.links import LinkTable
@@ -65,6 +66,19 @@ class Point:
 
     def __repr__(self) -> str:
         return f"Point(id={self.id!r}, score={self.score!r})"
+
+
+class Found(list[Point]):
+    """The points that a search found, best first.
+
+    As long as it is in use, so is the scope: another search in it need not load it again.
+    """
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, points: Iterable[Point], scope: Scope) -> None:
+        super().__init__(points)
+        self._scope = scope
 
 
 class Reader:
@@ -169,7 +183,8 @@ class Reader:
 
     def _points(self, scope: Scope, scored: Scored) -> Sequence[Point]:
         row_keys, ids = scope.row_keys, scope.ids
-        return [Point(self, row_keys[row], ids[row], score) for score, row in scored]
+        points = [Point(self, row_keys[row], ids[row], score) for score, row in scored]
+        return Found(points, scope)
 
     def _select(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
         """The scope that filters name, and the row keys in it that pass their other conditions."""

@@ -80,6 +80,11 @@ class Writer:
         self._dump = links.dump if links else dump_payload
         self._detached = detached
 
+    @property
+    def dims(self) -> int | None:
+        """The length of the vectors; None as long as this process does not know it."""
+        return self._vectors.dims
+
     # --- New points ---
 
     def encode(self, points: Sequence[NewPoint | Record]) -> list[Encoded]:
@@ -110,9 +115,10 @@ class Writer:
         It raises what `encode` raises; the transaction can then not be committed.
         """
         if points:
-            self._insert(self.encode(points))
+            self.insert_encoded(self.encode(points))
 
-    def _insert(self, rows: Sequence[Encoded]) -> None:
+    def insert_encoded(self, rows: Sequence[Encoded]) -> None:
+        """Adds what `encode` made; at least one point."""
         number, connection = self._number, self._database.connection
         row_keys = self._row_keys.assign(number, [row[2] for row in rows])
         before = connection.total_changes()

@@ -11,12 +11,14 @@ from isomem.contract.payload import changed, changed_event, entity_payload, remo
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
 from isomem.contract.v2_0_4 import MATCH_SIMILARITY
-from isomem.errors import MemoryNotFoundError, ValidationError, VectorValueError
+from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import Scope, ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
 from isomem.store.collection import Collection
+from isomem.store.connection import IN_MEMORY
 from isomem.store.database import Database
 from isomem.store.entities import Entities
+from isomem.store.held import Held
 from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
@@ -72,6 +74,9 @@ class EmbeddedSet:
         self.links = JoinedLinks(vectors, entities, (VectorValueError,), nullcontext)
         self.ingests = Ingests(self._database)
         self._has_one_file = ledger.database is self._database
+        self._held = None
+        if self._has_one_file and self._database.path == IN_MEMORY:
+            self._held = Held(self._database, vectors.writer, ledger)
         self._is_swept = False
 
     def reading(self) -> AbstractContextManager[object]:
@@ -80,11 +85,11 @@ class EmbeddedSet:
 
     def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in one transaction on each file."""
-        with self._database.writing():
-            if self._has_one_file:
-                return work(*args, **kwargs)
-            with self.ledger.database.writing():
-                return work(*args, **kwargs)
+        if self._has_one_file:
+            return self._database.write(work, *args, **kwargs)
+        # Not shared: what is committed in the history could not be done again.
+        with self._database.writing(), self.ledger.database.writing():
+            return work(*args, **kwargs)
 
     # --- Applying a plan ---
 
@@ -104,7 +109,35 @@ class EmbeddedSet:
         if plan.clear is not None:
             self._clear(plan, plan.clear)
             return ()
+        if self._held is not None and plan.only_adds and self._held.accepts():
+            self._held.add(plan.records)
+            return plan.records
         return self._write(self._apply, plan)
+
+    def shares(self, plan: Plan) -> bool:
+        """Whether a plan can be applied together with others: in one transaction on one file."""
+        return self._has_one_file and self._is_swept and plan.clear is None
+
+    def apply_all(self, plans: Sequence[Plan]) -> Sequence[Sequence[Record] | Exception]:
+        """Applies the plans of several callers, each as a whole or not at all.
+
+        Returns:
+            For each what `apply` returns, or the error that it raises.
+
+        Raises:
+            Exception: nothing was stored. Each plan has to be applied alone.
+        """
+        return self._write(self._apply_each, plans)
+
+    def _apply_each(self, plans: Sequence[Plan]) -> Sequence[Sequence[Record] | Exception]:
+        outcomes: list[Sequence[Record] | Exception] = []
+        for plan in plans:
+            try:
+                with self._database.atomic():
+                    outcomes.append(self._apply(plan))
+            except MemoryError as error:
+                outcomes.append(error)
+        return outcomes
 
     def _apply(self, plan: Plan) -> Sequence[Record]:
         stored = plan.records
