@@ -515,7 +515,6 @@ def test_a_mistake_of_ours_in_linking_undoes_the_call(memory: Face, monkeypatch:
         (entities.reader, "nearest"): [lambda: memory.add("hi", **U)],
         (entities.reader, "scope"): [lambda: memory.update(one, "We met Carla Dias")],
         (entities.links, "merge"): [lambda: memory.add("hi", **U)],
-        (entities.links, "append"): [lambda: memory.update(one, "We met Carla Dias")],
         (entities, "unlink_all"): [lambda: memory.delete(one)],
     }.items():  # fmt: skip
         for call in calls:

@@ -163,7 +163,7 @@ FAULTS = (
           "(_MESSAGE_FIELDS))}) ORDER BY created_at DESC"),
     Fault("store/reading.py", "ORDER BY p.id LIMIT ?", "ORDER BY p.row_key LIMIT ?"),
     Fault("store/row_keys.py", "s.{key} = ? AND", "s.{key} >= ? AND"),
-    Fault("store/keywords.py", "self._recent.uncount(terms)", "pass", "B"),
+    Fault("store/keywords.py", "self._recent.change(less, more, texts)", "pass", "B"),
     Fault("store/keywords.py", "[0][0] + recent.texts", "[0][0]", "B"),
     Fault("store/keywords.py", "(texts - containing + 0.5)", "(texts - containing + 0.4)", "B"),
 )  # fmt: skip

@@ -312,6 +312,11 @@ class _Entity:
         listed = (point.payload or {}).get(LINKS)
         self.listed: list[Any] | None = listed if isinstance(listed, list) else None
 
+    def listed_apart(self, row_key: int, stored: set[tuple[str, int]]) -> list[str]:
+        """The memories that are in the list, but not in a row."""
+        listed = map(str, self.listed or ())
+        return [memory_id for memory_id in listed if (memory_id, row_key) not in stored]
+
 
 class _Survey:
     """What the points say, counted while they are checked one by one.
@@ -442,12 +447,11 @@ def _links(connection: apsw.Connection, survey: _Survey) -> Iterator[Finding]:
             yield Finding("links", entity.id, fault)
     linked = {row_key for _, row_key in stored}
     for row_key, entity in sorted(survey.entities.items()):
-        for memory_id in entity.listed or ():
-            if (str(memory_id), row_key) not in stored:
-                fault = f"the entity lists memory {memory_id} and is not linked to it"
-                yield Finding("links", entity.id, fault)
         if entity.listed == [] and row_key not in linked:
             yield Finding("links", entity.id, "the entity is linked to no memory")
+        for memory_id in entity.listed_apart(row_key, stored):
+            fault = f"the entity lists memory {memory_id} and is not linked to it"
+            yield Finding("links", entity.id, fault)
 
 
 # --- History, messages, ingests ---

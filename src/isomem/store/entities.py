@@ -9,7 +9,6 @@ from isomem.store.codec import salvaged
 from isomem.store.collection import Collection
 from isomem.store.links import LinkTable
 from isomem.store.reading import Point
-from isomem.store.row_keys import SEQ_MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Entities(Collection):
         with self.database.reading():
             return [
                 Point(self.reader, row_key, entity_id, 0.0, self.links.load(row_key, text))
-                for (row_key, entity_id, _, text, *_), _ in sorted(self._of(memory_id), key=_order)
+                for (row_key, entity_id, _, text, *_), _ in self._of(memory_id)
             ]
 
     def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
@@ -45,14 +44,13 @@ class Entities(Collection):
 
         Runs in the caller's block.
         """
-        removed, texts = set(memory_ids), {}
-        for memory_id in memory_ids:
-            for (row_key, entity_id, _, text, *_), is_shared in sorted(
-                self._of(memory_id), key=_order
-            ):
-                if is_shared and entity_id not in texts:
-                    stays = len(removed) == 1 or not removed.issuperset(self.links.of(row_key))
-                    texts[entity_id] = salvaged(text).get("data") if stays else None
+        found = [self._of(memory_id) for memory_id in memory_ids]
+        stay = {entity[0]: entity for some in found for entity, is_shared in some if is_shared}
+        if len(memory_ids) > 1:
+            removed = set(memory_ids)
+            stay = {row_key: entity for row_key, entity in stay.items()
+                    if not removed.issuperset(self.links.of(row_key))}  # fmt: skip
+        texts = {entity[1]: salvaged(entity[3]).get("data") for entity in stay.values()}
         return {entity_id: text for entity_id, text in texts.items() if text}
 
     def unlink_all(self, memory_ids: Iterable[str], vectors: Mapping[str, Vector]) -> None:
@@ -74,7 +72,8 @@ class Entities(Collection):
                 kept.append(entity)
             else:
                 self.writer.remove(entity)
-        self.links.unlink(memory_id, [entity[0] for entity in kept])
+        if kept:
+            self.links.unlink(memory_id, [entity[0] for entity in kept])
         for entity in kept if vectors else ():
             vector = vectors.get(entity[1])
             if vector is not None:
@@ -82,8 +81,3 @@ class Entities(Collection):
 
     def _of(self, memory_id: str) -> Sequence[tuple[Stored, bool]]:
         return self.links.entities_of(memory_id, self._number)
-
-
-def _order(found: tuple[Stored, bool]) -> int:
-    """The insertion order of an entity."""
-    return found[0][0] & SEQ_MASK

@@ -143,8 +143,10 @@ class Keywords:
             if self._is_current():
                 self._recent.change(less, more, texts)
             return
-        self._uncount(dict.fromkeys(less, 1))
-        self._count(more)
+        if less:
+            self._uncount(dict.fromkeys(less, 1))
+        if more:
+            self._count(more)
         if texts:
             self._database.execute(_COUNT_TEXTS, (texts, self._collection))
 

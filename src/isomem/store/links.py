@@ -9,7 +9,7 @@ from __future__ import annotations
 from isomem.contract.payload import LINKS, links_of, with_links
 from isomem.errors import ValidationError
 from isomem.store.codec import dump_payload, load_payload
-from isomem.store.row_keys import SEQ_BITS, STORED, stored
+from isomem.store.row_keys import SEQ_BITS, SEQ_MASK, STORED, stored
 from isomem.types import is_unicode
 
 TYPE_CHECKING = False
@@ -130,9 +130,15 @@ class LinkTable:
         self._database.execute(_CLEAR, (collection,))
 
     def entities_of(self, memory_id: str, collection: int) -> Sequence[tuple[Stored, bool]]:
-        """The entities of a memory, and whether each is linked to other memories, too."""
+        """The entities of a memory, in insertion order, and whether other memories have them."""
         rows = self._database.rows(_OF_MEMORY, (memory_id, collection))
-        return [(stored(row), bool(row[-1])) for row in rows]
+        if len(rows) > 1:
+            rows.sort(key=_order)
+        return [(stored(row), row[-1] > 0) for row in rows]
+
+
+def _order(row: Sequence[int]) -> int:
+    return row[0] & SEQ_MASK
 
 
 def _check(linked: Sequence[object]) -> None:

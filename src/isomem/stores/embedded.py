@@ -312,7 +312,7 @@ class JoinedLinks(EmbeddedLinks):
             return
         known, added = self._entities.reader.scope(scope), Scope()
         new: list[Mention] = []
-        matched = []
+        matched = set()
         for mention in mentions:
             try:
                 unit = self._entities.writer.unit(mention.vector or ())
@@ -325,10 +325,11 @@ class JoinedLinks(EmbeddedLinks):
                 added.extend([(len(new), "", unit, b"")])
                 new.append(mention)
             elif score > among_new:
-                matched.append(row_key)
+                matched.add(row_key)
         if new:
             self._add(new, scope, clock)
-        self._entities.links.append(memory_id, matched)
+        if matched:
+            self._entities.links.append(memory_id, matched)
 
     def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
         """As `Links.shared`."""
