@@ -170,6 +170,7 @@ def build(given: dict[str, Any], embedder: Any, model: Any = None) -> Any:
         asynchronous: 1 for `AsyncMemory`.
         tier: "plain" for isomem as a plain install of mem0 is: no entities, no keyword search.
         synchronous, cache_mb: isomem's options of those names.
+        clock: isomem's time and ids, if they are not to be the real ones.
     """
     system, _, place = str(given["system"]).partition("-")
     memory = (_isomem if system == "isomem" else _mem0)(given, place, embedder.dims)
@@ -195,7 +196,8 @@ def _isomem(given: dict[str, Any], place: str, dims: int) -> Any:
     if given.get("tier") == "plain":
         store["keyword_search"] = False
         config["nlp"] = {"provider": "none"}
-    return (AsyncMemory if given.get("asynchronous") else Memory).from_config(config)
+    kind = AsyncMemory if given.get("asynchronous") else Memory
+    return kind.from_config(config, clock=given.get("clock"))
 
 
 def _mem0(given: dict[str, Any], place: str, dims: int) -> Any:
