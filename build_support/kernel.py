@@ -8,8 +8,9 @@ from setuptools import Extension
 
 SOURCE = "src/isomem/kernel.py"
 
-# Faster by up to a third, and equal to what Python computes: no product and sum become one.
-_UNIX_FLAGS = ["-O3", "-g0", "-ffp-contract=off"]
+# Faster by up to a third, and equal to what Python computes: no product and sum become one, and
+# the same bytes may be read as floats and as integers.
+_UNIX_FLAGS = ["-O3", "-g0", "-ffp-contract=off", "-fno-strict-aliasing"]
 
 
 def extensions() -> list[Extension]:

@@ -96,6 +96,13 @@ TOP = (
         "cannot be used, and `EmbeddingError` if no fact can be embedded. `False`: it logs the "
         "error and returns no results, as mem0 does. The command line always sets it",
     ),
+    Option(
+        "replies",
+        "strict",
+        one_of("strict", "tolerant"),
+        "`tolerant`: facts are also taken from a reply that has another form than asked for, and "
+        "the model is asked once more if it has none. `strict`: as mem0",
+    ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
 """The keys of the configuration. `_provider` reads those that are sections."""
@@ -233,6 +240,7 @@ class MemoryConfig:
         self.version: str = given["version"]
         self.custom_instructions: str | None = given["custom_instructions"]
         self.raise_on_llm_error: bool = given["raise_on_llm_error"]
+        self.replies: str = given["replies"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
 
@@ -252,6 +260,21 @@ def as_config(given: object) -> MemoryConfig:
             suggestion="Memory.from_config takes a dict of options.",
         )
     return given
+
+
+def at_path(path: object, config: object) -> MemoryConfig:
+    """The default configuration, with another file.
+
+    Raises:
+        InvalidConfigError: there is a configuration already, or `path` is not a path.
+    """
+    if config is not None:
+        raise InvalidConfigError(
+            "a memory takes a configuration or a path, not both",
+            error_code="CONFIG_002",
+            suggestion="Put the path into the configuration: vector_store.config.path.",
+        )
+    return MemoryConfig(vector_store={"provider": "embedded", "config": {"path": path}})
 
 
 def from_dict(given: object) -> MemoryConfig:

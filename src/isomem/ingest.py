@@ -3,7 +3,7 @@
 A line is a message: `{"role": "user", "content": "..."}`, optionally with `name`, `timestamp`
 (ISO 8601) and `session`. Blank lines are skipped. The messages are added in chunks; each chunk is
 one call of `Memory.add`, and never spans two sessions or two days. The prompt has the day of the
-chunk. The memories have its time as `created_at` and its session as metadata.
+chunk. The memories have its time as `event_time` and its session, both as metadata.
 
 How far a conversation has been ingested is a row in the memory file. It is written in the
 transaction that stores the chunk, so the two always agree, even if the process dies. The row is
@@ -23,8 +23,8 @@ import hashlib
 import json
 import os
 
-from isomem.clock import Clock
 from isomem.contract.arguments import check_ids, check_text
+from isomem.contract.moments import check_timestamp
 from isomem.contract.plan import Progress
 from isomem.errors import DatabaseError, UnusableReplyError, ValidationError
 from isomem.providers.llm.mock import ScriptedLLM
@@ -163,17 +163,15 @@ def _line(number: int, value: Any) -> Line:
 
 def _moment(number: int, value: Any) -> str | None:
     """A time in ISO 8601; UTC if it has no zone."""
-    from datetime import datetime, timezone
-
     if value is None:
         return None
     try:
-        # Python 3.10 does not accept the Z.
-        moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00").replace("z", "+00:00"))
-    except (AttributeError, ValueError):
-        shown = json.dumps(value, default=repr)
-        raise _refusal(number, f"has a 'timestamp' that is not ISO 8601: {shown}") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).isoformat()
+        if isinstance(value, str):
+            return check_timestamp(value).isoformat()
+    except ValidationError:
+        pass
+    shown = json.dumps(value, default=repr)
+    raise _refusal(number, f"has a 'timestamp' that is not ISO 8601: {shown}")
 
 
 def _refusal(number: int, fault: str) -> ValidationError:
@@ -344,30 +342,6 @@ def _sha256(before: str, value: Any) -> str:
 # --- Ingesting -------------------------------------------------------------------------------
 
 
-class _DatedClock(Clock):
-    """The memory's clock, but with the day on which something was said."""
-
-    def __init__(self, clock: Clock, day: str) -> None:
-        self._clock = clock
-        self._day = day
-
-    def now(self) -> str:
-        """The memory's own."""
-        return self._clock.now()
-
-    def new_id(self) -> str:
-        """The memory's own."""
-        return self._clock.new_id()
-
-    def new_row_id(self) -> str:
-        """The memory's own."""
-        return self._clock.new_row_id()
-
-    def today(self) -> str:
-        """That day, so that the model knows what "yesterday" means."""
-        return self._day
-
-
 class Ingest:
     """One conversation that is added to a memory; iterate over it to run the ingest.
 
@@ -484,6 +458,7 @@ class Ingest:
             **self._ids,
             metadata=self._fields(chunk),
             infer=self._infer,
+            timestamp=chunk.lines[-1].timestamp,
         )["results"]
         return added
 
@@ -492,15 +467,12 @@ class Ingest:
         parts: dict[str, Any] = {}
         if self._replies is not None:
             parts["llm"] = ScriptedLLM([self._replies[chunk.number]])
-        if day := chunk.lines[-1].day:
-            parts["clock"] = _DatedClock(self._memory.clock, day)
         return parts
 
     def _fields(self, chunk: Chunk) -> dict[str, Any]:
         last = chunk.lines[-1]
         session = {} if last.session is None else {"session": last.session}
-        moment = {} if last.timestamp is None else {"created_at": last.timestamp}
-        return {**session, **moment, **self._metadata}
+        return {**session, **self._metadata}
 
 
 def _wrong_count(replies: int, chunks: int) -> ValidationError:

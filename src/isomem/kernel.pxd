@@ -3,7 +3,9 @@
 import cython
 
 
-cdef double INFINITY, K1, B, AVERAGE_LENGTH
+cdef double INFINITY, K1, B, AVERAGE_LENGTH, NOTHING, ROUNDER
+
+cdef int ROUNDER_BITS
 
 cpdef double term_weight(double count, double length)
 
@@ -47,3 +49,28 @@ cdef void _sink(
     double[:] kept, long long[:] order, long long[:] rows,
     Py_ssize_t count, double score, long long inserted, long long row,
 ) noexcept
+
+@cython.locals(
+    dims=Py_ssize_t, start=Py_ssize_t, row=Py_ssize_t, at=Py_ssize_t, most=cython.int,
+    pattern=cython.int, largest=cython.double, inverse=cython.double, total=cython.int,
+    code=cython.int,
+)
+cpdef coarsen(
+    const float[::1] numbers, const int[::1] patterns, signed char[::1] codes,
+    float[::1] steps, float[::1] lengths, float[::1] scratch, int[::1] bits,
+)
+
+@cython.locals(row=Py_ssize_t, distance=cython.double)
+cpdef lower_bounds(
+    double[::1] products, const float[::1] steps, const float[::1] lengths,
+    double factor, double share, double per_length,
+)
+
+@cython.locals(room=Py_ssize_t, everything=cython.bint, count=Py_ssize_t, row=Py_ssize_t, distance=cython.double)
+cpdef Py_ssize_t reaching(
+    const double[::1] lowest, const float[::1] steps, const float[::1] lengths,
+    double share, double per_length, double least, const unsigned char[::1] allowed, long long[::1] rows,
+)
+
+@cython.locals(to=Py_ssize_t, at=Py_ssize_t, start=Py_ssize_t, place=Py_ssize_t)
+cpdef gather(const float[::1] numbers, Py_ssize_t dims, const long long[::1] rows, float[::1] copies)

@@ -14,6 +14,11 @@ INFINITY = float("inf")
 K1 = 1.2
 B = 0.75
 AVERAGE_LENGTH = 256.0
+NOTHING = 1e-30
+"""Smaller numbers of a vector are 0 in its coarse copy, if it has no larger ones."""
+ROUNDER = 12582912.0
+ROUNDER_BITS = 0x4B400000
+"""The bits of `ROUNDER` as a float32."""
 
 COMPILED = not __file__.endswith(".py")
 
@@ -214,3 +219,117 @@ def _sink(
         kept[at], order[at], rows[at] = kept[below], order[below], rows[below]
         at = below
     kept[at], order[at], rows[at] = score, inserted, row
+
+
+def coarsen(
+    numbers: Sequence[float],
+    patterns: Sequence[int],
+    codes: MutableSequence[int],
+    steps: MutableSequence[float],
+    lengths: MutableSequence[float],
+    scratch: MutableSequence[float],
+    bits: MutableSequence[int],
+) -> None:
+    """Writes vectors as 8-bit codes: each number to the nearest multiple of its vector's step.
+
+    A number differs from its code times the step by at most 0.5001 steps, or by `NOTHING` if all
+    numbers of its vector are that small.
+
+    Args:
+        numbers: float32, of all vectors, one vector after the other.
+        patterns: the same bytes as int32.
+        codes: written to, -127 to 127, one for each number.
+        steps: written to, one for each vector.
+        lengths: written to, the lengths of the codes as vectors.
+        scratch: float32, as many as a vector has.
+        bits: the same bytes as int32.
+    """
+    dims = len(scratch)
+    start = 0
+    for row in range(len(steps)):
+        # Floats without their sign are in the order of their bits, which the compiler can compare
+        # many at a time.
+        most = 0
+        for at in range(dims):
+            pattern = patterns[start + at] & 0x7FFFFFFF
+            most = max(most, pattern)
+        bits[0] = most
+        largest = scratch[0]
+        steps[row] = largest / 127.0 if largest > NOTHING else 0.0
+        inverse = 1.0 / steps[row] if steps[row] > 0.0 else 0.0
+        # Near `ROUNDER`, the last bit of a float32 is worth 1.
+        for at in range(dims):
+            scratch[at] = numbers[start + at] * inverse + ROUNDER
+        total = 0
+        for at in range(dims):
+            code = bits[at] - ROUNDER_BITS
+            codes[start + at] = code
+            total += code * code
+        lengths[row] = total**0.5
+        start += dims
+
+
+def lower_bounds(
+    products: MutableSequence[float],
+    steps: Sequence[float],
+    lengths: Sequence[float],
+    factor: float,
+    share: float,
+    per_length: float,
+) -> None:
+    """Turns products of codes into lower bounds of the products of the vectors themselves.
+
+    Args:
+        products: with the codes of one query; written to, one for each row.
+        steps, lengths: of the rows, from `coarsen`.
+        factor: the step of the query.
+        share, per_length: the bound's distance from the coarse product, in steps of a row: one
+            part that all rows have, and one for each unit of a row's length.
+    """
+    for row in range(len(products)):
+        distance = share + per_length * lengths[row]
+        products[row] = steps[row] * (factor * products[row] - distance)
+
+
+def reaching(
+    lowest: Sequence[float],
+    steps: Sequence[float],
+    lengths: Sequence[float],
+    share: float,
+    per_length: float,
+    least: float,
+    allowed: Sequence[int],
+    rows: MutableSequence[int],
+) -> int:
+    """The rows whose upper bound is at least `least`.
+
+    Args:
+        lowest: the lower bounds, from `lower_bounds`; the other arguments as there.
+        allowed: for each row, 0 excludes it; empty allows all rows.
+        rows: written to, as many as fit.
+
+    Returns:
+        How many there are; more than fit if they do not fit.
+    """
+    room = len(rows)
+    everything = len(allowed) == 0
+    count = 0
+    for row in range(len(lowest)):
+        distance = share + per_length * lengths[row]
+        if lowest[row] + 2.0 * steps[row] * distance >= least and (everything or allowed[row]):
+            if count < room:
+                rows[count] = row
+            count += 1
+    return count
+
+
+def gather(
+    numbers: Sequence[float], dims: int, rows: Sequence[int], copies: MutableSequence[float]
+) -> None:
+    """Copies some vectors, one after the other, as many as there are in `rows`."""
+    to = 0
+    for at in range(len(rows)):
+        start = rows[at] * dims
+        for place in range(start, start + dims):
+            copies[to] = numbers[place]
+            to += 1

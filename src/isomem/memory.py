@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from isomem.clock import Clock
-from isomem.config import MemoryConfig, as_config, from_dict
+from isomem.config import MemoryConfig, as_config, at_path, from_dict
 from isomem.pipeline import add, manage, search
 from isomem.ports.blocking import BlockingPorts
 from isomem.stores.registry import open_set
@@ -11,6 +13,7 @@ from isomem.wiring import build_embedder, build_llm, build_nlp, build_reranker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import date, datetime
     from types import TracebackType
     from typing import Any, TypeVar
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     Self = TypeVar("Self", bound="Facade")
     Json = dict[str, Any]
+    Moment = datetime | date | float | str
 
 _NO_CHAT = "Chat function not implemented yet."
 
@@ -31,7 +35,11 @@ class Facade:
 
     Args:
         config: defaults to `MemoryConfig()`.
+        path: the file, or ":memory:"; in place of a configuration that names nothing else.
         clock: time and ids; the real ones by default.
+
+    Raises:
+        InvalidConfigError: both `config` and `path`, or a wrong value in one of them.
 
     Attributes:
         config: the configuration.
@@ -47,8 +55,14 @@ class Facade:
         vision_details: how closely it looks at them: "low", "high", "auto", or None.
     """
 
-    def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
-        self.config = as_config(config)
+    def __init__(
+        self,
+        config: MemoryConfig | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = as_config(config) if path is None else at_path(path, config)
         self.clock = clock or Clock()
         self.nlp: shapes.Nlp = build_nlp(self.config)
         self.llm: shapes.LLM = build_llm(self.config)
@@ -63,6 +77,7 @@ class Facade:
         self.api_version: str = self.config.version
         self.custom_instructions: str | None = self.config.custom_instructions
         self.raise_on_llm_error = self.config.raise_on_llm_error
+        self.replies = self.config.replies
         self.enable_vision = bool(self.config.llm.config.get("enable_vision"))
         self.vision_details: str | None = self.config.llm.config.get("vision_details")
 
@@ -77,6 +92,20 @@ class Facade:
                 one), or a value is wrong.
         """
         return cls(from_dict(config_dict), clock=clock)
+
+    @classmethod
+    def from_file(
+        cls: type[Self], path: str | os.PathLike[str], *, clock: Clock | None = None
+    ) -> Self:
+        """A memory from a file with the dict of `from_config`: TOML (`.toml`), or else JSON.
+
+        Raises:
+            ConfigurationError: CONFIG_005, the file cannot be read, or is something else.
+            InvalidConfigError: as `from_config`.
+        """
+        from isomem.config_file import read_file
+
+        return cls.from_config(read_file(os.fspath(path)), clock=clock)
 
     @property
     def stores(self) -> shapes.Stores:
@@ -133,8 +162,14 @@ class Memory(Facade):
     memory, and can be shared between threads.
     """
 
-    def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
-        super().__init__(config, clock=clock)
+    def __init__(
+        self,
+        config: MemoryConfig | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(config, path=path, clock=clock)
         self._connect()
 
     def _connect(self, progress: Progress | None = None) -> None:
@@ -151,6 +186,7 @@ class Memory(Facade):
         infer: bool = True,
         memory_type: str | None = None,
         prompt: str | None = None,
+        timestamp: Moment | None = None,
     ) -> Json:
         """Remembers what is worth remembering in a conversation.
 
@@ -162,6 +198,10 @@ class Memory(Facade):
             memory_type: "procedural_memory", with an `agent_id`, stores one summary of how
                 the agent went about its task.
             prompt: instructions for this extraction, or the prompt of a procedural summary.
+            timestamp: when it was said: a datetime or date, seconds since 1970, or text in
+                ISO 8601; UTC unless it names a zone. The model is told the day, and the memories
+                have the moment as `event_time` in their metadata. `created_at` stays the time of
+                storage.
 
         Returns:
             `{"results": [{"id", "memory", "event": "ADD"}, ...]}`; raw memories also have
@@ -170,7 +210,8 @@ class Memory(Facade):
         Raises:
             ValidationError: no id (VALIDATION_001), an unknown `memory_type` (_002), messages
                 of the wrong type (_003), a message without a role or with broken text (_004),
-                metadata that is not JSON (_005).
+                metadata that is not JSON (_005), a `timestamp` that is not a moment
+                (_006).
             ValueError: an id is blank or has white space inside.
             ConfigurationError: no model is configured.
             LLMError: the model failed and `raise_on_llm_error` is set. Otherwise the failure is
@@ -186,6 +227,7 @@ class Memory(Facade):
                 infer=infer,
                 memory_type=memory_type,
                 prompt=prompt,
+                timestamp=timestamp,
             )
         )
 
@@ -362,11 +404,17 @@ class AsyncMemory(Facade):
     Takes the same arguments as `isomem.memory.Facade`. It is an asynchronous context manager.
     """
 
-    def __init__(self, config: MemoryConfig | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: MemoryConfig | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         # Not at the top of the file: asyncio costs more memory than all of `Memory`.
         from isomem.ports.asynchronous import Pools
 
-        super().__init__(config, clock=clock)
+        super().__init__(config, path=path, clock=clock)
         self._pools = Pools()
         self._connect()
 
@@ -386,6 +434,7 @@ class AsyncMemory(Facade):
         infer: bool = True,
         memory_type: str | None = None,
         prompt: str | None = None,
+        timestamp: Moment | None = None,
         llm: Any = None,
     ) -> Json:
         """Remembers what is worth remembering in a conversation; see `Memory.add`.
@@ -408,6 +457,7 @@ class AsyncMemory(Facade):
                 infer=infer,
                 memory_type=memory_type,
                 prompt=prompt,
+                timestamp=timestamp,
             )
         )
 

@@ -115,7 +115,15 @@ class Face:
         """Every row of every table."""
         store: Any = self.real.vector_store
         database: Database = store.database
-        tables = ("collections", "scopes", "points", "terms", "links", "history", "messages")
+        tables = (
+            "collections",
+            "scopes",
+            "points",
+            "terms",
+            "linked_memories",
+            "history",
+            "messages",
+        )
         with database.reading():
             return {
                 table: sorted(database.rows(f"SELECT * FROM {table}"), key=repr) for table in tables

@@ -75,7 +75,7 @@ def check_whole(path: Path, count: int) -> None:
     ).fetchall()
     memories = {name: json.loads(payload) for name, payload in points}
     history = connection.execute("SELECT memory_id FROM history").fetchall()
-    links = {row[0] for row in connection.execute("SELECT memory_id FROM links")}
+    links = {row[0] for row in connection.execute("SELECT memory_id FROM linked_memories")}
     connection.close()
     assert set(Counter(payload["n"] for payload in memories.values()).values()) <= {2}
     assert len(memories) == 2 * count

@@ -80,7 +80,7 @@ def test_an_entity_with_damaged_links_does_not_keep_a_memory(memory: Face, links
         )  # fmt: skip
     memory.delete(one)
     assert memory.entities() == {}
-    assert memory.state()["links"] == memory.state()["points"] == []
+    assert memory.state()["linked_memories"] == memory.state()["points"] == []
 
 
 @pytest.mark.parametrize("payload", ["[1]", "7", "{", b"{}"])

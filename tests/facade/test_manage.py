@@ -159,7 +159,8 @@ def test_reset_resets_everything(memory: Face) -> None:
     assert memory.reset() is None
     state = memory.state()
     assert not any(
-        state[table] for table in ("scopes", "points", "terms", "links", "history", "messages")
+        state[table]
+        for table in ("scopes", "points", "terms", "linked_memories", "history", "messages")
     )
     assert memory.get(one) is None
     assert memory.history(one) == []

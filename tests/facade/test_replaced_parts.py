@@ -512,8 +512,10 @@ def test_a_mistake_of_ours_in_linking_undoes_the_call(memory: Face, monkeypatch:
         (entities.writer, "insert"): [
             lambda: memory.add("hi", **U), lambda: memory.update(one, "We met Carla Dias"),
         ],
-        (entities, "search_batch"): [lambda: memory.add("hi", **U)],
-        (entities.writer, "replace_payload"): [lambda: memory.add("hi", **U)],
+        (entities.reader, "nearest"): [lambda: memory.add("hi", **U)],
+        (entities.reader, "scope"): [lambda: memory.update(one, "We met Carla Dias")],
+        (entities.links, "merge"): [lambda: memory.add("hi", **U)],
+        (entities.links, "append"): [lambda: memory.update(one, "We met Carla Dias")],
         (entities, "unlink_all"): [lambda: memory.delete(one)],
     }.items():  # fmt: skip
         for call in calls:
@@ -532,7 +534,7 @@ def test_a_failed_statement_in_linking_undoes_the_call(memory: Face, monkeypatch
     before = memory.state()
     with memory.vector_store.database.writing() as database:
         database.execute(
-            "CREATE TEMP TRIGGER refuse BEFORE DELETE ON main.links"
+            "CREATE TEMP TRIGGER refuse BEFORE DELETE ON main.linked_memories"
             " BEGIN SELECT raise(ABORT, 'refused'); END"
         )
     for call in (lambda: memory.update(one, "We met Carla Dias"), lambda: memory.delete(one)):

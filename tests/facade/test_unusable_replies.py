@@ -127,3 +127,73 @@ def test_a_fact_that_cannot_be_embedded_does_not_cost_the_others(
     memory.llm = Model(json.dumps(facts("Likes tea", "Likes cake")))
     assert [each["memory"] for each in memory.add("hello", **U)["results"]] == ["Likes cake"]
     assert "Failed to embed memory text" in caplog.text
+
+
+# --- Tolerance, when asked ---
+
+
+@pytest.mark.parametrize("name", ["a list", "another key"])
+def test_tolerance_takes_facts_from_other_forms_and_says_so(
+    make: Make, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory = make(replies="tolerant")
+    llm = memory.say(UNUSABLE[name])
+    added = memory.add("I like tea", **U)["results"]
+    assert [each["memory"] for each in added] == ["Likes tea"]
+    assert len(llm.calls) == 1
+    assert "Salvaged 1 facts" in caplog.text
+    assert "Likes tea" in caplog.text
+
+
+def test_tolerance_asks_once_more_and_shows_the_model_its_reply(make: Make) -> None:
+    memory = make(replies="tolerant", raise_on_llm_error=True)
+    llm = memory.say("Sorry, what?", ("Likes tea",))
+    assert len(memory.add("I like tea", **U)["results"]) == 1
+    first, second = (call["messages"] for call in llm.calls)
+    assert second[: len(first)] == first
+    answer, complaint = second[len(first) :]
+    assert answer == {"role": "assistant", "content": "Sorry, what?"}
+    assert complaint["role"] == "user"
+    assert "prose" in complaint["content"]
+
+
+def test_tolerance_asks_again_without_a_reply_that_has_no_text(make: Make) -> None:
+    memory = make(replies="tolerant")
+    llm = memory.say("", ("Likes tea",))
+    assert len(memory.add("I like tea", **U)["results"]) == 1
+    assert [each["role"] for each in llm.calls[1]["messages"]] == ["system", "user", "user"]
+
+
+@pytest.mark.parametrize("second", ["Sorry.", "", None, 7])
+def test_tolerance_ends_after_the_second_reply(make: Make, second: Any) -> None:
+    for raises in (True, False):
+        memory = make(replies="tolerant", raise_on_llm_error=raises)
+        llm = memory.say("Sorry, what?", second)
+        if raises:
+            with pytest.raises(UnusableReplyError, match="Sorry, what"):
+                memory.add("I like tea", **U)
+        else:
+            assert memory.add("I like tea", **U)["results"] == []
+        assert len(llm.calls) == 2
+
+
+def test_a_second_call_that_fails_leaves_the_first_fault(make: Make) -> None:
+    class Once(Model):
+        calls = 0
+
+        def generate_response(self, messages: Any, **options: Any) -> Any:
+            self.calls += 1
+            if self.calls > 1:
+                raise TimeoutError("busy")
+            return self.reply
+
+    memory = make(replies="tolerant", raise_on_llm_error=True)
+    memory.llm = Once("Sorry, what?")
+    with pytest.raises(UnusableReplyError, match="Sorry, what"):
+        memory.add("I like tea", **U)
+
+
+def test_without_it_the_model_is_asked_once_and_nothing_is_salvaged(memory: Face) -> None:
+    llm = memory.say(UNUSABLE["a list"])
+    assert memory.add("I like tea", **U)["results"] == []
+    assert len(llm.calls) == 1

@@ -233,7 +233,7 @@ _MEMORIES = """
         AND s.user_id GLOB ?
 """
 _LINKED = """
-    SELECT l.memory_id, count(*) FROM links AS l JOIN points AS p ON p.row_key = l.entity
+    SELECT l.memory_id, count(*) FROM linked_memories AS l JOIN points AS p ON p.row_key = l.entity
     GROUP BY l.memory_id
 """
 

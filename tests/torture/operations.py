@@ -120,12 +120,12 @@ class Outside:
         messages = self.query("SELECT content FROM messages ORDER BY 1")
         links = self.query(
             "SELECT json_extract(m.payload, '$.data'), json_extract(e.payload, '$.data')"
-            " FROM links JOIN points AS m ON m.id = memory_id"
+            " FROM linked_memories JOIN points AS m ON m.id = memory_id"
             " JOIN points AS e ON e.row_key = entity"
             " ORDER BY 1, 2"
         )
         loose = self.query(
-            "SELECT count(*) FROM links WHERE memory_id NOT IN (SELECT id FROM points)"
+            "SELECT count(*) FROM linked_memories WHERE memory_id NOT IN (SELECT id FROM points)"
         )
         return State(self.texts(), history, messages, links, loose[0][0])
 

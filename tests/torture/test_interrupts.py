@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -143,6 +144,39 @@ def test_an_interrupted_call_is_whole_or_nothing_and_the_object_works(
         except BaseException as error:
             raise AssertionError(f"interrupted at {interruption.where} ({number})") from error
     assert kept
+
+
+# --- In memory, where additions wait ----------------------------------------------------------
+
+
+def kept_in(memory: Memory) -> list[str]:
+    """The texts of the memories; each has one event."""
+    found = memory.get_all(filters=dict(SCOPE), top_k=1000)["results"]
+    assert all(len(memory.history(each["id"])) == 1 for each in found)
+    return sorted(each["memory"] for each in found)
+
+
+def test_what_waits_in_memory_is_stored_once_wherever_its_writing_is_cut_off() -> None:
+    memory = open_memory(":memory:")
+    memory.add("first", infer=False, **SCOPE)
+
+    def add_three() -> list[str]:
+        memory.delete_all(**SCOPE)
+        texts = ["one", "three", "two"]
+        for text in texts:
+            memory.add(text, infer=False, **SCOPE)
+        return texts
+
+    for _ in range(2):
+        add_three()
+        with Interruption(Interrupted) as counter:
+            memory.get_all(filters=dict(SCOPE))
+    for number in points_of_interruption(counter.count):
+        texts = add_three()
+        with Interruption(Interrupted, number) as interruption, suppress(Interrupted):
+            memory.get_all(filters=dict(SCOPE))
+        assert kept_in(memory) == texts, f"interrupted at {interruption.where} ({number})"
+    memory.close()
 
 
 # --- Real signals ----------------------------------------------------------------------------

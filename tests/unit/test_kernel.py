@@ -116,3 +116,76 @@ def test_a_text_scores_the_weights_of_the_terms_that_are_wanted(
                 expected += factor * PLAIN.term_weight(text.count(term), len(text))
         assert score == expected
     assert not any(counts)
+
+
+# --- Coarse copies ------------------------------------------------------------------------------
+
+DIMS = 5
+finite = st.floats(-1, 1, width=32) | st.sampled_from([0.0, 1e-31, 1e-44, 1.0, -1.0])
+vectors = st.lists(st.lists(finite, min_size=DIMS, max_size=DIMS), max_size=6)
+
+
+def coarse(form: Any, given: list[list[float]]) -> tuple[list[int], array[float], array[float]]:
+    numbers = array("f", [number for vector in given for number in vector])
+    codes, scratch = memoryview(bytearray(len(numbers))).cast("b"), memoryview(bytearray(4 * DIMS))
+    steps, lengths = (array("f", bytes(4 * len(given))) for _ in range(2))
+    exact = memoryview(numbers.tobytes())
+    form.coarsen(
+        exact.cast("f"), exact.cast("i"), codes, steps, lengths,
+        scratch.cast("f"), scratch.cast("i"),
+    )  # fmt: skip
+    return codes.tolist(), steps, lengths
+
+
+@EXAMPLES
+@given(vectors)
+def test_a_coarse_copy_is_as_close_as_it_says_and_alike_in_both_forms(
+    given: list[list[float]],
+) -> None:
+    codes, steps, lengths = coarse(kernel, given)
+    assert (codes, steps, lengths) == coarse(PLAIN, given)
+    for row, vector in enumerate(given):
+        some = codes[row * DIMS : (row + 1) * DIMS]
+        assert all(-127 <= code <= 127 for code in some)
+        assert lengths[row] == pytest.approx(math.hypot(*some), rel=1e-6)
+        for number, code in zip(vector, some, strict=True):
+            assert abs(number - steps[row] * code) <= max(0.5001 * steps[row], PLAIN.NOTHING)
+
+
+@BOTH
+@EXAMPLES
+@given(
+    st.lists(st.tuples(st.integers(-999, 999), st.floats(0, 1, width=32), st.booleans())),
+    st.booleans(), st.integers(0, 9), st.floats(-9, 9),
+)  # fmt: skip
+def test_the_rows_whose_upper_bound_is_high_enough_are_found(
+    form: Any, given: list[tuple[int, float, bool]], some: bool, room: int, least: float
+) -> None:
+    products = array("d", [product for product, _, _ in given])
+    steps = array("f", [step for _, step, _ in given])
+    lengths = array("f", [2 * step for step in steps])
+    allowed = bytes(allows for _, _, allows in given) if some else b""
+    form.lower_bounds(products, steps, lengths, 0.25, 0.5, 1.5)
+    distances = [step * (0.5 + 1.5 * length) for step, length in zip(steps, lengths, strict=True)]
+    assert list(products) == pytest.approx([
+        0.25 * product * step - distance
+        for (product, step, _), distance in zip(given, distances, strict=True)
+    ])  # fmt: skip
+    rows = array("q", bytes(8 * room))
+    count = form.reaching(products, steps, lengths, 0.5, 1.5, least, allowed, rows)
+    close = [
+        row for row, (lowest, distance) in enumerate(zip(products, distances, strict=True))
+        if lowest + 2 * distance >= least - 1e-9 and (not allowed or allowed[row])
+    ]  # fmt: skip
+    clear = [row for row in close if products[row] + 2 * distances[row] >= least + 1e-9]
+    assert len(clear) <= count <= len(close)
+    assert set(rows[: min(count, room)]) <= set(close)
+    if count <= room:
+        assert set(clear) <= set(rows[:count])
+
+
+@BOTH
+def test_some_vectors_are_copied(form: Any) -> None:
+    copies = array("f", bytes(4 * 6))
+    form.gather(array("f", range(8)), 2, array("q", [3, 0, 3]), copies)
+    assert list(copies) == [6, 7, 0, 1, 6, 7]

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isomem import MemoryConfig
-from isomem.cli.settings import _read_file
 from isomem.config import TOP
+from isomem.config_file import read_file
 from isomem.errors import InvalidConfigError
 from isomem.options import Option
 from isomem.reference import SECTIONS, names_in, schema, table_in
@@ -194,7 +194,7 @@ def test_the_configurations_in_the_guides_are_good(block: str, tmp_path: Path) -
     if path.suffix == ".toml" and sys.version_info < (3, 11):
         pytest.skip("Python 3.10 has no TOML, and the command line says so")
     path.write_text(block)
-    config: Any = _read_file(str(path))
+    config: Any = read_file(str(path))
     VALIDATOR.validate(config)
     MemoryConfig(**config)
 

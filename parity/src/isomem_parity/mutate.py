@@ -147,12 +147,12 @@ FAULTS = (
     # The kernel
     Fault("kernel.py", "\nB = 0.75", "\nB = 0.7", "B"),
     Fault("kernel.py", "AVERAGE_LENGTH = 256.0", "AVERAGE_LENGTH = 255.0", "B"),
-    Fault("kernel.py", "length = end - start", "length = end - start + 1", "B"),
-    Fault("kernel.py", "counts[term] += 1", "counts[term] = 1", "B"),
-    Fault("kernel.py", "            kept[below + 1] < kept[below]\n",
-          "            kept[below + 1] > kept[below]\n"),
-    Fault("kernel.py", "not (everything or allowed[row])", "not everything and allowed[row]"),
     Fault("kernel.py", "numbers[at] / length", "numbers[at]"),
+    # What runs where the kernel is not compiled
+    Fault("store/uncompiled.py", "sizes[row] // 4", "sizes[row] // 4 + 1", "B"),
+    Fault("store/uncompiled.py", "term_weight(counts[row],", "term_weight(1,", "B"),
+    Fault("store/uncompiled.py", "].__getitem__, reverse=True)", "].__getitem__)"),
+    Fault("store/uncompiled.py", "row_keys[row] in allowed", "row_keys[row] not in allowed"),
     # Scopes and stores
     Fault("contract/arguments.py", "trimmed = value.strip()", "trimmed = value"),
     Fault("contract/scope.py", "sorted(SCOPE_KEYS)", "SCOPE_KEYS"),

@@ -81,6 +81,7 @@ def add(options: Namespace, screen: Screen) -> None:
             **ids,
             metadata=options.metadata,
             infer=not options.raw,
+            timestamp=options.timestamp,
         )
     screen.show(added, views.added)
 

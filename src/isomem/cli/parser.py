@@ -156,6 +156,7 @@ def _add_changing(groups: Groups) -> None:
         "--raw", action="store_true", help="store the text as it is, without a model"
     )
     parser.add_argument("--role", default="user", help="who says it (default: %(default)s)")
+    parser.add_argument("--timestamp", metavar="TIME", help="when it was said, in ISO 8601")
     _add_metadata(parser)
     _add_model(parser)
     parser = _command(groups, "update", commands.update, "replace the text of a memory")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 
-from isomem.errors import ConfigurationError, InvalidConfigError
+from isomem.config_file import read_file
+from isomem.errors import InvalidConfigError
 from isomem.options import read_options
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def read_config(options: Namespace) -> Config:
     from isomem.reference import ON_FRONT_ENDS
 
     path = options.config or os.environ.get("ISOMEM_CONFIG")
-    config = _read_file(path) if path else {}
+    config = read_file(path) if path else {}
     flags = {name: getattr(options, name, None) for name in ("model", "openai_base_url")}
     chosen = {name: value for name, value in flags.items() if value}
     short = {name: os.environ[variable] for name, variable in SHORT if os.environ.get(variable)}
@@ -101,54 +101,3 @@ def _store_at(path: str, store: object) -> Config:
             suggestion="Leave out --path, or the vector_store in the configuration.",
         )
     return {**store, "config": {**(store.get("config") or {}), "path": path}}
-
-
-def _read_file(path: str) -> Config:
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise ConfigurationError(
-            f"The configuration {path} cannot be read: {error.strerror}",
-            error_code="CONFIG_005",
-            suggestion="Check --config, or ISOMEM_CONFIG in the environment.",
-        ) from None
-    config = _parse_toml(path, data) if path.endswith(".toml") else _parse_json(path, data)
-    if not isinstance(config, dict):
-        raise _bad_file(path, "its top level is not an object")
-    return config
-
-
-def _parse_json(path: str, data: bytes) -> object:
-    import json
-
-    try:
-        value: object = json.loads(data)
-        return value
-    except (ValueError, RecursionError) as error:
-        raise _bad_file(path, f"it is not JSON: {error}") from None
-
-
-if sys.version_info >= (3, 11):
-
-    def _parse_toml(path: str, data: bytes) -> object:
-        import tomllib
-
-        try:
-            return tomllib.loads(data.decode())
-        except ValueError as error:
-            raise _bad_file(path, f"it is not TOML: {error}") from None
-
-else:
-
-    def _parse_toml(path: str, data: bytes) -> object:
-        del data
-        raise _bad_file(path, "TOML needs Python 3.11 or newer; with this Python, use JSON")
-
-
-def _bad_file(path: str, fault: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"The configuration {path} cannot be used: {fault}",
-        error_code="CONFIG_005",
-        suggestion="docs/cli.md shows what it looks like.",
-    )

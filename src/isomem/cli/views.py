@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isomem.cli.screen import Screen, printable
+from isomem.contract.moments import EVENT_TIME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def memories(found: Json, screen: Screen) -> Iterator[str]:
 
 
 def _about(found: Json) -> str:
-    return f"{found['id']}  {_minute(found.get('created_at'))}".rstrip()
+    moment = (found.get("metadata") or {}).get(EVENT_TIME) or found.get("created_at")
+    return f"{found['id']}  {_minute(moment)}".rstrip()
 
 
 def memory(found: Json, screen: Screen) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import isnan
 
+from isomem.dates import datetime, timezone
 from isomem.errors import ValidationError
 from isomem.types import PROCEDURAL, SCOPE_KEYS, is_unicode
 
@@ -160,7 +161,8 @@ def check_filters(filters: object) -> dict[str, object]:
     """A copy of `filters` with its ids checked, at the top level and in groups.
 
     At the top level an id is one string. In a group it may also be a list or have an operator;
-    every id in it is checked in the same way.
+    every id in it is checked in the same way. Datetimes become ISO 8601 in UTC; one without a
+    zone is in UTC.
 
     Raises:
         ValueError: it is not a dict, an id is not valid, there is no id at the top level, a key
@@ -200,7 +202,21 @@ def _with_checked_groups(filters: Mapping[str, object]) -> dict[str, object]:
             raise ValueError(f"filters must have strings as keys, got {type(key).__name__}.")
         if key in _GROUPS and isinstance(value, list):
             checked[key] = [_checked_member(member) for member in value]
+        elif key not in _IDS:
+            checked[key] = _with_moments(value)
     return checked
+
+
+def _with_moments(condition: object) -> object:
+    """A condition with its datetimes and dates in the form in which memories have them."""
+    if isinstance(condition, dict):
+        return {operator: _with_moments(operand) for operator, operand in condition.items()}
+    if isinstance(condition, list):
+        return [_with_moments(operand) for operand in condition]
+    if isinstance(condition, datetime):
+        moment = condition if condition.tzinfo else condition.replace(tzinfo=timezone.utc)
+        return moment.astimezone(timezone.utc).isoformat()
+    return condition.isoformat() if hasattr(condition, "isoformat") else condition
 
 
 def _checked_member(member: object) -> object:

@@ -199,6 +199,12 @@ class Plan:
         self.entity_vectors = entity_vectors or {}
         self.progress = progress
 
+    @property
+    def only_adds(self) -> bool:
+        """Whether it adds memories, all or none of them, and nothing else."""
+        others = self.partial or self.mentions or self.messages or self.progress
+        return bool(self.records) and not (others or self.change or self.remove)
+
 
 def mentions_of(mentions: Sequence[Mention], records: Sequence[Record]) -> list[Mention]:
     """The mentions in the stored memories, without the memories that are not stored."""

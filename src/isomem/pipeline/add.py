@@ -10,6 +10,7 @@ from isomem.contract.arguments import (
     check_text,
     refuse_wildcard_ids,
 )
+from isomem.contract.moments import EVENT_TIME, check_timestamp, in_utc
 from isomem.contract.payload import added_event, said_event, stamp, start_payload
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
@@ -48,6 +49,7 @@ async def add(
     infer: bool,
     memory_type: str | None,
     prompt: str | None,
+    timestamp: object = None,
 ) -> Result:
     """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
     scope = check_ids(ids)
@@ -56,6 +58,10 @@ async def add(
     fields = stamp(metadata, scope)
     if memory_type is not None:
         check_memory_type(memory_type)
+    day = None
+    if timestamp is not None:
+        moment = check_timestamp(timestamp)
+        fields[EVENT_TIME], day = in_utc(moment), moment.date().isoformat()
     conversation = Conversation(messages)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
@@ -63,7 +69,7 @@ async def add(
     for image in conversation.images:
         image.describe(await _description(ports, image.content, image.message))
     if infer:
-        return {"results": await _add_inferred(ports, conversation, scope, fields, prompt)}
+        return {"results": await _add_inferred(ports, conversation, scope, fields, prompt, day)}
     return {"results": await _add_raw(ports, conversation, fields)}
 
 
@@ -164,12 +170,13 @@ async def _add_inferred(
     scope: dict[str, str],
     fields: Payload,
     prompt: str | None,
+    day: str | None,
 ) -> list[Result]:
     session = session_key(scope)
     transcript = conversation.transcript()
     vector = await ports.embed(transcript, "search")
     recent, existing = await ports.store(_recall, session, transcript, vector, scope)
-    facts = await _facts(ports, scope, transcript, recent, existing, prompt)
+    facts = await _facts(ports, scope, transcript, recent, existing, prompt, day)
     if facts is None:
         return []
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
@@ -194,18 +201,57 @@ async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:
     If a reply cannot be used, there are no facts but the messages are stored, as in mem0, unless
     the caller wants an error.
     """
+    question = _question(ports, *asked)
     try:
-        reply = await _extract(ports, *asked)
+        reply = await _ask(ports, question)
     except PartFailure as failure:
         _model_failed(ports, failure.error)
         return None
     try:
         return read_facts(reply)
     except UnusableReplyError as error:
-        if ports.settings.raise_on_llm_error:
+        tolerant = ports.settings.replies == "tolerant"
+        facts = await _salvage(ports, question, reply, error) if tolerant else None
+        if facts is None and ports.settings.raise_on_llm_error:
             raise
-        log.error("Error parsing extraction response: %s", error)
-        return []
+        if facts is None:
+            log.error("Error parsing extraction response: %s", error)
+        return facts or []
+
+
+async def _ask(ports: Ports, messages: list[Message]) -> Any:
+    return await ports.generate(messages, response_format={"type": "json_object"})
+
+
+async def _salvage(
+    ports: Ports, question: list[Message], reply: Any, fault: UnusableReplyError
+) -> list[Fact] | None:
+    """The facts in an unusable reply, or else in the model's second one; None if none has any."""
+    from isomem.text.salvage import reply_text, salvage_facts
+
+    facts = salvage_facts(reply)
+    if facts is None:
+        fault_of = fault.details["fault"]
+        log.warning("Asking the model once more, since its reply cannot be used: %s", fault_of)
+        try:
+            again = [*question, *_complaint(reply_text(reply), fault_of)]
+            facts = salvage_facts(await _ask(ports, again))
+        except PartFailure as failure:
+            log.warning("Asking the model once more failed: %s", failure)
+    if facts is not None:
+        texts = [fact["text"] for fact in facts]
+        log.warning("Salvaged %d facts from a reply that cannot be used: %r", len(facts), texts)
+    return facts
+
+
+def _complaint(reply: str, fault: str) -> list[Message]:
+    """What is said to a model about its reply. A model does not see a reply without text."""
+    request = (
+        f"This reply cannot be used: {fault}. Send the whole answer again: one JSON object "
+        'with the key "memory", and nothing before or after it.'
+    )
+    seen = [{"role": "assistant", "content": reply}] if reply.strip() else []
+    return [*seen, {"role": "user", "content": request}]
 
 
 def _recall(
@@ -220,19 +266,23 @@ def _recall(
         return recent, [hit.payload or {} for hit in hits]
 
 
-async def _extract(
+def _question(
     ports: Ports,
     scope: dict[str, str],
     transcript: str,
     recent: list[Message],
     existing: list[Payload],
     prompt: str | None,
-) -> Any:
-    """The model's reply. The model sees numbers instead of ids, so that it cannot invent any."""
+    day: str | None,
+) -> list[Message]:
+    """What the model is asked. It sees numbers instead of ids, so that it cannot invent any.
+
+    `day` is when it was said, so that the model knows what "yesterday" means; None means today.
+    """
     system = prompts.ADDITIVE_EXTRACTION_PROMPT
     if "agent_id" in scope and "user_id" not in scope:
         system += prompts.AGENT_CONTEXT_SUFFIX
-    question = prompts.build_user_prompt(
+    request = prompts.build_user_prompt(
         existing_memories=[
             {"id": str(number), "text": payload.get("data", "")}
             for number, payload in enumerate(existing)
@@ -240,12 +290,9 @@ async def _extract(
         new_messages=transcript,
         last_k_messages=recent,
         custom_instructions=prompt or ports.settings.custom_instructions,
-        current_date=ports.clock.today(),
+        current_date=day or ports.clock.today(),
     )
-    return await ports.generate(
-        [{"role": "system", "content": system}, {"role": "user", "content": question}],
-        response_format={"type": "json_object"},
-    )
+    return [{"role": "system", "content": system}, {"role": "user", "content": request}]
 
 
 def _model_failed(ports: Ports, error: Exception) -> None:

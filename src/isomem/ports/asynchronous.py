@@ -2,15 +2,17 @@
 
 Providers that are asynchronous themselves (`aembed`, `aembed_batch`, `agenerate_response`,
 `arerank`) are awaited; others run in a bounded pool of threads. What computes has a small pool of
-its own, where it never waits behind providers. A serial store set has one thread of its own; the
-steps of others wait for their engines, so they run in the pool of the providers.
+its own, where it never waits behind providers. A serial store set has one thread of its own; plans
+that wait for it are applied together, so that they share a flush. The steps of other sets wait for
+their engines, so they run in the pool of the providers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from isomem.errors import DatabaseError
@@ -20,13 +22,15 @@ from isomem.ports.guard import PartFailure, guarded, one_for_each
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
-    from typing import Any, Concatenate, ParamSpec, TypeVar
+    from typing import Any, Concatenate, ParamSpec, TypeGuard, TypeVar
 
     from isomem.contract.plan import Plan, Progress, Record
     from isomem.ports import shapes
 
     P = ParamSpec("P")
     T = TypeVar("T")
+    Waiting = tuple[shapes.SerialStores, Plan, Future[Sequence[Record]]]
+    """A plan, where it is to be applied, and what becomes of it."""
 
 PROVIDERS, COMPUTING, STORE = "provider", "compute", "store"
 
@@ -36,6 +40,9 @@ THREADS = {PROVIDERS: 64, COMPUTING: 2, STORE: 1}
 Providers wait, so their threads cost little; one is made only if all others are busy. Threads that
 compute take turns anyway, and each that wants its turn keeps the event loop waiting longer.
 """
+
+PLANS_AT_ONCE = 64
+"""How many plans are applied together."""
 
 
 class Pools:
@@ -48,6 +55,7 @@ class Pools:
         self._process = -1
         self._is_closed = False
         self._pools: dict[str, ThreadPoolExecutor] = {}
+        self._waiting: deque[Waiting]
 
     async def run(self, work: Callable[[], T], pool: str) -> T:
         """Runs `work` in one of the pools in `THREADS`.
@@ -55,19 +63,54 @@ class Pools:
         Raises:
             DatabaseError: the pools are closed.
         """
+        self._open()
+        return await asyncio.get_running_loop().run_in_executor(self._pools[pool], work)
+
+    async def apply(self, stores: shapes.SerialStores, plan: Plan) -> Sequence[Record]:
+        """Applies a plan outside the event loop, after and with those that wait for the same.
+
+        Raises:
+            DatabaseError: the pools are closed.
+        """
+        self._open()
+        applied: Future[Sequence[Record]] = Future()
+        self._waiting.append((stores, plan, applied))
+        self._pools[STORE].submit(self._apply_waiting, stores)
+        return await asyncio.wrap_future(applied)
+
+    def _apply_waiting(self, stores: shapes.SerialStores) -> None:
+        """Applies the plans that wait now, in their order. There are none if this was done."""
+        calls = self._take_waiting(stores)
+        outcomes = _apply_together(stores, [plan for plan, _ in calls])
+        for (_, applied), outcome in zip(calls, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                applied.set_exception(outcome)
+            else:
+                applied.set_result(outcome)
+
+    def _take_waiting(
+        self, stores: shapes.SerialStores
+    ) -> list[tuple[Plan, Future[Sequence[Record]]]]:
+        """The plans that wait for these stores, without those whose callers were cancelled."""
+        waiting = self._waiting
+        taken: list[tuple[Plan, Future[Sequence[Record]]]] = []
+        while waiting and waiting[0][0] is stores and len(taken) < PLANS_AT_ONCE:
+            _, plan, applied = waiting.popleft()
+            if applied.set_running_or_notify_cancel():
+                taken.append((plan, applied))
+        return taken
+
+    def _open(self) -> None:
         if self._is_closed:
             raise DatabaseError(
                 "this AsyncMemory is closed",
                 suggestion="Make a new AsyncMemory to use the file again.",
             )
-        self._open()
-        return await asyncio.get_running_loop().run_in_executor(self._pools[pool], work)
-
-    def _open(self) -> None:
         if self._process != os.getpid():
             self._pools = {
                 name: ThreadPoolExecutor(most, f"isomem-{name}") for name, most in THREADS.items()
             }
+            self._waiting = deque()
             self._process = os.getpid()
 
     def close(self) -> None:
@@ -159,11 +202,33 @@ class AsyncPorts(PartsView):
 
     async def apply(self, plan: Plan) -> Sequence[Record]:
         """Applies a plan. Returns the stored records."""
-        return await self.store(_apply, plan)
+        stores = self._parts.stores
+        if _is_serial(stores):
+            return await self._pools.apply(stores, plan)
+        return await self._pools.run(partial(stores.apply, plan), PROVIDERS)
 
 
-def _apply(stores: shapes.Stores, plan: Plan) -> Sequence[Record]:
-    return stores.apply(plan)
+def _is_serial(stores: shapes.Stores) -> TypeGuard[shapes.SerialStores]:
+    return stores.serial
+
+
+def _apply_together(
+    stores: shapes.SerialStores, plans: list[Plan]
+) -> Sequence[Sequence[Record] | BaseException]:
+    """What becomes of each plan: the stored records, or an error."""
+    if len(plans) > 1 and all(map(stores.shares, plans)):
+        try:
+            return stores.apply_all(plans)
+        except BaseException:  # noqa: BLE001 - each has its own below
+            pass
+    return [_apply_alone(stores, plan) for plan in plans]
+
+
+def _apply_alone(stores: shapes.Stores, plan: Plan) -> Sequence[Record] | BaseException:
+    try:
+        return stores.apply(plan)
+    except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+        return error
 
 
 class ChatModel:

@@ -178,7 +178,7 @@ class Stores(Protocol):
 
     @property
     def serial(self) -> bool:
-        """Whether steps run one after another: on one thread, in an asynchronous memory."""
+        """Whether it is a `SerialStores`."""
         ...
 
     @property
@@ -203,11 +203,31 @@ class Stores(Protocol):
         ...
 
 
+class SerialStores(Stores, Protocol):
+    """Stores whose steps run one after another: on one thread, in an asynchronous memory."""
+
+    def shares(self, plan: Plan) -> bool:
+        """Whether a plan can be applied together with others."""
+        ...
+
+    def apply_all(self, plans: Sequence[Plan]) -> Sequence[Sequence[Record] | Exception]:
+        """Applies the plans of several callers, each as a whole or not at all.
+
+        Returns:
+            For each what `apply` returns, or the error that it raises.
+
+        Raises:
+            Exception: nothing was stored. Each plan has to be applied alone.
+        """
+        ...
+
+
 class Settings(Protocol):
     """What a caller configured about the pipeline itself."""
 
     custom_instructions: str | None
     raise_on_llm_error: bool
+    replies: str
     enable_vision: bool
     vision_details: str | None
 

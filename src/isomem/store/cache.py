@@ -2,32 +2,33 @@
 
 A scope is loaded from the file when it is first searched. What this process inserts, updates and
 deletes changes it in place. Whatever else may have changed it (a rollback, another process) evicts
-it, and the next search loads it again.
+it, and the next search loads it again. A scope that is too large for the cache is there as long as
+somebody uses it: for the keywords of a search after its vector.
 """
 
 from __future__ import annotations
 
+from _weakref import ref
 from array import array
 from itertools import product
 
-import simsimd
-
-from isomem import kernel
 from isomem.errors import MemoryCorruptionError
-from isomem.store.row_keys import SEQ_MASK, RowKeys
+from isomem.store.form import ScopeTexts, best
+from isomem.store.matrix import Matrix
+from isomem.store.row_keys import RowKeys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
+    from isomem.store.best import Scored
     from isomem.store.codec import Encoded
     from isomem.store.database import Database
     from isomem.store.row_keys import Ids
 
     T = TypeVar("T")
     Key = tuple[int, str | None, str | None, str | None]
-    Scored = list[tuple[float, int]]
     Row = tuple[int, str, bytes, bytes]
     """Of a point: its row key, id, vector and terms."""
 
@@ -35,26 +36,28 @@ DEFAULT_CACHE_MB = 64
 _POINT_BYTES = 110
 """About what one point costs in a cached scope, in addition to its vector and its terms."""
 
-_LOWEST = float("-inf")
-
 
 class Scope:
-    """The points of one scope, in the order in which they were loaded or added.
+    """The points of one scope, each in a row, in the order in which they were loaded or added.
 
     Attributes:
         row_keys: where they are in the file.
         ids: their ids.
+        vectors, texts: their vectors and terms.
     """
 
-    __slots__ = ("_sizes", "_terms", "_vectors", "ids", "row_keys", "size_bytes")
+    __slots__ = ("__weakref__", "ids", "row_keys", "texts", "vectors")
 
     def __init__(self) -> None:
         self.row_keys = array("q")
         self.ids: list[str] = []
-        self.size_bytes = 0
-        self._vectors = bytearray()
-        self._terms = bytearray()
-        self._sizes = array("I")
+        self.vectors = Matrix()
+        self.texts = ScopeTexts()
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes, at most."""
+        return _POINT_BYTES * len(self.ids) + self.vectors.size_bytes + self.texts.size_bytes
 
     def extend(self, rows: Sequence[Row]) -> None:
         """Adds points.
@@ -64,13 +67,15 @@ class Scope:
                 cut off. Everything after it would be read at the wrong offset.
         """
         row_keys, ids, vectors, terms = zip(*rows, strict=True)
-        self._check(ids, vectors, terms)
+        width = self.vectors.width if self.ids else None
+        try:
+            _check(ids, vectors, terms, width)
+            self.vectors.extend(vectors)
+            self.texts.extend(terms)
+        except TypeError:  # Somewhere among them is something else than bytes.
+            raise _fault(ids, vectors, terms, width) from None
         self.row_keys += array("q", row_keys)
         self.ids += ids
-        self._vectors += b"".join(vectors)
-        self._terms += b"".join(terms)
-        self._sizes += array("I", [*map(len, terms)])
-        self._measure()
 
     def replace(self, row: Row) -> None:
         """Stores another vector and other terms of a point.
@@ -80,11 +85,10 @@ class Scope:
             MemoryCorruptionError: as `extend`.
         """
         row_key, point_id, vector, terms = row
-        self._check([point_id], [vector], [terms])
+        _check([point_id], [vector], [terms], self.vectors.width)
         at = self.row_keys.index(row_key)
-        self._vectors[at * len(vector) : (at + 1) * len(vector)] = vector
-        self._replace_terms(at, terms)
-        self._measure()
+        self.vectors.replace(at, vector)
+        self.texts.replace(at, terms)
 
     def remove(self, row_key: int) -> None:
         """Removes a point; the last one takes its place.
@@ -92,36 +96,11 @@ class Scope:
         Raises:
             ValueError: it is not here.
         """
-        at, last = self.row_keys.index(row_key), len(self.ids) - 1
-        width = len(self._vectors) // len(self.ids)
-        self._vectors[at * width : (at + 1) * width] = self._vectors[last * width :]
-        self._replace_terms(at, self._terms[len(self._terms) - self._sizes[last] :])
-        self.ids[at], self.row_keys[at] = self.ids[last], self.row_keys[last]
-        del self._vectors[last * width :]
-        del self._terms[len(self._terms) - self._sizes[last] :]
-        del self.ids[last], self.row_keys[last], self._sizes[last]
-        self._measure()
-
-    def _replace_terms(self, at: int, terms: bytes | bytearray) -> None:
-        if at < len(self.ids) // 2:
-            start = sum(self._sizes[:at])
-        else:
-            start = len(self._terms) - sum(self._sizes[at:])
-        self._terms[start : start + self._sizes[at]] = terms
-        self._sizes[at] = len(terms)
-
-    def _measure(self) -> None:
-        self.size_bytes = _POINT_BYTES * len(self.ids) + len(self._vectors) + len(self._terms)
-
-    def _check(self, ids: Sequence[str], vectors: Sequence[bytes], terms: Sequence[bytes]) -> None:
-        width = len(self._vectors) // len(self.ids) if self.ids else len(vectors[0])
-        for point_id, vector, some in zip(ids, vectors, terms, strict=True):
-            if not (type(vector) is type(some) is bytes):
-                raise _damaged(point_id, "its vector or its terms are not numbers")
-            if len(vector) != width:
-                raise _damaged(point_id, f"its vector has {len(vector)} bytes, others {width}")
-            if len(some) % 4:
-                raise _damaged(point_id, f"its terms are cut off after {len(some)} bytes")
+        at = self.row_keys.index(row_key)
+        self.vectors.remove(at)
+        self.texts.remove(at)
+        self.ids[at], self.row_keys[at] = self.ids[-1], self.row_keys[-1]
+        del self.ids[-1], self.row_keys[-1]
 
     def nearest(self, query: bytes, top_k: int, allowed: Container[int] | None) -> Scored:
         """The `top_k` points most similar to a unit vector: (cosine, row), best first.
@@ -131,14 +110,9 @@ class Scope:
         """
         if not self.row_keys:
             return []
-        dims = len(query) // 4
-        if len(self._vectors) != len(query) * len(self.row_keys):
-            raise _damaged(self.ids[0], f"its vector does not have {dims} dimensions")
-        matrix: Any = memoryview(self._vectors).cast("f", (len(self.row_keys), dims))
-        one: Any = memoryview(query).cast("f", (1, dims))
-        distances: Any = simsimd.cdist(one, matrix, "dot")
-        scores = memoryview(distances).cast("B").cast("d")
-        return self._best(scores, top_k, allowed, _LOWEST)
+        if self.vectors.width != len(query):
+            raise _damaged(self.ids[0], f"its vector does not have {len(query) // 4} dimensions")
+        return self.vectors.nearest(query, self.row_keys, top_k, allowed)
 
     def keyword_scores(
         self,
@@ -148,24 +122,7 @@ class Scope:
         allowed: Container[int] | None,
     ) -> Scored:
         """The `top_k` points with the highest sum of products of term weights, if it is not 0."""
-        # One block as large as the scores, not two as from bytes: glibc would give the second
-        # back to the system each time, and each search would wait for its pages again.
-        scores: Any = memoryview(bytearray(8 * len(self.row_keys))).cast("d")
-        numbers = memoryview(self._terms).cast("I")
-        counts = array("I", bytes(4 * len(wanted)))
-        kernel.score_texts(numbers, self._sizes, wanted, factors, scores, counts)
-        return self._best(scores, top_k, allowed, 0.0)
-
-    def _best(
-        self, scores: Any, top_k: int, allowed: Container[int] | None, floor: float
-    ) -> Scored:
-        room = bytes(8 * max(min(top_k, len(self.row_keys)), 0))
-        kept, order, rows = array("d", room), array("q", room), array("q", room)
-        permitted = (
-            b"" if allowed is None else bytes(row_key in allowed for row_key in self.row_keys)
-        )
-        count = kernel.best(scores, self.row_keys, SEQ_MASK, permitted, floor, kept, order, rows)
-        return list(zip(kept[:count], rows[:count], strict=True))
+        return best(self.texts.scores(wanted, factors), self.row_keys, top_k, allowed, 0.0)
 
 
 class ScopeCache:
@@ -185,6 +142,7 @@ class ScopeCache:
         self._max_bytes = max_bytes
         self._scopes: dict[Key, Scope] = {}
         self._size_bytes = 0
+        self._too_large: dict[Key, ref[Scope]] = {}
         self._epoch = database.epoch
 
     def get(self, key: Key) -> Scope | None:
@@ -193,18 +151,26 @@ class ScopeCache:
         scope = self._scopes.pop(key, None)
         if scope is not None:
             self._scopes[key] = scope
+        elif key in self._too_large:
+            scope = self._too_large[key]()
         return scope
 
     def put(self, key: Key, scope: Scope) -> None:
-        """Keeps a scope that was just loaded, and evicts the least recently used ones."""
+        """Keeps a scope that was just loaded, and evicts the least recently used ones.
+
+        One that is too large is only kept as long as somebody else has it.
+        """
         self._evict_the_stale()
-        if scope.size_bytes <= self._max_bytes:
-            self._scopes[key] = scope
-            self._size_bytes += scope.size_bytes
-            self._trim()
+        if scope.size_bytes > self._max_bytes:
+            self._too_large = {key: ref(scope)}
+            return
+        self._scopes[key] = scope
+        self._size_bytes += scope.size_bytes
+        self._trim()
 
     def append(self, collection: int, row_keys: Sequence[int], points: Sequence[Encoded]) -> None:
         """Adds points, each with its row key, to the cached scopes that they are in."""
+        self._too_large.clear()
         if not self._scopes:
             return
         rows: dict[Ids, list[Row]] = {}
@@ -226,6 +192,7 @@ class ScopeCache:
     ) -> None:
         """Changes the scopes here that a point with these ids is in; evicts what cannot be."""
         self._evict_the_stale()
+        self._too_large.clear()
         if not self._scopes:
             return
         for key in _keys_over(collection, ids):
@@ -248,6 +215,7 @@ class ScopeCache:
 
     def evict(self, collection: int, ids: Ids) -> None:
         """Evicts the scopes that a point with these ids is in."""
+        self._too_large.clear()
         if self._scopes:
             for key in _keys_over(collection, ids):
                 self._evict(key)
@@ -260,6 +228,7 @@ class ScopeCache:
     def clear(self) -> None:
         """Evicts everything."""
         self._scopes.clear()
+        self._too_large.clear()
         self._size_bytes = 0
 
     def _evict_the_stale(self) -> None:
@@ -268,6 +237,38 @@ class ScopeCache:
             # Cleared first: an interruption must not leave stale scopes that count as current.
             self.clear()
             self._epoch = epoch
+
+
+def _check(
+    ids: Sequence[str], vectors: Sequence[bytes], terms: Sequence[bytes], width: int | None
+) -> None:
+    """Raises an error if points cannot be read by their lengths. `width`: of all vectors."""
+    widths, sizes = {*map(len, vectors)}, {*map(len, terms)}
+    if len(widths) > 1 or width not in {None, *widths} or any(size % 4 for size in sizes):
+        raise _fault(ids, vectors, terms, width)
+
+
+def _fault(
+    ids: Sequence[str], vectors: Sequence[object], terms: Sequence[object], width: int | None
+) -> MemoryCorruptionError:
+    """What is wrong with the first of these points that is damaged; one of them is."""
+    if width is None:
+        width = next((len(vector) for vector in vectors if isinstance(vector, bytes)), 0)
+    return next(
+        _damaged(point_id, what)
+        for point_id, vector, some in zip(ids, vectors, terms, strict=True)
+        if (what := _what_is_wrong(vector, some, width))
+    )
+
+
+def _what_is_wrong(vector: object, terms: object, width: int) -> str | None:
+    if not (isinstance(vector, bytes) and isinstance(terms, bytes)):
+        return "its vector or its terms are not numbers"
+    if len(vector) != width:
+        return f"its vector has {len(vector)} bytes, others {width}"
+    if len(terms) % 4:
+        return f"its terms are cut off after {len(terms)} bytes"
+    return None
 
 
 def _damaged(point_id: str, what: str) -> MemoryCorruptionError:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import apsw
 
-from isomem.contract.payload import links_of
+from isomem.contract.payload import LINKS
 from isomem.contract.v2_0_4 import KEPT_MESSAGES
 from isomem.errors import DatabaseError, MemoryCorruptionError
 from isomem.kernel import scale_to_unit
@@ -300,6 +300,19 @@ def _payload(text: str) -> Payload | None:
     return payload if isinstance(payload, dict) else None  # type: ignore[redundant-expr]
 
 
+class _Entity:
+    """An entity: its id, the collection with its memories, and the list of links in its payload,
+    which is empty in a sound file; None if there is no list."""
+
+    __slots__ = ("id", "listed", "memories")
+
+    def __init__(self, point: _Point, memories: int) -> None:
+        self.id = point.id
+        self.memories = memories
+        listed = (point.payload or {}).get(LINKS)
+        self.listed: list[Any] | None = listed if isinstance(listed, list) else None
+
+
 class _Survey:
     """What the points say, counted while they are checked one by one.
 
@@ -307,9 +320,7 @@ class _Survey:
         ids: of the points, by collection.
         texts: how many points have terms that are counted in the file, by collection.
         terms: how many of these have each term, by its key.
-        links: pairs of a memory's id and the row key of an entity that lists it.
-        names: ids of the entities, by row key.
-        partners: the collection with the memories, by row key of the entity.
+        entities: those that links may lead to, by row key.
     """
 
     def __init__(self, collections: dict[int, _Collection], encoder: TermEncoder | None) -> None:
@@ -317,9 +328,7 @@ class _Survey:
         self.ids: dict[int, set[str]] = {number: set() for number in collections}
         self.texts = Counter[int]()
         self.terms = Counter[int]()
-        self.links: set[tuple[str, int]] = set()
-        self.names: dict[int, str] = {}
-        self.partners: dict[int, int] = {}
+        self.entities: dict[int, _Entity] = {}
         self._encoder = encoder
         self._rules = rules_of(encoder) if encoder else None
 
@@ -369,10 +378,7 @@ class _Survey:
             whole = point.terms[: len(point.terms) // 4 * 4]
             self.terms.update(term_key(collection.number, term) for term in set(load_terms(whole)))
         if collection.memories is not None:
-            self.names[point.row_key] = point.id
-            self.partners[point.row_key] = collection.memories
-            linked = links_of(point.payload)
-            self.links.update((str(memory_id), point.row_key) for memory_id in linked)
+            self.entities[point.row_key] = _Entity(point, collection.memories)
 
 
 def _vector_faults(data: bytes, dims: Any) -> Iterator[str]:
@@ -421,20 +427,27 @@ def _counts(connection: apsw.Connection, survey: _Survey) -> Iterator[Finding]:
 
 
 def _links(connection: apsw.Connection, survey: _Survey) -> Iterator[Finding]:
-    """Checks both directions of every link, and the memory it leads to."""
-    rows: list[Any] = connection.execute("SELECT memory_id, entity FROM links").fetchall()
+    """Checks both ends of every link, and that only rows say what an entity is linked to."""
+    rows: list[Any] = connection.execute("SELECT memory_id, entity FROM linked_memories").fetchall()
     stored: set[tuple[str, int]] = set(rows)
-    for memory_id, row_key in sorted(stored - survey.links, key=str):
-        entity = survey.names.get(row_key)
-        fault = f"does not list memory {memory_id}" if entity else "is not there"
-        yield Finding("links", str(entity or row_key), f"the entity is linked and {fault}")
-    for memory_id, row_key in sorted(survey.links - stored):
-        fault = f"the entity lists memory {memory_id} and is not linked to it"
-        yield Finding("links", survey.names[row_key], fault)
-    for memory_id, row_key in sorted(survey.links):
-        if canonical_id(memory_id) not in survey.ids.get(survey.partners[row_key], ()):
-            fault = f"the entity lists memory {memory_id}, which does not exist"
-            yield Finding("links", survey.names[row_key], fault)
+    for memory_id, row_key in sorted(stored, key=str):
+        entity = survey.entities.get(row_key)
+        if entity is None:
+            yield Finding("links", str(row_key), "the entity is linked and is not there")
+        elif entity.listed is None:
+            fault = f"the entity is linked to memory {memory_id} and does not show it"
+            yield Finding("links", entity.id, fault)
+        elif canonical_id(memory_id) not in survey.ids.get(entity.memories, ()):
+            fault = f"the entity is linked to memory {memory_id}, which does not exist"
+            yield Finding("links", entity.id, fault)
+    linked = {row_key for _, row_key in stored}
+    for row_key, entity in sorted(survey.entities.items()):
+        for memory_id in entity.listed or ():
+            if (str(memory_id), row_key) not in stored:
+                fault = f"the entity lists memory {memory_id} and is not linked to it"
+                yield Finding("links", entity.id, fault)
+        if entity.listed == [] and row_key not in linked:
+            yield Finding("links", entity.id, "the entity is linked to no memory")
 
 
 # --- History, messages, ingests ---

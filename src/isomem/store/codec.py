@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     """Of a point: its id, its vector, the ids of its scope, its payload as JSON, its terms, and
     its payload."""
 
-    Stored = tuple[int, str, bytes | None, str, Ids]
-    """Of a point: its row key, its id, its terms, its payload as JSON, and the ids of its scope."""
-
 _TINY = 1.1920929e-7
 """Vectors no longer than this (the epsilon of float32) are stored as they are."""
 

@@ -6,7 +6,7 @@ A point is an id, a vector and a payload.
 from __future__ import annotations
 
 from isomem.errors import VectorStoreError
-from isomem.store.codec import canonical_id, load_payload
+from isomem.store.codec import canonical_id
 from isomem.store.detached import Detached
 from isomem.store.keywords import Keywords, reconcile
 from isomem.store.reading import Point, Reader
@@ -65,12 +65,12 @@ class Collection:
         number = self._number = self._find_or_make(self.collection_name)
         self._vectors = Vectors(database, self.collection_name, number, dims, embedder)
         self._keywords = Keywords(database, cache.row_keys, number, encoder) if encoder else None
-        self._links = self._link_table()
+        links = self._link_table()
         self._detached = Detached(database, cache.row_keys, number, self._keywords)
         self.writer = Writer(
-            database, number, cache, self._vectors, self._keywords, self._links, self._detached
+            database, number, cache, self._vectors, self._keywords, links, self._detached
         )
-        self.reader = Reader(database, number, cache, self._vectors)
+        self.reader = Reader(database, number, cache, self._vectors, links)
         if reconcile(database, number, self._keywords):
             cache.clear()
 
@@ -85,7 +85,7 @@ class Collection:
         return number
 
     def _link_table(self) -> LinkTable | None:
-        """Keeps the links in payloads as rows as well; None if the payloads have no links."""
+        """Keeps the links in payloads as rows; None if the payloads have no links."""
         return None
 
     @property
@@ -141,7 +141,7 @@ class Collection:
                 if vector is not None:
                     writer.replace_vector(old, vector)
             elif vector is None:
-                writer.replace_payload(old, {**load_payload(old[3]), **payload})
+                writer.replace_payload(old, {**self.reader.load(old[0], old[3]), **payload})
             else:
                 writer.replace(old, vector, payload)
 
@@ -179,10 +179,6 @@ class Collection:
         """
         with self.database.reading():
             return self._detached.find()
-
-    def detached_among(self, entity: int) -> set[str]:
-        """The ids of detached points that an entity, named by its row key, is linked to."""
-        return self._detached.linked_to(entity)
 
     def sweep(self, limit: int) -> Sequence[Point]:
         """Removes up to `limit` detached points, in the order of their ids.

@@ -9,14 +9,22 @@ from array import array
 import apsw
 
 from isomem.errors import DatabaseError
+from isomem.options import unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     Identity = tuple[int, int]
     Mark = tuple[int, ...]
     """What changes when another process writes to a file that is read without locks."""
 
 IN_MEMORY = ":memory:"
+
+SYNCHRONOUS = ("full", "normal", "off")
+"""What an acknowledged write survives: "full" a power failure, "normal" the death of the process (a
+power failure may lose the last writes), "off" promises neither."""
 
 _TICK_NS = 100_000_000
 """Longer than the resolution of a file system's times."""
@@ -42,7 +50,7 @@ class Handle:
 
     Args:
         path: the file, absolute, or ":memory:".
-        synchronous: "full", "normal" or "off".
+        synchronous: one of `SYNCHRONOUS`.
         busy_timeout_s: seconds to wait for another process.
         expected: the identity that the file must have if it is reopened; None creates the file if
             it does not exist.
@@ -56,6 +64,8 @@ class Handle:
     def __init__(
         self, path: str, synchronous: str, busy_timeout_s: float, expected: Identity | None
     ) -> None:
+        if synchronous not in SYNCHRONOUS:
+            raise unknown("value of synchronous", synchronous, SYNCHRONOUS)
         self.path = path
         self.identity: Identity | None = None
         self.mark: Mark | None = None
@@ -170,6 +180,24 @@ class Handle:
         else:
             self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             self.connection.close(True)
+
+
+class NoCursor:
+    """Stands in for the cursor of a database that is not open.
+
+    Args:
+        error: makes the error that says so.
+    """
+
+    def __init__(self, error: Callable[[], DatabaseError]) -> None:
+        self._error = error
+
+    def execute(self, *statement: object) -> Any:
+        """Raises DatabaseError."""
+        del statement
+        raise self._error()
+
+    executemany = execute
 
 
 def _number_of(name: str) -> int | None:
@@ -302,6 +330,41 @@ def moved(path: str) -> DatabaseError:
         details={"path": path},
         suggestion="Move it back, or make a new Memory for the file that is at this path now.",
     )
+
+
+def changed(path: str) -> DatabaseError:
+    """The error for a file that was read without locks while somebody wrote to it."""
+    return DatabaseError(
+        f"{path} was written to while it was read without locks",
+        suggestion="Call again, or make its folder writable, so that SQLite can lock it.",
+    )
+
+
+def lost(path: str) -> DatabaseError:
+    """The error for memories in memory that were being written when the process forked."""
+    return DatabaseError(
+        f"{path}: another thread was inside a call when the process forked, and the memories that"
+        " this process has a copy of may be half written",
+        suggestion="Keep the memories in a file, or fork while no call is under way.",
+    )
+
+
+def rewrite(connection: apsw.Connection) -> None:
+    """Rewrites the file and empties its log, so that nothing that was removed is left in them.
+
+    Raises:
+        apsw.BusyError: another process reads the log.
+    """
+    # Without it, what a page does not use may hold what was in the memory that it was made in.
+    connection.execute("PRAGMA secure_delete = ON")
+    try:
+        connection.execute("VACUUM")
+        # The log still has the old pages.
+        result: Any = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute("PRAGMA secure_delete = OFF")
+    if result[0][0] > 0:
+        raise apsw.BusyError("the log cannot be emptied while another process reads it")
 
 
 def leak(thing: apsw.Connection | apsw.Cursor) -> None:

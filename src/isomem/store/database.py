@@ -10,19 +10,30 @@ from _weakref import ref
 import apsw
 
 from isomem.errors import DatabaseError, MemoryError
-from isomem.options import unknown
-from isomem.store.connection import GIVE_WAY_S, IN_MEMORY, Handle, leak
+from isomem.store.connection import (
+    GIVE_WAY_S,
+    IN_MEMORY,
+    Handle,
+    NoCursor,
+    changed,
+    leak,
+    lost,
+    rewrite,
+)
+from isomem.store.forks import watch
+from isomem.store.group import LONGEST_BATCH_S, MOST_AT_ONCE, Batch, StoredByAnotherError, Work
 from isomem.store.meanings import meaning
 from isomem.store.turn import Turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
-    from typing import Any, Protocol, TypeVar
+    from typing import Any, ParamSpec, Protocol, TypeVar
 
     from isomem.store.connection import Identity
 
+    P = ParamSpec("P")
     T = TypeVar("T")
 
     class Block(Protocol):
@@ -38,13 +49,7 @@ if TYPE_CHECKING:
         ) -> None: ...
 
 
-SYNCHRONOUS = ("full", "normal", "off")
-"""What an acknowledged write survives: "full" a power failure, "normal" the death of the process (a
-power failure may lose the last writes), "off" promises neither."""
-
 DEFAULT_BUSY_TIMEOUT_S = 10.0
-LONGEST_FORK_DELAY_S, LONGEST_STATEMENT_S = 0.5, 60.0
-"""How long a fork waits for other threads to leave their blocks, and their statements."""
 
 _READ, _WRITE = "BEGIN", "BEGIN IMMEDIATE"
 
@@ -61,6 +66,7 @@ class Database:
 
     Attributes:
         epoch: changes whenever something that was read from the file may have changed.
+        is_inside: whether this thread is inside a block.
         execute: runs one statement for its effect, with the values that are bound to it.
         execute_many: runs one statement for its effect, once for each tuple of values.
 
@@ -68,7 +74,7 @@ class Database:
         path: the file. It is created, with its directory, if it does not exist, and is readable
             only by its owner. ":memory:" keeps everything in this process.
         prepare: makes or migrates the tables; called as `prepared` calls its work.
-        synchronous: one of `SYNCHRONOUS`.
+        synchronous: one of `connection.SYNCHRONOUS`.
         busy_timeout_s: seconds to wait for another process' write.
 
     Raises:
@@ -85,8 +91,6 @@ class Database:
         synchronous: str = "full",
         busy_timeout_s: float = DEFAULT_BUSY_TIMEOUT_S,
     ) -> None:
-        if synchronous not in SYNCHRONOUS:
-            raise unknown("value of synchronous", synchronous, SYNCHRONOUS)
         self.path = path
         self.busy_timeout_s = busy_timeout_s
         self.epoch = 0
@@ -94,14 +98,16 @@ class Database:
         # The process may be in another folder when the file is reopened.
         self._file = path if path == IN_MEMORY else os.path.abspath(path)
         self._turn = Turn()
+        self.is_inside = self._turn.is_mine
         self._joined_reading = Joined(self, writes=False)
         self._joined_writing = Joined(self, writes=True)
         self._identity: Identity | None = None
         self._closed: DatabaseError | None = None
         self._is_clean = True
+        self._held: Sequence[object] = ()
         self._forget_block()
         self._use(None)
-        _live.add(ref(self, _live.discard))
+        watch(self)
         try:
             self.prepared(lambda: prepare(self.connection))
         except BaseException:
@@ -125,7 +131,9 @@ class Database:
         self._handle = handle
         # One for all statements that are through at once: making a cursor costs as much as a
         # look-up. All of them run inside a block, so no two threads use it at a time.
-        self._cursor: Any = NoCursor(self) if handle is None else handle.connection.cursor()
+        self._cursor: Any = (
+            NoCursor(self._not_open) if handle is None else handle.connection.cursor()
+        )
         self.execute: Callable[..., object] = self._cursor.execute
         self.execute_many: Callable[..., object] = self._cursor.executemany
         self._seen_version = -1
@@ -185,23 +193,11 @@ class Database:
             if self._handle is None:
                 self._open()
             self.epoch += 1
-            self._rewrite()
+            rewrite(self.connection)
         except apsw.Error as error:
             raise self.explain(error) from error
         finally:
             self._turn.give_back()
-
-    def _rewrite(self) -> None:
-        # Without it, what a page does not use may hold what was in the memory that it was made in.
-        self.execute("PRAGMA secure_delete = ON")
-        try:
-            self.execute("VACUUM")
-            # The log still has the old pages.
-            blocked = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
-        finally:
-            self.execute("PRAGMA secure_delete = OFF")
-        if blocked > 0:
-            raise apsw.BusyError("the log cannot be emptied while another process reads it")
 
     # --- Blocks ---
 
@@ -210,7 +206,7 @@ class Database:
         turn = self._turn
         if turn.owner == get_ident() and turn.alive() is not None:
             return self._joined_reading
-        return Transaction(self, _READ)
+        return Transaction(Span(self, _READ))
 
     def writing(self) -> Block:
         """A block whose writes are all stored, or none if it raises. Inside another block it is
@@ -218,11 +214,58 @@ class Database:
         turn = self._turn
         if turn.owner == get_ident() and turn.alive() is not None:
             return self._joined_writing
-        return Transaction(self, _WRITE)
+        return Transaction(Span(self, _WRITE))
 
     def atomic(self) -> Transaction:
         """`writing`, but inside another block only this one is undone if it raises."""
-        return Transaction(self, _WRITE)
+        return Transaction(Span(self, _WRITE))
+
+    def write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `work` in a `writing` block, which the writes of other threads may share.
+
+        It returns or raises what `work` does, as soon as it is certain what is stored. `work` may
+        run in another thread. It runs again, alone, if a block that was shared cannot be kept.
+        """
+        turn = self._turn
+        if self._identity is None or (turn.owner == get_ident() and turn.alive() is not None):
+            with self.writing():
+                return work(*args, **kwargs)
+        mine = Work(work, args, kwargs)
+        try:
+            with Transaction(Span(self, _WRITE, mine)):
+                result = work(*args, **kwargs)
+                if turn.waiting and mine.may_lead():
+                    self._do_for_others(mine)
+            return result
+        except StoredByAnotherError:
+            pass
+        except MemoryError:
+            if mine.led is None:
+                raise
+        if mine.is_stored():
+            stored: T = mine.outcome()
+            return stored
+        with self.writing():
+            return work(*args, **kwargs)
+
+    def _do_for_others(self, mine: Work) -> None:
+        """Does what other threads have left to this one, as a part of its block."""
+        waiting, batch = self._turn.waiting, Batch()
+        mine.led = batch
+        last = time.monotonic() + LONGEST_BATCH_S
+        while waiting and len(batch) < MOST_AT_ONCE and time.monotonic() < last:
+            try:
+                work = waiting.popleft()
+            except IndexError:
+                return  # Whoever left it was interrupted.
+            if work.is_awaited():
+                batch.add(work)
+                work.perform(self.atomic())
+                self.check_not_undone()
+
+    def hold_back(self, waiting: Sequence[object], settle: Callable[[], None]) -> None:
+        """Lets writes wait until a block begins; `settle` does them in a transaction before it."""
+        self._held, self._settle = waiting, settle
 
     def give_way(self) -> None:
         """Lets other processes write between two of many transactions."""
@@ -268,25 +311,28 @@ class Database:
         self._unfinished = 0
         self._was_forked = False
 
-    def _start(self, begin: str, alive: Callable[[], object | None]) -> None:
+    def _start(self, span: Span) -> None:
         turn = self._turn
-        turn.take()
+        if turn.waiting or not turn.take_at_once():
+            span.wait(turn)
         try:
             if not self._is_clean:
                 self._recover()
             self._is_clean = False
-            turn.alive = alive
+            turn.alive = span.alive
             turn.owner = get_ident()
             handle = self._handle
             if handle is None or (handle.mark is not None and handle.is_stale()):
                 self._drop()
                 self._open()
-            self.execute(begin)
+            if self._held:
+                self._settle()
+            self.execute(span.begin)
             if self._identity is not None:
                 self._look_for_other_writers()
             self._depth = 1
         except BaseException:
-            self._end(keep=False)
+            self._end(None, keep=False, wrote=False)
             raise
 
     def _look_for_other_writers(self) -> None:
@@ -295,10 +341,10 @@ class Database:
             self.epoch += 1
             self._seen_version = version
 
-    def _end(self, *, keep: bool, wrote: bool = False) -> None:
+    def _end(self, batch: Batch | None, *, keep: bool, wrote: bool) -> None:
         try:
             if keep:
-                self._commit(wrote=wrote)
+                self._commit(batch, wrote=wrote)
             else:
                 self._recover()
         except BaseException:
@@ -306,25 +352,24 @@ class Database:
                 self._recover()
             raise
         finally:
+            if batch is not None:
+                batch.wake()  # First, so that what they write next is in the next batch.
             self._turn.give_back()
 
-    def _commit(self, *, wrote: bool) -> None:
+    def _commit(self, batch: Batch | None, *, wrote: bool) -> None:
         self._check_whole(1)
         handle = self._handle
         if handle is not None and handle.identity is not None:
             if wrote:
                 handle.check_in_place()
             elif handle.mark is not None and handle.is_stale():
-                raise self._changed()
-        self.execute("COMMIT")
+                raise changed(self.path)
+        if batch is None:
+            self.execute("COMMIT")
+        else:
+            batch.commit(self.execute)
         self._depth = 0
         self._is_clean = True
-
-    def _changed(self) -> DatabaseError:
-        return DatabaseError(
-            f"{self.path} was written to while it was read without locks",
-            suggestion="Call again, or make its folder writable, so that SQLite can lock it.",
-        )
 
     def _recover(self) -> None:
         """Undoes what is in progress, and what was cut off earlier."""
@@ -415,7 +460,11 @@ class Database:
 
     # --- Forks ---
 
-    def _after_fork(self, *, quiet: bool) -> None:
+    def hold(self, timeout_s: float, longest_s: float) -> Callable[[], None] | None:
+        """Keeps other threads out of blocks; see `Turn.hold`."""
+        return self._turn.hold(timeout_s, longest_s)
+
+    def after_fork(self, *, quiet: bool) -> None:
         """In the child. `quiet`: no other thread was inside a block."""
         handle, inside = self._handle, self._turn.is_mine()
         self._turn.restart()
@@ -429,22 +478,8 @@ class Database:
         elif not quiet:
             leak(self._cursor)
             leak(handle.connection)
-            self._closed = _lost(self.path)
+            self._closed = lost(self.path)
             self._use(None)
-
-
-class NoCursor:
-    """Stands in for the cursor of a database that is not open."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def execute(self, *statement: Any) -> Any:
-        """Raises DatabaseError."""
-        del statement
-        raise self._database._not_open()
-
-    executemany = execute
 
 
 class Joined:
@@ -492,25 +527,42 @@ class Transaction:
 
     __slots__ = ("__enter__", "__exit__")
 
-    def __init__(self, database: Database, begin: str) -> None:
-        span = Span(database, begin)
+    def __init__(self, span: Span) -> None:
         self.__enter__ = span.enter
         self.__exit__ = span.leave
         span.alive = ref(self.__exit__)
 
 
 class Span:
-    """What a `Transaction` does, and its state meanwhile."""
+    """What a `Transaction` does, and its state meanwhile.
 
-    __slots__ = ("_begin", "_database", "alive", "level", "unfinished")
+    Args:
+        work: the write that it is for, if another thread may do it.
+    """
+
+    __slots__ = ("_database", "alive", "begin", "level", "unfinished", "work")
 
     alive: Callable[[], object | None]
 
-    def __init__(self, database: Database, begin: str) -> None:
+    def __init__(self, database: Database, begin: str, work: Work | None = None) -> None:
         self._database = database
-        self._begin = begin
+        self.begin = begin
+        self.work = work
         self.level = 0
         self.unfinished = 0
+
+    def wait(self, turn: Turn) -> None:
+        """Waits for the turn of this thread.
+
+        Raises:
+            StoredByAnotherError: another thread has done the work meanwhile.
+        """
+        if self.work is None:
+            turn.take()
+            return
+        self.work.leave(self.alive)
+        if not turn.take_or_leave(self.work):
+            raise StoredByAnotherError
 
     def enter(self) -> Database:
         """Starts the block."""
@@ -520,7 +572,7 @@ class Span:
             if turn.owner == get_ident() and turn.alive() is not None:
                 database._start_level(self)
             else:
-                database._start(self._begin, self.alive)
+                database._start(self)
         except apsw.Error as error:
             raise database.explain(error) from error
         return database
@@ -538,58 +590,9 @@ class Span:
             if self.level:
                 database._end_level(self, keep=error is None)
             else:
-                database._end(keep=error is None, wrote=self._begin is _WRITE)
+                batch = None if self.work is None else self.work.led
+                database._end(batch, keep=error is None, wrote=self.begin is _WRITE)
         except apsw.Error as failed:
             raise database.explain(failed) from failed
         if isinstance(error, apsw.Error):
             raise database.explain(error) from error
-
-
-# --- Forks: every open database is notified -----------------------------------------------------
-
-_live: set[ref[Database]] = set()
-_quiet: dict[int, list[tuple[Database, Callable[[], None]]]] = {}
-"""By the thread that forks: the databases without a thread inside, and how to let threads in."""
-
-
-def _before_fork() -> None:
-    # What a thread is in the middle of would stay unfinished in the child forever.
-    deadline = time.monotonic() + LONGEST_FORK_DELAY_S
-    quiet = _quiet[get_ident()] = []
-    for each in list(_live):
-        database = each()
-        if database is not None:
-            rest_s = max(0.0, deadline - time.monotonic())
-            let_in = database._turn.hold(rest_s, LONGEST_STATEMENT_S)
-            if let_in is not None:
-                quiet.append((database, let_in))
-
-
-def _after_fork_in_parent() -> None:
-    for _, let_in in _quiet.pop(get_ident(), ()):
-        let_in()
-
-
-def _after_fork_in_child() -> None:
-    quiet = [database for database, _ in _quiet.pop(get_ident(), ())]
-    _quiet.clear()
-    for each in list(_live):
-        database = each()
-        if database is not None:
-            database._after_fork(quiet=database in quiet)
-
-
-def _lost(path: str) -> DatabaseError:
-    return DatabaseError(
-        f"{path}: another thread was inside a call when the process forked, and the memories that"
-        " this process has a copy of may be half written",
-        suggestion="Keep the memories in a file, or fork while no call is under way.",
-    )
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )

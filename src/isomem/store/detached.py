@@ -32,11 +32,6 @@ _ONE = (
     "SELECT p.row_key, p.id, p.payload, p.terms FROM points AS p"
     f" JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS} WHERE p.row_key = ? AND {_DETACHED}"
 )
-_LINKED = (
-    "SELECT l.memory_id FROM links AS l CROSS JOIN points AS p ON p.id = l.memory_id"
-    f" CROSS JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
-    " WHERE l.entity = ? AND p.collection = ? AND s.collection < 0"
-)
 _ID_TAKEN = "SELECT row_key, terms FROM points WHERE id = ? AND collection = ?"
 
 
@@ -81,12 +76,6 @@ class Detached:
             self._waiting = [row[0] for row in self._database.rows(_ALL, (-self._collection,))]
         return bool(self._waiting)
 
-    def linked_to(self, entity: int) -> set[str]:
-        """The ids of those that an entity is linked to."""
-        if not self.exist():
-            return set()
-        return {row[0] for row in self._database.rows(_LINKED, (entity, self._collection))}
-
     def next(self, limit: int) -> Sequence[Swept]:
         """Up to `limit` of them, ordered by id; none if nothing waits."""
         while self.find():
@@ -121,7 +110,7 @@ class Detached:
         for row_key, terms in self._database.rows(_ID_TAKEN, (point_id, self._collection)):
             counted = not self._row_keys.remove(row_key)
             if self._keywords is not None:
-                self._keywords.remove(terms, counted=counted)
+                self._keywords.change(terms, None, counted=counted)
             sql = "UPDATE points SET collection = -row_key, terms = NULL WHERE row_key = ?"
             self._database.execute(sql, (row_key,))
 

@@ -18,7 +18,7 @@ from isomem.store.row_keys import SEQ_BITS, SEQ_MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Protocol
 
     from isomem.ports.shapes import Payload
@@ -49,7 +49,8 @@ _COUNT = (
     "INSERT INTO terms VALUES (?, ?)"
     " ON CONFLICT (number) DO UPDATE SET documents = documents + excluded.documents"
 )
-_UNCOUNT = "UPDATE terms SET documents = documents - ? WHERE number = ? RETURNING number, documents"
+_REMOVE = "DELETE FROM terms WHERE number = ? AND documents <= ?"
+_UNCOUNT = "UPDATE terms SET documents = documents - ?2 WHERE number = ?1"
 _COUNT_TEXTS = "UPDATE collections SET documents = documents + ? WHERE number = ?"
 
 
@@ -129,49 +130,40 @@ class Keywords:
                 if terms is not None:
                     self._recent.count(terms)
 
-    def remove(self, terms: bytes | None, *, counted: bool) -> None:
-        """Removes a text from the counts. `counted`: whether those in the file include it."""
-        if terms is None:
+    def change(self, old: bytes | None, new: bytes | None, *, counted: bool) -> None:
+        """Counts the terms of one text instead of those of another; None is no text.
+
+        `counted`: whether the counts in the file include the old one.
+        """
+        if old == new:
             return
-        if counted:
-            self._uncount([terms])
-        elif self._is_current():
-            self._recent.uncount(terms)
+        less, more = _difference(old, new)
+        texts = (new is not None) - (old is not None)
+        if not counted:
+            if self._is_current():
+                self._recent.change(less, more, texts)
+            return
+        self._uncount(dict.fromkeys(less, 1))
+        self._count(more)
+        if texts:
+            self._database.execute(_COUNT_TEXTS, (texts, self._collection))
 
     def remove_some(self, texts: Sequence[bytes]) -> None:
         """Takes texts out of the counts in the file; the others are counted again when needed."""
         self._recent.state = None
         if texts:
-            self._uncount(texts)
+            self._uncount(Counter(chain.from_iterable(map(set, map(load_terms, texts)))))
+            self._database.execute(_COUNT_TEXTS, (-len(texts), self._collection))
 
-    def _uncount(self, texts: Sequence[bytes]) -> None:
-        """Removes texts from the counts in the file; a term without texts is removed."""
-        counts = Counter(chain.from_iterable(map(set, map(load_terms, texts))))
-        gone = [
-            (key,)
-            for number, less in counts.items()
-            for key, left in self._database.rows(
-                _UNCOUNT, (less, term_key(self._collection, number))
-            )
-            if left <= 0
-        ]
-        self._database.execute_many("DELETE FROM terms WHERE number = ?", gone)
-        self._database.execute(_COUNT_TEXTS, (-len(texts), self._collection))
+    def _uncount(self, counts: Mapping[int, int]) -> None:
+        """Takes these off the counts in the file; a term without texts is removed."""
+        keyed = [(term_key(self._collection, number), less) for number, less in counts.items()]
+        self._database.execute_many(_REMOVE, keyed)
+        self._database.execute_many(_UNCOUNT, keyed)
 
-    def change(self, old: bytes | None, new: bytes | None, *, counted: bool) -> None:
-        """Counts another text instead of one."""
-        self.remove(old, counted=counted)
-        if new is None:
-            return
-        if counted:
-            self._add(new)
-        elif self._is_current():
-            self._recent.count(new)
-
-    def _add(self, terms: bytes) -> None:
-        keys = ((term_key(self._collection, number), 1) for number in set(load_terms(terms)))
-        self._database.execute_many(_COUNT, keys)
-        self._database.execute(_COUNT_TEXTS, (1, self._collection))
+    def _count(self, numbers: Iterable[int]) -> None:
+        keyed = [(term_key(self._collection, number), 1) for number in numbers]
+        self._database.execute_many(_COUNT, keyed)
 
     def clear(self) -> None:
         """Forgets every term of the collection."""
@@ -190,8 +182,7 @@ class Keywords:
             terms = self.terms(load_payload(self._database.rows(sql, (row_key,))[0][0]))
             sql = "UPDATE points SET terms = ? WHERE row_key = ?"
             self._database.execute(sql, (terms, row_key))
-            if terms is not None:
-                self._add(terms)
+            self.change(None, terms, counted=True)
         self._row_keys.remove_all(self._collection)
 
     def query(self, text: str) -> tuple[array[int], array[float]]:
@@ -249,6 +240,15 @@ class _Recent:
         self.texts += 1
         self.terms.update(set(load_terms(terms)))
 
-    def uncount(self, terms: bytes) -> None:
-        self.texts -= 1
-        self.terms.subtract(set(load_terms(terms)))
+    def change(self, less: Iterable[int], more: Iterable[int], texts: int) -> None:
+        self.texts += texts
+        for number in less:
+            self.terms[number] -= 1
+        for number in more:
+            self.terms[number] += 1
+
+
+def _difference(old: bytes | None, new: bytes | None) -> tuple[set[int], set[int]]:
+    """The terms that only the old text has, and those that only the new one has."""
+    before, after = set(load_terms(old or b"")), set(load_terms(new or b""))
+    return before - after, after - before

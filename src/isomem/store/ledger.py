@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.store.database import Block, Database
 
+    Event = tuple[Any, ...]
+    """A row of the history, as `_ADD` takes it. It begins with the id of the row."""
+
 _COLUMNS = ", ".join(HISTORY_COLUMNS)
 _GIVEN = [name for name in HISTORY_COLUMNS if name not in ("id", "is_deleted")]
 _ADD = (
@@ -70,21 +73,34 @@ class Ledger:
         """
         record = {"memory_id": memory_id, "old_memory": old_memory, "new_memory": new_memory}
         with self.database.writing():
-            return self.put([{**record, "event": event, **fields}])[0][0]
+            row_id: str = self.put([{**record, "event": event, **fields}])[0][0]
+        return row_id
 
     def batch_add_history(self, records: list[dict[str, Any]]) -> list[str]:
         """Adds events, each a dict of columns of `history` but its id; the ids of their rows."""
         with self.database.writing():
             return [row[0] for row in self.put(records)]
 
-    def put(self, records: Iterable[dict[str, Any]]) -> Sequence[tuple[str, ...]]:
+    def put(self, records: Iterable[dict[str, Any]]) -> Sequence[Event]:
         """`batch_add_history` in the caller's transaction; the rows, each beginning with its id."""
+        events = self.events(records)
+        self.write(events)
+        return events
+
+    def events(self, records: Iterable[dict[str, Any]]) -> list[Event]:
+        """The rows of events, with new ids."""
         new_id = self._clock.new_row_id
-        rows = [
+        return [
             (new_id(), record.get("is_deleted", 0), *map(record.get, _GIVEN)) for record in records
         ]
-        self.database.execute_many(_ADD, rows)
-        return rows
+
+    def write(self, events: Iterable[Event]) -> None:
+        """Stores what `events` made, in the caller's transaction."""
+        self.database.execute_many(_ADD, events)
+
+    def has(self, event: Event) -> bool:
+        """Whether an event is stored."""
+        return bool(self.database.rows("SELECT 1 FROM history WHERE id = ?", event[:1]))
 
     def remove_history(self, row_ids: Iterable[str]) -> None:
         """Removes events that did not happen after all."""

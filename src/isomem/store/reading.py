@@ -12,14 +12,16 @@ from isomem.store.sql import compile_sql
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.contract.filters import Group
     from isomem.ports.shapes import Filters, Payload, Vector
-    from isomem.store.cache import Key, ScopeCache, Scored
+    from isomem.store.best import Scored
+    from isomem.store.cache import Key, ScopeCache
     from isomem.store.database import Database
     from isomem.store.keywords import Keywords
+    from isomem.store.links import LinkTable
     from isomem.store.vectors import Vectors
 
 _ROWS = f"SELECT p.row_key, p.id, p.vector, coalesce(p.terms, x'') FROM {OF_SCOPES} WHERE "
@@ -66,6 +68,19 @@ class Point:
         return f"Point(id={self.id!r}, score={self.score!r})"
 
 
+class Found(list[Point]):
+    """The points that a search found, best first.
+
+    As long as it is in use, so is the scope: another search in it need not load it again.
+    """
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, points: Iterable[Point], scope: Scope) -> None:
+        super().__init__(points)
+        self._scope = scope
+
+
 class Reader:
     """Reads the points of one collection. Runs in the caller's block.
 
@@ -73,29 +88,40 @@ class Reader:
         number: of the collection.
         cache: shared by the collections of a file.
         vectors: of the collection.
+        links: shows links that are rows as a part of payloads; None if payloads have none.
     """
 
     def __init__(
-        self, database: Database, number: int, cache: ScopeCache, vectors: Vectors
+        self,
+        database: Database,
+        number: int,
+        cache: ScopeCache,
+        vectors: Vectors,
+        links: LinkTable | None,
     ) -> None:
         self._database = database
         self._number = number
         self._cache = cache
         self._vectors = vectors
+        self._links = links
 
     # --- One by one ---
 
     def get(self, point_id: str) -> Point | None:
         """The point with that id, as `canonical_id` spells it, or None."""
         for row_key, text in self._database.rows(_GET, (point_id, self._number)):
-            return Point(self, row_key, point_id, 0.0, load_payload(text))
+            return Point(self, row_key, point_id, 0.0, self.load(row_key, text))
         return None
+
+    def load(self, row_key: int, text: str) -> Payload:
+        """The payload of a point, from what is stored of it."""
+        return self._links.load(row_key, text) if self._links else load_payload(text)
 
     def payload_of(self, point: Point) -> Payload:
         """The payload of a point; empty if the point is gone. Opens a block of its own."""
         with self._database.reading():
             found = self._database.rows(_PAYLOAD, (point.row_key,))
-            return load_payload(found[0][0]) if found else {}
+            return self.load(point.row_key, found[0][0]) if found else {}
 
     def vector_of(self, point: Point) -> Sequence[float]:
         """The stored vector of a point, scaled to length 1; empty if the point is gone."""
@@ -119,7 +145,8 @@ class Reader:
         )
         rows = self._database.connection.execute(sql, (*bindings, limit))
         points = (
-            Point(self, row_key, name, 0.0, load_payload(text)) for row_key, name, text in rows
+            Point(self, row_key, name, 0.0, self.load(row_key, text))
+            for row_key, name, text in rows
         )
         passing = (point for point in points if check is None or matches(check, point.payload))
         return [*islice(passing, top_k)]
@@ -129,7 +156,7 @@ class Reader:
     ) -> tuple[str, tuple[Any, ...], Group | None]:
         """The SQL condition for scopes and more, and the conditions that are left for Python."""
         sql, bindings = in_scopes(self._number, ids)
-        compiled = compile_sql(rest) if rest is not None else None
+        compiled = compile_sql(rest) if rest is not None and self._links is None else None
         if compiled is None:
             return sql, bindings, rest
         return f"{sql} AND {compiled[0]}", (*bindings, *compiled[1]), None
@@ -156,16 +183,20 @@ class Reader:
 
     def _points(self, scope: Scope, scored: Scored) -> Sequence[Point]:
         row_keys, ids = scope.row_keys, scope.ids
-        return [Point(self, row_keys[row], ids[row], score) for score, row in scored]
+        points = [Point(self, row_keys[row], ids[row], score) for score, row in scored]
+        return Found(points, scope)
 
     def _select(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
         """The scope that filters name, and the row keys in it that pass their other conditions."""
         ids, rest = split_scope(compile_filters(filters))
-        key = (self._number, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
-        scope = self._cache.get(key) or self._load_scope(ids, key)
-        return scope, None if rest is None else set(self._passing(ids, rest))
+        return self.scope(ids), None if rest is None else set(self._passing(ids, rest))
 
-    def _load_scope(self, ids: dict[str, str], key: Key) -> Scope:
+    def scope(self, ids: Mapping[str, str]) -> Scope:
+        """The vectors and terms of the points that have all these ids."""
+        key = (self._number, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
+        return self._cache.get(key) or self._load_scope(ids, key)
+
+    def _load_scope(self, ids: Mapping[str, str], key: Key) -> Scope:
         scope = Scope()
         where, bindings = in_scopes(self._number, ids)
         rows = self._database.connection.execute(_ROWS + where, bindings)
@@ -179,5 +210,5 @@ class Reader:
         columns = f"p.row_key{', p.payload' if check else ''}"
         sql = f"SELECT {columns} FROM {OF_SCOPES} WHERE {where}"
         for row_key, *text in self._database.connection.execute(sql, bindings):
-            if check is None or matches(check, load_payload(text[0])):
+            if check is None or matches(check, self.load(row_key, text[0])):
                 yield row_key

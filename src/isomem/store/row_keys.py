@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     Ids = tuple[str | None, ...]
     """The values of `SCOPE_KEYS`, in their order."""
 
+    Stored = tuple[int, str, bytes | None, str, Ids, bool]
+    """Of a point: its row key, its id, its terms, its payload as JSON, the ids of its scope, and
+    whether it is among the latest insertions, whose terms are not counted yet."""
+
 SEQ_BITS = 36
 SEQ_MASK = (1 << SEQ_BITS) - 1
 _MOST_NUMBERS = 4096
@@ -40,6 +44,12 @@ OF_SCOPES = (
     f" BETWEEN s.number << {SEQ_BITS} AND (s.number << {SEQ_BITS}) + {SEQ_MASK}"
 )
 """The points of scopes, to be narrowed by a condition on `s`."""
+
+STORED = (
+    "p.row_key, p.id, p.terms, p.payload, s.user_id, s.agent_id, s.run_id, EXISTS ("
+    f"SELECT 1 FROM insertions AS i WHERE i.seq = p.row_key & {SEQ_MASK} AND i.scope > 0)"
+)
+"""The columns of points and their scopes that `stored` takes."""
 
 IS_VISIBLE = f"EXISTS (SELECT 1 FROM scopes WHERE number = ?1 >> {SEQ_BITS} AND collection > 0)"
 """Whether the row key that is bound first belongs to a scope that is not detached."""
@@ -84,11 +94,6 @@ class RowKeys:
         """Removes a point from the insertions. Returns whether it was there, not counted yet."""
         self._database.execute(_REMOVE, (row_key & SEQ_MASK,))
         return self._database.connection.changes() > 0
-
-    def is_counted(self, row_key: int) -> bool:
-        """Whether a point is no longer among the insertions."""
-        sql = "SELECT 1 FROM insertions WHERE seq = ? AND scope > 0"
-        return not self._database.rows(sql, (row_key & SEQ_MASK,))
 
     def remove_some(self, row_keys: Collection[int]) -> set[int]:
         """Removes points from the insertions. Returns those that were there, not counted yet."""
@@ -153,6 +158,11 @@ class RowKeys:
             return number
         self._database.execute(_MAKE, (*ids, collection))
         return self._database.connection.last_insert_rowid()
+
+
+def stored(row: tuple[Any, ...]) -> Stored:
+    """What the columns `STORED` say."""
+    return *row[:4], row[4:7], bool(row[7])
 
 
 def scope_ids(payload: Payload) -> Ids:

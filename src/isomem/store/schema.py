@@ -84,12 +84,13 @@ _POINTS = """
     );
 """
 _LINKS = """
-    CREATE TABLE links (
+    CREATE TABLE linked_memories (
         memory_id      TEXT NOT NULL,
         entity         INTEGER NOT NULL,
-        PRIMARY KEY (memory_id, entity)
+        position       INTEGER NOT NULL,
+        PRIMARY KEY (memory_id, entity, position)
     ) WITHOUT ROWID;
-    CREATE INDEX links_entity ON links (entity);
+    CREATE INDEX linked_memories_entity ON linked_memories (entity, position);
 """
 
 # A detached scope has the negative number of its collection: it is hidden, but not removed yet.
@@ -114,6 +115,16 @@ _OLD_POINTS = """
         number         INTEGER PRIMARY KEY,
         documents      INTEGER NOT NULL
     );
+"""
+
+# The links of versions 3 to 5, which an entity's payload listed, too.
+_OLD_LINKS = """
+    CREATE TABLE links (
+        memory_id      TEXT NOT NULL,
+        entity         INTEGER NOT NULL,
+        PRIMARY KEY (memory_id, entity)
+    ) WITHOUT ROWID;
+    CREATE INDEX links_entity ON links (entity);
 """
 
 # What migrates a file of version 1, 2, ... to the next one.
@@ -167,7 +178,7 @@ _MIGRATIONS = (
     ALTER TABLE links RENAME TO old_links;
     DROP INDEX links_memory;
     """
-    + _LINKS
+    + _OLD_LINKS
     + """
     INSERT OR IGNORE INTO links SELECT memory_id, entity FROM old_links;
     DROP TABLE old_links;
@@ -178,6 +189,21 @@ _MIGRATIONS = (
     """
     ALTER TABLE points RENAME COLUMN place TO row_key;
     ALTER TABLE arrivals RENAME TO insertions;
+    """,
+    # Only rows say what an entity is linked to; the list in its payload is empty. A payload that
+    # SQLite cannot read keeps its list, which nothing looks at, and its links are sorted. The table
+    # has a new name, so that a process which still has the older file open cannot write to it.
+    _LINKS
+    + """
+    INSERT OR IGNORE INTO linked_memories
+        SELECT each.value, p.row_key, each.key FROM points AS p JOIN json_each(
+            CASE WHEN json_valid(p.payload) THEN p.payload ELSE '{}' END, '$.linked_memory_ids'
+        ) AS each WHERE p.row_key IN (SELECT entity FROM links);
+    INSERT INTO linked_memories SELECT memory_id, entity, 0 FROM links
+        WHERE entity NOT IN (SELECT entity FROM linked_memories);
+    UPDATE points SET payload = json_replace(payload, '$.linked_memory_ids', json('[]'))
+        WHERE row_key IN (SELECT entity FROM linked_memories) AND json_valid(payload);
+    DROP TABLE links;
     """,
 )
 

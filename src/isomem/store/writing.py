@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isomem.store.codec import dump_payload, unit_vector
 from isomem.store.keywords import count_when_due
-from isomem.store.row_keys import OF_SCOPES, SEQ_BITS, scope_ids
+from isomem.store.row_keys import OF_SCOPES, SEQ_BITS, STORED, scope_ids, stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from isomem.contract.plan import Record
     from isomem.ports.shapes import Payload, Vector
     from isomem.store.cache import ScopeCache
-    from isomem.store.codec import Encoded, Stored
+    from isomem.store.codec import Encoded
     from isomem.store.database import Database
     from isomem.store.detached import Detached, Swept
     from isomem.store.keywords import Keywords
     from isomem.store.links import LinkTable
-    from isomem.store.row_keys import Ids
+    from isomem.store.row_keys import Ids, Stored
     from isomem.store.vectors import Vectors
 
 _INSERT = (
@@ -26,12 +26,11 @@ _INSERT = (
     " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id, collection) DO NOTHING"
 )
 _REPLACE = "UPDATE points SET payload = ?, vector = ?, terms = ? WHERE row_key = ?"
-_STORED = (
-    "SELECT p.row_key, p.id, p.terms, p.payload, s.user_id, s.agent_id, s.run_id"
-    f" FROM points AS p JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
-    " WHERE s.collection > 0 AND p.collection = ? AND "
+_REPLACE_VECTOR = "UPDATE points SET vector = ?1 WHERE row_key = ?2 AND vector <> ?1"
+_BY_ID = (
+    f"SELECT {STORED} FROM points AS p JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
+    " WHERE p.id = ? AND p.collection = ? AND s.collection > 0"
 )
-_BY_ID, _BY_ROW_KEY = _STORED + "p.id = ?", _STORED + "p.row_key = ?"
 _CLEAR = (
     "DELETE FROM points WHERE collection = ?1 OR (collection < 0 AND row_key IN"
     f" (SELECT p.row_key FROM {OF_SCOPES} WHERE s.collection = ?2))"
@@ -78,7 +77,13 @@ class Writer:
         self._vectors = vectors
         self._keywords = keywords
         self._links = links
+        self._dump = links.dump if links else dump_payload
         self._detached = detached
+
+    @property
+    def dims(self) -> int | None:
+        """The length of the vectors; None as long as this process does not know it."""
+        return self._vectors.dims
 
     # --- New points ---
 
@@ -97,7 +102,7 @@ class Writer:
                 point.id,
                 unit_vector(vector, dims) if dims else vectors.unit(vector),
                 scope_ids(payload),
-                dump_payload(payload),
+                self._dump(payload),
                 keywords.terms(payload) if keywords else None,
                 payload,
             )
@@ -110,9 +115,10 @@ class Writer:
         It raises what `encode` raises; the transaction can then not be committed.
         """
         if points:
-            self._insert(self.encode(points))
+            self.insert_encoded(self.encode(points))
 
-    def _insert(self, rows: Sequence[Encoded]) -> None:
+    def insert_encoded(self, rows: Sequence[Encoded]) -> None:
+        """Adds what `encode` made; at least one point."""
         number, connection = self._number, self._database.connection
         row_keys = self._row_keys.assign(number, [row[2] for row in rows])
         before = connection.total_changes()
@@ -134,8 +140,7 @@ class Writer:
         if self._keywords:
             self._keywords.inserted(rows)
         if self._links:
-            for row_key, row in zip(row_keys, rows, strict=True):
-                self._links.insert(row_key, row[5])
+            self._links.insert(zip(row_keys, (row[5] for row in rows), strict=True))
         self._cache.append(self._number, row_keys, rows)
 
     def _insert_over(self, row_keys: Sequence[int], rows: Sequence[Encoded]) -> None:
@@ -165,19 +170,20 @@ class Writer:
         self._database.execute(_INSERT, bindings)
         return True
 
+    def unit(self, vector: Vector) -> bytes:
+        """A vector as it is stored.
+
+        Raises:
+            VectorValueError: it has the wrong length, or contains NaN or infinity.
+        """
+        return self._vectors.unit(vector)
+
     # --- Points that are there ---
 
     def find(self, point_id: str) -> Stored | None:
         """What is stored of a point, by its id as `canonical_id` spells it."""
-        return self._stored(_BY_ID, point_id)
-
-    def at(self, row_key: int) -> Stored | None:
-        """What is stored of a point, by its row key."""
-        return self._stored(_BY_ROW_KEY, row_key)
-
-    def _stored(self, sql: str, key: object) -> Stored | None:
-        for row in self._database.rows(sql, (self._number, key)):
-            return *row[:4], row[4:]
+        for row in self._database.rows(_BY_ID, (point_id, self._number)):
+            return stored(row)
         return None
 
     def replace(self, old: Stored, vector: Vector, payload: Payload) -> None:
@@ -185,15 +191,14 @@ class Writer:
         self._replace(old, *self.encode([NewPoint(old[1], vector, payload)]))
 
     def _replace(self, old: Stored, row: Encoded) -> None:
-        row_key, _, old_terms, _, old_ids = old
+        row_key, _, old_terms, _, old_ids, is_recent = old
         _, unit, ids, text, terms, payload = row
         row_key = self._move(row_key, old_ids, ids)
         self._database.execute(_REPLACE, (text, unit, terms, row_key))
         if ids == old_ids:
             self._cache.replace(self._number, ids, (row_key, old[1], unit, terms or b""))
         if self._keywords:
-            counted = self._row_keys.is_counted(row_key)
-            self._keywords.change(old_terms, terms, counted=counted)
+            self._keywords.change(old_terms, terms, counted=not is_recent)
         if self._links:
             self._links.replace(row_key, payload)
 
@@ -213,29 +218,30 @@ class Writer:
     def replace_payload(self, old: Stored, payload: Payload) -> None:
         """Stores another payload of a point."""
         # The terms stay those of the text of the last full write, as in upstream's store.
-        ids, old_ids = scope_ids(payload), old[4]
-        row_key = self._move(old[0], old_ids, ids)
+        row_key = self._move(old[0], old[4], scope_ids(payload))
         sql = "UPDATE points SET payload = ? WHERE row_key = ?"
-        self._database.execute(sql, (dump_payload(payload), row_key))
+        self._database.execute(sql, (self._dump(payload), row_key))
         if self._links:
             self._links.replace(row_key, payload)
 
     def replace_vector(self, old: Stored, vector: Vector) -> None:
-        """Stores another vector of a point."""
-        row_key, point_id, terms, _, ids = old
+        """Stores another vector of a point; nothing is written if it is the same."""
+        row_key, point_id, terms, _, ids, _ = old
         unit = self._vectors.unit(vector)
-        self._database.execute("UPDATE points SET vector = ? WHERE row_key = ?", (unit, row_key))
-        self._cache.replace(self._number, ids, (row_key, point_id, unit, terms or b""))
+        self._database.execute(_REPLACE_VECTOR, (unit, row_key))
+        if self._database.connection.changes():
+            self._cache.replace(self._number, ids, (row_key, point_id, unit, terms or b""))
 
     # --- Removing ---
 
     def remove(self, old: Stored) -> None:
         """Removes a point."""
-        row_key, _, terms, _, ids = old
+        row_key, _, terms, _, ids, is_recent = old
         self._cache.remove(self._number, ids, row_key)
-        counted = not self._row_keys.remove(row_key)
+        if is_recent:
+            self._row_keys.remove(row_key)
         if self._keywords:
-            self._keywords.remove(terms, counted=counted)
+            self._keywords.change(terms, None, counted=not is_recent)
         if self._links:
             self._links.remove(row_key)
         self._database.execute("DELETE FROM points WHERE row_key = ?", (row_key,))

@@ -10,12 +10,15 @@ from isomem.config import ENTITIES_SUFFIX
 from isomem.contract.payload import changed, changed_event, entity_payload, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
-from isomem.errors import MemoryNotFoundError, ValidationError, VectorValueError
-from isomem.store.cache import ScopeCache
+from isomem.contract.v2_0_4 import MATCH_SIMILARITY
+from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
+from isomem.store.cache import Scope, ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
 from isomem.store.collection import Collection
+from isomem.store.connection import IN_MEMORY
 from isomem.store.database import Database
 from isomem.store.entities import Entities
+from isomem.store.held import Held
 from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Mention, Plan, Record
     from isomem.ports.shapes import Embedder, Hit, Payload
+    from isomem.store.reading import Point
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -70,6 +74,9 @@ class EmbeddedSet:
         self.links = JoinedLinks(vectors, entities, (VectorValueError,), nullcontext)
         self.ingests = Ingests(self._database)
         self._has_one_file = ledger.database is self._database
+        self._held = None
+        if self._has_one_file and self._database.path == IN_MEMORY:
+            self._held = Held(self._database, vectors.writer, ledger)
         self._is_swept = False
 
     def reading(self) -> AbstractContextManager[object]:
@@ -78,11 +85,11 @@ class EmbeddedSet:
 
     def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in one transaction on each file."""
-        with self._database.writing():
-            if self._has_one_file:
-                return work(*args, **kwargs)
-            with self.ledger.database.writing():
-                return work(*args, **kwargs)
+        if self._has_one_file:
+            return self._database.write(work, *args, **kwargs)
+        # Not shared: what is committed in the history could not be done again.
+        with self._database.writing(), self.ledger.database.writing():
+            return work(*args, **kwargs)
 
     # --- Applying a plan ---
 
@@ -102,7 +109,35 @@ class EmbeddedSet:
         if plan.clear is not None:
             self._clear(plan, plan.clear)
             return ()
+        if self._held is not None and plan.only_adds and self._held.accepts():
+            self._held.add(plan.records)
+            return plan.records
         return self._write(self._apply, plan)
+
+    def shares(self, plan: Plan) -> bool:
+        """Whether a plan can be applied together with others: in one transaction on one file."""
+        return self._has_one_file and self._is_swept and plan.clear is None
+
+    def apply_all(self, plans: Sequence[Plan]) -> Sequence[Sequence[Record] | Exception]:
+        """Applies the plans of several callers, each as a whole or not at all.
+
+        Returns:
+            For each what `apply` returns, or the error that it raises.
+
+        Raises:
+            Exception: nothing was stored. Each plan has to be applied alone.
+        """
+        return self._write(self._apply_each, plans)
+
+    def _apply_each(self, plans: Sequence[Plan]) -> Sequence[Sequence[Record] | Exception]:
+        outcomes: list[Sequence[Record] | Exception] = []
+        for plan in plans:
+            try:
+                with self._database.atomic():
+                    outcomes.append(self._apply(plan))
+            except MemoryError as error:
+                outcomes.append(error)
+        return outcomes
 
     def _apply(self, plan: Plan) -> Sequence[Record]:
         stored = plan.records
@@ -171,7 +206,7 @@ class EmbeddedSet:
         self.ledger.note_removed(
             [(memory_id, scope_of(payload)) for memory_id, payload in removed.items()]
         )
-        self.entities.unlink_all([*removed], plan.entity_vectors, self.vectors)
+        self.entities.unlink_all(removed, plan.entity_vectors)
 
     # --- Clearing scopes ---
 
@@ -245,7 +280,64 @@ class JoinedLinks(EmbeddedLinks):
     by itself.
     """
 
-    def _search(self, mention: Mention, scope: dict[str, Any], top_k: int) -> Sequence[Hit]:
+    def link(self, mentions: Sequence[Mention], scope: dict[str, Any], clock: Clock) -> None:
+        """As `Links.link`."""
+        if not mentions:
+            return
+        vectors = [mention.vector or () for mention in mentions]
+        try:
+            found = self._entities.reader.nearest(vectors, 1, scope)
+        except self._excused as error:
+            log.warning("Linking %d entities failed: %s", len(mentions), error)
+            return
+        known, new = {}, []
+        for mention, hits in zip(mentions, found, strict=True):
+            if hits and hits[0].score >= MATCH_SIMILARITY:
+                known[hits[0].row_key] = mention.memory_ids
+            else:
+                new.append(mention)
+        self._entities.links.merge(known)
+        if new:
+            self._insert(new, scope, clock)
+
+    def relink(
+        self, memory_id: str, mentions: Sequence[Mention], scope: dict[str, Any], clock: Clock
+    ) -> None:
+        """As `Links.relink`, but what is new is inserted at once, at the end.
+
+        Of equally similar entities, the new one counts, since it is the later insertion. It is
+        linked already: all mentions are of one memory.
+        """
+        if not mentions:
+            return
+        known, added = self._entities.reader.scope(scope), Scope()
+        new: list[Mention] = []
+        matched = []
+        for mention in mentions:
+            try:
+                unit = self._entities.writer.unit(mention.vector or ())
+            except self._excused as error:
+                log.warning("Linking the entity %r failed: %s", mention.text, error)
+                continue
+            score, row_key = _best(known, unit)
+            among_new = _best(added, unit)[0] if new else 0.0
+            if max(score, among_new) < MATCH_SIMILARITY:
+                added.extend([(len(new), "", unit, b"")])
+                new.append(mention)
+            elif score > among_new:
+                matched.append(row_key)
+        if new:
+            self._add(new, scope, clock)
+        self._entities.links.append(memory_id, matched)
+
+    def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
+        """As `Links.shared`."""
+        return self._entities.shared(memory_ids)
+
+    def _memories_of(self, entity: Point) -> Sequence[str]:  # type: ignore[override]
+        return self._entities.links.of(entity.row_key)
+
+    def _search(self, mention: Mention, scope: dict[str, Any], top_k: int) -> Sequence[Point]:
         return self._entities.reader.nearest([mention.vector or ()], top_k, scope)[0]
 
     def _add(self, mentions: Sequence[Mention], scope: dict[str, Any], clock: Clock) -> None:
@@ -256,10 +348,12 @@ class JoinedLinks(EmbeddedLinks):
             ]
         )
 
-    def _put_links(self, entity: Hit, payload: Payload) -> None:
-        stored = self._entities.writer.find(entity.id)
-        if stored is not None:
-            self._entities.writer.replace_payload(stored, payload)
+
+def _best(scope: Scope, unit: bytes) -> tuple[float, int]:
+    """The similarity and the row key of the nearest point of a scope; 0.0 if it has none."""
+    for score, row in scope.nearest(unit, 1, None):
+        return score, scope.row_keys[row]
+    return 0.0, 0
 
 
 # --- Opening ---

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from isomem import log
 from isomem.contract.payload import entity_payload, links_of, listed, with_links
 from isomem.contract.scope import scope_of
@@ -186,23 +188,28 @@ class Links:
 
     def boosts(self, probes: Sequence[Mention], scope: Scope) -> dict[str, float]:
         """What the entities of a query add to each memory: the highest boost counts."""
-        highest: dict[str, float] = {}
+        found: list[tuple[float, Sequence[str]]] = []
         try:
             for probe in probes:
                 for hit in self._search(probe, scope, ENTITY_MATCHES):
                     if hit.score >= BOOST_SIMILARITY:
-                        _raise_boosts(highest, hit)
+                        linked = self._memories_of(hit)
+                        found.append((entity_boost(hit.score, len(linked)), linked))
         except self._excused as error:
             log.warning("Entity boosts are incomplete: %s", error)
-        return highest
+        return _highest(found)
+
+    def _memories_of(self, entity: Hit) -> Sequence[str]:
+        return links_of(entity.payload)
 
 
 def _matched(hits: Sequence[Hit]) -> bool:
     return bool(hits) and hits[0].score >= MATCH_SIMILARITY
 
 
-def _raise_boosts(highest: dict[str, float], hit: Hit) -> None:
-    linked = links_of(hit.payload)
-    boost = entity_boost(hit.score, len(linked))
-    for memory_id in filter(None, linked):
-        highest[str(memory_id)] = max(highest.get(str(memory_id), 0.0), boost)
+def _highest(found: list[tuple[float, Sequence[str]]]) -> dict[str, float]:
+    """The highest boost of each memory, from boosts and the memories that they apply to."""
+    highest: dict[str, float] = {}
+    for boost, linked in sorted(found, key=itemgetter(0)):
+        highest.update(dict.fromkeys(map(str, filter(None, linked)), boost))
+    return highest

@@ -119,7 +119,14 @@ class Conversation:
         return [each.message for each in self.utterances]
 
     def transcript(self) -> str:
-        """The utterances as lines of `role: content`, without roles other than `SPOKEN_ROLES`."""
+        """The utterances as lines of `role: content`, without roles other than `SPOKEN_ROLES`.
+
+        The log says what a model is not shown, and when it is shown nothing.
+        """
+        for role in {each.role for each in self.utterances}.difference(SPOKEN_ROLES):
+            log.warning("The model is not shown messages of role %r, as in mem0", role)
+        if not any(each.content for each in self.utterances):
+            log.warning("The messages have no text, so there is nothing to remember")
         return transcript(self.texts())
 
 

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from isomem.errors import DatabaseError
-from isomem.ports.asynchronous import STORE, THREADS, AsyncPorts, Pools, adrive
+from isomem.ports.asynchronous import (
+    PLANS_AT_ONCE,
+    STORE,
+    THREADS,
+    AsyncPorts,
+    Pools,
+    adrive,
+)
 from isomem.ports.blocking import BlockingPorts, drive
 from isomem.ports.guard import PartFailure
 
@@ -116,7 +123,7 @@ async def where(ports: AsyncPorts) -> list[str]:
     ("serial", "of_stores"), [(True, "isomem-store"), (False, "isomem-provider")]
 )
 def test_every_kind_of_work_has_its_threads(serial: bool, of_stores: str) -> None:
-    stores = SimpleNamespace(serial=serial, apply=thread_name)
+    stores = SimpleNamespace(serial=serial, apply=thread_name, shares=lambda _: False)
     model = SimpleNamespace(generate_response=thread_name)
     pools = Pools()
     ran = asyncio.run(where(AsyncPorts(parts(llm=model, stores=stores), pools)))
@@ -226,3 +233,89 @@ def test_threads_are_made_again_in_a_forked_child() -> None:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     pools.close()
+
+
+# --- Plans that wait -------------------------------------------------------------------------
+
+
+class Stores:
+    """A serial store set; a plan is what becomes of it: its records, or an error."""
+
+    serial = True
+
+    def __init__(self) -> None:
+        self.together: list[list[Any]] = []
+        self.alone: list[Any] = []
+        self.is_broken = False
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def shares(self, plan: Any) -> bool:
+        return plan != ["whole scopes"]
+
+    def apply(self, plan: Any) -> Any:
+        self.alone.append(plan)
+        if plan == ["first"]:
+            self.entered.set()
+            self.go_on.wait(60)
+        if isinstance(plan, Exception):
+            raise plan
+        return plan
+
+    def apply_all(self, plans: list[Any]) -> list[Any]:
+        self.together.append(plans)
+        if self.is_broken:
+            raise SystemExit
+        return plans
+
+
+async def applied(stores: Stores, plans: list[Any], *, cancelled: int | None = None) -> list[Any]:
+    """What comes of plans that wait while the store is at work on another one."""
+    pools = Pools()
+    ports = AsyncPorts(parts(stores=stores), pools)
+    first = asyncio.create_task(ports.apply(["first"]))  # type: ignore[arg-type]
+    await asyncio.to_thread(stores.entered.wait, 60)
+    tasks = [asyncio.create_task(ports.apply(plan)) for plan in plans]
+    await asyncio.sleep(0)
+    if cancelled is not None:
+        tasks[cancelled].cancel()
+        await asyncio.sleep(0)
+    stores.go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert await first == ["first"]
+    await pools.aclose()
+    return outcomes
+
+
+PLANS: list[Any] = [["a"], ValueError("b"), ["c"]]
+
+
+def test_plans_that_wait_are_applied_together_in_their_order() -> None:
+    stores = Stores()
+    assert asyncio.run(applied(stores, PLANS)) == PLANS
+    assert (stores.together, stores.alone) == ([PLANS], [["first"]])
+
+
+def test_each_is_applied_alone_if_they_cannot_be_applied_together() -> None:
+    stores = Stores()
+    stores.is_broken = True
+    assert asyncio.run(applied(stores, PLANS)) == PLANS
+    assert (stores.together, stores.alone) == ([PLANS], [["first"], *PLANS])
+
+
+def test_a_plan_that_shares_nothing_is_applied_alone() -> None:
+    stores, plans = Stores(), [*PLANS, ["whole scopes"]]
+    assert asyncio.run(applied(stores, plans)) == plans
+    assert (stores.together, stores.alone) == ([], [["first"], *plans])
+
+
+def test_a_plan_whose_caller_was_cancelled_while_it_waited_is_not_applied() -> None:
+    stores = Stores()
+    outcomes = asyncio.run(applied(stores, [["a"], ["b"], ["c"]], cancelled=1))
+    assert isinstance(outcomes[1], asyncio.CancelledError)
+    assert stores.together == [[["a"], ["c"]]]
+
+
+def test_no_more_than_some_plans_are_applied_together() -> None:
+    stores, plans = Stores(), [[number] for number in range(PLANS_AT_ONCE + 2)]
+    assert asyncio.run(applied(stores, plans)) == plans
+    assert [len(each) for each in stores.together] == [PLANS_AT_ONCE, 2]

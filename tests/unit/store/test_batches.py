@@ -192,7 +192,7 @@ class Pair:
         self.entities.insert(batch)
 
     def _unlink(self, memory_ids: list[str]) -> None:
-        self.one.entities.unlink_all(memory_ids, {}, self.one.points)
+        self.one.entities.unlink_all(memory_ids, {})
         for name, known in [*self.entities.points.items()]:
             linked = known.payload[LINKS]
             left = [each for each in linked if each not in memory_ids]
@@ -244,7 +244,9 @@ class Pair:
 
 def _is_meant(finding: Finding) -> bool:
     """An overlay leaves the terms of the old text; links lead to memories that never were."""
-    dangling = finding.kind == "links" and ", which " in finding.message
+    dangling = finding.kind == "links" and (
+        ", which " in finding.message or finding.message.endswith(" to no memory")
+    )
     return dangling or finding.message == "its terms are not those of its text"
 
 

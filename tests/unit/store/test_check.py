@@ -194,15 +194,18 @@ ONE_ENTITY = f"row_key = (SELECT max(row_key) FROM points WHERE {ENTITY})"
         ("DELETE FROM scopes WHERE user_id = 'ben'", {"points"}),
         ("UPDATE scopes SET collection = 2 WHERE collection = 1", {"points", "scopes"}),
         ("DELETE FROM collections WHERE name = 'mem0_entities'", {"points", "scopes", "links"}),
-        ("DELETE FROM links", {"links"}),
+        ("DELETE FROM linked_memories", {"links"}),
         (f"DELETE FROM points WHERE {ONE}", {"links", "order", "scopes"}),
         (f"DELETE FROM points WHERE {ONE_ENTITY}", {"links", "order", "scopes"}),
-        ("INSERT INTO links SELECT 'ghost', max(entity) FROM links", {"links"}),
-        ("INSERT INTO links VALUES ('ghost', 5)", {"links"}),
+        (
+            "INSERT INTO linked_memories SELECT 'ghost', max(entity), 0 FROM linked_memories",
+            {"links"},
+        ),
+        ("INSERT INTO linked_memories VALUES ('ghost', 5, 0)", {"links"}),
         (f"UPDATE points SET payload = {GHOST} WHERE {ONE_ENTITY}", {"links"}),
         ("UPDATE history SET event = NULL", {"history"}),
         ("DROP INDEX points_id", {"schema"}),
-        ("DROP TABLE links", {"schema"}),
+        ("DROP TABLE linked_memories", {"schema"}),
         ("ALTER TABLE history DROP COLUMN role", {"schema"}),
         (
             "CREATE TRIGGER t AFTER INSERT ON points BEGIN DELETE FROM history; END",
@@ -357,5 +360,5 @@ def test_checking_writes_nothing_and_waits_for_no_writer(path: Path) -> None:
 
 
 def test_findings_are_plain_values(path: Path) -> None:
-    damage(path, "DELETE FROM links")
+    damage(path, "DELETE FROM linked_memories")
     assert json.loads(json.dumps([each._asdict() for each in findings(path)]))

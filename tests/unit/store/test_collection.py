@@ -22,10 +22,10 @@ from isomem.errors import (
     VectorStoreError,
     VectorValueError,
 )
-from isomem.store import cache, keywords
+from isomem.store import cache, keywords, matrix, texts, uncompiled
 from isomem.store.check import check
 from isomem.store.codec import canonical_id
-from isomem.store.reading import Point
+from isomem.store.reading import Point, Reader
 from isomem.store.row_keys import SEQ_MASK
 from isomem.text.terms import TermEncoder
 from isomem.types import SCOPE_KEYS
@@ -176,7 +176,7 @@ def test_reset_empties_the_collection_and_no_other(opened: Open) -> None:
     assert one.points.keyword_search("tea") == []
     assert one.entities.get("e").payload["linked_memory_ids"] == ["x"]  # type: ignore[union-attr]
     one.entities.delete_col()
-    assert one.database.rows("SELECT count(*) FROM links") == [(0,)]
+    assert one.database.rows("SELECT count(*) FROM linked_memories") == [(0,)]
 
 
 def test_collections_of_one_file_do_not_mix(opened: Open) -> None:
@@ -411,11 +411,39 @@ def test_the_cache_holds_no_more_than_its_bound(opened: Open) -> None:
         one.points.insert([[0.5] * 100] * 5, [scope] * 5, [str(uuid.uuid4()) for _ in range(5)])
         assert len(one.points.search("", [0.5] * 100, 50, scope)) in {5, 10}
         held = one.cache._scopes.values()
-        assert sum(len(each._vectors) for each in held) <= bound
+        assert sum(len(each.vectors._numbers) for each in held) <= bound
         assert sum(each.size_bytes for each in held) <= bound
     assert one.cache._scopes
     everything = one.points.search("", [0.5] * 100, 1000)  # Larger than the bound alone.
     assert len(everything) == 400
+
+
+def test_a_scope_that_is_too_large_for_the_cache_is_read_once_per_search(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = opened(cache_bytes=0)
+    one.points.insert([[1.0, 0.0]] * 2, [{"data": "tea"}] * 2, ["a", "b"])
+    loads = []
+    load = Reader._load_scope
+    monkeypatch.setattr(
+        Reader,
+        "_load_scope",
+        lambda *given: loads.append(given[2]) or load(*given),  # type: ignore[func-returns-value]
+    )
+    nearest = one.points.search("", [1.0, 0.0], 5)
+    assert ids_of(nearest) == ids_of(one.points.keyword_search("tea", 5) or ()) == ["b", "a"]
+    assert len(loads) == 1
+    one.points.insert([[1.0, 0.0]], [{"data": "tea"}], ["c"])
+    assert ids_of(one.points.keyword_search("tea", 5) or ()) == ["c", "b", "a"]
+    one.points.delete("b")
+    nearest = one.points.search("", [1.0, 0.0], 5)
+    opened().points.update("a", payload={"data": "coffee"}, vector=[0.0, 1.0])
+    assert ids_of(one.points.keyword_search("coffee", 5) or ()) == ["a"]
+    assert len(loads) == 4
+    del nearest
+    assert one.points.search("", [1.0, 0.0], 5)
+    assert len(loads) == 5
+    assert not any(held() for held in one.cache._too_large.values())
 
 
 def test_a_cached_scope_that_grows_beyond_the_bound_is_let_go(opened: Open) -> None:
@@ -590,7 +618,7 @@ def test_the_entities_of_a_memory_are_found_by_its_links(opened: Open) -> None:
     ]
     assert entities.linked_to("unknown") == []
     entities.delete("both")
-    assert entities.database.rows("SELECT memory_id FROM links") == [("m1",)]
+    assert entities.database.rows("SELECT memory_id FROM linked_memories") == [("m1",)]
 
 
 _LINKED = st.lists(st.sampled_from("abc"), max_size=3)
@@ -618,9 +646,9 @@ def test_the_links_are_those_of_the_payloads(changes: list[tuple[str, str, list[
             vector = [1.0] if change == "replace" else None
             entities.update(name, vector=vector, payload=payload)
     points = entities.list()[0]
-    assert sorted(entities.database.rows("SELECT entity, memory_id FROM links")) == sorted(
-        {(point.row_key, memory) for point in points for memory in linked_in(point)}
-    )
+    assert sorted(
+        entities.database.rows("SELECT entity, memory_id FROM linked_memories")
+    ) == sorted((point.row_key, memory) for point in points for memory in linked_in(point))
     for memory in "abc":
         assert [each.id for each in entities.linked_to(memory)] == [
             point.id
@@ -643,7 +671,7 @@ def test_new_links_replace_the_old_ones(opened: Open) -> None:
         "linked_memory_ids": ["m1", "m2"], "user_id": "u",
     }  # fmt: skip
     entities.update("e", payload={"linked_memory_ids": []})
-    assert entities.database.rows("SELECT * FROM links") == []
+    assert entities.database.rows("SELECT * FROM linked_memories") == []
     entities.delete("e")
 
 
@@ -863,7 +891,7 @@ def test_an_entity_with_a_damaged_payload_leaves_no_links_when_removed_or_replac
     damage(one, "payload", dict.fromkeys("ab", payload))
     one.entities.delete("a")
     one.entities.update("b", [1.0], {"data": "x", "linked_memory_ids": ["n"]})
-    assert [row[0] for row in one.database.rows("SELECT memory_id FROM links")] == ["n"]
+    assert [row[0] for row in one.database.rows("SELECT memory_id FROM linked_memories")] == ["n"]
 
 
 def test_a_scope_that_was_extended_by_half_is_never_searched(
@@ -873,15 +901,11 @@ def test_a_scope_that_was_extended_by_half_is_never_searched(
     one.points.insert([[1.0, 0.0]], [{"user_id": "u"}], ["a"])
     assert ids_of(one.points.search("", [1.0, 0.0])) == ["a"]
 
-    real = cache.array
-
-    def interrupted(kind: Any, values: Any = ()) -> Any:
-        if kind == "I" and values:  # The last of the arrays that grow.
-            raise InterruptedError
-        return real(kind, values)
+    def interrupted(*_: Any) -> None:
+        raise InterruptedError
 
     with one.database.writing():
-        monkeypatch.setattr(cache, "array", interrupted)
+        monkeypatch.setattr(texts.Texts, "extend", interrupted)
         with pytest.raises(InterruptedError):
             one.cache.append(1, [1], [("b", bytes(8), ("u", None, None), "{}", b"", {})])
         monkeypatch.undo()
@@ -955,36 +979,57 @@ def change(points: Any, kind: str, *given: Any) -> None:
         points.delete(given[0])
 
 
+def as_it_is(patch: pytest.MonkeyPatch) -> None:
+    """With the kernel of this installation."""
+
+
+def without_a_compiler(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(cache, "ScopeTexts", uncompiled.SearchedTexts)
+    patch.setattr(cache, "best", uncompiled.sorted_best)
+    patch.setattr(matrix, "best", uncompiled.sorted_best)
+
+
+def with_a_coarse_copy(patch: pytest.MonkeyPatch) -> None:
+    """Of whatever scope is searched for the second time."""
+    patch.setattr(matrix, "_may_be_coarse", lambda size, dims: size > 0)
+    patch.setattr(matrix, "SEARCHES_BEFORE", 2)
+    patch.setattr(matrix, "_MOST_COMPARED", 1)
+
+
+@pytest.mark.parametrize("form", [as_it_is, without_a_compiler, with_a_coarse_copy])
 @examples(60)
-@given(st.lists(_changes, max_size=12))
-def test_a_scope_that_was_changed_in_place_is_the_one_in_the_file(changes: list[Any]) -> None:
-    one = Opened(":memory:")
-    for each in ({}, {"user_id": "u"}):
-        one.points.search("", [1.0, 0.0], filters=each)
-    for kind, *given_ in changes:
-        change(one.points, kind, *given_)
-        for where in ({}, {"user_id": "u"}, {"user_id": "v"}):
-            found = [
-                [(hit.id, hit.score) for hit in hits]
-                for hits in (
-                    one.points.search("", [0.8, 0.6], 9, where),
-                    one.points.keyword_search("green tea coffee", 9, where) or (),
-                )
-            ]
+@given(changes=st.lists(_changes, max_size=12), top_k=st.sampled_from((1, 2, 9)))
+def test_a_scope_that_was_changed_in_place_is_the_one_in_the_file(
+    form: Callable[[pytest.MonkeyPatch], None], changes: list[Any], top_k: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        form(patch)
+        one = Opened(":memory:")
+        found_in(one, top_k)
+        for kind, *given_ in changes:
+            change(one.points, kind, *given_)
+            found = [found_in(one, top_k) for _ in range(2)]
             kept = dict(one.cache._scopes)
             one.cache.clear()
             one.points._keywords._recent.state = None  # type: ignore[union-attr]
-            assert found == [
-                [(hit.id, hit.score) for hit in hits]
-                for hits in (
-                    one.points.search("", [0.8, 0.6], 9, where),
-                    one.points.keyword_search("green tea coffee", 9, where) or (),
-                )
-            ]
+            patch.undo()
+            assert found == [found_in(one, top_k)] * 2
+            form(patch)
             one.cache.clear()
             for key, scope in kept.items():
                 one.cache.put(key, scope)
-    one.close()
+        one.close()
+
+
+def found_in(one: Opened, top_k: int) -> list[list[tuple[str, float]]]:
+    return [
+        [(hit.id, hit.score) for hit in hits]
+        for where in ({}, {"user_id": "u"}, {"user_id": "v"}, {"data": "tea"})
+        for hits in (
+            one.points.search("", [0.8, 0.6], top_k, where),
+            one.points.keyword_search("green tea coffee", top_k, where) or (),
+        )
+    ]
 
 
 def test_an_update_and_a_delete_leave_the_scope_in_the_cache() -> None:
@@ -1007,7 +1052,7 @@ def test_a_scope_whose_bytes_somebody_holds_is_loaded_again() -> None:
     one.points.insert([[1.0, 0.0]] * 2, [{"user_id": "u", "data": "tea"}] * 2, ["a", "b"])
     one.points.search("", [1.0, 0.0], filters={"user_id": "u"})
     (scope,) = one.cache._scopes.values()
-    with memoryview(scope._vectors):
+    with memoryview(scope.vectors._numbers):
         one.points.insert([[0.0, 1.0]], [{"user_id": "u", "data": "tea"}], ["c"])
         one.points.delete("a")
         assert sorted(ids_of(one.points.search("", [1.0, 0.0]))) == ["b", "c"]

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isomem.contract.payload import LINKS
 from isomem.errors import VectorStoreError
 from isomem.store import keywords
 from isomem.store.check import check
-from isomem.store.entities import LINKS
 from isomem.text.terms import TermEncoder
 from tests.unit.store import reference
 from tests.unit.store.conftest import Opened
@@ -262,7 +262,8 @@ def link(one: Opened, name: str, memories: list[str]) -> None:
 def links(one: Opened) -> dict[str, list[str]]:
     found = {point.id: point.payload[LINKS] for point in one.entities.list(None, None)[0]}
     rows = one.database.rows(
-        "SELECT p.id, l.memory_id FROM links AS l JOIN points AS p ON p.row_key = l.entity"
+        "SELECT p.id, l.memory_id FROM linked_memories AS l"
+        " JOIN points AS p ON p.row_key = l.entity"
     )
     assert sorted(rows) == sorted((name, each) for name, some in found.items() for each in some)
     return found
@@ -284,15 +285,15 @@ def test_memories_leave_all_their_entities_at_once(opened: Open) -> None:
     assert [each.id for each in one.entities.linked_to("c")] == ["many"]
 
 
-def test_an_entity_of_many_detached_memories_is_written_once(opened: Open) -> None:
+def test_an_entity_loses_its_detached_memories_as_they_are_swept(opened: Open) -> None:
     one = opened()
     fill(one, ANA, [f"m{number}" for number in range(6)])
     fill(one, BOB, ["kept"])
     link(one, "hub", ["m5", "kept", *[f"m{number}" for number in range(5)]])
     one.points.detach(ANA)
-    with one.database.writing():
-        first = [point.id for point in one.points.sweep(1)]
-        one.entities.unlink_all(first, {}, one.points)
+    while some := [point.id for point in one.points.sweep(4)]:
+        one.entities.unlink_all(some, {})
+        assert set(some).isdisjoint(links(one)["hub"])
     assert links(one) == {"hub": ["kept"]}
 
 
@@ -320,7 +321,7 @@ def test_removing_many_is_linear(share: bool) -> None:
         began = time.process_time()
         one.points.detach(ANA)
         while some := [point.id for point in one.points.sweep(100)]:  # type: ignore[assignment]
-            one.entities.unlink_all(some, {}, one.points)
+            one.entities.unlink_all(some, {})
         took = time.process_time() - began
         assert one.database.rows("SELECT count(*) FROM points") == [(0,)]
         one.close()

@@ -90,7 +90,7 @@ def check_whole(path: Path, kind: str, acknowledged: dict[int, list[str]]) -> in
         ).fetchall()
         history = connection.execute("SELECT memory_id, new_memory, event FROM history").fetchall()
         messages = connection.execute("SELECT content FROM messages").fetchall()
-        links = connection.execute("SELECT entity, memory_id FROM links").fetchall()
+        links = connection.execute("SELECT entity, memory_id FROM linked_memories").fetchall()
         rows = {row[0] for row in connection.execute("SELECT row_key FROM points")}
     connection.close()
     memories = {name: json.loads(payload) for name, payload, where in points if where == "mem0"}

@@ -18,6 +18,7 @@ import pytest
 from isomem.clock import Clock
 from isomem.errors import DatabaseError, MemoryCorruptionError
 from isomem.store import schema
+from isomem.store.check import check
 from isomem.store.codec import unit_vector
 from isomem.store.database import Database
 from isomem.store.ledger import Ledger
@@ -171,6 +172,57 @@ def make_version_4(path: Path) -> None:
     connection.close()
 
 
+def make_version_5(path: Path) -> None:
+    make_version_4(path)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(schema._MIGRATIONS[3])
+        connection.execute("UPDATE meta SET value = '5' WHERE key = 'schema_version'")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("payload", "linked"),
+    [
+        ('{"data":"Tea","linked_memory_ids":["m2","m1"],"user_id":"u"}', ["m2", "m1"]),
+        ('{"data":"\\u00e4 \\ud800","linked_memory_ids":["m2","m1"],"user_id":"u"}', ["m2", "m1"]),
+        ('{"data":"Tea","x":NaN,"linked_memory_ids":["m2","m1"],"user_id":"u"}', ["m1", "m2"]),
+        ('{"data":"Tea","linked_memory_ids":["m2",', ["m1", "m2"]),
+    ],
+)
+def test_a_file_of_version_5_keeps_its_links(
+    path: Path, opened: Open, payload: str, linked: list[str]
+) -> None:
+    make_version_5(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE points SET payload = ? WHERE id = 'e1'", (payload,))
+    connection.close()
+    one = opened(dims=2, embedder="some/embedder")
+    ((row_key,),) = one.database.rows("SELECT row_key FROM points WHERE id = 'e1'")
+    assert one.entities.links.of(row_key) == linked
+    if payload.endswith("}"):
+        entity = one.entities.get("e1")
+        assert entity is not None
+        assert [*entity.payload] == [*json.loads(payload)]
+        assert entity.payload["data"] == json.loads(payload)["data"]
+        assert entity.payload["linked_memory_ids"] == linked
+        assert check(one.database) == []
+    one.entities.unlink_all(["m1"], {})
+    assert one.entities.links.of(row_key) == ["m2"]
+
+
+def test_a_process_that_has_an_older_file_open_cannot_write_to_the_migrated_one(
+    path: Path, opened: Open
+) -> None:
+    make_version_5(path)
+    old = apsw.Connection(str(path))
+    sql = "DELETE FROM links WHERE memory_id = ? AND entity = ?"
+    old.execute(sql, ("unknown", 1))
+    opened(dims=2, embedder="some/embedder")
+    with pytest.raises(apsw.SQLError, match="no such table"):
+        old.execute(sql, ("m1", 1))
+    old.close()
+
+
 def test_a_file_of_version_3_loses_its_terms_without_texts_and_can_detach(
     path: Path, opened: Open
 ) -> None:
@@ -181,6 +233,8 @@ def test_a_file_of_version_3_loses_its_terms_without_texts_and_can_detach(
         connection.execute("DROP INDEX scopes_detached")
         connection.execute("ALTER TABLE points RENAME COLUMN row_key TO place")
         connection.execute("ALTER TABLE insertions RENAME TO arrivals")
+        connection.execute("DROP TABLE linked_memories")
+        connection.executescript(schema._OLD_LINKS)
         connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
     connection.close()
     one = opened(dims=2, embedder="some/embedder")
@@ -192,7 +246,9 @@ def test_a_file_of_version_3_loses_its_terms_without_texts_and_can_detach(
     assert {point.id for point in one.points.sweep(9)} == {"m1", "m2"}
 
 
-@pytest.mark.parametrize("make", [make_version_1, make_version_2, make_version_3, make_version_4])
+@pytest.mark.parametrize(
+    "make", [make_version_1, make_version_2, make_version_3, make_version_4, make_version_5]
+)
 def test_an_old_file_is_lifted_to_the_layout_of_a_new_one(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:

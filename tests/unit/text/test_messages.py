@@ -270,3 +270,35 @@ def test_a_message_needs_a_role(messages: list[dict[str, Any]], role: Any) -> No
 def test_a_part_that_is_not_unicode_is_refused(bad: str) -> None:
     with pytest.raises(ValidationError, match="message content is not valid Unicode"):
         read({"role": "user", "content": ["good", {"text": bad}]})
+
+
+# --- What a model is not shown ---------------------------------------------------------------
+
+
+def test_the_log_names_roles_that_a_model_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    messages = [{"role": role, "content": "tea"} for role in ("user", "tool", "tool", "narrator")]
+    with caplog.at_level(logging.WARNING):
+        assert read(messages).transcript() == "user: tea\n"
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        "The model is not shown messages of role 'narrator', as in mem0",
+        "The model is not shown messages of role 'tool', as in mem0",
+    ]
+
+
+@pytest.mark.parametrize("messages", [[], "", [{"role": "user", "content": ""}]])
+def test_the_log_says_when_nothing_was_said(
+    messages: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read(messages).transcript()
+    assert [record.getMessage() for record in caplog.records] == [
+        "The messages have no text, so there is nothing to remember"
+    ]
+
+
+def test_the_log_is_silent_about_an_ordinary_conversation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read([{"role": "system", "content": ""}, {"role": "user", "content": "tea"}]).transcript()
+    assert not caplog.records
