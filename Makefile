@@ -9,7 +9,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml setup.py \
     build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test test-fast torture check format bench clean
+.PHONY: demo test test-fast torture check format bench bench-check clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -39,6 +39,11 @@ format: .venvs/check/installed
 # About twenty minutes; ARGS="--quick" or "--only article" go to the benchmark.
 bench: .venvs/bench/installed
 	.venvs/bench/bin/python -m bench $(ARGS)
+
+# One or two minutes, on a machine as busy as it likes: instructions, counted by valgrind, against
+# the recorded ones. ARGS="--against main" compares with a revision; "--record" renews the record.
+bench-check: .venvs/bench/installed
+	.venvs/bench/bin/python -m bench.check $(ARGS)
 
 .venv/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venv

@@ -6,7 +6,7 @@ A workload is a function from `Sizes` to its runs; its docstring appears in the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 SYSTEMS = {
@@ -17,6 +17,8 @@ SYSTEMS = {
     "isomem-memory-uncached": "isomem, in memory, no cache",
     "isomem-disk-uncached": "isomem, on disk, no cache",
     "isomem-memory-blocking": "isomem, blocking providers",
+    "isomem-memory-interpreted": "isomem without a compiler, in memory",
+    "isomem-disk-singly": "isomem, on disk, one by one",
     "mem0-memory": "mem0, in memory",
     "mem0-disk": "mem0, on disk",
     "mem0-stub": "mem0, bare stub store",
@@ -33,6 +35,8 @@ VARIANTS: dict[str, dict[str, str | int]] = {
     "plain": {"tier": "plain"},
     "uncached": {"cache_mb": 0},
     "blocking": {},
+    "interpreted": {"kernel": "interpreted"},
+    "singly": {"one_by_one": 1},
 }
 """The options that the last word of a system's name means."""
 
@@ -62,6 +66,9 @@ class Sizes:
     hashed_alone: tuple[tuple[int, int, int], ...] = ((1_536, 20_000, 50),)
     """The same for isomem alone."""
 
+    hashed_once: tuple[tuple[int, int, int], ...] = ((384, 100_000, 50),)
+    """The same for isomem in memory, in one round: the embedder alone takes half a minute."""
+
     users: tuple[int, ...] = (100, 1_000, 10_000)
     """Users of one store, of `each` memories."""
 
@@ -88,6 +95,12 @@ class Sizes:
     shared: int = 2_000
     """Memories that all processes add together."""
 
+    written: tuple[int, int] = (3_200, 640)
+    """Memories that all threads add together, and those with a slower flush."""
+
+    held: tuple[int, int] = (20_000, 5)
+    """Memories of one user, and repetitions of each call."""
+
     cold: int = 2_000
     durable: int = 2_000
     resident: tuple[int, int] = (2_000, 20_000)
@@ -98,6 +111,7 @@ QUICK = Sizes(
     article=((200, 50), (2_000, 50)),
     hashed=((384, 500, 20),),
     hashed_alone=((1_536, 500, 20),),
+    hashed_once=((384, 1_000, 20),),
     users=(10, 100),
     users_mem0=10,
     scopes=10,
@@ -107,6 +121,8 @@ QUICK = Sizes(
     managed=(3, 50),
     concurrent=(40, 50),
     shared=400,
+    written=(320, 160),
+    held=(2_000, 2),
     cold=500,
     durable=300,
     resident=(1_000, 4_000),
@@ -234,24 +250,25 @@ def article(sizes: Sizes) -> Iterator[Run]:
     filter and the default `top_k`, one `get_all(top_k=20)`. Everything as it comes: isomem with
     keyword search and entities, and a flush to the disk before each add returns; mem0 as
     `pip install mem0ai` installs it, without either. "Set as mem0", isomem also has neither.
+    "Without a compiler", its kernel runs as Python.
 
     `add` and `search` are means over all calls, as in the article; the median and the 95th
     percentile are of single searches. The peak is VmHWM of the whole process.
 
     The stub is a dict in mem0's process, searched by plain Python over every payload: cosine, and
     BM25 over the words. mem0 on disk has no row of 20,000 memories: its adds alone would take
-    minutes, and its searches are those in memory.
+    minutes, and its searches are those in memory; isomem without a compiler has none either.
     """
     for count, searches in sizes.article:
-        for system in (*ALL, "isomem-memory-plain"):
-            if system != "mem0-disk" or count <= 2_000:
+        for system in (*ALL, "isomem-memory-plain", "isomem-memory-interpreted"):
+            if system not in {"mem0-disk", "isomem-memory-interpreted"} or count <= 2_000:
                 options: dict[str, str | int] = {"memories": count, "searches": searches}
                 yield Run(of_memories(count), system, "article", options)
 
 
 @workload(
     "Hash embeddings of 384 and 1,536 dimensions",
-    "add_us search_ms search_median_ms search_p95_ms peak_mb",
+    "add_us search_ms search_median_ms search_p95_ms first_search_ms peak_mb",
     "add_us search_ms",
 )
 def dimensions(sizes: Sizes) -> Iterator[Run]:
@@ -267,6 +284,8 @@ def dimensions(sizes: Sizes) -> Iterator[Run]:
     for dims, count, searches in sizes.hashed_alone:
         for system in STORES[:2]:
             yield _hashed(system, dims, count, searches)
+    for dims, count, searches in sizes.hashed_once:
+        yield replace(_hashed("isomem-memory", dims, count, searches), once=True)
 
 
 def _hashed(system: str, dims: int, count: int, searches: int) -> Run:
@@ -377,6 +396,57 @@ def concurrent(sizes: Sizes) -> Iterator[Run]:
         yield Run(f"{calls} calls at once", system, "concurrent_calls", given)
 
 
+@workload(
+    "How long a call holds the event loop",
+    "held_ms on_loop_ms idle_held_ms add_held_ms inferred_held_ms search_held_ms "
+    "first_search_held_ms get_all_held_ms update_held_ms history_held_ms delete_held_ms "
+    "delete_all_held_ms reset_held_ms",
+    "held_ms on_loop_ms",
+)
+def loop_hold(sizes: Sizes) -> Iterator[Run]:
+    """`AsyncMemory` with 20,000 memories of one user, and a task that wants to run every
+    millisecond: how late it is at most during each call. `get_all` lists half of the memories,
+    `delete_all` removes all of them, an inferred add brings 10 facts. "Nothing" is the same with
+    no call. Waiting for a processor is subtracted. Of several calls of a kind, the one with the
+    shortest wait counts.
+
+    "On the loop" is the most processor time that the loop's own thread takes in one turn: work that
+    nothing else on the loop can interrupt. The rest of the wait is for the interpreter lock. Python
+    lets a thread that computes keep it for 5 ms (`sys.getswitchinterval`).
+    """
+    count, repeats = sizes.held
+    options: dict[str, str | int] = {"memories": count, "repeats": repeats}
+    for system in ("isomem-memory", "isomem-disk"):
+        more = {"synchronous": "off"} if system == "isomem-disk" else {}
+        yield Run(of_memories(count), system, "loop_hold", {**options, **more})
+
+
+@workload("Several threads, one file", "adds_per_s lost", "adds_per_s")
+def writers(sizes: Sizes) -> Iterator[Run]:
+    """Raw adds by the threads of one process, every add flushed to the disk before it returns: as
+    they come, and one by one behind a lock around each call. Adds per second of all together, and
+    how many were missing afterwards. "A flush of 3 ms" is this disk with 3 ms of sleep before each
+    flush, which a layer between SQLite and the file system adds: what a slower disk would do.
+    """
+    many, few = sizes.written
+    for count in WRITERS:
+        yield from _written(of_threads(count), {"writers": count, "memories": many})
+    slow: dict[str, str | int] = {"writers": 16, "memories": few, "flush_ms": 3}
+    yield from _written(f"{of_threads(16)}, a flush of 3 ms", slow)
+
+
+WRITERS = (1, 16, 64)
+
+
+def of_threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def _written(case: str, options: dict[str, str | int]) -> Iterator[Run]:
+    for system in ("isomem-disk", "isomem-disk-singly"):
+        yield Run(case, system, "writers", {**options})
+
+
 @workload("Several processes, one file", "adds_per_s lost", "adds_per_s")
 def shared_file(sizes: Sizes) -> Iterator[Run]:
     """Raw adds into one file by one process and by four at the same time, every add flushed to the
@@ -385,8 +455,11 @@ def shared_file(sizes: Sizes) -> Iterator[Run]:
     """
     for count in (1, 4):
         options: dict[str, str | int] = {"processes": count, "memories": sizes.shared}
-        case = f"{count} process{'es' if count > 1 else ''}"
-        yield Run(case, "isomem-disk", "shared_file", options)
+        yield Run(of_processes(count), "isomem-disk", "shared_file", options)
+
+
+def of_processes(count: int) -> str:
+    return f"{count} process{'es' if count > 1 else ''}"
 
 
 @workload(

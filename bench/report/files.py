@@ -16,7 +16,7 @@ from bench.report import plots, tables, targets
 from bench.report.figures import Figures, failures
 from bench.report.page import page
 
-MARK = "<!-- {} figures: python -m bench --write-docs {} -->"
+MARK = "<!-- {}: python -m bench --write-docs docs/benchmarks.md -->"
 
 
 def about(rounds: int, *, quick: bool) -> dict[str, Any]:
@@ -81,13 +81,17 @@ def summary(figures: Figures) -> list[dict[str, Any]]:
 
 def as_text(results: list[Result]) -> str:
     """Everything as text for the terminal."""
-    return _all(results, tables.as_text, "\n{}\n")
+    parts = [targets.BESIDE, tables.as_text(targets.article_table(Figures(results)))]
+    return "\n\n".join([*parts, _all(results, tables.as_text, "\n{}\n")])
 
 
-def as_markdown(about: Mapping[str, Any], results: list[Result]) -> str:
-    """Everything as Markdown, for `docs/benchmarks.md`."""
+def as_markdown(about: Mapping[str, Any], results: list[Result]) -> dict[str, str]:
+    """Everything as Markdown: the sections of `docs/benchmarks.md` by name."""
     facts = ", ".join(f"{name} {value}" for name, value in about.items())
-    return f"{facts}.\n\n{_all(results, tables.as_markdown, '### {}')}"
+    return {
+        "article": tables.as_markdown(targets.article_table(Figures(results))),
+        "figures": f"{facts}.\n\n{_all(results, tables.as_markdown, '### {}')}",
+    }
 
 
 def _all(results: list[Result], write_table: tables.Write, heading: str) -> str:
@@ -112,15 +116,18 @@ def _tables(workload: Workload, figures: Figures, write_table: tables.Write) -> 
     return parts
 
 
-def write_docs(path: Path, text: str) -> None:
-    """Puts text between the two marks in a file.
+def write_docs(path: Path, sections: Mapping[str, str]) -> None:
+    """Puts every section between its two marks in a file.
 
     Raises:
-        ValueError: the file does not have them.
+        ValueError: the file does not have the marks of a section; nothing is written.
     """
-    begin, end = (MARK.format(word, "docs/benchmarks.md") for word in ("begin", "end"))
-    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise ValueError(f"{path} has no section between {begin!r} and {end!r}")
-    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    for name, section in sections.items():
+        begin, end = (MARK.format(f"{word} {name}") for word in ("begin", "end"))
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise ValueError(f"{path} has no section between {begin!r} and {end!r}")
+        text = f"{before}{begin}\n\n{section}\n\n{end}{after}"
+    path.write_text(text, encoding="utf-8")

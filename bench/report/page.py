@@ -84,9 +84,11 @@ def _targets(figures: Figures) -> str:
         f"<td>{targets.VERDICTS[target.met]}</td><td>{escape(target.measured)}</td></tr>"
         for target in targets.targets(figures)
     )
+    beside = tables.as_html(targets.article_table(figures))
     quoted = tables.as_html(targets.rust_table())
     low, high = targets.RUST_OF_STUB
     return (
+        f"<h2>{targets.BESIDE}</h2>{_wide(beside)}"
         f"<h2>Targets</h2><div class=wide><table class=targets>{rows}</table></div>"
         "<p class=about>mem0-rs is not measured here. These figures of it were measured earlier, "
         f"on another machine with two cores; beside it an add took {low} to {high} of the add of "

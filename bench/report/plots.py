@@ -19,6 +19,8 @@ COLOURS = {
     "isomem-memory-uncached": "#2b8a6e",
     "isomem-disk-uncached": "#7cc4ae",
     "isomem-memory-blocking": "#4fa3c7",
+    "isomem-memory-interpreted": "#7f6fb3",
+    "isomem-disk-singly": "#7cc4ae",
     "isomem": "#0b6e99",
     "mem0-memory": "#c4572b",
     "mem0-disk": "#e59b6d",

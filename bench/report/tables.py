@@ -47,6 +47,24 @@ TITLES = {
     "add_failed": "adds failed",
     "search_failed": "searches failed",
     "adds_per_s": "adds per s",
+    "held_ms": "longest wait, ms",
+    "on_loop_ms": "on the loop, ms",
+    **{
+        f"{name}_held_ms": f"{words}, ms"
+        for name, words in {
+            "idle": "nothing",
+            "add": "raw add",
+            "inferred": "inferred add",
+            "search": "search",
+            "first_search": "first search",
+            "get_all": "get_all",
+            "update": "update",
+            "history": "history",
+            "delete": "delete",
+            "delete_all": "delete_all",
+            "reset": "reset",
+        }.items()
+    },
     "total_ms": "total, ms",
     "per_memory_bytes": "per memory, bytes",
     "small_mb": "at first, MB",

@@ -170,6 +170,8 @@ def build(given: dict[str, Any], embedder: Any, model: Any = None) -> Any:
         asynchronous: 1 for `AsyncMemory`.
         tier: "plain" for isomem as a plain install of mem0 is: no entities, no keyword search.
         synchronous, cache_mb: isomem's options of those names.
+        clock: isomem's time and ids, if they are not to be the real ones.
+        kernel: "interpreted" for isomem as it is without a compiler.
     """
     system, _, place = str(given["system"]).partition("-")
     memory = (_isomem if system == "isomem" else _mem0)(given, place, embedder.dims)
@@ -180,6 +182,8 @@ def build(given: dict[str, Any], embedder: Any, model: Any = None) -> Any:
 
 
 def _isomem(given: dict[str, Any], place: str, dims: int) -> Any:
+    if given.get("kernel") == "interpreted":
+        interpret_the_kernel()
     from isomem import AsyncMemory, Memory
 
     store: dict[str, Any] = {
@@ -195,7 +199,23 @@ def _isomem(given: dict[str, Any], place: str, dims: int) -> Any:
     if given.get("tier") == "plain":
         store["keyword_search"] = False
         config["nlp"] = {"provider": "none"}
-    return (AsyncMemory if given.get("asynchronous") else Memory).from_config(config)
+    kind = AsyncMemory if given.get("asynchronous") else Memory
+    return kind.from_config(config, clock=given.get("clock"))
+
+
+def interpret_the_kernel() -> None:
+    """isomem as it is where there was no compiler; call it before anything imports isomem."""
+    from importlib.util import find_spec, module_from_spec, spec_from_file_location
+
+    package = find_spec("isomem")
+    assert package
+    assert package.submodule_search_locations
+    path = f"{package.submodule_search_locations[0]}/kernel.py"
+    spec = spec_from_file_location("isomem.kernel", path)
+    assert spec
+    assert spec.loader
+    sys.modules["isomem.kernel"] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
 
 
 def _mem0(given: dict[str, Any], place: str, dims: int) -> Any:

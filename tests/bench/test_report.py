@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.plan import WORKLOADS
-from bench.report import files, tables
+from bench.report import files, tables, targets
 from bench.report.figures import Figures, Summary
 from bench.report.page import page
 from bench.report.tables import TITLES, Table, number, with_spread
@@ -107,7 +107,8 @@ def test_the_page_needs_nothing_else(filled: Made, tmp_path: Path) -> None:
     assert "30<br><small>(20..40)</small>" in text
     assert "<code>memory item {i} about hiking cooking travel</code>" in text
     assert "&lt;&amp;&gt;" in text
-    assert "add in memory: at most 1/3 of mem0" in text
+    assert "add in memory: at most 1/3.5 of mem0" in text
+    assert "mem0-rs, as its article says" in text
     assert not re.search(r'(src|href)="(?!data:)', text)
 
 
@@ -160,12 +161,41 @@ def test_the_docs_have_a_place_for_the_tables(filled: Made, tmp_path: Path) -> N
         files.write_docs(docs, files.as_markdown(ABOUT, filled.results))
         text = docs.read_text("utf-8")
         assert text.count("| 2,000 memories | mem0, in memory | 90 (60..120) | 0.250 | 60 |") == 1
+        assert text.count("| an add | 2,000 memories | 1/3.50 | 1/3 |") == 1
         assert text.startswith(before.partition("<!-- begin")[0])
+
+
+def test_the_docs_begin_with_the_ratios_of_the_article() -> None:
+    first, *_ = re.findall(
+        r"^\|.*$", (ROOT / "docs/benchmarks.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert "mem0-rs, as its article says" in first
 
 
 def test_docs_without_the_marks_are_left_alone(tmp_path: Path) -> None:
     docs = tmp_path / "other.md"
     docs.write_text("nothing", encoding="utf-8")
     with pytest.raises(ValueError, match="no section between"):
-        files.write_docs(docs, "text")
+        files.write_docs(docs, {"figures": "text"})
     assert docs.read_text("utf-8") == "nothing"
+
+
+def test_docs_without_one_of_the_marks_are_left_alone(tmp_path: Path) -> None:
+    docs = tmp_path / "other.md"
+    text = "\n".join(files.MARK.format(f"{word} article") for word in ("begin", "end"))
+    docs.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match="begin figures"):
+        files.write_docs(docs, {"article": "text", "figures": "text"})
+    assert docs.read_text("utf-8") == text
+
+
+def test_isomem_stands_beside_the_article_as_a_part_of_mem0(made: Made) -> None:
+    made.add(1, "isomem-memory", add_us=20.0, search_ms=0.25, peak_mb=20.0)
+    made.add(1, "mem0-memory", add_us=90.0, search_ms=15.0, peak_mb=10.0)
+    table = targets.article_table(Figures(made.results))
+    assert table.head[2:4] == ["mem0-rs, as its article says", "isomem, in memory"]
+    assert [row[2:] for row in table.rows] == [
+        ["1/3.50", "1/4.50", "", ""],
+        ["1/3", "1/60", "", ""],
+        ["1/6.60", "2 times as much", "", ""],
+    ]

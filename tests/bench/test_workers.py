@@ -17,6 +17,7 @@ TINY = Sizes(
     article=((30, 2),),
     hashed=((384, 30, 2),),
     hashed_alone=((1_536, 30, 2),),
+    hashed_once=((384, 30, 2),),
     users=(2, 3),
     users_mem0=2,
     each=5,
@@ -27,6 +28,8 @@ TINY = Sizes(
     managed=(2, 5),
     concurrent=(20, 1),
     shared=40,
+    written=(64, 16),
+    held=(40, 1),
     cold=25,
     durable=10,
     resident=(10, 20),
@@ -99,8 +102,8 @@ def test_a_worker_that_fails_is_told_of_and_the_others_go_on(
     said: list[str] = []
     results = rounds.measure(chosen(["article"]), TINY, 1, tmp_path, said.append)
     of_article = [result["error"] for result in results if result["workload"] == "article"]
-    assert of_article == ["exit status 1: boom"] * 6
-    assert sum("boom" in line for line in said) == 6
+    assert of_article == ["exit status 1: boom"] * 7
+    assert sum("boom" in line for line in said) == 7
 
 
 @pytest.mark.slow

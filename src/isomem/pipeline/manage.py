@@ -52,8 +52,15 @@ async def get_all(
 
 
 def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, object]]:
-    points = listed(stores.vectors.list(filters=filters, top_k=top_k))
-    return [describe(str(point.id), point.payload or {}) for point in points]
+    points = [*listed(stores.vectors.list(filters=filters, top_k=top_k))]
+    points.reverse()
+    results = []
+    while points:
+        # Taken out, and so freed one by one: freeing thousands at once is one step of the
+        # interpreter, in which no other thread runs, the event loop's included.
+        point = points.pop()
+        results.append(describe(str(point.id), point.payload or {}))
+    return results
 
 
 async def history(ports: Ports, memory_id: str) -> list[dict[str, object]]:

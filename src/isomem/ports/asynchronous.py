@@ -1,9 +1,10 @@
 """The asynchronous ports: nothing that waits runs on the event loop.
 
 Providers that are asynchronous themselves (`aembed`, `aembed_batch`, `agenerate_response`,
-`arerank`) are awaited; others run in a bounded pool of threads. A serial store set has one thread
-of its own; the steps of others run in the pool. Plans that wait for that thread are applied
-together, so that they share a flush.
+`arerank`) are awaited; others run in a bounded pool of threads. What computes has a small pool of
+its own, where it never waits behind providers. A serial store set has one thread of its own; plans
+that wait for it are applied together, so that they share a flush. The steps of other sets wait for
+their engines, so they run in the pool of the providers.
 """
 
 from __future__ import annotations
@@ -31,8 +32,14 @@ if TYPE_CHECKING:
     Waiting = tuple[shapes.SerialStores, Plan, Future[Sequence[Record]]]
     """A plan, where it is to be applied, and what becomes of it."""
 
-PROVIDER_THREADS = 16
-"""How many calls of blocking providers run at once."""
+PROVIDERS, COMPUTING, STORE = "provider", "compute", "store"
+
+THREADS = {PROVIDERS: 64, COMPUTING: 2, STORE: 1}
+"""The most threads of each pool.
+
+Providers wait, so their threads cost little; one is made only if all others are busy. Threads that
+compute take turns anyway, and each that wants its turn keeps the event loop waiting longer.
+"""
 
 PLANS_AT_ONCE = 64
 """How many plans are applied together."""
@@ -47,19 +54,17 @@ class Pools:
     def __init__(self) -> None:
         self._process = -1
         self._is_closed = False
-        self._providers: ThreadPoolExecutor
-        self._store: ThreadPoolExecutor
+        self._pools: dict[str, ThreadPoolExecutor] = {}
         self._waiting: deque[Waiting]
 
-    async def run(self, work: Callable[[], T], *, serial: bool = False) -> T:
-        """Runs `work` outside the event loop; `serial` work runs one after another.
+    async def run(self, work: Callable[[], T], pool: str) -> T:
+        """Runs `work` in one of the pools in `THREADS`.
 
         Raises:
             DatabaseError: the pools are closed.
         """
         self._open()
-        pool = self._store if serial else self._providers
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pools[pool], work)
 
     async def apply(self, stores: shapes.SerialStores, plan: Plan) -> Sequence[Record]:
         """Applies a plan outside the event loop, after and with those that wait for the same.
@@ -70,7 +75,7 @@ class Pools:
         self._open()
         applied: Future[Sequence[Record]] = Future()
         self._waiting.append((stores, plan, applied))
-        self._store.submit(self._apply_waiting, stores)
+        self._pools[STORE].submit(self._apply_waiting, stores)
         return await asyncio.wrap_future(applied)
 
     def _apply_waiting(self, stores: shapes.SerialStores) -> None:
@@ -102,8 +107,9 @@ class Pools:
                 suggestion="Make a new AsyncMemory to use the file again.",
             )
         if self._process != os.getpid():
-            self._providers = ThreadPoolExecutor(PROVIDER_THREADS, "isomem-provider")
-            self._store = ThreadPoolExecutor(1, "isomem-store")
+            self._pools = {
+                name: ThreadPoolExecutor(most, f"isomem-{name}") for name, most in THREADS.items()
+            }
             self._waiting = deque()
             self._process = os.getpid()
 
@@ -111,8 +117,8 @@ class Pools:
         """Ends the threads after their current work. May be called twice."""
         self._is_closed = True
         if self._process == os.getpid():
-            self._providers.shutdown()
-            self._store.shutdown()
+            for pool in self._pools.values():
+                pool.shutdown()
 
     async def aclose(self) -> None:
         """`close`, without blocking the event loop until the threads are done."""
@@ -146,7 +152,7 @@ class AsyncPorts(PartsView):
         """Calls a method of a part: its asynchronous form, or the other one in a thread."""
         native = getattr(part, f"a{name}", None)
         if native is None:
-            return await self.compute(guarded(part, name), *args, **kwargs)
+            return await self._pools.run(partial(guarded(part, name), *args, **kwargs), PROVIDERS)
         try:
             return await native(*args, **kwargs)
         except Exception as error:
@@ -180,8 +186,8 @@ class AsyncPorts(PartsView):
         return ranked
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs `work` in the pool of the providers."""
-        return await self._pools.run(partial(work, *args, **kwargs))
+        """Runs `work` outside the event loop."""
+        return await self._pools.run(partial(work, *args, **kwargs), COMPUTING)
 
     async def store(
         self,
@@ -192,14 +198,14 @@ class AsyncPorts(PartsView):
         """Runs a step where the stores want it to run."""
         stores = self._parts.stores
         step = partial(work, stores, *args, **kwargs)
-        return await self._pools.run(step, serial=stores.serial)
+        return await self._pools.run(step, STORE if stores.serial else PROVIDERS)
 
     async def apply(self, plan: Plan) -> Sequence[Record]:
         """Applies a plan. Returns the stored records."""
         stores = self._parts.stores
         if _is_serial(stores):
             return await self._pools.apply(stores, plan)
-        return await self._pools.run(partial(stores.apply, plan))
+        return await self._pools.run(partial(stores.apply, plan), PROVIDERS)
 
 
 def _is_serial(stores: shapes.Stores) -> TypeGuard[shapes.SerialStores]:

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from isomem.errors import DatabaseError
-from isomem.ports.asynchronous import PLANS_AT_ONCE, AsyncPorts, Pools, adrive
+from isomem.ports.asynchronous import (
+    PLANS_AT_ONCE,
+    STORE,
+    THREADS,
+    AsyncPorts,
+    Pools,
+    adrive,
+)
 from isomem.ports.blocking import BlockingPorts, drive
 from isomem.ports.guard import PartFailure
 
@@ -95,6 +102,79 @@ def test_blocking_ports_show_the_parts_that_the_memory_has_now() -> None:
     assert drive(ports.rerank("x", [{"memory": "x"}], 1)) == [{"memory": "x"}]
 
 
+# --- Where what runs --------------------------------------------------------------------------
+
+
+def thread_name(*_: Any, **__: Any) -> str:
+    return threading.current_thread().name.rpartition("_")[0]
+
+
+async def where(ports: AsyncPorts) -> list[str]:
+    """The threads in which a provider, a computation, a step and a plan run."""
+    return [
+        await ports.generate([]),
+        await ports.compute(thread_name),
+        await ports.store(thread_name),
+        await ports.apply(None),  # type: ignore[arg-type]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("serial", "of_stores"), [(True, "isomem-store"), (False, "isomem-provider")]
+)
+def test_every_kind_of_work_has_its_threads(serial: bool, of_stores: str) -> None:
+    stores = SimpleNamespace(serial=serial, apply=thread_name, shares=lambda _: False)
+    model = SimpleNamespace(generate_response=thread_name)
+    pools = Pools()
+    ran = asyncio.run(where(AsyncPorts(parts(llm=model, stores=stores), pools)))
+    pools.close()
+    assert ran == ["isomem-provider", "isomem-compute", of_stores, of_stores]
+
+
+class Meeting:
+    """A blocking model whose calls end only when so many have come."""
+
+    def __init__(self, size: int) -> None:
+        self.barrier = threading.Barrier(size)
+
+    def generate_response(self, messages: Any) -> str:
+        self.barrier.wait(timeout=30)
+        return ""
+
+
+def test_as_many_blocking_calls_run_at_once_as_there_are_threads() -> None:
+    size = THREADS["provider"]
+    pools = Pools()
+    ports = AsyncPorts(parts(llm=Meeting(size)), pools)
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*(ports.generate([]) for _ in range(size)))
+
+    assert asyncio.run(main()) == [""] * size
+    pools.close()
+
+
+def test_computing_and_storing_wait_for_no_provider() -> None:
+    """All threads of providers are taken, and as many calls again are waiting for one."""
+    size = THREADS["provider"]
+    model = Meeting(2 * size + 1)  # More than can come: each call waits until the end.
+    pools = Pools()
+    ports = AsyncPorts(parts(llm=model), pools)
+
+    async def main() -> None:
+        asked = [asyncio.ensure_future(ports.generate([])) for _ in range(2 * size)]
+        while model.barrier.n_waiting < size:  # noqa: ASYNC110 - the threads set no event
+            await asyncio.sleep(0.001)
+        assert await ports.compute(thread_name) == "isomem-compute"
+        assert await ports.store(thread_name) == "isomem-store"
+        assert model.barrier.n_waiting == size
+        model.barrier.abort()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    asyncio.run(main())
+    pools.close()
+
+
 class Failing:
     """Fails at every call, and has no asynchronous ones."""
 
@@ -142,7 +222,7 @@ def test_threads_are_made_again_in_a_forked_child() -> None:
     pools = Pools()
 
     async def pid() -> int:
-        return await pools.run(os.getpid, serial=True)
+        return await pools.run(os.getpid, STORE)
 
     assert asyncio.run(pid()) == os.getpid()
     child = os.fork()
