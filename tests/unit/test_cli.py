@@ -149,6 +149,20 @@ def test_search_takes_filters_and_a_threshold(isomem: Isomem) -> None:
     assert len(by_filter_alone["results"]) == 2
 
 
+def test_search_takes_a_ranking(isomem: Isomem, monkeypatch: pytest.MonkeyPatch) -> None:
+    isomem.add("I like green tea")
+    isomem.add("The car is red")
+    words = ["search", "green tea", "--user", "ana", "--json"]
+    fused = isomem(*words, "--ranking", "fused").json["results"]
+    contract = isomem(*words).json["results"]
+    assert len(fused) == 2
+    assert fused[0]["memory"] == contract[0]["memory"] == "I like green tea"
+    assert fused[0]["score"] != contract[0]["score"]
+    monkeypatch.setenv("ISOMEM_RANKING", "fused")
+    assert isomem(*words).json["results"] == fused
+    assert isomem(*words, "--ranking", "contract").json["results"] == contract
+
+
 def test_search_never_shows_another_users_memories(isomem: Isomem) -> None:
     isomem.add("secret")
     assert isomem("search", "secret", "--user", "ben").out == "Nothing found.\n"
@@ -565,6 +579,7 @@ def test_path_and_another_store_do_not_go_together(isomem: Isomem, home: Path) -
         (["search", "x", "--user", "a", "--filter", "[]"], 2, "not an object"),
         (["search", "x", "--user", "a", "--filter", '{"k": {"zz": 1}}'], 2, "zz"),
         (["search", "x", "--user", "a", "--rerank"], 2, "reranker"),
+        (["search", "x", "--user", "a", "--ranking", "fussed"], 2, "fused"),
         (["get", "nope"], 3, "No memory has the id nope"),
         (["update", "nope", "x"], 3, "nope"),
         (["delete", "nope"], 3, "nope"),

@@ -38,6 +38,7 @@ def search(options: Namespace, screen: Screen) -> None:
             filters=filters,
             threshold=options.threshold,
             rerank=options.rerank,
+            ranking=options.ranking,
         )
     screen.show(found, views.hits)
 

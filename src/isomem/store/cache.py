@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from isomem.store.codec import Encoded
+    from isomem.store.context import Context
     from isomem.store.database import Database
     from isomem.store.row_keys import Ids
 
@@ -36,6 +37,8 @@ _POINT_BYTES = 110
 """About what one point costs in a cached scope, in addition to its vector and its terms."""
 
 _LOWEST = float("-inf")
+_MARKS = 4096
+"""Numbers of terms are told apart by so many remainders at first."""
 
 
 class Scope:
@@ -44,11 +47,14 @@ class Scope:
     Attributes:
         row_keys: where they are in the file.
         ids: their ids.
+        context: what the fused ranking needs; None as long as nobody has asked for that ranking.
+            It may have fewer points than the scope: those added since are missing.
     """
 
-    __slots__ = ("_sizes", "_terms", "_vectors", "ids", "row_keys", "size_bytes")
+    __slots__ = ("_sizes", "_terms", "_vectors", "context", "ids", "row_keys", "size_bytes")
 
     def __init__(self) -> None:
+        self.context: Context | None = None
         self.row_keys = array("q")
         self.ids: list[str] = []
         self.size_bytes = 0
@@ -70,7 +76,7 @@ class Scope:
         self._vectors += b"".join(vectors)
         self._terms += b"".join(terms)
         self._sizes += array("I", [*map(len, terms)])
-        self._measure()
+        self.measure()
 
     def replace(self, row: Row) -> None:
         """Stores another vector and other terms of a point.
@@ -81,10 +87,11 @@ class Scope:
         """
         row_key, point_id, vector, terms = row
         self._check([point_id], [vector], [terms])
+        self.context = None
         at = self.row_keys.index(row_key)
         self._vectors[at * len(vector) : (at + 1) * len(vector)] = vector
         self._replace_terms(at, terms)
-        self._measure()
+        self.measure()
 
     def remove(self, row_key: int) -> None:
         """Removes a point; the last one takes its place.
@@ -93,6 +100,7 @@ class Scope:
             ValueError: it is not here.
         """
         at, last = self.row_keys.index(row_key), len(self.ids) - 1
+        self.context = None
         width = len(self._vectors) // len(self.ids)
         self._vectors[at * width : (at + 1) * width] = self._vectors[last * width :]
         self._replace_terms(at, self._terms[len(self._terms) - self._sizes[last] :])
@@ -100,7 +108,7 @@ class Scope:
         del self._vectors[last * width :]
         del self._terms[len(self._terms) - self._sizes[last] :]
         del self.ids[last], self.row_keys[last], self._sizes[last]
-        self._measure()
+        self.measure()
 
     def _replace_terms(self, at: int, terms: bytes | bytearray) -> None:
         if at < len(self.ids) // 2:
@@ -110,8 +118,15 @@ class Scope:
         self._terms[start : start + self._sizes[at]] = terms
         self._sizes[at] = len(terms)
 
-    def _measure(self) -> None:
-        self.size_bytes = _POINT_BYTES * len(self.ids) + len(self._vectors) + len(self._terms)
+    def forget_context(self, _: None = None) -> None:
+        """Lets the context be made anew."""
+        self.context = None
+        self.measure()
+
+    def measure(self) -> None:
+        """Counts the bytes that it takes."""
+        a_point = _POINT_BYTES + (self.context.BYTES if self.context is not None else 0)
+        self.size_bytes = a_point * len(self.ids) + len(self._vectors) + len(self._terms)
 
     def _check(self, ids: Sequence[str], vectors: Sequence[bytes], terms: Sequence[bytes]) -> None:
         width = len(self._vectors) // len(self.ids) if self.ids else len(vectors[0])
@@ -131,14 +146,17 @@ class Scope:
         """
         if not self.row_keys:
             return []
+        return self.best(self.products(query), top_k, allowed)
+
+    def products(self, query: bytes) -> Any:
+        """The product of a vector with that of every point; there must be some."""
         dims = len(query) // 4
         if len(self._vectors) != len(query) * len(self.row_keys):
             raise _damaged(self.ids[0], f"its vector does not have {dims} dimensions")
         matrix: Any = memoryview(self._vectors).cast("f", (len(self.row_keys), dims))
         one: Any = memoryview(query).cast("f", (1, dims))
         distances: Any = simsimd.cdist(one, matrix, "dot")
-        scores = memoryview(distances).cast("B").cast("d")
-        return self._best(scores, top_k, allowed, _LOWEST)
+        return memoryview(distances).cast("B").cast("d")
 
     def keyword_scores(
         self,
@@ -148,24 +166,62 @@ class Scope:
         allowed: Container[int] | None,
     ) -> Scored:
         """The `top_k` points with the highest sum of products of term weights, if it is not 0."""
+        return self.best(self.weights(wanted, factors), top_k, allowed, 0.0)
+
+    def weights(self, wanted: array[int], factors: array[float]) -> Any:
+        """For every point, the sum of its weights of the wanted terms, times their factors."""
         # One block as large as the scores, not two as from bytes: glibc would give the second
         # back to the system each time, and each search would wait for its pages again.
         scores: Any = memoryview(bytearray(8 * len(self.row_keys))).cast("d")
         numbers = memoryview(self._terms).cast("I")
         counts = array("I", bytes(4 * len(wanted)))
         kernel.score_texts(numbers, self._sizes, wanted, factors, scores, counts)
-        return self._best(scores, top_k, allowed, 0.0)
+        return scores
 
-    def _best(
-        self, scores: Any, top_k: int, allowed: Container[int] | None, floor: float
+    def shares(
+        self, wanted: array[int], factors: Callable[[Sequence[int], int], array[float]]
+    ) -> Any:
+        """As `weights`, but the factors depend on how many points have each term.
+
+        Args:
+            wanted: the terms to look for.
+            factors: makes them from the numbers of points that have each term, and of all points.
+
+        Returns:
+            None if no point has any of the terms.
+        """
+        numbers = memoryview(self._terms).cast("I")
+        counts, found = array("I", bytes(4 * len(wanted))), array("I", bytes(4 * len(wanted)))
+        # Only what is written to takes memory.
+        postings: Any = memoryview(bytearray(12 * len(numbers))).cast("I")
+        marks = bytearray(_MARKS)
+        end = kernel.find_terms(numbers, self._sizes, wanted, marks, counts, found, postings)
+        if not end:
+            return None
+        scores: Any = memoryview(bytearray(8 * len(self.row_keys))).cast("d")
+        kernel.score_postings(postings, end, self._sizes, factors(found, len(self.ids)), scores)
+        return scores
+
+    def numbers(self) -> Any:
+        """The numbers of all vectors, one vector after the other."""
+        return memoryview(self._vectors).cast("f")
+
+    def best(
+        self, scores: Any, top_k: int, allowed: Container[int] | None, floor: float = _LOWEST
     ) -> Scored:
+        """The `top_k` points with the highest scores above `floor`: (score, row), best first.
+
+        `scores` has one for each point. Of equal scores, the later insertion comes first.
+        """
         room = bytes(8 * max(min(top_k, len(self.row_keys)), 0))
         kept, order, rows = array("d", room), array("q", room), array("q", room)
-        permitted = (
-            b"" if allowed is None else bytes(row_key in allowed for row_key in self.row_keys)
-        )
+        permitted = self.permitted(allowed)
         count = kernel.best(scores, self.row_keys, SEQ_MASK, permitted, floor, kept, order, rows)
         return list(zip(kept[:count], rows[:count], strict=True))
+
+    def permitted(self, allowed: Container[int] | None) -> bytes:
+        """For each point, whether its row key is allowed; empty if all are."""
+        return b"" if allowed is None else bytes(key in allowed for key in self.row_keys)
 
 
 class ScopeCache:
@@ -202,6 +258,18 @@ class ScopeCache:
             self._scopes[key] = scope
             self._size_bytes += scope.size_bytes
             self._trim()
+
+    def keep_context(self, scope: Scope, context: Context) -> None:
+        """Keeps the context of the scope that was used last, and counts what it takes."""
+        before, scope.context = scope.size_bytes, context
+        scope.measure()
+        if next(reversed(self._scopes.values()), None) is scope:
+            self._size_bytes += scope.size_bytes - before
+            self._trim()
+
+    def forget_context(self, collection: int, ids: Ids) -> None:
+        """Forgets the contexts of the scopes here that a point with these ids is in."""
+        self._change(collection, ids, Scope.forget_context, None)
 
     def append(self, collection: int, row_keys: Sequence[int], points: Sequence[Encoded]) -> None:
         """Adds points, each with its row key, to the cached scopes that they are in."""
