@@ -200,6 +200,7 @@ class Memory(Facade):
         threshold: float | None = 0.1,
         rerank: bool = False,
         ranking: str | None = None,
+        explain: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first.
@@ -215,6 +216,7 @@ class Memory(Facade):
             rerank: lets the configured reranker reorder the results.
             ranking: "contract", which is mem0's, or "fused", which finds more and needs memories in
                 the embedded store. None means the configured one.
+            explain: adds `score_details` to each result: where its score comes from.
 
         Returns:
             `{"results": [{"id", "memory", "hash", "metadata", "score", "created_at",
@@ -235,6 +237,7 @@ class Memory(Facade):
                 threshold=threshold,
                 rerank=rerank,
                 ranking=ranking,
+                explain=explain,
                 other=kwargs,
             )
         )
@@ -429,6 +432,7 @@ class AsyncMemory(Facade):
         threshold: float | None = 0.1,
         rerank: bool = False,
         ranking: str | None = None,
+        explain: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
@@ -441,6 +445,7 @@ class AsyncMemory(Facade):
                 threshold=threshold,
                 rerank=rerank,
                 ranking=ranking,
+                explain=explain,
                 other=kwargs,
             )
         )

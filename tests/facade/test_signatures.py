@@ -23,7 +23,7 @@ METHODS = (
 )  # fmt: skip
 
 # What isomem has beside upstream's arguments: for those who ask for it by name.
-ADDED = {"delete_all": ("purge_history",), "search": ("ranking",)}
+ADDED = {"delete_all": ("purge_history",), "search": ("ranking", "explain")}
 
 
 def parameters(function: Any) -> list[tuple[str, Any, Any]]:

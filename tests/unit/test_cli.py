@@ -163,6 +163,20 @@ def test_search_takes_a_ranking(isomem: Isomem, monkeypatch: pytest.MonkeyPatch)
     assert isomem(*words, "--ranking", "contract").json["results"] == contract
 
 
+@pytest.mark.parametrize("ranking", ["contract", "fused"])
+def test_search_explains_its_scores(isomem: Isomem, ranking: str) -> None:
+    isomem.add("I like green tea")
+    words = ["search", "green tea", "--user", "ana", "--ranking", ranking, "--explain"]
+    explained = isomem(*words).out.splitlines()[2]
+    (hit,) = isomem(*words, "--json").json["results"]
+    details = hit["score_details"]
+    numbers = [float(number) for number in re.findall(r"-?\d\.\d{3}", explained)]
+    assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.003)
+    assert numbers[-1] == pytest.approx(details["raw_score"], abs=0.001)
+    assert explained.endswith(f" of {details['max_possible_score']:g}")
+    assert ("(threshold 0.1)" in explained) == (ranking == "contract")
+
+
 def test_search_never_shows_another_users_memories(isomem: Isomem) -> None:
     isomem.add("secret")
     assert isomem("search", "secret", "--user", "ben").out == "Nothing found.\n"

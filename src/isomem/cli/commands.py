@@ -39,6 +39,7 @@ def search(options: Namespace, screen: Screen) -> None:
             threshold=options.threshold,
             rerank=options.rerank,
             ranking=options.ranking,
+            explain=options.explain,
         )
     screen.show(found, views.hits)
 

@@ -139,6 +139,7 @@ def _add_finding(groups: Groups) -> None:
         "--ranking", choices=RANKINGS, help="how memories are found and ordered; fused finds more"
     )
     parser.add_argument("--rerank", action="store_true", help="use the configured reranker")
+    parser.add_argument("--explain", action="store_true", help="show where each score comes from")
     parser = _command(
         groups, "list", commands.list_all, "list the memories of a user, agent or run"
     )

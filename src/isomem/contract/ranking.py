@@ -104,25 +104,38 @@ class Found:
 class Placed:
     """A result of the fused ranking."""
 
-    __slots__ = ("hit", "memory_id", "score", "signals")
+    __slots__ = ("_highest", "_signals", "hit", "memory_id", "score")
 
-    def __init__(self, hit: Hit, score: float, signals: Signals) -> None:
+    def __init__(self, hit: Hit, signals: Signals, highest: float) -> None:
         self.hit = hit
         self.memory_id = str(hit.id)
-        self.score = score
-        self.signals = signals
+        self.score = min(1.0, max(0.0, (1.0 + signals.total) / (1.0 + highest)))
+        self._signals = signals
+        self._highest = highest
+
+    def details(self, threshold: float) -> dict[str, float]:
+        """Where its score comes from.
+
+        The first three and `context_score` add up to `raw_score`, which is S. `context_score` is
+        what its neighbours and session change.
+        """
+        signals = self._signals
+        return {
+            "semantic_score": signals.similarity,
+            "keyword_score": KEYWORD_WEIGHT * signals.keywords,
+            "period_score": PERIOD_WEIGHT * signals.period,
+            "context_score": signals.total - signals.base,
+            "raw_score": signals.total,
+            "max_possible_score": self._highest,
+            "final_score": self.score,
+            "threshold": threshold,
+        }
 
 
 def place(found: Found, threshold: float) -> list[Placed]:
     """The memories whose score is at least `threshold`, best first."""
-    placed = (
-        Placed(hit, _score(signals.total, found.highest), signals) for hit, signals in found.best
-    )
+    placed = (Placed(hit, signals, found.highest) for hit, signals in found.best)
     return [each for each in placed if each.score >= threshold]
-
-
-def _score(total: float, highest: float) -> float:
-    return min(1.0, max(0.0, (1.0 + total) / (1.0 + highest)))
 
 
 def highest_sum(*, has_keywords: bool, has_period: bool) -> float:

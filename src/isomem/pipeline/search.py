@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class Query:
     """A search whose text has been analysed: what the stores are asked for."""
 
-    __slots__ = ("filters", "lemmas", "probes", "text", "threshold", "top_k", "vector")
+    __slots__ = ("explain", "filters", "lemmas", "probes", "text", "threshold", "top_k", "vector")
 
     def __init__(self, text: str, lemmas: str, filters: Filters) -> None:
         self.text = text
@@ -52,6 +52,7 @@ class Query:
         self.filters = filters
         self.threshold = DEFAULT_THRESHOLD
         self.top_k = 0
+        self.explain = False
 
     def scope(self) -> Filters:
         """The ids among the filters; the filters themselves if they are only ids."""
@@ -68,6 +69,7 @@ async def search(
     threshold: float | None,
     rerank: bool,
     ranking: str | None,
+    explain: bool,
     other: dict[str, object],
 ) -> dict[str, object]:
     """One call of `search`. `other` has the arguments that it does not know."""
@@ -82,6 +84,7 @@ async def search(
     analysed = await read(ports, check_query(query), compiled)
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
+    analysed.explain = explain
     results = await ports.store(_find, analysed, order)
     if rerank and results and ports.reranks:
         results = await _rerank(ports, query, results, top_k)
@@ -95,7 +98,10 @@ def _find(stores: Stores, query: Query, order: Order) -> list[dict[str, object]]
         for each in order(stores, query):
             payload = each.hit.payload or {}
             if payload.get("data"):
-                results.append(describe(each.memory_id, payload, score=each.score))
+                result = describe(each.memory_id, payload, score=each.score)
+                if query.explain:
+                    result["score_details"] = each.details(query.threshold)
+                results.append(result)
         return results
 
 
