@@ -8,11 +8,13 @@ JSON file per conversation::
                    "facts": {speaker: [[fact, dia_id or list of them], ...]}}],
      "qa": [{"question", "evidence": [dia_id, ...], "category"}]}
 
-Each session is one inferred add, with the session's facts as the reply of the model, and real
-embeddings. A question counts as found at k when a turn of its evidence is the source of one of
-the first k memories. Run it with the package installed, or with PYTHONPATH=src::
+Memories are the session's facts, stored by one inferred add with the facts as the reply of the
+model; or the turns as they are; or one document for each session. Embeddings are real. A question
+counts as found at k when a turn of its evidence is the source of one of the first k memories. Run
+it with the package installed, or with PYTHONPATH=src::
 
     python bench/locomo.py DATA_DIR
+    python bench/locomo.py DATA_DIR --memories turns --ranking fused
     python bench/locomo.py DATA_DIR --nlp none --no-keywords
     python bench/locomo.py DATA_DIR --cli          # through `isomem ingest` and `isomem search`
 """
@@ -43,6 +45,8 @@ CATEGORIES = {
     5: "adversarial",
 }
 
+MEMORIES = ("facts", "turns", "documents")
+
 Json = dict[str, Any]
 Sources = dict[str, set[str]]
 
@@ -53,22 +57,36 @@ class Conversation:
     Attributes:
         name: of the file; also the user whose memory it becomes.
         lines: the messages, as `isomem ingest` reads them.
-        replies: one per session.
-        sources: for each fact, the turns it comes from.
+        replies: one per session; None if messages are stored as they are.
+        sources: for each memory, the turns it comes from.
         questions: those of the file that name their evidence.
+        sessions: how many the conversation has.
+
+    Args:
+        path: of the file.
+        memories: one of `MEMORIES`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memories: str) -> None:
         data = json.loads(path.read_text("utf-8"))
         self.name = path.stem
         # A question without evidence in the conversation cannot be found by it.
         self.questions: list[Json] = [each for each in data["qa"] if _turn_ids(each["evidence"])]
         self.lines: list[Json] = []
-        self.replies: list[Json] = []
+        self.replies: list[Json] | None = [] if memories == "facts" else None
         self.sources: Sources = defaultdict(set)
+        self.sessions = len(data["sessions"])
         for session in data["sessions"]:
-            self.lines += _messages(session, data["speaker_a"])
-            self.replies.append({"memory": self._facts(session, data["speaker_a"])})
+            lines = list(_messages(session, data["speaker_a"]))
+            turns = [{turn["dia_id"]} for turn in session["turns"]]
+            if memories == "documents":
+                lines, turns = [_document(lines)], [set().union(*turns)]
+            self.lines += lines
+            if self.replies is not None:
+                self.replies.append({"memory": self._facts(session, data["speaker_a"])})
+                continue
+            for line, ids in zip(lines, turns, strict=True):
+                self.sources[line["content"]] |= ids
 
     def _facts(self, session: Json, user: str) -> list[Json]:
         facts: list[Json] = []
@@ -90,6 +108,11 @@ def _messages(session: Json, user: str) -> Iterator[Json]:
             "session": str(session["session"]),
             "timestamp": stamp,
         }
+
+
+def _document(lines: list[Json]) -> Json:
+    """All messages of a session as one."""
+    return {**lines[0], "role": "user", "content": "\n".join(line["content"] for line in lines)}
 
 
 def _turn_ids(value: Any) -> set[str]:
@@ -140,7 +163,10 @@ def measure(conversations: list[Conversation], config: Json) -> Json:
         for each in conversations:
             lines = read_conversation(map(json.dumps, each.lines))
             ids = {"user_id": each.name}
-            run = Ingest(memory, lines, ids=ids, chunk=len(lines), replies=each.replies)
+            infer = each.replies is not None
+            run = Ingest(
+                memory, lines, ids=ids, chunk=len(lines), replies=each.replies, infer=infer
+            )
             started = time.perf_counter()
             memories += [step.memories for step in run][-1]
             add_s += time.perf_counter() - started
@@ -151,9 +177,9 @@ def measure(conversations: list[Conversation], config: Json) -> Json:
                 found = memory.search(question["question"], top_k=max(KS), filters=filters)
                 search_s.append(time.perf_counter() - started)
                 tally.count(question, found["results"], each.sources)
-    sessions = sum(len(each.replies) for each in conversations)
+    sessions = sum(each.sessions for each in conversations)
     timing = {
-        "memories": memories,
+        "stored": memories,
         "sessions": sessions,
         "add_ms_a_session": 1000 * add_s / sessions,
         "search_ms_median": 1000 * median(search_s),
@@ -171,9 +197,13 @@ def measure_cli(conversations: list[Conversation], config: Json, folder: Path) -
     started, memories = time.perf_counter(), 0
     for each in conversations:
         _write_lines(folder / f"{each.name}.jsonl", each.lines)
-        _write_lines(folder / f"{each.name}.replies.jsonl", each.replies)
-        words = ["ingest", f"{each.name}.jsonl", "--replies", f"{each.name}.replies.jsonl"]
-        words += ["--user", each.name, "--chunk", str(len(each.lines))]
+        words = ["ingest", f"{each.name}.jsonl", "--user", each.name]
+        words += ["--chunk", str(len(each.lines))]
+        if each.replies is None:
+            words.append("--raw")
+        else:
+            _write_lines(folder / f"{each.name}.replies.jsonl", each.replies)
+            words += ["--replies", f"{each.name}.replies.jsonl"]
         memories += _isomem(folder, words)["memories"]
         again = _isomem(folder, words)
         if again["messages_before"] != again["messages"] or again["memories"]:
@@ -189,7 +219,7 @@ def measure_cli(conversations: list[Conversation], config: Json, folder: Path) -
     search_ms = 1000 * (time.perf_counter() - started) / asked
     return {
         "recall": tally.report(),
-        "memories": memories,
+        "stored": memories,
         "ingest_s_all_twice": ingest_s,
         "search_ms_a_process": search_ms,
     }
@@ -218,12 +248,14 @@ def _isomem(folder: Path, words: list[str]) -> Json:
 def main() -> None:
     """Measures, and prints a table or JSON."""
     options = _options()
-    conversations = [Conversation(path) for path in sorted(options.data.glob("*.json"))]
+    paths = sorted(options.data.glob("*.json"))
+    conversations = [Conversation(path, options.memories) for path in paths]
     if not conversations:
         raise SystemExit(f"{options.data} holds no conversations")
     with tempfile.TemporaryDirectory() as folder:
         config = {
             "embedder": {"provider": "local"},
+            "ranking": options.ranking,
             "nlp": {
                 "provider": options.nlp,
                 "config": {"model": options.spacy_model} if options.spacy_model else {},
@@ -240,13 +272,15 @@ def main() -> None:
             result = measure_cli(conversations, config, Path(folder))
         else:
             result = measure(conversations, config)
-    result |= {"nlp": options.nlp, "keywords": options.keywords}
+    result |= {name: getattr(options, name) for name in ("memories", "ranking", "nlp", "keywords")}
     print(json.dumps(result, indent=2) if options.json else "\n".join(_table(result)))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evidence recall on LoCoMo.")
     parser.add_argument("data", type=Path, metavar="DATA_DIR")
+    parser.add_argument("--memories", choices=MEMORIES, default="facts")
+    parser.add_argument("--ranking", choices=("contract", "fused"), default="contract")
     parser.add_argument("--nlp", choices=("builtin", "spacy", "none"), default="builtin")
     parser.add_argument("--spacy-model", metavar="NAME", help="of --nlp spacy")
     parser.add_argument("--no-keywords", dest="keywords", action="store_false")

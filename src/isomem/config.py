@@ -11,6 +11,7 @@
         "history_db_path": None,        # None: in the memory file
         "custom_instructions": None,
         "raise_on_llm_error": False,    # True: a failed model call raises
+        "ranking": "contract",          # or "fused", which finds more
         "version": "v1.1",
     }
 """
@@ -42,7 +43,7 @@ from isomem.options import (
     unknown,
     whole,
 )
-from isomem.types import is_unicode
+from isomem.types import RANKINGS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +103,13 @@ TOP = (
         one_of("strict", "tolerant"),
         "`tolerant`: facts are also taken from a reply that has another form than asked for, and "
         "the model is asked once more if it has none. `strict`: as mem0",
+    ),
+    Option(
+        "ranking",
+        RANKINGS[0],
+        one_of(*RANKINGS),
+        "how `search` finds and orders memories: as mem0 does, or `fused`, which finds more; see "
+        "[ranking.md](ranking.md)",
     ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
@@ -242,6 +250,7 @@ class MemoryConfig:
         self.custom_instructions: str | None = given["custom_instructions"]
         self.raise_on_llm_error: bool = given["raise_on_llm_error"]
         self.replies: str = given["replies"]
+        self.ranking: str = given["ranking"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
 

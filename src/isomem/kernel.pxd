@@ -3,7 +3,7 @@
 import cython
 
 
-cdef double INFINITY, K1, B, AVERAGE_LENGTH, NOTHING, ROUNDER
+cdef double INFINITY, K1, B, AVERAGE_LENGTH, NOTHING, ROUNDER, E, LEAST_SQUARE
 
 cdef int ROUNDER_BITS
 
@@ -74,3 +74,54 @@ cpdef Py_ssize_t reaching(
 
 @cython.locals(to=Py_ssize_t, at=Py_ssize_t, start=Py_ssize_t, place=Py_ssize_t)
 cpdef gather(const float[::1] numbers, Py_ssize_t dims, const long long[::1] rows, float[::1] copies)
+
+@cython.locals(dims=Py_ssize_t, vector=Py_ssize_t, first=Py_ssize_t, at=Py_ssize_t)
+cpdef add_vectors(const float[:] numbers, Py_ssize_t start, double[:] totals)
+
+@cython.locals(row=Py_ssize_t, square=cython.double)
+cpdef invert_distances(const double[:] offsets, double mean_square, double[:] inverses)
+
+@cython.locals(
+    terms=Py_ssize_t, term=Py_ssize_t, text=Py_ssize_t, at=Py_ssize_t, start=Py_ssize_t,
+    end=Py_ssize_t, at_posting=Py_ssize_t, any_found=cython.bint, number=cython.uint,
+    mask=cython.uint,
+)
+cpdef Py_ssize_t find_terms(
+    const unsigned int[:] numbers, const unsigned int[:] sizes, const unsigned int[:] wanted,
+    unsigned char[:] marks, unsigned int[:] counts, unsigned int[:] found, unsigned int[:] postings,
+)
+
+@cython.locals(at=Py_ssize_t, text=Py_ssize_t, weight=cython.double)
+cpdef score_postings(
+    const unsigned int[:] postings, Py_ssize_t end, const unsigned int[:] sizes,
+    const double[:] factors, double[:] scores,
+)
+
+@cython.locals(row=Py_ssize_t, cosine=cython.double)
+cpdef center_products(
+    double[:] products, const double[:] offsets, const double[:] inverses, double shift, double scale,
+)
+
+@cython.locals(row=Py_ssize_t)
+cpdef add_weighted(double[:] scores, const double[:] others, double weight)
+
+@cython.locals(row=Py_ssize_t, moment=cython.double)
+cpdef find_period(
+    const double[:] moments, double first, double end, double fade, double[:] shares,
+)
+
+@cython.locals(number=Py_ssize_t, before=Py_ssize_t, position=Py_ssize_t, row=Py_ssize_t, same=cython.bint)
+cpdef number_sessions(
+    const unsigned int[:] order, const long long[:] row_keys, const double[:] moments, int order_bits,
+    double gap, unsigned int[:] sessions,
+)
+
+@cython.locals(
+    rows=Py_ssize_t, everything=cython.bint, start=Py_ssize_t, end=Py_ssize_t, position=Py_ssize_t,
+    row=Py_ssize_t, other=Py_ssize_t, number=cython.uint, best=cython.double, score=cython.double,
+    beside=cython.double,
+)
+cpdef add_context(
+    const unsigned int[:] order, const unsigned int[:] sessions, const double[:] scores,
+    const unsigned char[:] allowed, double share, double weight, double[:] sums,
+)

@@ -19,6 +19,9 @@ NOTHING = 1e-30
 ROUNDER = 12582912.0
 ROUNDER_BITS = 0x4B400000
 """The bits of `ROUNDER` as a float32."""
+E = 2.718281828459045
+LEAST_SQUARE = 1e-9
+"""Of the distance between a unit vector and a mean that differ: float32 is no more exact."""
 
 COMPILED = not __file__.endswith(".py")
 
@@ -333,3 +336,237 @@ def gather(
         for place in range(start, start + dims):
             copies[to] = numbers[place]
             to += 1
+
+
+# --- The fused ranking -----------------------------------------------------------------------
+
+
+def add_vectors(numbers: Sequence[float], start: int, totals: MutableSequence[float]) -> None:
+    """Adds vectors to `totals`, one number for each dimension.
+
+    Args:
+        numbers: vectors, one after the other.
+        start: the number of the first one to add.
+        totals: written to.
+    """
+    dims = len(totals)
+    for vector in range(start, len(numbers) // dims):
+        first = vector * dims
+        for at in range(dims):
+            totals[at] += numbers[first + at]
+
+
+def invert_distances(
+    offsets: Sequence[float], mean_square: float, inverses: MutableSequence[float]
+) -> None:
+    """For each unit vector, 1 / its distance from the mean; 0 if it is the mean.
+
+    Args:
+        offsets: the product of each vector with the mean.
+        mean_square: the product of the mean with itself.
+        inverses: written to.
+    """
+    for row in range(len(offsets)):
+        square = 1.0 - 2.0 * offsets[row] + mean_square
+        inverses[row] = square**-0.5 if square > LEAST_SQUARE else 0.0
+
+
+def find_terms(
+    numbers: Sequence[int],
+    sizes: Sequence[int],
+    wanted: Sequence[int],
+    marks: MutableSequence[int],
+    counts: MutableSequence[int],
+    found: MutableSequence[int],
+    postings: MutableSequence[int],
+) -> int:
+    """Finds the wanted terms in texts.
+
+    Args:
+        numbers, sizes, wanted, counts: as for `score_texts`.
+        marks: scratch space: zeros, a power of two of them.
+        found: written to: how many texts have each of the wanted terms.
+        postings: written to, three numbers each: a text, the place of a term in `wanted`, and how
+            often the text has it. There is room for one posting for each of `numbers`.
+
+    Returns:
+        How many numbers were written to `postings`.
+    """
+    terms = len(wanted)
+    mask = len(marks) - 1
+    for term in range(terms):
+        marks[wanted[term] & mask] = 1
+    start = 0
+    at_posting = 0
+    for text in range(len(sizes)):
+        end = start + sizes[text] // 4
+        any_found = 0
+        for at in range(start, end):
+            number = numbers[at]
+            if marks[number & mask]:
+                for term in range(terms):
+                    if wanted[term] == number:
+                        counts[term] += 1
+                        any_found = 1
+        if any_found:
+            for term in range(terms):
+                if counts[term]:
+                    postings[at_posting] = text
+                    postings[at_posting + 1] = term
+                    postings[at_posting + 2] = counts[term]
+                    at_posting += 3
+                    found[term] += 1
+                    counts[term] = 0
+        start = end
+    return at_posting
+
+
+def score_postings(
+    postings: Sequence[int],
+    end: int,
+    sizes: Sequence[int],
+    factors: Sequence[float],
+    scores: MutableSequence[float],
+) -> None:
+    """Adds to each text's score the weights of the terms found in it, times their factors.
+
+    Args:
+        postings, end: what `find_terms` wrote and returned.
+        sizes: as for `score_texts`.
+        factors: one for each of the wanted terms.
+        scores: written to, one for each text.
+    """
+    for at in range(0, end, 3):
+        text = postings[at]
+        weight = term_weight(postings[at + 2], sizes[text] // 4)
+        scores[text] += factors[postings[at + 1]] * weight
+
+
+def center_products(
+    products: MutableSequence[float],
+    offsets: Sequence[float],
+    inverses: Sequence[float],
+    shift: float,
+    scale: float,
+) -> None:
+    """Turns products of a query with unit vectors into cosines of both minus the mean.
+
+    Args:
+        products: written to; the cosines are from -1 to 1.
+        offsets, inverses: of the vectors, see `invert_distances`.
+        shift: the product of the mean with itself, minus the product of query and mean.
+        scale: 1 / the distance of the query from the mean.
+    """
+    for row in range(len(products)):
+        cosine = (products[row] - offsets[row] + shift) * inverses[row] * scale
+        products[row] = max(-1.0, min(1.0, cosine))
+
+
+def add_weighted(scores: MutableSequence[float], others: Sequence[float], weight: float) -> None:
+    """Adds `others`, times `weight`, to `scores`."""
+    for row in range(len(scores)):
+        scores[row] += weight * others[row]
+
+
+def find_period(
+    moments: Sequence[float], first: float, end: float, fade: float, shares: MutableSequence[float]
+) -> None:
+    """How well each moment fits a period: 0 before it, 1 in it, then less and less.
+
+    After the end of the period, the share falls by the factor e for every `fade`.
+
+    Args:
+        moments: in the unit of the other times; minus infinity fits no period.
+        first: where the period begins.
+        end: where it has ended.
+        shares: written to.
+    """
+    for row in range(len(moments)):
+        moment = moments[row]
+        if moment < first:
+            shares[row] = 0.0
+        elif moment < end:
+            shares[row] = 1.0
+        else:
+            shares[row] = E ** ((end - moment) / fade)
+
+
+def number_sessions(
+    order: Sequence[int],
+    row_keys: Sequence[int],
+    moments: Sequence[float],
+    order_bits: int,
+    gap: float,
+    sessions: MutableSequence[int],
+) -> None:
+    """Divides rows into sessions: rows of one stored scope without a longer pause.
+
+    Args:
+        order: the rows, by scope and time.
+        row_keys, moments: of each row.
+        order_bits: how many bits of a row key are the insertion order; the others are the scope.
+        gap: the longest pause within a session. An unknown moment, minus infinity, is a session
+            of its own.
+        sessions: written to: the number of the session of each row, in the order of `order`.
+    """
+    number = 0
+    before = 0
+    for position in range(len(order)):
+        row = order[position]
+        if position > 0:
+            same = row_keys[row] >> order_bits == row_keys[before] >> order_bits
+            if not (same and moments[row] - moments[before] <= gap):
+                number += 1
+        sessions[position] = number
+        before = row
+
+
+def add_context(
+    order: Sequence[int],
+    sessions: Sequence[int],
+    scores: Sequence[float],
+    allowed: Sequence[int],
+    share: float,
+    weight: float,
+    sums: MutableSequence[float],
+) -> None:
+    """Adds to the score of each row what its neighbours and its session add.
+
+    With the better score n of the rows beside it in its session, a row of score b has
+    c = b + share * max(0, n - b). With the best c in its session, m, its sum is
+    (c + weight * m) / (1 + weight).
+
+    Args:
+        order, sessions: see `number_sessions`.
+        scores: one for each row.
+        allowed: for each row, 0 leaves it out; empty allows all rows.
+        sums: written to, one for each row; one that is left out gets none.
+    """
+    rows = len(order)
+    everything = len(allowed) == 0
+    start = 0
+    while start < rows:
+        number = sessions[start]
+        best = -INFINITY
+        end = start
+        while end < rows and sessions[end] == number:
+            row = order[end]
+            if everything or allowed[row]:
+                score = scores[row]
+                beside = score
+                if end > start:
+                    other = order[end - 1]
+                    if scores[other] > beside and (everything or allowed[other]):
+                        beside = scores[other]
+                if end + 1 < rows and sessions[end + 1] == number:
+                    other = order[end + 1]
+                    if scores[other] > beside and (everything or allowed[other]):
+                        beside = scores[other]
+                sums[row] = score + share * (beside - score)
+                best = max(best, sums[row])
+            end += 1
+        for position in range(start, end):
+            row = order[position]
+            if everything or allowed[row]:
+                sums[row] = (sums[row] + weight * best) / (1.0 + weight)
+        start = end

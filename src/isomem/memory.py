@@ -51,6 +51,7 @@ class Facade:
         reranker: reorders results, or None.
         nlp: the language tier.
         custom_instructions: added to every extraction prompt, or None.
+        ranking: how `search` finds and orders memories: "contract" or "fused".
         enable_vision: whether the model is shown images.
         vision_details: how closely it looks at them: "low", "high", "auto", or None.
     """
@@ -78,6 +79,7 @@ class Facade:
         self.custom_instructions: str | None = self.config.custom_instructions
         self.raise_on_llm_error = self.config.raise_on_llm_error
         self.replies = self.config.replies
+        self.ranking = self.config.ranking
         self.enable_vision = bool(self.config.llm.config.get("enable_vision"))
         self.vision_details: str | None = self.config.llm.config.get("vision_details")
 
@@ -239,6 +241,8 @@ class Memory(Facade):
         filters: Json | None = None,
         threshold: float | None = 0.1,
         rerank: bool = False,
+        ranking: str | None = None,
+        explain: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first.
@@ -249,8 +253,12 @@ class Memory(Facade):
             filters: at least one of user_id, agent_id, run_id, and conditions on metadata: a
                 value, a list of values, "*", operators (eq, ne, in, nin, gt, gte, lt, lte,
                 contains, icontains), AND, OR, NOT with lists of filters.
-            threshold: minimum semantic similarity, 0..1; None means the default.
+            threshold: minimum semantic similarity, 0..1; with the ranking "fused", the minimum
+                score. None means the default.
             rerank: lets the configured reranker reorder the results.
+            ranking: "contract", which is mem0's, or "fused", which finds more and needs memories in
+                the embedded store. None means the configured one.
+            explain: adds `score_details` to each result: where its score comes from.
 
         Returns:
             `{"results": [{"id", "memory", "hash", "metadata", "score", "created_at",
@@ -258,7 +266,9 @@ class Memory(Facade):
 
         Raises:
             ValueError: a blank query, no id in `filters` or ids outside of it, an unknown
-                operator, a `threshold` or `top_k` out of range.
+                operator or ranking, a `threshold` or `top_k` out of range.
+            ConfigurationError: CONFIG_008, the ranking is "fused" and the memories are in a store
+                that is not isomem's.
         """
         return self._ports.run(
             search.search(
@@ -268,6 +278,8 @@ class Memory(Facade):
                 filters=filters,
                 threshold=threshold,
                 rerank=rerank,
+                ranking=ranking,
+                explain=explain,
                 other=kwargs,
             )
         )
@@ -469,6 +481,8 @@ class AsyncMemory(Facade):
         filters: Json | None = None,
         threshold: float | None = 0.1,
         rerank: bool = False,
+        ranking: str | None = None,
+        explain: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
@@ -480,6 +494,8 @@ class AsyncMemory(Facade):
                 filters=filters,
                 threshold=threshold,
                 rerank=rerank,
+                ranking=ranking,
+                explain=explain,
                 other=kwargs,
             )
         )

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 """The ids that say whose memory it is."""
 
+RANKINGS = ("contract", "fused")
+"""The names of the rankings; the first one is the default."""
+
 PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""
 

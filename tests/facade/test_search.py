@@ -267,3 +267,52 @@ def test_a_condition_that_a_store_adds_counts_in_each_of_its_searches(memory: Fa
     assert hit["memory"] == "two plates of tea"
     # The words are those of the other memory, which is no candidate: they count in the division.
     assert hit["score"] == pytest.approx(alone.score / 2)
+
+
+# --- Where scores come from ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ranking", ["contract", "fused"])
+def test_explaining_adds_details_and_changes_nothing_else(memory: Face, ranking: str) -> None:
+    memory.learn("We gave Ana Silva a cat", "Then Tom Baker left for Lisbon", "A dog barked")
+    query, options = "Did Ana Silva get a cat?", {"filters": U, "ranking": ranking}
+    plain = memory.search(query, **options)["results"]
+    explained = memory.search(query, explain=True, threshold=0.05, **options)["results"]
+    details = [each.pop("score_details") for each in explained]
+    assert explained[: len(plain)] == plain
+    assert not any("score_details" in each for each in plain)
+    for each, parts in zip(explained, details, strict=True):
+        assert parts["final_score"] == each["score"]
+        assert parts["threshold"] == 0.05
+
+
+def test_the_details_of_the_contract_add_up_to_its_score(memory: Face) -> None:
+    memory.learn("We gave Ana Silva a cat", "Then Tom Baker left for Lisbon", "A dog barked")
+    (best, *_) = memory.search("Did Ana Silva get a cat?", filters=U, explain=True)["results"]
+    details = best["score_details"]
+    assert list(details) == [
+        "semantic_score", "bm25_score", "entity_boost", "raw_score", "max_possible_score",
+        "final_score", "threshold",
+    ]  # fmt: skip
+    assert details["semantic_score"] >= details["threshold"] == 0.1
+    assert 0 < details["bm25_score"] < 1
+    assert 0 < details["entity_boost"] <= 0.5
+    assert details["max_possible_score"] == 2.5
+    parts = ("semantic_score", "bm25_score", "entity_boost")
+    assert details["raw_score"] == sum(details[part] for part in parts)
+    assert details["final_score"] == min(1.0, details["raw_score"] / 2.5)
+
+
+def test_the_details_of_fused_add_up_to_its_score(memory: Face) -> None:
+    dated = {"created_at": "2023-05-07"}
+    for text in ("my kayak broke", "so it goes", "rain again"):
+        memory.add(text, user_id="u", infer=False, metadata=dated)
+    found = memory.search("a kayak in May", filters=U, explain=True, ranking="fused")["results"]
+    for hit in found:
+        details = hit["score_details"]
+        assert details["max_possible_score"] == 3.5
+        parts = ("semantic_score", "keyword_score", "period_score", "context_score")
+        assert details["raw_score"] == pytest.approx(sum(details[part] for part in parts))
+        assert details["period_score"] == 0.5
+        assert hit["score"] == pytest.approx((1 + details["raw_score"]) / 4.5)
+    assert found[0]["score_details"]["keyword_score"] > 0

@@ -23,7 +23,11 @@ METHODS = (
 )  # fmt: skip
 
 # What isomem has beside upstream's arguments: for those who ask for it by name.
-ADDED = {"add": ("timestamp",), "delete_all": ("purge_history",)}
+ADDED = {
+    "add": ("timestamp",),
+    "delete_all": ("purge_history",),
+    "search": ("ranking", "explain"),
+}
 
 
 def parameters(function: Any) -> list[tuple[str, Any, Any]]:

@@ -149,6 +149,34 @@ def test_search_takes_filters_and_a_threshold(isomem: Isomem) -> None:
     assert len(by_filter_alone["results"]) == 2
 
 
+def test_search_takes_a_ranking(isomem: Isomem, monkeypatch: pytest.MonkeyPatch) -> None:
+    isomem.add("I like green tea")
+    isomem.add("The car is red")
+    words = ["search", "green tea", "--user", "ana", "--json"]
+    fused = isomem(*words, "--ranking", "fused").json["results"]
+    contract = isomem(*words).json["results"]
+    assert len(fused) == 2
+    assert fused[0]["memory"] == contract[0]["memory"] == "I like green tea"
+    assert fused[0]["score"] != contract[0]["score"]
+    monkeypatch.setenv("ISOMEM_RANKING", "fused")
+    assert isomem(*words).json["results"] == fused
+    assert isomem(*words, "--ranking", "contract").json["results"] == contract
+
+
+@pytest.mark.parametrize("ranking", ["contract", "fused"])
+def test_search_explains_its_scores(isomem: Isomem, ranking: str) -> None:
+    isomem.add("I like green tea")
+    words = ["search", "green tea", "--user", "ana", "--ranking", ranking, "--explain"]
+    explained = isomem(*words).out.splitlines()[2]
+    (hit,) = isomem(*words, "--json").json["results"]
+    details = hit["score_details"]
+    numbers = [float(number) for number in re.findall(r"-?\d\.\d{3}", explained)]
+    assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.003)
+    assert numbers[-1] == pytest.approx(details["raw_score"], abs=0.001)
+    assert explained.endswith(f" of {details['max_possible_score']:g}")
+    assert ("(threshold 0.1)" in explained) == (ranking == "contract")
+
+
 def test_search_never_shows_another_users_memories(isomem: Isomem) -> None:
     isomem.add("secret")
     assert isomem("search", "secret", "--user", "ben").out == "Nothing found.\n"
@@ -565,6 +593,7 @@ def test_path_and_another_store_do_not_go_together(isomem: Isomem, home: Path) -
         (["search", "x", "--user", "a", "--filter", "[]"], 2, "not an object"),
         (["search", "x", "--user", "a", "--filter", '{"k": {"zz": 1}}'], 2, "zz"),
         (["search", "x", "--user", "a", "--rerank"], 2, "reranker"),
+        (["search", "x", "--user", "a", "--ranking", "fussed"], 2, "fused"),
         (["get", "nope"], 3, "No memory has the id nope"),
         (["update", "nope", "x"], 3, "nope"),
         (["delete", "nope"], 3, "nope"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from array import array
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -189,3 +190,146 @@ def test_some_vectors_are_copied(form: Any) -> None:
     copies = array("f", bytes(4 * 6))
     form.gather(array("f", range(8)), 2, array("q", [3, 0, 3]), copies)
     assert list(copies) == [6, 7, 0, 1, 6, 7]
+
+
+# --- The fused ranking -----------------------------------------------------------------------
+
+rows = st.lists(st.floats(-1, 1), min_size=1, max_size=12)
+
+
+def both(call: Callable[[Any], Any]) -> Any:
+    """What both forms give, which must be the same."""
+    one, other = call(kernel), call(PLAIN)
+    assert one == other
+    return one
+
+
+@EXAMPLES
+@given(texts, st.lists(st.integers(0, 70), unique=True, max_size=6), st.sampled_from([1, 8, 4096]))
+def test_terms_are_found_and_scored_as_texts_are(
+    texts: list[list[int]], wanted: list[int], marks: int
+) -> None:
+    numbers = array("I", [number for text in texts for number in text])
+    sizes = array("I", [4 * len(text) for text in texts])
+    terms, factors = array("I", wanted), array("d", [1.5 + at for at in range(len(wanted))])
+    expected = array("d", bytes(8 * len(texts)))
+    kernel.score_texts(numbers, sizes, terms, factors, expected, array("I", bytes(4 * len(terms))))
+
+    def found(form: Any) -> Any:
+        counts, having = (array("I", bytes(4 * len(terms))) for _ in range(2))
+        postings = array("I", bytes(12 * len(numbers)))
+        scores = array("d", bytes(8 * len(texts)))
+        end = form.find_terms(numbers, sizes, terms, bytearray(marks), counts, having, postings)
+        form.score_postings(postings, end, sizes, factors, scores)
+        assert not any(counts)
+        return [*having], [*scores]
+
+    assert both(found) == (
+        [sum(term in text for text in texts) for term in wanted], [*expected]
+    )  # fmt: skip
+
+
+@EXAMPLES
+@given(
+    st.lists(st.lists(st.integers(-9, 9), min_size=3, max_size=3), max_size=6), st.integers(0, 6)
+)
+def test_vectors_are_added_from_where_it_starts(vectors: list[list[int]], start: int) -> None:
+    def added(form: Any) -> list[float]:
+        totals = array("d", [0.5, 0.0, -1.0])
+        numbers = array("f", [float(number) for vector in vectors for number in vector])
+        form.add_vectors(numbers, start, totals)
+        return [*totals]
+
+    counted = vectors[start:]
+    expected = [
+        first + sum(vector[at] for vector in counted) for at, first in enumerate((0.5, 0, -1))
+    ]
+    assert both(added) == expected
+
+
+@EXAMPLES
+@given(rows, rows)
+def test_cosines_are_between_vectors_minus_the_mean(
+    angles: list[float], others: list[float]
+) -> None:
+    units = [(math.cos(4 * angle), math.sin(4 * angle)) for angle in angles]
+    mean = [sum(numbers) / (len(units) + 1) for numbers in zip(*units, strict=True)]
+    query = (math.cos(3 * others[0]), math.sin(3 * others[0]))
+
+    def product(one: Any, other: Any) -> float:
+        return math.fsum(a * b for a, b in zip(one, other, strict=True))
+
+    def cosines(form: Any) -> list[float]:
+        offsets = array("d", [product(each, mean) for each in units])
+        inverses, own = array("d", bytes(8 * len(units))), array("d", [0.0])
+        square = product(mean, mean)
+        form.invert_distances(offsets, square, inverses)
+        form.invert_distances(array("d", [product(query, mean)]), square, own)
+        found = array("d", [product(each, query) for each in units])
+        form.center_products(found, offsets, inverses, square - product(query, mean), own[0])
+        return [*found]
+
+    for unit, cosine in zip(units, both(cosines), strict=True):
+        one, other = ([a - b for a, b in zip(each, mean, strict=True)] for each in (unit, query))
+        lengths = math.hypot(*one) * math.hypot(*other)
+        assert -1 <= cosine <= 1
+        if min(math.hypot(*one), math.hypot(*other)) > 1e-3:
+            assert cosine == pytest.approx(product(one, other) / lengths, abs=1e-6)
+
+
+def test_what_is_the_mean_has_no_direction_from_it() -> None:
+    inverses = array("d", [5.0, 5.0])
+    kernel.invert_distances(array("d", [1.0, 0.5]), 1.0, inverses)
+    assert [*inverses] == [0.0, 1.0]
+
+
+@EXAMPLES
+@given(st.lists(st.floats(-50, 50) | st.just(-math.inf), max_size=8))
+def test_a_period_fits_in_it_and_fades_after_it(moments: list[float]) -> None:
+    def shares(form: Any) -> list[float]:
+        found = array("d", bytes(8 * len(moments)))
+        form.find_period(array("d", moments), -10.0, 10.0, 5.0, found)
+        return [*found]
+
+    for moment, share in zip(moments, both(shares), strict=True):
+        expected = 0.0 if moment < -10 else math.exp(-max(0.0, moment - 10) / 5)
+        assert share == pytest.approx(expected)
+
+
+@EXAMPLES
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from([0.0, 5.0, 11.0, 30.0, -math.inf]),
+                  st.floats(-1, 1), st.booleans()), max_size=10), st.booleans(),
+)  # fmt: skip
+def test_context_comes_from_those_beside_and_the_session(rows: list[Any], everything: bool) -> None:
+    rows = sorted(rows, key=lambda row: row[:2])
+    order = array("I", range(len(rows)))
+    keys, moments = array("q", [row[0] << 4 | 3 for row in rows]), array("d", [r[1] for r in rows])
+    scores = array("d", [row[2] for row in rows])
+    allowed = [True if everything else row[3] for row in rows]
+
+    def contexts(form: Any) -> Any:
+        sessions, sums = array("I", bytes(4 * len(rows))), array("d", bytes(8 * len(rows)))
+        form.number_sessions(order, keys, moments, 4, 10.0, sessions)
+        form.add_context(
+            order, sessions, scores, b"" if everything else bytes(allowed), 0.25, 0.5, sums
+        )
+        form.add_weighted(sums, array("d", [1.0] * len(rows)), 2.0)
+        return [*sessions], [*sums]
+
+    sessions, sums = both(contexts)
+    for at in range(1, len(rows)):
+        (scope, moment, *_), (before, earlier, *_) = rows[at], rows[at - 1]
+        is_same = scope == before and moment - earlier <= 10
+        assert sessions[at] - sessions[at - 1] == (not is_same)
+    own = [
+        scores[at] + 0.25 * (max(
+            scores[other] for other in (at - 1, at, at + 1)
+            if 0 <= other < len(rows) and sessions[other] == sessions[at] and allowed[other]
+        ) - scores[at]) if allowed[at] else -math.inf
+        for at in range(len(rows))
+    ]  # fmt: skip
+    for at in filter(allowed.__getitem__, range(len(rows))):
+        best = max(own[other] for other in range(len(rows)) if sessions[other] == sessions[at])
+        assert sums[at] == pytest.approx((own[at] + 0.5 * best) / 1.5 + 2.0)

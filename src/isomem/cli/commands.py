@@ -38,6 +38,8 @@ def search(options: Namespace, screen: Screen) -> None:
             filters=filters,
             threshold=options.threshold,
             rerank=options.rerank,
+            ranking=options.ranking,
+            explain=options.explain,
         )
     screen.show(found, views.hits)
 

@@ -12,7 +12,7 @@ from isomem.config import COLLECTION, PATH
 from isomem.memory import Memory
 from isomem.options import nearest
 from isomem.providers.tables import LLM_OPTIONS, OPENAI_URL, address_option
-from isomem.types import CHUNK_MESSAGES
+from isomem.types import CHUNK_MESSAGES, RANKINGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,9 +132,14 @@ def _add_finding(groups: Groups) -> None:
         type=float,
         default=_default_of(Memory.search, "threshold"),
         metavar="X",
-        help="minimum similarity, 0 to 1 (default %(default)s)",
+        help="minimum similarity, 0 to 1, or with --ranking fused the minimum score "
+        "(default %(default)s)",
+    )
+    parser.add_argument(
+        "--ranking", choices=RANKINGS, help="how memories are found and ordered; fused finds more"
     )
     parser.add_argument("--rerank", action="store_true", help="use the configured reranker")
+    parser.add_argument("--explain", action="store_true", help="show where each score comes from")
     parser = _command(
         groups, "list", commands.list_all, "list the memories of a user, agent or run"
     )

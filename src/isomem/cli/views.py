@@ -23,6 +23,27 @@ def hits(found: Json, screen: Screen) -> Iterator[str]:
         score = screen.good(f"{hit['score']:.3f}")
         yield f"{score}  {printable(hit['memory'])}"
         yield f"       {screen.dim(_about(hit))}"
+        if "score_details" in hit:
+            yield f"       {screen.dim(_explained(hit['score_details']))}"
+
+
+_PARTS = {
+    "semantic_score": "similarity",
+    "bm25_score": "keywords",
+    "keyword_score": "keywords",
+    "entity_boost": "entities",
+    "period_score": "date",
+    "context_score": "context",
+}
+
+
+def _explained(details: Json) -> str:
+    """The parts of a score. A part that is compared with the threshold says so."""
+    parts = [f"{name} {details[key]:.3f}" for key, name in _PARTS.items() if key in details]
+    if "bm25_score" in details:
+        parts[0] += f" (threshold {details['threshold']:g})"
+    sum_ = f"{details['raw_score']:.3f} of {details['max_possible_score']:g}"
+    return f"{' + '.join(parts)} = {sum_}"
 
 
 def memories(found: Json, screen: Screen) -> Iterator[str]:

@@ -10,7 +10,7 @@ from math import isnan
 
 from isomem.dates import datetime, timezone
 from isomem.errors import ValidationError
-from isomem.types import PROCEDURAL, SCOPE_KEYS, is_unicode
+from isomem.types import PROCEDURAL, RANKINGS, SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -283,6 +283,19 @@ def check_threshold(threshold: object) -> None:
         raise ValueError(
             f"Invalid threshold: {shown(threshold)}. Must be between 0 and 1 (inclusive)."
         )
+
+
+def check_ranking(ranking: object, configured: str) -> str:
+    """The name of the ranking that is asked for; None asks for the configured one.
+
+    Raises:
+        ValueError: there is no ranking of that name.
+    """
+    if ranking is None:
+        return configured
+    if isinstance(ranking, str) and ranking in RANKINGS:
+        return ranking
+    raise ValueError(f"Invalid ranking: {shown(ranking)}. Must be one of {', '.join(RANKINGS)}.")
 
 
 def check_top_k(top_k: object) -> int:

@@ -92,6 +92,18 @@ class Ranked:
         """What the entities of the query add; 0.0 if it shares none of them."""
         return self._signals.entity.get(self.memory_id, 0.0)
 
+    def details(self, threshold: float) -> dict[str, float]:
+        """Where its score comes from, under the names of mem0 since 2.0.5."""
+        return {
+            "semantic_score": self.semantic,
+            "bm25_score": self.keyword,
+            "entity_boost": self.entity,
+            "raw_score": self.semantic + self.keyword + self.entity,
+            "max_possible_score": self._signals.most_possible(),
+            "final_score": self.score,
+            "threshold": threshold,
+        }
+
 
 def rank(signals: Signals, threshold: float, top_k: int) -> list[Ranked]:
     """The best `top_k` candidates, best first.

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from isomem.ports.shapes import Ports, Stores, Vector
+    from isomem.ports.shapes import Filters, Ports, Stores, Vector
 
     Entity = tuple[str, str]
 
@@ -85,13 +85,58 @@ def _shared_entities(stores: Stores, memory_ids: Sequence[str]) -> dict[str, str
         return stores.links.shared(memory_ids)
 
 
-async def probes_of(ports: Ports, entities: Sequence[Entity]) -> list[Mention]:
-    """The distinct entities of a query, embedded; the first failure ends the list."""
+# --- Of a query ------------------------------------------------------------------------------
+
+
+async def embed_query(
+    ports: Ports, text: str, entities: Sequence[Entity], scope: Filters
+) -> tuple[Vector, list[Mention]]:
+    """The vector of a query, and its entities with theirs: probes.
+
+    One call of the embedder, if it gives each text of a batch the vector that it has alone. Then
+    entities are only embedded if the scope has any. Another embedder gets the calls that mem0
+    makes.
+    """
+    probes = _distinct(entities)
+    if ports.embeds_alike_in_batch:
+        if probes and not await ports.store(_has_entities, scope):
+            probes = []
+        try:
+            return await _embed_together(ports, text, probes)
+        except PartFailure as failure:
+            if not probes:
+                raise
+            log.warning("Embedding a query and its entities one by one: %s", failure)
+    return await ports.embed(text, "search"), await _embed_until_failure(ports, probes)
+
+
+def _distinct(entities: Sequence[Entity]) -> list[Mention]:
+    """The distinct entities of a query, without blank ones."""
     distinct = mentions_in([("", entities[:QUERY_ENTITIES])])
+    return [mention for mention in distinct if mention.text.strip()]
+
+
+def _has_entities(stores: Stores, scope: Filters) -> bool:
+    with stores.reading():
+        return stores.links.may_boost(scope)
+
+
+async def _embed_together(
+    ports: Ports, text: str, probes: list[Mention]
+) -> tuple[Vector, list[Mention]]:
+    if not probes:
+        return await ports.embed(text, "search"), probes
+    texts = [text, *(probe.text for probe in probes)]
+    vector, *others = await ports.embed_batch(texts, "search")
+    for probe, other in zip(probes, others, strict=True):
+        probe.vector = other
+    return vector, probes
+
+
+async def _embed_until_failure(ports: Ports, mentions: list[Mention]) -> list[Mention]:
+    """The mentions, embedded; the first failure ends the list."""
     probes: list[Mention] = []
-    for mention in distinct:
-        if not mention.text.strip():
-            continue
+    for mention in mentions:
         try:
             mention.vector = await ports.embed(mention.text, "search")
         except PartFailure as failure:

@@ -6,6 +6,7 @@ from isomem import log
 from isomem.contract.arguments import (
     check_filters,
     check_query,
+    check_ranking,
     check_threshold,
     check_top_k,
     refuse_top_level_ids,
@@ -13,6 +14,7 @@ from isomem.contract.arguments import (
 )
 from isomem.contract.filters import CompiledFilters, translate
 from isomem.contract.payload import describe
+from isomem.contract.ranking import Question, place
 from isomem.contract.scope import scope_of
 from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
 from isomem.contract.v2_0_4 import (
@@ -20,33 +22,37 @@ from isomem.contract.v2_0_4 import (
     DEFAULT_THRESHOLD,
     LEAST_CANDIDATES,
 )
-from isomem.pipeline.mentions import probes_of
+from isomem.pipeline.mentions import embed_query
 from isomem.ports.guard import PartFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from typing import Any
 
     from isomem.contract.plan import Mention
+    from isomem.contract.ranking import Placed
+    from isomem.contract.scoring import Ranked
     from isomem.ports.shapes import Filters, Hit, Ports, Stores, Vector
+
+    Reading = Callable[[Ports, str, Filters], Awaitable["Query"]]
+    Order = Callable[[Stores, "Query"], Sequence[Ranked | Placed]]
 
 
 class Query:
     """A search whose text has been analysed: what the stores are asked for."""
 
-    __slots__ = ("filters", "lemmas", "probes", "text", "threshold", "top_k", "vector")
+    __slots__ = ("explain", "filters", "lemmas", "probes", "text", "threshold", "top_k", "vector")
 
-    def __init__(
-        self, text: str, lemmas: str, vector: Vector, probes: list[Mention], filters: Filters
-    ) -> None:
+    def __init__(self, text: str, lemmas: str, filters: Filters) -> None:
         self.text = text
         self.lemmas = lemmas
-        self.vector = vector
-        self.probes = probes
+        self.vector: Vector = ()
+        self.probes: Sequence[Mention] = ()
         self.filters = filters
         self.threshold = DEFAULT_THRESHOLD
         self.top_k = 0
+        self.explain = False
 
     def scope(self) -> Filters:
         """The ids among the filters; the filters themselves if they are only ids."""
@@ -62,41 +68,56 @@ async def search(
     filters: Filters | None,
     threshold: float | None,
     rerank: bool,
+    ranking: str | None,
+    explain: bool,
     other: dict[str, object],
 ) -> dict[str, object]:
     """One call of `search`. `other` has the arguments that it does not know."""
     refuse_top_level_ids(other, "search")
     check_threshold(threshold)
     top_k = check_top_k(top_k)
+    read, order = _RANKINGS[check_ranking(ranking, ports.settings.ranking)]
     checked = check_filters(filters)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
     compiled = CompiledFilters(translate(checked))
-    analysed = await _read(ports, check_query(query), compiled)
+    analysed = await read(ports, check_query(query), compiled)
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
-    results = await ports.store(_find, analysed)
+    analysed.explain = explain
+    results = await ports.store(_find, analysed, order)
     if rerank and results and ports.reranks:
         results = await _rerank(ports, query, results, top_k)
     return {"results": results}
 
 
-async def _read(ports: Ports, text: str, filters: Filters) -> Query:
-    lemmas = await ports.compute(ports.nlp.lemmatize, text)
-    entities = await ports.compute(ports.nlp.entities, text)
-    vector = await ports.embed(text, "search")
-    return Query(text, lemmas, vector, await probes_of(ports, entities), filters)
-
-
-def _find(stores: Stores, query: Query) -> list[dict[str, object]]:
+def _find(stores: Stores, query: Query, order: Order) -> list[dict[str, object]]:
     """The memories that the stores have for a query, best first."""
     with stores.reading():
         results = []
-        for each in rank(_signals(stores, query), query.threshold, query.top_k):
+        for each in order(stores, query):
             payload = each.hit.payload or {}
             if payload.get("data"):
-                results.append(describe(each.memory_id, payload, score=each.score))
+                result = describe(each.memory_id, payload, score=each.score)
+                if query.explain:
+                    result["score_details"] = each.details(query.threshold)
+                results.append(result)
         return results
+
+
+# --- The contract's ranking ------------------------------------------------------------------
+
+
+async def _read(ports: Ports, text: str, filters: Filters) -> Query:
+    lemmas = await ports.compute(ports.nlp.lemmatize, text)
+    entities = await ports.compute(ports.nlp.entities, text)
+    query = Query(text, lemmas, filters)
+    query.vector, query.probes = await embed_query(ports, text, entities, query.scope())
+    return query
+
+
+def _rank(stores: Stores, query: Query) -> Sequence[Ranked]:
+    return rank(_signals(stores, query), query.threshold, query.top_k)
 
 
 def _signals(stores: Stores, query: Query) -> Signals:
@@ -123,6 +144,29 @@ def _keyword_scores(hits: Iterable[Hit | dict[str, Any]], lemmas: str) -> dict[s
         if raw and raw > 0:
             scores[str(memory_id)] = normalize_bm25(raw, midpoint, steepness)
     return scores
+
+
+# --- The fused ranking -----------------------------------------------------------------------
+
+
+async def _read_plain(ports: Ports, text: str, filters: Filters) -> Query:
+    """A query without its entities, which that ranking does not look at."""
+    query = Query(text, await ports.compute(ports.nlp.lemmatize, text), filters)
+    query.vector = await ports.embed(text, "search")
+    return query
+
+
+def _fuse(stores: Stores, query: Query) -> Sequence[Placed]:
+    question = Question(query.text, query.lemmas, query.vector)
+    return place(stores.ranked(question, query.top_k, query.filters), query.threshold)
+
+
+_RANKINGS: dict[str, tuple[Reading, Order]] = {
+    "contract": (_read, _rank),
+    "fused": (_read_plain, _fuse),
+}
+
+# --- Reranking -------------------------------------------------------------------------------
 
 
 async def _rerank(

@@ -61,6 +61,11 @@ class PartsView:
         """Whether the same text may get another vector for another action."""
         return not getattr(self._parts.embedding_model, "ignores_action", False)
 
+    @property
+    def embeds_alike_in_batch(self) -> bool:
+        """Whether a text in a batch gets the vector that it gets alone."""
+        return bool(getattr(self._parts.embedding_model, "embeds_alike_in_batch", False))
+
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that never suspends: everything it awaits returns at once.

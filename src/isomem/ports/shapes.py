@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from isomem.clock import Clock
 from isomem.contract.plan import FailedChunk, Mention, Plan, Progress, Record, TakenIn
+from isomem.contract.ranking import Found, Question
 from isomem.types import Filters, Hit, Message, Payload, Vector
 
 __all__ = [
@@ -29,7 +30,9 @@ class Embedder(Protocol):
     """Turns text into vectors of one length. `memory_action` is "add", "search" or "update".
 
     One that does not look at the action may say so with an attribute `ignores_action = True`. That
-    saves calls that would return the same vector again.
+    saves calls that would return the same vector again. One whose `embed_batch` gives each text the
+    vector that `embed` gives it may say so with `embeds_alike_in_batch = True`. Then a search is
+    one call.
     """
 
     def embed(self, text: str, memory_action: str | None = None) -> Vector: ...
@@ -142,6 +145,10 @@ class Links(Protocol):
         """The texts, by id, of the entities that are in these memories and in others."""
         ...
 
+    def may_boost(self, scope: dict[str, object]) -> bool:
+        """Whether there may be entities in a scope; False is certain."""
+        ...
+
     def boosts(self, probes: Sequence[Mention], scope: dict[str, object]) -> dict[str, float]:
         """What the entities of a query add to each memory."""
         ...
@@ -190,6 +197,14 @@ class Stores(Protocol):
         """A block that sees one state of the stores, if they are able to do that."""
         ...
 
+    def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
+        """The `top_k` memories that the fused ranking puts first.
+
+        Raises:
+            ConfigurationError: the set does not offer that ranking.
+        """
+        ...
+
     def apply(self, plan: Plan) -> Sequence[Record]:
         """Applies a plan, as a whole if the stores can. Returns the stored records."""
         ...
@@ -228,6 +243,7 @@ class Settings(Protocol):
     custom_instructions: str | None
     raise_on_llm_error: bool
     replies: str
+    ranking: str
     enable_vision: bool
     vision_details: str | None
 
@@ -277,6 +293,11 @@ class Ports(Protocol):
     @property
     def embeds_by_action(self) -> bool:
         """Whether the same text may get another vector for another action."""
+        ...
+
+    @property
+    def embeds_alike_in_batch(self) -> bool:
+        """Whether a text in a batch gets the vector that it gets alone."""
         ...
 
     async def embed(self, text: str, action: str) -> Vector: ...

@@ -184,10 +184,12 @@ class NetworkEmbedder(Service):
         identity: provider and model; vectors of two identities cannot be compared.
         dims: length of the vectors, or None if only the server knows.
         ignores_action: a text always has the same vector, whatever the action.
+        embeds_alike_in_batch: and whatever else is embedded with it.
     """
 
     failure = EmbeddingError
     ignores_action = True
+    embeds_alike_in_batch = True
     default_timeout_s = 60.0
     batch_size: ClassVar[int] = 100
     dims: int | None

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     Scored = list[tuple[float, int]]
 
+LOWEST = float("-inf")
+"""The floor that lets every score pass."""
+
 
 def compiled_best(
     scores: Any, row_keys: array[int], top_k: int, allowed: Container[int] | None, floor: float

@@ -20,10 +20,11 @@ from isomem.store.row_keys import RowKeys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from isomem.store.best import Scored
     from isomem.store.codec import Encoded
+    from isomem.store.context import Context
     from isomem.store.database import Database
     from isomem.store.row_keys import Ids
 
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 DEFAULT_CACHE_MB = 64
 _POINT_BYTES = 110
-"""About what one point costs in a cached scope, in addition to its vector and its terms."""
+CONTEXT_BYTES = 40
+"""About what one point costs in a cached scope, in addition to its vector and its terms, and in a
+context."""
 
 
 class Scope:
@@ -44,11 +47,16 @@ class Scope:
         row_keys: where they are in the file.
         ids: their ids.
         vectors, texts: their vectors and terms.
+        context: what the fused ranking needs; None as long as nobody has asked for that ranking.
+            It may have fewer points than the scope: those added since are missing.
+        has_context: whether its size counts.
     """
 
-    __slots__ = ("__weakref__", "ids", "row_keys", "texts", "vectors")
+    __slots__ = ("__weakref__", "context", "has_context", "ids", "row_keys", "texts", "vectors")
 
     def __init__(self) -> None:
+        self.context: Context | None = None
+        self.has_context = False
         self.row_keys = array("q")
         self.ids: list[str] = []
         self.vectors = Matrix()
@@ -57,7 +65,8 @@ class Scope:
     @property
     def size_bytes(self) -> int:
         """What it takes, at most."""
-        return _POINT_BYTES * len(self.ids) + self.vectors.size_bytes + self.texts.size_bytes
+        a_point = _POINT_BYTES + (CONTEXT_BYTES if self.has_context else 0)
+        return a_point * len(self.ids) + self.vectors.size_bytes + self.texts.size_bytes
 
     def extend(self, rows: Sequence[Row]) -> None:
         """Adds points.
@@ -87,6 +96,7 @@ class Scope:
         row_key, point_id, vector, terms = row
         _check([point_id], [vector], [terms], self.vectors.width)
         at = self.row_keys.index(row_key)
+        self.forget_context()
         self.vectors.replace(at, vector)
         self.texts.replace(at, terms)
 
@@ -97,10 +107,16 @@ class Scope:
             ValueError: it is not here.
         """
         at = self.row_keys.index(row_key)
+        self.forget_context()
         self.vectors.remove(at)
         self.texts.remove(at)
         self.ids[at], self.row_keys[at] = self.ids[-1], self.row_keys[-1]
         del self.ids[-1], self.row_keys[-1]
+
+    def forget_context(self, _: None = None) -> None:
+        """Lets the context be made anew."""
+        self.context = None
+        self.has_context = False
 
     def nearest(self, query: bytes, top_k: int, allowed: Container[int] | None) -> Scored:
         """The `top_k` points most similar to a unit vector: (cosine, row), best first.
@@ -110,9 +126,17 @@ class Scope:
         """
         if not self.row_keys:
             return []
+        self._check_width(query)
+        return self.vectors.nearest(query, self.row_keys, top_k, allowed)
+
+    def products(self, query: bytes) -> Any:
+        """The product of a vector with that of every point; there must be some."""
+        self._check_width(query)
+        return self.vectors.products(query)
+
+    def _check_width(self, query: bytes) -> None:
         if self.vectors.width != len(query):
             raise _damaged(self.ids[0], f"its vector does not have {len(query) // 4} dimensions")
-        return self.vectors.nearest(query, self.row_keys, top_k, allowed)
 
     def keyword_scores(
         self,
@@ -123,6 +147,10 @@ class Scope:
     ) -> Scored:
         """The `top_k` points with the highest sum of products of term weights, if it is not 0."""
         return best(self.texts.scores(wanted, factors), self.row_keys, top_k, allowed, 0.0)
+
+    def permitted(self, allowed: Container[int] | None) -> bytes:
+        """For each point, whether its row key is allowed; empty if all are."""
+        return b"" if allowed is None else bytes(key in allowed for key in self.row_keys)
 
 
 class ScopeCache:
@@ -167,6 +195,20 @@ class ScopeCache:
         self._scopes[key] = scope
         self._size_bytes += scope.size_bytes
         self._trim()
+
+    def keep_context(self, scope: Scope, context: Context) -> None:
+        """Keeps the context of the scope that was used last, and counts what it takes."""
+        before, scope.context = scope.size_bytes, context
+        scope.has_context = True
+        if next(reversed(self._scopes.values()), None) is scope:
+            self._size_bytes += scope.size_bytes - before
+            if scope.size_bytes > self._max_bytes:
+                self._evict(next(reversed(self._scopes)))  # The others need not make room.
+            self._trim()
+
+    def forget_context(self, collection: int, ids: Ids) -> None:
+        """Forgets the contexts of the scopes here that a point with these ids is in."""
+        self._change(collection, ids, Scope.forget_context, None)
 
     def append(self, collection: int, row_keys: Sequence[int], points: Sequence[Encoded]) -> None:
         """Adds points, each with its row key, to the cached scopes that they are in."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from isomem.contract.ranking import Found, Question
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.cache import ScopeCache
     from isomem.store.database import Block, Database
@@ -142,6 +143,7 @@ class Collection:
                     writer.replace_vector(old, vector)
             elif vector is None:
                 writer.replace_payload(old, {**self.reader.load(old[0], old[3]), **payload})
+                self._cache.forget_context(self._number, old[4])
             else:
                 writer.replace(old, vector, payload)
 
@@ -256,6 +258,16 @@ class Collection:
             return None
         with self.database.reading():
             return self.reader.matching(self._keywords, query, top_k, filters)
+
+    def has_points(self, filters: Filters) -> bool:
+        """Whether the scopes that filters name have any points, if these pass or not."""
+        with self.database.reading():
+            return self.reader.has_points(filters)
+
+    def ranked(self, question: Question, top_k: int, filters: Filters | None = None) -> Found:
+        """The `top_k` points that the fused ranking puts first among those that pass."""
+        with self.database.reading():
+            return self.reader.ranked(self._keywords, question, top_k, filters)
 
     # --- The rest of upstream's vector store methods ---
 

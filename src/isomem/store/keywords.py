@@ -204,6 +204,10 @@ class Keywords:
                 factors.append(weight * log((texts - containing + 0.5) / (containing + 0.5) + 1))
         return numbers, factors
 
+    def wanted(self, text: str) -> array[int]:
+        """The distinct terms of a query, whether any text has them or not."""
+        return array("I", self._encoder.encode(text))
+
     def _counted(self, number: int) -> int:
         sql = "SELECT documents FROM terms WHERE number = ?"
         found = self._database.rows(sql, (term_key(self._collection, number),))

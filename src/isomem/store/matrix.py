@@ -19,6 +19,7 @@ from math import fsum, sqrt
 import simsimd
 
 from isomem import kernel
+from isomem.store.best import LOWEST
 from isomem.store.form import best
 
 TYPE_CHECKING = False
@@ -38,7 +39,6 @@ SEARCHES_BEFORE = 4
 _MOST_COMPARED = 8
 """If more than one in so many can be among the best, all are compared."""
 
-_LOWEST = float("-inf")
 _OFF_BY = 0.5001
 """How far a number may be from its code, in steps; see `kernel.coarsen`."""
 _SUM_ERROR = 2.0**-23
@@ -99,11 +99,19 @@ class Matrix:
         coarse = self._coarse_copy()
         rows = None if coarse is None else coarse.likely(query, row_keys, top_k, allowed)
         if rows is None:
-            return best(_products(query, self._numbers, "f"), row_keys, top_k, allowed, _LOWEST)
+            return best(self.products(query), row_keys, top_k, allowed, LOWEST)
         numbers = self._gather(rows)
         keys = array("q", map(row_keys.__getitem__, rows))
-        found = best(_products(query, numbers, "f"), keys, top_k, None, _LOWEST)
+        found = best(_products(query, numbers, "f"), keys, top_k, None, LOWEST)
         return [(score, rows[at]) for score, at in found]
+
+    def products(self, query: bytes) -> Any:
+        """The dot product of a vector with every row; there must be some."""
+        return _products(query, self._numbers, "f")
+
+    def numbers(self) -> Any:
+        """The numbers of all rows, one row after the other."""
+        return memoryview(self._numbers).cast("f")
 
     def _coarse_copy(self) -> _Coarse | None:
         self._searches += 1
@@ -116,7 +124,7 @@ class Matrix:
     def _gather(self, rows: array[int]) -> bytearray:
         copies = bytearray(len(rows) * self.width)
         to: Any = memoryview(copies).cast("f")
-        kernel.gather(memoryview(self._numbers).cast("f"), self.width // 4, rows, to)
+        kernel.gather(self.numbers(), self.width // 4, rows, to)
         return copies
 
 
@@ -171,7 +179,7 @@ class _Coarse:
         steps, lengths, (share, per_length) = self._steps, self._lengths, asked._distance(query)
         lowest: Any = _products(asked._codes, self._codes, "b")
         kernel.lower_bounds(lowest, steps, lengths, asked._steps[0], share, per_length)
-        highest = best(lowest, row_keys, top_k, allowed, _LOWEST)
+        highest = best(lowest, row_keys, top_k, allowed, LOWEST)
         if len(highest) < top_k:
             return None
         least = highest[-1][0] - _TINY

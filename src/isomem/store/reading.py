@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import islice
 
 from isomem.contract.filters import compile_filters, matches
+from isomem.contract.ranking import Found
+from isomem.store.best import LOWEST
 from isomem.store.cache import Scope
 from isomem.store.codec import load_payload, load_vector, salvaged
+from isomem.store.context import Context, read_moments
+from isomem.store.form import best
+from isomem.store.ranked import Scores
 from isomem.store.row_keys import IS_VISIBLE, OF_SCOPES, SEQ_BITS, in_scopes, split_scope
 from isomem.store.sql import compile_sql
 
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.filters import Group
+    from isomem.contract.ranking import Question
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.best import Scored
     from isomem.store.cache import Key, ScopeCache
@@ -68,7 +75,7 @@ class Point:
         return f"Point(id={self.id!r}, score={self.score!r})"
 
 
-class Found(list[Point]):
+class Hits(list[Point]):
     """The points that a search found, best first.
 
     As long as it is in use, so is the scope: another search in it need not load it again.
@@ -161,6 +168,13 @@ class Reader:
             return sql, bindings, rest
         return f"{sql} AND {compiled[0]}", (*bindings, *compiled[1]), None
 
+    def has_points(self, filters: Filters) -> bool:
+        """Whether the scopes that filters name have any points: a scope without is not kept."""
+        ids, _ = split_scope(compile_filters(filters))
+        where, bindings = in_scopes(self._number, ids)
+        sql = f"SELECT 1 FROM scopes AS s WHERE {where} LIMIT 1"
+        return bool(self._database.rows(sql, bindings))
+
     # --- Searches ---
 
     def nearest(
@@ -181,10 +195,43 @@ class Reader:
         scope, allowed = self._select(filters)
         return self._points(scope, scope.keyword_scores(wanted, factors, top_k, allowed))
 
+    def ranked(
+        self, keywords: Keywords | None, question: Question, top_k: int, filters: Filters | None
+    ) -> Found:
+        """The `top_k` points that the fused ranking puts first among those that pass.
+
+        See `isomem.contract.ranking`.
+        """
+        unit = self._vectors.query(question.vector)
+        wanted = keywords.wanted(question.lemmas) if keywords else array("I")
+        scope, allowed = self._select(filters)
+        if not scope.ids:
+            return Found((), 1.0)
+        context = self._context(scope)
+        scores = Scores(scope, context, unit, wanted, question.text)
+        sums = context.sums(scores.base, scope.permitted(allowed))
+        found = best(sums, scope.row_keys, top_k, allowed, LOWEST)
+        return Found(
+            [
+                (Point(self, scope.row_keys[row], scope.ids[row]), scores.signals(row, total))
+                for total, row in found
+            ],
+            scores.highest,
+        )
+
+    def _context(self, scope: Scope) -> Context:
+        context, scope.context = scope.context or Context(), None
+        # It is out of the scope meanwhile: one that is extended by half is never used.
+        if len(context) < len(scope.ids):
+            moments = read_moments(self._database, scope.row_keys[len(context) :])
+            context.extend(scope.row_keys, scope.vectors.numbers(), scope.products, moments)
+        self._cache.keep_context(scope, context)
+        return context
+
     def _points(self, scope: Scope, scored: Scored) -> Sequence[Point]:
         row_keys, ids = scope.row_keys, scope.ids
         points = [Point(self, row_keys[row], ids[row], score) for score, row in scored]
-        return Found(points, scope)
+        return Hits(points, scope)
 
     def _select(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
         """The scope that filters name, and the row keys in it that pass their other conditions."""

@@ -8,8 +8,11 @@ from isomem import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
+
+_MARKS = 4096
+"""Numbers of terms are told apart by so many remainders at first."""
 
 
 class Texts:
@@ -58,4 +61,30 @@ class Texts:
         counts = array("I", bytes(4 * len(wanted)))
         numbers = memoryview(self._numbers).cast("I")
         kernel.score_texts(numbers, self._sizes, wanted, factors, scores, counts)
+        return scores
+
+    def shares(
+        self, wanted: array[int], factors: Callable[[Sequence[int], int], array[float]]
+    ) -> Any:
+        """As `scores`, but the factors depend on how many rows have each term.
+
+        Args:
+            wanted: the terms to look for.
+            factors: makes them from the numbers of rows that have each term, and of all rows.
+
+        Returns:
+            None if no row has any of the terms.
+        """
+        if not wanted:
+            return None
+        numbers = memoryview(self._numbers).cast("I")
+        counts, found = array("I", bytes(4 * len(wanted))), array("I", bytes(4 * len(wanted)))
+        # Only what is written to takes memory.
+        postings: Any = memoryview(bytearray(12 * len(numbers))).cast("I")
+        marks = bytearray(_MARKS)
+        end = kernel.find_terms(numbers, self._sizes, wanted, marks, counts, found, postings)
+        if not end:
+            return None
+        scores: Any = memoryview(bytearray(8 * len(self._sizes))).cast("d")
+        kernel.score_postings(postings, end, self._sizes, factors(found, len(self._sizes)), scores)
         return scores

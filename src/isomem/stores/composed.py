@@ -19,7 +19,13 @@ from isomem.contract.arguments import ANY_VALUE
 from isomem.contract.payload import changed, changed_event, listed, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
-from isomem.errors import MemoryError, ValidationError, VectorStoreError, VectorValueError
+from isomem.errors import (
+    ConfigurationError,
+    MemoryError,
+    ValidationError,
+    VectorStoreError,
+    VectorValueError,
+)
 from isomem.ports.guard import Guarded, PartFailure, guarded
 from isomem.providers import registry
 from isomem.store.collection import Collection
@@ -41,7 +47,8 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Plan, Record
-    from isomem.ports.shapes import Embedder, Hit, Payload
+    from isomem.contract.ranking import Found, Question
+    from isomem.ports.shapes import Embedder, Filters, Hit, Payload
 
 _EXCUSED = (PartFailure, VectorValueError)
 _UNUSABLE = (*_EXCUSED, ValidationError)
@@ -112,6 +119,22 @@ class ComposedSet:
     def reading(self) -> AbstractContextManager[object]:
         """An empty block: separate parts have no common state."""
         return nullcontext()
+
+    def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
+        """The memories that the fused ranking puts first, if they are in a collection of ours.
+
+        Raises:
+            ConfigurationError: they are not. A foreign store tells neither the mean of a scope nor
+                how many of its memories have a term.
+        """
+        if isinstance(self.vectors, Collection):
+            return self.vectors.ranked(question, top_k, filters)
+        raise ConfigurationError(
+            'ranking "fused" needs memories in the embedded store, and this vector store is not '
+            "isomem's",
+            error_code="CONFIG_008",
+            suggestion='Search with ranking="contract".',
+        )
 
     # --- Applying a plan ---
 

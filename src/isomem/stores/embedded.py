@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Mention, Plan, Record
-    from isomem.ports.shapes import Embedder, Hit, Payload
+    from isomem.contract.ranking import Found, Question
+    from isomem.ports.shapes import Embedder, Filters, Hit, Payload
     from isomem.store.reading import Point
 
     P = ParamSpec("P")
@@ -82,6 +83,10 @@ class EmbeddedSet:
     def reading(self) -> AbstractContextManager[object]:
         """A block that sees one state of the file."""
         return self._database.reading()
+
+    def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
+        """The `top_k` memories that the fused ranking puts first."""
+        return self.vectors.ranked(question, top_k, filters)
 
     def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in one transaction on each file."""
@@ -271,6 +276,10 @@ class EmbeddedLinks(Links):
     def _linked(self, memory_id: str, scope: dict[str, Any]) -> Sequence[Hit]:
         del scope
         return self._entities.linked_to(memory_id)
+
+    def may_boost(self, scope: dict[str, Any]) -> bool:
+        """Whether there are entities in the scopes that have these ids."""
+        return self._entities.has_points(scope)
 
 
 class JoinedLinks(EmbeddedLinks):

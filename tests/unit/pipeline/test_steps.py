@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from isomem.clock import Clock
 from isomem.contract.payload import added_event, describe, in_utc, listed, said_event, start_payload
 from isomem.contract.plan import Mention
-from isomem.pipeline.mentions import mentions_in, probes_of
+from isomem.pipeline.mentions import embed_query, mentions_in
 from isomem.pipeline.search import check_threshold, check_top_k
 from isomem.ports.blocking import drive
 from isomem.ports.guard import PartFailure
@@ -25,6 +25,8 @@ from tests.unit.store.fuzz import examples
 
 class Ports:
     """Embeds a text as its length; fails for "bad"."""
+
+    embeds_alike_in_batch = False
 
     def __init__(self) -> None:
         self.embedded: list[tuple[str, str]] = []
@@ -87,14 +89,16 @@ def test_entities_that_differ_in_case_and_space_are_one() -> None:
 def test_at_most_eight_entities_of_a_query_are_looked_at() -> None:
     ports: Any = Ports()
     entities = [("PROPER", name) for name in ("a", "A", " ", *"bcdefghij")]
-    probes = drive(probes_of(ports, entities))
+    vector, probes = drive(embed_query(ports, "query", entities, {}))
+    assert vector == [5.0]
     assert [probe.text for probe in probes] == ["a", "b", "c", "d", "e", "f"]
     assert {action for _, action in ports.embedded} == {"search"}
 
 
 def test_the_first_entity_that_cannot_be_embedded_ends_the_list() -> None:
     ports: Any = Ports()
-    probes = drive(probes_of(ports, [("PROPER", name) for name in ("a", "bad", "c")]))
+    entities = [("PROPER", name) for name in ("a", "bad", "c")]
+    _, probes = drive(embed_query(ports, "query", entities, {}))
     assert [probe.text for probe in probes] == ["a"]
 
 

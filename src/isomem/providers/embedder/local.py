@@ -46,6 +46,7 @@ class LocalEmbedder:
 
     identity = f"local/{MODEL}"
     ignores_action = True
+    embeds_alike_in_batch = True
     table = merged(
         EMBEDDER_OPTIONS,
         (

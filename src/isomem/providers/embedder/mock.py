@@ -18,6 +18,7 @@ class _Offline:
     identity: str
     dims: int
     ignores_action = True
+    embeds_alike_in_batch = True
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:
         """The vector of `text`, `dims` long."""
