@@ -49,7 +49,8 @@ OPERATIONS = {
     operation.name: operation
     for operation in (
         Operation("import", 1, "`import isomem`"),
-        Operation("add_memory", 200, "raw add, in memory"),
+        # A multiple of 64: so many adds in memory are written together.
+        Operation("add_memory", 192, "raw add, in memory"),
         Operation("add_disk", 200, "raw add, on disk, flushed"),
         Operation("add_inferred", 5, "inferred add, in memory, per fact", each=10),
         Operation("update", 30, "update, one of 2,000 with names"),

@@ -21,9 +21,9 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from isomem.ports.shapes import Filters, Ports, Stores
+    from isomem.ports.shapes import Filters, Hit, Ports, Stores
 
 
 # --- Read ------------------------------------------------------------------------------------
@@ -52,15 +52,21 @@ async def get_all(
 
 
 def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, object]]:
-    points = [*listed(stores.vectors.list(filters=filters, top_k=top_k))]
+    points = _one_by_one(stores.vectors.list(filters=filters, top_k=top_k))
+    return [describe(str(point.id), point.payload or {}) for point in points]
+
+
+def _one_by_one(answer: object) -> Iterator[Hit]:
+    """The points of a vector store's `list`, each of which can be freed before the next one.
+
+    Freeing thousands at once is one step of the interpreter, in which no other thread runs, the
+    event loop's included.
+    """
+    points = [*listed(answer)]
+    del answer
     points.reverse()
-    results = []
     while points:
-        # Taken out, and so freed one by one: freeing thousands at once is one step of the
-        # interpreter, in which no other thread runs, the event loop's included.
-        point = points.pop()
-        results.append(describe(str(point.id), point.payload or {}))
-    return results
+        yield points.pop()
 
 
 async def history(ports: Ports, memory_id: str) -> list[dict[str, object]]:
@@ -126,9 +132,8 @@ async def delete_all(
 
 
 def _ids_in(stores: Stores, filters: Filters) -> list[str]:
-    return [
-        str(point.id) for point in listed(stores.vectors.list(filters=filters, top_k=MOST_REMOVED))
-    ]
+    points = _one_by_one(stores.vectors.list(filters=filters, top_k=MOST_REMOVED))
+    return [str(point.id) for point in points]
 
 
 async def reset(ports: Ports) -> None:
