@@ -268,7 +268,6 @@ class Database:
             if work.is_awaited():
                 batch.add(work)
                 work.perform(self.atomic())
-                self.check_not_undone()
 
     def give_way(self) -> None:
         """Lets other processes write between two of many transactions."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from _contextvars import copy_context
 from _thread import allocate_lock
 
-from isomem.errors import MemoryError
+from isomem.errors import DatabaseError, MemoryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,12 +141,22 @@ class Work:
         return self._alive() is not None
 
     def perform(self, block: AbstractContextManager[object]) -> None:
-        """Does it in a block of its own. An error of ours is kept for the thread that waits."""
+        """Does it in a block of its own. An error of ours is kept for the thread that waits.
+
+        Raises:
+            DatabaseError: it failed in another way, and has to be done alone.
+            BaseException: what was raised into this thread from outside.
+        """
         try:
             with block:
                 self._result = self._context.run(self._call, *self._args, **self._kwargs)
         except MemoryError as error:
             self._error = error
+        except Exception as error:
+            # Time limits of threads have classes of their own; a bug raises Python's.
+            if type(error).__module__ != "builtins":
+                raise
+            raise DatabaseError("a write of another thread failed") from error
 
     def wake(self) -> None:
         """Lets its thread see what became of it."""
