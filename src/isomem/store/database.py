@@ -262,7 +262,6 @@ class Database:
             if work.is_awaited():
                 batch.add(work)
                 work.perform(self.atomic())
-                self.check_not_undone()
 
     def hold_back(self, waiting: Sequence[object], settle: Callable[[], None]) -> None:
         """Lets writes wait until a block begins; `settle` does them in a transaction before it."""

@@ -16,6 +16,7 @@ import pytest
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.store import database as database_module
 from isomem.store.database import Database
+from isomem.store.group import Work
 
 LONG_S = 60.0
 """For what must happen; a test that passes does not wait for it."""
@@ -186,6 +187,21 @@ def test_after_a_failed_commit_each_is_done_alone(database: Database) -> None:
     assert rows(database) == {*range(WRITERS)}
 
 
+def test_what_is_done_again_is_not_shared_again(database: Database) -> None:
+    commits, tries, late = Commits(database, failing=1), [], []
+
+    def again() -> None:
+        tries.append(threading.get_ident())
+        if len(tries) == 2:
+            late.append(Call(database, insert(database, 7)))
+            wait_until(lambda: database._turn.waiting)
+
+    results(together(database, [insert(database, 1), again]))
+    results([call.end() for call in late])
+    assert commits.count == 1 + 3
+    assert rows(database) == {1, 7}
+
+
 def test_when_no_commit_succeeds_each_is_told_so(database: Database) -> None:
     Commits(database, failing=1 + WRITERS)
     calls = together(database, inserts(database))
@@ -251,6 +267,94 @@ def test_what_interrupts_a_thread_ends_its_own_call_and_no_other(
     assert threads[0] == first.ident != threads[1]
     assert results(calls) == [1, 2, 3, 4]
     assert rows(database) == {1, 2, 3, 4}
+
+
+class Leading:
+    """A thread that has the turn until it is told to go on."""
+
+    def __init__(self, database: Database) -> None:
+        self.go_on = threading.Event()
+        self._entered = threading.Event()
+        self.call = Call(database, self._work)
+        assert self._entered.wait(LONG_S)
+
+    def _work(self) -> None:
+        self._entered.set()
+        assert self.go_on.wait(LONG_S)
+
+    def end(self) -> None:
+        self.go_on.set()
+        results([self.call.end()])
+
+
+def interrupt_waiting(monkeypatch: pytest.MonkeyPatch, moment: threading.Event) -> None:
+    """Whoever waits for another thread to do its work is interrupted at that moment."""
+
+    def wait(_: Work, timeout_s: float) -> bool:
+        del timeout_s
+        moment.wait(LONG_S)
+        raise Interrupted
+
+    monkeypatch.setattr(Work, "wait", wait)
+
+
+def test_a_write_is_not_done_after_its_call_was_interrupted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = threading.Event()
+    now.set()
+    interrupt_waiting(monkeypatch, now)
+    leading = Leading(database)
+    call = Call(database, insert(database, 1)).end()  # While the other one still has the turn.
+    assert isinstance(call.error, Interrupted)
+    assert not database._turn.waiting
+    leading.end()
+    assert rows(database) == set()
+
+
+def test_a_write_is_not_done_if_its_thread_was_cut_off(database: Database) -> None:
+    leading = Leading(database)
+    work = Work(insert(database, 1), (), {})
+    work.leave(lambda: None)
+    database._turn.waiting.append(work)
+    call = Call(database, insert(database, 2))
+    wait_until(lambda: len(database._turn.waiting) == 2)
+    leading.end()
+    results([call.end()])
+    assert rows(database) == {2}
+
+
+def test_an_interrupted_call_ends_when_it_is_certain_what_is_stored(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = threading.Event()
+    interrupt_waiting(monkeypatch, inside)
+    leading = Leading(database)
+
+    def work() -> None:
+        database.execute(_INSERT, (1,))
+        inside.set()
+        time.sleep(0.05)  # The call would have ended by now.
+
+    call = Call(database, work)
+    wait_until(lambda: database._turn.waiting)
+    leading.go_on.set()
+    other = apsw.Connection(database.path)
+    assert isinstance(call.end().error, Interrupted)
+    assert other.execute("SELECT number FROM rows").fetchall() == [(1,)]
+    other.close()
+    leading.end()
+
+
+def test_a_write_is_done_once_even_if_its_thread_wakes_too_early(database: Database) -> None:
+    leading, tries = Leading(database), []
+    call = Call(database, lambda: tries.append(1))
+    wait_until(lambda: database._turn.waiting)
+    database._turn.waiting[0].wake()
+    time.sleep(0.05)  # It waits for the turn now.
+    leading.end()
+    results([call.end()])
+    assert tries == [1]
 
 
 def test_the_thread_of_signal_handlers_does_its_own_alone(database: Database) -> None:
