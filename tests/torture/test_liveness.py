@@ -74,7 +74,7 @@ def test_nobody_waits_long_while_many_memories_are_removed(tmp_path: Path) -> No
     assert found["calls"] >= 2
     assert max(found["longest_s"].values()) < took_s / 2
     with memory.vector_store.database.reading() as database:
-        assert database.rows("SELECT count(*) FROM links") == [(0,)]
+        assert database.rows("SELECT count(*) FROM linked_memories") == [(0,)]
         assert database.rows("SELECT count(*) FROM history WHERE event = 'DELETE'") == [(count,)]
     assert memory.get_all(filters={"user_id": "ana"})["results"] == []
     memory.close()
