@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from isomem.ports.shapes import Filters, Hit, Ports, Stores
+    from isomem.ports.shapes import Filters, Hit, Nlp, Ports, Stores
 
 
 # --- Read ------------------------------------------------------------------------------------
@@ -93,8 +93,7 @@ async def update(
     vector = await ports.embed(text, "update")
     if vector is None:  # To a store, None means "keep the vector of the old text".
         raise VectorValueError("a vector must be a list of numbers, not None")
-    lemmas = await ports.compute(ports.nlp.lemmatize, text)
-    entities = await ports.compute(ports.nlp.entities, text)
+    lemmas, entities = await ports.compute(_analyse, ports.nlp, text)
     found = [each for each in mentions_in([(memory_id, entities)]) if each.text.strip()]
     mentions = await embed_each(ports, found, "add")
     plan = Plan(
@@ -104,6 +103,10 @@ async def update(
     )
     await ports.apply(plan)
     return {"message": "Memory updated successfully!"}
+
+
+def _analyse(nlp: Nlp, text: str) -> tuple[str, list[tuple[str, str]]]:
+    return nlp.lemmatize(text), nlp.entities(text)
 
 
 # --- Remove ----------------------------------------------------------------------------------

@@ -319,7 +319,8 @@ class JoinedLinks(EmbeddedLinks):
         """
         if not mentions:
             return
-        known, added = self._entities.reader.scope(scope), Scope()
+        known = self._entities.reader.scope(scope)
+        added: Scope | None = None
         new: list[Mention] = []
         matched = set()
         for mention in mentions:
@@ -329,8 +330,9 @@ class JoinedLinks(EmbeddedLinks):
                 log.warning("Linking the entity %r failed: %s", mention.text, error)
                 continue
             score, row_key = _best(known, unit)
-            among_new = _best(added, unit)[0] if new else 0.0
+            among_new = _best(added, unit)[0] if added else 0.0
             if max(score, among_new) < MATCH_SIMILARITY:
+                added = added or Scope()
                 added.extend([(len(new), "", unit, b"")])
                 new.append(mention)
             elif score > among_new:
