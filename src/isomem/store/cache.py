@@ -190,6 +190,8 @@ class Scope:
         Returns:
             None if no point has any of the terms.
         """
+        if not wanted:
+            return None
         numbers = memoryview(self._terms).cast("I")
         counts, found = array("I", bytes(4 * len(wanted))), array("I", bytes(4 * len(wanted)))
         # Only what is written to takes memory.
@@ -205,6 +207,10 @@ class Scope:
     def numbers(self) -> Any:
         """The numbers of all vectors, one vector after the other."""
         return memoryview(self._vectors).cast("f")
+
+    def lengths(self, start: int) -> Iterator[int]:
+        """How many terms each point has, from the row `start` on."""
+        return (size // 4 for size in self._sizes[start:])
 
     def best(
         self, scores: Any, top_k: int, allowed: Container[int] | None, floor: float = _LOWEST
@@ -265,6 +271,8 @@ class ScopeCache:
         scope.measure()
         if next(reversed(self._scopes.values()), None) is scope:
             self._size_bytes += scope.size_bytes - before
+            if scope.size_bytes > self._max_bytes:
+                self._evict(next(reversed(self._scopes)))  # The others need not make room.
             self._trim()
 
     def forget_context(self, collection: int, ids: Ids) -> None:
