@@ -117,11 +117,19 @@ cpdef number_sessions(
 )
 
 @cython.locals(
-    rows=Py_ssize_t, everything=cython.bint, start=Py_ssize_t, end=Py_ssize_t, position=Py_ssize_t,
-    row=Py_ssize_t, other=Py_ssize_t, number=cython.uint, best=cython.double, score=cython.double,
-    beside=cython.double,
+    rows=Py_ssize_t, everything=cython.bint, position=Py_ssize_t, row=Py_ssize_t,
+    other=Py_ssize_t, best=cython.double,
 )
-cpdef add_context(
+cpdef add_neighbors(
     const unsigned int[:] order, const unsigned int[:] sessions, const double[:] scores,
-    const unsigned char[:] allowed, double share, double weight, double[:] sums,
+    const unsigned char[:] allowed, const double[:] parts, double share, double[:] sums,
+)
+
+@cython.locals(
+    rows=Py_ssize_t, position=Py_ssize_t, row=Py_ssize_t, around=Py_ssize_t, first=Py_ssize_t,
+    end=Py_ssize_t, score=cython.double, best=cython.double, own_weight=cython.double,
+)
+cpdef average_with_best(
+    const unsigned int[:] order, const unsigned int[:] sessions, const double[:] scores,
+    Py_ssize_t reach, const double[:] parts, double weight, double[:] sums,
 )

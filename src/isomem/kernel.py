@@ -521,52 +521,74 @@ def number_sessions(
         before = row
 
 
-def add_context(
+def add_neighbors(
     order: Sequence[int],
     sessions: Sequence[int],
     scores: Sequence[float],
     allowed: Sequence[int],
+    parts: Sequence[float],
     share: float,
-    weight: float,
     sums: MutableSequence[float],
 ) -> None:
-    """Adds to the score of each row what its neighbours and its session add.
-
-    With the better score n of the rows beside it in its session, a row of score b has
-    c = b + share * max(0, n - b). With the best c in its session, m, its sum is
-    (c + weight * m) / (1 + weight).
+    """Adds to the score of each row a share of what the better one beside it has more.
 
     Args:
-        order, sessions: see `number_sessions`.
+        order, sessions: see `number_sessions`; only rows of one session are beside each other.
         scores: one for each row.
         allowed: for each row, 0 leaves it out; empty allows all rows.
-        sums: written to, one for each row; one that is left out gets none.
+        parts: which part of the share each row gets, 0 to 1.
+        share: of the difference.
+        sums: written to, one for each position in `order`; minus infinity if a row is left out.
     """
     rows = len(order)
     everything = len(allowed) == 0
-    start = 0
-    while start < rows:
-        number = sessions[start]
-        best = -INFINITY
-        end = start
-        while end < rows and sessions[end] == number:
-            row = order[end]
-            if everything or allowed[row]:
-                score = scores[row]
-                beside = score
-                if end > start:
-                    other = order[end - 1]
-                    if scores[other] > beside and (everything or allowed[other]):
-                        beside = scores[other]
-                if end + 1 < rows and sessions[end + 1] == number:
-                    other = order[end + 1]
-                    if scores[other] > beside and (everything or allowed[other]):
-                        beside = scores[other]
-                sums[row] = score + share * (beside - score)
-                best = max(best, sums[row])
-            end += 1
-        for position in range(start, end):
-            row = order[position]
-            if everything or allowed[row]:
-                sums[row] = (sums[row] + weight * best) / (1.0 + weight)
-        start = end
+    for position in range(rows):
+        row = order[position]
+        if not (everything or allowed[row]):
+            sums[position] = -INFINITY
+            continue
+        best = scores[row]
+        if position > 0 and sessions[position - 1] == sessions[position]:
+            other = order[position - 1]
+            if everything or allowed[other]:
+                best = max(best, scores[other])
+        if position + 1 < rows and sessions[position + 1] == sessions[position]:
+            other = order[position + 1]
+            if everything or allowed[other]:
+                best = max(best, scores[other])
+        sums[position] = scores[row] + share * parts[row] * (best - scores[row])
+
+
+def average_with_best(
+    order: Sequence[int],
+    sessions: Sequence[int],
+    scores: Sequence[float],
+    reach: int,
+    parts: Sequence[float],
+    weight: float,
+    sums: MutableSequence[float],
+) -> None:
+    """The weighted mean of the score of each row and the best one around it.
+
+    Args:
+        order, sessions: see `number_sessions`.
+        scores: one for each position in `order`; minus infinity leaves a row out.
+        reach: how many rows before and after are around a row, if they are in its session.
+        parts: which part of the weight counts for each row, 0 to 1.
+        weight: of the best score; that of the own score is 1.
+        sums: written to, one for each row; one that is left out keeps its own.
+    """
+    rows = len(order)
+    for position in range(rows):
+        score = scores[position]
+        if score == -INFINITY:
+            continue
+        best = score
+        first = max(0, position - reach)
+        end = min(rows, position + reach + 1)
+        for around in range(first, end):
+            if scores[around] > best and sessions[around] == sessions[position]:
+                best = scores[around]
+        row = order[position]
+        own_weight = weight * parts[row]
+        sums[row] = (score + own_weight * best) / (1.0 + own_weight)

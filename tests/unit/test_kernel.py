@@ -302,19 +302,21 @@ def test_a_period_fits_in_it_and_fades_after_it(moments: list[float]) -> None:
         st.tuples(st.integers(0, 2), st.sampled_from([0.0, 5.0, 11.0, 30.0, -math.inf]),
                   st.floats(-1, 1), st.booleans()), max_size=10), st.booleans(),
 )  # fmt: skip
-def test_context_comes_from_those_beside_and_the_session(rows: list[Any], everything: bool) -> None:
+def test_context_comes_from_those_beside_and_around(rows: list[Any], everything: bool) -> None:
     rows = sorted(rows, key=lambda row: row[:2])
     order = array("I", range(len(rows)))
     keys, moments = array("q", [row[0] << 4 | 3 for row in rows]), array("d", [r[1] for r in rows])
     scores = array("d", [row[2] for row in rows])
     allowed = [True if everything else row[3] for row in rows]
+    parts = array("d", [1 / (1 + at) for at in range(len(rows))])
 
     def contexts(form: Any) -> Any:
         sessions, sums = array("I", bytes(4 * len(rows))), array("d", bytes(8 * len(rows)))
         form.number_sessions(order, keys, moments, 4, 10.0, sessions)
-        form.add_context(
-            order, sessions, scores, b"" if everything else bytes(allowed), 0.25, 0.5, sums
-        )
+        permitted = b"" if everything else bytes(allowed)
+        own = array("d", bytes(8 * len(rows)))
+        form.add_neighbors(order, sessions, scores, permitted, parts, 0.25, own)
+        form.average_with_best(order, sessions, own, 2, parts, 0.5, sums)
         form.add_weighted(sums, array("d", [1.0] * len(rows)), 2.0)
         return [*sessions], [*sums]
 
@@ -323,13 +325,15 @@ def test_context_comes_from_those_beside_and_the_session(rows: list[Any], everyt
         (scope, moment, *_), (before, earlier, *_) = rows[at], rows[at - 1]
         is_same = scope == before and moment - earlier <= 10
         assert sessions[at] - sessions[at - 1] == (not is_same)
-    own = [
-        scores[at] + 0.25 * (max(
-            scores[other] for other in (at - 1, at, at + 1)
-            if 0 <= other < len(rows) and sessions[other] == sessions[at] and allowed[other]
-        ) - scores[at]) if allowed[at] else -math.inf
-        for at in range(len(rows))
-    ]  # fmt: skip
+
+    def around(at: int, reach: int) -> list[int]:
+        near = range(max(0, at - reach), min(len(rows), at + reach + 1))
+        return [other for other in near if sessions[other] == sessions[at] and allowed[other]]
+
+    def own(at: int) -> float:
+        best = max(scores[other] for other in around(at, 1))
+        return scores[at] + 0.25 * parts[at] * (best - scores[at])
+
     for at in filter(allowed.__getitem__, range(len(rows))):
-        best = max(own[other] for other in range(len(rows)) if sessions[other] == sessions[at])
-        assert sums[at] == pytest.approx((own[at] + 0.5 * best) / 1.5 + 2.0)
+        best, weight = max(map(own, around(at, 2))), 0.5 * parts[at]
+        assert sums[at] == pytest.approx((own(at) + weight * best) / (1 + weight) + 2.0)

@@ -13,17 +13,19 @@ Of a memory `i` in its scope, for one query:
   from 0 to 1: 0 before it, 1 in it, then less by the factor e for every `FADE_DAYS` days.
 
 B = D + 2.0 * W + 0.5 * T. The context is that of a session: memories of one stored scope (user,
-agent, run), in the order of their times, without a pause longer than `SESSION_GAP_S`:
+agent, run), in the order of their times, without a pause longer than `SESSION_GAP_S`. The longer a
+memory, the less its context counts: p = min(1, `CONTEXT_TERMS` / the number of its terms).
 
-* B' = B + 0.3 * max(0, the better B of the two neighbours in the session - B)
-* S = (B' + 0.5 * the best B' of its session) / 1.5
+* B' = B + 0.3 * p * max(0, the better B of the two neighbours in the session - B)
+* S = (B' + 0.5 * p * the best B' of up to `CONTEXT_REACH` memories before and after it in its
+  session, and its own) / (1 + 0.5 * p)
 
 The score of a result is where S is between -1 and the highest S that the query could have, from 0
 to 1: (1 + S) / (1 + highest). The highest is 1, plus 2.0 if a term of the query is known, plus 0.5
 if a memory fits its period. What has nothing in common with the query has about 1 / (1 + highest).
 
-The weights were tuned on four conversations of LoCoMo and checked on three others; neighbouring
-values are as good (see docs/ranking.md).
+The weights were tuned on conversations of LoCoMo. They are round numbers, and values around them do
+as well (see docs/ranking.md).
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ KEYWORD_WEIGHT = 2.0
 PERIOD_WEIGHT = 0.5
 FADE_DAYS = 10
 NEIGHBOR_SHARE = 0.3
-SESSION_WEIGHT = 0.5
+CONTEXT_WEIGHT = 0.5
+CONTEXT_REACH = 6
+CONTEXT_TERMS = 40
 SESSION_GAP_S = 3600
 
 
@@ -58,6 +62,11 @@ def keyword_factors(found: Sequence[int], texts: int) -> array[float]:
     frequencies = [log(1 + (texts - count + 0.5) / (count + 0.5)) for count in found]
     total = HIGHEST_WEIGHT * sum(frequencies)
     return array("d", [frequency / total for frequency in frequencies])
+
+
+def context_part(terms: int) -> float:
+    """Which part of its context counts for a memory of so many terms, repeats included."""
+    return min(1.0, CONTEXT_TERMS / terms) if terms else 1.0
 
 
 class Question:
@@ -117,7 +126,7 @@ class Placed:
         """Where its score comes from.
 
         The first three and `context_score` add up to `raw_score`, which is S. `context_score` is
-        what its neighbours and session change.
+        what the memories around it change.
         """
         signals = self._signals
         return {

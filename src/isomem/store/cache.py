@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CACHE_MB = 64
 _POINT_BYTES = 110
-CONTEXT_BYTES = 40
+CONTEXT_BYTES = 48
 """About what one point costs in a cached scope, in addition to its vector and its terms, and in a
 context."""
 

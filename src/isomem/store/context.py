@@ -13,17 +13,19 @@ import simsimd
 from isomem import kernel
 from isomem.contract.periods import DAY_S, UNKNOWN, moment_of
 from isomem.contract.ranking import (
+    CONTEXT_REACH,
+    CONTEXT_WEIGHT,
     FADE_DAYS,
     NEIGHBOR_SHARE,
     PRIOR_MEMORIES,
     SESSION_GAP_S,
-    SESSION_WEIGHT,
+    context_part,
 )
 from isomem.store.row_keys import SEQ_BITS, SEQ_MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from isomem.contract.periods import Period
@@ -56,8 +58,8 @@ class Context:
     """
 
     __slots__ = (
-        "_inverses", "_mean", "_mean_square", "_moments", "_offsets", "_order", "_sessions",
-        "_totals", "latest",
+        "_inverses", "_mean", "_mean_square", "_moments", "_offsets", "_order", "_parts",
+        "_sessions", "_totals", "latest",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -69,6 +71,7 @@ class Context:
         self._offsets: Sequence[float] = ()
         self._inverses = array("d")
         self._order = array("I")
+        self._parts = array("d")
         self._sessions = array("I")
 
     def __len__(self) -> int:
@@ -79,6 +82,7 @@ class Context:
         row_keys: Sequence[int],
         vectors: Sequence[float],
         products: Callable[[bytes], Sequence[float]],
+        lengths: Iterable[int],
         moments: Sequence[float],
     ) -> None:
         """Adds the points that the scope has in addition.
@@ -86,10 +90,11 @@ class Context:
         Args:
             row_keys, vectors: of all points; `vectors` has their numbers, one after the other.
             products: the products of a vector with all of them.
-            moments: the times of the new points.
+            lengths, moments: how many terms the new points have, and their times.
         """
         known, size = len(self), len(row_keys)
         self._moments += array("d", moments)
+        self._parts += array("d", map(context_part, lengths))
         self.latest = max(self._moments)
         self._find_mean(vectors, known, products)
         self._put_in_order(row_keys, range(known, size))
@@ -140,16 +145,17 @@ class Context:
         return shares
 
     def sums(self, scores: Any, allowed: bytes) -> Any:
-        """The scores of all points, with what neighbours and sessions add.
+        """The scores of all points, with what those around them add.
 
         Args:
             scores: one for each point.
             allowed: for each point, 0 leaves it out; empty allows all.
         """
+        order, sessions, parts = self._order, self._sessions, self._parts
+        own: Any = memoryview(bytearray(8 * len(self))).cast("d")
+        kernel.add_neighbors(order, sessions, scores, allowed, parts, NEIGHBOR_SHARE, own)
         sums: Any = memoryview(bytearray(8 * len(self))).cast("d")
-        kernel.add_context(
-            self._order, self._sessions, scores, allowed, NEIGHBOR_SHARE, SESSION_WEIGHT, sums
-        )
+        kernel.average_with_best(order, sessions, own, CONTEXT_REACH, parts, CONTEXT_WEIGHT, sums)
         return sums
 
 

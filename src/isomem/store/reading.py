@@ -223,8 +223,10 @@ class Reader:
         context, scope.context = scope.context or Context(), None
         # It is out of the scope meanwhile: one that is extended by half is never used.
         if len(context) < len(scope.ids):
-            moments = read_moments(self._database, scope.row_keys[len(context) :])
-            context.extend(scope.row_keys, scope.vectors.numbers(), scope.products, moments)
+            known = len(context)
+            moments = read_moments(self._database, scope.row_keys[known:])
+            vectors, lengths = scope.vectors.numbers(), scope.texts.lengths(known)
+            context.extend(scope.row_keys, vectors, scope.products, lengths, moments)
         self._cache.keep_context(scope, context)
         return context
 

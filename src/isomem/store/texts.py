@@ -8,7 +8,7 @@ from isomem import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 _MARKS = 4096
@@ -52,6 +52,10 @@ class Texts:
         self.replace(row, self._numbers[last:])
         del self._numbers[len(self._numbers) - self._sizes[-1] :]
         del self._sizes[-1]
+
+    def lengths(self, start: int) -> Iterator[int]:
+        """How many terms each row has, from the row `start` on."""
+        return (size // 4 for size in self._sizes[start:])
 
     def scores(self, wanted: array[int], factors: array[float]) -> Any:
         """For each row, the sum of the weights of the wanted terms in it, times their factors."""

@@ -41,7 +41,9 @@ payloads = st.builds(
         **({"event_time": event} if event else {}),
     },
     st.sampled_from(SCOPES),
-    st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join),
+    st.lists(st.sampled_from(WORDS), max_size=6).flatmap(
+        lambda words: st.sampled_from([" ".join(words), " ".join(words * 20)])
+    ),
     st.integers(0, 9),
     st.sampled_from(MOMENTS),
     st.sampled_from([None, None, *MOMENTS]),
@@ -104,13 +106,18 @@ class Reference:
         base = self.base(query, unit(vector), scope)
         sums = {}
         for session in sessions(scope):
+            parts = {name: part(scope[name][2]) for name in session}
             inside = {
-                name: _with_neighbors(base, session, at, allowed)
+                name: _with_neighbors(base, session, at, allowed, parts[name])
                 for at, name in enumerate(session)
                 if name in allowed
             }
-            for name, own in inside.items():
-                sums[name] = (own + 0.5 * max(inside.values())) / 1.5
+            for at, name in enumerate(session):
+                around = [inside[other] for other in session[max(0, at - 6) : at + 7]
+                          if other in allowed]  # fmt: skip
+                if name in allowed:
+                    weight = 0.5 * parts[name]
+                    sums[name] = (inside[name] + weight * max(around)) / (1 + weight)
         return sums
 
     def base(self, query: str, vector: list[float], scope: dict[str, Any]) -> dict[str, float]:
@@ -145,12 +152,16 @@ class Reference:
         return math.exp(min(0.0, (minutes(end) - minute) / (10 * 24 * 60)))
 
 
+def part(text: str) -> float:
+    return min(1.0, 40 / max(1, len(TermEncoder().numbers(text))))
+
+
 def _with_neighbors(
-    base: dict[str, float], session: list[str], at: int, allowed: set[str]
+    base: dict[str, float], session: list[str], at: int, allowed: set[str], share: float
 ) -> float:
     beside = [base[name] for name in session[max(0, at - 1) : at + 2] if name in allowed]
     own = base[session[at]]
-    return own + 0.3 * (max(beside) - own)
+    return own + 0.3 * share * (max(beside) - own)
 
 
 def sessions(scope: dict[str, Any]) -> list[list[str]]:
@@ -243,6 +254,19 @@ def test_a_context_counts_in_the_bytes_of_the_cache(opened: Open) -> None:
         assert one.cache._size_bytes == scope.size_bytes
     one.points.delete("5")
     assert scope.context is None
+    assert one.cache._size_bytes == scope.size_bytes
+
+
+def test_a_scope_that_is_too_large_with_its_context_makes_no_other_go(opened: Open) -> None:
+    one = opened(cache_bytes=20_000)
+    one.points.insert([[1.0, 2.0, 3.0]], [{"user_id": "v", "data": "tea"}], ["other"])
+    fill(one, 140)
+    for user in "vu":
+        one.points.search("", [1.0, 2.0, 3.0], filters={"user_id": user})
+    assert [key[1] for key in one.cache._scopes] == ["v", "u"]
+    assert len(ranked(one, "tea", [1, 2, 3], {"user_id": "u"})) == 10
+    assert [key[1] for key in one.cache._scopes] == ["v"]
+    (scope,) = one.cache._scopes.values()
     assert one.cache._size_bytes == scope.size_bytes
 
 
