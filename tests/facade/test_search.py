@@ -316,3 +316,37 @@ def test_the_details_of_fused_add_up_to_its_score(memory: Face) -> None:
         assert details["period_score"] == 0.5
         assert hit["score"] == pytest.approx((1 + details["raw_score"]) / 4.5)
     assert found[0]["score_details"]["keyword_score"] > 0
+
+
+# --- Arguments that do nothing -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "hint"),
+    [
+        ("search", {"treshold": 0.5}, "did you mean threshold=?"),
+        ("search", {"limit": 3}, "did you mean top_k=?"),
+        ("search", {"colour": "red"}, "it takes query, top_k, filters"),
+        ("get_all", {"limit": 3}, "did you mean top_k=?"),
+        ("get_all", {"filter": {}}, "did you mean filters=?"),
+    ],
+)
+def test_an_unknown_argument_does_nothing_and_the_log_names_the_nearest(
+    memory: Face, method: str, given: dict[str, Any], hint: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory.add("I like tea", infer=False, user_id="u")
+    asked = ("tea",) if method == "search" else ()
+    with caplog.at_level("WARNING"):
+        found = getattr(memory, method)(*asked, filters={"user_id": "u"}, **given)
+    assert len(found["results"]) == 1
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert f"{method}() does nothing with {next(iter(given))}=" in warning
+    assert hint in warning
+
+
+def test_reranking_without_a_reranker_says_so(
+    memory: Face, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING"):
+        memory.search("tea", filters={"user_id": "u"}, rerank=True)
+    assert "no reranker is configured" in caplog.text

@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "clock": LOWEST,
     "digest": set(),
     "options": LOWEST,
-    "contract": LOWEST | {"clock", "digest", "log"},
+    "contract": LOWEST | {"clock", "digest", "log", "options"},
     "ports": LOWEST | {"clock", "contract"},
     "config": LOWEST | {"log", "options"},
     "text": LOWEST | {"log", "options", "ports", "contract"},

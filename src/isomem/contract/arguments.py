@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from math import isnan
 
+from isomem import log
 from isomem.dates import datetime, timezone
 from isomem.errors import ValidationError
+from isomem.options import nearest
 from isomem.types import PROCEDURAL, RANKINGS, SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import TypeGuard
 
 MAX_DEPTH = 100
@@ -32,6 +34,9 @@ ANY_VALUE = "*"
 _GROUPS = frozenset(("AND", "OR", "NOT", "$and", "$or", "$not"))
 _IDS = frozenset(SCOPE_KEYS)
 _CONTAINERS = (dict, list, tuple, set, frozenset)
+_OLD_NAMES = {"limit": "top_k", "k": "top_k", "min_score": "threshold"}
+"""What other releases and other libraries call arguments."""
+
 _ONE_ID = ("eq", "ne")
 _SEVERAL_IDS = ("in", "nin")
 
@@ -105,6 +110,19 @@ def refuse_top_level_ids(arguments: Mapping[str, object], method: str) -> None:
             f"Top-level entity parameters {misplaced} are not supported in {method}(). "
             f"Use filters={{'user_id': '...'}} instead."
         )
+
+
+def check_other(arguments: Mapping[str, object], method: str, known: Sequence[str]) -> None:
+    """Checks the arguments that a method does not know; mem0 ignores them, and so they only warn.
+
+    Raises:
+        ValueError: an id, which belongs into `filters`.
+    """
+    refuse_top_level_ids(arguments, method)
+    for name in arguments:
+        meant = _OLD_NAMES.get(name) or nearest(name, known)
+        hint = f"did you mean {meant}=?" if meant else f"it takes {', '.join(known)}."
+        log.warning("%s() does nothing with %s=, as mem0 does; %s", method, name, hint)
 
 
 def refuse_wildcard_ids(filters: Mapping[str, object]) -> None:

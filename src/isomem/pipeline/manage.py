@@ -6,10 +6,10 @@ from isomem.contract.arguments import (
     check_filters,
     check_history_id,
     check_memory_id,
+    check_other,
     check_removal_ids,
     check_text,
     check_top_k,
-    refuse_top_level_ids,
     refuse_wildcard_ids,
 )
 from isomem.contract.payload import describe, listed, without_ids
@@ -43,7 +43,7 @@ async def get_all(
     ports: Ports, *, filters: Filters | None, top_k: int, other: dict[str, object]
 ) -> dict[str, object]:
     """The first memories of a scope, ordered by id."""
-    refuse_top_level_ids(other, "get_all")
+    check_other(other, "get_all", ("filters", "top_k"))
     top_k = check_top_k(top_k)
     checked = check_filters(filters)
     if not ports.takes_any_id:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from isomem import log
 from isomem.contract.arguments import (
     check_filters,
+    check_other,
     check_query,
     check_ranking,
     check_threshold,
     check_top_k,
-    refuse_top_level_ids,
     refuse_wildcard_ids,
 )
 from isomem.contract.filters import CompiledFilters, translate
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     Reading = Callable[[Ports, str, Filters], Awaitable["Query"]]
     Order = Callable[[Stores, "Query"], Sequence[Ranked | Placed]]
+
+
+ARGUMENTS = ("query", "top_k", "filters", "threshold", "rerank", "ranking", "explain")
 
 
 class Query:
@@ -73,7 +76,9 @@ async def search(
     other: dict[str, object],
 ) -> dict[str, object]:
     """One call of `search`. `other` has the arguments that it does not know."""
-    refuse_top_level_ids(other, "search")
+    check_other(other, "search", ARGUMENTS)
+    if rerank and not ports.reranks:
+        log.warning("search(rerank=True) does nothing: no reranker is configured")
     check_threshold(threshold)
     top_k = check_top_k(top_k)
     read, order = _RANKINGS[check_ranking(ranking, ports.settings.ranking)]
