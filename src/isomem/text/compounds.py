@@ -5,30 +5,40 @@ from their form and from the words before them: after a subject or "to" one verb
 form ends a phrase, and so does an adjective after the noun. A phrase of two words or more is a
 compound unless all are capitalised. It is in the singular, without adjectives that say little.
 
-Every word has a class (`word_classes`). Function words lead from one state to the next by the table
-below. Content words are collected in a phrase, unless the state says that they are verbs.
+Every word has a kind (`kinds`). Outside a phrase, and at its first word, the kind alone says what
+follows (`situations`). What comes after the first word of a phrase is read here.
 
 The rules are English. Time is linear in the length of the text.
 """
 
 from __future__ import annotations
 
+from operator import length_hint
+
 from isomem.text import words
 from isomem.text.entities import cleaned, proper_names, quotations
-from isomem.text.openings import PARTICLES, is_noun, may_be_noun
-from isomem.text.tokens import Tokenizer
+from isomem.text.kinds import AFTER_NAMES, BARE_VERB, SELDOM_NOUN, kind_of
+from isomem.text.openings import PARTICLES, is_noun
+from isomem.text.situations import (
+    BEFORE_LISTS,
+    BEFORE_VERBS,
+    CONTINUED,
+    MODIFIERS,
+    OPENING,
+    UNDECIDED,
+    class_in,
+    situation,
+)
+from isomem.text.tokens import Token, Tokenizer
 from isomem.text.word_classes import (
     ADJECTIVE,
     ADJECTIVE_ENDINGS,
-    ADVERB,
     AUXILIARY,
-    CLASSES,
     CLAUSE,
     COMMA,
     CONTENT,
     DETERMINER,
     GERUND,
-    GROUP,
     HYPHEN,
     JOIN,
     LINK,
@@ -43,112 +53,20 @@ from isomem.text.word_classes import (
     SUBJECT,
     TO,
     VAGUE,
-    VAGUE_NAME,
     VERB,
-    WHICH,
-    classify,
     singular_of,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from isomem.text.entities import Entity
-    from isomem.text.tokens import Tokens
-
-_NAMES = {name: name for name in (*CLASSES, "any")} | {"-": ""}
-
-
-def _transitions(table: str) -> dict[str, dict[str, tuple[str, str, str]]]:
-    """For each class, what a function word is after it: (is read as, leads to, stays in)."""
-    rows = [[_NAMES[name] for name in line.split()[:5]] for line in table.splitlines()[2:] if line]
-    after_any = {word: (a, b, c) for word, after, a, b, c in rows if after == "any"}
-    found = dict.fromkeys(CLASSES, after_any)
-    for after in {row[1] for row in rows} - {"any"}:
-        special = {word: (a, b, c) for word, before, a, b, c in rows if before == after}
-        found[after] = after_any | special
-    return found
-
-
-# How a function word is read after another one, and the state that it leads to. A state has the
-# name of the class of words that usually leads to it; it says what the next word may be. The fifth
-# column is a state that the word does not end. "-" means none, or no change.
-_TRANSITIONS = _transitions("""
-    word         after        is read as   leads to     stays in
-
-    stop         any          stop         subject      -
-    comma        any          comma        join         -
-    other        any          other        subject      -
-    object       any          object       subject      -
-    auxiliary    any          auxiliary    subject      -
-
-    vague        any          vague        determiner   owner         Ann's new (fence)
-    adverb       any          adverb       adverb       subject       they also (paint)
-    adverb       determiner   adverb       -            -             a really (old mill)
-    adverb       vague        adverb       -            -
-
-    which        any          subject      subject      -             the man which (paints)
-    which        stop         determiner   determiner   -             Which (fence)
-    that         any          subject      subject      -             the man that (paints)
-    that         stop         determiner   determiner   -             that (fence)
-    that         preposition  determiner   determiner   -             after that (party)
-    That         any          determiner   determiner   -
-
-    owner        any          owner        owner        -             Ann's (fence)
-    owner        subject      link         link         -             it's (painted)
-    owner        clause       link         link         -             how's (Ann)
-    owner        determiner   link         link         -             this's
-    determiner   any          determiner   determiner   -             the (fence)
-    determiner   owner        owner        owner        -             Ann's two (fences)
-
-    join         any          join         join         -             Ann and (Bob)
-    join         verb         join         subject      -             to relax and (paint)
-    link         any          link         link         -
-    verb         any          verb         verb         -
-    preposition  any          preposition  preposition  -
-    clause       any          clause       clause       -
-    subject      any          subject      subject      -
-    to           any          to           to           -
-""")
-
-_NONE: frozenset[str] = frozenset()
-_NOMINAL = frozenset((NOUN, PLURAL, ADJECTIVE))
-_BEGINS_PHRASE = dict.fromkeys((SUBJECT, TO, JOIN, CLAUSE, OWNER), _NONE) | {
-    DETERMINER: _NOMINAL | {PAST, GERUND},
-    PREPOSITION: _NOMINAL | {PAST},
-    VERB: _NOMINAL | {PAST},
-    LINK: _NOMINAL,
-    ADVERB: _NOMINAL,
-}
-"""For each state, the classes whose words begin a phrase there."""
-
-_MAY_BEGIN_PHRASE = dict.fromkeys(_BEGINS_PHRASE, _NONE) | {
-    JOIN: _NOMINAL,
-    CLAUSE: _NOMINAL,
-    SUBJECT: frozenset((ADJECTIVE,)),
-    TO: frozenset((ADJECTIVE,)),
-}
-"""The same, but the word itself, or a question before it, can make it a verb."""
+    from isomem.text.situations import Situation
+    from isomem.text.tokens import Kind, Tokens
 
 _UNREAD = frozenset((HYPHEN, SKIPPED))
 """Tokens that are not words."""
-
-_ASKING = frozenset((WHICH, CLAUSE, AUXILIARY))
-"""What a question begins with."""
-
-_ENDS_WAIT = frozenset((STOP, LINK, VERB))
-"""After these, no verb of a question follows."""
-
-_CONTINUED = frozenset((VAGUE, COMMA, JOIN))
-"""A phrase that is only adjectives continues after these."""
-
-_BEFORE_VERBS = frozenset((SUBJECT, TO))
-"""States in which a word that looks like a noun is a verb."""
-
-_BEFORE_BARE_VERBS = frozenset((JOIN, CLAUSE))
-"""States in which only a known verb is a verb."""
-
-_BEFORE_LISTS = frozenset((DETERMINER, PREPOSITION, JOIN, CLAUSE))
-"""States in which a phrase may begin with adjectives and a conjunction."""
 
 _BEFORE_OBJECTS = frozenset((PREPOSITION, VERB, TO))
 """States in which a name is an object rather than a subject."""
@@ -159,33 +77,17 @@ _LOOSE = frozenset((JOIN, PREPOSITION))
 _PAUSES = frozenset((STOP, COMMA, JOIN, VAGUE, AUXILIARY, LINK, CLAUSE, VERB))
 """Before these, a form in -ing is a noun: "she likes bird watching."."""
 
-_MODIFIERS = frozenset((ADJECTIVE, PAST, GERUND))
 _VERB_FORMS = frozenset((PAST, GERUND))
 
 # Adjectives before a noun, and adverbs after it.
 _ADVERBS_AT_THE_END = frozenset("online nearby indoors outside inside daily weekly".split())
 # Adjectives that can be the noun of a phrase.
 _ALSO_NOUNS = frozenset("light fun cold fair blue green".split())
-# Forms in -ing that name what people do, and rarely have an object.
-_ACTIVITIES = frozenset(
-    "biking bowling boxing camping climbing cycling dancing dining hiking jogging kayaking "
-    "networking parenting rafting snowboarding surfing".split()
-)
 # Forms in -ing that say how somebody feels about a thing.
 _FEELINGS = frozenset(
     "calming caring comforting energizing empowering freeing fulfilling heartwarming inspiring "
     "invigorating inviting loving motivating moving satisfying thrilling tiring touching "
     "uplifting welcoming".split()
-)
-# Verbs that are rarely nouns, so that with an -s they are not plurals.
-_SELDOM_NOUNS = frozenset(
-    "brighten buy come feel fuel get give go have help hold look love make need pay revolve say "
-    "see sing sound speak take wake want win".split()
-)
-_BARE_VERBS = frozenset(words.IRREGULAR_VERBS.values()).union(
-    "ask dislike help hope increase love manage mention need offer share start stay support try "
-    "use visit want wish beat bet burst cost cut hit hurt quit read set shut split "
-    "spread".split()
 )
 _TIMES = frozenset(
     "second minute hour day week weekend month year morning afternoon evening night summer winter "
@@ -195,7 +97,7 @@ _PREFIXES = ("multi", "non", "pre")
 # Function words that are part of what a hyphen joins: "like-minded".
 _JOINED = ("like", "off", "part")
 
-_tokenize = Tokenizer(classify)
+_tokenize = Tokenizer(kind_of)
 
 
 def extract_entities(text: str) -> list[Entity]:
@@ -206,243 +108,276 @@ def extract_entities(text: str) -> list[Entity]:
 
 def compounds(tokens: Tokens) -> list[Entity]:
     """The noun compounds in the tokens of a text, as ("COMPOUND", text) in order."""
-    reader = _Reader()
-    read_content, read_grammar = reader.read_content, reader.read_grammar
-    word_class = STOP
-    for token in tokens:
-        word_class = token.word_class
-        if word_class in CONTENT:
-            read_content(word_class, token.word)
-        elif word_class not in _UNREAD:
-            read_grammar(word_class, token.word)
-        elif word_class == HYPHEN:
-            reader.join()
-    if word_class != STOP:
-        read_grammar(STOP, "")
-    return reader.found
+    return _Reader(tokens).read()
+
+
+# A full stop after the last word, and something that is not read.
+_END = Token(".", kind_of)
+_NOTHING = Token("--", kind_of)
 
 
 class _Reader:
-    """Reads the tokens of a text one by one and keeps the compounds.
+    """Reads the tokens of a text one by one and keeps the compounds."""
 
-    Attributes:
-        found: the compounds so far.
+    __slots__ = ("_found", "_stream", "_tokens")
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._found: list[Entity] = []
+        self._tokens = [*tokens, _END]
+        self._stream = iter(self._tokens)
+
+    def read(self) -> list[Entity]:
+        """The compounds of the text."""
+        at = earlier = OPENING  # `earlier` is before `function_word`, which is the last one
+        function_word = _END
+        for token in self._stream:
+            following = at[token.kind]
+            if following.is_function:
+                earlier, function_word = at, token
+            elif following is UNDECIDED:
+                following, earlier, function_word = self._read_on(at, token, earlier, function_word)
+            at = following
+        return self._found
+
+    def _read_on(
+        self, at: Situation, token: Token, earlier: Situation, function_word: Token
+    ) -> tuple[Situation, Situation, Token]:
+        """Reads what takes more than one word to decide.
+
+        Returns:
+            The situation after it, the last function word, and the situation before that.
+        """
+        here, last = self._decide(at, token, earlier, function_word.word)
+        following = here[last.kind]
+        if following.is_function:
+            return following, here, last
+        return following, earlier, function_word
+
+    def _decide(
+        self, at: Situation, token: Token, earlier: Situation, function_word: str
+    ) -> tuple[Situation, Token]:
+        """The situation after what takes more than one word to decide, and the word to read there.
+
+        A phrase is read up to its end.
+        """
+        index = len(self._tokens) - length_hint(self._stream) - 1
+        if at.begun:
+            phrase = _Phrase(at, at.begun, at.before, self._first_word(index, at), self._found)
+            return phrase.read(token, self._stream)
+        if token.kind.word_class != HYPHEN:
+            self._read_name(index)
+            return situation(at.state, at.before, at.is_question, at.awaits_verb), token
+        if function_word in _JOINED:
+            here = situation(earlier.state, at.before, at.is_question, at.awaits_verb)
+            phrase = _Phrase(here, here.state, NOUN, function_word, self._found)
+            return phrase.read(token, self._stream)
+        return _after_hyphen(at, earlier), _NOTHING
+
+    def _first_word(self, index: int, at: Situation) -> str:
+        """The word before an index with which a phrase began."""
+        index -= 1
+        while self._tokens[index].kind.word_class == SKIPPED:
+            index -= 1
+        word = self._tokens[index].word
+        return word.lower() if at.before == ADJECTIVE and at.state in BEFORE_VERBS else word
+
+    def _read_name(self, index: int) -> None:
+        """Keeps the name that opens a sentence, if a verb taken for a noun makes it a compound.
+
+        Args:
+            index: of a word of the name, or of the verb after it.
+        """
+        tokens = self._tokens
+        start = index
+        while start and (tokens[start - 1].kind.is_content or _is_unread(tokens[start - 1])):
+            start -= 1
+        rest = (tokens[i] for i in range(start, len(tokens)) if not _is_unread(tokens[i]))
+        name = []
+        for verb in rest:
+            if not (verb.kind.is_content and verb.is_capital):
+                break
+            name.append(verb.word)
+        after = next(rest, _END)
+        if AFTER_NAMES in verb.kind.traits and is_noun(
+            verb.word, after.kind.word_class, after.word
+        ):
+            self._found.append(("COMPOUND", " ".join([*name, singular_of(verb.word)])))
+
+
+def _is_unread(token: Token) -> bool:
+    return token.kind.word_class in _UNREAD
+
+
+def _after_hyphen(at: Situation, earlier: Situation) -> Situation:
+    """What a hyphen outside a phrase leads to."""
+    if at.before in CONTENT:
+        return at
+    # "in-person" is not a noun by itself; "a must-see", "two-week"
+    state = OWNER if at.before == PREPOSITION else earlier.state
+    return situation(state, at.before, at.is_question, at.awaits_verb)
+
+
+class _Phrase:
+    """A noun phrase from its second word on.
+
+    Args:
+        at: the situation after its first word.
+        begun: the state in which it began.
+        word_class: of the first word.
+        word: the first word.
+        found: gets the phrase if it is a compound.
     """
 
     __slots__ = (
-        "_awaits_verb", "_begun_in", "_before", "_grammar_word", "_held", "_is_question", "_joined",
-        "_name", "_name_verb", "_phrase", "_state", "_state_before", "found",
+        "_awaits_verb", "_before", "_begun", "_found", "_is_held", "_is_joined", "_is_name",
+        "_is_question", "_listed", "_state", "_words",
     )  # fmt: skip
 
-    def __init__(self) -> None:
-        self.found: list[Entity] = []
-        self._state = SUBJECT
-        self._state_before = SUBJECT  # before the last function word
-        self._before = STOP  # what the previous word was read as
-        self._grammar_word = ""  # the last one
-        self._phrase: list[tuple[str, str]] = []  # (class, word)
-        self._begun_in = SUBJECT  # the state in which the phrase began
-        self._held = False  # whether the phrase is adjectives and a conjunction so far
-        self._joined = False  # whether a hyphen comes before the next word
-        self._is_question = False
-        self._awaits_verb = False  # whether the subject of a question follows, and its verb
-        self._name = ""  # the capitalised words that open the sentence
-        self._name_verb = ""  # after that name; it may be taken for a noun
+    def __init__(
+        self, at: Situation, begun: str, word_class: str, word: str, found: list[Entity]
+    ) -> None:
+        self._found = found
+        self._state = at.state
+        self._before = at.before
+        self._is_question = at.is_question
+        self._awaits_verb = at.awaits_verb
+        self._is_held = False  # whether it is adjectives and a conjunction so far
+        self._is_joined = False  # whether a hyphen comes before the next word
+        self._begin(begun, word_class, word)
 
-    # --- Function words -----------------------------------------------------------------
+    def _begin(self, begun: str, word_class: str, word: str) -> None:
+        self._begun = begun
+        self._words = [(word_class, word)]
+        self._is_name = word[0].isupper()  # whether all words are capitalised
+        self._listed = 0  # how many words are known to be adjectives of a list
 
-    def read_grammar(self, word_class: str, word: str) -> None:
-        """Reads a word that is not part of a phrase."""
-        before = self._before
-        if self._name:
-            self._end_name(word_class, word)
-        if self._phrase:
-            if (word_class in _CONTINUED or self._joined or self._held) and self._goes_on(
-                word_class
-            ):
-                return
-            if len(self._phrase) > 1:
-                self._close(word_class, word)
-            else:
-                self._phrase, self._held = [], False
-        elif word_class == COMMA and before == VAGUE:
-            return  # "a large, open space"
-        if before == STOP:
-            self._is_question = word_class in _ASKING
-        read_as, leads_to, stays_in = _TRANSITIONS[before][word_class]
-        if self._is_question:
-            self._follow_question(read_as, before)
-        self._joined = False
-        self._state_before = self._state
-        if leads_to and self._state_before != stays_in:
-            self._state = leads_to
-        self._before, self._grammar_word = read_as, word
+    def read(self, token: Token, stream: Iterator[Token]) -> tuple[Situation, Token]:
+        """Reads from a token to the end of the phrase.
 
-    def _follow_question(self, read_as: str, before: str) -> None:
-        """Notes whether the verb of a question is still to come: "did they [sing]"."""
-        if read_as in _ENDS_WAIT or (read_as == DETERMINER and before in CONTENT):
-            self._awaits_verb = False
-        elif read_as == AUXILIARY:  # but not in "to do", nor the second one of "did they do"
-            self._awaits_verb = not self._awaits_verb and before not in _BEFORE_VERBS
+        Returns:
+            The situation after it, and the word to read there.
+        """
+        while True:
+            kind = token.kind
+            if kind.is_content:
+                if self._is_held and not self._is_listing(kind, token.word):
+                    self._state = JOIN
+                    return self._after(), token
+                self._add(kind, token.word)
+                if not self._words:
+                    return self._after(), _NOTHING
+            elif kind.word_class == HYPHEN:
+                self._join()
+            elif kind.word_class != SKIPPED and not self._goes_on(kind.word_class):
+                self._close(kind.word_class, token.word)
+                return self._after(), token
+            token = next(stream)
+
+    def _after(self) -> Situation:
+        return situation(self._state, self._before, self._is_question, self._awaits_verb)
+
+    # --- Function words and hyphens -----------------------------------------------------
 
     def _goes_on(self, word_class: str) -> bool:
         """Whether the phrase goes on after a function word."""
-        if self._held and word_class == VAGUE:
+        if self._is_held and word_class == VAGUE:
             return True  # "a safe and lovely place"
-        if self._joined and word_class in (PREPOSITION, VAGUE):
-            self._joined = False  # "upside-down", "career-high"
+        if self._is_joined and word_class in (PREPOSITION, VAGUE):
+            self._is_joined = False  # "upside-down", "career-high"
             return True
-        if word_class in _CONTINUED and self._is_open_list():
-            self._held = word_class != VAGUE
+        if word_class in CONTINUED and self._is_open_list():
+            self._is_held = word_class != VAGUE
             return True
         return False
 
     def _is_open_list(self) -> bool:
         """Whether the phrase can go on after a conjunction: "a safe and sunny place"."""
-        return self._begun_in in _BEFORE_LISTS and all(
-            word_class in _MODIFIERS and word[0].islower() and word not in _ALSO_NOUNS
-            for word_class, word in self._phrase
-        )
+        if self._begun not in BEFORE_LISTS:
+            return False
+        # Those that were listed before are not looked at again: a list can be very long.
+        while self._listed < len(self._words) and _is_listed(*self._words[self._listed]):
+            self._listed += 1
+        return self._listed == len(self._words)
 
-    def join(self) -> None:
+    def _is_listing(self, kind: Kind, word: str) -> bool:
+        """Whether a word after a conjunction continues a list of adjectives."""
+        return class_in(self._state, kind) in MODIFIERS or word.endswith(ADJECTIVE_ENDINGS)
+
+    def _join(self) -> None:
         """Reads a hyphen: the parts on both sides of it are one word."""
-        self._joined = True
-        if self._phrase:
-            if self._phrase[-1][1] in _PREFIXES:
-                self._phrase.append((NOUN, "-"))
-        elif self._grammar_word in _JOINED:
-            self._state = self._state_before
-            self._begin(NOUN, self._grammar_word)
-        elif self._before == PREPOSITION:
-            self._state = OWNER  # "in-person": not a noun by itself
-        elif self._before not in CONTENT:
-            self._state = self._state_before  # "a must-see", "two-week"
+        self._is_joined = True
+        if self._words[-1][1] in _PREFIXES:
+            self._append(NOUN, "-")
 
     # --- Content words ------------------------------------------------------------------
 
-    def read_content(self, word_class: str, word: str) -> None:
-        """Reads a noun, an adjective, or a verb that is taken for one until the next word."""
-        before = self._before
-        if before == STOP and word_class == NOUN and word[0].isupper():
-            self._name, self._before = word, NOUN
-            return
-        if self._name:
-            self._read_after_name(word_class, word)
-        if word_class == VAGUE_NAME:
-            if before == STOP:  # "New" at the start of a sentence
-                self.read_grammar(VAGUE, word)
-                return
-            word_class = NOUN  # "New York"
-        elif word_class == GERUND and word in _ACTIVITIES and self._state != LINK:
+    def _add(self, kind: Kind, word: str) -> None:
+        """Adds a noun or an adjective, or ends the phrase before a verb or a name."""
+        self._is_held = False
+        word_class = self._before = class_in(self._state, kind)
+        if self._is_joined:
             word_class = NOUN
-        self._before = word_class
-        if self._held:
-            self._end_list(word_class, word)
-        if self._phrase:
-            self._continue(NOUN if self._joined else word_class, word)
-        elif word_class in _BEGINS_PHRASE[self._state] or not self._is_verb(
-            word_class, word, before
-        ):
-            self._begin(word_class, word)
-        self._joined = False
-
-    def _end_list(self, word_class: str, word: str) -> None:
-        """Drops adjectives and a conjunction if no further adjective follows."""
-        self._held = False
-        if word_class not in _MODIFIERS and not word.endswith(ADJECTIVE_ENDINGS):
-            self._phrase, self._state = [], JOIN
-
-    def _is_verb(self, word_class: str, word: str, before: str) -> bool:
-        """Whether a word that would begin a phrase is a verb, or cannot begin one."""
-        state = self._state
-        is_name = word[0].isupper()
-        if state == OWNER and not (is_name and before == OWNER):
-            return self._is_owned(word_class, word, before)
-        if is_name:
-            return state == SUBJECT and word_class != ADJECTIVE
-        if word_class == GROUP:
-            self._state, self._awaits_verb = SUBJECT, False
-            return True
-        if word_class not in _MAY_BEGIN_PHRASE[state]:
-            is_verb = True
-        elif state in _BEFORE_BARE_VERBS:
-            is_verb = word in _BARE_VERBS
-        else:
-            is_verb = self._awaits_verb and before == NOUN
-        if is_verb:
-            self._state, self._awaits_verb = VERB, False
-            if word_class != GERUND:
-                self._before = VERB
-        return is_verb
-
-    def _is_owned(self, word_class: str, word: str, before: str) -> bool:
-        """Whether a word after an owner is owned, or is a verb that does not begin a phrase."""
-        is_verb = before == PLURAL or (
-            before in CONTENT and (word_class == PAST or word[:-1] in _SELDOM_NOUNS)
-        )
-        if is_verb:
-            self._state = VERB
-        return not is_verb or word_class != ADJECTIVE
-
-    def _begin(self, word_class: str, word: str) -> None:
-        self._begun_in = self._state
-        if word_class == ADJECTIVE and self._state in _BEFORE_VERBS:
-            self._begun_in, word = DETERMINER, word.lower()
-        self._phrase = [(word_class, word)]
-
-    def _continue(self, word_class: str, word: str) -> None:
-        """Adds a word to the phrase, or ends it there."""
-        last_class, last = self._phrase[-1]
-        if word[0].isupper() and not last[0].isupper() and not last[0].isdigit():
-            self._continue_with_name(word_class, word)
+        last_class, last = self._words[-1]
+        if kind.is_capital and not last[0].isupper() and not last[0].isdigit():
+            self._add_name(word_class, word)
         elif last_class == PLURAL and self._was_verb(last):
-            self._state = self._begun_in = VERB  # "and loves grey hats"
-            self._phrase = [] if word_class == GERUND else [(word_class, word)]
-        elif self._joined:
-            self._phrase.append((word_class, word))
-        elif last_class == PLURAL or word_class == PAST or self._is_predicate(word_class, word):
+            self._state = VERB  # "and loves grey hats"
+            self._words = []
+            if word_class != GERUND:
+                self._begin(VERB, word_class, word)
+        elif self._is_joined:
+            self._append(word_class, word)
+        elif last_class == PLURAL or word_class == PAST or self._is_predicate(word_class, kind):
             self._end(VERB)
             if word_class == ADJECTIVE:
-                self._begin(word_class, word)  # "gave the dogs extra food"
+                self._begin(VERB, word_class, word)  # "gave the dogs extra food"
         else:
-            self._phrase.append((word_class, word))
+            self._append(word_class, word)
+        self._is_joined = False
+
+    def _append(self, word_class: str, word: str) -> None:
+        self._words.append((word_class, word))
+        self._is_name = self._is_name and word[0].isupper()
 
     def _was_verb(self, plural: str) -> bool:
         """Whether an apparent plural at the end of a phrase is a verb before a noun."""
-        return len(self._phrase) == 1 and self._begun_in in _LOOSE and plural[-1] == "s"
+        return len(self._words) == 1 and self._begun in _LOOSE and plural[-1] == "s"
 
-    def _continue_with_name(self, word_class: str, word: str) -> None:
+    def _add_name(self, word_class: str, word: str) -> None:
         """Reads a capital after lower case: a name that says which one, or a new phrase."""
-        last_class = self._phrase[-1][0]
-        if last_class in _VERB_FORMS and self._begun_in != DETERMINER:
+        last_class = self._words[-1][0]
+        if last_class in _VERB_FORMS and self._begun != DETERMINER:
             self._state = VERB  # it was a verb: "when she met Ann"
-            self._begin(word_class, word)
+            self._begin(VERB, word_class, word)
         elif last_class == ADJECTIVE or (word.isupper() and len(word) > 1):
-            self._phrase.append((word_class, word))
+            self._append(word_class, word)
         else:
             self._end(SUBJECT)
 
-    def _is_predicate(self, word_class: str, word: str) -> bool:
+    def _is_predicate(self, word_class: str, kind: Kind) -> bool:
         """Whether a word after a phrase is a verb.
 
         Without a determiner, a single name can only come before plural nouns ("of Dylan songs").
         """
-        last_class, last = self._phrase[-1]
-        if word_class == PLURAL and word[:-1] in _SELDOM_NOUNS:
+        if word_class == PLURAL and SELDOM_NOUN in kind.traits:
             return True
-        if word[0].isupper():
+        if kind.is_capital:
             return False
         if word_class == GERUND:
-            is_busy = self._begun_in == LINK and last_class == ADJECTIVE
-            return last[0].isupper() or last in _TIMES or is_busy
-        if self._begun_in in (DETERMINER, OWNER) or not _is_name(self._phrase):
+            return self._is_done_by(*self._words[-1])
+        if not self._is_name or self._begun in (DETERMINER, OWNER):
             return False
-        if self._begun_in == LINK:
-            return word in _BARE_VERBS  # "has Ann read"
-        is_object = self._begun_in in _BEFORE_OBJECTS and not self._awaits_verb
-        return word in _BARE_VERBS or not is_object
+        if self._begun == LINK:
+            return BARE_VERB in kind.traits  # "has Ann read"
+        is_object = self._begun in _BEFORE_OBJECTS and not self._awaits_verb
+        return BARE_VERB in kind.traits or not is_object
 
-    # --- The end of a phrase ------------------------------------------------------------
+    def _is_done_by(self, last_class: str, last: str) -> bool:
+        """Whether a form in -ing after the last word says what it does: "of Ann painting"."""
+        is_busy = self._begun == LINK and last_class == ADJECTIVE
+        return last[0].isupper() or last in _TIMES or is_busy
+
+    # --- The end ------------------------------------------------------------------------
 
     def _end(self, state: str) -> None:
         """Ends the phrase before a verb or a name."""
@@ -452,9 +387,8 @@ class _Reader:
 
     def _close(self, word_class: str, word: str) -> None:
         """Ends the phrase before a word, and keeps it if it is a compound."""
-        phrase, self._phrase = self._phrase, []
-        held, self._held = self._held, False
-        if len(phrase) < 2 or held:
+        phrase, self._words = self._words, []
+        if len(phrase) < 2 or self._is_held:
             return
         if self._awaits_verb and phrase[-1][0] == NOUN and phrase[-1][1].islower():
             phrase.pop()  # the verb of the question
@@ -463,32 +397,12 @@ class _Reader:
             _strip_end(phrase, OBJECT if word in PARTICLES else word_class)
         if len(phrase) > 2 and phrase[-1][1].lower() in words.GENERIC_ENDINGS:
             phrase.pop()
-        if len(phrase) > 1 and not _is_name(phrase):
-            self.found.append(("COMPOUND", " ".join([singular_of(part) for _, part in phrase])))
-
-    # --- A name that opens a sentence ---------------------------------------------------
-
-    def _read_after_name(self, word_class: str, word: str) -> None:
-        """Reads a content word after the first word of the name."""
-        if self._name_verb:
-            self._end_name(word_class, word)
-        elif word[0].isupper():
-            self._name = f"{self._name} {word}"
-        elif may_be_noun(word):
-            self._name_verb = word
-        else:
-            self._name = ""
-
-    def _end_name(self, word_class: str, word: str) -> None:
-        """Ends the name before a word; a verb taken for a noun makes it a compound."""
-        name, verb = self._name, self._name_verb
-        self._name = self._name_verb = ""
-        if verb and is_noun(verb, word_class, word):
-            self.found.append(("COMPOUND", f"{name} {singular_of(verb)}"))
+        if len(phrase) > 1 and not all(part[0].isupper() for _, part in phrase):
+            self._found.append(("COMPOUND", " ".join([singular_of(part) for _, part in phrase])))
 
 
-def _is_name(phrase: list[tuple[str, str]]) -> bool:
-    return phrase[0][1][0].isupper() and all(word[0].isupper() for _, word in phrase)
+def _is_listed(word_class: str, word: str) -> bool:
+    return word_class in MODIFIERS and word[0].islower() and word not in _ALSO_NOUNS
 
 
 def _strip_end(phrase: list[tuple[str, str]], by: str) -> None:

@@ -48,6 +48,8 @@ def extract_entities(text: str) -> list[Entity]:
 def quotations(text: str) -> list[Entity]:
     """The text in double quotes, then the text in single quotes that are not apostrophes."""
     found: list[Entity] = []
+    if '"' not in text and "'" not in text:
+        return found
     for quote, quoted in _QUOTED:
         if text.count(quote) > 1:
             inner = (match[1].strip() for match in quoted(text))
@@ -176,7 +178,8 @@ def _has_formatting(text: str) -> bool:
 def _contained(keys: list[str]) -> set[str]:
     """Those of `keys` that occur inside another one."""
     if len(keys) <= 64:
-        return {key for key in keys for other in keys if key in other and key is not other}
+        every = "\n".join(keys)  # no key has a line break in it
+        return {key for key in keys if every.count(key) > 1}
     # Slices of each length that occurs, so that the work grows with the text, not with its square.
     inner = set()
     for length in {len(key) for key in keys}:

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from isomem.errors import DependencyError
 from isomem.text.entities import MARKERS, cleaned, names, quotations
 from isomem.text.tokens import Token as Spelt
-from isomem.text.tokens import no_class
+from isomem.text.tokens import no_kind
 from isomem.text.words import CIRCUMSTANTIAL, GENERIC_ENDINGS, VAGUE
 
 TYPE_CHECKING = False
@@ -182,7 +182,7 @@ def _proper(doc: Doc) -> list[Entity]:
         before = tokens[at - 1].text
         return before in ".!?:" or before in MARKERS or "\n" in before
 
-    return names([Spelt(token.text_with_ws, no_class) for token in tokens], begins, starts)
+    return names([Spelt(token.text_with_ws, no_kind) for token in tokens], begins, starts)
 
 
 def _groups(doc: Doc) -> Iterator[list[Token]]:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     Tokens = list["Token"]
     """The tokens of a text, in order."""
 
-    Classify = Callable[["Token", str], str]
-    """Gives the class of a token, from its other attributes and its word in lower case."""
+    Classify = Callable[[str, str, str], "Kind"]
+    """Gives the kind of a token: from how it is spelt, its word, and its word in lower case."""
 
 CACHED_CHUNKS = 4096
 LONGEST_CHUNK = 80
@@ -41,6 +41,34 @@ _joints = Pattern(
 ).split
 
 
+class Kind:
+    """What a word is by itself, for a reader that looks at the words around it, too.
+
+    All words that are read alike share one object: kinds are compared by identity, and what is
+    known of a kind can be kept in a dictionary.
+
+    Attributes:
+        word_class: the class in the grammar of the reader.
+        is_content: whether a phrase may contain words of the class.
+        is_capital: whether the word begins with a capital; only where it matters.
+        traits: what else is known of the word; each reader has its own.
+    """
+
+    __slots__ = ("is_capital", "is_content", "traits", "word_class")
+
+    def __init__(
+        self,
+        word_class: str,
+        is_content: bool = False,
+        is_capital: bool = False,
+        traits: frozenset[str] = frozenset(),
+    ) -> None:
+        self.word_class = word_class
+        self.is_content = is_content
+        self.is_capital = is_capital
+        self.traits = traits
+
+
 class Token:
     """A word or a mark, and what can be said about it without the text around it.
 
@@ -49,33 +77,38 @@ class Token:
         word: without the space.
         is_capital: whether it begins with a capital.
         connects: whether it is a word that may stand inside a name without a capital.
-        word_class: what the tokenizer's `classify` says of it.
+        kind: what the tokenizer's `classify` says of it.
     """
 
-    __slots__ = ("spelt", "word", "is_capital", "connects", "word_class")
+    __slots__ = ("connects", "is_capital", "kind", "spelt", "word")
 
-    def __init__(self, spelt: str, classify: Classify) -> None:
+    def __init__(self, piece: str, classify: Classify, space: str = "") -> None:
+        spelt = piece + space
+        word = piece.strip()  # most words are the piece itself, and not a copy
+        lower = word.lower()
         self.spelt = spelt
-        self.word = spelt.strip()
+        self.word = word
         self.is_capital = spelt[0].isupper()
-        lower = self.word.lower()
         self.connects = lower in CONNECTORS
-        self.word_class = classify(self, lower)
+        self.kind = classify(spelt, word, lower)
 
 
-def no_class(_: Token, __: str) -> str:
-    """For readers that do not need the class of a word."""
-    return ""
+_NO_KIND = Kind("")
+
+
+def no_kind(_: str, __: str, ___: str) -> Kind:
+    """For readers that do not need the kind of a word."""
+    return _NO_KIND
 
 
 class Tokenizer:
     """Splits texts into tokens, and caches the chunks that it has seen recently.
 
     Args:
-        classify: gives the class that a word has by itself, whatever the text around it.
+        classify: gives the kind that a word has by itself, whatever the text around it.
     """
 
-    def __init__(self, classify: Classify = no_class) -> None:
+    def __init__(self, classify: Classify = no_kind) -> None:
         self._classify = classify
         self._known: dict[str, tuple[Token, ...]] = {}
 
@@ -103,10 +136,10 @@ class Tokenizer:
         """
         classify = self._classify
         if chunk.isalnum() or chunk.isspace() or not chunk:
-            tokens: tuple[Token, ...] = (Token(f"{chunk} ", classify),)
+            tokens: tuple[Token, ...] = (Token(chunk, classify, " "),)
         else:
             *first, last = _pieces(chunk)
-            tokens = (*[Token(piece, classify) for piece in first], Token(f"{last} ", classify))
+            tokens = (*[Token(piece, classify) for piece in first], Token(last, classify, " "))
         if len(chunk) <= LONGEST_CHUNK and len(tokens) <= MOST_TOKENS:
             if len(self._known) >= CACHED_CHUNKS:
                 self._known.clear()

@@ -10,10 +10,6 @@ from __future__ import annotations
 from isomem.text import words
 from isomem.text.lemma import degree_of, singular
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from isomem.text.tokens import Token
-
 # Function words. None of them is part of a compound.
 SKIPPED = "skipped"  # as if it were not there
 HYPHEN = "hyphen"  # with a word on both sides
@@ -155,12 +151,12 @@ _NEVER_NOUNS = frozenset(
 _AS_NAMES = {VAGUE: VAGUE_NAME, PLURAL: NOUN, PAST: NOUN, GERUND: NOUN}
 
 
-def classify(token: Token, lower: str) -> str:
-    """The class of a token whose word in lower case is `lower`."""
-    if token.spelt == "-":  # without a space after it
+def class_of(spelt: str, word: str, lower: str) -> str:
+    """The class of a token: how it is spelt, its word, and its word in lower case."""
+    if spelt == "-":  # without a space after it
         return HYPHEN
     found = _class_of(lower if lower.isascii() else lower.replace("\u2019", "'"))
-    return _class_of_capital(token.word, found) if token.is_capital else found
+    return _class_of_capital(word, found) if spelt[0].isupper() else found
 
 
 def _class_of_capital(word: str, found: str) -> str:

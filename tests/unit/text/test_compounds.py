@@ -200,6 +200,23 @@ def test_a_megabyte_of_anything_takes_linear_time(piece):
     check_linear(extract_entities, lambda length: piece * (length // len(piece)))
 
 
+@pytest.mark.parametrize("piece", ["calm, ", "calm and ", "calm new ", "non-calm, "])
+@pytest.mark.slow
+def test_a_megabyte_of_adjectives_in_one_list_takes_linear_time(piece):
+    check_linear(extract_entities, lambda length: "the " + piece * (length // len(piece)))
+
+
+@pytest.mark.slow
+def test_a_megabyte_of_names_and_nouns_in_one_phrase_takes_linear_time():
+    check_linear(extract_entities, lambda n: "of " + "Ann " * (n // 8) + "mill " * (n // 10))
+
+
+@pytest.mark.parametrize("piece", ["Ann volunteers. ", "Ann Serious ", "Ann-", "must-see "])
+@pytest.mark.slow
+def test_a_megabyte_of_what_is_looked_back_from_takes_linear_time(piece):
+    check_linear(extract_entities, lambda length: piece * (length // len(piece)))
+
+
 TEXTS = st.text() | st.lists(
     st.sampled_from(
         "the a Ann mill mills loves painting painted 's did old great . \u2019s - , and part that "

@@ -8,14 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from isomem.text import compounds, entities, lemma, openings, stopwords, tokens, word_classes, words
+from isomem.text import (
+    compounds,
+    entities,
+    kinds,
+    lemma,
+    openings,
+    situations,
+    stopwords,
+    tokens,
+    word_classes,
+    words,
+)
 from tests.unit.text.held import AGREEMENT, READERS, agreement, installed_model, read_fully
 from tests.unit.text.held import sentences as held_sentences
 
 ROWS = held_sentences()
 GROUPS = {name: list(rows) for name, rows in groupby(ROWS, key=lambda row: row.holds)}
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "text-tiers.md"
-MODULES = (compounds, entities, lemma, openings, stopwords, tokens, word_classes, words)
+MODULES = (
+    compounds, entities, kinds, lemma, openings, situations, stopwords, tokens, word_classes, words,
+)  # fmt: skip
 HELD_ELSEWHERE = {
     "entities.MARKERS", "entities.SENTENCE_ENDS", "stopwords.ENGLISH", "words.VAGUE",
     "words.CIRCUMSTANTIAL", "entities.PRIORITY",

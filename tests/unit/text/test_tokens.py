@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.text.tokens import Token, Tokenizer
+from isomem.text.tokens import Kind, Tokenizer
 
 
 def spelt(text: str) -> list[str]:
@@ -45,22 +45,23 @@ def test_token_knows_whether_it_is_a_capital_or_a_connector():
     assert [token.connects for token in tokens] == [True, False, True, False]
 
 
-def test_class_of_a_token_is_asked_once_for_each_new_chunk():
+def test_kind_of_a_token_is_asked_once_for_each_new_chunk():
     asked = []
 
-    def classify(token: Token, lower: str) -> str:
-        asked.append((token.word, lower))
-        return lower[:1]
+    def classify(*token: str) -> Kind:
+        asked.append(token)
+        return Kind(token[2][:1])
 
     tokenize = Tokenizer(classify)
     for _ in range(2):
-        assert [token.word_class for token in tokenize("Old mill, Old")] == ["o", "m", ",", "o"]
-    assert asked == [("Old", "old"), ("mill", "mill"), (",", ",")]
+        classes = [token.kind.word_class for token in tokenize("Old mill, Old")]
+        assert classes == ["o", "m", ",", "o"]
+    assert asked == [("Old ", "Old", "old"), ("mill", "mill", "mill"), (", ", ",", ",")]
 
 
 def test_tokenizers_share_nothing():
-    one, other = Tokenizer(lambda *_: "one"), Tokenizer(lambda *_: "other")
-    assert {tokenize("mill")[0].word_class for tokenize in (one, other)} == {"one", "other"}
+    one, other = Tokenizer(lambda *_: Kind("one")), Tokenizer(lambda *_: Kind("other"))
+    assert {tokenize("mill")[0].kind.word_class for tokenize in (one, other)} == {"one", "other"}
 
 
 def test_memory_of_chunks_is_bounded_and_can_be_cleared():
