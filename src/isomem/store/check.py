@@ -439,9 +439,6 @@ def _links(connection: apsw.Connection, survey: _Survey) -> Iterator[Finding]:
         entity = survey.entities.get(row_key)
         if entity is None:
             yield Finding("links", str(row_key), "the entity is linked and is not there")
-        elif entity.listed is None:
-            fault = f"the entity is linked to memory {memory_id} and does not show it"
-            yield Finding("links", entity.id, fault)
         elif canonical_id(memory_id) not in survey.ids.get(entity.memories, ()):
             fault = f"the entity is linked to memory {memory_id}, which does not exist"
             yield Finding("links", entity.id, fault)

@@ -2,7 +2,8 @@
 
 Nothing in memory outlives its process, so a new point does not need a transaction of its own. It is
 encoded at once, and whatever cannot be stored is refused. It is written with others when the next
-block begins, whoever begins it, so nobody can tell that it waited.
+block begins, whoever begins it, so nobody can tell that it waited. Nothing waits that the history
+might refuse: it could never be written, and no block could begin any more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 HELD_AT_ONCE = 64
 """How many calls wait at most. More would save little, and the next block would take longer."""
+_STORABLE = frozenset({str, type(None)})
+"""What every row of the history takes. It refuses some values of other types."""
 
 
 class Held:
@@ -42,10 +45,15 @@ class Held:
         self._begun = 0
         database.hold_back(self._calls, self._settle)
 
-    def accepts(self) -> bool:
-        """Whether a call may wait: not inside a block, and not before vectors have a length."""
+    def accepts(self, records: Sequence[Record]) -> bool:
+        """Whether the memories of one call may wait.
+
+        Not inside a block, not before vectors have a length, and not if the history may refuse one.
+        """
         database = self._database
-        return self._writer.dims is not None and not (database.closed or database.is_inside())
+        if self._writer.dims is None or database.closed or database.is_inside():
+            return False
+        return all(_STORABLE.issuperset(map(type, record.event.values())) for record in records)
 
     def add(self, records: Sequence[Record]) -> None:
         """Takes the memories of one call, all or none.

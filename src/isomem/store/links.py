@@ -75,8 +75,10 @@ class LinkTable:
             MemoryCorruptionError: the text is not JSON.
         """
         payload = load_payload(text)
-        if isinstance(payload.get(LINKS), list):
-            payload[LINKS] = self.of(entity)
+        linked = self.of(entity)
+        # A caller may have stored something else there. It stays until a memory is linked.
+        if linked or isinstance(payload.get(LINKS), list):
+            payload[LINKS] = linked
         return payload
 
     def of(self, entity: int) -> list[str]:

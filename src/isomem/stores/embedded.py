@@ -114,7 +114,7 @@ class EmbeddedSet:
         if plan.clear is not None:
             self._clear(plan, plan.clear)
             return ()
-        if self._held is not None and plan.only_adds and self._held.accepts():
+        if self._held is not None and plan.only_adds and self._held.accepts(plan.records):
             self._held.add(plan.records)
             return plan.records
         return self._write(self._apply, plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,22 @@ def test_what_cannot_be_stored_is_refused_at_once_and_alone() -> None:
     with pytest.raises(VectorValueError, match="expected dim: 8, got 9"):
         say(memory, "coffee")
     memory.embedding_model = HashEmbedder(8)
+    say(memory, "milk")
+    assert sorted(texts(memory)) == ["milk", "tea"]
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"created_at": datetime(2026, 1, 1)}, {"actor_id": {"name": "ana"}}, {"actor_id": 2**70}],
+    ids=str,
+)
+def test_what_the_history_cannot_take_is_refused_at_once_and_alone(
+    metadata: dict[str, Any],
+) -> None:
+    memory = make()
+    say(memory, "tea")
+    with pytest.raises((TypeError, OverflowError)):
+        memory.add("coffee", user_id="ana", infer=False, metadata=metadata)
     say(memory, "milk")
     assert sorted(texts(memory)) == ["milk", "tea"]
 

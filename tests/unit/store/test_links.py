@@ -166,6 +166,20 @@ def test_what_is_not_a_list_is_no_links(opened: Open, linked: Any) -> None:
     assert one.database.rows("SELECT * FROM linked_memories") == []
 
 
+@pytest.mark.parametrize("payload", [{}, {LINKS: None}, {LINKS: "m1"}])
+def test_an_entity_without_a_list_gets_one_with_its_first_link(
+    opened: Open, payload: dict[str, Any]
+) -> None:
+    one = opened()
+    one.points.insert([[1.0]], [{"user_id": "u", "data": "x"}], ["m2"])
+    one.entities.insert([[1.0]], [{**payload, "user_id": "u"}], ["e"])
+    links = JoinedLinks(one.points, one.entities, (VectorValueError,), nullcontext)
+    with one.database.writing():
+        links.link([Mention("PROPER", "Ana", {"m2"}, [1.0])], {"user_id": "u"}, SimpleNamespace())  # type: ignore[arg-type]
+    assert one.entities.get("e").payload == {LINKS: ["m2"], "user_id": "u"}  # type: ignore[union-attr]
+    assert check(one.database, TermEncoder()) == []
+
+
 @pytest.mark.parametrize("linked", [[1], [None], [["m1"]], ["m1", {}], ["\ud800"]])
 def test_links_that_are_not_ids_are_refused_and_nothing_is_stored(
     opened: Open, linked: list[Any]
