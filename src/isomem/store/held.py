@@ -8,6 +8,8 @@ might refuse: it could never be written, and no block could begin any more.
 
 from __future__ import annotations
 
+from isomem.types import is_unicode
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,14 @@ HELD_AT_ONCE = 64
 """How many calls wait at most. More would save little, and the next block would take longer."""
 _STORABLE = frozenset({str, type(None)})
 """What every row of the history takes. It refuses some values of other types."""
+
+
+def _is_storable(record: Record) -> bool:
+    """Whether the rows of a memory are certain to be accepted, once it is encoded."""
+    values = [record.id, *record.event.values()]
+    if type(record.id) is not str or not _STORABLE.issuperset(map(type, values)):
+        return False
+    return is_unicode("".join(filter(None, values)))
 
 
 class Held:
@@ -53,7 +63,7 @@ class Held:
         database = self._database
         if self._writer.dims is None or database.closed or database.is_inside():
             return False
-        return all(_STORABLE.issuperset(map(type, record.event.values())) for record in records)
+        return all(map(_is_storable, records))
 
     def add(self, records: Sequence[Record]) -> None:
         """Takes the memories of one call, all or none.

@@ -129,15 +129,21 @@ def test_what_cannot_be_stored_is_refused_at_once_and_alone() -> None:
 
 @pytest.mark.parametrize(
     "metadata",
-    [{"created_at": datetime(2026, 1, 1)}, {"actor_id": {"name": "ana"}}, {"actor_id": 2**70}],
-    ids=str,
+    [
+        {"created_at": datetime(2026, 1, 1)},
+        {"actor_id": {"name": "ana"}},
+        {"actor_id": 2**70},
+        {"created_at": "\ud800"},
+        {"actor_id": "half a pair: \ud83d"},
+    ],
+    ids=ascii,
 )
 def test_what_the_history_cannot_take_is_refused_at_once_and_alone(
     metadata: dict[str, Any],
 ) -> None:
     memory = make()
     say(memory, "tea")
-    with pytest.raises((TypeError, OverflowError)):
+    with pytest.raises((TypeError, OverflowError, UnicodeEncodeError)):
         memory.add("coffee", user_id="ana", infer=False, metadata=metadata)
     say(memory, "milk")
     assert sorted(texts(memory)) == ["milk", "tea"]
