@@ -25,6 +25,7 @@ _MOST_STARTS = 1000
 
 # A string that never ends takes the rest of the text, so nothing is looked at twice.
 _strings_and_last_commas = Pattern(r'("(?:[^"\\]|\\[\s\S])*(?:"|\\?\Z))|,(?=\s*[\]}])').sub
+_opening_brackets = Pattern(r"[{\[]").finditer
 
 
 def salvage_facts(reply: object) -> list[Fact] | None:
@@ -54,13 +55,13 @@ def reply_text(reply: object) -> str:
 
 def _without_thoughts(text: str) -> str:
     for opening, closing in _THOUGHTS:
-        kept, rest = "", text
-        while opening in rest:
-            before, _, rest = rest.partition(opening)
-            kept += before
-            rest = rest.partition(closing)[2]
+        kept, at = [], 0
+        while (start := text.find(opening, at)) >= 0:
+            kept.append(text[at:start])
+            end = text.find(closing, start)
+            at = end + len(closing) if end >= 0 else len(text)
         # What is left before a closing tag was thought, too: some templates omit the opening one.
-        text = (kept + rest).rpartition(closing)[2]
+        text = "".join([*kept, text[at:]]).rpartition(closing)[2]
     return text
 
 
@@ -70,20 +71,17 @@ def _without_last_commas(text: str) -> str:
 
 def _whole(text: str) -> list[Fact] | None:
     """The facts of the first complete JSON value that has any, or that is an empty list."""
-    at = 0
-    while (start := _first_bracket(text, at)) >= 0:
-        value, at = _value_at(text, start)
-        if at < 0:
+    end = 0
+    for bracket in _opening_brackets(text):
+        if bracket.start() < end:
+            continue
+        value, end = _value_at(text, bracket.start())
+        if end < 0:
             return None
         found = _facts_of(value)
         if found is not None:
             return found
     return None
-
-
-def _first_bracket(text: str, at: int) -> int:
-    starts = [start for start in (text.find("{", at), text.find("[", at)) if start >= 0]
-    return min(starts, default=-1)
 
 
 def _complete_ones(text: str) -> list[Fact] | None:

@@ -114,7 +114,22 @@ def test_no_reply_is_an_error(reply: Any) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["{", "[", '{"a":', '"', '\\"', ",", ", ", "<think>", "</think>", '{"text": "a"},', "{ "],
+    [
+        "{",
+        "[",
+        '{"a":',
+        '"',
+        '\\"',
+        ",",
+        ", ",
+        "<think>",
+        "</think>",
+        '{"text": "a"},',
+        "{ ",
+        "{}",
+        "[1],",
+        "<think></think>",
+    ],
 )
 def test_hostile_replies_take_linear_time(unit: str) -> None:
     check_linear(salvage_facts, lambda length: '"' + unit * (length // len(unit)) + "\\")
