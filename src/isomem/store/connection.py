@@ -40,12 +40,11 @@ _SETTINGS = (
     (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
 )
 
-_LOOK_SOON_S, _LOOK_LATER_S = 0.0002, 0.002
-_SOON_S = 0.1
-"""How often a process that waits for the write lock looks whether it is free: first as often as to
-hit the moment between two short writes, and not that often while others write long."""
+_LOOK_AGAIN_S = 0.002
+"""How often a process that waits for the write lock looks whether it is free. If it looked more often,
+processes would take turns after each write, and read again what the others have changed."""
 
-GIVE_WAY_S = 5 * _LOOK_LATER_S
+GIVE_WAY_S = 5 * _LOOK_AGAIN_S
 """A pause in which a process that waits for the write lock gets its turn."""
 
 
@@ -247,10 +246,9 @@ class _Waiting:
         now_s = time.monotonic()
         if not tries:
             self._since_s = now_s
-        waited_s = now_s - self._since_s
-        if waited_s >= self._timeout_s:
+        if now_s - self._since_s >= self._timeout_s:
             return False
-        time.sleep(_LOOK_SOON_S if waited_s < _SOON_S else _LOOK_LATER_S)
+        time.sleep(_LOOK_AGAIN_S)
         return True
 
 
