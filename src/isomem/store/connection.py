@@ -41,8 +41,8 @@ _SETTINGS = (
 )
 
 _LOOK_AGAIN_S = 0.002
-"""How often a process that waits for the write lock looks whether it is free. If it looked more often,
-processes would take turns after each write, and read again what the others have changed."""
+"""How often a process that waits for the write lock looks whether it is free. If it looked more
+often, processes would take turns after each write, and read again what the others have changed."""
 
 GIVE_WAY_S = 5 * _LOOK_AGAIN_S
 """A pause in which a process that waits for the write lock gets its turn."""
