@@ -14,7 +14,6 @@ from isomem.contract.arguments import (
 )
 from isomem.contract.filters import CompiledFilters, translate
 from isomem.contract.payload import describe
-from isomem.contract.ranking import Question, place
 from isomem.contract.scope import scope_of
 from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
 from isomem.contract.v2_0_4 import (
@@ -162,6 +161,9 @@ async def _read_plain(ports: Ports, text: str, filters: Filters) -> Query:
 
 
 def _fuse(stores: Stores, query: Query) -> Sequence[Placed]:
+    # Here: most memories are never searched like this, and importing isomem would take longer.
+    from isomem.contract.ranking import Question, place
+
     question = Question(query.text, query.lemmas, query.vector)
     return place(stores.ranked(question, query.top_k, query.filters), query.threshold)
 
