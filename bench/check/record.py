@@ -122,7 +122,7 @@ def write(path: Path, build: Build, counts: Mapping[str, float]) -> None:
 
 
 class Difference(NamedTuple):
-    """One operation, before and now; `before` is None if there is no count to compare with."""
+    """One operation, before and now; `before` is None if there is nothing to compare with."""
 
     name: str
     before: float | None

@@ -191,7 +191,7 @@ def main(given: dict[str, Any]) -> None:
     gc.collect()
     for at in range(given["calls"]):
         call(at)
-    os._exit(0)  # closing and freeing are no part of what is counted
+    os._exit(0)  # closing and freeing are not counted
 
 
 if __name__ == "__main__":

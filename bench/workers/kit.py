@@ -204,7 +204,7 @@ def _isomem(given: dict[str, Any], place: str, dims: int) -> Any:
 
 
 def interpret_the_kernel() -> None:
-    """isomem as it is where there was no compiler; call it before anything imports isomem."""
+    """Makes isomem run as it does without a compiler. Call it before anything imports isomem."""
     from importlib.util import find_spec, module_from_spec, spec_from_file_location
 
     package = find_spec("isomem")

@@ -1,4 +1,7 @@
-"""`datetime` in C only: importing the module by its usual name also loads its Python copy."""
+"""`datetime` in C only: importing the module by its usual name also loads its Python copy.
+
+And one form for moments.
+"""
 
 from __future__ import annotations
 
@@ -11,4 +14,14 @@ else:
     except ImportError:  # Interpreters other than CPython may not have this module.
         from datetime import datetime, timedelta, timezone
 
-__all__ = ["datetime", "timedelta", "timezone"]
+__all__ = ["datetime", "timedelta", "timezone", "utc_text"]
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment in ISO 8601, in UTC; one without a zone is in UTC already.
+
+    Raises:
+        OverflowError: in UTC it is before year 1 or after 9999.
+    """
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return aware.astimezone(timezone.utc).isoformat()

@@ -15,7 +15,7 @@ K1 = 1.2
 B = 0.75
 AVERAGE_LENGTH = 256.0
 NOTHING = 1e-30
-"""Smaller numbers of a vector are 0 in its coarse copy, if it has no larger ones."""
+"""If all numbers of a vector are smaller than this, its coarse copy is 0."""
 ROUNDER = 12582912.0
 ROUNDER_BITS = 0x4B400000
 """The bits of `ROUNDER` as a float32."""

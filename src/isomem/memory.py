@@ -82,6 +82,7 @@ class Facade:
         self.ranking = self.config.ranking
         self.enable_vision = bool(self.config.llm.config.get("enable_vision"))
         self.vision_details: str | None = self.config.llm.config.get("vision_details")
+        self._connect()
 
     @classmethod
     def from_config(
@@ -163,16 +164,6 @@ class Memory(Facade):
     Takes the same arguments as `isomem.memory.Facade`. It is a context manager that closes the
     memory, and can be shared between threads.
     """
-
-    def __init__(
-        self,
-        config: MemoryConfig | None = None,
-        *,
-        path: str | os.PathLike[str] | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        super().__init__(config, path=path, clock=clock)
-        self._connect()
 
     def _connect(self, progress: Progress | None = None) -> None:
         self._ports = BlockingPorts(self, progress)
@@ -426,9 +417,8 @@ class AsyncMemory(Facade):
         # Not at the top of the file: asyncio costs more memory than all of `Memory`.
         from isomem.ports.asynchronous import Pools
 
-        super().__init__(config, path=path, clock=clock)
         self._pools = Pools()
-        self._connect()
+        super().__init__(config, path=path, clock=clock)
 
     def _connect(self, progress: Progress | None = None) -> None:
         from isomem.ports.asynchronous import AsyncPorts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import isnan
 
 from isomem import log
-from isomem.dates import datetime, timezone
+from isomem.dates import datetime, utc_text
 from isomem.errors import ValidationError
 from isomem.options import nearest
 from isomem.types import PROCEDURAL, RANKINGS, SCOPE_KEYS, is_unicode
@@ -116,7 +116,7 @@ def check_other(arguments: Mapping[str, object], method: str, known: Sequence[st
     """Checks the arguments that a method does not know; mem0 ignores them, and so they only warn.
 
     Raises:
-        ValueError: an id, which belongs into `filters`.
+        ValueError: an id, which belongs in `filters`.
     """
     refuse_top_level_ids(arguments, method)
     for name in arguments:
@@ -232,8 +232,7 @@ def _with_moments(condition: object) -> object:
     if isinstance(condition, list):
         return [_with_moments(operand) for operand in condition]
     if isinstance(condition, datetime):
-        moment = condition if condition.tzinfo else condition.replace(tzinfo=timezone.utc)
-        return moment.astimezone(timezone.utc).isoformat()
+        return utc_text(condition)
     return condition.isoformat() if hasattr(condition, "isoformat") else condition
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isomem.contract.arguments import shown
 from isomem.contract.filters import parse_datetime
-from isomem.dates import datetime, timezone
+from isomem.dates import datetime, timezone, utc_text
 from isomem.errors import ValidationError
 
 EVENT_TIME = "event_time"
@@ -23,7 +23,7 @@ def check_timestamp(value: object) -> datetime:
     try:
         moment = _moment(value)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        in_utc(moment)
+        utc_text(moment)
     except (AttributeError, TypeError, ValueError, OverflowError, OSError):
         raise ValidationError(
             f"timestamp is not a moment: {shown(value)}",
@@ -31,11 +31,6 @@ def check_timestamp(value: object) -> datetime:
             suggestion="Pass a datetime, seconds since 1970, or text like 2026-05-07T18:30:00Z.",
         ) from None
     return moment
-
-
-def in_utc(moment: datetime) -> str:
-    """A moment as it is stored."""
-    return moment.astimezone(timezone.utc).isoformat()
 
 
 def _moment(value: object) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from isomem import log
 from isomem.contract.arguments import check_metadata
 from isomem.contract.v2_0_4 import MEMORY_FIELDS, PROMOTED_FIELDS, SPEAKER_FIELDS
-from isomem.dates import datetime, timezone
+from isomem.dates import datetime, utc_text
 from isomem.digest import md5_hex
 from isomem.types import SCOPE_KEYS, clone
 
@@ -172,7 +172,7 @@ def in_utc(moment: object) -> object:
         return moment
     try:
         parsed = datetime.fromisoformat(moment)
-        return parsed.astimezone(timezone.utc).isoformat() if parsed.tzinfo else moment
+        return utc_text(parsed) if parsed.tzinfo else moment
     except (ValueError, OverflowError):
         return moment
 

@@ -24,8 +24,8 @@ The score of a result is where S is between -1 and the highest S that the query 
 to 1: (1 + S) / (1 + highest). The highest is 1, plus 2.0 if a term of the query is known, plus 0.5
 if a memory fits its period. What has nothing in common with the query has about 1 / (1 + highest).
 
-The weights were tuned on conversations of LoCoMo. They are round numbers, and values around them do
-as well (see docs/ranking.md).
+The weights were tuned on conversations of LoCoMo. They are round numbers, and values near them
+work as well (see docs/ranking.md).
 """
 
 from __future__ import annotations

@@ -10,11 +10,12 @@ from isomem.contract.arguments import (
     check_text,
     refuse_wildcard_ids,
 )
-from isomem.contract.moments import EVENT_TIME, check_timestamp, in_utc
+from isomem.contract.moments import EVENT_TIME, check_timestamp
 from isomem.contract.payload import added_event, said_event, stamp, start_payload
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
 from isomem.contract.v2_0_4 import EXISTING_MEMORIES, RECENT_MESSAGES
+from isomem.dates import utc_text
 from isomem.digest import md5_hex
 from isomem.errors import (
     ConfigurationError,
@@ -61,7 +62,7 @@ async def add(
     day = None
     if timestamp is not None:
         moment = check_timestamp(timestamp)
-        fields[EVENT_TIME], day = in_utc(moment), moment.date().isoformat()
+        fields[EVENT_TIME], day = utc_text(moment), moment.date().isoformat()
     conversation = Conversation(messages)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}

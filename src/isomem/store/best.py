@@ -18,6 +18,11 @@ LOWEST = float("-inf")
 """The floor that lets every score pass."""
 
 
+def permitted(row_keys: array[int], allowed: Container[int] | None) -> bytes:
+    """For each row, whether its row key is allowed; empty if all are."""
+    return b"" if allowed is None else bytes(map(allowed.__contains__, row_keys))
+
+
 def compiled_best(
     scores: Any, row_keys: array[int], top_k: int, allowed: Container[int] | None, floor: float
 ) -> Scored:
@@ -32,6 +37,7 @@ def compiled_best(
     """
     room = bytes(8 * max(min(top_k, len(row_keys)), 0))
     kept, order, rows = array("d", room), array("q", room), array("q", room)
-    permitted = b"" if allowed is None else bytes(map(allowed.__contains__, row_keys))
-    count = kernel.best(scores, row_keys, SEQ_MASK, permitted, floor, kept, order, rows)
+    count = kernel.best(
+        scores, row_keys, SEQ_MASK, permitted(row_keys, allowed), floor, kept, order, rows
+    )
     return list(zip(kept[:count], rows[:count], strict=True))

@@ -148,10 +148,6 @@ class Scope:
         """The `top_k` points with the highest sum of products of term weights, if it is not 0."""
         return best(self.texts.scores(wanted, factors), self.row_keys, top_k, allowed, 0.0)
 
-    def permitted(self, allowed: Container[int] | None) -> bytes:
-        """For each point, whether its row key is allowed; empty if all are."""
-        return b"" if allowed is None else bytes(key in allowed for key in self.row_keys)
-
 
 class ScopeCache:
     """The most recently used scopes, up to a number of bytes.

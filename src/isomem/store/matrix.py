@@ -19,7 +19,7 @@ from math import fsum, sqrt
 import simsimd
 
 from isomem import kernel
-from isomem.store.best import LOWEST
+from isomem.store.best import LOWEST, permitted
 from isomem.store.form import best
 
 TYPE_CHECKING = False
@@ -183,9 +183,9 @@ class _Coarse:
         if len(highest) < top_k:
             return None
         least = highest[-1][0] - _TINY
-        permitted = b"" if allowed is None else bytes(map(allowed.__contains__, row_keys))
+        may = permitted(row_keys, allowed)
         rows = array("q", bytes(8 * (len(row_keys) // _MOST_COMPARED)))
-        count = kernel.reaching(lowest, steps, lengths, share, per_length, least, permitted, rows)
+        count = kernel.reaching(lowest, steps, lengths, share, per_length, least, may, rows)
         return rows[:count] if count <= len(rows) else None
 
     def _distance(self, query: bytes) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from itertools import islice
 
 from isomem.contract.filters import compile_filters, matches
 from isomem.contract.ranking import Found
-from isomem.store.best import LOWEST
+from isomem.store.best import LOWEST, permitted
 from isomem.store.cache import Scope
 from isomem.store.codec import load_payload, load_vector, salvaged
 from isomem.store.context import Context, read_moments
@@ -209,7 +209,7 @@ class Reader:
             return Found((), 1.0)
         context = self._context(scope)
         scores = Scores(scope, context, unit, wanted, question.text)
-        sums = context.sums(scores.base, scope.permitted(allowed))
+        sums = context.sums(scores.base, permitted(scope.row_keys, allowed))
         found = best(sums, scope.row_keys, top_k, allowed, LOWEST)
         return Found(
             [

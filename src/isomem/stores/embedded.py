@@ -10,7 +10,6 @@ from isomem.config import ENTITIES_SUFFIX
 from isomem.contract.payload import changed, changed_event, entity_payload, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
-from isomem.contract.v2_0_4 import MATCH_SIMILARITY
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import Scope, ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
@@ -23,7 +22,7 @@ from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
-from isomem.stores.linking import Links
+from isomem.stores.linking import Links, is_match
 from isomem.text.tiers import load_encoder
 
 TYPE_CHECKING = False
@@ -269,7 +268,7 @@ class EmbeddedSet:
 
 
 class EmbeddedLinks(Links):
-    """Links that are also rows of a table, which leads from a memory to its entities."""
+    """Links that are rows of a table, which leads from a memory to its entities."""
 
     _entities: Entities
 
@@ -301,7 +300,7 @@ class JoinedLinks(EmbeddedLinks):
             return
         known, new = {}, []
         for mention, hits in zip(mentions, found, strict=True):
-            if hits and hits[0].score >= MATCH_SIMILARITY:
+            if hits and is_match(hits[0].score):
                 known[hits[0].row_key] = mention.memory_ids
             else:
                 new.append(mention)
@@ -331,7 +330,7 @@ class JoinedLinks(EmbeddedLinks):
                 continue
             score, row_key = _best(known, unit)
             among_new = _best(added, unit)[0] if added else 0.0
-            if max(score, among_new) < MATCH_SIMILARITY:
+            if not is_match(max(score, among_new)):
                 added = added or Scope()
                 added.extend([(len(new), "", unit, b"")])
                 new.append(mention)

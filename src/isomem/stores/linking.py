@@ -208,8 +208,13 @@ class Links:
         return links_of(entity.payload)
 
 
+def is_match(similarity: float) -> bool:
+    """Whether two entities of a scope are the same."""
+    return similarity >= MATCH_SIMILARITY
+
+
 def _matched(hits: Sequence[Hit]) -> bool:
-    return bool(hits) and hits[0].score >= MATCH_SIMILARITY
+    return bool(hits) and is_match(hits[0].score)
 
 
 def _highest(found: list[tuple[float, Sequence[str]]]) -> dict[str, float]:
