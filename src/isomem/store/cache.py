@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     Row = tuple[int, str, bytes, bytes]
     """Of a point: its row key, id, vector and terms."""
 
-DEFAULT_CACHE_MB = 64
 _POINT_BYTES = 110
 CONTEXT_BYTES = 48
 """About what one point costs in a cached scope, in addition to its vector and its terms, and in a
