@@ -20,7 +20,7 @@ END = "<!-- The house ends. -->"
 # names has its own room.
 ROOMS = {
     "ways in": ("cli", "compat", "demo", "importer", "ingest", "reference"),
-    "Memory, AsyncMemory": ("", "memory", "wiring"),
+    "Memory, AsyncMemory": ("", "memory", "memory_async", "facade", "wiring"),
 }
 # Nearly every part imports some of these, and they import nothing above them: no arrows.
 LOWEST = frozenset(

@@ -34,7 +34,8 @@ from isomem.errors import (
     VectorStoreError,
     VectorValueError,
 )
-from isomem.memory import AsyncMemory, Memory
+from isomem.memory import Memory
+from isomem.memory_async import AsyncMemory
 
 __version__ = "0.1.0"
 

@@ -17,7 +17,8 @@ from types import ModuleType
 from isomem import __version__, errors, prompts
 from isomem.clock import Clock
 from isomem.config import MemoryConfig, Options, ProviderConfig
-from isomem.memory import AsyncMemory, Memory
+from isomem.memory import Memory
+from isomem.memory_async import AsyncMemory
 from isomem.options import unknown
 from isomem.store.database import Database
 from isomem.store.ledger import Ledger

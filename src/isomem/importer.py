@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from isomem.memory import Facade
+    from isomem.facade import Facade
     from isomem.types import Payload
 
 _BATCH = 500

@@ -34,7 +34,7 @@ from tests.torture.storage import SOURCE, open_memory, scaled
 # Whose bytecodes are interrupted: everything that begins, ends or owns a transaction.
 UNDER_TEST = tuple(
     str(SOURCE / "isomem" / part)
-    for part in ("store", "stores", "pipeline", "ports", "blocking.py", "drive.py", "memory.py")
+    for part in ("store", "stores", "pipeline", "ports", "facade.py", "memory.py")
 )
 
 

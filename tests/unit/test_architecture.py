@@ -53,11 +53,13 @@ ALLOWED: dict[str, set[str]] = {
     "providers": PURE | {"ports", "prompts"},
     "stores": PURE | {"config", "ports", "providers", "store", "text"},
     "wiring": PURE | {"providers", "text", "config", "ports"},
-    "memory": PURE | {"pipeline", "wiring", "stores", "config", "config_file", "ports"},
+    "facade": PURE | {"wiring", "stores", "config", "config_file", "ports"},
+    "memory": PURE | {"facade", "pipeline", "config", "ports"},
+    "memory_async": PURE | {"facade", "pipeline", "config", "ports"},
     "config_file": LOWEST,
     "testing": PURE | {"providers", "ports"},
     "reference": PURE | {"config", "providers", "text"},
-    "": {"config", "errors", "memory"},
+    "": {"config", "errors", "memory", "memory_async"},
 }
 # The front ends and the tools, which nothing below imports.
 BELOW = set(ALLOWED)

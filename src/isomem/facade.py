@@ -1,0 +1,155 @@
+"""`Facade`: what `Memory` and `AsyncMemory` share: parts, opening, closing."""
+
+from __future__ import annotations
+
+import os
+
+from isomem.clock import Clock
+from isomem.config import MemoryConfig, as_config, at_path, from_dict
+from isomem.stores.registry import open_set
+from isomem.wiring import build_embedder, build_llm, build_nlp, build_reranker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import date, datetime
+    from typing import Any, TypeVar
+
+    from isomem.contract.plan import Progress
+    from isomem.ports import shapes
+
+    Self = TypeVar("Self", bound="Facade")
+    Json = dict[str, Any]
+    Moment = datetime | date | float | str
+
+NO_CHAT = "Chat function not implemented yet."
+
+
+class Facade:
+    """What both classes share.
+
+    Every part can be replaced after construction by an object with the methods that
+    `isomem.ports.shapes` shows for it.
+
+    Args:
+        config: defaults to `MemoryConfig()`.
+        path: the file, or ":memory:"; in place of a configuration that names nothing else.
+        clock: time and ids; the real ones by default.
+
+    Raises:
+        InvalidConfigError: both `config` and `path`, or a wrong value in one of them.
+
+    Attributes:
+        config: the configuration.
+        embedding_model: turns text into vectors.
+        llm: extracts facts.
+        vector_store: the memories.
+        entity_store: the entities in them.
+        db: history and message buffers.
+        reranker: reorders results, or None.
+        nlp: the language tier.
+        custom_instructions: added to every extraction prompt, or None.
+        ranking: how `search` finds and orders memories: "contract" or "fused".
+        enable_vision: whether the model is shown images.
+        vision_details: how closely it looks at them: "low", "high", "auto", or None.
+    """
+
+    def __init__(
+        self,
+        config: MemoryConfig | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = as_config(config) if path is None else at_path(path, config)
+        self.clock = clock or Clock()
+        self.nlp: shapes.Nlp = build_nlp(self.config)
+        self.llm: shapes.LLM = build_llm(self.config)
+        self.embedding_model: shapes.Embedder = build_embedder(self.config)
+        self.reranker: shapes.Reranker | None = build_reranker(self.config)
+        self._opened = open_set(self.config, self.embedding_model, self.clock)
+        self.vector_store: shapes.VectorStore
+        self.entity_store: shapes.VectorStore
+        self.db: shapes.Ledger
+        self.vector_store, self.entity_store, self.db = self._opened.parts
+        self.collection_name: str = self.config.vector_store.config["collection_name"]
+        self.api_version: str = self.config.version
+        self.custom_instructions: str | None = self.config.custom_instructions
+        self.raise_on_llm_error = self.config.raise_on_llm_error
+        self.replies = self.config.replies
+        self.ranking = self.config.ranking
+        self.enable_vision = bool(self.config.llm.config.get("enable_vision"))
+        self.vision_details: str | None = self.config.llm.config.get("vision_details")
+        self._connect()
+
+    @classmethod
+    def from_config(
+        cls: type[Self], config_dict: dict[str, Any], *, clock: Clock | None = None
+    ) -> Self:
+        """A memory from a dict of options; see `isomem.config`.
+
+        Raises:
+            InvalidConfigError: a key or a provider is unknown (the error names the nearest known
+                one), or a value is wrong.
+        """
+        return cls(from_dict(config_dict), clock=clock)
+
+    @classmethod
+    def from_file(
+        cls: type[Self], path: str | os.PathLike[str], *, clock: Clock | None = None
+    ) -> Self:
+        """A memory from a file with the dict of `from_config`: TOML (`.toml`), or else JSON.
+
+        Raises:
+            ConfigurationError: CONFIG_005, the file cannot be read, or is something else.
+            InvalidConfigError: as `from_config`.
+        """
+        from isomem.config_file import read_file
+
+        return cls.from_config(read_file(os.fspath(path)), clock=clock)
+
+    @property
+    def stores(self) -> shapes.Stores:
+        """The store set over the three stores that the memory has now."""
+        opened = self._opened
+        vectors, entities, ledger = opened.parts
+        if vectors is self.vector_store and entities is self.entity_store and ledger is self.db:
+            return opened
+        from isomem.stores.composed import ComposedSet
+
+        return ComposedSet(self.vector_store, self.entity_store, self.db)
+
+    def replacing(self: Self, *, progress: Progress | None = None, **parts: Any) -> Self:
+        """This memory with other parts, for some calls; the two share everything else.
+
+        Args:
+            progress: the row of an ingest that is written with what the calls add.
+            parts: attributes by name, such as `llm` and `clock`. This memory keeps its own.
+        """
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__, **parts)
+        other._connect(progress)
+        return other
+
+    def _connect(self, progress: Progress | None = None) -> None:
+        """Makes the ports; `progress` is what the plans of an ingest carry."""
+        raise NotImplementedError
+
+    def _parts(self) -> list[Any]:
+        """Everything that may have to be closed, each once; the file last."""
+        parts = (
+            self.llm, self.embedding_model, self.reranker, self.nlp,
+            self.vector_store, self.entity_store, self.db, self._opened,
+        )  # fmt: skip
+        return list({id(part): part for part in parts if part is not None}.values())
+
+    def close(self) -> None:
+        """Closes the files and the connections of every part. May be called twice."""
+        failed: Exception | None = None
+        for part in self._parts():
+            try:
+                if hasattr(part, "close"):
+                    part.close()
+            except Exception as error:  # noqa: BLE001 - any part may stand here
+                failed = failed or error
+        if failed is not None:
+            raise failed

@@ -1,0 +1,201 @@
+"""`AsyncMemory`: the calls of `isomem.memory` as coroutines."""
+
+from __future__ import annotations
+
+from isomem.facade import NO_CHAT, Facade
+from isomem.pipeline import add, manage, search
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from types import TracebackType
+    from typing import Any
+
+    from isomem.clock import Clock
+    from isomem.config import MemoryConfig
+    from isomem.contract.plan import Progress
+    from isomem.facade import Json, Moment, Self
+
+
+class AsyncMemory(Facade):
+    """`Memory` for event loops: the same calls as coroutines. `Memory` documents them.
+
+    Takes the same arguments as `isomem.facade.Facade`. It is an asynchronous context manager.
+    """
+
+    def __init__(
+        self,
+        config: MemoryConfig | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        # Not at the top of the file: asyncio costs more memory than all of `Memory`.
+        from isomem.ports.asynchronous import Pools
+
+        self._pools = Pools()
+        super().__init__(config, path=path, clock=clock)
+
+    def _connect(self, progress: Progress | None = None) -> None:
+        from isomem.ports.asynchronous import AsyncPorts
+
+        self._ports = AsyncPorts(self, self._pools, progress)
+
+    async def add(
+        self,
+        messages: str | Json | list[Json],
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        metadata: Json | None = None,
+        infer: bool = True,
+        memory_type: str | None = None,
+        prompt: str | None = None,
+        timestamp: Moment | None = None,
+        llm: Any = None,
+    ) -> Json:
+        """Remembers what is worth remembering in a conversation; see `Memory.add`.
+
+        Args:
+            llm: a LangChain chat model that writes this procedural summary.
+        """
+        if llm is None:
+            ports = self._ports
+        else:
+            from isomem.ports.asynchronous import ChatModel
+
+            ports = self.replacing(llm=ChatModel(llm))._ports
+        return await self._ports.run(
+            add.add(
+                ports,
+                messages,
+                ids={"user_id": user_id, "agent_id": agent_id, "run_id": run_id},
+                metadata=metadata,
+                infer=infer,
+                memory_type=memory_type,
+                prompt=prompt,
+                timestamp=timestamp,
+            )
+        )
+
+    async def search(
+        self,
+        query: str,
+        *,
+        top_k: int = 20,
+        filters: Json | None = None,
+        threshold: float | None = 0.1,
+        rerank: bool = False,
+        ranking: str | None = None,
+        explain: bool = False,
+        **kwargs: Any,
+    ) -> Json:
+        """The memories of a scope that answer a query, best first; see `Memory.search`."""
+        return await self._ports.run(
+            search.search(
+                self._ports,
+                query,
+                top_k=top_k,
+                filters=filters,
+                threshold=threshold,
+                rerank=rerank,
+                ranking=ranking,
+                explain=explain,
+                other=kwargs,
+            )
+        )
+
+    async def get(self, memory_id: str) -> Json | None:
+        """One memory; see `Memory.get`."""
+        return await self._ports.run(manage.get(self._ports, memory_id))
+
+    async def get_all(self, *, filters: Json | None = None, top_k: int = 20, **kwargs: Any) -> Json:
+        """The memories of a scope; see `Memory.get_all`."""
+        return await self._ports.run(
+            manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
+        )
+
+    async def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:
+        """Replaces the text of a memory; see `Memory.update`."""
+        return await self._ports.run(manage.update(self._ports, memory_id, data, metadata))
+
+    async def delete(self, memory_id: str) -> Json:
+        """Removes a memory; see `Memory.delete`."""
+        return await self._ports.run(manage.delete(self._ports, memory_id))
+
+    async def delete_all(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        *,
+        purge_history: bool = False,
+    ) -> Json:
+        """Removes every memory of a scope; see `Memory.delete_all`."""
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return await self._ports.run(
+            manage.delete_all(self._ports, ids, purge_history=purge_history)
+        )
+
+    async def purge(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Json:
+        """Forgets everything of a scope; see `Memory.purge`."""
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return await self._ports.run(manage.purge(self._ports, ids))
+
+    async def compact(self) -> None:
+        """Rewrites the file; see `Memory.compact`."""
+        await self._ports.run(manage.compact(self._ports))
+
+    async def history(self, memory_id: str) -> list[Json]:
+        """What happened to a memory; see `Memory.history`."""
+        return await self._ports.run(manage.history(self._ports, memory_id))
+
+    async def reset(self) -> None:
+        """Removes everything; see `Memory.reset`."""
+        await self._ports.run(manage.reset(self._ports))
+
+    async def chat(self, query: str) -> None:
+        """Raises NotImplementedError, as upstream's does."""
+        raise NotImplementedError(NO_CHAT)
+
+    def close(self) -> None:
+        """Ends the threads, and closes the files and the connections of every part.
+
+        Waits for the calls that the threads are making; `aclose` does not block the event loop.
+        """
+        self._pools.close()
+        super().close()
+
+    async def aclose(self) -> None:
+        """`close`, including the connections of asynchronous parts."""
+        import asyncio
+
+        await self._pools.aclose()
+        failed: Exception | None = None
+        for part in self._parts():
+            try:
+                if hasattr(part, "aclose"):
+                    await part.aclose()
+                elif hasattr(part, "close"):
+                    await asyncio.to_thread(part.close)
+            except Exception as error:  # noqa: BLE001 - any part may stand here
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
