@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Nlp
     from isomem.text.terms import TermEncoder
 
+RELEASES = ("2.0.4", "2.2.1")
+"""The releases of upstream whose entity rules the tiers know."""
+
+DEFAULT_RELEASE = RELEASES[0]
+
 
 class NoTier:
     """Upstream without spaCy: text as it is, and no entities."""
@@ -53,23 +58,30 @@ class BuiltinTier:
         return [self.entities(text) for text in texts]
 
 
-def load_tier(provider: str, config: Mapping[str, object] | None = None) -> Nlp:
+def load_tier(
+    provider: str, config: Mapping[str, object] | None = None, rules: str = DEFAULT_RELEASE
+) -> Nlp:
     """The tier that `nlp.provider` names, set up by `nlp.config`.
 
     Args:
         provider: "builtin", "none" or "spacy".
         config: `language` and `stopwords` (of the keyword encoder, any tier), and for "spacy"
             also `model`.
+        rules: the release of upstream that decides which entities a text has, one of
+            `RELEASES`. Lemmas are the same in all of them.
 
     Raises:
-        InvalidConfigError: the provider or a key is unknown, or a value has the wrong type.
+        InvalidConfigError: the provider, a key or the release is unknown, or a value has the wrong
+            type.
         DependencyError: the provider is "spacy", and spaCy or its model is not installed.
     """
     options = _read(provider, config)
+    if rules not in RELEASES:
+        raise unknown("profile", rules, RELEASES)
     if provider == "spacy":
         from isomem.text.spacy_tier import SpacyTier
 
-        return SpacyTier(options["model"])
+        return SpacyTier(options["model"], rules)
     return BuiltinTier(options["language"]) if provider == "builtin" else NoTier()
 
 
