@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX
@@ -22,7 +21,7 @@ from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
-from isomem.stores.linking import Links, is_match
+from isomem.stores.linking import Joined, Links, is_match
 from isomem.text.tiers import load_encoder
 
 TYPE_CHECKING = False
@@ -71,7 +70,7 @@ class EmbeddedSet:
         self.entities = entities
         self.ledger = ledger
         self._database: Database = vectors.database
-        self.links = JoinedLinks(vectors, entities, (VectorValueError,), nullcontext)
+        self.links = JoinedLinks(vectors, entities, (VectorValueError,), Joined)
         self.ingests = Ingests(self._database)
         self._has_one_file = ledger.database is self._database
         self._held = None
