@@ -152,8 +152,10 @@ class Plan:
         records: memories to add.
         partial: True skips records that cannot be stored, unless none can be; False makes one of
             them fail the plan.
-        scope: ids of the scope of the mentioned entities.
+        scope: ids of the scope of the records and the mentioned entities.
         mentions: entities to link to the new memories.
+        since: the last insertion that the call has seen. Of the records, those that are equal to a
+            later memory of the scope are left out. None stores all.
         session: key of the message buffer for `messages`.
         change: a memory to change.
         remove: id of a memory to remove.
@@ -165,7 +167,7 @@ class Plan:
 
     __slots__ = (
         "change", "clear", "clock", "entity_vectors", "mentions", "messages", "partial",
-        "progress", "purge_history", "records", "remove", "scope", "session",
+        "progress", "purge_history", "records", "remove", "scope", "session", "since",
     )  # fmt: skip
 
     def __init__(
@@ -175,6 +177,7 @@ class Plan:
         records: Sequence[Record] = (),
         partial: bool = False,
         scope: dict[str, Any] | None = None,
+        since: int | None = None,
         mentions: Sequence[Mention] = (),
         session: str = "",
         messages: list[Message] | None = None,
@@ -189,6 +192,7 @@ class Plan:
         self.records = records
         self.partial = partial
         self.scope = scope or {}
+        self.since = since
         self.mentions = mentions
         self.session = session
         self.messages = messages

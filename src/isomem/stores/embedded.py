@@ -82,6 +82,10 @@ class EmbeddedSet:
         """A block that sees one state of the file."""
         return self._database.reading()
 
+    def last_insertion(self) -> int:
+        """The insertion order of the latest memory or entity in the file."""
+        return self.vectors.last_insertion()
+
     def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
         """The `top_k` memories that the fused ranking puts first."""
         return self.vectors.ranked(question, top_k, filters)
@@ -143,7 +147,7 @@ class EmbeddedSet:
         return outcomes
 
     def _apply(self, plan: Plan) -> Sequence[Record]:
-        stored = plan.records
+        stored = plan.records if plan.since is None else self._unknown(plan, plan.since)
         if stored:
             if plan.partial:
                 stored = self._insert_some(stored)
@@ -162,6 +166,11 @@ class EmbeddedSet:
         if plan.progress:
             self.ingests.save(plan.progress, stored[0].id if stored else None)
         return stored
+
+    def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
+        """The records without those that another call has stored meanwhile."""
+        later = {payload.get("hash") for payload in self.vectors.reader.later(plan.scope, since)}
+        return [record for record in plan.records if record.payload["hash"] not in later]
 
     def _insert_some(self, records: Sequence[Record]) -> Sequence[Record]:
         """Stores all records, or else those that can be stored. Returns the stored ones."""
