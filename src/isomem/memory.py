@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.plan import Progress
-    from isomem.facade import Json, Moment, Self
+    from isomem.facade import Day, Json, Moment, Self
 
 
 class Memory(Facade):
@@ -37,6 +37,7 @@ class Memory(Facade):
         memory_type: str | None = None,
         prompt: str | None = None,
         timestamp: Moment | None = None,
+        expiration_date: Day | None = None,
     ) -> Json:
         """Remembers what is worth remembering in a conversation.
 
@@ -52,6 +53,9 @@ class Memory(Facade):
                 ISO 8601; UTC unless it names a zone. The model is told the day, and the memories
                 have the moment as `event_time` in their metadata. `created_at` stays the time of
                 storage.
+            expiration_date: the last day, in UTC, on which the memories are shown: a date, a
+                datetime, which means its date, or text like 2026-05-07. Afterwards they are hidden,
+                not deleted; `sweep` deletes them. None means that they never expire.
 
         Returns:
             `{"results": [{"id", "memory", "event": "ADD"}, ...]}`; raw memories also have
@@ -62,7 +66,8 @@ class Memory(Facade):
                 of the wrong type (_003), a message without a role or with broken text (_004),
                 metadata that is not JSON (_005), a `timestamp` that is not a moment
                 (_006).
-            ValueError: an id is blank or has white space inside.
+            ValueError: an id is blank or has white space inside, or `expiration_date` is not a
+                date.
             ConfigurationError: no model is configured.
             LLMError: the model failed and `raise_on_llm_error` is set. Otherwise the failure is
                 logged and the results are empty.
@@ -78,6 +83,7 @@ class Memory(Facade):
                 memory_type=memory_type,
                 prompt=prompt,
                 timestamp=timestamp,
+                expiration_date=expiration_date,
             )
         )
 
@@ -91,6 +97,7 @@ class Memory(Facade):
         rerank: bool = False,
         ranking: str | None = None,
         explain: bool = False,
+        show_expired: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first.
@@ -107,10 +114,12 @@ class Memory(Facade):
             ranking: "contract", which is mem0's, or "fused", which finds more and needs memories in
                 the embedded store. None means the configured one.
             explain: adds `score_details` to each result: where its score comes from.
+            show_expired: also finds memories whose `expiration_date` is over.
 
         Returns:
             `{"results": [{"id", "memory", "hash", "metadata", "score", "created_at",
-            "updated_at", ...}]}` with the ids, actor and role that each memory has.
+            "updated_at", ...}]}` with the ids, actor, role and `expiration_date` that each memory
+            has.
 
         Raises:
             ValueError: a blank query, no id in `filters` or ids outside of it, an unknown
@@ -128,6 +137,7 @@ class Memory(Facade):
                 rerank=rerank,
                 ranking=ranking,
                 explain=explain,
+                show_expired=show_expired,
                 other=kwargs,
             )
         )
@@ -136,11 +146,18 @@ class Memory(Facade):
         """One memory as in `search`, with a score of None; None if no memory has that id."""
         return self._ports.run(manage.get(self._ports, memory_id))
 
-    def get_all(self, *, filters: Json | None = None, top_k: int = 20, **kwargs: Any) -> Json:
+    def get_all(
+        self,
+        *,
+        filters: Json | None = None,
+        top_k: int = 20,
+        show_expired: bool = False,
+        **kwargs: Any,
+    ) -> Json:
         """The first `top_k` memories that pass, ordered by id.
 
         Args:
-            filters: as in `search`.
+            filters, show_expired: as in `search`.
 
         Returns:
             `{"results": [...]}` as in `search`, without scores.
@@ -149,7 +166,9 @@ class Memory(Facade):
             ValueError: as in `search`.
         """
         return self._ports.run(
-            manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
+            manage.get_all(
+                self._ports, filters=filters, top_k=top_k, show_expired=show_expired, other=kwargs
+            )
         )
 
     def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Progress
-    from isomem.facade import Json, Moment, Self
+    from isomem.facade import Day, Json, Moment, Self
 
 
 class AsyncMemory(Facade):
@@ -53,6 +53,7 @@ class AsyncMemory(Facade):
         memory_type: str | None = None,
         prompt: str | None = None,
         timestamp: Moment | None = None,
+        expiration_date: Day | None = None,
         llm: Any = None,
     ) -> Json:
         """Remembers what is worth remembering in a conversation; see `Memory.add`.
@@ -76,6 +77,7 @@ class AsyncMemory(Facade):
                 memory_type=memory_type,
                 prompt=prompt,
                 timestamp=timestamp,
+                expiration_date=expiration_date,
             )
         )
 
@@ -89,6 +91,7 @@ class AsyncMemory(Facade):
         rerank: bool = False,
         ranking: str | None = None,
         explain: bool = False,
+        show_expired: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
@@ -102,6 +105,7 @@ class AsyncMemory(Facade):
                 rerank=rerank,
                 ranking=ranking,
                 explain=explain,
+                show_expired=show_expired,
                 other=kwargs,
             )
         )
@@ -110,10 +114,19 @@ class AsyncMemory(Facade):
         """One memory; see `Memory.get`."""
         return await self._ports.run(manage.get(self._ports, memory_id))
 
-    async def get_all(self, *, filters: Json | None = None, top_k: int = 20, **kwargs: Any) -> Json:
+    async def get_all(
+        self,
+        *,
+        filters: Json | None = None,
+        top_k: int = 20,
+        show_expired: bool = False,
+        **kwargs: Any,
+    ) -> Json:
         """The memories of a scope; see `Memory.get_all`."""
         return await self._ports.run(
-            manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
+            manage.get_all(
+                self._ports, filters=filters, top_k=top_k, show_expired=show_expired, other=kwargs
+            )
         )
 
     async def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:

@@ -15,6 +15,7 @@ from isomem.contract.arguments import (
 from isomem.contract.payload import describe, listed, without_ids
 from isomem.contract.plan import Change, Plan
 from isomem.contract.v2_0_4 import MOST_REMOVED
+from isomem.contract.visibility import Visibility, first_shown
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
 from isomem.types import SCOPE_KEYS
@@ -40,19 +41,33 @@ def _get(stores: Stores, memory_id: str) -> dict[str, object] | None:
 
 
 async def get_all(
-    ports: Ports, *, filters: Filters | None, top_k: int, other: dict[str, object]
+    ports: Ports,
+    *,
+    filters: Filters | None,
+    top_k: int,
+    show_expired: bool = False,
+    other: dict[str, object],
 ) -> dict[str, object]:
     """The first memories of a scope, ordered by id."""
-    check_other(other, "get_all", ("filters", "top_k"))
+    check_other(other, "get_all", ("filters", "top_k", "show_expired"))
     top_k = check_top_k(top_k)
     checked = check_filters(filters)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
-    return {"results": await ports.store(_list, checked, top_k)}
+    visibility = Visibility(ports.clock, show_expired=show_expired)
+    return {"results": await ports.store(_list, checked, top_k, visibility)}
 
 
-def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, object]]:
-    points = _one_by_one(stores.vectors.list(filters=filters, top_k=top_k))
+def _list(
+    stores: Stores, filters: Filters, top_k: int, visibility: Visibility
+) -> list[dict[str, object]]:
+    points = _one_by_one(
+        first_shown(
+            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)),
+            top_k,
+            visibility.hides_hit,
+        )
+    )
     return [describe(str(point.id), point.payload or {}) for point in points]
 
 
