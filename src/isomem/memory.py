@@ -5,6 +5,7 @@ from __future__ import annotations
 from isomem.facade import NO_CHAT, Facade
 from isomem.pipeline import add, manage, search
 from isomem.ports.blocking import BlockingPorts
+from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from isomem.contract.plan import Progress
     from isomem.facade import Day, Json, Moment, Self
+    from isomem.types import Unchanged
 
 
 class Memory(Facade):
@@ -171,8 +173,21 @@ class Memory(Facade):
             )
         )
 
-    def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:
+    def update(
+        self,
+        memory_id: str,
+        data: str | None = None,
+        metadata: Json | None = None,
+        *,
+        expiration_date: Day | Unchanged | None = UNCHANGED,
+    ) -> Json:
         """Replaces the text of a memory; `metadata` overlays the memory's own.
+
+        Args:
+            data: the new text. It can be left out if `expiration_date` is given; the text, its
+                vector and its entities then stay, and no embedder is called.
+            expiration_date: as in `add`; None means that the memory never expires. Without it, the
+                memory keeps the date that it has.
 
         Returns:
             `{"message": "Memory updated successfully!"}`
@@ -180,8 +195,11 @@ class Memory(Facade):
         Raises:
             MemoryNotFoundError: no memory has that id; it is a ValueError too.
             ValidationError: `data` is not text, `metadata` is not JSON.
+            ValueError: `expiration_date` is not a date.
         """
-        return self._ports.run(manage.update(self._ports, memory_id, data, metadata))
+        return self._ports.run(
+            manage.update(self._ports, memory_id, data, metadata, expiration_date=expiration_date)
+        )
 
     def delete(self, memory_id: str) -> Json:
         """Removes a memory; its history stays.
@@ -247,6 +265,30 @@ class Memory(Facade):
             DatabaseError: another process is reading or writing the file.
         """
         self._ports.run(manage.compact(self._ports))
+
+    def sweep(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> int:
+        """Deletes the memories whose `expiration_date` is over; their history stays.
+
+        It takes short transactions, so that nobody waits long. What it has deleted stays deleted if
+        it is interrupted; call it again to continue.
+
+        Args:
+            user_id, agent_id, run_id: only memories that have all of these; without any, the
+                expired memories of everybody.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            ValueError: an id is not valid.
+        """
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return self._ports.run(manage.sweep(self._ports, ids))
 
     def history(self, memory_id: str) -> list[Json]:
         """What happened to a memory, oldest first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem.facade import NO_CHAT, Facade
 from isomem.pipeline import add, manage, search
+from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Progress
     from isomem.facade import Day, Json, Moment, Self
+    from isomem.types import Unchanged
 
 
 class AsyncMemory(Facade):
@@ -129,9 +131,18 @@ class AsyncMemory(Facade):
             )
         )
 
-    async def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:
+    async def update(
+        self,
+        memory_id: str,
+        data: str | None = None,
+        metadata: Json | None = None,
+        *,
+        expiration_date: Day | Unchanged | None = UNCHANGED,
+    ) -> Json:
         """Replaces the text of a memory; see `Memory.update`."""
-        return await self._ports.run(manage.update(self._ports, memory_id, data, metadata))
+        return await self._ports.run(
+            manage.update(self._ports, memory_id, data, metadata, expiration_date=expiration_date)
+        )
 
     async def delete(self, memory_id: str) -> Json:
         """Removes a memory; see `Memory.delete`."""
@@ -160,6 +171,16 @@ class AsyncMemory(Facade):
         """Forgets everything of a scope; see `Memory.purge`."""
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         return await self._ports.run(manage.purge(self._ports, ids))
+
+    async def sweep(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> int:
+        """Deletes the memories that have expired; see `Memory.sweep`."""
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return await self._ports.run(manage.sweep(self._ports, ids))
 
     async def compact(self) -> None:
         """Rewrites the file; see `Memory.compact`."""

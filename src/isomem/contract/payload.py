@@ -31,7 +31,8 @@ LINKS = "linked_memory_ids"
 _NOT_METADATA = frozenset((*MEMORY_FIELDS, *PROMOTED_FIELDS, *OWN_FIELDS))
 
 # Fields that an update writes itself; the rest of a payload is the caller's and stays.
-_WRITTEN = {"data", "hash", "text_lemmatized", "created_at", "updated_at", *SCOPE_KEYS}
+_OF_TEXT = ("data", "hash", "text_lemmatized")
+_WRITTEN = {*_OF_TEXT, "created_at", "updated_at", *SCOPE_KEYS}
 _NOT_KEPT = _WRITTEN.union(SPEAKER_FIELDS)
 
 
@@ -93,9 +94,7 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
     payload = {
         **kept,
         **change.metadata,
-        "data": change.text,
-        "hash": md5_hex(change.text),
-        "text_lemmatized": change.lemmas,
+        **_text_fields(old, change),
         "created_at": old.get("created_at"),
         "updated_at": now,
         **{key: old[key] for key in SCOPE_KEYS if key in old},
@@ -105,6 +104,13 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
     if "role" in old:
         payload.setdefault("role", old["role"])
     return payload
+
+
+def _text_fields(old: Payload, change: Change) -> Payload:
+    if change.text is None:
+        return {key: old[key] for key in _OF_TEXT if key in old}
+    values = (change.text, md5_hex(change.text), change.lemmas)
+    return dict(zip(_OF_TEXT, values, strict=True))
 
 
 def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[str, object]:
@@ -160,7 +166,7 @@ def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, o
     return {
         "memory_id": change.memory_id,
         "old_memory": old.get("data"),
-        "new_memory": change.text,
+        "new_memory": payload.get("data"),
         "event": "UPDATE",
         "created_at": payload["created_at"],
         "updated_at": payload["updated_at"],

@@ -90,6 +90,16 @@ def _is_before(day: str, today: str) -> bool:
         return False
 
 
+def expiry_fields(value: object) -> Payload:
+    """The fields of a payload that say when a memory expires.
+
+    Args:
+        value: None, so that it never expires, or what `check_expiration_date` takes.
+    """
+    # None is written, too: some stores only overlay the fields that they are given.
+    return {EXPIRATION_FIELDS[0]: None if value is None else check_expiration_date(value)}
+
+
 def check_expiration_date(value: object) -> str:
     """An expiration date as it is stored: YYYY-MM-DD.
 

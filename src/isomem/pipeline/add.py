@@ -14,8 +14,8 @@ from isomem.contract.moments import EVENT_TIME, check_timestamp
 from isomem.contract.payload import added_event, said_event, stamp, start_payload
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
-from isomem.contract.v2_0_4 import EXISTING_MEMORIES, EXPIRATION_FIELDS, RECENT_MESSAGES
-from isomem.contract.visibility import Visibility, check_expiration_date, first_shown
+from isomem.contract.v2_0_4 import EXISTING_MEMORIES, RECENT_MESSAGES
+from isomem.contract.visibility import Visibility, expiry_fields, first_shown
 from isomem.dates import utc_text
 from isomem.digest import md5_hex
 from isomem.errors import (
@@ -66,7 +66,7 @@ async def add(
         moment = check_timestamp(timestamp)
         fields[EVENT_TIME], day = utc_text(moment), moment.date().isoformat()
     if expiration_date is not None:
-        fields[EXPIRATION_FIELDS[0]] = check_expiration_date(expiration_date)
+        fields.update(expiry_fields(expiration_date))
     conversation = Conversation(messages)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
