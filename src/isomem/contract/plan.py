@@ -53,9 +53,10 @@ class Mention:
 
 
 class Change:
-    """A new text for a memory.
+    """A new text for a memory, or other fields, or both.
 
     Attributes:
+        text: None keeps the text, and with it the lemmas, the vector and the entities.
         metadata: overlays the memory's own.
         mentions: the entities of the new text; those of the old one are unlinked.
     """
@@ -65,9 +66,9 @@ class Change:
     def __init__(
         self,
         memory_id: str,
-        text: str,
+        text: str | None,
         lemmas: str,
-        vector: Vector,
+        vector: Vector | None,
         metadata: Payload,
         mentions: Sequence[Mention],
     ) -> None:

@@ -15,6 +15,7 @@ from isomem.contract.payload import added_event, said_event, stamp, start_payloa
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
 from isomem.contract.v2_0_4 import EXISTING_MEMORIES, RECENT_MESSAGES
+from isomem.contract.visibility import Visibility, expiry_fields, first_shown
 from isomem.dates import utc_text
 from isomem.digest import md5_hex
 from isomem.errors import (
@@ -51,6 +52,7 @@ async def add(
     memory_type: str | None,
     prompt: str | None,
     timestamp: object = None,
+    expiration_date: object = None,
 ) -> Result:
     """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
     scope = check_ids(ids)
@@ -63,6 +65,8 @@ async def add(
     if timestamp is not None:
         moment = check_timestamp(timestamp)
         fields[EVENT_TIME], day = utc_text(moment), moment.date().isoformat()
+    if expiration_date is not None:
+        fields.update(expiry_fields(expiration_date))
     conversation = Conversation(messages)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
@@ -177,7 +181,8 @@ async def _add_inferred(
     session = session_key(scope)
     transcript = conversation.transcript()
     vector = await ports.embed(transcript, "search")
-    recent, existing = await ports.store(_recall, session, transcript, vector, scope)
+    shown = Visibility(ports.clock)
+    recent, existing = await ports.store(_recall, session, transcript, vector, scope, shown)
     facts = await _facts(ports, scope, transcript, recent, existing, prompt, day)
     if facts is None:
         return []
@@ -263,13 +268,25 @@ def _last_insertion(stores: Stores) -> int:
 
 
 def _recall(
-    stores: Stores, session: str, transcript: str, vector: Vector, scope: dict[str, str]
+    stores: Stores,
+    session: str,
+    transcript: str,
+    vector: Vector,
+    scope: dict[str, str],
+    visibility: Visibility,
 ) -> tuple[list[Message], list[Payload]]:
-    """The session's last messages, and the stored memories nearest to the new ones."""
+    """The session's last messages, and the stored memories nearest to the new ones.
+
+    A fact that equals a hidden memory is new: otherwise, it would be lost.
+    """
     with stores.reading():
         recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
-        hits = stores.vectors.search(
-            query=transcript, vectors=vector, top_k=EXISTING_MEMORIES, filters=scope
+        hits = first_shown(
+            lambda top_k: stores.vectors.search(
+                query=transcript, vectors=vector, top_k=top_k, filters=scope
+            ),
+            EXISTING_MEMORIES,
+            visibility.hides_hit,
         )
         return recent, [hit.payload or {} for hit in hits]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from isomem.contract.arguments import (
     check_filters,
     check_history_id,
+    check_ids,
     check_memory_id,
     check_other,
     check_removal_ids,
@@ -15,14 +16,16 @@ from isomem.contract.arguments import (
 from isomem.contract.payload import describe, listed, without_ids
 from isomem.contract.plan import Change, Plan
 from isomem.contract.v2_0_4 import MOST_REMOVED
+from isomem.contract.visibility import Visibility, expiry_fields, first_shown
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
-from isomem.types import SCOPE_KEYS
+from isomem.types import SCOPE_KEYS, UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from isomem.clock import Clock
     from isomem.ports.shapes import Filters, Hit, Nlp, Ports, Stores
 
 
@@ -40,19 +43,33 @@ def _get(stores: Stores, memory_id: str) -> dict[str, object] | None:
 
 
 async def get_all(
-    ports: Ports, *, filters: Filters | None, top_k: int, other: dict[str, object]
+    ports: Ports,
+    *,
+    filters: Filters | None,
+    top_k: int,
+    show_expired: bool = False,
+    other: dict[str, object],
 ) -> dict[str, object]:
     """The first memories of a scope, ordered by id."""
-    check_other(other, "get_all", ("filters", "top_k"))
+    check_other(other, "get_all", ("filters", "top_k", "show_expired"))
     top_k = check_top_k(top_k)
     checked = check_filters(filters)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
-    return {"results": await ports.store(_list, checked, top_k)}
+    visibility = Visibility(ports.clock, show_expired=show_expired)
+    return {"results": await ports.store(_list, checked, top_k, visibility)}
 
 
-def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, object]]:
-    points = _one_by_one(stores.vectors.list(filters=filters, top_k=top_k))
+def _list(
+    stores: Stores, filters: Filters, top_k: int, visibility: Visibility
+) -> list[dict[str, object]]:
+    points = _one_by_one(
+        first_shown(
+            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)),
+            top_k,
+            visibility.hides_hit,
+        )
+    )
     return [describe(str(point.id), point.payload or {}) for point in points]
 
 
@@ -82,27 +99,42 @@ def _history(stores: Stores, memory_id: object) -> list[dict[str, object]]:
 
 
 async def update(
-    ports: Ports, memory_id: str, text: str, metadata: dict[str, object] | None
+    ports: Ports,
+    memory_id: str,
+    text: str | None,
+    metadata: dict[str, object] | None,
+    *,
+    expiration_date: object = UNCHANGED,
 ) -> dict[str, str]:
-    """Replaces the text of a memory and overlays its metadata."""
+    """Replaces the text of a memory, overlays its metadata, changes when it expires."""
     memory_id = check_memory_id(memory_id)
-    check_text(text, "data")
+    if text is not None or expiration_date is UNCHANGED:
+        text = check_text(text, "data")
     overlay = {
         key: value for key, value in without_ids(metadata, keep={}).items() if key not in SCOPE_KEYS
     }
+    if expiration_date is not UNCHANGED:
+        overlay.update(expiry_fields(expiration_date))
+    if text is None:
+        plan = Plan(ports.clock, change=Change(memory_id, None, "", None, overlay, ()))
+    else:
+        plan = await _new_text(ports, memory_id, text, overlay)
+    await ports.apply(plan)
+    return {"message": "Memory updated successfully!"}
+
+
+async def _new_text(ports: Ports, memory_id: str, text: str, overlay: dict[str, object]) -> Plan:
     vector = await ports.embed(text, "update")
     if vector is None:  # To a store, None means "keep the vector of the old text".
         raise VectorValueError("a vector must be a list of numbers, not None")
     lemmas, entities = await ports.compute(_analyse, ports.nlp, text)
     found = [each for each in mentions_in([(memory_id, entities)]) if each.text.strip()]
     mentions = await embed_each(ports, found, "add")
-    plan = Plan(
+    return Plan(
         ports.clock,
         change=Change(memory_id, text, lemmas, vector, overlay, mentions),
         entity_vectors=await renew_vectors(ports, [memory_id]),
     )
-    await ports.apply(plan)
-    return {"message": "Memory updated successfully!"}
 
 
 def _analyse(nlp: Nlp, text: str) -> tuple[str, list[tuple[str, str]]]:
@@ -137,6 +169,25 @@ async def delete_all(
 def _ids_in(stores: Stores, filters: Filters) -> list[str]:
     points = _one_by_one(stores.vectors.list(filters=filters, top_k=MOST_REMOVED))
     return [str(point.id) for point in points]
+
+
+async def sweep(ports: Ports, ids: Mapping[str, object]) -> int:
+    """Removes the expired memories of a scope, or of all if no id is given; how many."""
+    is_scoped = any(value is not None for value in ids.values())
+    scope = check_ids(ids) if is_scoped else {}
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(scope)
+    expired = await ports.store(_expired, scope, ports.clock)
+    plan = Plan(ports.clock, entity_vectors=await renew_vectors(ports, expired))
+    return await ports.store(_remove_expired, expired, plan)
+
+
+def _expired(stores: Stores, scope: Filters, clock: Clock) -> Sequence[str]:
+    return stores.expired(scope, clock)
+
+
+def _remove_expired(stores: Stores, memory_ids: Sequence[str], plan: Plan) -> int:
+    return stores.remove_expired(memory_ids, plan)
 
 
 async def reset(ports: Ports) -> None:

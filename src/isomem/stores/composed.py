@@ -19,6 +19,8 @@ from isomem.contract.arguments import ANY_VALUE
 from isomem.contract.payload import changed, changed_event, listed, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
+from isomem.contract.v2_0_4 import MOST_REMOVED
+from isomem.contract.visibility import is_expired
 from isomem.errors import (
     ConfigurationError,
     MemoryError,
@@ -238,6 +240,8 @@ class ComposedSet:
         except BaseException:
             self._take_events_back([row])
             raise
+        if change.vector is None:
+            return
         scope = scope_of(payload)
         self._unlink(str(point.id), scope, plan)
         if self._may_link(scope):
@@ -294,6 +298,21 @@ class ComposedSet:
                 self.ledger.remove_history(rows)
         except (PartFailure, MemoryError) as error:
             log.error("The history keeps events that were not carried out: %s", error)
+
+    def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
+        """The ids of the expired memories that have all these ids; {} means every memory."""
+        points = listed(self.vectors.list(filters=dict(ids) or None, top_k=MOST_REMOVED))
+        return [str(point.id) for point in points if is_expired(point.payload or {}, clock)]
+
+    def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        """Removes those of these memories that are still expired, one after another."""
+        removed = 0
+        for memory_id in memory_ids:
+            point = self.vectors.get(vector_id=memory_id)
+            if point is not None and is_expired(point.payload or {}, plan.clock):
+                self._remove(point, plan)
+                removed += 1
+        return removed
 
     def _clear(self, plan: Plan, ids: Mapping[str, str]) -> None:
         if plan.purge_history and not _can(self.ledger, "purge"):

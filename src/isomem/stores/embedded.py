@@ -9,6 +9,8 @@ from isomem.config import ENTITIES_SUFFIX
 from isomem.contract.payload import changed, changed_event, entity_payload, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
+from isomem.contract.v2_0_4 import EXPIRATION_FIELDS
+from isomem.contract.visibility import is_expired
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import Scope, ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
@@ -199,8 +201,11 @@ class EmbeddedSet:
             raise missing_for_update(change.memory_id)
         memory_id, before = stored[1], load_payload(stored[3])
         payload = changed(before, change, plan.clock.now())
-        self.vectors.writer.replace(stored, change.vector, payload)
         self.ledger.put([changed_event(change, before, payload)])
+        if change.vector is None:
+            self.vectors.writer.replace_payload(stored, payload)
+            return
+        self.vectors.writer.replace(stored, change.vector, payload)
         self.entities.unlink_all([memory_id], plan.entity_vectors)
         self.links.relink(memory_id, change.mentions, scope_of(payload), plan.clock)
 
@@ -219,6 +224,33 @@ class EmbeddedSet:
             [(memory_id, scope_of(payload)) for memory_id, payload in removed.items()]
         )
         self.entities.unlink_all(removed, plan.entity_vectors)
+
+    # --- Removing what has expired ---
+
+    def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
+        """The ids of the expired memories that have all these ids; {} means every memory."""
+        with self.reading():
+            found = self.vectors.reader.having(EXPIRATION_FIELDS, ids)
+            return [memory_id for memory_id, payload in found if is_expired(payload, clock)]
+
+    def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        """Removes those of these memories that are still expired, in short transactions."""
+        removed = 0
+        for start in range(0, len(memory_ids), _AT_ONCE):
+            some = memory_ids[start : start + _AT_ONCE]
+            removed += self._write(self._remove_expired, some, plan)
+            self._database.give_way()
+        return removed
+
+    def _remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        writer, removed = self.vectors.writer, {}
+        for stored in filter(None, map(writer.find, memory_ids)):
+            payload = salvaged(stored[3])
+            if is_expired(payload, plan.clock):
+                writer.remove(stored)
+                removed[stored[1]] = payload
+        self._forget(removed, plan)
+        return len(removed)
 
     # --- Clearing scopes ---
 
