@@ -20,12 +20,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from isomem import Memory
 from isomem.testing import ConstantEmbedder
-from isomem.text.superseding import supersedes
+from isomem.text.superseding import NewFact
 
 DIALOGUES = Path(__file__).parent / "updates" / "dialogues.jsonl"
 PARTS = ("tuning", "held-out")
@@ -210,11 +211,11 @@ def superseded_facts(folder: Path) -> Iterator[str]:
         for session in json.loads(path.read_text("utf-8")).get("sessions", ()):
             for speaker, facts in session["facts"].items():
                 texts, old = [fact[0] for fact in facts], known.setdefault(speaker, [])
-                for new, stored in ((new, stored) for new in texts for stored in old):
+                for new, stored in product(map(NewFact, texts), old):
                     pairs += 1
-                    if why := supersedes(new, stored):
+                    if why := new.supersedes(stored):
                         found += 1
-                        yield f"{why}: {new!r} over {stored!r}"
+                        yield f"{path.name}: {speaker}: {stored!r}, {why}"
                 old += texts
     yield f"{found} of {pairs} pairs"
 

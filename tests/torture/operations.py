@@ -61,6 +61,34 @@ class Update(Operation):
         self.memory.update(self.id, f"Carla has been to Porto {self.number} times")
 
 
+class Supersede(Operation):
+    """A new fact, the mark on a stale one, and two history rows."""
+
+    def prepare(self) -> None:
+        self.learn(0, "off")
+        self.memory.llm = self.model(1)
+
+    def call(self) -> None:
+        self.memory.add(f"what changed {self.number}", **SCOPE, supersede="similar")
+
+    def model(self, more: int) -> ScriptedLLM:
+        return ScriptedLLM([{"memory": [{"text": f"Ana weighs {self.number + more} kg"}]}])
+
+    def learn(self, more: int, mode: str) -> list[Any]:
+        self.memory.llm = self.model(more)
+        added = self.memory.add(f"what was {self.number}", **SCOPE, supersede=mode)
+        return list(added["results"])
+
+
+class Restore(Supersede):
+    def prepare(self) -> None:
+        self.learn(0, "off")
+        self.id = self.learn(1, "similar")[0]["supersedes"][0]["id"]
+
+    def call(self) -> None:
+        self.memory.restore(self.id)
+
+
 class Delete(Operation):
     def prepare(self) -> None:
         self.id = self.stored()[0]
@@ -87,7 +115,7 @@ class Search(Operation):
         self.memory.search("Bruno in Lisbon", filters=SCOPE, threshold=0)
 
 
-OPERATIONS = (AddRaw, AddInferred, Update, Delete, DeleteAll, Search)
+OPERATIONS = (AddRaw, AddInferred, Supersede, Restore, Update, Delete, DeleteAll, Search)
 
 
 class State(NamedTuple):

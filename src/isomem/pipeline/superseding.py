@@ -11,7 +11,7 @@ from isomem.errors import UnusableReplyError
 from isomem.ports.guard import PartFailure
 from isomem.prompts.superseding import ask_superseded
 from isomem.text.reply import read_items
-from isomem.text.superseding import CONTRADICTS, REPEATS, supersedes
+from isomem.text.superseding import CONTRADICTS, REPEATS, NewFact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,8 +95,9 @@ def _moment(payload: Payload) -> datetime | None:
 def _by_text(records: Sequence[Record], near: Near) -> list[Supersession]:
     decided: dict[str, Supersession] = {}
     for record, hits in zip(records, near, strict=True):
+        new = NewFact(record.text)
         for hit in hits:
-            why = supersedes(record.text, hit.payload["data"])
+            why = new.supersedes(hit.payload["data"])
             if why is not None:
                 decided.setdefault(str(hit.id), _supersession(hit, record, why))
     return list(decided.values())

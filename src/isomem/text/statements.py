@@ -20,8 +20,8 @@ LONGEST = 300
 
 # --- Words -----------------------------------------------------------------------------------
 
-_words = Pattern(r"[^\W_]+(?:[.,:@/+&\u2019'-]+[^\W_]+)*%?").findall
-_possessive = Pattern(r"(['\u2019]s|(?<=s)['\u2019])(?=\s|$)").sub
+_words = Pattern(r"[^\W_]+(?:[.,:@/+&'-]+[^\W_]+)*%?").findall
+_possessive = Pattern(r"('s|(?<=s)')(?=\s|$)").sub
 _filler = Pattern(
     r"\b(?:the|an?|now|currently|presently|nowadays|still|these days|from now on|at the moment)\b",
     ignore_case=True,
@@ -58,10 +58,21 @@ _SEVERAL = frozenset(
 )
 """Of these there may be several: a sentence about one of them has to name it."""
 
+_DETAILS = frozenset(
+    """
+    in on at with for during after before from to by about every each daily weekly once twice often
+    regularly sometimes usually always together
+    """.split()
+)
+"""What follows what somebody does: when, where, with whom."""
+
+_AFTER_NOUN = _DETAILS | {"", "'s", "of"}
+"""What follows a noun that is neither named nor part of another one, as in "phone number"."""
+
 
 def canonical(text: str) -> str:
     """The words of a text with a space between them, without articles and other filler."""
-    spaced = _filler(" ", _possessive(" 's", text))
+    spaced = _filler(" ", _possessive(" 's", text.replace("\u2019", "'")))
     found = ["'s" if word == "s" else word for word in _words(spaced)]
     return " ".join(_VARIANTS.get(word.lower(), word) for word in found)
 
@@ -72,7 +83,7 @@ def _is_one(subject: str) -> bool:
     if words[0].lower() in _PRONOUNS or not _LINKING.isdisjoint(words):
         return False
     return not any(
-        word in _SEVERAL and not following[:1].isupper()
+        word in _SEVERAL and following in _AFTER_NOUN
         for word, following in zip(words, [*words[1:], ""], strict=True)
     )
 
@@ -261,16 +272,9 @@ def _after(subject: str, sentence: str) -> str:
 # --- Ends ------------------------------------------------------------------------------------
 
 _end = Pattern(
-    rf"{_SUBJECT} (?:(?P<was>is) no longer|no longer|(?:does not|doesn't) (?=.* any ?more$)"
+    rf"{_SUBJECT} (?:(?P<was>is) no longer|no longer|(?:does not|doesn't)(?=.* any ?more$)"
     r"|stopped|quit|gave up) (?P<what>.+?)(?: any ?more)?$"
 ).match
-_DETAILS = frozenset(
-    """
-    in on at with for during after before from to by about every each daily weekly once twice often
-    regularly sometimes usually always together
-    """.split()
-)
-"""What follows what somebody does: when, where, with whom."""
 
 
 def ended(sentence: str) -> tuple[str, str] | None:
