@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,15 +65,22 @@ class Update(Operation):
 class Supersede(Operation):
     """A new fact, the mark on a stale one, and two history rows."""
 
+    people = count()
+
     def prepare(self) -> None:
-        self.learn(0, "off")
+        self.know()
         self.memory.llm = self.model(1)
 
     def call(self) -> None:
         self.memory.add(f"what changed {self.number}", **SCOPE, supersede="similar")
 
+    def know(self) -> None:
+        self.who = f"Ana{next(self.people)}"
+        self.learn(0, "off")
+
     def model(self, more: int) -> ScriptedLLM:
-        return ScriptedLLM([{"memory": [{"text": f"Ana weighs {self.number + more} kg"}]}])
+        fact = f"{self.who}'s favourite place in the old garden by the lake is room {more}"
+        return ScriptedLLM([{"memory": [{"text": fact}]}])
 
     def learn(self, more: int, mode: str) -> list[Any]:
         self.memory.llm = self.model(more)
@@ -82,7 +90,7 @@ class Supersede(Operation):
 
 class Restore(Supersede):
     def prepare(self) -> None:
-        self.learn(0, "off")
+        self.know()
         self.id = self.learn(1, "similar")[0]["supersedes"][0]["id"]
 
     def call(self) -> None:
@@ -185,7 +193,8 @@ def check_that_it_works(memory: Memory, outside: Outside, number: int) -> None:
 
 
 WHOLE = {
-    AddRaw: (2, 2), AddInferred: (2, 2), Update: (0, 1), Delete: (-1, 1), DeleteAll: (-2, 2),
+    AddRaw: (2, 2), AddInferred: (2, 2), Supersede: (0, 2), Restore: (1, 1),
+    Update: (0, 1), Delete: (-1, 1), DeleteAll: (-2, 2),
 }  # fmt: skip
 """By how many a whole call changes the memories and the rows of the history."""
 
