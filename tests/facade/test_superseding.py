@@ -273,6 +273,20 @@ def test_no_model_is_asked_if_nothing_is_near_or_new(make: Make) -> None:
     assert len(llm.calls) == 3
 
 
+def test_what_is_not_near_is_not_looked_at(planted: Face) -> None:
+    planted.supersede = "model"
+    near, far = "Ana lives in Berlin", "Ben lives in Rome"
+    planted.embedding_model.vectors |= {near: 0.31, far: 0.29, LISBON: 1.0, "hello": 1.0}
+    planted.supersede = "off"
+    planted.learn(near, far)
+    planted.supersede = "model"
+    llm = planted.say((LISBON,), verdict())
+    planted.add("hello", **U)
+    question = llm.calls[1]["messages"][1]["content"]
+    assert near in question
+    assert far not in question
+
+
 UNUSABLE = [
     "no JSON at all", "", "[]", '{"other": []}', '{"superseded": "all"}', '{"superseded": [',
     ValueError("the model is down"),
@@ -630,3 +644,20 @@ def test_our_stores_apart_do_the_same(make: Make, tmp_path: Any) -> None:
     face.restore(old)
     assert shown(face) == {BERLIN, LISBON}
     assert [each["event"] for each in face.history(old)] == ["ADD", "SUPERSEDE", "RESTORE"]
+
+
+def test_the_history_does_not_tell_of_a_mark_that_failed(make: Make) -> None:
+    """A ledger of ours takes its row back when the foreign store fails."""
+    face = make(supersede="similar")
+    face.vector_store = Store()
+    (old,) = face.learn(BERLIN)
+    face.vector_store.failing["update"] = ConnectionError("gone")
+    face.learn(LISBON)
+    assert [each["event"] for each in face.history(old)] == ["ADD"]
+    face.vector_store.failing.clear()
+    face.learn("Ana lives in Porto")
+    face.vector_store.failing["update"] = ConnectionError("gone")
+    with pytest.raises(ConnectionError):
+        face.restore(old)
+    assert [each["event"] for each in face.history(old)] == ["ADD", "SUPERSEDE"]
+    assert shown(face) == {"Ana lives in Porto"}
