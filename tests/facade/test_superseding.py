@@ -633,6 +633,32 @@ def test_a_foreign_part_that_fails_loses_no_fact(
     assert shown(foreign) == {BERLIN, LISBON}
 
 
+class SecondSearchFails(Store):
+    """Fails when it is asked what is near the new facts."""
+
+    searches = 0
+
+    def search(self, query: str, vectors: Any, top_k: int = 5, filters: Any = None) -> Any:
+        self.searches += 1
+        if self.searches == 2:
+            raise ConnectionError("gone")
+        return super().search(query, vectors, top_k, filters)
+
+
+def test_a_store_that_fails_between_loses_no_fact(
+    foreign: Face,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    foreign.vector_store = SecondSearchFails()
+    foreign.supersede = "similar"
+    foreign.llm = ScriptedLLM([facts(BERLIN)])
+    with caplog.at_level(logging.ERROR, "isomem"):
+        (added,) = foreign.add("hello", **U)["results"]
+    assert added["supersedes"] == []
+    assert "Nothing is superseded, since the store failed: gone" in caplog.text
+    assert shown(foreign) == {BERLIN}
+
+
 def test_our_stores_apart_do_the_same(make: Make, tmp_path: Any) -> None:
     """Our collection beside another ledger: separate parts, each ours."""
     face = make(supersede="similar")

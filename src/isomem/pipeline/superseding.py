@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from isomem import log
-from isomem.contract.filters import parse_datetime
-from isomem.contract.moments import EVENT_TIME
 from isomem.contract.plan import Supersession
+from isomem.contract.superseding import (
+    LEAST_SIMILARITY,
+    NEIGHBORS,
+    as_shown,
+    may_be_stale,
+    number_in,
+)
 from isomem.contract.visibility import Visibility, first_shown
 from isomem.errors import UnusableReplyError
 from isomem.ports.guard import PartFailure
@@ -18,17 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from isomem.contract.plan import Record
-    from isomem.dates import datetime
-    from isomem.ports.shapes import Filters, Hit, Payload, Ports, Stores
+    from isomem.ports.shapes import Filters, Hit, Ports, Stores
 
     Near = Sequence[Sequence[Hit]]
     """For each new fact, the stored memories near it, nearest first."""
-
-NEIGHBORS = 5
-"""How many stored memories are looked at for each new fact."""
-
-LEAST_SIMILARITY = 0.3
-"""A memory that is less similar to a new fact is not one of its neighbours."""
 
 
 async def supersessions(
@@ -43,7 +41,11 @@ async def supersessions(
     """
     if not records:
         return []
-    near = await ports.store(_neighbors, records, scope, Visibility(ports.clock))
+    try:
+        near = await ports.store(_neighbors, records, scope, Visibility(ports.clock))
+    except PartFailure as failure:
+        log.error("Nothing is superseded, since the store failed: %s", failure.error)
+        return []
     if not any(near):
         return []
     if mode == "model":
@@ -66,27 +68,10 @@ def _near(stores: Stores, record: Record, scope: Filters, visibility: Visibility
         hits = stores.vectors.search(
             query=record.text, vectors=record.vector, top_k=top_k, filters=scope
         )
-        return [hit for hit in hits if hit.score >= LEAST_SIMILARITY]
+        return [hit for hit in hits if (hit.score or 0.0) >= LEAST_SIMILARITY]
 
     shown = first_shown(ask, NEIGHBORS, visibility.hides_hit)
-    return [hit for hit in shown if _may_be_stale(hit.payload or {}, record.payload)]
-
-
-def _may_be_stale(payload: Payload, new: Payload) -> bool:
-    """Whether a memory is a fact that was known before the new one.
-
-    Messages that were stored as they are and procedural memories are not facts. A conversation that
-    is taken in late tells of an earlier time, and supersedes nothing that was said after it.
-    """
-    if "role" in payload or "memory_type" in payload or not isinstance(payload.get("data"), str):
-        return False
-    before, after = _moment(payload), _moment(new)
-    return before is not None and after is not None and before <= after
-
-
-def _moment(payload: Payload) -> datetime | None:
-    said = payload.get(EVENT_TIME) or payload.get("created_at")
-    return parse_datetime(said) if isinstance(said, str) else None
+    return [hit for hit in shown if may_be_stale(hit.payload or {}, record.payload)]
 
 
 # --- By text ---------------------------------------------------------------------------------
@@ -117,7 +102,7 @@ async def _by_model(ports: Ports, records: Sequence[Record], near: Near) -> list
     """
     hits = list({str(hit.id): hit for hits in near for hit in hits}.values())
     question = ask_superseded(
-        [_shown(record.payload) for record in records], [_shown(hit.payload) for hit in hits]
+        [as_shown(record.payload) for record in records], [as_shown(hit.payload) for hit in hits]
     )
     try:
         reply = await ports.generate(question, response_format={"type": "json_object"})
@@ -131,18 +116,13 @@ async def _by_model(ports: Ports, records: Sequence[Record], near: Near) -> list
     return _decided(items, records, hits)
 
 
-def _shown(payload: Payload) -> tuple[str, str]:
-    """The day and the text of a fact, as the model sees them."""
-    return str(payload.get(EVENT_TIME) or payload.get("created_at") or "")[:10], payload["data"]
-
-
 def _decided(
     items: Sequence[object], records: Sequence[Record], hits: Sequence[Hit]
 ) -> list[Supersession]:
     decided: dict[int, Supersession] = {}
     for item in items:
-        fact = _number(item, "fact", len(records))
-        memory = _number(item, "memory", len(hits))
+        fact = number_in(item, "fact", len(records))
+        memory = number_in(item, "memory", len(hits))
         if fact is None or memory is None:
             log.warning("The model names a fact or a memory that it was not shown: %.200r", item)
             continue
@@ -151,13 +131,3 @@ def _decided(
         why = why if why in (CONTRADICTS, REPEATS) else CONTRADICTS
         decided.setdefault(memory, _supersession(hit, record, why))
     return list(decided.values())
-
-
-def _number(item: object, key: str, count: int) -> int | None:
-    """The number under a key, which may be written as text, if it is below `count`."""
-    value = item.get(key) if isinstance(item, dict) else None
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value < count else None
