@@ -315,14 +315,12 @@ def check_ranking(ranking: object, configured: str) -> str:
     raise ValueError(f"Invalid ranking: {shown(ranking)}. Must be one of {', '.join(RANKINGS)}.")
 
 
-def check_supersede(mode: object, configured: str) -> str:
-    """How stale facts are found; None asks for the configured way.
+def check_supersede(mode: object) -> str:
+    """How stale facts are found: one of `SUPERSEDING`.
 
     Raises:
         ValueError: there is no such way.
     """
-    if mode is None:
-        return configured
     if isinstance(mode, str) and mode in SUPERSEDING:
         return mode
     raise ValueError(f"Invalid supersede: {shown(mode)}. Must be one of {', '.join(SUPERSEDING)}.")

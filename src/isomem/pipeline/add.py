@@ -66,9 +66,11 @@ async def add(
     fields = stamp(metadata, scope)
     if memory_type is not None:
         check_memory_type(memory_type)
-    mode = check_supersede(supersede, ports.settings.supersede)
-    if supersede not in (None, OFF) and not infer:
-        log.warning("add(infer=False) does nothing with supersede=: only facts supersede others")
+    mode = ports.settings.supersede
+    if supersede is not None:
+        mode = check_supersede(supersede)
+        if not infer and mode != OFF:
+            log.warning("add(infer=False) does nothing with supersede=: only facts supersede")
     day = None
     if timestamp is not None:
         moment = check_timestamp(timestamp)
