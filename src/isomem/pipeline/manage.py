@@ -16,7 +16,7 @@ from isomem.contract.arguments import (
 from isomem.contract.payload import describe, listed, without_ids
 from isomem.contract.plan import Change, Plan
 from isomem.contract.v2_0_4 import MOST_REMOVED
-from isomem.contract.visibility import Visibility, expiry_fields, first_shown
+from isomem.contract.visibility import Visibility, expiry_fields
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
 from isomem.types import SCOPE_KEYS, UNCHANGED
@@ -64,10 +64,8 @@ def _list(
     stores: Stores, filters: Filters, top_k: int, visibility: Visibility
 ) -> list[dict[str, object]]:
     points = _one_by_one(
-        first_shown(
-            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)),
-            top_k,
-            visibility.hides_hit,
+        visibility.first_shown(
+            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)), top_k
         )
     )
     return [describe(str(point.id), point.payload or {}) for point in points]

@@ -14,7 +14,6 @@ from isomem.contract.visibility import (
     Visibility,
     check_expiration_date,
     expiry_fields,
-    first_shown,
     is_expired,
 )
 from tests.unit.store.fuzz import examples
@@ -75,30 +74,46 @@ def test_what_is_not_a_date_is_refused(wrong: Any) -> None:
         check_expiration_date(wrong)
 
 
+# --- The first that are shown ----------------------------------------------------------------
+
+GONE, KEPT = {FIELD: "2020-01-01"}, {FIELD: "9000-01-01"}
+VISIBILITY = Visibility(Fixed(date(2024, 5, 1)))
+
+
+class Found:
+    """A hit of a store."""
+
+    def __init__(self, payload: Any) -> None:
+        self.payload = payload
+
+
 @given(st.lists(st.booleans(), max_size=80), st.integers(0, 90), st.integers(1, 100))
 @examples(300)
 def test_the_first_shown_are_those_of_the_whole_list(
     hidden: list[bool], top_k: int, most: int
 ) -> None:
     """`most` is what a store returns at once, whatever it is asked for."""
-    points = list(enumerate(hidden))
+    points = [Found(GONE if each else KEPT) for each in hidden]
     asked: list[int] = []
 
-    def ask(number: int) -> list[tuple[int, bool]]:
+    def ask(number: int) -> list[Found]:
         asked.append(number)
         return points[: min(number, most)]
 
-    found = first_shown(ask, top_k, lambda point: point[1])
-    reachable = points[:most]
-    assert list(found) == [point for point in reachable if not point[1]][:top_k]
+    found = VISIBILITY.first_shown(ask, top_k)
+    assert list(found) == [each for each in points[:most] if each.payload is KEPT][:top_k]
     assert asked == [top_k * 2**step for step in range(len(asked))]
     if not any(hidden[:top_k]):
         assert asked == [top_k]
 
 
-def test_a_store_that_returns_more_than_it_is_asked_for_is_left_alone_if_nothing_is_hidden() -> (
-    None
-):
-    points = [1, 2, 3]
-    assert first_shown(lambda _: points, 2, lambda _: False) is points
-    assert first_shown(lambda _: points, 2, lambda point: point == 1) == [2, 3]
+def test_a_hit_may_be_a_dict_and_have_no_payload() -> None:
+    hits: list[Any] = [Found(None), Found({}), {"id": "1"}, {"payload": KEPT}, Found(KEPT)]
+    assert VISIBILITY.shown([*hits, {"payload": GONE}, Found(GONE)]) == hits
+
+
+def test_a_store_that_returns_too_much_is_left_alone_if_nothing_is_hidden() -> None:
+    points = [Found(GONE), Found(KEPT), Found(KEPT)]
+    assert VISIBILITY.first_shown(lambda _: points[1:], 1) == points[1:]
+    assert VISIBILITY.first_shown(lambda _: points, 2) == points[1:]
+    assert VISIBILITY.first_shown(lambda _: points, 1) == points[1:2]
