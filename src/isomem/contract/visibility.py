@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 EXPIRATION_DATE = "expiration_date"
 """What the date is called as an argument and in a result."""
 
-_HIDING = frozenset(EXPIRATION_FIELDS)
-
 
 class Visibility:
     """Which memories one call shows.
@@ -45,15 +43,17 @@ class Visibility:
 
     def hides(self, payload: Payload) -> bool:
         """Whether a memory with this payload is hidden."""
-        return not self._show_expired and is_expired(payload, self._clock)
+        for field in EXPIRATION_FIELDS:
+            if field in payload:  # Every hit of a call comes along here, and few have such a field.
+                return not self._show_expired and is_expired(payload, self._clock)
+        return False
 
     def shown(self, found: Sequence[T]) -> Sequence[T]:
         """The hits of a store that are not hidden. Some vector stores return dicts."""
         shown = []
         for each in found:
             payload = each.get("payload") if isinstance(each, dict) else each.payload
-            # Few payloads have such a field, and every hit of a call comes along here.
-            if not payload or _HIDING.isdisjoint(payload) or not self.hides(payload):
+            if not (payload and self.hides(payload)):
                 shown.append(each)
         return shown
 

@@ -114,18 +114,25 @@ def _find(stores: Stores, query: Query, order: Order) -> list[dict[str, object]]
     All candidates are only looked at if one of the best is hidden.
     """
     with stores.reading():
-        found = order(stores, query, _first)
-        if len(query.visibility.shown([each.hit for each in found])) < len(found):
-            found = order(stores, query, query.visibility.first_shown)
-        results = []
-        for each in found:
-            payload = each.hit.payload or {}
-            if payload.get("data"):
-                result = describe(each.memory_id, payload, score=each.score)
-                if query.explain:
-                    result["score_details"] = each.details(query.threshold)
-                results.append(result)
-        return results
+        results = _described(order(stores, query, _first), query)
+        if results is None:
+            results = _described(order(stores, query, query.visibility.first_shown), query)
+        return results or []
+
+
+def _described(found: Sequence[Ranked | Placed], query: Query) -> list[dict[str, object]] | None:
+    """What was found as results; None if one is hidden."""
+    results = []
+    for each in found:
+        payload = each.hit.payload or {}
+        if query.visibility.hides(payload):
+            return None
+        if payload.get("data"):
+            result = describe(each.memory_id, payload, score=each.score)
+            if query.explain:
+                result["score_details"] = each.details(query.threshold)
+            results.append(result)
+    return results
 
 
 def _first(ask: Ask, most: int) -> Sequence[Any]:
