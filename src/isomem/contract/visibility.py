@@ -68,8 +68,8 @@ class Visibility:
         while True:
             found = ask(asked)
             shown = self.shown(found)
-            if len(shown) == len(found):
-                return found if asked == top_k else found[:top_k]
+            if asked == top_k and len(shown) == len(found):
+                return found
             if len(shown) >= top_k or len(found) < asked:
                 return shown[:top_k]
             asked *= 2
