@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import apsw
 import pytest
 
+from isomem import Memory, MemoryConfig
 from isomem.errors import ValidationError
-from tests.facade.conftest import Face
+from isomem.store.check import check, check_history
+from isomem.testing import ScriptedLLM
+from tests.facade.conftest import Face, configuration
 from tests.facade.test_replaced_parts import Store
 
 Make = Callable[..., Face]
@@ -599,3 +605,53 @@ def test_hidden_memories_are_removed_like_all_others(memory: Face) -> None:
     hidden = store(memory, "tea", YESTERDAY)
     memory.delete(hidden)
     assert memory.get(hidden) is None
+
+
+# --- In every kind of file -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["one file", "two files", "in memory"])
+def test_a_file_is_sound_after_any_of_these_calls(make: Make, tmp_path: Path, kind: str) -> None:
+    path = ":memory:" if kind == "in memory" else tmp_path / "memory.db"
+    more = {"history_db_path": str(tmp_path / "history.db")} if kind == "two files" else {}
+    memory, chosen = make(path, **more), random.Random(3)
+    texts = [f"We gave Ana Silva {number} cats in Lisbon" for number in range(20)]
+    ids = memory.learn(*texts)
+    for memory_id in ids:
+        date_ = chosen.choice([YESTERDAY, TODAY, None])
+        memory.update(memory_id, expiration_date=date_)
+        if chosen.random() < 0.3:
+            memory.update(memory_id, "We gave Bruno Costa a dog", expiration_date=date_)
+    wanted = listed(memory)
+    expired = [each for each in ids if is_hidden(memory.get(each))]
+    assert 0 < len(expired) == memory.sweep()
+    assert listed(memory, show_expired=True) == listed(memory) == wanted
+    assert [memory.history(each)[-1]["event"] for each in expired] == ["DELETE"] * len(expired)
+    left = {link for each in memory.entities().values() for link in each["linked_memory_ids"]}
+    assert left <= {each["id"] for each in memory.get_all(filters=U, top_k=50)["results"]}
+    if kind != "in memory":
+        memory.close()
+        with closing(apsw.Connection(str(path))) as file:
+            assert check(file) == []
+            assert kind == "two files" or check_history(file) == []
+        assert listed(make(path, **more)) == wanted
+
+
+@pytest.mark.parametrize(("expires", "stored_again"), [(YESTERDAY, True), (TODAY, False)])
+def test_a_fact_that_another_call_has_just_stored_as_expired_is_stored_again(
+    make: Make, tmp_path: Path, expires: str, stored_again: bool
+) -> None:
+    """With `dedup_concurrent`, what is stored meanwhile is known only if it is shown."""
+    memory = make(dedup_concurrent=True)
+    config = MemoryConfig(**configuration(tmp_path / "memory.db"))
+
+    class Meanwhile:
+        def generate_response(self, messages: Any, **options: Any) -> str:
+            with Memory(config, clock=memory.clock) as other:
+                other.llm = ScriptedLLM([{"memory": [{"text": "Likes tea"}]}])
+                other.add("I like tea", expiration_date=expires, **U)
+            return '{"memory": [{"text": "Likes tea"}]}'
+
+    memory.llm = Meanwhile()
+    assert len(memory.add("I like tea", **U)["results"]) == stored_again
+    assert listed(memory) == ["Likes tea"]

@@ -10,7 +10,7 @@ from isomem.contract.payload import changed, changed_event, entity_payload, remo
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
 from isomem.contract.v2_0_4 import EXPIRATION_FIELDS
-from isomem.contract.visibility import is_expired
+from isomem.contract.visibility import Visibility, is_expired
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import Scope, ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
@@ -171,8 +171,9 @@ class EmbeddedSet:
 
     def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
         """The records without those that another call has stored meanwhile."""
-        later = {payload.get("hash") for payload in self.vectors.reader.later(plan.scope, since)}
-        return [record for record in plan.records if record.payload["hash"] not in later]
+        hides, later = Visibility(plan.clock).hides, self.vectors.reader.later(plan.scope, since)
+        known = {payload.get("hash") for payload in later if not hides(payload)}
+        return [record for record in plan.records if record.payload["hash"] not in known]
 
     def _insert_some(self, records: Sequence[Record]) -> Sequence[Record]:
         """Stores all records, or else those that can be stored. Returns the stored ones."""
