@@ -535,7 +535,7 @@ def test_a_sweep_unlinks_the_entities_of_what_it_deletes(memory: Face) -> None:
 def test_a_sweep_of_more_than_one_transaction_may_remove(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("isomem.stores.embedded._AT_ONCE", 7)
+    monkeypatch.setattr("isomem.pipeline.manage.REMOVED_AT_ONCE", 7)
     memory = make()
     chosen = random.Random(5)
     fill(memory, chosen, 60, 0.6)
