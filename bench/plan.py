@@ -374,7 +374,7 @@ def manage(sizes: Sizes) -> Iterator[Run]:
     """
     users, calls = sizes.managed
     options: dict[str, str | int] = {"users": users, "calls": calls}
-    for system in ALL:
+    for system in (*ALL, "isomem-memory-plain"):
         yield Run(of_memories(users * 100), system, "manage", {**options})
 
 

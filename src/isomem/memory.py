@@ -304,8 +304,8 @@ class Memory(Facade):
     ) -> int:
         """Deletes the memories whose `expiration_date` is over; their history stays.
 
-        It takes short transactions, so that nobody waits long. What it has deleted stays deleted if
-        it is interrupted; call it again to continue.
+        It takes short transactions, so that no other call waits long. What it has deleted stays
+        deleted if it is interrupted; call it again to continue.
 
         Args:
             user_id, agent_id, run_id: only memories that have all of these; without any, the

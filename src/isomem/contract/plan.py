@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from isomem.types import Message, Payload, Vector
 
 
+REMOVED_AT_ONCE = 1000
+"""How many memories are removed in one transaction, if more have to go."""
+
+
 class Record:
     """A memory that is not stored yet.
 

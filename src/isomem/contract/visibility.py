@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from isomem.clock import Clock
-    from isomem.types import Hit, Payload
+    from isomem.types import Payload
 
-    T = TypeVar("T")
+    T = TypeVar("T", bound=Any)
+    """A hit: it has a `payload`."""
 
 EXPIRATION_DATE = "expiration_date"
 """What the date is called as an argument and in a result."""
@@ -55,33 +56,38 @@ class Visibility:
 
     def hides(self, payload: Payload) -> bool:
         """Whether a memory with this payload is hidden."""
-        is_stale = not self._show_superseded and is_superseded(payload)
-        return is_stale or (not self._show_expired and is_expired(payload, self._clock))
+        if SUPERSEDED_BY in payload and not self._show_superseded and is_superseded(payload):
+            return True
+        for field in EXPIRATION_FIELDS:
+            if field in payload:  # Every hit of a call comes along here, and few have such a field.
+                return not self._show_expired and is_expired(payload, self._clock)
+        return False
 
-    def hides_hit(self, hit: Hit | dict[str, Any]) -> bool:
-        """Whether a hit of a store is a hidden memory. Some vector stores return dicts."""
-        payload = hit.get("payload") if isinstance(hit, dict) else hit.payload
-        return self.hides(payload or {})
+    def shown(self, found: Sequence[T]) -> Sequence[T]:
+        """The hits of a store that are not hidden. Some vector stores return dicts."""
+        shown = []
+        for each in found:
+            payload = each.get("payload") if isinstance(each, dict) else each.payload
+            if not (payload and self.hides(payload)):
+                shown.append(each)
+        return shown
 
+    def first_shown(self, ask: Callable[[int], Sequence[T]], top_k: int) -> Sequence[T]:
+        """The first `top_k` hits that are not hidden.
 
-def first_shown(
-    ask: Callable[[int], Sequence[T]], top_k: int, is_hidden: Callable[[T], bool]
-) -> Sequence[T]:
-    """The first `top_k` that are not hidden.
-
-    Args:
-        ask: gives as many as it is asked for, best first. It is asked for more as long as hidden
-            ones take places, until it has no more.
-    """
-    asked = top_k
-    while True:
-        found = ask(asked)
-        shown = [each for each in found if not is_hidden(each)]
-        if len(shown) == len(found):
-            return found if asked == top_k else found[:top_k]
-        if len(shown) >= top_k or len(found) < asked:
-            return shown[:top_k]
-        asked *= 2
+        Args:
+            ask: gives as many hits as it is asked for, best first. It is asked for more as long as
+                hidden ones take places, until it has no more.
+        """
+        asked = top_k
+        while True:
+            found = ask(asked)
+            shown = self.shown(found)
+            if asked == top_k and len(shown) == len(found):
+                return found
+            if len(shown) >= top_k or len(found) < asked:
+                return shown[:top_k]
+            asked *= 2
 
 
 # --- Superseding -----------------------------------------------------------------------------

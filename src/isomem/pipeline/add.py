@@ -16,7 +16,7 @@ from isomem.contract.payload import added_event, said_event, stamp, start_payloa
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
 from isomem.contract.v2_0_4 import EXISTING_MEMORIES, RECENT_MESSAGES
-from isomem.contract.visibility import Visibility, expiry_fields, first_shown
+from isomem.contract.visibility import Visibility, expiry_fields
 from isomem.dates import utc_text
 from isomem.digest import md5_hex
 from isomem.errors import (
@@ -308,12 +308,11 @@ def _recall(
     """
     with stores.reading():
         recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
-        hits = first_shown(
+        hits = visibility.first_shown(
             lambda top_k: stores.vectors.search(
                 query=transcript, vectors=vector, top_k=top_k, filters=scope
             ),
             EXISTING_MEMORIES,
-            visibility.hides_hit,
         )
         return recent, [hit.payload or {} for hit in hits]
 

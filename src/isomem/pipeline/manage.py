@@ -14,9 +14,9 @@ from isomem.contract.arguments import (
     refuse_wildcard_ids,
 )
 from isomem.contract.payload import describe, listed, without_ids
-from isomem.contract.plan import Change, Plan
+from isomem.contract.plan import REMOVED_AT_ONCE, Change, Plan
 from isomem.contract.v2_0_4 import MOST_REMOVED
-from isomem.contract.visibility import Visibility, expiry_fields, first_shown
+from isomem.contract.visibility import Visibility, expiry_fields
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
 from isomem.types import SCOPE_KEYS, UNCHANGED
@@ -65,10 +65,8 @@ def _list(
     stores: Stores, filters: Filters, top_k: int, visibility: Visibility
 ) -> list[dict[str, object]]:
     points = _one_by_one(
-        first_shown(
-            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)),
-            top_k,
-            visibility.hides_hit,
+        visibility.first_shown(
+            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)), top_k
         )
     )
     return [describe(str(point.id), point.payload or {}) for point in points]
@@ -185,8 +183,12 @@ async def sweep(ports: Ports, ids: Mapping[str, object]) -> int:
     if not ports.takes_any_id:
         refuse_wildcard_ids(scope)
     expired = await ports.store(_expired, scope, ports.clock)
-    plan = Plan(ports.clock, entity_vectors=await renew_vectors(ports, expired))
-    return await ports.store(_remove_expired, expired, plan)
+    removed = 0
+    for start in range(0, len(expired), REMOVED_AT_ONCE):
+        some = expired[start : start + REMOVED_AT_ONCE]
+        plan = Plan(ports.clock, entity_vectors=await renew_vectors(ports, some))
+        removed += await ports.store(_remove_expired, some, plan)
+    return removed
 
 
 def _expired(stores: Stores, scope: Filters, clock: Clock) -> Sequence[str]:

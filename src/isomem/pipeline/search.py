@@ -21,7 +21,7 @@ from isomem.contract.v2_0_4 import (
     DEFAULT_THRESHOLD,
     LEAST_CANDIDATES,
 )
-from isomem.contract.visibility import Visibility, first_shown
+from isomem.contract.visibility import Visibility
 from isomem.pipeline.mentions import embed_query
 from isomem.ports.guard import PartFailure
 
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Filters, Hit, Ports, Stores, Vector
 
     Reading = Callable[[Ports, str, Filters], Awaitable["Query"]]
-    Order = Callable[[Stores, "Query"], Sequence[Ranked | Placed]]
-    Ask = Callable[[int], Sequence[Hit]]
-    First = Callable[[Ask, int], Sequence[Hit]]
+    Ask = Callable[[int], Sequence[Any]]
+    First = Callable[[Ask, int], Sequence[Any]]
+    """Chooses so many of what can be asked for: `_first`, or `Visibility.first_shown`."""
+    Order = Callable[[Stores, "Query", First], Sequence[Ranked | Placed]]
 
 
 ARGUMENTS = (
@@ -71,14 +72,6 @@ class Query:
         """The ids among the filters; the filters themselves if they are only ids."""
         scope = scope_of(self.filters)
         return self.filters if scope == self.filters else CompiledFilters(scope)
-
-    def hides(self, found: Ranked | Placed) -> bool:
-        """Whether a memory that was found is hidden."""
-        return self.visibility.hides_hit(found.hit)
-
-    def first_shown(self, ask: Ask, most: int) -> Sequence[Hit]:
-        """As many hits as there would be without hidden ones."""
-        return first_shown(ask, most, self.visibility.hides_hit)
 
 
 async def search(
@@ -120,17 +113,34 @@ async def search(
 
 
 def _find(stores: Stores, query: Query, order: Order) -> list[dict[str, object]]:
-    """The memories that the stores have for a query, best first."""
+    """The memories that the stores have for a query, best first.
+
+    All candidates are only looked at if one of the best is hidden.
+    """
     with stores.reading():
-        results = []
-        for each in order(stores, query):
-            payload = each.hit.payload or {}
-            if payload.get("data"):
-                result = describe(each.memory_id, payload, score=each.score)
-                if query.explain:
-                    result["score_details"] = each.details(query.threshold)
-                results.append(result)
-        return results
+        results = _described(order(stores, query, _first), query)
+        if results is None:
+            results = _described(order(stores, query, query.visibility.first_shown), query)
+        return results or []
+
+
+def _described(found: Sequence[Ranked | Placed], query: Query) -> list[dict[str, object]] | None:
+    """What was found as results; None if one is hidden."""
+    results = []
+    for each in found:
+        payload = each.hit.payload or {}
+        if query.visibility.hides(payload):
+            return None
+        if payload.get("data"):
+            result = describe(each.memory_id, payload, score=each.score)
+            if query.explain:
+                result["score_details"] = each.details(query.threshold)
+            results.append(result)
+    return results
+
+
+def _first(ask: Ask, most: int) -> Sequence[Any]:
+    return ask(most)
 
 
 # --- The contract's ranking ------------------------------------------------------------------
@@ -144,16 +154,8 @@ async def _read(ports: Ports, text: str, filters: Filters) -> Query:
     return query
 
 
-def _rank(stores: Stores, query: Query) -> Sequence[Ranked]:
-    """The best memories. Candidates only have to be looked at if one of these is hidden."""
-    ranked = rank(_signals(stores, query, _first), query.threshold, query.top_k)
-    if any(map(query.hides, ranked)):
-        ranked = rank(_signals(stores, query, query.first_shown), query.threshold, query.top_k)
-    return ranked
-
-
-def _first(ask: Ask, most: int) -> Sequence[Hit]:
-    return ask(most)
+def _rank(stores: Stores, query: Query, first: First) -> Sequence[Ranked]:
+    return rank(_signals(stores, query, first), query.threshold, query.top_k)
 
 
 def _signals(stores: Stores, query: Query, first: First) -> Signals:
@@ -202,15 +204,14 @@ async def _read_plain(ports: Ports, text: str, filters: Filters) -> Query:
     return query
 
 
-def _fuse(stores: Stores, query: Query) -> Sequence[Placed]:
+def _fuse(stores: Stores, query: Query, first: First) -> Sequence[Placed]:
     # Here: most memories are never searched like this, and importing isomem would take longer.
     from isomem.contract.ranking import Question, place
 
     question = Question(query.text, query.lemmas, query.vector)
-    return first_shown(
+    return first(
         lambda top_k: place(stores.ranked(question, top_k, query.filters), query.threshold),
         query.top_k,
-        query.hides,
     )
 
 

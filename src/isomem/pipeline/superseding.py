@@ -11,7 +11,7 @@ from isomem.contract.superseding import (
     may_be_stale,
     number_in,
 )
-from isomem.contract.visibility import Visibility, first_shown
+from isomem.contract.visibility import Visibility
 from isomem.errors import UnusableReplyError
 from isomem.ports.guard import PartFailure
 from isomem.prompts.superseding import ask_superseded
@@ -70,7 +70,7 @@ def _near(stores: Stores, record: Record, scope: Filters, visibility: Visibility
         )
         return [hit for hit in hits if (hit.score or 0.0) >= LEAST_SIMILARITY]
 
-    shown = first_shown(ask, NEIGHBORS, visibility.hides_hit)
+    shown = visibility.first_shown(ask, NEIGHBORS)
     return [hit for hit in shown if may_be_stale(hit.payload or {}, record.payload)]
 
 

@@ -14,7 +14,7 @@ from isomem.contract.payload import (
     restored,
     restored_event,
 )
-from isomem.contract.plan import mentions_of
+from isomem.contract.plan import REMOVED_AT_ONCE, mentions_of
 from isomem.contract.scope import scope_of
 from isomem.contract.v2_0_4 import EXPIRATION_FIELDS
 from isomem.contract.visibility import Visibility, is_expired
@@ -55,8 +55,7 @@ if TYPE_CHECKING:
 _UNUSABLE = (VectorValueError, ValidationError)
 """Errors in what is to be stored, not of the store."""
 
-_AT_ONCE = 1000
-"""How many memories one transaction removes when a scope is cleared."""
+_AT_ONCE = REMOVED_AT_ONCE
 
 
 class EmbeddedSet:
@@ -182,14 +181,10 @@ class EmbeddedSet:
         return stored
 
     def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
-        """The records without those that another call has stored meanwhile, and not hidden."""
-        visibility = Visibility(plan.clock)
-        later = {
-            payload.get("hash")
-            for payload in self.vectors.reader.later(plan.scope, since)
-            if not visibility.hides(payload)
-        }
-        return [record for record in plan.records if record.payload["hash"] not in later]
+        """The records without those that another call has stored meanwhile."""
+        hides, later = Visibility(plan.clock).hides, self.vectors.reader.later(plan.scope, since)
+        known = {payload.get("hash") for payload in later if not hides(payload)}
+        return [record for record in plan.records if record.payload["hash"] not in known]
 
     def _insert_some(self, records: Sequence[Record]) -> Sequence[Record]:
         """Stores all records, or else those that can be stored. Returns the stored ones."""
@@ -251,12 +246,9 @@ class EmbeddedSet:
             return [memory_id for memory_id, payload in found if is_expired(payload, clock)]
 
     def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
-        """Removes those of these memories that are still expired, in short transactions."""
-        removed = 0
-        for start in range(0, len(memory_ids), _AT_ONCE):
-            some = memory_ids[start : start + _AT_ONCE]
-            removed += self._write(self._remove_expired, some, plan)
-            self._database.give_way()
+        """Removes those of these memories that are still expired. Returns how many they were."""
+        removed = self._write(self._remove_expired, memory_ids, plan)
+        self._database.give_way()
         return removed
 
     def _remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
