@@ -31,6 +31,9 @@ SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 RANKINGS = ("contract", "fused")
 """The names of the rankings; the first one is the default."""
 
+SUPERSEDING = ("off", "similar", "model")
+"""How it is decided which stored facts a new one supersedes; the first one is the default."""
+
 PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""
 

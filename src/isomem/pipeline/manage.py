@@ -48,15 +48,16 @@ async def get_all(
     filters: Filters | None,
     top_k: int,
     show_expired: bool = False,
+    show_superseded: bool = False,
     other: dict[str, object],
 ) -> dict[str, object]:
     """The first memories of a scope, ordered by id."""
-    check_other(other, "get_all", ("filters", "top_k", "show_expired"))
+    check_other(other, "get_all", ("filters", "top_k", "show_expired", "show_superseded"))
     top_k = check_top_k(top_k)
     checked = check_filters(filters)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
-    visibility = Visibility(ports.clock, show_expired=show_expired)
+    visibility = Visibility(ports.clock, show_expired=show_expired, show_superseded=show_superseded)
     return {"results": await ports.store(_list, checked, top_k, visibility)}
 
 
@@ -137,6 +138,12 @@ async def _new_text(ports: Ports, memory_id: str, text: str, overlay: dict[str, 
 
 def _analyse(nlp: Nlp, text: str) -> tuple[str, list[tuple[str, str]]]:
     return nlp.lemmatize(text), nlp.entities(text)
+
+
+async def restore(ports: Ports, memory_id: str) -> dict[str, str]:
+    """Shows a superseded memory again, as it was."""
+    await ports.apply(Plan(ports.clock, restore=check_memory_id(memory_id)))
+    return {"message": "Memory restored successfully!"}
 
 
 # --- Remove ----------------------------------------------------------------------------------
