@@ -189,7 +189,7 @@ def test_nothing_stands_over_an_identifier():
 
 def test_longer_one_of_two_from_the_same_source_stays():
     candidates = Candidates()
-    candidates.add(PHRASE, "mill", 4, 5)
+    candidates.add(PHRASE, "old garden", 2, 4)
     candidates.add(PHRASE, "garden mill gate", 3, 6)
     candidates.add(PHRASE, "gate fence", 5, 7)
     assert candidates.entities() == [("TOPIC", "garden mill gate")]
