@@ -114,7 +114,7 @@ def events(found: list[Json], screen: Screen) -> Iterator[str]:
     for event in found:
         moment = _minute(event["updated_at"] or event["created_at"])
         text = printable(event["new_memory"] or event["old_memory"] or "")
-        yield f"{screen.dim(moment.ljust(20))}  {screen.bold(event['event'].ljust(6))}  {text}"
+        yield f"{screen.dim(moment.ljust(20))}  {screen.bold(event['event'].ljust(9))}  {text}"
 
 
 def ingested(result: Json, screen: Screen) -> Iterator[str]:
