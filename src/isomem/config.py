@@ -12,6 +12,7 @@
         "custom_instructions": None,
         "raise_on_llm_error": False,    # True: a failed model call raises
         "ranking": "contract",          # or "fused", which finds more
+        "profile": "2.0.4",             # or "2.2.1": the mem0 that it behaves like
         "version": "v1.1",
     }
 """
@@ -43,7 +44,7 @@ from isomem.options import (
     unknown,
     whole,
 )
-from isomem.types import RANKINGS, is_unicode
+from isomem.types import PROFILES, RANKINGS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,6 +111,12 @@ TOP = (
         one_of(*RANKINGS),
         "how `search` finds and orders memories: as mem0 does, or `fused`, which finds more; see "
         "[ranking.md](ranking.md)",
+    ),
+    Option(
+        "profile",
+        PROFILES[0],
+        one_of(*PROFILES),
+        "the release of mem0 that the memory behaves like; see [profiles.md](profiles.md)",
     ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
@@ -251,6 +258,7 @@ class MemoryConfig:
         self.raise_on_llm_error: bool = given["raise_on_llm_error"]
         self.replies: str = given["replies"]
         self.ranking: str = given["ranking"]
+        self.profile: str = given["profile"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
 

@@ -152,17 +152,30 @@ class Memory(Facade):
             manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
         )
 
-    def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:
+    def update(
+        self,
+        memory_id: str,
+        data: str | None = None,
+        metadata: Json | None = None,
+        *,
+        text: str | None = None,
+    ) -> Json:
         """Replaces the text of a memory; `metadata` overlays the memory's own.
+
+        Args:
+            data: the new text. None keeps the text, if there is `metadata`.
+            text: the same, by its name since mem0 2.0.5; it takes precedence.
 
         Returns:
             `{"message": "Memory updated successfully!"}`
 
         Raises:
             MemoryNotFoundError: no memory has that id; it is a ValueError too.
-            ValidationError: `data` is not text, `metadata` is not JSON.
+            ValidationError: the text is not text, `metadata` is not JSON.
+            ValueError: there is neither text nor metadata.
         """
-        return self._ports.run(manage.update(self._ports, memory_id, data, metadata))
+        given = data if text is None else text
+        return self._ports.run(manage.update(self._ports, memory_id, given, metadata))
 
     def delete(self, memory_id: str) -> Json:
         """Removes a memory; its history stays.

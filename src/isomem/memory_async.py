@@ -116,9 +116,17 @@ class AsyncMemory(Facade):
             manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
         )
 
-    async def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:
+    async def update(
+        self,
+        memory_id: str,
+        data: str | None = None,
+        metadata: Json | None = None,
+        *,
+        text: str | None = None,
+    ) -> Json:
         """Replaces the text of a memory; see `Memory.update`."""
-        return await self._ports.run(manage.update(self._ports, memory_id, data, metadata))
+        given = data if text is None else text
+        return await self._ports.run(manage.update(self._ports, memory_id, given, metadata))
 
     async def delete(self, memory_id: str) -> Json:
         """Removes a memory; see `Memory.delete`."""

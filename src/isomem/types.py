@@ -31,6 +31,9 @@ SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 RANKINGS = ("contract", "fused")
 """The names of the rankings; the first one is the default."""
 
+PROFILES = ("2.0.4", "2.2.1")
+"""The releases of mem0 whose behaviour a memory can have; the first one is the default."""
+
 PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""
 

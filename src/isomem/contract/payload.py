@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.arguments import check_metadata
-from isomem.contract.v2_0_4 import MEMORY_FIELDS, PROMOTED_FIELDS, SPEAKER_FIELDS
+from isomem.contract.limits import MEMORY_FIELDS, SPEAKER_FIELDS
 from isomem.dates import datetime, utc_text
 from isomem.digest import md5_hex
 from isomem.types import SCOPE_KEYS, clone
@@ -20,11 +20,26 @@ if TYPE_CHECKING:
 
 LINKS = "linked_memory_ids"
 
-_NOT_METADATA = frozenset((*MEMORY_FIELDS, *PROMOTED_FIELDS))
-
 # Fields that an update writes itself; the rest of a payload is the caller's and stays.
 _WRITTEN = {"data", "hash", "text_lemmatized", "created_at", "updated_at", *SCOPE_KEYS}
 _NOT_KEPT = _WRITTEN.union(SPEAKER_FIELDS)
+
+
+class ResultFields:
+    """Which fields of a payload are in a result.
+
+    Args:
+        promoted: fields that are at the top level, if the payload has them, in this order.
+
+    Attributes:
+        not_metadata: all fields that are not the caller's metadata.
+    """
+
+    __slots__ = ("not_metadata", "promoted")
+
+    def __init__(self, *promoted: str) -> None:
+        self.promoted = promoted
+        self.not_metadata = frozenset((*MEMORY_FIELDS, *promoted))
 
 
 # --- Memories --------------------------------------------------------------------------------
@@ -91,14 +106,17 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
     return payload
 
 
-def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[str, object]:
+def describe(
+    memory_id: str, payload: Payload, fields: ResultFields, **score: float | None
+) -> dict[str, object]:
     """One memory: id, memory, hash, metadata, score (if one is passed), times, ids.
 
     Payload fields that isomem does not know are the caller's `metadata`.
     """
     metadata = None
-    if not _NOT_METADATA.issuperset(payload):
-        metadata = {key: value for key, value in payload.items() if key not in _NOT_METADATA}
+    if not fields.not_metadata.issuperset(payload):
+        known = fields.not_metadata
+        metadata = {key: value for key, value in payload.items() if key not in known}
     return {
         "id": memory_id,
         "memory": payload.get("data", ""),
@@ -107,7 +125,7 @@ def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[st
         **score,
         "created_at": payload.get("created_at"),
         "updated_at": payload.get("updated_at"),
-        **{key: payload[key] for key in PROMOTED_FIELDS if key in payload},
+        **{key: payload[key] for key in fields.promoted if key in payload},
     }
 
 

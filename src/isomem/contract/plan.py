@@ -53,23 +53,27 @@ class Mention:
 
 
 class Change:
-    """A new text for a memory.
+    """A new text for a memory, or new metadata.
 
     Attributes:
+        vector: of the text; None keeps the stored one.
         metadata: overlays the memory's own.
         mentions: the entities of the new text; those of the old one are unlinked.
+        keeps_text: the text is the one that the memory had when it was looked up.
     """
 
-    __slots__ = ("lemmas", "memory_id", "mentions", "metadata", "text", "vector")
+    __slots__ = ("keeps_text", "lemmas", "memory_id", "mentions", "metadata", "text", "vector")
 
     def __init__(
         self,
         memory_id: str,
         text: str,
         lemmas: str,
-        vector: Vector,
+        vector: Vector | None,
         metadata: Payload,
-        mentions: Sequence[Mention],
+        mentions: Sequence[Mention] = (),
+        *,
+        keeps_text: bool = False,
     ) -> None:
         self.memory_id = memory_id
         self.text = text
@@ -77,6 +81,21 @@ class Change:
         self.vector = vector
         self.metadata = metadata
         self.mentions = mentions
+        self.keeps_text = keeps_text
+
+    def over(self, old: Payload) -> Change:
+        """This change over the payload that is stored when it is written.
+
+        If another call has changed the text that this one keeps, the other one's text stays.
+        """
+        if not self.keeps_text or old.get("data") == self.text:
+            return self
+        text, lemmas = old.get("data", ""), old.get("text_lemmatized", "")
+        return Change(self.memory_id, text, lemmas, None, self.metadata, keeps_text=True)
+
+    def relinks(self, old: Payload, same_text: bool) -> bool:
+        """Whether entities are linked anew; `same_text` says so for a text that does not change."""
+        return not self.keeps_text and (same_text or old.get("data") != self.text)
 
 
 class Progress:
@@ -152,6 +171,7 @@ class Plan:
         records: memories to add.
         partial: True skips records that cannot be stored, unless none can be; False makes one of
             them fail the plan.
+        buffers_failed: True stores the messages even if no record can be, and does not raise.
         scope: ids of the scope of the mentioned entities.
         mentions: entities to link to the new memories.
         session: key of the message buffer for `messages`.
@@ -164,8 +184,8 @@ class Plan:
     """
 
     __slots__ = (
-        "change", "clear", "clock", "entity_vectors", "mentions", "messages", "partial",
-        "progress", "purge_history", "records", "remove", "scope", "session",
+        "buffers_failed", "change", "clear", "clock", "entity_vectors", "mentions", "messages",
+        "partial", "progress", "purge_history", "records", "remove", "scope", "session",
     )  # fmt: skip
 
     def __init__(
@@ -174,6 +194,7 @@ class Plan:
         *,
         records: Sequence[Record] = (),
         partial: bool = False,
+        buffers_failed: bool = False,
         scope: dict[str, Any] | None = None,
         mentions: Sequence[Mention] = (),
         session: str = "",
@@ -188,6 +209,7 @@ class Plan:
         self.clock = clock
         self.records = records
         self.partial = partial
+        self.buffers_failed = buffers_failed
         self.scope = scope or {}
         self.mentions = mentions
         self.session = session

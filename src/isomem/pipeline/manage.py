@@ -10,20 +10,21 @@ from isomem.contract.arguments import (
     check_removal_ids,
     check_text,
     check_top_k,
+    not_found_for_update,
     refuse_wildcard_ids,
 )
-from isomem.contract.payload import describe, listed, without_ids
+from isomem.contract.limits import MOST_REMOVED
+from isomem.contract.payload import describe, listed
 from isomem.contract.plan import Change, Plan
-from isomem.contract.v2_0_4 import MOST_REMOVED
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
-from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from isomem.ports.shapes import Filters, Hit, Nlp, Ports, Stores
+    from isomem.contract.payload import ResultFields
+    from isomem.ports.shapes import Filters, Hit, Nlp, Payload, Ports, Stores, Vector
 
 
 # --- Read ------------------------------------------------------------------------------------
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
 
 async def get(ports: Ports, memory_id: str) -> dict[str, object] | None:
     """One memory, or None."""
-    return await ports.store(_get, check_memory_id(memory_id))
+    return await ports.store(_get, check_memory_id(memory_id), ports.profile.RESULT_FIELDS)
 
 
-def _get(stores: Stores, memory_id: str) -> dict[str, object] | None:
+def _get(stores: Stores, memory_id: str, fields: ResultFields) -> dict[str, object] | None:
     point = stores.vectors.get(vector_id=memory_id)
-    return describe(str(point.id), point.payload or {}, score=None) if point else None
+    return describe(str(point.id), point.payload or {}, fields, score=None) if point else None
 
 
 async def get_all(
@@ -44,16 +45,19 @@ async def get_all(
 ) -> dict[str, object]:
     """The first memories of a scope, ordered by id."""
     check_other(other, "get_all", ("filters", "top_k"))
-    top_k = check_top_k(top_k)
-    checked = check_filters(filters)
+    profile = ports.profile
+    top_k = max(check_top_k(top_k), profile.LEAST_LISTED)
+    checked = check_filters(filters, profile.read_id)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
-    return {"results": await ports.store(_list, checked, top_k)}
+    return {"results": await ports.store(_list, checked, top_k, profile.RESULT_FIELDS)}
 
 
-def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, object]]:
+def _list(
+    stores: Stores, filters: Filters, top_k: int, fields: ResultFields
+) -> list[dict[str, object]]:
     points = _one_by_one(stores.vectors.list(filters=filters, top_k=top_k))
-    return [describe(str(point.id), point.payload or {}) for point in points]
+    return [describe(str(point.id), point.payload or {}, fields) for point in points]
 
 
 def _one_by_one(answer: object) -> Iterator[Hit]:
@@ -82,27 +86,62 @@ def _history(stores: Stores, memory_id: object) -> list[dict[str, object]]:
 
 
 async def update(
-    ports: Ports, memory_id: str, text: str, metadata: dict[str, object] | None
+    ports: Ports, memory_id: str, text: str | None, metadata: dict[str, object] | None
 ) -> dict[str, str]:
-    """Replaces the text of a memory and overlays its metadata."""
+    """Replaces the text of a memory, unless it is None, and overlays its metadata."""
     memory_id = check_memory_id(memory_id)
-    check_text(text, "data")
-    overlay = {
-        key: value for key, value in without_ids(metadata, keep={}).items() if key not in SCOPE_KEYS
-    }
+    if text is not None:
+        check_text(text, "data")
+    elif metadata is None:
+        raise ValueError("At least one of text, metadata, or expiration_date must be provided.")
+    overlay = ports.profile.overlay(metadata)
+    if text is None:
+        change = await _same_text(ports, memory_id, overlay)
+        vectors: dict[str, Vector] = {}
+    else:
+        change = await _new_text(ports, memory_id, text, overlay)
+        vectors = await renew_vectors(ports, [memory_id])
+    await ports.apply(Plan(ports.clock, change=change, entity_vectors=vectors))
+    return {"message": "Memory updated successfully!"}
+
+
+async def _new_text(ports: Ports, memory_id: str, text: str, overlay: Payload) -> Change:
+    vector = await _embed_update(ports, text)
+    lemmas, entities = await ports.compute(_analyse, ports.nlp, text)
+    found = mentions_in([(memory_id, entities)], ports.profile.entity_key)
+    mentions = await embed_each(ports, [each for each in found if each.text.strip()], "add")
+    return Change(memory_id, text, lemmas, vector, overlay, mentions)
+
+
+async def _same_text(ports: Ports, memory_id: str, overlay: Payload) -> Change:
+    """A change of the metadata alone. The text is embedded again if that may change anything.
+
+    Raises:
+        MemoryNotFoundError: no memory has that id.
+        ValueError: the memory has no text.
+    """
+    old = await ports.store(_payload_of, memory_id)
+    text = old.get("data")
+    if not isinstance(text, str):
+        raise ValueError(f"Memory with id {memory_id} does not have text content to update")
+    lemmas = await ports.compute(ports.nlp.lemmatize, text)
+    is_same = not ports.embeds_by_action and lemmas == old.get("text_lemmatized")
+    vector = None if is_same else await _embed_update(ports, text)
+    return Change(memory_id, text, lemmas, vector, overlay, keeps_text=True)
+
+
+def _payload_of(stores: Stores, memory_id: str) -> Payload:
+    point = stores.vectors.get(vector_id=memory_id)
+    if point is None:
+        raise not_found_for_update(memory_id)
+    return point.payload or {}
+
+
+async def _embed_update(ports: Ports, text: str) -> Vector:
     vector = await ports.embed(text, "update")
     if vector is None:  # To a store, None means "keep the vector of the old text".
         raise VectorValueError("a vector must be a list of numbers, not None")
-    lemmas, entities = await ports.compute(_analyse, ports.nlp, text)
-    found = [each for each in mentions_in([(memory_id, entities)]) if each.text.strip()]
-    mentions = await embed_each(ports, found, "add")
-    plan = Plan(
-        ports.clock,
-        change=Change(memory_id, text, lemmas, vector, overlay, mentions),
-        entity_vectors=await renew_vectors(ports, [memory_id]),
-    )
-    await ports.apply(plan)
-    return {"message": "Memory updated successfully!"}
+    return vector
 
 
 def _analyse(nlp: Nlp, text: str) -> tuple[str, list[tuple[str, str]]]:
@@ -124,7 +163,7 @@ async def delete_all(
     ports: Ports, ids: Mapping[str, object], *, purge_history: bool = False
 ) -> dict[str, str]:
     """Removes every memory of a scope, however many there are, and its message buffers."""
-    filters = check_removal_ids(ids)
+    filters = check_removal_ids(ids, ports.profile.read_id, ports.profile.is_given)
     if not ports.takes_any_id:
         refuse_wildcard_ids(filters)
     removed = await ports.store(_ids_in, filters) if ports.embeds_by_action else []

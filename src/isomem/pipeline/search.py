@@ -13,14 +13,14 @@ from isomem.contract.arguments import (
     refuse_wildcard_ids,
 )
 from isomem.contract.filters import CompiledFilters, translate
-from isomem.contract.payload import describe
-from isomem.contract.scope import scope_of
-from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
-from isomem.contract.v2_0_4 import (
+from isomem.contract.limits import (
     CANDIDATES_PER_RESULT,
     DEFAULT_THRESHOLD,
     LEAST_CANDIDATES,
 )
+from isomem.contract.payload import describe
+from isomem.contract.scope import scope_of
+from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
 from isomem.pipeline.mentions import embed_query
 from isomem.ports.guard import PartFailure
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
     from typing import Any
 
+    from isomem.contract.payload import ResultFields
     from isomem.contract.plan import Mention
     from isomem.contract.ranking import Placed
     from isomem.contract.scoring import Ranked
@@ -80,29 +81,33 @@ async def search(
         log.warning("search(rerank=True) does nothing: no reranker is configured")
     check_threshold(threshold)
     top_k = check_top_k(top_k)
+    given = ports.profile.read_query(query)
     read, order = _RANKINGS[check_ranking(ranking, ports.settings.ranking)]
-    checked = check_filters(filters)
+    checked = check_filters(filters, ports.profile.read_id)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
     compiled = CompiledFilters(translate(checked))
-    analysed = await read(ports, check_query(query), compiled)
+    text = check_query(given)
+    analysed = await read(ports, text, compiled)
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
     analysed.explain = explain
-    results = await ports.store(_find, analysed, order)
+    results = await ports.store(_find, analysed, order, ports.profile.RESULT_FIELDS)
     if rerank and results and ports.reranks:
-        results = await _rerank(ports, query, results, top_k)
+        results = await _rerank(ports, text, results, top_k)
     return {"results": results}
 
 
-def _find(stores: Stores, query: Query, order: Order) -> list[dict[str, object]]:
+def _find(
+    stores: Stores, query: Query, order: Order, fields: ResultFields
+) -> list[dict[str, object]]:
     """The memories that the stores have for a query, best first."""
     with stores.reading():
         results = []
         for each in order(stores, query):
             payload = each.hit.payload or {}
             if payload.get("data"):
-                result = describe(each.memory_id, payload, score=each.score)
+                result = describe(each.memory_id, payload, fields, score=each.score)
                 if query.explain:
                     result["score_details"] = each.details(query.threshold)
                 results.append(result)

@@ -7,8 +7,11 @@ from contextlib import nullcontext
 
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX
-from isomem.contract.payload import changed, changed_event, entity_payload, removed_event
+from isomem.contract.arguments import not_found_for_update
+from isomem.contract.limits import LISTED_ENTITIES
+from isomem.contract.payload import changed_event, entity_payload, removed_event
 from isomem.contract.plan import mentions_of
+from isomem.contract.profile import DEFAULT, profile_of
 from isomem.contract.scope import scope_of
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import Scope, ScopeCache
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Mention, Plan, Record
+    from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
     from isomem.ports.shapes import Embedder, Filters, Hit, Payload
     from isomem.store.reading import Point
@@ -65,13 +69,20 @@ class EmbeddedSet:
     serial = True
     takes_any_id = True
 
-    def __init__(self, vectors: Collection, entities: Entities, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        vectors: Collection,
+        entities: Entities,
+        ledger: Ledger,
+        profile: Profile = DEFAULT,
+    ) -> None:
         self.parts = vectors, entities, ledger
         self.vectors = vectors
         self.entities = entities
         self.ledger = ledger
         self._database: Database = vectors.database
-        self.links = JoinedLinks(vectors, entities, (VectorValueError,), nullcontext)
+        self._profile = profile
+        self.links = JoinedLinks(vectors, entities, (VectorValueError,), nullcontext, profile)
         self.ingests = Ingests(self._database)
         self._has_one_file = ledger.database is self._database
         self._held = None
@@ -147,7 +158,7 @@ class EmbeddedSet:
         stored = plan.records
         if stored:
             if plan.partial:
-                stored = self._insert_some(stored)
+                stored = self._insert_some(stored, raises=not plan.buffers_failed)
             else:
                 self.vectors.writer.insert(stored)
             self.ledger.put([record.event for record in stored])
@@ -160,18 +171,22 @@ class EmbeddedSet:
             self._remove(plan.remove, plan)
         if plan.messages:
             self.ledger.save_messages(plan.messages, plan.session)
-        if plan.progress:
+        if plan.progress and (stored or not plan.records):
             self.ingests.save(plan.progress, stored[0].id if stored else None)
         return stored
 
-    def _insert_some(self, records: Sequence[Record]) -> Sequence[Record]:
-        """Stores all records, or else those that can be stored. Returns the stored ones."""
+    def _insert_some(self, records: Sequence[Record], *, raises: bool) -> Sequence[Record]:
+        """Stores all records, or else those that can be stored. Returns the stored ones.
+
+        Args:
+            raises: whether it is an error if none can be.
+        """
         try:
             with self._database.atomic():
                 self.vectors.writer.insert(records)
         except _UNUSABLE as error:
             stored = [record for record in records if self._try(record)]
-            if not stored:
+            if raises and not stored:
                 raise error
             return stored
         return records
@@ -188,13 +203,18 @@ class EmbeddedSet:
     def _change(self, change: Change, plan: Plan) -> None:
         stored = self.vectors.writer.find(canonical_id(change.memory_id))
         if stored is None:
-            raise missing_for_update(change.memory_id)
+            raise not_found_for_update(change.memory_id)
         memory_id, before = stored[1], load_payload(stored[3])
-        payload = changed(before, change, plan.clock.now())
-        self.vectors.writer.replace(stored, change.vector, payload)
+        change = change.over(before)
+        payload = self._profile.changed(before, change, plan.clock.now())
+        if change.vector is None:
+            self.vectors.update(memory_id, payload=payload)
+        else:
+            self.vectors.writer.replace(stored, change.vector, payload)
         self.ledger.put([changed_event(change, before, payload)])
-        self.entities.unlink_all([memory_id], plan.entity_vectors)
-        self.links.relink(memory_id, change.mentions, scope_of(payload), plan.clock)
+        if change.relinks(before, self._profile.RELINKS_SAME_TEXT):
+            self.entities.unlink_all([memory_id], plan.entity_vectors)
+            self.links.relink(memory_id, change.mentions, scope_of(payload), plan.clock)
 
     def _remove(self, memory_id: str, plan: Plan) -> None:
         stored = self.vectors.writer.find(canonical_id(memory_id))
@@ -298,9 +318,13 @@ class JoinedLinks(EmbeddedLinks):
         except self._excused as error:
             log.warning("Linking %d entities failed: %s", len(mentions), error)
             return
+        same = self._same_texts(mentions, scope)
         known, new = {}, []
         for mention, hits in zip(mentions, found, strict=True):
-            if hits and is_match(hits[0].score):
+            match = same.get(self._key_of(mention))
+            if match is not None:
+                known[match] = mention.memory_ids
+            elif hits and is_match(hits[0].score):
                 known[hits[0].row_key] = mention.memory_ids
             else:
                 new.append(mention)
@@ -318,11 +342,16 @@ class JoinedLinks(EmbeddedLinks):
         """
         if not mentions:
             return
+        same = self._same_texts(mentions, scope)
         known = self._entities.reader.scope(scope)
         added: Scope | None = None
         new: list[Mention] = []
         matched = set()
         for mention in mentions:
+            match = same.get(self._key_of(mention))
+            if match is not None:
+                matched.add(match)
+                continue
             try:
                 unit = self._entities.writer.unit(mention.vector or ())
             except self._excused as error:
@@ -340,6 +369,21 @@ class JoinedLinks(EmbeddedLinks):
             self._add(new, scope, clock)
         if matched:
             self._entities.links.append(memory_id, matched)
+
+    def _key_of(self, mention: Mention) -> str:
+        return self._profile.entity_key(mention.text)
+
+    def _same_texts(self, mentions: Sequence[Mention], scope: dict[str, Any]) -> dict[str, int]:
+        """The row keys of the entities of a scope that have the texts of these mentions."""
+        if not self._profile.MATCHES_TEXT:
+            return {}
+        wanted = set(map(self._key_of, mentions))
+        same: dict[str, int] = {}
+        for row_key, text in self._entities.texts(scope, LISTED_ENTITIES):
+            key = self._profile.entity_key(text)
+            if key in wanted:
+                same.setdefault(key, row_key)
+        return same
 
     def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
         """As `Links.shared`."""
@@ -394,7 +438,7 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Embedded
     except BaseException:
         database.close()
         raise
-    return EmbeddedSet(vectors, entities, ledger)
+    return EmbeddedSet(vectors, entities, ledger, profile_of(config.profile))
 
 
 def _in_one_file(history: str | None, path: str) -> bool:
@@ -423,10 +467,4 @@ def _prepare_both(connection: apsw.Connection) -> None:
 def missing(memory_id: str) -> MemoryNotFoundError:
     """The error for a memory that should be removed but does not exist."""
     message = f"Memory with id {memory_id} not found"
-    return MemoryNotFoundError(message, details={"memory_id": memory_id})
-
-
-def missing_for_update(memory_id: str) -> MemoryNotFoundError:
-    """The error for a memory that should be changed but does not exist."""
-    message = f"Memory with id {memory_id} not found. Please provide a valid 'memory_id'"
     return MemoryNotFoundError(message, details={"memory_id": memory_id})
