@@ -13,6 +13,7 @@
         "raise_on_llm_error": False,    # True: a failed model call raises
         "ranking": "contract",          # or "fused", which finds more
         "profile": "2.0.4",             # or "2.2.1": the mem0 that it behaves like
+        "dedup_concurrent": False,      # True: equal facts of calls at once are stored once
         "version": "v1.1",
     }
 """
@@ -117,6 +118,14 @@ TOP = (
         PROFILES[0],
         one_of(*PROFILES),
         "the release of mem0 that the memory behaves like; see [profiles.md](profiles.md)",
+    ),
+    Option(
+        "dedup_concurrent",
+        False,
+        SWITCH,
+        "`True`: a fact that another call or process has stored while this `add` was asking the "
+        "model is not stored a second time; needs the embedded store. `False`: both are stored, "
+        "as in mem0",
     ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
@@ -259,6 +268,7 @@ class MemoryConfig:
         self.replies: str = given["replies"]
         self.ranking: str = given["ranking"]
         self.profile: str = given["profile"]
+        self.dedup_concurrent: bool = given["dedup_concurrent"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
 

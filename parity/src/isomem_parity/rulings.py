@@ -20,11 +20,13 @@ from inspect import signature
 from types import ModuleType
 from typing import Any
 
+from isomem.contract.profile import profile_of
 from isomem_parity.compare import same_state
 from isomem_parity.doubles import Fault, reply_text
+from isomem_parity.rows import rows
 from isomem_parity.script import METHODS, Step, resolve
 from isomem_parity.trace import Point, State, Trace, payload_text
-from isomem_parity.upstream import Upstream
+from isomem_parity.upstream import Upstream, release
 
 SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 CORE_KEYS = {
@@ -179,8 +181,8 @@ def delete_all_deletes_all(case: Case) -> bool:
 
 @by_call("D-03")
 def async_delete_all_is_not_a_race(case: Case) -> bool:
-    small = not _more_than_upstream_lists(case)
-    return case.kind == "async" and small and _delete_one_by_one(case)
+    listed = "D-02" not in rows() or not _more_than_upstream_lists(case)
+    return case.kind == "async" and listed and _delete_one_by_one(case)
 
 
 def _more_than_upstream_lists(case: Case) -> bool:
@@ -444,7 +446,9 @@ def _condition_read(value: Any) -> Any:
 
 
 def _id_read(value: Any) -> str:
-    if not isinstance(value, str) or len(value.split()) != 1:
+    if not isinstance(value, str):
+        value = profile_of(release()).read_id(value, "id")
+    if len(value.split()) != 1:
         raise ValueError(value)
     value.encode()  # Half a surrogate pair is a ValueError, too.
     return value.strip()

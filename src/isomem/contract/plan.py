@@ -172,8 +172,10 @@ class Plan:
         partial: True skips records that cannot be stored, unless none can be; False makes one of
             them fail the plan.
         buffers_failed: True stores the messages even if no record can be, and does not raise.
-        scope: ids of the scope of the mentioned entities.
+        scope: ids of the scope of the records and the mentioned entities.
         mentions: entities to link to the new memories.
+        since: the last insertion that the call has seen. Of the records, those that are equal to a
+            later memory of the scope are left out. None stores all.
         session: key of the message buffer for `messages`.
         change: a memory to change.
         remove: id of a memory to remove.
@@ -181,11 +183,16 @@ class Plan:
         purge_history: also removes the history of what `clear` removes.
         entity_vectors: new vectors, by entity id, for entities that lose a memory but stay.
         progress: the row of an ingest.
+
+    Attributes:
+        failed: whether no record could be stored, and only the messages were.
     """
 
     __slots__ = (
-        "buffers_failed", "change", "clear", "clock", "entity_vectors", "mentions", "messages",
+        "buffers_failed", "change", "clear", "clock", "entity_vectors", "failed", "mentions",
+        "messages",
         "partial", "progress", "purge_history", "records", "remove", "scope", "session",
+        "since",
     )  # fmt: skip
 
     def __init__(
@@ -196,6 +203,7 @@ class Plan:
         partial: bool = False,
         buffers_failed: bool = False,
         scope: dict[str, Any] | None = None,
+        since: int | None = None,
         mentions: Sequence[Mention] = (),
         session: str = "",
         messages: list[Message] | None = None,
@@ -210,7 +218,9 @@ class Plan:
         self.records = records
         self.partial = partial
         self.buffers_failed = buffers_failed
+        self.failed = False
         self.scope = scope or {}
+        self.since = since
         self.mentions = mentions
         self.session = session
         self.messages = messages
@@ -220,6 +230,12 @@ class Plan:
         self.purge_history = purge_history
         self.entity_vectors = entity_vectors or {}
         self.progress = progress
+
+    def fail(self, error: Exception) -> None:
+        """No record can be stored: raises `error`, unless the messages are stored all the same."""
+        if not self.buffers_failed:
+            raise error
+        self.failed = True
 
     @property
     def only_adds(self) -> bool:

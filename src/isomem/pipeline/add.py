@@ -166,6 +166,7 @@ async def _add_inferred(
     prompt: str | None,
     day: str | None,
 ) -> list[Result]:
+    since = await ports.store(_last_insertion) if ports.settings.dedup_concurrent else None
     session = session_key(scope)
     transcript = conversation.transcript()
     vector = await ports.embed(transcript, "search")
@@ -182,13 +183,14 @@ async def _add_inferred(
         partial=True,
         buffers_failed=ports.profile.BUFFERS_FAILED_ADDS,
         scope=scope,
+        since=since,
         mentions=await _mentions(ports, records),
         session=session,
         messages=conversation.texts(),
         progress=ports.progress,
     )
     stored = await ports.apply(plan)
-    if records and not stored:
+    if plan.failed:
         raise VectorStoreError(
             f"Failed to insert any of the {len(records)} extracted memories into the vector store"
         )
@@ -252,6 +254,11 @@ def _complaint(reply: str, fault: str) -> list[Message]:
     )
     seen = [{"role": "assistant", "content": reply}] if reply.strip() else []
     return [*seen, {"role": "user", "content": request}]
+
+
+def _last_insertion(stores: Stores) -> int:
+    """Read before the memories are: what is stored in between must count as stored later."""
+    return stores.last_insertion()
 
 
 def _recall(

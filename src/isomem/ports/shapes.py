@@ -198,6 +198,14 @@ class Stores(Protocol):
         """A block that sees one state of the stores, if they are able to do that."""
         ...
 
+    def last_insertion(self) -> int:
+        """How far the memories have been read in insertion order: the `since` of a plan.
+
+        Raises:
+            ConfigurationError: the set has no insertion order.
+        """
+        ...
+
     def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
         """The `top_k` memories that the fused ranking puts first.
 
@@ -245,6 +253,7 @@ class Settings(Protocol):
     raise_on_llm_error: bool
     replies: str
     ranking: str
+    dedup_concurrent: bool
     enable_vision: bool
     vision_details: str | None
 

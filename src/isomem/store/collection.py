@@ -259,6 +259,11 @@ class Collection:
         with self.database.reading():
             return self.reader.matching(self._keywords, query, top_k, filters)
 
+    def last_insertion(self) -> int:
+        """The insertion order of the latest point in the file; 0 if there never was one."""
+        with self.database.reading():
+            return self._cache.row_keys.last()
+
     def has_points(self, filters: Filters) -> bool:
         """Whether the scopes that filters name have any points, if these pass or not."""
         with self.database.reading():

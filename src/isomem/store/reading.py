@@ -13,7 +13,14 @@ from isomem.store.codec import load_payload, load_vector, salvaged
 from isomem.store.context import Context, read_moments
 from isomem.store.form import best
 from isomem.store.ranked import Scores
-from isomem.store.row_keys import IS_VISIBLE, OF_SCOPES, SEQ_BITS, in_scopes, split_scope
+from isomem.store.row_keys import (
+    IS_VISIBLE,
+    OF_SCOPES,
+    SEQ_BITS,
+    SEQ_MASK,
+    in_scopes,
+    split_scope,
+)
 from isomem.store.sql import compile_sql
 
 TYPE_CHECKING = False
@@ -32,6 +39,10 @@ if TYPE_CHECKING:
     from isomem.store.vectors import Vectors
 
 _ROWS = f"SELECT p.row_key, p.id, p.vector, coalesce(p.terms, x'') FROM {OF_SCOPES} WHERE "
+_LATER = (
+    "SELECT p.payload FROM scopes AS s CROSS JOIN points AS p ON p.row_key"
+    f" BETWEEN (s.number << {SEQ_BITS}) + ? AND (s.number << {SEQ_BITS}) + {SEQ_MASK}"
+)
 _ROWS_AT_ONCE = 100
 """Few enough for all of them to stay in the processor's cache."""
 
@@ -164,6 +175,12 @@ class Reader:
         where, bindings, _ = self._where(ids, rest)
         sql = f"SELECT p.row_key, p.payload FROM {OF_SCOPES} WHERE {where} ORDER BY p.id LIMIT ?"
         return self._database.connection.execute(sql, (*bindings, top_k))
+
+    def later(self, ids: Mapping[str, str], seq: int) -> Iterable[Payload]:
+        """The payloads of the points with all these ids that were inserted after `seq`."""
+        where, bindings = in_scopes(self._number, ids)
+        rows = self._database.rows(f"{_LATER} WHERE {where}", (seq + 1, *bindings))
+        return (salvaged(text) for (text,) in rows)
 
     def _where(
         self, ids: dict[str, str], rest: Group | None

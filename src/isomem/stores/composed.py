@@ -126,6 +126,10 @@ class ComposedSet:
         """An empty block: separate parts have no common state."""
         return nullcontext()
 
+    def last_insertion(self) -> int:
+        """Raises ConfigurationError: separate parts have no common insertion order."""
+        raise _cannot_dedup()
+
     def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
         """The memories that the fused ranking puts first, if they are in a collection of ours.
 
@@ -171,7 +175,7 @@ class ComposedSet:
                 events += self._write_events(stored)
                 if plan.messages:
                     self.ledger.save_messages(plan.messages, plan.session)
-                if plan.progress and self.ingests and (stored or not plan.records):
+                if plan.progress and self.ingests and not plan.failed:
                     self.ingests.save(plan.progress, stored[0].id if stored else None)
         except BaseException:
             self._take_events_back(events)
@@ -197,8 +201,7 @@ class ComposedSet:
             stored = [record for record in records if self._try(record)] if plan.partial else []
             if not stored:
                 self._take_back(records)
-            if not (stored or plan.buffers_failed):
-                raise error
+                plan.fail(error)
             return stored
         return records
 
@@ -342,6 +345,15 @@ class ComposedSet:
         return self.vectors, self.entities, self.ledger
 
 
+def _cannot_dedup() -> ConfigurationError:
+    return ConfigurationError(
+        "dedup_concurrent needs the embedded store: other stores cannot look for a fact and store "
+        "it in one step",
+        error_code="CONFIG_009",
+        suggestion='Leave out "dedup_concurrent", or use the embedded store.',
+    )
+
+
 def _can(store: Any, method: str) -> bool:
     """Whether a store has one of our methods that upstream's stores do not have."""
     return hasattr(getattr(store, "part", store), method)
@@ -352,8 +364,14 @@ def _file_of(store: Any) -> Database | None:
 
 
 def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> ComposedSet:
-    """A vector store that an installed package offers, twice, over a ledger of ours."""
+    """A vector store that an installed package offers, twice, over a ledger of ours.
+
+    Raises:
+        ConfigurationError: CONFIG_009, `dedup_concurrent` is set.
+    """
     del embedder
+    if config.dedup_concurrent:
+        raise _cannot_dedup()
     provider, options = config.vector_store.provider, config.vector_store.config.model_dump()
     entities = {**options, "collection_name": f"{options['collection_name']}{ENTITIES_SUFFIX}"}
     path = config.history_db_path or f"{default_path()}-history"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX
@@ -25,7 +24,7 @@ from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
-from isomem.stores.linking import Links, is_match
+from isomem.stores.linking import Joined, Links, is_match
 from isomem.text.tiers import load_encoder
 
 TYPE_CHECKING = False
@@ -82,7 +81,7 @@ class EmbeddedSet:
         self.ledger = ledger
         self._database: Database = vectors.database
         self._profile = profile
-        self.links = JoinedLinks(vectors, entities, (VectorValueError,), nullcontext, profile)
+        self.links = JoinedLinks(vectors, entities, (VectorValueError,), Joined, profile)
         self.ingests = Ingests(self._database)
         self._has_one_file = ledger.database is self._database
         self._held = None
@@ -93,6 +92,10 @@ class EmbeddedSet:
     def reading(self) -> AbstractContextManager[object]:
         """A block that sees one state of the file."""
         return self._database.reading()
+
+    def last_insertion(self) -> int:
+        """The insertion order of the latest memory or entity in the file."""
+        return self.vectors.last_insertion()
 
     def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
         """The `top_k` memories that the fused ranking puts first."""
@@ -155,10 +158,10 @@ class EmbeddedSet:
         return outcomes
 
     def _apply(self, plan: Plan) -> Sequence[Record]:
-        stored = plan.records
+        stored = plan.records if plan.since is None else self._unknown(plan, plan.since)
         if stored:
             if plan.partial:
-                stored = self._insert_some(stored, raises=not plan.buffers_failed)
+                stored = self._insert_some(plan, stored)
             else:
                 self.vectors.writer.insert(stored)
             self.ledger.put([record.event for record in stored])
@@ -171,23 +174,25 @@ class EmbeddedSet:
             self._remove(plan.remove, plan)
         if plan.messages:
             self.ledger.save_messages(plan.messages, plan.session)
-        if plan.progress and (stored or not plan.records):
+        if plan.progress and not plan.failed:
             self.ingests.save(plan.progress, stored[0].id if stored else None)
         return stored
 
-    def _insert_some(self, records: Sequence[Record], *, raises: bool) -> Sequence[Record]:
-        """Stores all records, or else those that can be stored. Returns the stored ones.
+    def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
+        """The records without those that another call has stored meanwhile."""
+        later = {payload.get("hash") for payload in self.vectors.reader.later(plan.scope, since)}
+        return [record for record in plan.records if record.payload["hash"] not in later]
 
-        Args:
-            raises: whether it is an error if none can be.
-        """
+    def _insert_some(self, plan: Plan, records: Sequence[Record]) -> Sequence[Record]:
+        """Stores all records, or else those that can be stored. Returns the stored ones."""
+        plan.failed = False  # It may have been tried before, in a transaction that was undone.
         try:
             with self._database.atomic():
                 self.vectors.writer.insert(records)
         except _UNUSABLE as error:
             stored = [record for record in records if self._try(record)]
-            if raises and not stored:
-                raise error
+            if not stored:
+                plan.fail(error)
             return stored
         return records
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem.options import read_table, unknown
 from isomem.text.languages import DEFAULT_LANGUAGE
+from isomem.types import PROFILES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from isomem.ports.shapes import Nlp
     from isomem.text.terms import TermEncoder
+
+DEFAULT_RELEASE = PROFILES[0]
 
 
 class NoTier:
@@ -53,23 +56,30 @@ class BuiltinTier:
         return [self.entities(text) for text in texts]
 
 
-def load_tier(provider: str, config: Mapping[str, object] | None = None) -> Nlp:
+def load_tier(
+    provider: str, config: Mapping[str, object] | None = None, rules: str = DEFAULT_RELEASE
+) -> Nlp:
     """The tier that `nlp.provider` names, set up by `nlp.config`.
 
     Args:
         provider: "builtin", "none" or "spacy".
         config: `language` and `stopwords` (of the keyword encoder, any tier), and for "spacy"
             also `model`.
+        rules: the release of upstream that decides which entities a text has, one of
+            `types.PROFILES`. Lemmas are the same in all of them.
 
     Raises:
-        InvalidConfigError: the provider or a key is unknown, or a value has the wrong type.
+        InvalidConfigError: the provider, a key or the release is unknown, or a value has the wrong
+            type.
         DependencyError: the provider is "spacy", and spaCy or its model is not installed.
     """
     options = _read(provider, config)
+    if rules not in PROFILES:
+        raise unknown("profile", rules, PROFILES)
     if provider == "spacy":
         from isomem.text.spacy_tier import SpacyTier
 
-        return SpacyTier(options["model"])
+        return SpacyTier(options["model"], rules)
     return BuiltinTier(options["language"]) if provider == "builtin" else NoTier()
 
 

@@ -71,7 +71,7 @@ def test_a_profile_is_found_by_its_name() -> None:
     assert profile_of(PROFILES[0]) is DEFAULT
 
 
-@pytest.mark.parametrize("part", ["pipeline", "stores", "text"])
+@pytest.mark.parametrize("part", ["pipeline", "stores"])
 def test_nobody_asks_which_profile_it_is(part: str) -> None:
     for path in (PACKAGE / part).rglob("*.py"):
         text = path.read_text("utf-8")

@@ -99,11 +99,11 @@ def test_tables_of_the_contract_are_those_of_upstream() -> None:
     pytest.importorskip("mem0")
     from mem0.utils import entity_extraction as upstream
 
-    from isomem.text import spacy_tier
+    from isomem.text import spacy_v2_0_4
 
     assert words.CIRCUMSTANTIAL == upstream._CIRCUMSTANTIAL_MODS
     assert words.VAGUE == upstream._CIRCUMSTANTIAL_MODS | upstream._NON_SPECIFIC_ADJ
     assert words.GENERIC_ENDINGS == upstream._GENERIC_ENDINGS
     assert words.GENERIC_NAMES == upstream._GENERIC_CAPS
     assert entities.MARKERS == upstream._FORMATTING_MARKERS
-    assert spacy_tier.GENERIC_HEADS == upstream._GENERIC_HEADS
+    assert spacy_v2_0_4.GENERIC_HEADS == upstream._GENERIC_HEADS
