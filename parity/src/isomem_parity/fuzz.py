@@ -20,12 +20,14 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from isomem.types import PROFILES
 from isomem_parity.lockstep import MakeSide, Outcome, run_script
 from isomem_parity.ours import Ours
 from isomem_parity.report import Report
 from isomem_parity.script import Script, Step, dump
-from isomem_parity.upstream import load, quiet_and_offline
+from isomem_parity.upstream import load, quiet_and_offline, release
 
+LATER = release() != PROFILES[0]  # what only later releases take is drawn for them alone
 BLOCK = 25  # scripts that one seed of Hypothesis draws
 FOUND = Path("found")  # in the current folder: an installed package is not written to
 
@@ -80,6 +82,8 @@ def message(draw: Any) -> dict[str, Any]:
         )
     if draw(st.integers(0, 40)) == 0:
         del made["content"]
+    if LATER and draw(st.integers(0, 40)) == 0:
+        made["role"] = draw(st.sampled_from((None, "")))
     return made
 
 
@@ -91,6 +95,7 @@ def scopes() -> st.SearchStrategy[dict[str, str]]:
         + [{"agent_id": agent} for agent in AGENTS]
         + [{"user_id": "u1", "run_id": "r1"}, {"run_id": "r1"}]
         + [{"user_id": "u1", "agent_id": "a", "run_id": "r1"}]
+        + [{"user_id": 1}, {"user_id": "1"}, {"user_id": "u1", "run_id": 7}] * LATER
     )
 
 
@@ -115,6 +120,7 @@ def metadata() -> st.SearchStrategy[dict[str, Any]]:
     odd = st.sampled_from((
         {"created_at": "2024-05-01T12:00:00+02:00"}, {"role": "boss"}, {"data": "x"},
         {"actor_id": "z", "n": 1}, {"user_id": "u2"}, {"agent_id": None}, {"id": "x", "score": 1},
+        {"user_id": "u1", "n": 2}, {"attributed_to": "user"}, {"hash": "x", "n": 3},
     ))  # fmt: skip
     return st.one_of(usual, usual, usual, odd)
 
@@ -124,6 +130,9 @@ def reply(draw: Any) -> Any:
     """A model's reply: valid, wrapped, mangled, or of a wrong shape."""
     facts = draw(st.lists(fact(), max_size=4))
     told = dump_json({"memory": facts})
+    if LATER and draw(st.integers(0, 12)) == 0:
+        half = len(told) // 2
+        return {"raw": [told[:half], {"type": "text", "text": told[half:]}, {"type": "other"}]}
     shape = draw(st.integers(0, 19))
     if shape < 11:
         return told
@@ -272,6 +281,8 @@ def _search(draw: Any) -> Step:
         args["threshold"] = draw(st.sampled_from((0.0, 0.05, 0.3, 0.5, 0.7, None)))
     if draw(st.integers(0, 4)) == 0:
         args["rerank"] = True
+    if LATER and draw(st.integers(0, 3)) == 0:
+        args["explain"] = True
     return Step("search", args)
 
 
@@ -279,13 +290,16 @@ def _search(draw: Any) -> Step:
 def _get_all(draw: Any) -> Step:
     args: dict[str, Any] = {"filters": {**draw(scopes()), **draw(conditions())}}
     if draw(st.booleans()):
-        args["top_k"] = draw(st.sampled_from((1, 2, 5, 100)))
+        args["top_k"] = draw(st.sampled_from((0, 1, 2, 5, 100)))
     return Step("get_all", args)
 
 
 @st.composite
 def _update(draw: Any) -> Step:
-    args: dict[str, Any] = {"memory_id": draw(references()), "data": draw(texts())}
+    args: dict[str, Any] = {"memory_id": draw(references())}
+    name = draw(st.sampled_from(("data", "text", "text", ""))) if LATER else "data"
+    if name:
+        args[name] = draw(texts())
     if draw(st.booleans()):
         args["metadata"] = draw(metadata())
     return Step("update", args)
