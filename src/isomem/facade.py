@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Self = TypeVar("Self", bound="Facade")
     Json = dict[str, Any]
     Moment = datetime | date | float | str
+    Day = date | str
 
 NO_CHAT = "Chat function not implemented yet."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from isomem.facade import NO_CHAT, Facade
 from isomem.pipeline import add, manage, search
 from isomem.ports.blocking import BlockingPorts
+from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.plan import Progress
-    from isomem.facade import Json, Moment, Self
+    from isomem.facade import Day, Json, Moment, Self
+    from isomem.types import Unchanged
 
 
 class Memory(Facade):
@@ -37,6 +39,7 @@ class Memory(Facade):
         memory_type: str | None = None,
         prompt: str | None = None,
         timestamp: Moment | None = None,
+        expiration_date: Day | None = None,
     ) -> Json:
         """Remembers what is worth remembering in a conversation.
 
@@ -52,6 +55,9 @@ class Memory(Facade):
                 ISO 8601; UTC unless it names a zone. The model is told the day, and the memories
                 have the moment as `event_time` in their metadata. `created_at` stays the time of
                 storage.
+            expiration_date: the last day, in UTC, on which the memories are shown: a date, a
+                datetime, which means its date, or text like 2026-05-07. Afterwards they are hidden,
+                not deleted; `sweep` deletes them. None means that they never expire.
 
         Returns:
             `{"results": [{"id", "memory", "event": "ADD"}, ...]}`; raw memories also have
@@ -62,7 +68,8 @@ class Memory(Facade):
                 of the wrong type (_003), a message without a role or with broken text (_004),
                 metadata that is not JSON (_005), a `timestamp` that is not a moment
                 (_006).
-            ValueError: an id is blank or has white space inside.
+            ValueError: an id is blank or has white space inside, or `expiration_date` is not a
+                date.
             ConfigurationError: no model is configured.
             LLMError: the model failed and `raise_on_llm_error` is set. Otherwise the failure is
                 logged and the results are empty.
@@ -78,6 +85,7 @@ class Memory(Facade):
                 memory_type=memory_type,
                 prompt=prompt,
                 timestamp=timestamp,
+                expiration_date=expiration_date,
             )
         )
 
@@ -91,6 +99,7 @@ class Memory(Facade):
         rerank: bool = False,
         ranking: str | None = None,
         explain: bool = False,
+        show_expired: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first.
@@ -107,10 +116,12 @@ class Memory(Facade):
             ranking: "contract", which is mem0's, or "fused", which finds more and needs memories in
                 the embedded store. None means the configured one.
             explain: adds `score_details` to each result: where its score comes from.
+            show_expired: also finds memories whose `expiration_date` is over.
 
         Returns:
             `{"results": [{"id", "memory", "hash", "metadata", "score", "created_at",
-            "updated_at", ...}]}` with the ids, actor and role that each memory has.
+            "updated_at", ...}]}` with the ids, actor, role and `expiration_date` that each memory
+            has.
 
         Raises:
             ValueError: a blank query, no id in `filters` or ids outside of it, an unknown
@@ -128,6 +139,7 @@ class Memory(Facade):
                 rerank=rerank,
                 ranking=ranking,
                 explain=explain,
+                show_expired=show_expired,
                 other=kwargs,
             )
         )
@@ -136,11 +148,18 @@ class Memory(Facade):
         """One memory as in `search`, with a score of None; None if no memory has that id."""
         return self._ports.run(manage.get(self._ports, memory_id))
 
-    def get_all(self, *, filters: Json | None = None, top_k: int = 20, **kwargs: Any) -> Json:
+    def get_all(
+        self,
+        *,
+        filters: Json | None = None,
+        top_k: int = 20,
+        show_expired: bool = False,
+        **kwargs: Any,
+    ) -> Json:
         """The first `top_k` memories that pass, ordered by id.
 
         Args:
-            filters: as in `search`.
+            filters, show_expired: as in `search`.
 
         Returns:
             `{"results": [...]}` as in `search`, without scores.
@@ -149,7 +168,9 @@ class Memory(Facade):
             ValueError: as in `search`.
         """
         return self._ports.run(
-            manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
+            manage.get_all(
+                self._ports, filters=filters, top_k=top_k, show_expired=show_expired, other=kwargs
+            )
         )
 
     def update(
@@ -159,12 +180,16 @@ class Memory(Facade):
         metadata: Json | None = None,
         *,
         text: str | None = None,
+        expiration_date: Day | Unchanged | None = UNCHANGED,
     ) -> Json:
         """Replaces the text of a memory; `metadata` overlays the memory's own.
 
         Args:
-            data: the new text. None keeps the text, if there is `metadata`.
+            data: the new text. It can be left out if there is something else to change; the text
+                and its entities then stay.
             text: the same, by its name since mem0 2.0.5; it takes precedence.
+            expiration_date: as in `add`; None means that the memory never expires. Without it, the
+                memory keeps the date that it has.
 
         Returns:
             `{"message": "Memory updated successfully!"}`
@@ -172,10 +197,12 @@ class Memory(Facade):
         Raises:
             MemoryNotFoundError: no memory has that id; it is a ValueError too.
             ValidationError: the text is not text, `metadata` is not JSON.
-            ValueError: there is neither text nor metadata.
+            ValueError: there is nothing to change, or `expiration_date` is not a date.
         """
         given = data if text is None else text
-        return self._ports.run(manage.update(self._ports, memory_id, given, metadata))
+        return self._ports.run(
+            manage.update(self._ports, memory_id, given, metadata, expiration_date=expiration_date)
+        )
 
     def delete(self, memory_id: str) -> Json:
         """Removes a memory; its history stays.
@@ -241,6 +268,30 @@ class Memory(Facade):
             DatabaseError: another process is reading or writing the file.
         """
         self._ports.run(manage.compact(self._ports))
+
+    def sweep(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> int:
+        """Deletes the memories whose `expiration_date` is over; their history stays.
+
+        It takes short transactions, so that nobody waits long. What it has deleted stays deleted if
+        it is interrupted; call it again to continue.
+
+        Args:
+            user_id, agent_id, run_id: only memories that have all of these; without any, the
+                expired memories of everybody.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            ValueError: an id is not valid.
+        """
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return self._ports.run(manage.sweep(self._ports, ids))
 
     def history(self, memory_id: str) -> list[Json]:
         """What happened to a memory, oldest first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem.facade import NO_CHAT, Facade
 from isomem.pipeline import add, manage, search
+from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Progress
-    from isomem.facade import Json, Moment, Self
+    from isomem.facade import Day, Json, Moment, Self
+    from isomem.types import Unchanged
 
 
 class AsyncMemory(Facade):
@@ -53,6 +55,7 @@ class AsyncMemory(Facade):
         memory_type: str | None = None,
         prompt: str | None = None,
         timestamp: Moment | None = None,
+        expiration_date: Day | None = None,
         llm: Any = None,
     ) -> Json:
         """Remembers what is worth remembering in a conversation; see `Memory.add`.
@@ -76,6 +79,7 @@ class AsyncMemory(Facade):
                 memory_type=memory_type,
                 prompt=prompt,
                 timestamp=timestamp,
+                expiration_date=expiration_date,
             )
         )
 
@@ -89,6 +93,7 @@ class AsyncMemory(Facade):
         rerank: bool = False,
         ranking: str | None = None,
         explain: bool = False,
+        show_expired: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
@@ -102,6 +107,7 @@ class AsyncMemory(Facade):
                 rerank=rerank,
                 ranking=ranking,
                 explain=explain,
+                show_expired=show_expired,
                 other=kwargs,
             )
         )
@@ -110,10 +116,19 @@ class AsyncMemory(Facade):
         """One memory; see `Memory.get`."""
         return await self._ports.run(manage.get(self._ports, memory_id))
 
-    async def get_all(self, *, filters: Json | None = None, top_k: int = 20, **kwargs: Any) -> Json:
+    async def get_all(
+        self,
+        *,
+        filters: Json | None = None,
+        top_k: int = 20,
+        show_expired: bool = False,
+        **kwargs: Any,
+    ) -> Json:
         """The memories of a scope; see `Memory.get_all`."""
         return await self._ports.run(
-            manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
+            manage.get_all(
+                self._ports, filters=filters, top_k=top_k, show_expired=show_expired, other=kwargs
+            )
         )
 
     async def update(
@@ -123,10 +138,13 @@ class AsyncMemory(Facade):
         metadata: Json | None = None,
         *,
         text: str | None = None,
+        expiration_date: Day | Unchanged | None = UNCHANGED,
     ) -> Json:
         """Replaces the text of a memory; see `Memory.update`."""
         given = data if text is None else text
-        return await self._ports.run(manage.update(self._ports, memory_id, given, metadata))
+        return await self._ports.run(
+            manage.update(self._ports, memory_id, given, metadata, expiration_date=expiration_date)
+        )
 
     async def delete(self, memory_id: str) -> Json:
         """Removes a memory; see `Memory.delete`."""
@@ -155,6 +173,16 @@ class AsyncMemory(Facade):
         """Forgets everything of a scope; see `Memory.purge`."""
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         return await self._ports.run(manage.purge(self._ports, ids))
+
+    async def sweep(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> int:
+        """Deletes the memories that have expired; see `Memory.sweep`."""
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return await self._ports.run(manage.sweep(self._ports, ids))
 
     async def compact(self) -> None:
         """Rewrites the file; see `Memory.compact`."""

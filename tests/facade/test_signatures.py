@@ -24,13 +24,14 @@ METHODS = (
 
 # What isomem has beside upstream's arguments: for those who ask for it by name.
 ADDED = {
-    "add": ("timestamp",),
+    "add": ("timestamp", "expiration_date"),
     "delete_all": ("purge_history",),
-    "search": ("ranking", "explain"),
-    "update": ("text",),
+    "get_all": ("show_expired",),
+    "search": ("ranking", "explain", "show_expired"),
+    "update": ("text", "expiration_date"),
 }
-# An update that changes only metadata has no text, so that this one may be left out.
-OPTIONAL = {"update": "data"}
+# What can be left out here, since something else can be given in its place.
+OPTIONAL = {("update", "data")}
 
 
 def parameters(function: Any) -> list[tuple[str, Any, Any]]:
@@ -46,11 +47,11 @@ def test_a_method_takes_what_upstreams_takes(kind: str, method: str) -> None:
         pytest.skip("not a method of this class of upstream")
     ours = getattr(getattr(isomem, kind), method)
     added = [each for each in parameters(ours) if each[0] in ADDED.get(method, ())]
-    taken = [each for each in parameters(ours) if each not in added]
-    if method in OPTIONAL:
-        at = [each[0] for each in taken].index(OPTIONAL[method])
-        taken[at] = (*taken[at][:2], inspect.Parameter.empty)
-    assert taken == parameters(theirs)
+    wanted = [
+        (name, kind, None if (method, name) in OPTIONAL else default)
+        for name, kind, default in parameters(theirs)
+    ]
+    assert [each for each in parameters(ours) if each not in added] == wanted
     assert all(each[1] is inspect.Parameter.KEYWORD_ONLY for each in added)
     assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs)
 

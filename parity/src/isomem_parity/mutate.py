@@ -87,8 +87,8 @@ FAULTS = (
     Fault("contract/payload.py", "        **kept,\n        **change.metadata,\n",
           "        **change.metadata,\n        **kept,\n"),
     # Results
-    Fault("contract/v2_0_4.py", "ResultFields(*SCOPE_KEYS, *SPEAKER_FIELDS)",
-          "ResultFields(*SPEAKER_FIELDS, *SCOPE_KEYS)"),
+    Fault("contract/v2_0_4.py", "ResultFields(*SCOPE_KEYS, *SPEAKER_FIELDS,",
+          "ResultFields(*SPEAKER_FIELDS, *SCOPE_KEYS,"),
     Fault("contract/limits.py", '"text_lemmatized", "attributed_to",', '"text_lemmatized",'),
     Fault("contract/payload.py", "    if not fields.not_metadata.issuperset(payload):\n",
           "    if True:\n"),

@@ -8,6 +8,7 @@ import sys
 from isomem.cli import views
 from isomem.cli.failures import EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
 from isomem.cli.settings import open_existing, open_memory, read_config
+from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from isomem.cli.screen import Screen
     from isomem.ingest import Ingest, Step
     from isomem.memory import Memory
+    from isomem.types import Unchanged
+
+NEVER = "never"
+"""The date of a memory that does not expire."""
 
 
 # --- Find ------------------------------------------------------------------------------------
@@ -40,6 +45,7 @@ def search(options: Namespace, screen: Screen) -> None:
             rerank=options.rerank,
             ranking=options.ranking,
             explain=options.explain,
+            show_expired=options.show_expired,
         )
     screen.show(found, views.hits)
 
@@ -48,7 +54,9 @@ def list_all(options: Namespace, screen: Screen) -> None:
     """`isomem list`."""
     filters = _filters(options)
     with open_memory(options) as memory:
-        found = memory.get_all(filters=filters, top_k=options.top_k)
+        found = memory.get_all(
+            filters=filters, top_k=options.top_k, show_expired=options.show_expired
+        )
     screen.show(found, views.memories)
     if len(found["results"]) == options.top_k:
         screen.note(f"These are the first {options.top_k}; --top-k N shows more.")
@@ -84,17 +92,29 @@ def add(options: Namespace, screen: Screen) -> None:
             metadata=options.metadata,
             infer=not options.raw,
             timestamp=options.timestamp,
+            expiration_date=options.expires,
         )
     screen.show(added, views.added)
 
 
 def update(options: Namespace, screen: Screen) -> None:
-    """`isomem update ID TEXT`."""
-    text = _text(options.text)
+    """`isomem update ID [TEXT]`; without a text, only the date changes."""
+    if options.text is None and options.expires is None:
+        raise UsageError("There is nothing to change.", "Give a TEXT, --expires DATE, or both.")
+    text = None if options.text is None else _text(options.text)
     with open_memory(options) as memory:
         _existing(memory, options.id)
-        done = memory.update(options.id, text, options.metadata)
+        done = memory.update(
+            options.id, text, options.metadata, expiration_date=_changed_date(options.expires)
+        )
     screen.show(done, views.message)
+
+
+def _changed_date(given: str | None) -> str | Unchanged | None:
+    """What `--expires` means for a memory that is there."""
+    if given is None:
+        return UNCHANGED
+    return None if given == NEVER else given
 
 
 def delete(options: Namespace, screen: Screen) -> None:
@@ -113,6 +133,13 @@ def delete_all(options: Namespace, screen: Screen) -> int:
 def purge(options: Namespace, screen: Screen) -> int:
     """`isomem purge`; asks first."""
     return _remove_all(options, screen, "memories and history", purge=True)
+
+
+def sweep(options: Namespace, screen: Screen) -> None:
+    """`isomem sweep`."""
+    with open_existing(options) as memory:
+        removed = memory.sweep(options.user, options.agent, options.run_id)
+    screen.show({"removed": removed}, views.swept)
 
 
 def _remove_all(options: Namespace, screen: Screen, what: str, *, purge: bool) -> int:
@@ -208,6 +235,7 @@ def import_mem0(options: Namespace, screen: Screen) -> None:
             qdrant=options.qdrant,
             history=options.history,
             collection=options.collection,
+            expiry=options.expiry,
         )
     screen.show(counts, views.imported)
 

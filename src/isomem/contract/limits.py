@@ -77,6 +77,13 @@ SHORTEST_ENTITY, LONGEST_ENTITY = 3, 100
 SPEAKER_FIELDS = ("actor_id", "role")
 """Who said it: an update keeps these fields, and history rows have them."""
 
+OWN_FIELDS = ("isomem_expiration_date",)
+"""Fields that only isomem writes: a caller's metadata with one of them is refused.
+
+2.0.4 has no expiration date, and its `expiration_date` is metadata like any other. So the name is
+one that metadata cannot have.
+"""
+
 MEMORY_FIELDS = (
     "data", "hash", "created_at", "updated_at", "id", "text_lemmatized", "attributed_to",
 )  # fmt: skip

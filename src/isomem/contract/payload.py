@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.arguments import check_metadata
-from isomem.contract.limits import MEMORY_FIELDS, SPEAKER_FIELDS
+from isomem.contract.limits import MEMORY_FIELDS, OWN_FIELDS, SPEAKER_FIELDS
+from isomem.contract.visibility import EXPIRATION_DATE
 from isomem.dates import datetime, utc_text
 from isomem.digest import md5_hex
+from isomem.errors import ValidationError
 from isomem.types import SCOPE_KEYS, clone
 
 TYPE_CHECKING = False
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 LINKS = "linked_memory_ids"
 
 # Fields that an update writes itself; the rest of a payload is the caller's and stays.
-_WRITTEN = {"data", "hash", "text_lemmatized", "created_at", "updated_at", *SCOPE_KEYS}
+_OF_TEXT = ("data", "hash", "text_lemmatized")
+_WRITTEN = {*_OF_TEXT, "created_at", "updated_at", *SCOPE_KEYS}
 _NOT_KEPT = _WRITTEN.union(SPEAKER_FIELDS)
 
 
@@ -30,16 +33,18 @@ class ResultFields:
 
     Args:
         promoted: fields that are at the top level, if the payload has them, in this order.
+        expiration: fields with an expiration date; the first one that the payload has counts.
 
     Attributes:
         not_metadata: all fields that are not the caller's metadata.
     """
 
-    __slots__ = ("not_metadata", "promoted")
+    __slots__ = ("expiration", "not_metadata", "promoted")
 
-    def __init__(self, *promoted: str) -> None:
+    def __init__(self, *promoted: str, expiration: Sequence[str]) -> None:
         self.promoted = promoted
-        self.not_metadata = frozenset((*MEMORY_FIELDS, *promoted))
+        self.expiration = expiration
+        self.not_metadata = frozenset((*MEMORY_FIELDS, *promoted, *expiration))
 
 
 # --- Memories --------------------------------------------------------------------------------
@@ -60,14 +65,27 @@ def without_ids(
     """A copy of `metadata` without the ids that are not in `keep`.
 
     Raises:
-        ValidationError: VALIDATION_005, `metadata` is not a dict, or is too deep or large.
+        ValidationError: VALIDATION_005, `metadata` is not a dict, is too deep or large, or has a
+            field that only isomem writes.
     """
     fields: dict[str, object] = clone(dict(check_metadata(metadata)))
+    refuse_own_fields(fields)
     for key in SCOPE_KEYS:
         if fields.get(key) is not None and key not in keep:
             log.warning("metadata cannot set %s: it was left out; pass it as an argument", key)
             del fields[key]
     return fields
+
+
+def refuse_own_fields(metadata: Mapping[str, object]) -> None:
+    """Raises ValidationError VALIDATION_005 if metadata has a field that only isomem writes."""
+    for key in OWN_FIELDS:
+        if key in metadata:
+            raise ValidationError(
+                f"metadata cannot have the key {key!r}, which isomem writes itself",
+                error_code="VALIDATION_005",
+                suggestion="Use the argument for it, or another key.",
+            )
 
 
 def start_payload(fields: Mapping[str, object], clock: Clock, **text_fields: object) -> Payload:
@@ -92,9 +110,7 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
     payload = {
         **kept,
         **change.metadata,
-        "data": change.text,
-        "hash": md5_hex(change.text),
-        "text_lemmatized": change.lemmas,
+        **text_fields(old, change),
         "created_at": old.get("created_at"),
         "updated_at": now,
         **{key: old[key] for key in SCOPE_KEYS if key in old},
@@ -106,10 +122,18 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
     return payload
 
 
+def text_fields(old: Payload, change: Change) -> Payload:
+    """The fields that follow from the text; those of `old` if it stays."""
+    if change.text is None:
+        return {key: old[key] for key in _OF_TEXT if key in old}
+    values = (change.text, md5_hex(change.text), change.lemmas)
+    return dict(zip(_OF_TEXT, values, strict=True))
+
+
 def describe(
     memory_id: str, payload: Payload, fields: ResultFields, **score: float | None
 ) -> dict[str, object]:
-    """One memory: id, memory, hash, metadata, score (if one is passed), times, ids.
+    """One memory: id, memory, hash, metadata, score (if one is passed), times, ids, expiry.
 
     Payload fields that isomem does not know are the caller's `metadata`.
     """
@@ -117,7 +141,7 @@ def describe(
     if not fields.not_metadata.issuperset(payload):
         known = fields.not_metadata
         metadata = {key: value for key, value in payload.items() if key not in known}
-    return {
+    described = {
         "id": memory_id,
         "memory": payload.get("data", ""),
         "hash": payload.get("hash"),
@@ -127,6 +151,11 @@ def describe(
         "updated_at": payload.get("updated_at"),
         **{key: payload[key] for key in fields.promoted if key in payload},
     }
+    for field in fields.expiration:
+        if field in payload:
+            described[EXPIRATION_DATE] = payload[field]
+            break
+    return described
 
 
 # --- History ---------------------------------------------------------------------------------
@@ -158,7 +187,7 @@ def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, o
     return {
         "memory_id": change.memory_id,
         "old_memory": old.get("data"),
-        "new_memory": change.text,
+        "new_memory": payload.get("data"),
         "event": "UPDATE",
         "created_at": payload["created_at"],
         "updated_at": payload["updated_at"],

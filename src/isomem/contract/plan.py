@@ -53,9 +53,10 @@ class Mention:
 
 
 class Change:
-    """A new text for a memory, or new metadata.
+    """A new text for a memory, or other fields, or both.
 
     Attributes:
+        text: None keeps the text, and with it the lemmas, the vector and the entities.
         vector: of the text; None keeps the stored one.
         metadata: overlays the memory's own.
         mentions: the entities of the new text; those of the old one are unlinked.
@@ -67,7 +68,7 @@ class Change:
     def __init__(
         self,
         memory_id: str,
-        text: str,
+        text: str | None,
         lemmas: str,
         vector: Vector | None,
         metadata: Payload,
@@ -90,12 +91,13 @@ class Change:
         """
         if not self.keeps_text or old.get("data") == self.text:
             return self
-        text, lemmas = old.get("data", ""), old.get("text_lemmatized", "")
-        return Change(self.memory_id, text, lemmas, None, self.metadata, keeps_text=True)
+        return Change(self.memory_id, None, "", None, self.metadata)
 
     def relinks(self, old: Payload, same_text: bool) -> bool:
         """Whether entities are linked anew; `same_text` says so for a text that does not change."""
-        return not self.keeps_text and (same_text or old.get("data") != self.text)
+        if self.text is None or self.keeps_text:
+            return False
+        return same_text or old.get("data") != self.text
 
 
 class Progress:

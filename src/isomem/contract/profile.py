@@ -10,11 +10,14 @@ from isomem.contract import v2_0_4
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from collections.abc import Callable, Sequence
+    from typing import Any, Protocol, TypeVar
 
     from isomem.contract.payload import ResultFields
     from isomem.contract.plan import Change
     from isomem.types import Message, Payload
+
+    T = TypeVar("T")
 
     class Profile(Protocol):
         """A module with the decisions of one release."""
@@ -91,10 +94,30 @@ if TYPE_CHECKING:
             """The payload after an update."""
             ...
 
+        # --- Expiry ---
+
+        EXPIRATION_FIELDS: Sequence[str]
+        """Fields of a payload with an expiration date; the first one is written."""
+
+        TELLS_EXPIRED: bool
+        """Whether an extraction is told of expired memories, and a fact like one is known."""
+
+        WIDENS_SEARCH: bool
+        """Whether a search looks at more candidates if some of them are hidden."""
+
+        def first_listed(
+            self, ask: Callable[[int], Sequence[T]], top_k: int, is_hidden: Callable[[T], bool]
+        ) -> Sequence[T]:
+            """The first memories of a list that are not hidden; see `visibility.first_shown`."""
+            ...
+
         # --- Stores ---
 
         BUFFERS_FAILED_ADDS: bool
         """Whether the messages of an `add` are kept although no memory of it could be stored."""
+
+        REEMBEDS_SAME_TEXT: bool
+        """Whether an update that changes only metadata embeds the text again."""
 
         RELINKS_SAME_TEXT: bool
         """Whether an update links the entities of a text anew that it does not change."""

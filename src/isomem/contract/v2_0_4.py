@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from isomem.contract.arguments import check_text
 from isomem.contract.arguments import refuse_id as read_id
-from isomem.contract.limits import SPEAKER_FIELDS, SPOKEN_ROLES
+from isomem.contract.limits import OWN_FIELDS, SPEAKER_FIELDS, SPOKEN_ROLES
 from isomem.contract.parts import in_lines as reduce_parts
 from isomem.contract.payload import ResultFields, changed, stamp, without_ids
+from isomem.contract.visibility import first_shown as first_listed
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from isomem.types import Message, Payload
 
 __all__ = [
-    "BOOSTS_SINGLY", "BUFFERS_FAILED_ADDS", "EMBEDS_PROBES_TOGETHER", "LEAST_LISTED",
-    "LLM_FAILURE", "MATCHES_TEXT", "NAME", "NEEDS_ROLE", "RAISES_LLM_ERRORS",
-    "RELINKS_SAME_TEXT", "RESULT_FIELDS", "SHOWS_READ_FAILURES", "address_of", "changed",
-    "check_summary", "entity_key", "is_given", "is_said", "is_spoken", "overlay", "read_id",
-    "read_query",
+    "BOOSTS_SINGLY", "BUFFERS_FAILED_ADDS", "EMBEDS_PROBES_TOGETHER", "EXPIRATION_FIELDS",
+    "LEAST_LISTED", "LLM_FAILURE", "MATCHES_TEXT", "NAME", "NEEDS_ROLE", "RAISES_LLM_ERRORS",
+    "REEMBEDS_SAME_TEXT", "RELINKS_SAME_TEXT", "RESULT_FIELDS", "SHOWS_READ_FAILURES",
+    "TELLS_EXPIRED", "WIDENS_SEARCH", "address_of", "changed", "check_summary", "entity_key",
+    "first_listed", "is_given", "is_said", "is_spoken", "overlay", "read_id", "read_query",
     "reduce_parts", "reply_text", "stamp",
 ]  # fmt: skip
 
@@ -86,7 +87,8 @@ def check_summary(text: str) -> str:
 
 # --- Payloads --------------------------------------------------------------------------------
 
-RESULT_FIELDS = ResultFields(*SCOPE_KEYS, *SPEAKER_FIELDS)
+EXPIRATION_FIELDS: Sequence[str] = OWN_FIELDS
+RESULT_FIELDS = ResultFields(*SCOPE_KEYS, *SPEAKER_FIELDS, expiration=EXPIRATION_FIELDS)
 
 
 def overlay(metadata: Mapping[str, object] | None) -> Payload:
@@ -95,9 +97,15 @@ def overlay(metadata: Mapping[str, object] | None) -> Payload:
     return {key: value for key, value in kept.items() if key not in SCOPE_KEYS}
 
 
+# --- Expiry ----------------------------------------------------------------------------------
+
+TELLS_EXPIRED = False
+WIDENS_SEARCH = True
+
 # --- Stores ----------------------------------------------------------------------------------
 
 BUFFERS_FAILED_ADDS = False
+REEMBEDS_SAME_TEXT = False
 RELINKS_SAME_TEXT = True
 SHOWS_READ_FAILURES = False
 

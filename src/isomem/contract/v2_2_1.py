@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.arguments import check_metadata, check_text, refuse_id
-from isomem.contract.limits import SILENT_ROLE, SPEAKER_FIELDS, SPOKEN_ROLES
+from isomem.contract.limits import (
+    CANDIDATES_PER_RESULT,
+    LEAST_CANDIDATES,
+    OWN_FIELDS,
+    SILENT_ROLE,
+    SPEAKER_FIELDS,
+    SPOKEN_ROLES,
+)
 from isomem.contract.parts import in_lines, in_words
-from isomem.contract.payload import ResultFields
-from isomem.digest import md5_hex
+from isomem.contract.payload import ResultFields, refuse_own_fields, text_fields
+from isomem.contract.visibility import EXPIRATION_DATE
 from isomem.types import SCOPE_KEYS, clone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar
 
     from isomem.contract.plan import Change
     from isomem.types import Message, Payload
+
+    T = TypeVar("T")
 
 NAME = "2.2.1"
 
@@ -115,7 +124,12 @@ def check_summary(text: str) -> str:
 
 # --- Payloads --------------------------------------------------------------------------------
 
-RESULT_FIELDS = ResultFields(*SCOPE_KEYS, *SPEAKER_FIELDS, "attributed_to", "expiration_date")
+EXPIRATION_FIELDS: Sequence[str] = (EXPIRATION_DATE, *OWN_FIELDS)
+"""The second is what the profile "2.0.4" has written: it expires, too."""
+
+RESULT_FIELDS = ResultFields(
+    *SCOPE_KEYS, *SPEAKER_FIELDS, "attributed_to", expiration=EXPIRATION_FIELDS
+)
 _IDENTITY = frozenset((*SCOPE_KEYS, "actor_id"))
 
 
@@ -128,9 +142,11 @@ def overlay(metadata: Mapping[str, object] | None) -> Payload:
     """Everything but the ids of the scope and of the speaker.
 
     Raises:
-        ValidationError: VALIDATION_005, `metadata` is not a dict, or is too deep or large.
+        ValidationError: VALIDATION_005, `metadata` is not a dict, is too deep or large, or has a
+            field that only isomem writes.
     """
     fields: Payload = clone(dict(check_metadata(metadata)))
+    refuse_own_fields(fields)
     for key in _IDENTITY.intersection(fields):
         log.warning("metadata cannot set %s: it was left out", key)
         del fields[key]
@@ -139,20 +155,40 @@ def overlay(metadata: Mapping[str, object] | None) -> Payload:
 
 def changed(old: Payload, change: Change, now: str) -> Payload:
     """The payload after an update: the old fields in their order, overlaid by the caller's."""
-    return {
+    payload = {
         **old,
         **change.metadata,
-        "data": change.text,
-        "hash": md5_hex(change.text),
-        "text_lemmatized": change.lemmas,
+        **text_fields(old, change),
         "created_at": old.get("created_at"),
         "updated_at": now,
     }
+    if EXPIRATION_DATE in change.metadata:
+        for field in OWN_FIELDS:
+            payload.pop(field, None)
+    return payload
+
+
+# --- Expiry ----------------------------------------------------------------------------------
+
+TELLS_EXPIRED = True
+WIDENS_SEARCH = False
+
+
+def first_listed(
+    ask: Callable[[int], Sequence[T]], top_k: int, is_hidden: Callable[[T], bool]
+) -> Sequence[T]:
+    """The first `top_k` that are not hidden, of four times as many, or of 60."""
+    found = ask(top_k)
+    if not any(map(is_hidden, found)):
+        return found
+    most = max(top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
+    return [each for each in ask(most) if not is_hidden(each)][:top_k]
 
 
 # --- Stores ----------------------------------------------------------------------------------
 
 BUFFERS_FAILED_ADDS = True
+REEMBEDS_SAME_TEXT = True
 RELINKS_SAME_TEXT = False
 SHOWS_READ_FAILURES = True
 

@@ -15,6 +15,7 @@ from isomem.contract.moments import EVENT_TIME, check_timestamp
 from isomem.contract.payload import added_event, said_event, start_payload
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
+from isomem.contract.visibility import Visibility, expiry_fields, first_shown
 from isomem.dates import utc_text
 from isomem.digest import md5_hex
 from isomem.errors import (
@@ -52,6 +53,7 @@ async def add(
     memory_type: str | None,
     prompt: str | None,
     timestamp: object = None,
+    expiration_date: object = None,
 ) -> Result:
     """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
     profile = ports.profile
@@ -65,6 +67,8 @@ async def add(
     if timestamp is not None:
         moment = check_timestamp(timestamp)
         fields[EVENT_TIME], day = utc_text(moment), moment.date().isoformat()
+    if expiration_date is not None:
+        fields.update(expiry_fields(expiration_date, profile.EXPIRATION_FIELDS))
     conversation = Conversation(messages, profile)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
@@ -170,7 +174,9 @@ async def _add_inferred(
     session = session_key(scope)
     transcript = conversation.transcript()
     vector = await ports.embed(transcript, "search")
-    recent, existing = await ports.store(_recall, session, transcript, vector, scope)
+    profile = ports.profile
+    shown = Visibility(ports.clock, profile.EXPIRATION_FIELDS, show_expired=profile.TELLS_EXPIRED)
+    recent, existing = await ports.store(_recall, session, transcript, vector, scope, shown)
     facts = await _facts(ports, scope, transcript, recent, existing, prompt, day)
     if facts is None:
         return []
@@ -262,13 +268,25 @@ def _last_insertion(stores: Stores) -> int:
 
 
 def _recall(
-    stores: Stores, session: str, transcript: str, vector: Vector, scope: dict[str, str]
+    stores: Stores,
+    session: str,
+    transcript: str,
+    vector: Vector,
+    scope: dict[str, str],
+    visibility: Visibility,
 ) -> tuple[list[Message], list[Payload]]:
-    """The session's last messages, and the stored memories nearest to the new ones."""
+    """The session's last messages, and the stored memories nearest to the new ones.
+
+    A fact that equals a hidden memory is new: otherwise, it would be lost.
+    """
     with stores.reading():
         recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
-        hits = stores.vectors.search(
-            query=transcript, vectors=vector, top_k=EXISTING_MEMORIES, filters=scope
+        hits = first_shown(
+            lambda top_k: stores.vectors.search(
+                query=transcript, vectors=vector, top_k=top_k, filters=scope
+            ),
+            EXISTING_MEMORIES,
+            visibility.hides_hit,
         )
         return recent, [hit.payload or {} for hit in hits]
 

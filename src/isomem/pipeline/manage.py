@@ -5,6 +5,7 @@ from __future__ import annotations
 from isomem.contract.arguments import (
     check_filters,
     check_history_id,
+    check_ids,
     check_memory_id,
     check_other,
     check_removal_ids,
@@ -16,14 +17,18 @@ from isomem.contract.arguments import (
 from isomem.contract.limits import MOST_REMOVED
 from isomem.contract.payload import describe, listed
 from isomem.contract.plan import Change, Plan
+from isomem.contract.visibility import Visibility, expiry_fields
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
+from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from isomem.clock import Clock
     from isomem.contract.payload import ResultFields
+    from isomem.contract.profile import Profile
     from isomem.ports.shapes import Filters, Hit, Nlp, Payload, Ports, Stores, Vector
 
 
@@ -41,22 +46,37 @@ def _get(stores: Stores, memory_id: str, fields: ResultFields) -> dict[str, obje
 
 
 async def get_all(
-    ports: Ports, *, filters: Filters | None, top_k: int, other: dict[str, object]
+    ports: Ports,
+    *,
+    filters: Filters | None,
+    top_k: int,
+    show_expired: bool = False,
+    other: dict[str, object],
 ) -> dict[str, object]:
     """The first memories of a scope, ordered by id."""
-    check_other(other, "get_all", ("filters", "top_k"))
+    check_other(other, "get_all", ("filters", "top_k", "show_expired"))
     profile = ports.profile
-    top_k = max(check_top_k(top_k), profile.LEAST_LISTED)
+    top_k = check_top_k(top_k)
+    if not show_expired:
+        top_k = max(top_k, profile.LEAST_LISTED)
     checked = check_filters(filters, profile.read_id)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
-    return {"results": await ports.store(_list, checked, top_k, profile.RESULT_FIELDS)}
+    visibility = Visibility(ports.clock, profile.EXPIRATION_FIELDS, show_expired=show_expired)
+    return {"results": await ports.store(_list, checked, top_k, visibility, profile)}
 
 
 def _list(
-    stores: Stores, filters: Filters, top_k: int, fields: ResultFields
+    stores: Stores, filters: Filters, top_k: int, visibility: Visibility, profile: Profile
 ) -> list[dict[str, object]]:
-    points = _one_by_one(stores.vectors.list(filters=filters, top_k=top_k))
+    points = _one_by_one(
+        profile.first_listed(
+            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)),
+            top_k,
+            visibility.hides_hit,
+        )
+    )
+    fields = profile.RESULT_FIELDS
     return [describe(str(point.id), point.payload or {}, fields) for point in points]
 
 
@@ -86,35 +106,47 @@ def _history(stores: Stores, memory_id: object) -> list[dict[str, object]]:
 
 
 async def update(
-    ports: Ports, memory_id: str, text: str | None, metadata: dict[str, object] | None
+    ports: Ports,
+    memory_id: str,
+    text: str | None,
+    metadata: dict[str, object] | None,
+    *,
+    expiration_date: object = UNCHANGED,
 ) -> dict[str, str]:
-    """Replaces the text of a memory, unless it is None, and overlays its metadata."""
+    """Replaces the text of a memory, overlays its metadata, changes when it expires."""
     memory_id = check_memory_id(memory_id)
+    profile = ports.profile
     if text is not None:
         check_text(text, "data")
-    elif metadata is None:
+    elif metadata is None and expiration_date is UNCHANGED:
         raise ValueError("At least one of text, metadata, or expiration_date must be provided.")
-    overlay = ports.profile.overlay(metadata)
-    if text is None:
-        change = await _same_text(ports, memory_id, overlay)
-        vectors: dict[str, Vector] = {}
+    overlay = profile.overlay(metadata)
+    if expiration_date is not UNCHANGED:
+        overlay.update(expiry_fields(expiration_date, profile.EXPIRATION_FIELDS))
+    if text is not None:
+        plan = await _new_text(ports, memory_id, text, overlay)
+    elif profile.REEMBEDS_SAME_TEXT:
+        plan = Plan(ports.clock, change=await _same_text(ports, memory_id, overlay))
     else:
-        change = await _new_text(ports, memory_id, text, overlay)
-        vectors = await renew_vectors(ports, [memory_id])
-    await ports.apply(Plan(ports.clock, change=change, entity_vectors=vectors))
+        plan = Plan(ports.clock, change=Change(memory_id, None, "", None, overlay))
+    await ports.apply(plan)
     return {"message": "Memory updated successfully!"}
 
 
-async def _new_text(ports: Ports, memory_id: str, text: str, overlay: Payload) -> Change:
+async def _new_text(ports: Ports, memory_id: str, text: str, overlay: Payload) -> Plan:
     vector = await _embed_update(ports, text)
     lemmas, entities = await ports.compute(_analyse, ports.nlp, text)
     found = mentions_in([(memory_id, entities)], ports.profile.entity_key)
     mentions = await embed_each(ports, [each for each in found if each.text.strip()], "add")
-    return Change(memory_id, text, lemmas, vector, overlay, mentions)
+    return Plan(
+        ports.clock,
+        change=Change(memory_id, text, lemmas, vector, overlay, mentions),
+        entity_vectors=await renew_vectors(ports, [memory_id]),
+    )
 
 
 async def _same_text(ports: Ports, memory_id: str, overlay: Payload) -> Change:
-    """A change of the metadata alone. The text is embedded again if that may change anything.
+    """A change of other fields. The text is embedded again if that may change anything.
 
     Raises:
         MemoryNotFoundError: no memory has that id.
@@ -176,6 +208,25 @@ async def delete_all(
 def _ids_in(stores: Stores, filters: Filters) -> list[str]:
     points = _one_by_one(stores.vectors.list(filters=filters, top_k=MOST_REMOVED))
     return [str(point.id) for point in points]
+
+
+async def sweep(ports: Ports, ids: Mapping[str, object]) -> int:
+    """Removes the expired memories of a scope, or of all if no id is given; how many."""
+    is_scoped = any(value is not None for value in ids.values())
+    scope = check_ids(ids, ports.profile.read_id) if is_scoped else {}
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(scope)
+    expired = await ports.store(_expired, scope, ports.clock)
+    plan = Plan(ports.clock, entity_vectors=await renew_vectors(ports, expired))
+    return await ports.store(_remove_expired, expired, plan)
+
+
+def _expired(stores: Stores, scope: Filters, clock: Clock) -> Sequence[str]:
+    return stores.expired(scope, clock)
+
+
+def _remove_expired(stores: Stores, memory_ids: Sequence[str], plan: Plan) -> int:
+    return stores.remove_expired(memory_ids, plan)
 
 
 async def reset(ports: Ports) -> None:

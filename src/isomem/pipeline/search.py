@@ -21,6 +21,7 @@ from isomem.contract.limits import (
 from isomem.contract.payload import describe
 from isomem.contract.scope import scope_of
 from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
+from isomem.contract.visibility import Visibility, first_shown
 from isomem.pipeline.mentions import embed_query
 from isomem.ports.guard import PartFailure
 
@@ -37,15 +38,24 @@ if TYPE_CHECKING:
 
     Reading = Callable[[Ports, str, Filters], Awaitable["Query"]]
     Order = Callable[[Stores, "Query"], Sequence[Ranked | Placed]]
+    Ask = Callable[[int], Sequence[Hit]]
+    First = Callable[[Ask, int], Sequence[Hit]]
 
 
-ARGUMENTS = ("query", "top_k", "filters", "threshold", "rerank", "ranking", "explain")
+ARGUMENTS = (
+    "query", "top_k", "filters", "threshold", "rerank", "ranking", "explain", "show_expired",
+)  # fmt: skip
 
 
 class Query:
     """A search whose text has been analysed: what the stores are asked for."""
 
-    __slots__ = ("explain", "filters", "lemmas", "probes", "text", "threshold", "top_k", "vector")
+    __slots__ = (
+        "explain", "filters", "lemmas", "probes", "text", "threshold", "top_k", "vector",
+        "visibility", "widens",
+    )  # fmt: skip
+
+    visibility: Visibility
 
     def __init__(self, text: str, lemmas: str, filters: Filters) -> None:
         self.text = text
@@ -56,11 +66,20 @@ class Query:
         self.threshold = DEFAULT_THRESHOLD
         self.top_k = 0
         self.explain = False
+        self.widens = True
 
     def scope(self) -> Filters:
         """The ids among the filters; the filters themselves if they are only ids."""
         scope = scope_of(self.filters)
         return self.filters if scope == self.filters else CompiledFilters(scope)
+
+    def hides(self, found: Ranked | Placed) -> bool:
+        """Whether a memory that was found is hidden."""
+        return self.visibility.hides_hit(found.hit)
+
+    def first_shown(self, ask: Ask, most: int) -> Sequence[Hit]:
+        """As many hits as there would be without hidden ones."""
+        return first_shown(ask, most, self.visibility.hides_hit)
 
 
 async def search(
@@ -73,6 +92,7 @@ async def search(
     rerank: bool,
     ranking: str | None,
     explain: bool,
+    show_expired: bool = False,
     other: dict[str, object],
 ) -> dict[str, object]:
     """One call of `search`. `other` has the arguments that it does not know."""
@@ -92,7 +112,12 @@ async def search(
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
     analysed.explain = explain
-    results = await ports.store(_find, analysed, order, ports.profile.RESULT_FIELDS)
+    profile = ports.profile
+    analysed.visibility = Visibility(
+        ports.clock, profile.EXPIRATION_FIELDS, show_expired=show_expired
+    )
+    analysed.widens = profile.WIDENS_SEARCH
+    results = await ports.store(_find, analysed, order, profile.RESULT_FIELDS)
     if rerank and results and ports.reranks:
         results = await _rerank(ports, text, results, top_k)
     return {"results": results}
@@ -126,18 +151,43 @@ async def _read(ports: Ports, text: str, filters: Filters) -> Query:
 
 
 def _rank(stores: Stores, query: Query) -> Sequence[Ranked]:
-    return rank(_signals(stores, query), query.threshold, query.top_k)
+    """The best memories. Candidates only have to be looked at if one of these is hidden."""
+    signals = _signals(stores, query, _first)
+    ranked = rank(signals, query.threshold, query.top_k)
+    if not any(map(query.hides, ranked)):
+        return ranked
+    if query.widens:
+        signals = _signals(stores, query, query.first_shown)
+    else:
+        signals.nearest = [
+            each for each in signals.nearest if not query.visibility.hides_hit(each[1])
+        ]
+    return rank(signals, query.threshold, query.top_k)
 
 
-def _signals(stores: Stores, query: Query) -> Signals:
+def _first(ask: Ask, most: int) -> Sequence[Hit]:
+    return ask(most)
+
+
+def _signals(stores: Stores, query: Query, first: First) -> Signals:
+    """The signals of the first candidates in two orders: similarity and keywords."""
     most = max(query.top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
-    nearest = stores.vectors.search(
-        query=query.text, vectors=query.vector, top_k=most, filters=query.filters
+    vectors, filters = stores.vectors, query.filters
+    nearest = first(
+        lambda top_k: vectors.search(
+            query=query.text, vectors=query.vector, top_k=top_k, filters=filters
+        ),
+        most,
     )
-    matching = stores.vectors.keyword_search(query=query.lemmas, top_k=most, filters=query.filters)
+    matching = first(
+        lambda top_k: (
+            vectors.keyword_search(query=query.lemmas, top_k=top_k, filters=filters) or ()
+        ),
+        most,
+    )
     return Signals(
         [(str(hit.id), hit) for hit in nearest],
-        _keyword_scores(matching or (), query.lemmas),
+        _keyword_scores(matching, query.lemmas),
         stores.links.boosts(query.probes, query.scope()),
     )
 
@@ -170,7 +220,11 @@ def _fuse(stores: Stores, query: Query) -> Sequence[Placed]:
     from isomem.contract.ranking import Question, place
 
     question = Question(query.text, query.lemmas, query.vector)
-    return place(stores.ranked(question, query.top_k, query.filters), query.threshold)
+    return first_shown(
+        lambda top_k: place(stores.ranked(question, top_k, query.filters), query.threshold),
+        query.top_k,
+        query.hides,
+    )
 
 
 _RANKINGS: dict[str, tuple[Reading, Order]] = {

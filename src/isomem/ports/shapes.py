@@ -218,6 +218,21 @@ class Stores(Protocol):
         """Applies a plan, as a whole if the stores can. Returns the stored records."""
         ...
 
+    def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
+        """The ids of the expired memories that have all these ids; {} means every memory."""
+        ...
+
+    def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        """Removes those of these memories that are still expired.
+
+        Args:
+            plan: has the clock, and the new vectors of entities.
+
+        Returns:
+            How many they were.
+        """
+        ...
+
     def reset(self) -> None:
         """Removes everything."""
         ...

@@ -143,7 +143,6 @@ class Collection:
                     writer.replace_vector(old, vector)
             elif vector is None:
                 writer.replace_payload(old, {**self.reader.load(old[0], old[3]), **payload})
-                self._cache.forget_context(self._number, old[4])
             else:
                 writer.replace(old, vector, payload)
 

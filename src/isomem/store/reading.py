@@ -182,6 +182,20 @@ class Reader:
         rows = self._database.rows(f"{_LATER} WHERE {where}", (seq + 1, *bindings))
         return (salvaged(text) for (text,) in rows)
 
+    def having(
+        self, fields: Sequence[str], ids: Mapping[str, str]
+    ) -> Iterable[tuple[str, Payload]]:
+        """The points of some scopes whose payload has one of these fields: ids and payloads.
+
+        A field name inside a value counts, too. A damaged payload is empty.
+        """
+        where, bindings = in_scopes(self._number, ids)
+        named = " OR ".join("instr(p.payload, ?)" for _ in fields)
+        sql = f"SELECT p.id, p.payload FROM {OF_SCOPES} WHERE {where} AND ({named})"
+        quoted = (f'"{field}"' for field in fields)
+        for point_id, text in self._database.connection.execute(sql, (*bindings, *quoted)):
+            yield point_id, salvaged(text)
+
     def _where(
         self, ids: dict[str, str], rest: Group | None
     ) -> tuple[str, tuple[Any, ...], Group | None]:

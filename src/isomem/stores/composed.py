@@ -16,10 +16,12 @@ from contextlib import nullcontext
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX, default_path
 from isomem.contract.arguments import ANY_VALUE, not_found_for_update
+from isomem.contract.limits import MOST_REMOVED
 from isomem.contract.payload import changed_event, listed, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.profile import DEFAULT, profile_of
 from isomem.contract.scope import scope_of
+from isomem.contract.visibility import is_expired
 from isomem.errors import (
     ConfigurationError,
     MemoryError,
@@ -305,6 +307,24 @@ class ComposedSet:
                 self.ledger.remove_history(rows)
         except (PartFailure, MemoryError) as error:
             log.error("The history keeps events that were not carried out: %s", error)
+
+    def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
+        """The ids of the expired memories that have all these ids; {} means every memory."""
+        points = listed(self.vectors.list(filters=dict(ids) or None, top_k=MOST_REMOVED))
+        return [str(point.id) for point in points if self._is_expired(point, clock)]
+
+    def _is_expired(self, point: Hit, clock: Clock) -> bool:
+        return is_expired(point.payload or {}, clock, self._profile.EXPIRATION_FIELDS)
+
+    def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        """Removes those of these memories that are still expired, one after another."""
+        removed = 0
+        for memory_id in memory_ids:
+            point = self.vectors.get(vector_id=memory_id)
+            if point is not None and self._is_expired(point, plan.clock):
+                self._remove(point, plan)
+                removed += 1
+        return removed
 
     def _clear(self, plan: Plan, ids: Mapping[str, str]) -> None:
         if plan.purge_history and not _can(self.ledger, "purge"):

@@ -12,6 +12,7 @@ from isomem.contract.payload import changed_event, entity_payload, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.profile import DEFAULT, profile_of
 from isomem.contract.scope import scope_of
+from isomem.contract.visibility import is_expired
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import Scope, ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
@@ -213,7 +214,7 @@ class EmbeddedSet:
         change = change.over(before)
         payload = self._profile.changed(before, change, plan.clock.now())
         if change.vector is None:
-            self.vectors.update(memory_id, payload=payload)
+            self.vectors.writer.replace_payload(stored, payload)
         else:
             self.vectors.writer.replace(stored, change.vector, payload)
         self.ledger.put([changed_event(change, before, payload)])
@@ -236,6 +237,34 @@ class EmbeddedSet:
             [(memory_id, scope_of(payload)) for memory_id, payload in removed.items()]
         )
         self.entities.unlink_all(removed, plan.entity_vectors)
+
+    # --- Removing what has expired ---
+
+    def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
+        """The ids of the expired memories that have all these ids; {} means every memory."""
+        with self.reading():
+            fields = self._profile.EXPIRATION_FIELDS
+            found = self.vectors.reader.having(fields, ids)
+            return [memory_id for memory_id, payload in found if is_expired(payload, clock, fields)]
+
+    def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        """Removes those of these memories that are still expired, in short transactions."""
+        removed = 0
+        for start in range(0, len(memory_ids), _AT_ONCE):
+            some = memory_ids[start : start + _AT_ONCE]
+            removed += self._write(self._remove_expired, some, plan)
+            self._database.give_way()
+        return removed
+
+    def _remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        writer, removed = self.vectors.writer, {}
+        for stored in filter(None, map(writer.find, memory_ids)):
+            payload = salvaged(stored[3])
+            if is_expired(payload, plan.clock, self._profile.EXPIRATION_FIELDS):
+                writer.remove(stored)
+                removed[stored[1]] = payload
+        self._forget(removed, plan)
+        return len(removed)
 
     # --- Clearing scopes ---
 
