@@ -47,6 +47,7 @@ VALUES: tuple[Any, ...] = (
     "2024-01-15", "2024-01-15T10:30:00Z", "2024-02-01T00:00:00+02:00", "not a date",
 )  # fmt: skip
 SCALARS = tuple(value for value in VALUES if not isinstance(value, (list, dict, float)))
+DAYS = ("2025-02-28", "2025-03-01", "2025-03-02", "2025-03-04", "20250301", None, "soon", 5)
 DATES = ("2024-01-15", "2024-01-15T10:30:00+00:00", "2024-01-31T22:00:00Z")
 
 
@@ -121,6 +122,7 @@ def metadata() -> st.SearchStrategy[dict[str, Any]]:
         {"created_at": "2024-05-01T12:00:00+02:00"}, {"role": "boss"}, {"data": "x"},
         {"actor_id": "z", "n": 1}, {"user_id": "u2"}, {"agent_id": None}, {"id": "x", "score": 1},
         {"user_id": "u1", "n": 2}, {"attributed_to": "user"}, {"hash": "x", "n": 3},
+        {"expiration_date": "2025-02-28"}, {"expiration_date": None},
     ))  # fmt: skip
     return st.one_of(usual, usual, usual, odd)
 
@@ -216,6 +218,17 @@ def _merged(parts: Any) -> dict[str, Any]:
     return {key: value for part in parts for key, value in part.items()}
 
 
+def expiry() -> st.SearchStrategy[dict[str, Any]]:
+    """Mostly nothing; a last day for the releases that know one."""
+    given = st.sampled_from(DAYS).map(lambda day: {"expiration_date": day})
+    return st.one_of(*[st.just({})] * 3, given) if LATER else st.just({})
+
+
+def shows() -> st.SearchStrategy[dict[str, Any]]:
+    """Whether expired memories are shown, for the releases that can hide them."""
+    return st.sampled_from(({}, {}, {"show_expired": True})) if LATER else st.just({})
+
+
 def references() -> st.SearchStrategy[str]:
     """An id: of one of the first memories, or of none."""
     known = st.integers(1, 25).map(lambda number: f"$m{number}")
@@ -249,7 +262,7 @@ def step(draw: Any, on_disk: bool) -> Step:
 
 @st.composite
 def _raw(draw: Any) -> Step:
-    args = {"messages": draw(messages()), **draw(scopes()), "infer": False}
+    args = {"messages": draw(messages()), **draw(scopes()), **draw(expiry()), "infer": False}
     if draw(st.booleans()):
         args["metadata"] = draw(metadata())
     return Step("add", args)
@@ -257,7 +270,7 @@ def _raw(draw: Any) -> Step:
 
 @st.composite
 def _infer(draw: Any) -> Step:
-    args = {"messages": draw(messages()), **draw(scopes())}
+    args = {"messages": draw(messages()), **draw(scopes()), **draw(expiry())}
     if draw(st.integers(0, 3)) == 0:
         args["metadata"] = draw(metadata())
     if draw(st.integers(0, 7)) == 0:
@@ -274,7 +287,7 @@ def _procedural(draw: Any) -> Step:
 @st.composite
 def _search(draw: Any) -> Step:
     filters = {**draw(scopes()), **draw(conditions())}
-    args: dict[str, Any] = {"query": draw(texts()), "filters": filters}
+    args: dict[str, Any] = {"query": draw(texts()), "filters": filters, **draw(shows())}
     if draw(st.booleans()):
         args["top_k"] = draw(st.sampled_from((0, 1, 2, 3, 5, 10, 50)))
     if draw(st.booleans()):
@@ -288,7 +301,7 @@ def _search(draw: Any) -> Step:
 
 @st.composite
 def _get_all(draw: Any) -> Step:
-    args: dict[str, Any] = {"filters": {**draw(scopes()), **draw(conditions())}}
+    args: dict[str, Any] = {"filters": {**draw(scopes()), **draw(conditions())}, **draw(shows())}
     if draw(st.booleans()):
         args["top_k"] = draw(st.sampled_from((0, 1, 2, 5, 100)))
     return Step("get_all", args)
@@ -296,7 +309,7 @@ def _get_all(draw: Any) -> Step:
 
 @st.composite
 def _update(draw: Any) -> Step:
-    args: dict[str, Any] = {"memory_id": draw(references())}
+    args: dict[str, Any] = {"memory_id": draw(references()), **draw(expiry())}
     name = draw(st.sampled_from(("data", "text", "text", ""))) if LATER else "data"
     if name:
         args[name] = draw(texts())
