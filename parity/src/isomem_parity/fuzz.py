@@ -27,7 +27,6 @@ from isomem_parity.report import Report
 from isomem_parity.script import Script, Step, dump
 from isomem_parity.upstream import load, quiet_and_offline, release
 
-LATER = release() != PROFILES[0]  # what only later releases take is drawn for them alone
 BLOCK = 25  # scripts that one seed of Hypothesis draws
 FOUND = Path("found")  # in the current folder: an installed package is not written to
 
@@ -49,6 +48,11 @@ VALUES: tuple[Any, ...] = (
 SCALARS = tuple(value for value in VALUES if not isinstance(value, (list, dict, float)))
 DAYS = ("2025-02-28", "2025-03-01", "2025-03-02", "2025-03-04", "20250301", None, "soon", 5)
 DATES = ("2024-01-15", "2024-01-15T10:30:00+00:00", "2024-01-31T22:00:00Z")
+
+
+def is_later() -> bool:
+    """Whether the release that is installed takes what 2.0.4 does not take."""
+    return release() != PROFILES[0]
 
 
 def texts() -> st.SearchStrategy[str]:
@@ -83,7 +87,7 @@ def message(draw: Any) -> dict[str, Any]:
         )
     if draw(st.integers(0, 40)) == 0:
         del made["content"]
-    if LATER and draw(st.integers(0, 40)) == 0:
+    if is_later() and draw(st.integers(0, 40)) == 0:
         made["role"] = draw(st.sampled_from((None, "")))
     return made
 
@@ -96,7 +100,7 @@ def scopes() -> st.SearchStrategy[dict[str, str]]:
         + [{"agent_id": agent} for agent in AGENTS]
         + [{"user_id": "u1", "run_id": "r1"}, {"run_id": "r1"}]
         + [{"user_id": "u1", "agent_id": "a", "run_id": "r1"}]
-        + [{"user_id": 1}, {"user_id": "1"}, {"user_id": "u1", "run_id": 7}] * LATER
+        + [{"user_id": 1}, {"user_id": "1"}, {"user_id": "u1", "run_id": 7}] * is_later()
     )
 
 
@@ -132,7 +136,7 @@ def reply(draw: Any) -> Any:
     """A model's reply: valid, wrapped, mangled, or of a wrong shape."""
     facts = draw(st.lists(fact(), max_size=4))
     told = dump_json({"memory": facts})
-    if LATER and draw(st.integers(0, 12)) == 0:
+    if is_later() and draw(st.integers(0, 12)) == 0:
         half = len(told) // 2
         return {"raw": [told[:half], {"type": "text", "text": told[half:]}, {"type": "other"}]}
     shape = draw(st.integers(0, 19))
@@ -221,12 +225,12 @@ def _merged(parts: Any) -> dict[str, Any]:
 def expiry() -> st.SearchStrategy[dict[str, Any]]:
     """Mostly nothing; a last day for the releases that know one."""
     given = st.sampled_from(DAYS).map(lambda day: {"expiration_date": day})
-    return st.one_of(*[st.just({})] * 3, given) if LATER else st.just({})
+    return st.one_of(*[st.just({})] * 3, given) if is_later() else st.just({})
 
 
 def shows() -> st.SearchStrategy[dict[str, Any]]:
     """Whether expired memories are shown, for the releases that can hide them."""
-    return st.sampled_from(({}, {}, {"show_expired": True})) if LATER else st.just({})
+    return st.sampled_from(({}, {}, {"show_expired": True})) if is_later() else st.just({})
 
 
 def references() -> st.SearchStrategy[str]:
@@ -294,7 +298,7 @@ def _search(draw: Any) -> Step:
         args["threshold"] = draw(st.sampled_from((0.0, 0.05, 0.3, 0.5, 0.7, None)))
     if draw(st.integers(0, 4)) == 0:
         args["rerank"] = True
-    if LATER and draw(st.integers(0, 3)) == 0:
+    if is_later() and draw(st.integers(0, 3)) == 0:
         args["explain"] = True
     return Step("search", args)
 
@@ -310,7 +314,7 @@ def _get_all(draw: Any) -> Step:
 @st.composite
 def _update(draw: Any) -> Step:
     args: dict[str, Any] = {"memory_id": draw(references()), **draw(expiry())}
-    name = draw(st.sampled_from(("data", "text", "text", ""))) if LATER else "data"
+    name = draw(st.sampled_from(("data", "text", "text", ""))) if is_later() else "data"
     if name:
         args[name] = draw(texts())
     if draw(st.booleans()):
