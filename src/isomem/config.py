@@ -14,6 +14,7 @@
         "ranking": "contract",          # or "fused", which finds more
         "profile": "2.0.4",             # or "2.2.1": the mem0 that it behaves like
         "dedup_concurrent": False,      # True: equal facts of calls at once are stored once
+        "supersede": "off",             # "similar" or "model": new facts hide stale ones
         "version": "v1.1",
     }
 """
@@ -45,7 +46,7 @@ from isomem.options import (
     unknown,
     whole,
 )
-from isomem.types import PROFILES, RANKINGS, is_unicode
+from isomem.types import PROFILES, RANKINGS, SUPERSEDING, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,6 +127,14 @@ TOP = (
         "`True`: a fact that another call or process has stored while this `add` was asking the "
         "model is not stored a second time; needs the embedded store. `False`: both are stored, "
         "as in mem0",
+    ),
+    Option(
+        "supersede",
+        SUPERSEDING[0],
+        one_of(*SUPERSEDING),
+        "whether a new fact hides stored facts that it contradicts or repeats: `similar` compares "
+        "their texts, `model` asks the model once more per `add`; see "
+        "[superseding.md](superseding.md)",
     ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
@@ -269,6 +278,7 @@ class MemoryConfig:
         self.ranking: str = given["ranking"]
         self.profile: str = given["profile"]
         self.dedup_concurrent: bool = given["dedup_concurrent"]
+        self.supersede: str = given["supersede"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
 

@@ -53,6 +53,7 @@ class Facade:
         custom_instructions: added to every extraction prompt, or None.
         ranking: how `search` finds and orders memories: "contract" or "fused".
         dedup_concurrent: whether equal facts of calls at the same time are stored once.
+        supersede: how stale facts are found when new ones are added: "off", "similar" or "model".
         enable_vision: whether the model is shown images.
         vision_details: how closely it looks at them: "low", "high", "auto", or None.
     """
@@ -83,6 +84,7 @@ class Facade:
         self.replies = self.config.replies
         self.ranking = self.config.ranking
         self.dedup_concurrent = self.config.dedup_concurrent
+        self.supersede = self.config.supersede
         self.enable_vision = bool(self.config.llm.config.get("enable_vision"))
         self.vision_details: str | None = self.config.llm.config.get("vision_details")
         self._connect()

@@ -40,6 +40,7 @@ class Memory(Facade):
         prompt: str | None = None,
         timestamp: Moment | None = None,
         expiration_date: Day | None = None,
+        supersede: str | None = None,
     ) -> Json:
         """Remembers what is worth remembering in a conversation.
 
@@ -59,17 +60,22 @@ class Memory(Facade):
                 datetime, which means its date, or text like 2026-05-07. Afterwards they are hidden,
                 not deleted; `sweep` deletes them. None means that they never expire.
 
+            supersede: what happens to stored facts that a new one contradicts or repeats. "off":
+                they stay. "similar": they are hidden if plain words say so. "model": the model is
+                asked once more, and they are hidden if it says so. None means the configured way.
+
         Returns:
             `{"results": [{"id", "memory", "event": "ADD"}, ...]}`; raw memories also have
-            `actor_id` and `role`. Facts that are already known are not in it.
+            `actor_id` and `role`. Facts that are already known are not in it. If stale facts are
+            looked for, each fact also has `supersedes`: `[{"id", "memory", "why"}, ...]`.
 
         Raises:
             ValidationError: no id (VALIDATION_001), an unknown `memory_type` (_002), messages
                 of the wrong type (_003), a message without a role or with broken text (_004),
                 metadata that is not JSON (_005), a `timestamp` that is not a moment
                 (_006).
-            ValueError: an id is blank or has white space inside, or `expiration_date` is not a
-                date.
+            ValueError: an id is blank or has white space inside, `expiration_date` is not a date,
+                or `supersede` is another word.
             ConfigurationError: no model is configured.
             LLMError: the model failed and `raise_on_llm_error` is set. Otherwise the failure is
                 logged and the results are empty.
@@ -86,6 +92,7 @@ class Memory(Facade):
                 prompt=prompt,
                 timestamp=timestamp,
                 expiration_date=expiration_date,
+                supersede=supersede,
             )
         )
 
@@ -100,6 +107,7 @@ class Memory(Facade):
         ranking: str | None = None,
         explain: bool = False,
         show_expired: bool = False,
+        show_superseded: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first.
@@ -117,11 +125,12 @@ class Memory(Facade):
                 the embedded store. None means the configured one.
             explain: adds `score_details` to each result: where its score comes from.
             show_expired: also finds memories whose `expiration_date` is over.
+            show_superseded: also finds memories that a later fact has superseded.
 
         Returns:
             `{"results": [{"id", "memory", "hash", "metadata", "score", "created_at",
             "updated_at", ...}]}` with the ids, actor, role and `expiration_date` that each memory
-            has.
+            has, and `superseded_by` (an id) and `superseded_at` if it is superseded.
 
         Raises:
             ValueError: a blank query, no id in `filters` or ids outside of it, an unknown
@@ -140,6 +149,7 @@ class Memory(Facade):
                 ranking=ranking,
                 explain=explain,
                 show_expired=show_expired,
+                show_superseded=show_superseded,
                 other=kwargs,
             )
         )
@@ -154,12 +164,13 @@ class Memory(Facade):
         filters: Json | None = None,
         top_k: int = 20,
         show_expired: bool = False,
+        show_superseded: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The first `top_k` memories that pass, ordered by id.
 
         Args:
-            filters, show_expired: as in `search`.
+            filters, show_expired, show_superseded: as in `search`.
 
         Returns:
             `{"results": [...]}` as in `search`, without scores.
@@ -169,7 +180,12 @@ class Memory(Facade):
         """
         return self._ports.run(
             manage.get_all(
-                self._ports, filters=filters, top_k=top_k, show_expired=show_expired, other=kwargs
+                self._ports,
+                filters=filters,
+                top_k=top_k,
+                show_expired=show_expired,
+                show_superseded=show_superseded,
+                other=kwargs,
             )
         )
 
@@ -203,6 +219,20 @@ class Memory(Facade):
         return self._ports.run(
             manage.update(self._ports, memory_id, given, metadata, expiration_date=expiration_date)
         )
+
+    def restore(self, memory_id: str) -> Json:
+        """Shows a superseded memory again, as it was before a later fact superseded it.
+
+        The later fact stays. The history has a row "RESTORE".
+
+        Returns:
+            `{"message": "Memory restored successfully!"}`
+
+        Raises:
+            MemoryNotFoundError: no memory has that id; it is a ValueError too.
+            ValidationError: VALIDATION_007, the memory is not superseded.
+        """
+        return self._ports.run(manage.restore(self._ports, memory_id))
 
     def delete(self, memory_id: str) -> Json:
         """Removes a memory; its history stays.
@@ -277,8 +307,8 @@ class Memory(Facade):
     ) -> int:
         """Deletes the memories whose `expiration_date` is over; their history stays.
 
-        It takes short transactions, so that nobody waits long. What it has deleted stays deleted if
-        it is interrupted; call it again to continue.
+        It takes short transactions, so that no other call waits long. What it has deleted stays
+        deleted if it is interrupted; call it again to continue.
 
         Args:
             user_id, agent_id, run_id: only memories that have all of these; without any, the

@@ -56,6 +56,7 @@ class AsyncMemory(Facade):
         prompt: str | None = None,
         timestamp: Moment | None = None,
         expiration_date: Day | None = None,
+        supersede: str | None = None,
         llm: Any = None,
     ) -> Json:
         """Remembers what is worth remembering in a conversation; see `Memory.add`.
@@ -80,6 +81,7 @@ class AsyncMemory(Facade):
                 prompt=prompt,
                 timestamp=timestamp,
                 expiration_date=expiration_date,
+                supersede=supersede,
             )
         )
 
@@ -94,6 +96,7 @@ class AsyncMemory(Facade):
         ranking: str | None = None,
         explain: bool = False,
         show_expired: bool = False,
+        show_superseded: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
@@ -108,6 +111,7 @@ class AsyncMemory(Facade):
                 ranking=ranking,
                 explain=explain,
                 show_expired=show_expired,
+                show_superseded=show_superseded,
                 other=kwargs,
             )
         )
@@ -122,12 +126,18 @@ class AsyncMemory(Facade):
         filters: Json | None = None,
         top_k: int = 20,
         show_expired: bool = False,
+        show_superseded: bool = False,
         **kwargs: Any,
     ) -> Json:
         """The memories of a scope; see `Memory.get_all`."""
         return await self._ports.run(
             manage.get_all(
-                self._ports, filters=filters, top_k=top_k, show_expired=show_expired, other=kwargs
+                self._ports,
+                filters=filters,
+                top_k=top_k,
+                show_expired=show_expired,
+                show_superseded=show_superseded,
+                other=kwargs,
             )
         )
 
@@ -145,6 +155,10 @@ class AsyncMemory(Facade):
         return await self._ports.run(
             manage.update(self._ports, memory_id, given, metadata, expiration_date=expiration_date)
         )
+
+    async def restore(self, memory_id: str) -> Json:
+        """Shows a superseded memory again; see `Memory.restore`."""
+        return await self._ports.run(manage.restore(self._ports, memory_id))
 
     async def delete(self, memory_id: str) -> Json:
         """Removes a memory; see `Memory.delete`."""

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import apsw
 import pytest
 
+from isomem import Memory, MemoryConfig
 from isomem.errors import ValidationError
-from tests.facade.conftest import Face
+from isomem.store.check import check, check_history
+from isomem.testing import ScriptedLLM
+from tests.facade.conftest import Face, configuration
 from tests.facade.test_replaced_parts import Store
 
 Make = Callable[..., Face]
@@ -386,7 +392,8 @@ def test_a_date_alone_can_change(memory: Face, is_foreign: bool) -> None:
     memory.llm = memory.say(("We gave Ana Silva a cat",))
     (added,) = memory.add("hello", metadata={"a": 1}, **U)["results"]
     before = stored(memory, added["id"])
-    linked = memory.entities() if not is_foreign else None
+    linked = memory.entities()
+    assert list(linked) == ["Ana Silva"]
     memory.embedding_model = None
     assert memory.update(added["id"], expiration_date=YESTERDAY) == {
         "message": "Memory updated successfully!"
@@ -394,7 +401,7 @@ def test_a_date_alone_can_change(memory: Face, is_foreign: bool) -> None:
     after = stored(memory, added["id"])
     assert after == {**before, FIELD: YESTERDAY, "updated_at": after["updated_at"]}
     assert after["updated_at"] > before["updated_at"]
-    assert linked is None or memory.entities() == linked
+    assert memory.entities() == linked
     row = memory.history(added["id"])[-1]
     assert (row["event"], row["old_memory"], row["new_memory"]) == (
         "UPDATE", "We gave Ana Silva a cat", "We gave Ana Silva a cat",
@@ -421,11 +428,11 @@ def test_a_memory_is_found_as_before_after_its_date_has_changed(memory: Face) ->
 
 
 def test_a_change_of_the_event_time_alone_reaches_the_fused_ranking(memory: Face) -> None:
-    first = store(memory, "a walk", metadata={"event_time": "2023-05-07"})
-    store(memory, "a walk", metadata={"event_time": "2023-08-20"})
+    first = store(memory, "a walk", metadata={"event_time": "2023-01-01"})
+    other = store(memory, "a walk", metadata={"event_time": "2023-03-20"})
     fused: dict[str, Any] = {"filters": U, "ranking": "fused"}
     query = "a walk on 3 March 2023"
-    memory.search(query, **fused)
+    assert memory.search(query, **fused)["results"][0]["id"] == other
     memory.update(first, metadata={"event_time": "2023-03-03"}, expiration_date=None)
     assert memory.search(query, **fused)["results"][0]["id"] == first
 
@@ -527,7 +534,7 @@ def test_a_sweep_unlinks_the_entities_of_what_it_deletes(memory: Face) -> None:
 def test_a_sweep_of_more_than_one_transaction_may_remove(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("isomem.stores.embedded._AT_ONCE", 7)
+    monkeypatch.setattr("isomem.pipeline.manage.REMOVED_AT_ONCE", 7)
     memory = make()
     chosen = random.Random(5)
     fill(memory, chosen, 60, 0.6)
@@ -542,12 +549,15 @@ def test_a_sweep_of_more_than_one_transaction_may_remove(
     ] * len(expired)
 
 
+@pytest.mark.parametrize("is_foreign", [False, True])
 def test_a_date_that_changes_during_a_sweep_counts(
-    memory: Face, monkeypatch: pytest.MonkeyPatch
+    memory: Face, monkeypatch: pytest.MonkeyPatch, is_foreign: bool
 ) -> None:
     """What is listed may be another day's, or somebody else's, when it is removed."""
     from isomem.pipeline import manage
 
+    if is_foreign:
+        foreign(memory)
     kept, gone = store(memory, "tea", YESTERDAY), store(memory, "cake", YESTERDAY)
     also_gone = store(memory, "milk", YESTERDAY)
     listing = manage._expired
@@ -555,7 +565,8 @@ def test_a_date_that_changes_during_a_sweep_counts(
     def listing_then_changing(*args: Any) -> Any:
         found = listing(*args)
         assert set(found) == {kept, gone, also_gone}
-        memory.vector_store.update(kept, payload={FIELD: TOMORROW})
+        payload = stored(memory, kept)
+        memory.vector_store.update(kept, payload={**payload, FIELD: TOMORROW})
         memory.vector_store.delete(also_gone)
         return found
 
@@ -593,3 +604,53 @@ def test_hidden_memories_are_removed_like_all_others(memory: Face) -> None:
     hidden = store(memory, "tea", YESTERDAY)
     memory.delete(hidden)
     assert memory.get(hidden) is None
+
+
+# --- In every kind of file -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["one file", "two files", "in memory"])
+def test_a_file_is_sound_after_any_of_these_calls(make: Make, tmp_path: Path, kind: str) -> None:
+    path = ":memory:" if kind == "in memory" else tmp_path / "memory.db"
+    more = {"history_db_path": str(tmp_path / "history.db")} if kind == "two files" else {}
+    memory, chosen = make(path, **more), random.Random(3)
+    texts = [f"We gave Ana Silva {number} cats in Lisbon" for number in range(20)]
+    ids = memory.learn(*texts)
+    for memory_id in ids:
+        date_ = chosen.choice([YESTERDAY, TODAY, None])
+        memory.update(memory_id, expiration_date=date_)
+        if chosen.random() < 0.3:
+            memory.update(memory_id, "We gave Bruno Costa a dog", expiration_date=date_)
+    wanted = listed(memory)
+    expired = [each for each in ids if is_hidden(memory.get(each))]
+    assert 0 < len(expired) == memory.sweep()
+    assert listed(memory, show_expired=True) == listed(memory) == wanted
+    assert [memory.history(each)[-1]["event"] for each in expired] == ["DELETE"] * len(expired)
+    left = {link for each in memory.entities().values() for link in each["linked_memory_ids"]}
+    assert left <= {each["id"] for each in memory.get_all(filters=U, top_k=50)["results"]}
+    if kind != "in memory":
+        memory.close()
+        with closing(apsw.Connection(str(path))) as file:
+            assert check(file) == []
+            assert kind == "two files" or check_history(file) == []
+        assert listed(make(path, **more)) == wanted
+
+
+@pytest.mark.parametrize(("expires", "stored_again"), [(YESTERDAY, True), (TODAY, False)])
+def test_a_fact_that_another_call_has_just_stored_as_expired_is_stored_again(
+    make: Make, tmp_path: Path, expires: str, stored_again: bool
+) -> None:
+    """With `dedup_concurrent`, what is stored meanwhile is known only if it is shown."""
+    memory = make(dedup_concurrent=True)
+    config = MemoryConfig(**configuration(tmp_path / "memory.db"))
+
+    class Meanwhile:
+        def generate_response(self, messages: Any, **options: Any) -> str:
+            with Memory(config, clock=memory.clock) as other:
+                other.llm = ScriptedLLM([{"memory": [{"text": "Likes tea"}]}])
+                other.add("I like tea", expiration_date=expires, **U)
+            return '{"memory": [{"text": "Likes tea"}]}'
+
+    memory.llm = Meanwhile()
+    assert len(memory.add("I like tea", **U)["results"]) == stored_again
+    assert listed(memory) == ["Likes tea"]

@@ -46,6 +46,7 @@ def search(options: Namespace, screen: Screen) -> None:
             ranking=options.ranking,
             explain=options.explain,
             show_expired=options.show_expired,
+            show_superseded=options.show_superseded,
         )
     screen.show(found, views.hits)
 
@@ -55,7 +56,10 @@ def list_all(options: Namespace, screen: Screen) -> None:
     filters = _filters(options)
     with open_memory(options) as memory:
         found = memory.get_all(
-            filters=filters, top_k=options.top_k, show_expired=options.show_expired
+            filters=filters,
+            top_k=options.top_k,
+            show_expired=options.show_expired,
+            show_superseded=options.show_superseded,
         )
     screen.show(found, views.memories)
     if len(found["results"]) == options.top_k:
@@ -93,6 +97,7 @@ def add(options: Namespace, screen: Screen) -> None:
             infer=not options.raw,
             timestamp=options.timestamp,
             expiration_date=options.expires,
+            supersede=options.supersede,
         )
     screen.show(added, views.added)
 
@@ -115,6 +120,14 @@ def _changed_date(given: str | None) -> str | Unchanged | None:
     if given is None:
         return UNCHANGED
     return None if given == NEVER else given
+
+
+def restore(options: Namespace, screen: Screen) -> None:
+    """`isomem restore ID`."""
+    with open_memory(options) as memory:
+        _existing(memory, options.id)
+        done = memory.restore(options.id)
+    screen.show(done, views.message)
 
 
 def delete(options: Namespace, screen: Screen) -> None:

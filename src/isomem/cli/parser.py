@@ -12,7 +12,7 @@ from isomem.config import COLLECTION, PATH
 from isomem.memory import Memory
 from isomem.options import nearest
 from isomem.providers.tables import LLM_OPTIONS, OPENAI_URL, address_option
-from isomem.types import CHUNK_MESSAGES, RANKINGS
+from isomem.types import CHUNK_MESSAGES, RANKINGS, SUPERSEDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,14 @@ def make_parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"isomem {isomem.__version__}")
     groups = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add_commands in (_add_finding, _add_changing, _add_ingest, _add_import, _add_keeping):
+    for add_commands in (
+        _add_finding,
+        _add_changing,
+        _add_removing,
+        _add_ingest,
+        _add_import,
+        _add_keeping,
+    ):
         add_commands(groups)
     return parser
 
@@ -141,12 +148,14 @@ def _add_finding(groups: Groups) -> None:
     parser.add_argument("--rerank", action="store_true", help="use the configured reranker")
     parser.add_argument("--explain", action="store_true", help="show where each score comes from")
     _add_show_expired(parser)
+    _add_show_superseded(parser)
     parser = _command(
         groups, "list", commands.list_all, "list the memories of a user, agent or run"
     )
     _add_scope(parser)
     _add_filter(parser, Memory.get_all)
     _add_show_expired(parser)
+    _add_show_superseded(parser)
     parser = _command(groups, "get", commands.get, "show one memory")
     parser.add_argument("id", metavar="ID")
     parser = _command(groups, "history", commands.history, "show what happened to a memory")
@@ -167,6 +176,11 @@ def _add_changing(groups: Groups) -> None:
     parser.add_argument(
         "--expires", metavar="DATE", help="the last day on which it is found, such as 2026-05-07"
     )
+    parser.add_argument(
+        "--supersede",
+        choices=SUPERSEDING,
+        help="how stored facts are found that a new one makes stale (default: as configured)",
+    )
     _add_metadata(parser)
     _add_model(parser)
     parser = _command(
@@ -182,6 +196,12 @@ def _add_changing(groups: Groups) -> None:
         help=f"the last day on which it is found; {commands.NEVER}: it does not expire",
     )
     _add_metadata(parser)
+    text = "show a superseded memory again, as it was"
+    parser = _command(groups, "restore", commands.restore, text)
+    parser.add_argument("id", metavar="ID")
+
+
+def _add_removing(groups: Groups) -> None:
     parser = _command(groups, "delete", commands.delete, "remove a memory; its history stays")
     parser.add_argument("id", metavar="ID")
     parser = _command(
@@ -302,6 +322,11 @@ def _add_filter(parser: ArgumentParser, method: Callable[..., object]) -> None:
         metavar="N",
         help="at most N results (default %(default)s)",
     )
+
+
+def _add_show_superseded(parser: ArgumentParser) -> None:
+    text = "also show memories that a later fact has superseded"
+    parser.add_argument("--show-superseded", action="store_true", help=text)
 
 
 def _add_show_expired(parser: ArgumentParser) -> None:

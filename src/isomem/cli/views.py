@@ -60,7 +60,8 @@ def _about(found: Json) -> str:
     moment = (found.get("metadata") or {}).get(EVENT_TIME) or found.get("created_at")
     expires = found.get(EXPIRATION_DATE)
     until = f"  expires {printable(str(expires))}" if expires else ""
-    return f"{found['id']}  {_minute(moment)}".rstrip() + until
+    stale = "  superseded" if found.get("superseded_by") else ""
+    return f"{found['id']}  {_minute(moment)}".rstrip() + until + stale
 
 
 def memory(found: Json, screen: Screen) -> Iterator[str]:
@@ -78,6 +79,9 @@ def added(result: Json, screen: Screen) -> Iterator[str]:
     for each in result["results"]:
         yield f"{screen.good('+')} {printable(each['memory'])}"
         yield f"  {screen.dim(each['id'])}"
+        for old in each.get("supersedes", ()):
+            yield f"  {screen.bad('-')} {printable(old['memory'])}"
+            yield f"    {screen.dim(old['id'])}"
 
 
 def message(result: Json, screen: Screen) -> Iterator[str]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from isomem import log
 from isomem.contract.arguments import check_metadata
 from isomem.contract.limits import MEMORY_FIELDS, OWN_FIELDS, SPEAKER_FIELDS
-from isomem.contract.visibility import EXPIRATION_DATE
+from isomem.contract.visibility import (
+    EXPIRATION_DATE,
+    SUPERSEDED_AT,
+    SUPERSEDED_BY,
+    SUPERSEDED_FIELDS,
+)
 from isomem.dates import datetime, utc_text
 from isomem.digest import md5_hex
 from isomem.errors import ValidationError
@@ -21,6 +26,9 @@ if TYPE_CHECKING:
     from isomem.types import Hit, Payload
 
 LINKS = "linked_memory_ids"
+
+_OWN = (*OWN_FIELDS, *SUPERSEDED_FIELDS)
+"""Fields that only isomem writes."""
 
 # Fields that an update writes itself; the rest of a payload is the caller's and stays.
 _OF_TEXT = ("data", "hash", "text_lemmatized")
@@ -44,7 +52,7 @@ class ResultFields:
     def __init__(self, *promoted: str, expiration: Sequence[str]) -> None:
         self.promoted = promoted
         self.expiration = expiration
-        self.not_metadata = frozenset((*MEMORY_FIELDS, *promoted, *expiration))
+        self.not_metadata = frozenset((*MEMORY_FIELDS, *promoted, *expiration, *_OWN))
 
 
 # --- Memories --------------------------------------------------------------------------------
@@ -79,7 +87,7 @@ def without_ids(
 
 def refuse_own_fields(metadata: Mapping[str, object]) -> None:
     """Raises ValidationError VALIDATION_005 if metadata has a field that only isomem writes."""
-    for key in OWN_FIELDS:
+    for key in _OWN:
         if key in metadata:
             raise ValidationError(
                 f"metadata cannot have the key {key!r}, which isomem writes itself",
@@ -130,10 +138,20 @@ def text_fields(old: Payload, change: Change) -> Payload:
     return dict(zip(_OF_TEXT, values, strict=True))
 
 
+def superseded(payload: Payload, by: str, now: str) -> Payload:
+    """The payload of a memory after the memory `by` has superseded it."""
+    return {**payload, SUPERSEDED_BY: by, SUPERSEDED_AT: now}
+
+
+def restored(payload: Payload) -> Payload:
+    """The payload of a superseded memory as it was before that."""
+    return {key: value for key, value in payload.items() if key not in SUPERSEDED_FIELDS}
+
+
 def describe(
     memory_id: str, payload: Payload, fields: ResultFields, **score: float | None
 ) -> dict[str, object]:
-    """One memory: id, memory, hash, metadata, score (if one is passed), times, ids, expiry.
+    """One memory: id, memory, hash, metadata, score (if one is passed), times, ids, what hides it.
 
     Payload fields that isomem does not know are the caller's `metadata`.
     """
@@ -155,6 +173,8 @@ def describe(
         if field in payload:
             described[EXPIRATION_DATE] = payload[field]
             break
+    if payload.get(SUPERSEDED_BY):
+        described.update({name: payload.get(key) for key, name in SUPERSEDED_FIELDS.items()})
     return described
 
 
@@ -207,6 +227,25 @@ def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, objec
         "is_deleted": 1,
         **_speaker(payload),
     }
+
+
+def superseded_event(memory_id: str, payload: Payload, text: str, now: str) -> dict[str, object]:
+    """The history row of a memory that a new fact, `text`, supersedes."""
+    return {
+        "memory_id": memory_id,
+        "old_memory": payload.get("data", ""),
+        "new_memory": text,
+        "event": "SUPERSEDE",
+        "created_at": payload.get("created_at"),
+        "updated_at": now,
+        **_speaker(payload),
+    }
+
+
+def restored_event(memory_id: str, payload: Payload, now: str) -> dict[str, object]:
+    """The history row of a superseded memory that is shown again."""
+    text = payload.get("data", "")
+    return {**superseded_event(memory_id, payload, text, now), "event": "RESTORE"}
 
 
 def _speaker(payload: Payload) -> dict[str, object]:

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from isomem.contract.payload import ResultFields
     from isomem.contract.plan import Change
+    from isomem.contract.visibility import Visibility
     from isomem.types import Message, Payload
 
-    T = TypeVar("T")
+    T = TypeVar("T", bound=Any)
 
     class Profile(Protocol):
         """A module with the decisions of one release."""
@@ -106,9 +107,9 @@ if TYPE_CHECKING:
         """Whether a search looks at more candidates if some of them are hidden."""
 
         def first_listed(
-            self, ask: Callable[[int], Sequence[T]], top_k: int, is_hidden: Callable[[T], bool]
+            self, ask: Callable[[int], Sequence[T]], top_k: int, visibility: Visibility
         ) -> Sequence[T]:
-            """The first memories of a list that are not hidden; see `visibility.first_shown`."""
+            """The first memories of a list that are not hidden; see `Visibility.first_shown`."""
             ...
 
         # --- Stores ---

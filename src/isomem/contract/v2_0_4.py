@@ -7,15 +7,17 @@ from isomem.contract.arguments import refuse_id as read_id
 from isomem.contract.limits import OWN_FIELDS, SPEAKER_FIELDS, SPOKEN_ROLES
 from isomem.contract.parts import in_lines as reduce_parts
 from isomem.contract.payload import ResultFields, changed, stamp, without_ids
-from isomem.contract.visibility import first_shown as first_listed
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar
 
+    from isomem.contract.visibility import Visibility
     from isomem.types import Message, Payload
+
+    T = TypeVar("T", bound=Any)
 
 __all__ = [
     "BOOSTS_SINGLY", "BUFFERS_FAILED_ADDS", "EMBEDS_PROBES_TOGETHER", "EXPIRATION_FIELDS",
@@ -101,6 +103,14 @@ def overlay(metadata: Mapping[str, object] | None) -> Payload:
 
 TELLS_EXPIRED = False
 WIDENS_SEARCH = True
+
+
+def first_listed(
+    ask: Callable[[int], Sequence[T]], top_k: int, visibility: Visibility
+) -> Sequence[T]:
+    """The first `top_k` that are not hidden; as many as there would be without hidden ones."""
+    return visibility.first_shown(ask, top_k)
+
 
 # --- Stores ----------------------------------------------------------------------------------
 

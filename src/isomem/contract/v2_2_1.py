@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from isomem.contract.plan import Change
+    from isomem.contract.visibility import Visibility
     from isomem.types import Message, Payload
 
-    T = TypeVar("T")
+    T = TypeVar("T", bound=Any)
 
 NAME = "2.2.1"
 
@@ -175,14 +176,14 @@ WIDENS_SEARCH = False
 
 
 def first_listed(
-    ask: Callable[[int], Sequence[T]], top_k: int, is_hidden: Callable[[T], bool]
+    ask: Callable[[int], Sequence[T]], top_k: int, visibility: Visibility
 ) -> Sequence[T]:
     """The first `top_k` that are not hidden, of four times as many, or of 60."""
     found = ask(top_k)
-    if not any(map(is_hidden, found)):
+    if len(visibility.shown(found)) == len(found):
         return found
     most = max(top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
-    return [each for each in ask(most) if not is_hidden(each)][:top_k]
+    return visibility.shown_of(ask, most)[:top_k]
 
 
 # --- Stores ----------------------------------------------------------------------------------

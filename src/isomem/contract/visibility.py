@@ -4,7 +4,7 @@
 else treats it as any other memory: `get`, `update`, `delete`, the history, copies and checks. What
 the stores count over a whole scope, such as how many texts have a term, includes it.
 
-A memory is hidden once its expiration date is over.
+A memory is hidden once its expiration date is over, and once a later fact has superseded it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,22 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from isomem.clock import Clock
-    from isomem.types import Hit, Payload
+    from isomem.types import Payload
 
-    T = TypeVar("T")
+    T = TypeVar("T", bound=Any)
+    """A hit: it has a `payload`."""
 
 EXPIRATION_DATE = "expiration_date"
 """What the date is called as an argument and in a result."""
+
+SUPERSEDED_BY, SUPERSEDED_AT = "isomem_superseded_by", "isomem_superseded_at"
+"""Fields of the payload of a superseded memory: the id of the later fact, and when that was.
+
+Metadata cannot have them, so that nobody hides a memory by accident.
+"""
+
+SUPERSEDED_FIELDS = {SUPERSEDED_BY: "superseded_by", SUPERSEDED_AT: "superseded_at"}
+"""What these fields are called in a result."""
 
 
 class Visibility:
@@ -33,45 +43,70 @@ class Visibility:
         clock: says which day it is, in UTC.
         fields: of a payload, with an expiration date.
         show_expired: whether a memory is shown although it is expired.
+        show_superseded: whether a memory is shown although it is superseded.
     """
 
-    __slots__ = ("_clock", "_fields", "_show_expired")
+    __slots__ = ("_clock", "_fields", "_show_expired", "_show_superseded")
 
     def __init__(
-        self, clock: Clock, fields: Sequence[str] = OWN_FIELDS, *, show_expired: bool = False
+        self,
+        clock: Clock,
+        fields: Sequence[str] = OWN_FIELDS,
+        *,
+        show_expired: bool = False,
+        show_superseded: bool = False,
     ) -> None:
         self._clock = clock
         self._fields = fields
         self._show_expired = show_expired
+        self._show_superseded = show_superseded
 
     def hides(self, payload: Payload) -> bool:
         """Whether a memory with this payload is hidden."""
-        return not self._show_expired and is_expired(payload, self._clock, self._fields)
+        if SUPERSEDED_BY in payload and not self._show_superseded and is_superseded(payload):
+            return True
+        for field in self._fields:
+            if field in payload:  # Every hit of a call comes along here, and few have such a field.
+                return not self._show_expired and is_expired(payload, self._clock, self._fields)
+        return False
 
-    def hides_hit(self, hit: Hit | dict[str, Any]) -> bool:
-        """Whether a hit of a store is a hidden memory. Some vector stores return dicts."""
-        payload = hit.get("payload") if isinstance(hit, dict) else hit.payload
-        return self.hides(payload or {})
+    def shown(self, found: Sequence[T]) -> Sequence[T]:
+        """The hits of a store that are not hidden. Some vector stores return dicts."""
+        shown = []
+        for each in found:
+            payload = each.get("payload") if isinstance(each, dict) else each.payload
+            if not (payload and self.hides(payload)):
+                shown.append(each)
+        return shown
+
+    def shown_of(self, ask: Callable[[int], Sequence[T]], top_k: int) -> Sequence[T]:
+        """Those of the first `top_k` hits that are not hidden."""
+        return self.shown(ask(top_k))
+
+    def first_shown(self, ask: Callable[[int], Sequence[T]], top_k: int) -> Sequence[T]:
+        """The first `top_k` hits that are not hidden.
+
+        Args:
+            ask: gives as many hits as it is asked for, best first. It is asked for more as long as
+                hidden ones take places, until it has no more.
+        """
+        asked = top_k
+        while True:
+            found = ask(asked)
+            shown = self.shown(found)
+            if asked == top_k and len(shown) == len(found):
+                return found
+            if len(shown) >= top_k or len(found) < asked:
+                return shown[:top_k]
+            asked *= 2
 
 
-def first_shown(
-    ask: Callable[[int], Sequence[T]], top_k: int, is_hidden: Callable[[T], bool]
-) -> Sequence[T]:
-    """The first `top_k` that are not hidden.
+# --- Superseding -----------------------------------------------------------------------------
 
-    Args:
-        ask: gives as many as it is asked for, best first. It is asked for more as long as hidden
-            ones take places, until it has no more.
-    """
-    asked = top_k
-    while True:
-        found = ask(asked)
-        shown = [each for each in found if not is_hidden(each)]
-        if len(shown) == len(found):
-            return found if asked == top_k else found[:top_k]
-        if len(shown) >= top_k or len(found) < asked:
-            return shown[:top_k]
-        asked *= 2
+
+def is_superseded(payload: Payload) -> bool:
+    """Whether a later fact has superseded a memory with this payload."""
+    return bool(payload.get(SUPERSEDED_BY))
 
 
 # --- Expiry ----------------------------------------------------------------------------------

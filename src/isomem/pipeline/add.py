@@ -7,6 +7,7 @@ from isomem.contract.arguments import (
     ANY_VALUE,
     check_ids,
     check_memory_type,
+    check_supersede,
     check_text,
     refuse_wildcard_ids,
 )
@@ -15,7 +16,7 @@ from isomem.contract.moments import EVENT_TIME, check_timestamp
 from isomem.contract.payload import added_event, said_event, start_payload
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
-from isomem.contract.visibility import Visibility, expiry_fields, first_shown
+from isomem.contract.visibility import Visibility, expiry_fields
 from isomem.dates import utc_text
 from isomem.digest import md5_hex
 from isomem.errors import (
@@ -30,17 +31,20 @@ from isomem.pipeline.mentions import embed_mentions, mentions_in
 from isomem.ports.guard import PartFailure
 from isomem.text.messages import Conversation
 from isomem.text.reply import read_facts, read_text
-from isomem.types import PROCEDURAL
+from isomem.types import PROCEDURAL, SUPERSEDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
-    from isomem.contract.plan import Mention
+    from isomem.contract.plan import Mention, Supersession
     from isomem.ports.shapes import Message, Nlp, Payload, Ports, Stores, Vector
 
     Result = dict[str, Any]
     Fact = dict[str, Any]
+
+OFF = SUPERSEDING[0]
 
 
 async def add(
@@ -54,6 +58,7 @@ async def add(
     prompt: str | None,
     timestamp: object = None,
     expiration_date: object = None,
+    supersede: str | None = None,
 ) -> Result:
     """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
     profile = ports.profile
@@ -63,6 +68,11 @@ async def add(
     fields = profile.stamp(metadata, scope)
     if memory_type is not None:
         check_memory_type(memory_type)
+    mode = ports.settings.supersede
+    if supersede is not None:
+        mode = check_supersede(supersede)
+        if not infer and mode != OFF:
+            log.warning("add(infer=False) does nothing with supersede=: only facts supersede")
     day = None
     if timestamp is not None:
         moment = check_timestamp(timestamp)
@@ -76,7 +86,8 @@ async def add(
     for image in conversation.images:
         image.describe(await _description(ports, image.content, image.message))
     if infer:
-        return {"results": await _add_inferred(ports, conversation, scope, fields, prompt, day)}
+        added = _add_inferred(ports, conversation, scope, fields, prompt, day, mode)
+        return {"results": await added}
     return {"results": await _add_raw(ports, conversation, fields)}
 
 
@@ -169,6 +180,7 @@ async def _add_inferred(
     fields: Payload,
     prompt: str | None,
     day: str | None,
+    mode: str,
 ) -> list[Result]:
     since = await ports.store(_last_insertion) if ports.settings.dedup_concurrent else None
     session = session_key(scope)
@@ -183,6 +195,7 @@ async def _add_inferred(
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
     known = {payload["hash"] for payload in existing if payload.get("hash")}
     records = await _inferred_records(ports, _new_facts(facts, vectors, known), vectors, fields)
+    stale = await _stale(ports, records, scope, mode) if mode != OFF else ()
     plan = Plan(
         ports.clock,
         records=records,
@@ -190,6 +203,7 @@ async def _add_inferred(
         buffers_failed=ports.profile.BUFFERS_FAILED_ADDS,
         scope=scope,
         since=since,
+        supersedes=stale,
         mentions=await _mentions(ports, records),
         session=session,
         messages=conversation.texts(),
@@ -200,7 +214,19 @@ async def _add_inferred(
         raise VectorStoreError(
             f"Failed to insert any of the {len(records)} extracted memories into the vector store"
         )
+    if mode != OFF:
+        return [{**_result(record), "supersedes": [*record.supersedes]} for record in stored]
     return [_result(record) for record in stored]
+
+
+async def _stale(
+    ports: Ports, records: list[Record], scope: dict[str, str], mode: str
+) -> Sequence[Supersession]:
+    """The stored facts that the new ones supersede."""
+    # Here: most memories supersede nothing, and importing isomem would take longer.
+    from isomem.pipeline.superseding import supersessions
+
+    return await supersessions(ports, records, scope, mode)
 
 
 async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:
@@ -281,12 +307,11 @@ def _recall(
     """
     with stores.reading():
         recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
-        hits = first_shown(
+        hits = visibility.first_shown(
             lambda top_k: stores.vectors.search(
                 query=transcript, vectors=vector, top_k=top_k, filters=scope
             ),
             EXISTING_MEMORIES,
-            visibility.hides_hit,
         )
         return recent, [hit.payload or {} for hit in hits]
 

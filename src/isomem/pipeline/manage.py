@@ -16,7 +16,7 @@ from isomem.contract.arguments import (
 )
 from isomem.contract.limits import MOST_REMOVED
 from isomem.contract.payload import describe, listed
-from isomem.contract.plan import Change, Plan
+from isomem.contract.plan import REMOVED_AT_ONCE, Change, Plan
 from isomem.contract.visibility import Visibility, expiry_fields
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
@@ -51,10 +51,11 @@ async def get_all(
     filters: Filters | None,
     top_k: int,
     show_expired: bool = False,
+    show_superseded: bool = False,
     other: dict[str, object],
 ) -> dict[str, object]:
     """The first memories of a scope, ordered by id."""
-    check_other(other, "get_all", ("filters", "top_k", "show_expired"))
+    check_other(other, "get_all", ("filters", "top_k", "show_expired", "show_superseded"))
     profile = ports.profile
     top_k = check_top_k(top_k)
     if not show_expired:
@@ -62,7 +63,12 @@ async def get_all(
     checked = check_filters(filters, profile.read_id)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
-    visibility = Visibility(ports.clock, profile.EXPIRATION_FIELDS, show_expired=show_expired)
+    visibility = Visibility(
+        ports.clock,
+        profile.EXPIRATION_FIELDS,
+        show_expired=show_expired,
+        show_superseded=show_superseded,
+    )
     return {"results": await ports.store(_list, checked, top_k, visibility, profile)}
 
 
@@ -73,7 +79,7 @@ def _list(
         profile.first_listed(
             lambda most: listed(stores.vectors.list(filters=filters, top_k=most)),
             top_k,
-            visibility.hides_hit,
+            visibility,
         )
     )
     fields = profile.RESULT_FIELDS
@@ -180,6 +186,12 @@ def _analyse(nlp: Nlp, text: str) -> tuple[str, list[tuple[str, str]]]:
     return nlp.lemmatize(text), nlp.entities(text)
 
 
+async def restore(ports: Ports, memory_id: str) -> dict[str, str]:
+    """Shows a superseded memory again, as it was."""
+    await ports.apply(Plan(ports.clock, restore=check_memory_id(memory_id)))
+    return {"message": "Memory restored successfully!"}
+
+
 # --- Remove ----------------------------------------------------------------------------------
 
 
@@ -217,8 +229,12 @@ async def sweep(ports: Ports, ids: Mapping[str, object]) -> int:
     if not ports.takes_any_id:
         refuse_wildcard_ids(scope)
     expired = await ports.store(_expired, scope, ports.clock)
-    plan = Plan(ports.clock, entity_vectors=await renew_vectors(ports, expired))
-    return await ports.store(_remove_expired, expired, plan)
+    removed = 0
+    for start in range(0, len(expired), REMOVED_AT_ONCE):
+        some = expired[start : start + REMOVED_AT_ONCE]
+        plan = Plan(ports.clock, entity_vectors=await renew_vectors(ports, some))
+        removed += await ports.store(_remove_expired, some, plan)
+    return removed
 
 
 def _expired(stores: Stores, scope: Filters, clock: Clock) -> Sequence[str]:

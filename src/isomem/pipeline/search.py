@@ -21,7 +21,7 @@ from isomem.contract.limits import (
 from isomem.contract.payload import describe
 from isomem.contract.scope import scope_of
 from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
-from isomem.contract.visibility import Visibility, first_shown
+from isomem.contract.visibility import Visibility
 from isomem.pipeline.mentions import embed_query
 from isomem.ports.guard import PartFailure
 
@@ -30,20 +30,22 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
     from typing import Any
 
-    from isomem.contract.payload import ResultFields
     from isomem.contract.plan import Mention
+    from isomem.contract.profile import Profile
     from isomem.contract.ranking import Placed
     from isomem.contract.scoring import Ranked
     from isomem.ports.shapes import Filters, Hit, Ports, Stores, Vector
 
     Reading = Callable[[Ports, str, Filters], Awaitable["Query"]]
-    Order = Callable[[Stores, "Query"], Sequence[Ranked | Placed]]
-    Ask = Callable[[int], Sequence[Hit]]
-    First = Callable[[Ask, int], Sequence[Hit]]
+    Ask = Callable[[int], Sequence[Any]]
+    First = Callable[[Ask, int], Sequence[Any]]
+    """Chooses so many of what can be asked for: `_first`, or `Visibility.first_shown`."""
+    Order = Callable[[Stores, "Query", First], Sequence[Ranked | Placed]]
 
 
 ARGUMENTS = (
     "query", "top_k", "filters", "threshold", "rerank", "ranking", "explain", "show_expired",
+    "show_superseded",
 )  # fmt: skip
 
 
@@ -52,10 +54,11 @@ class Query:
 
     __slots__ = (
         "explain", "filters", "lemmas", "probes", "text", "threshold", "top_k", "vector",
-        "visibility", "widens",
+        "profile", "visibility",
     )  # fmt: skip
 
     visibility: Visibility
+    profile: Profile
 
     def __init__(self, text: str, lemmas: str, filters: Filters) -> None:
         self.text = text
@@ -66,20 +69,11 @@ class Query:
         self.threshold = DEFAULT_THRESHOLD
         self.top_k = 0
         self.explain = False
-        self.widens = True
 
     def scope(self) -> Filters:
         """The ids among the filters; the filters themselves if they are only ids."""
         scope = scope_of(self.filters)
         return self.filters if scope == self.filters else CompiledFilters(scope)
-
-    def hides(self, found: Ranked | Placed) -> bool:
-        """Whether a memory that was found is hidden."""
-        return self.visibility.hides_hit(found.hit)
-
-    def first_shown(self, ask: Ask, most: int) -> Sequence[Hit]:
-        """As many hits as there would be without hidden ones."""
-        return first_shown(ask, most, self.visibility.hides_hit)
 
 
 async def search(
@@ -93,6 +87,7 @@ async def search(
     ranking: str | None,
     explain: bool,
     show_expired: bool = False,
+    show_superseded: bool = False,
     other: dict[str, object],
 ) -> dict[str, object]:
     """One call of `search`. `other` has the arguments that it does not know."""
@@ -114,29 +109,47 @@ async def search(
     analysed.explain = explain
     profile = ports.profile
     analysed.visibility = Visibility(
-        ports.clock, profile.EXPIRATION_FIELDS, show_expired=show_expired
+        ports.clock,
+        profile.EXPIRATION_FIELDS,
+        show_expired=show_expired,
+        show_superseded=show_superseded,
     )
-    analysed.widens = profile.WIDENS_SEARCH
-    results = await ports.store(_find, analysed, order, profile.RESULT_FIELDS)
+    analysed.profile = profile
+    results = await ports.store(_find, analysed, order)
     if rerank and results and ports.reranks:
         results = await _rerank(ports, text, results, top_k)
     return {"results": results}
 
 
-def _find(
-    stores: Stores, query: Query, order: Order, fields: ResultFields
-) -> list[dict[str, object]]:
-    """The memories that the stores have for a query, best first."""
+def _find(stores: Stores, query: Query, order: Order) -> list[dict[str, object]]:
+    """The memories that the stores have for a query, best first.
+
+    All candidates are only looked at if one of the best is hidden.
+    """
     with stores.reading():
-        results = []
-        for each in order(stores, query):
-            payload = each.hit.payload or {}
-            if payload.get("data"):
-                result = describe(each.memory_id, payload, fields, score=each.score)
-                if query.explain:
-                    result["score_details"] = each.details(query.threshold)
-                results.append(result)
-        return results
+        results = _described(order(stores, query, _first), query)
+        if results is None:
+            results = _described(order(stores, query, query.visibility.first_shown), query)
+        return results or []
+
+
+def _described(found: Sequence[Ranked | Placed], query: Query) -> list[dict[str, object]] | None:
+    """What was found as results; None if one is hidden."""
+    results, fields = [], query.profile.RESULT_FIELDS
+    for each in found:
+        payload = each.hit.payload or {}
+        if query.visibility.hides(payload):
+            return None
+        if payload.get("data"):
+            result = describe(each.memory_id, payload, fields, score=each.score)
+            if query.explain:
+                result["score_details"] = each.details(query.threshold)
+            results.append(result)
+    return results
+
+
+def _first(ask: Ask, most: int) -> Sequence[Any]:
+    return ask(most)
 
 
 # --- The contract's ranking ------------------------------------------------------------------
@@ -150,26 +163,14 @@ async def _read(ports: Ports, text: str, filters: Filters) -> Query:
     return query
 
 
-def _rank(stores: Stores, query: Query) -> Sequence[Ranked]:
-    """The best memories. Candidates only have to be looked at if one of these is hidden."""
-    signals = _signals(stores, query, _first)
-    ranked = rank(signals, query.threshold, query.top_k)
-    if not any(map(query.hides, ranked)):
-        return ranked
-    if query.widens:
-        signals = _signals(stores, query, query.first_shown)
-    else:
-        signals.nearest = [
-            each for each in signals.nearest if not query.visibility.hides_hit(each[1])
-        ]
-    return rank(signals, query.threshold, query.top_k)
+def _rank(stores: Stores, query: Query, first: First) -> Sequence[Ranked]:
+    matching = first
+    if first is not _first and not query.profile.WIDENS_SEARCH:
+        first, matching = query.visibility.shown_of, _first
+    return rank(_signals(stores, query, first, matching), query.threshold, query.top_k)
 
 
-def _first(ask: Ask, most: int) -> Sequence[Hit]:
-    return ask(most)
-
-
-def _signals(stores: Stores, query: Query, first: First) -> Signals:
+def _signals(stores: Stores, query: Query, first: First, first_matching: First) -> Signals:
     """The signals of the first candidates in two orders: similarity and keywords."""
     most = max(query.top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
     vectors, filters = stores.vectors, query.filters
@@ -179,7 +180,7 @@ def _signals(stores: Stores, query: Query, first: First) -> Signals:
         ),
         most,
     )
-    matching = first(
+    matching = first_matching(
         lambda top_k: (
             vectors.keyword_search(query=query.lemmas, top_k=top_k, filters=filters) or ()
         ),
@@ -215,15 +216,14 @@ async def _read_plain(ports: Ports, text: str, filters: Filters) -> Query:
     return query
 
 
-def _fuse(stores: Stores, query: Query) -> Sequence[Placed]:
+def _fuse(stores: Stores, query: Query, first: First) -> Sequence[Placed]:
     # Here: most memories are never searched like this, and importing isomem would take longer.
     from isomem.contract.ranking import Question, place
 
     question = Question(query.text, query.lemmas, query.vector)
-    return first_shown(
+    return first(
         lambda top_k: place(stores.ranked(question, top_k, query.filters), query.threshold),
         query.top_k,
-        query.hides,
     )
 
 

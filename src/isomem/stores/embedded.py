@@ -8,11 +8,17 @@ from isomem import log
 from isomem.config import ENTITIES_SUFFIX
 from isomem.contract.arguments import not_found_for_update
 from isomem.contract.limits import LISTED_ENTITIES
-from isomem.contract.payload import changed_event, entity_payload, removed_event
-from isomem.contract.plan import mentions_of
+from isomem.contract.payload import (
+    changed_event,
+    entity_payload,
+    removed_event,
+    restored,
+    restored_event,
+)
+from isomem.contract.plan import REMOVED_AT_ONCE, mentions_of
 from isomem.contract.profile import DEFAULT, profile_of
 from isomem.contract.scope import scope_of
-from isomem.contract.visibility import is_expired
+from isomem.contract.visibility import Visibility, is_expired
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import Scope, ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
@@ -26,6 +32,7 @@ from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
 from isomem.stores.linking import Joined, Links, is_match
+from isomem.stores.superseding import check_superseded, supersede
 from isomem.text.tiers import load_encoder
 
 TYPE_CHECKING = False
@@ -50,8 +57,7 @@ if TYPE_CHECKING:
 _UNUSABLE = (VectorValueError, ValidationError)
 """Errors in what is to be stored, not of the store."""
 
-_AT_ONCE = 1000
-"""How many memories one transaction removes when a scope is cleared."""
+_AT_ONCE = REMOVED_AT_ONCE
 
 
 class EmbeddedSet:
@@ -169,10 +175,14 @@ class EmbeddedSet:
             if plan.mentions:
                 mentions = mentions_of(plan.mentions, stored)
                 self.links.link(mentions, plan.scope, plan.clock)
+            if plan.supersedes:
+                supersede(plan, stored, self._payload, self._mark)
         if plan.change is not None:
             self._change(plan.change, plan)
         if plan.remove is not None:
             self._remove(plan.remove, plan)
+        if plan.restore is not None:
+            self._restore(plan.restore, plan.clock.now())
         if plan.messages:
             self.ledger.save_messages(plan.messages, plan.session)
         if plan.progress and not plan.failed:
@@ -181,8 +191,11 @@ class EmbeddedSet:
 
     def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
         """The records without those that another call has stored meanwhile."""
-        later = {payload.get("hash") for payload in self.vectors.reader.later(plan.scope, since)}
-        return [record for record in plan.records if record.payload["hash"] not in later]
+        fields, tells = self._profile.EXPIRATION_FIELDS, self._profile.TELLS_EXPIRED
+        hides = Visibility(plan.clock, fields, show_expired=tells).hides
+        later = self.vectors.reader.later(plan.scope, since)
+        known = {payload.get("hash") for payload in later if not hides(payload)}
+        return [record for record in plan.records if record.payload["hash"] not in known]
 
     def _insert_some(self, plan: Plan, records: Sequence[Record]) -> Sequence[Record]:
         """Stores all records, or else those that can be stored. Returns the stored ones."""
@@ -248,12 +261,9 @@ class EmbeddedSet:
             return [memory_id for memory_id, payload in found if is_expired(payload, clock, fields)]
 
     def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
-        """Removes those of these memories that are still expired, in short transactions."""
-        removed = 0
-        for start in range(0, len(memory_ids), _AT_ONCE):
-            some = memory_ids[start : start + _AT_ONCE]
-            removed += self._write(self._remove_expired, some, plan)
-            self._database.give_way()
+        """Removes those of these memories that are still expired. Returns how many they were."""
+        removed = self._write(self._remove_expired, memory_ids, plan)
+        self._database.give_way()
         return removed
 
     def _remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
@@ -265,6 +275,29 @@ class EmbeddedSet:
                 removed[stored[1]] = payload
         self._forget(removed, plan)
         return len(removed)
+
+    # --- Superseding ---
+
+    def _payload(self, memory_id: str) -> Payload | None:
+        stored = self.vectors.writer.find(memory_id)
+        return load_payload(stored[3]) if stored else None
+
+    def _mark(self, memory_id: str, payload: Payload, event: dict[str, Any]) -> bool:
+        """Stores a payload that differs only in its marks, and a history row."""
+        stored = self.vectors.writer.find(memory_id)
+        if stored is not None:
+            self.vectors.writer.replace_payload(stored, payload)
+            self.ledger.put([event])
+        return stored is not None
+
+    def _restore(self, memory_id: str, now: str) -> None:
+        memory_id = canonical_id(memory_id)
+        payload = self._payload(memory_id)
+        if payload is None:
+            raise missing(memory_id)
+        check_superseded(memory_id, payload)
+        event = restored_event(memory_id, payload, now)
+        self._mark(memory_id, restored(payload), event)
 
     # --- Clearing scopes ---
 

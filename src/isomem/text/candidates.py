@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from isomem.contract.limits import LONGEST_ENTITY, SHORTEST_ENTITY
 from isomem.pattern import Pattern
-from isomem.text.entities import has_formatting, quotations, without_formatting
+from isomem.text.entities import has_formatting, is_plain, quotations, without_formatting
 from isomem.text.words import CIRCUMSTANTIAL, GENERIC_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from isomem.text.entities import Entity
 
@@ -59,24 +59,22 @@ def has_inner_form(word: str) -> bool:
     return any(map(str.isdigit, word)) or any(map(str.isupper, word[1:]))
 
 
-def runs(is_like: list[bool], connects: list[bool]) -> Iterator[tuple[int, int]]:
+def runs(likes: Iterable[int], connects: Callable[[int], bool]) -> Iterator[tuple[int, int]]:
     """Where each run of words that look like names starts and ends.
 
     Args:
-        is_like: whether each word of the text looks like one.
-        connects: whether it may be between two that do.
+        likes: where the words are that look like names, in order.
+        connects: whether the word at an index may be between two of them.
     """
-    count = len(is_like)
-    at = 0
-    while at < count:
-        end = at
-        while end < count and is_like[end]:
-            end += 1
-            if end + 1 < count and connects[end] and is_like[end + 1]:
-                end += 1
-        if end > at:
-            yield at, end
-        at = max(end, at + 1)
+    start = end = -2  # beside nothing
+    for at in likes:
+        if at != end and not (at == end + 1 and connects(end)):
+            if end > start:
+                yield start, end
+            start = at
+        end = at + 1
+    if end > start:
+        yield start, end
 
 
 class Candidates:
@@ -89,8 +87,11 @@ class Candidates:
 
     def add(self, source: int, text: str, start: int, end: int) -> None:
         """Adds what a source found in the tokens from `start` to `end`, if it can be an entity."""
-        text = " ".join(without_formatting(text).split())
-        if SHORTEST_ENTITY <= len(text) <= LONGEST_ENTITY and not has_formatting(text):
+        if not is_plain(text):
+            text = " ".join(without_formatting(text).split())
+        if not SHORTEST_ENTITY <= len(text) <= LONGEST_ENTITY:
+            return
+        if is_plain(text) or not has_formatting(text):
             self._by_text.setdefault(text.lower(), (source, start, end, text))
 
     def add_phrase(self, words: list[str], start: int, end: int) -> None:

@@ -97,12 +97,12 @@ _PREFIXES = ("multi", "non", "pre")
 # Function words that are part of what a hyphen joins: "like-minded".
 _JOINED = ("like", "off", "part")
 
-_tokenize = Tokenizer(kind_of)
+tokenize = Tokenizer(kind_of)
 
 
 def extract_entities(text: str) -> list[Entity]:
     """Names, quotations and compounds of `text`; the first two as in `entities`."""
-    tokens = _tokenize(text)
+    tokens = tokenize(text)
     return cleaned(proper_names(tokens) + quotations(text) + compounds(tokens))
 
 

@@ -128,7 +128,7 @@ def cleaned(found: list[Entity]) -> list[Entity]:
         if len(key) < SHORTEST_ENTITY or key in seen:
             continue
         seen.add(key)
-        if not _is_plain(text):
+        if not is_plain(text):
             text = without_formatting(text)
             key = text.lower()
             if not key or has_formatting(text):
@@ -146,7 +146,7 @@ def cleaned(found: list[Entity]) -> list[Entity]:
     return list(best.values())
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
     """Whether a text is words with single spaces between them."""
     if text.isalpha():
         return True

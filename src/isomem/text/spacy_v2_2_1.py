@@ -95,10 +95,8 @@ def _names_alone(word: Token) -> bool:
 
 
 def _spans(tokens: list[Token]) -> Iterator[tuple[int, int]]:
-    return runs(
-        [_is_name_like(tokens, at) for at in range(len(tokens))],
-        [token.text.lower() in CONNECTORS for token in tokens],
-    )
+    likes = (at for at in range(len(tokens)) if _is_name_like(tokens, at))
+    return runs(likes, lambda at: tokens[at].text.lower() in CONNECTORS)
 
 
 def _is_name_like(tokens: list[Token], at: int) -> bool:

@@ -36,24 +36,37 @@ class BuiltinTier:
     Args:
         language: the rules for words and compounds are English. In another language, words only
             become lower case, the stemmer does the rest, and no compounds are found.
+        rules: the release of upstream whose entity rules apply, one of `RELEASES`.
     """
 
-    def __init__(self, language: str = DEFAULT_LANGUAGE) -> None:
+    def __init__(self, language: str = DEFAULT_LANGUAGE, rules: str = DEFAULT_RELEASE) -> None:
         # Imported here, so that the other tiers do not load the word tables.
         if language == "english":
-            from isomem.text.compounds import extract_entities
             from isomem.text.lemma import lemmatize
         else:
-            from isomem.text.entities import extract_entities
             from isomem.text.lemma import lower_words as lemmatize
 
         self.language = language
         self.lemmatize: Callable[[str], str] = lemmatize
-        self.entities: Callable[[str], list[tuple[str, str]]] = extract_entities
+        self.entities = _entities_by_rule(language, rules)
 
     def entities_batch(self, texts: list[str]) -> list[list[tuple[str, str]]]:
         """One list for each text, in order."""
         return [self.entities(text) for text in texts]
+
+
+def _entities_by_rule(language: str, rules: str) -> Callable[[str], list[tuple[str, str]]]:
+    """What finds the entities of a text in a language by the rules of a release."""
+    if language == "english":
+        if rules == "2.2.1":
+            from isomem.text.topics import extract_entities
+        else:
+            from isomem.text.compounds import extract_entities
+    elif rules == "2.2.1":
+        from isomem.text.spans import extract_entities
+    else:
+        from isomem.text.entities import extract_entities
+    return extract_entities
 
 
 def load_tier(
@@ -80,7 +93,7 @@ def load_tier(
         from isomem.text.spacy_tier import SpacyTier
 
         return SpacyTier(options["model"], rules)
-    return BuiltinTier(options["language"]) if provider == "builtin" else NoTier()
+    return BuiltinTier(options["language"], rules) if provider == "builtin" else NoTier()
 
 
 def load_encoder(provider: str, config: Mapping[str, object] | None = None) -> TermEncoder:
