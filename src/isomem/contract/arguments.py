@@ -131,12 +131,23 @@ def refuse_top_level_ids(arguments: Mapping[str, object], method: str) -> None:
         )
 
 
-def check_other(arguments: Mapping[str, object], method: str, known: Sequence[str]) -> None:
+def check_other(
+    arguments: Mapping[str, object],
+    method: str,
+    known: Sequence[str],
+    refused: Mapping[str, str] = {},
+) -> None:
     """Checks the arguments that a method does not know; mem0 ignores them, and so they only warn.
 
+    Args:
+        refused: what is said about those that are an error, by name.
+
     Raises:
-        ValueError: an id, which belongs in `filters`.
+        ValueError: such an argument, or an id, which belongs in `filters`.
     """
+    for name, fault in refused.items():
+        if arguments.get(name) is not None:
+            raise ValueError(fault)
     refuse_top_level_ids(arguments, method)
     for name in arguments:
         meant = _OLD_NAMES.get(name) or nearest(name, known)

@@ -10,7 +10,7 @@ from isomem.contract import v2_0_4
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Protocol, TypeVar
 
     from isomem.contract.payload import ResultFields
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
         def read_query(self, query: object) -> object:
             """A query before anything else is checked, or ValueError."""
             ...
+
+        REFUSED_BY_SEARCH: Mapping[str, str]
+        """What is said about arguments of `search` that are an error, by name."""
 
         LEAST_LISTED: int
         """`get_all` with a smaller `top_k` lists so many memories."""

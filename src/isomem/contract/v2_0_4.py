@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 __all__ = [
     "BOOSTS_SINGLY", "BUFFERS_FAILED_ADDS", "EMBEDS_PROBES_TOGETHER", "EXPIRATION_FIELDS",
     "LEAST_LISTED", "LLM_FAILURE", "MATCHES_TEXT", "NAME", "NEEDS_ROLE", "RAISES_LLM_ERRORS",
-    "REEMBEDS_SAME_TEXT", "RELINKS_SAME_TEXT", "RESULT_FIELDS", "SHOWS_READ_FAILURES",
-    "TELLS_EXPIRED", "WIDENS_SEARCH", "address_of", "changed", "check_summary", "entity_key",
-    "first_listed", "is_given", "is_said", "is_spoken", "overlay", "read_id", "read_query",
-    "reduce_parts", "reply_text", "stamp",
+    "REEMBEDS_SAME_TEXT", "REFUSED_BY_SEARCH", "RELINKS_SAME_TEXT", "RESULT_FIELDS",
+    "SHOWS_READ_FAILURES", "TELLS_EXPIRED", "WIDENS_SEARCH", "address_of", "changed",
+    "check_summary", "entity_key", "first_listed", "is_given", "is_said", "is_spoken", "overlay",
+    "read_id", "read_query", "reduce_parts", "reply_text", "stamp",
 ]  # fmt: skip
 
 NAME = "2.0.4"
 
 # --- Arguments -------------------------------------------------------------------------------
 
+REFUSED_BY_SEARCH: Mapping[str, str] = {}
 LEAST_LISTED = 0
 
 

@@ -32,6 +32,9 @@ NAME = "2.2.1"
 
 # --- Arguments -------------------------------------------------------------------------------
 
+REFUSED_BY_SEARCH: Mapping[str, str] = {
+    "reference_date": "The reference_date parameter is not supported by the OSS Memory SDK."
+}
 LEAST_LISTED = 1
 
 

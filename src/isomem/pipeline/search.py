@@ -91,7 +91,7 @@ async def search(
     other: dict[str, object],
 ) -> dict[str, object]:
     """One call of `search`. `other` has the arguments that it does not know."""
-    check_other(other, "search", ARGUMENTS)
+    check_other(other, "search", ARGUMENTS, ports.profile.REFUSED_BY_SEARCH)
     if rerank and not ports.reranks:
         log.warning("search(rerank=True) does nothing: no reranker is configured")
     check_threshold(threshold)
