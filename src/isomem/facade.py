@@ -6,6 +6,7 @@ import os
 
 from isomem.clock import Clock
 from isomem.config import MemoryConfig, as_config, at_path, from_dict
+from isomem.contract.profile import profile_of
 from isomem.stores.registry import open_set
 from isomem.wiring import build_embedder, build_llm, build_nlp, build_reranker
 
@@ -41,6 +42,7 @@ class Facade:
 
     Attributes:
         config: the configuration.
+        profile: what the release of mem0 decides that the memory behaves like.
         embedding_model: turns text into vectors.
         llm: extracts facts.
         vector_store: the memories.
@@ -64,6 +66,7 @@ class Facade:
         clock: Clock | None = None,
     ) -> None:
         self.config = as_config(config) if path is None else at_path(path, config)
+        self.profile = profile_of(self.config.profile)
         self.clock = clock or Clock()
         self.nlp: shapes.Nlp = build_nlp(self.config)
         self.llm: shapes.LLM = build_llm(self.config)
@@ -121,7 +124,7 @@ class Facade:
             return opened
         from isomem.stores.composed import ComposedSet
 
-        return ComposedSet(self.vector_store, self.entity_store, self.db)
+        return ComposedSet(self.vector_store, self.entity_store, self.db, self.profile)
 
     def replacing(self: Self, *, progress: Progress | None = None, **parts: Any) -> Self:
         """This memory with other parts, for some calls; the two share everything else.

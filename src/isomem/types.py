@@ -31,6 +31,9 @@ SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 RANKINGS = ("contract", "fused")
 """The names of the rankings; the first one is the default."""
 
+PROFILES = ("2.0.4", "2.2.1")
+"""The releases of mem0 whose behaviour a memory can have; the first one is the default."""
+
 SUPERSEDING = ("off", "similar", "model")
 """How it is decided which stored facts a new one supersedes; the first one is the default."""
 

@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from isomem.clock import Clock
 from isomem.contract.plan import FailedChunk, Mention, Plan, Progress, Record, TakenIn
+from isomem.contract.profile import Profile
 from isomem.contract.ranking import Found, Question
 from isomem.types import Filters, Hit, Message, Payload, Vector
 
@@ -277,6 +278,7 @@ class Parts(Settings, Protocol):
     """What a memory is made of; each part can be replaced by another object of its shape."""
 
     clock: Clock
+    profile: Profile
     nlp: Nlp
     llm: LLM
     embedding_model: Embedder
@@ -296,6 +298,8 @@ class Ports(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+    @property
+    def profile(self) -> Profile: ...
     @property
     def nlp(self) -> Nlp: ...
     @property
