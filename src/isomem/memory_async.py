@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from isomem.facade import NO_CHAT, Facade
+from isomem.facade import NO_CHAT, Facade, turn
 from isomem.pipeline import add, manage, search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
-    from typing import Any
+    from typing import Any, NoReturn, overload
+
+    from typing_extensions import Unpack
 
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Progress
     from isomem.facade import Json, Moment, Self
+    from isomem.pipeline.listing import Walk
+    from isomem.ports.asynchronous import AsyncPorts
+    from isomem.results import (
+        AddOptions,
+        AddResults,
+        Done,
+        GotMemory,
+        HistoryRow,
+        MemoryItem,
+        MemoryList,
+        MemoryPage,
+        Scope,
+        SearchResults,
+    )
 
 
 class AsyncMemory(Facade):
@@ -54,7 +71,7 @@ class AsyncMemory(Facade):
         prompt: str | None = None,
         timestamp: Moment | None = None,
         llm: Any = None,
-    ) -> Json:
+    ) -> AddResults:
         """Remembers what is worth remembering in a conversation; see `Memory.add`.
 
         Args:
@@ -79,6 +96,12 @@ class AsyncMemory(Facade):
             )
         )
 
+    async def remember(
+        self, said: str, reply: str | None = None, **options: Unpack[AddOptions]
+    ) -> AddResults:
+        """Adds one turn of a conversation; see `Memory.remember`."""
+        return await self.add(turn(said, reply), **options)
+
     async def search(
         self,
         query: str,
@@ -89,8 +112,8 @@ class AsyncMemory(Facade):
         rerank: bool = False,
         ranking: str | None = None,
         explain: bool = False,
-        **kwargs: Any,
-    ) -> Json:
+        **kwargs: NoReturn,
+    ) -> SearchResults:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
         return await self._ports.run(
             search.search(
@@ -106,21 +129,127 @@ class AsyncMemory(Facade):
             )
         )
 
-    async def get(self, memory_id: str) -> Json | None:
+    async def context(
+        self,
+        query: str,
+        *,
+        filters: Json,
+        max_tokens: int = 1000,
+        count_tokens: Callable[[str], int] | None = None,
+        top_k: int = 20,
+        threshold: float | None = 0.1,
+        rerank: bool = False,
+        ranking: str | None = None,
+    ) -> str:
+        """The memories that answer a query, as text for a prompt; see `Memory.context`.
+
+        `count_tokens` is called in a thread.
+        """
+        from isomem.pipeline.context import context
+
+        return await self._ports.run(
+            context(
+                self._ports,
+                query,
+                filters=filters,
+                max_tokens=max_tokens,
+                count_tokens=count_tokens,
+                top_k=top_k,
+                threshold=threshold,
+                rerank=rerank,
+                ranking=ranking,
+            )
+        )
+
+    async def get(self, memory_id: str) -> GotMemory | None:
         """One memory; see `Memory.get`."""
         return await self._ports.run(manage.get(self._ports, memory_id))
 
-    async def get_all(self, *, filters: Json | None = None, top_k: int = 20, **kwargs: Any) -> Json:
-        """The memories of a scope; see `Memory.get_all`."""
+    if TYPE_CHECKING:
+
+        @overload
+        async def get_all(
+            self,
+            *,
+            filters: Json | None = None,
+            top_k: int = 20,
+            order: str | None = None,
+            page_size: None = None,
+            cursor: None = None,
+        ) -> MemoryList: ...
+        @overload
+        async def get_all(
+            self,
+            *,
+            filters: Json | None = None,
+            order: str | None = None,
+            page_size: int,
+            cursor: str | None = None,
+        ) -> MemoryPage: ...
+        @overload
+        async def get_all(
+            self,
+            *,
+            filters: Json | None = None,
+            order: str | None = None,
+            page_size: int | None = None,
+            cursor: str,
+        ) -> MemoryPage: ...
+
+    async def get_all(
+        self,
+        *,
+        filters: Json | None = None,
+        top_k: int = 20,
+        order: str | None = None,
+        page_size: int | None = None,
+        cursor: str | None = None,
+        **kwargs: NoReturn,
+    ) -> MemoryList | MemoryPage:
+        """The memories of a scope, or a page of them; see `Memory.get_all`."""
         return await self._ports.run(
-            manage.get_all(self._ports, filters=filters, top_k=top_k, other=kwargs)
+            manage.get_all(
+                self._ports,
+                filters=filters,
+                top_k=top_k,
+                order=order,
+                page_size=page_size,
+                cursor=cursor,
+                other=kwargs,
+            )
         )
 
-    async def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Json:
+    def iter_all(
+        self, filters: Json, *, order: str = "id", page_size: int = 100
+    ) -> AsyncIterator[MemoryItem]:
+        """All memories that pass, for `async for`; see `Memory.iter_all`."""
+        from isomem.pipeline.listing import Walk
+
+        return _walk(Walk(self._ports, filters, order=order, page_size=page_size), self._ports)
+
+    async def count(self, filters: Json) -> int:
+        """How many memories pass; see `Memory.count`."""
+        from isomem.pipeline import listing
+
+        return await self._ports.run(listing.count(self._ports, filters))
+
+    async def scopes(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> list[Scope]:
+        """Whose memories there are; see `Memory.scopes`, and who must not see it."""
+        from isomem.pipeline import listing
+
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return await self._ports.run(listing.scopes(self._ports, ids))
+
+    async def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Done:
         """Replaces the text of a memory; see `Memory.update`."""
         return await self._ports.run(manage.update(self._ports, memory_id, data, metadata))
 
-    async def delete(self, memory_id: str) -> Json:
+    async def delete(self, memory_id: str) -> Done:
         """Removes a memory; see `Memory.delete`."""
         return await self._ports.run(manage.delete(self._ports, memory_id))
 
@@ -131,7 +260,7 @@ class AsyncMemory(Facade):
         run_id: str | None = None,
         *,
         purge_history: bool = False,
-    ) -> Json:
+    ) -> Done:
         """Removes every memory of a scope; see `Memory.delete_all`."""
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         return await self._ports.run(
@@ -143,7 +272,7 @@ class AsyncMemory(Facade):
         user_id: str | None = None,
         agent_id: str | None = None,
         run_id: str | None = None,
-    ) -> Json:
+    ) -> Done:
         """Forgets everything of a scope; see `Memory.purge`."""
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         return await self._ports.run(manage.purge(self._ports, ids))
@@ -152,7 +281,7 @@ class AsyncMemory(Facade):
         """Rewrites the file; see `Memory.compact`."""
         await self._ports.run(manage.compact(self._ports))
 
-    async def history(self, memory_id: str) -> list[Json]:
+    async def history(self, memory_id: str) -> list[HistoryRow]:
         """What happened to a memory; see `Memory.history`."""
         return await self._ports.run(manage.history(self._ports, memory_id))
 
@@ -199,3 +328,9 @@ class AsyncMemory(Facade):
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+async def _walk(walk: Walk, ports: AsyncPorts) -> AsyncIterator[MemoryItem]:
+    while page := await ports.run(walk.next_page()):
+        for each in page:
+            yield each

@@ -31,6 +31,9 @@ SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 RANKINGS = ("contract", "fused")
 """The names of the rankings; the first one is the default."""
 
+ORDERS = ("id", "oldest", "newest")
+"""The orders in which memories are listed; the first one is the default."""
+
 PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""
 

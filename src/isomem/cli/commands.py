@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from isomem.cli.screen import Screen
     from isomem.ingest import Ingest, Step
     from isomem.memory import Memory
+    from isomem.results import GotMemory
 
 
 # --- Find ------------------------------------------------------------------------------------
@@ -355,7 +356,7 @@ def _filters(options: Namespace) -> dict[str, Any]:
     return {**extra, **ids}
 
 
-def _existing(memory: Memory, memory_id: str) -> dict[str, Any]:
+def _existing(memory: Memory, memory_id: str) -> GotMemory:
     found = memory.get(memory_id)
     if found is None:
         raise no_memory(memory_id)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from isomem.contract.plan import Mention
     from isomem.ports.shapes import Message, Nlp, Payload, Ports, Stores, Vector
+    from isomem.results import AddedMemory, AddResults
 
-    Result = dict[str, Any]
     Fact = dict[str, Any]
 
 
@@ -51,7 +51,7 @@ async def add(
     memory_type: str | None,
     prompt: str | None,
     timestamp: object = None,
-) -> Result:
+) -> AddResults:
     """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
     scope = check_ids(ids)
     if ANY_VALUE in scope.values() and not ports.takes_any_id:
@@ -111,8 +111,9 @@ def _image_question(url: str, details: str | None) -> Message:
 # --- Raw: every message is a memory ----------------------------------------------------------
 
 
-async def _add_raw(ports: Ports, conversation: Conversation, fields: Payload) -> list[Result]:
-    records, results = [], []
+async def _add_raw(ports: Ports, conversation: Conversation, fields: Payload) -> list[AddedMemory]:
+    records: list[Record] = []
+    results: list[Any] = []
     for said in conversation.remembered():
         own = {**fields, "role": said.role}
         if said.name:
@@ -125,7 +126,7 @@ async def _add_raw(ports: Ports, conversation: Conversation, fields: Payload) ->
     return results
 
 
-def _result(record: Record) -> Result:
+def _result(record: Record) -> AddedMemory:
     return {"id": record.id, "memory": record.text, "event": "ADD"}
 
 
@@ -144,7 +145,7 @@ async def _record(ports: Ports, text: str, fields: Payload) -> Record:
 
 async def _add_procedural(
     ports: Ports, conversation: Conversation, fields: Payload, prompt: str | None
-) -> list[Result]:
+) -> list[AddedMemory]:
     reply = await ports.generate(
         [
             {
@@ -172,7 +173,7 @@ async def _add_inferred(
     fields: Payload,
     prompt: str | None,
     day: str | None,
-) -> list[Result]:
+) -> list[AddedMemory]:
     session = session_key(scope)
     transcript = conversation.transcript()
     vector = await ports.embed(transcript, "search")

@@ -22,36 +22,60 @@ from isomem.types import SCOPE_KEYS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from isomem.ports.shapes import Filters, Hit, Nlp, Ports, Stores
+    from isomem.results import Done, GotMemory, HistoryRow, MemoryList, MemoryPage
 
 
 # --- Read ------------------------------------------------------------------------------------
 
 
-async def get(ports: Ports, memory_id: str) -> dict[str, object] | None:
+async def get(ports: Ports, memory_id: str) -> GotMemory | None:
     """One memory, or None."""
     return await ports.store(_get, check_memory_id(memory_id))
 
 
-def _get(stores: Stores, memory_id: str) -> dict[str, object] | None:
+def _get(stores: Stores, memory_id: str) -> Any:
     point = stores.vectors.get(vector_id=memory_id)
     return describe(str(point.id), point.payload or {}, score=None) if point else None
 
 
 async def get_all(
-    ports: Ports, *, filters: Filters | None, top_k: int, other: dict[str, object]
-) -> dict[str, object]:
-    """The first memories of a scope, ordered by id."""
-    check_other(other, "get_all", ("filters", "top_k"))
+    ports: Ports,
+    *,
+    filters: Filters | None,
+    top_k: int,
+    order: str | None,
+    page_size: int | None,
+    cursor: str | None,
+    other: Mapping[str, object],
+) -> MemoryList | MemoryPage:
+    """The first memories of a scope, or a page of them."""
+    check_other(other, "get_all", ("filters", "top_k", "order", "page_size", "cursor"))
     top_k = check_top_k(top_k)
+    if order is None and page_size is None and cursor is None:
+        return {"results": await ports.store(_list, asked_for(ports, filters), top_k)}
+    # Here: most memories are never listed like this, and importing isomem would take longer.
+    from isomem.pipeline import listing
+
+    asked = asked_for(ports, filters)
+    if page_size is None and cursor is None:
+        return await listing.first(ports, asked, order, top_k)
+    return await listing.page(
+        ports, asked, top_k=top_k, order=order, page_size=page_size, cursor=cursor
+    )
+
+
+def asked_for(ports: Ports, filters: Filters | None) -> Filters:
+    """The filters of a listing, checked."""
     checked = check_filters(filters)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
-    return {"results": await ports.store(_list, checked, top_k)}
+    return checked
 
 
-def _list(stores: Stores, filters: Filters, top_k: int) -> list[dict[str, object]]:
+def _list(stores: Stores, filters: Filters, top_k: int) -> list[Any]:
     points = _one_by_one(stores.vectors.list(filters=filters, top_k=top_k))
     return [describe(str(point.id), point.payload or {}) for point in points]
 
@@ -69,12 +93,12 @@ def _one_by_one(answer: object) -> Iterator[Hit]:
         yield points.pop()
 
 
-async def history(ports: Ports, memory_id: str) -> list[dict[str, object]]:
+async def history(ports: Ports, memory_id: str) -> list[HistoryRow]:
     """The events of one memory, oldest first."""
     return await ports.store(_history, check_history_id(memory_id))
 
 
-def _history(stores: Stores, memory_id: object) -> list[dict[str, object]]:
+def _history(stores: Stores, memory_id: object) -> list[Any]:
     return stores.ledger.get_history(memory_id)  # type: ignore[arg-type]  # may not be an id
 
 
@@ -83,7 +107,7 @@ def _history(stores: Stores, memory_id: object) -> list[dict[str, object]]:
 
 async def update(
     ports: Ports, memory_id: str, text: str, metadata: dict[str, object] | None
-) -> dict[str, str]:
+) -> Done:
     """Replaces the text of a memory and overlays its metadata."""
     memory_id = check_memory_id(memory_id)
     check_text(text, "data")
@@ -112,7 +136,7 @@ def _analyse(nlp: Nlp, text: str) -> tuple[str, list[tuple[str, str]]]:
 # --- Remove ----------------------------------------------------------------------------------
 
 
-async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
+async def delete(ports: Ports, memory_id: str) -> Done:
     """Removes one memory; its history stays."""
     memory_id = check_memory_id(memory_id)
     vectors = await renew_vectors(ports, [memory_id])
@@ -122,7 +146,7 @@ async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
 
 async def delete_all(
     ports: Ports, ids: Mapping[str, object], *, purge_history: bool = False
-) -> dict[str, str]:
+) -> Done:
     """Removes every memory of a scope, however many there are, and its message buffers."""
     filters = check_removal_ids(ids)
     if not ports.takes_any_id:
@@ -148,7 +172,7 @@ def _reset(stores: Stores) -> None:
     stores.reset()
 
 
-async def purge(ports: Ports, ids: Mapping[str, object]) -> dict[str, str]:
+async def purge(ports: Ports, ids: Mapping[str, object]) -> Done:
     """Removes everything of a scope, also from the bytes of the files."""
     done = await delete_all(ports, ids, purge_history=True)
     try:

@@ -26,13 +26,14 @@ from isomem.ports.guard import PartFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.contract.plan import Mention
     from isomem.contract.ranking import Placed
     from isomem.contract.scoring import Ranked
     from isomem.ports.shapes import Filters, Hit, Ports, Stores, Vector
+    from isomem.results import SearchResults
 
     Reading = Callable[[Ports, str, Filters], Awaitable["Query"]]
     Order = Callable[[Stores, "Query"], Sequence[Ranked | Placed]]
@@ -72,8 +73,8 @@ async def search(
     rerank: bool,
     ranking: str | None,
     explain: bool,
-    other: dict[str, object],
-) -> dict[str, object]:
+    other: Mapping[str, object],
+) -> SearchResults:
     """One call of `search`. `other` has the arguments that it does not know."""
     check_other(other, "search", ARGUMENTS)
     if rerank and not ports.reranks:
@@ -89,7 +90,7 @@ async def search(
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
     analysed.explain = explain
-    results = await ports.store(_find, analysed, order)
+    results: Any = await ports.store(_find, analysed, order)
     if rerank and results and ports.reranks:
         results = await _rerank(ports, query, results, top_k)
     return {"results": results}

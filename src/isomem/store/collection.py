@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from isomem.store.database import Block, Database
     from isomem.store.keywords import TermEncoder
     from isomem.store.links import LinkTable
+    from isomem.store.listing import Listing
 
 
 class Collection:
@@ -223,6 +224,14 @@ class Collection:
             raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
         with self.database.reading():
             return self.reader.list(filters, top_k), None
+
+    @property
+    def listing(self) -> Listing:
+        """Its points in an order, part by part."""
+        # Here: most memories are never listed like this, and importing isomem would take longer.
+        from isomem.store.listing import Listing
+
+        return Listing(self.database, self.reader)
 
     def search(
         self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None

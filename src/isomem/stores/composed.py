@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Plan, Record
     from isomem.contract.ranking import Found, Question
-    from isomem.ports.shapes import Embedder, Filters, Hit, Payload
+    from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
 
 _EXCUSED = (PartFailure, VectorValueError)
 _UNUSABLE = (*_EXCUSED, ValidationError)
@@ -135,6 +135,15 @@ class ComposedSet:
             error_code="CONFIG_008",
             suggestion='Search with ranking="contract".',
         )
+
+    @property
+    def listing(self) -> Listing:
+        """The memories in an order, part by part."""
+        if isinstance(self.vectors, Collection):
+            return self.vectors.listing
+        from isomem.stores.listing import ForeignListing
+
+        return ForeignListing(self.vectors)
 
     # --- Applying a plan ---
 

@@ -1,0 +1,156 @@
+"""Listing: pages of memories, all of them one by one, and how many there are where."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from isomem.contract.arguments import check_id, refuse_wildcard_ids
+from isomem.contract.filters import CompiledFilters
+from isomem.contract.pages import check_order, check_page_size, place_of
+from isomem.contract.payload import describe
+from isomem.dates import utc_text
+from isomem.pipeline.manage import asked_for
+from isomem.types import SCOPE_KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from isomem.contract.pages import Place, Tally
+    from isomem.dates import datetime
+    from isomem.ports.shapes import Entry, Filters, Hit, Ports, Stores
+    from isomem.results import MemoryItem, MemoryList, MemoryPage, Scope
+
+DEFAULT_TOP_K = 20
+"""The `top_k` of `get_all`, which is how a caller who does not name one is recognised."""
+
+
+# --- Pages -----------------------------------------------------------------------------------
+
+
+async def first(ports: Ports, filters: Filters, order: object, top_k: int) -> MemoryList:
+    """The first memories in an order."""
+    compiled, order = CompiledFilters(filters), check_order(order)
+    return {"results": await ports.store(_first, compiled, order, top_k)}
+
+
+def _first(stores: Stores, filters: Filters, order: str, top_k: int) -> list[MemoryItem]:
+    with stores.reading():
+        listing = stores.listing
+        entries = listing.find(filters, order, None, top_k)
+        return _described(listing.read(entries, filters))
+
+
+async def page(
+    ports: Ports,
+    filters: Filters,
+    *,
+    top_k: int,
+    order: object,
+    page_size: object,
+    cursor: object,
+) -> MemoryPage:
+    """One page of memories, and the cursor of the next one."""
+    if top_k != DEFAULT_TOP_K:
+        raise ValueError("Pass either top_k, or page_size and cursor: a page is not cut by top_k.")
+    place = place_of(filters, order, page_size, cursor)
+    return await ports.store(_page, CompiledFilters(filters), place)
+
+
+def _page(stores: Stores, filters: Filters, place: Place) -> MemoryPage:
+    with stores.reading():
+        listing, size = stores.listing, place.page_size
+        entries = listing.find(filters, place.order, place.after, size + 1)
+        has_more = len(entries) > size
+        return {
+            "results": _described(listing.read(entries[:size], filters)),
+            "next_cursor": place.cursor(entries[size - 1][:2]) if has_more else None,
+            "total": listing.count(filters),
+        }
+
+
+def _described(hits: Iterable[Hit]) -> list[Any]:
+    return [describe(str(hit.id), hit.payload or {}) for hit in hits]
+
+
+# --- All of them -----------------------------------------------------------------------------
+
+
+class Walk:
+    """A way through all memories that pass, page by page.
+
+    Raises:
+        ValueError: the filters, the order or the size of a page are not valid.
+    """
+
+    def __init__(
+        self, ports: Ports, filters: Filters | None, *, order: object, page_size: object
+    ) -> None:
+        self._ports = ports
+        self._filters = CompiledFilters(asked_for(ports, filters))
+        self._order = check_order(order)
+        self._page_size = check_page_size(page_size)
+        self._ahead: deque[Entry] = deque()
+        self._after: tuple[int, str] | None = None
+        self._has_more = True
+
+    async def next_page(self) -> list[MemoryItem]:
+        """The next memories; none after the last one."""
+        while self._ahead or self._has_more:
+            if some := await self._ports.store(self._read):
+                return some
+        return []
+
+    def _read(self, stores: Stores) -> list[MemoryItem]:
+        with stores.reading():
+            listing = stores.listing
+            if not self._ahead:
+                found = listing.find(self._filters, self._order, self._after, listing.at_once)
+                self._has_more = len(found) == listing.at_once
+                self._after = found[-1][:2] if found else None
+                self._ahead.extend(found)
+            size = min(self._page_size, len(self._ahead))
+            some = [self._ahead.popleft() for _ in range(size)]
+            return _described(listing.read(some, self._filters))
+
+
+# --- How many --------------------------------------------------------------------------------
+
+
+async def count(ports: Ports, filters: Filters | None) -> int:
+    """How many memories pass."""
+    return await ports.store(_count, CompiledFilters(asked_for(ports, filters)))
+
+
+def _count(stores: Stores, filters: Filters) -> int:
+    return stores.listing.count(filters)
+
+
+async def scopes(ports: Ports, ids: Mapping[str, object]) -> list[Scope]:
+    """Whose memories there are, ordered by their ids."""
+    given = {key: check_id(value, key) for key, value in ids.items() if value is not None}
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(given)
+    return await ports.store(_scopes, given)
+
+
+def _scopes(stores: Stores, ids: Mapping[str, str]) -> list[Scope]:
+    found = stores.listing.scopes(ids)
+    found.sort(key=lambda each: [each[0].get(key, "") for key in SCOPE_KEYS])
+    return [_scope(*each) for each in found]
+
+
+def _scope(ids: Mapping[str, str], tally: Tally) -> Scope:
+    scope: Any = {
+        **ids,
+        "memories": tally.count,
+        "first": _text(tally.first),
+        "last": _text(tally.last),
+    }
+    described: Scope = scope
+    return described
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else utc_text(moment)
