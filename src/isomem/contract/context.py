@@ -43,18 +43,24 @@ def check_max_tokens(max_tokens: object) -> int:
 
 
 def estimate_tokens(text: str) -> int:
-    """How many tokens a text has at most, for the tokenizers of common models.
+    """How many tokens a text has, rather too many than too few.
 
-    A word of ASCII letters counts one token for every 3 letters or part of them, together with a
-    space before it. Every other ASCII character counts one: digits, punctuation, line ends and
-    further spaces. Any other character counts one less than it has bytes in UTF-8. Real tokenizers
-    need about 60 to 80 % of that for English prose.
+    A word of ASCII letters, with a space before it, counts 1 for every 3 letters or part of them,
+    and 1 more if one is a capital: names are rare words. Every other ASCII character counts 1:
+    digits, punctuation, line ends, further spaces. Other characters count 1, 2 or 4 if they take 2,
+    3 or 4 bytes in UTF-8. That is a quarter more than the tokenizer of Llama 2 makes of English
+    prose, which in turn makes more tokens than those of newer models. It is no upper bound: random
+    letters may have more tokens.
     """
     words = [word.lstrip() for word in _WORD.findall(text)]
-    rest = _WORD.sub("", text)
-    ascii_ = len(rest.encode("ascii", "ignore"))
-    in_words = sum(-(-len(word) // _LETTERS_PER_TOKEN) for word in words)
-    return in_words + len(rest.encode("utf-8", "surrogatepass")) - (len(rest) - ascii_)
+    in_words = sum(-(-len(word) // _LETTERS_PER_TOKEN) + (not word.islower()) for word in words)
+    return in_words + sum(map(_weight, _WORD.sub("", text)))
+
+
+def _weight(character: str) -> int:
+    """The tokens of a character that is not part of a word of ASCII letters."""
+    code = ord(character)
+    return 1 if code < 0x800 else 2 if code < 0x10000 else 4
 
 
 def context_of(found: Sequence[Found], max_tokens: int, count_tokens: Callable[[str], int]) -> str:

@@ -46,7 +46,7 @@ class Listing:
         at_once: how many entries to find at once in order to read all points.
     """
 
-    at_once = 10_000
+    at_once = 50_000
 
     def __init__(self, database: Database, reader: Reader) -> None:
         self._database = database
