@@ -26,6 +26,7 @@ METHODS = (
 ADDED = {
     "add": ("timestamp",),
     "delete_all": ("purge_history",),
+    "get_all": ("order", "page_size", "cursor"),
     "search": ("ranking", "explain"),
 }
 

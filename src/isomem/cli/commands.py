@@ -8,6 +8,7 @@ import sys
 from isomem.cli import views
 from isomem.cli.failures import EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
 from isomem.cli.settings import open_existing, open_memory, read_config
+from isomem.cli.views import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,11 +49,56 @@ def search(options: Namespace, screen: Screen) -> None:
 def list_all(options: Namespace, screen: Screen) -> None:
     """`isomem list`."""
     filters = _filters(options)
+    if options.page_size is not None or options.cursor is not None:
+        _list_page(options, filters, screen)
+        return
     with open_memory(options) as memory:
-        found = memory.get_all(filters=filters, top_k=options.top_k)
+        found = memory.get_all(filters=filters, top_k=options.top_k, order=options.order)
     screen.show(found, views.memories)
     if len(found["results"]) == options.top_k:
         screen.note(f"These are the first {options.top_k}; --top-k N shows more.")
+
+
+def _list_page(options: Namespace, filters: dict[str, Any], screen: Screen) -> None:
+    given = {name: getattr(options, name) for name in ("top_k", "order", "page_size", "cursor")}
+    with open_memory(options) as memory:
+        page: Any = memory.get_all(filters=filters, **given)
+    screen.show(page, views.memories)
+    screen.note(f"{len(page['results'])} of {counted(page['total'], 'memory', 'memories')}.")
+    if page["next_cursor"]:
+        screen.note(f"The next page: --cursor {page['next_cursor']}")
+
+
+def count(options: Namespace, screen: Screen) -> None:
+    """`isomem count`."""
+    filters = _filters(options)
+    with open_existing(options) as memory:
+        found = memory.count(filters)
+    screen.show({"memories": found}, views.count)
+
+
+def scopes(options: Namespace, screen: Screen) -> None:
+    """`isomem scopes`."""
+    with open_existing(options) as memory:
+        found = memory.scopes(options.user, options.agent, options.run_id)
+    screen.show(found, views.scopes)
+
+
+def context(options: Namespace, screen: Screen) -> None:
+    """`isomem context QUERY`."""
+    filters = _filters(options)
+    with open_memory(options) as memory:
+        text = memory.context(
+            options.query,
+            filters=filters,
+            max_tokens=options.max_tokens,
+            top_k=options.top_k,
+            threshold=options.threshold,
+            ranking=options.ranking,
+        )
+    screen.show({"context": text}, views.context)
+    if not text:
+        screen.note("Nothing found.")
 
 
 def get(options: Namespace, screen: Screen) -> None:
@@ -180,7 +226,7 @@ def _watch(run: Ingest, screen: Screen, failures: list[dict[str, Any]]) -> Step 
         screen.note(f"Going on after {run.resumed_at} of {run.total} messages.")
     try:
         for last in run:
-            found = views.counted(last.memories, "new memory", "new memories")
+            found = counted(last.memories, "new memory", "new memories")
             text = f"{last.messages} of {last.total} messages, {found}"
             screen.progress(last.messages, last.total, text)
             if last.failure is not None:

@@ -197,8 +197,8 @@ def _read_cursor(cursor: object) -> Place:
 
 
 def digest_of(filters: Mapping[str, object]) -> str:
-    """The same text for filters that say the same in another order of keys: 32 hex digits."""
-    return md5_hex(_canonical(filters))
+    """The same text for filters that say the same in another order of keys: 16 hex digits."""
+    return md5_hex(_canonical(filters))[:16]
 
 
 def _canonical(value: object) -> str:
