@@ -208,6 +208,18 @@ def check_filters(filters: object) -> dict[str, object]:
     return checked
 
 
+def check_filters_for(filters: object, *, takes_any_id: bool) -> dict[str, object]:
+    """`check_filters` for stores that do or do not take the id "*" as an ordinary id.
+
+    Raises:
+        ValueError: as `check_filters`; or an id is "*", and the stores may read it as "any id".
+    """
+    checked = check_filters(filters)
+    if not takes_any_id:
+        refuse_wildcard_ids(checked)
+    return checked
+
+
 def _is_dict(value: object) -> TypeGuard[Mapping[str, object]]:
     """Whether a value can be read like a dict. Its keys may still be of any type."""
     return hasattr(value, "items")

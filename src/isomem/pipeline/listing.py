@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 
-from isomem.contract.arguments import check_id, refuse_wildcard_ids
+from isomem.contract.arguments import check_filters_for, check_id, refuse_wildcard_ids
 from isomem.contract.filters import CompiledFilters
 from isomem.contract.pages import check_order, check_page_size, place_of
 from isomem.contract.payload import describe
 from isomem.dates import utc_text
-from isomem.pipeline.manage import asked_for
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
 
 DEFAULT_TOP_K = 20
 """The `top_k` of `get_all`, which is how a caller who does not name one is recognised."""
+
+
+def _checked(ports: Ports, filters: Filters) -> CompiledFilters:
+    return CompiledFilters(check_filters_for(filters, takes_any_id=ports.takes_any_id))
 
 
 # --- Pages -----------------------------------------------------------------------------------
@@ -84,11 +87,9 @@ class Walk:
         ValueError: the filters, the order or the size of a page are not valid.
     """
 
-    def __init__(
-        self, ports: Ports, filters: Filters | None, *, order: object, page_size: object
-    ) -> None:
+    def __init__(self, ports: Ports, filters: Filters, *, order: object, page_size: object) -> None:
         self._ports = ports
-        self._filters = CompiledFilters(asked_for(ports, filters))
+        self._filters = _checked(ports, filters)
         self._order = check_order(order)
         self._page_size = check_page_size(page_size)
         self._ahead: deque[Entry] = deque()
@@ -118,9 +119,9 @@ class Walk:
 # --- How many --------------------------------------------------------------------------------
 
 
-async def count(ports: Ports, filters: Filters | None) -> int:
+async def count(ports: Ports, filters: Filters) -> int:
     """How many memories pass."""
-    return await ports.store(_count, CompiledFilters(asked_for(ports, filters)))
+    return await ports.store(_count, _checked(ports, filters))
 
 
 def _count(stores: Stores, filters: Filters) -> int:

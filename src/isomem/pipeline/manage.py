@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isomem.contract.arguments import (
-    check_filters,
+    check_filters_for,
     check_history_id,
     check_memory_id,
     check_other,
@@ -54,25 +54,17 @@ async def get_all(
     """The first memories of a scope, or a page of them."""
     check_other(other, "get_all", ("filters", "top_k", "order", "page_size", "cursor"))
     top_k = check_top_k(top_k)
+    asked = check_filters_for(filters, takes_any_id=ports.takes_any_id)
     if order is None and page_size is None and cursor is None:
-        return {"results": await ports.store(_list, asked_for(ports, filters), top_k)}
+        return {"results": await ports.store(_list, asked, top_k)}
     # Here: most memories are never listed like this, and importing isomem would take longer.
     from isomem.pipeline import listing
 
-    asked = asked_for(ports, filters)
     if page_size is None and cursor is None:
         return await listing.first(ports, asked, order, top_k)
     return await listing.page(
         ports, asked, top_k=top_k, order=order, page_size=page_size, cursor=cursor
     )
-
-
-def asked_for(ports: Ports, filters: Filters | None) -> Filters:
-    """The filters of a listing, checked."""
-    checked = check_filters(filters)
-    if not ports.takes_any_id:
-        refuse_wildcard_ids(checked)
-    return checked
 
 
 def _list(stores: Stores, filters: Filters, top_k: int) -> list[Any]:
