@@ -278,10 +278,11 @@ def following(memory: Face, walk: Any) -> Any:
         return None
 
 
-def test_a_walk_leaves_out_what_is_gone_or_does_not_pass_any_more(make: Make) -> None:
+@pytest.mark.parametrize("state", ["open", {"ne": "done"}], ids=["in SQL", "in Python"])
+def test_a_walk_leaves_out_what_is_gone_or_does_not_pass_any_more(make: Make, state: Any) -> None:
     memory, writer = make(), make()
     added = [raw(memory, f"tea {number}", metadata={"state": "open"}) for number in range(6)]
-    walk = memory.iter_all({**U, "state": {"ne": "done"}}, page_size=2)
+    walk = memory.iter_all({**U, "state": state}, page_size=2)
     assert [following(memory, walk)["id"] for _ in range(2)] == added[:2]
     writer.delete(added[2])
     writer.delete(added[3])
@@ -450,6 +451,16 @@ def test_a_scope_that_is_being_removed_is_not_shown(memory: Face) -> None:
     assert [each["user_id"] for each in memory.scopes()] == ["v"]
     assert memory.count(U) == 0
     assert paged(memory, 1) == everything(memory) == []
+
+
+def test_so_it_is_if_a_walk_has_begun(make: Make) -> None:
+    memory, writer = make(), make()
+    for number in range(3):
+        raw(memory, f"tea {number}")
+    walk = memory.iter_all(U, page_size=1)
+    assert following(memory, walk)
+    writer.real.vector_store.detach({"user_id": "u"})
+    assert following(memory, walk) is None
 
 
 def test_entities_are_not_counted(memory: Face) -> None:
