@@ -252,7 +252,7 @@ def measure_cost(texts: Iterable[str]) -> Figures:
     """Microseconds for lemmas and entities of a text of ten words, its words seen and unseen."""
     ten = [text for text in texts if len(text.split()) == 10]
     tier = load_tier("builtin")
-    caches = (lemma._known, lemma._by_use, compounds._tokenize)
+    caches = (lemma._known, lemma._by_use, compounds.tokenize)
 
     def both(text: str) -> None:
         tier.lemmatize(text)

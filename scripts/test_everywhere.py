@@ -1,9 +1,11 @@
 """Runs the tests on every supported Python that this machine has.
 
 On one of them (the one that runs this script, if it is supported) everything runs, with upstream
-installed and coverage measured; on the others, everything but the tests that need upstream. These
-run at the same time as the first, if there are processors for it, and their output comes after it.
-The environments are created under .venvs/ and kept until the packaging changes.
+installed and coverage measured. On the others, the library's tests run: all but those that need
+upstream, that build packages (each environment has built the kernel already) and that try the
+benchmarks, which have one Python of their own. These run at the same time as the first, if there
+are processors for it, and their output comes after it. The environments are created under .venvs/
+and kept until the packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -136,10 +138,11 @@ def run_suite(name: str, python: Interpreter, arguments: list[str]) -> int:
 
 
 def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) -> dict[str, Outcome]:
-    """Everything on one Python, and all but the oracle on the others beside it."""
+    """Everything on one Python, and the library's tests on the others beside it."""
     measure = () if arguments else ("--cov", "--cov-report=term", "--durations=15")
     runs = {full: Run(pythons[full], FULL, (*measure, *arguments))}
-    quick = ("-q", "-p", "no:cacheprovider", "-m", "not oracle", *arguments)
+    library = ("-m", "not oracle and not build", "--ignore=tests/bench")
+    quick = ("-q", "-p", "no:cacheprovider", *library, *arguments)
     for version in sorted(set(pythons) - {full}):
         runs[version] = Run(pythons[version], FAST, quick, in_memory=True)
     # One after the other, and before any test: they build in the tree that the tests read.
@@ -182,7 +185,7 @@ def added_up(outcomes: list[Outcome]) -> Outcome:
 
 def kind(version: str, full: str) -> str:
     """Which tests run on that version."""
-    return "all tests" if version == full else "all but the oracle"
+    return "all tests" if version == full else "the library's tests"
 
 
 def find(version: str) -> Interpreter | None:

@@ -12,6 +12,7 @@
         "custom_instructions": None,
         "raise_on_llm_error": False,    # True: a failed model call raises
         "ranking": "contract",          # or "fused", which finds more
+        "dedup_concurrent": False,      # True: equal facts of calls at once are stored once
         "version": "v1.1",
     }
 """
@@ -110,6 +111,14 @@ TOP = (
         one_of(*RANKINGS),
         "how `search` finds and orders memories: as mem0 does, or `fused`, which finds more; see "
         "[ranking.md](ranking.md)",
+    ),
+    Option(
+        "dedup_concurrent",
+        False,
+        SWITCH,
+        "`True`: a fact that another call or process has stored while this `add` was asking the "
+        "model is not stored a second time; needs the embedded store. `False`: both are stored, "
+        "as in mem0",
     ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
@@ -251,6 +260,7 @@ class MemoryConfig:
         self.raise_on_llm_error: bool = given["raise_on_llm_error"]
         self.replies: str = given["replies"]
         self.ranking: str = given["ranking"]
+        self.dedup_concurrent: bool = given["dedup_concurrent"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
 

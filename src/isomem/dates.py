@@ -7,14 +7,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta, timezone
+    from datetime import date, datetime, timedelta, timezone
 else:
     try:
-        from _datetime import datetime, timedelta, timezone
+        from _datetime import date, datetime, timedelta, timezone
     except ImportError:  # Interpreters other than CPython may not have this module.
-        from datetime import datetime, timedelta, timezone
+        from datetime import date, datetime, timedelta, timezone
 
-__all__ = ["datetime", "timedelta", "timezone", "utc_text"]
+__all__ = ["date", "datetime", "timedelta", "timezone", "utc_text"]
 
 
 def utc_text(moment: datetime) -> str:

@@ -15,7 +15,7 @@ The tree, with the codes that each class is raised with::
         │                                                                      BACKUP_001
         │                                                                      INGEST_001, 003
         ├── MemoryNotFoundError         no memory has that id; a ValueError    MEM_404
-        ├── ConfigurationError          the configuration cannot work          CONFIG_004-008
+        ├── ConfigurationError          the configuration cannot work          CONFIG_004-009
         │   └── InvalidConfigError      a key or value in it; a ValueError     CONFIG_001-005
         ├── DependencyError             an optional package is missing         DEPS_001
         ├── PromptIntegrityError        a prompt is not the pinned one         PROMPT_001

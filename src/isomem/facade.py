@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Self = TypeVar("Self", bound="Facade")
     Json = dict[str, Any]
     Moment = datetime | date | float | str
+    Day = date | str
 
 NO_CHAT = "Chat function not implemented yet."
 
@@ -50,6 +51,7 @@ class Facade:
         nlp: the language tier.
         custom_instructions: added to every extraction prompt, or None.
         ranking: how `search` finds and orders memories: "contract" or "fused".
+        dedup_concurrent: whether equal facts of calls at the same time are stored once.
         enable_vision: whether the model is shown images.
         vision_details: how closely it looks at them: "low", "high", "auto", or None.
     """
@@ -78,6 +80,7 @@ class Facade:
         self.raise_on_llm_error = self.config.raise_on_llm_error
         self.replies = self.config.replies
         self.ranking = self.config.ranking
+        self.dedup_concurrent = self.config.dedup_concurrent
         self.enable_vision = bool(self.config.llm.config.get("enable_vision"))
         self.vision_details: str | None = self.config.llm.config.get("vision_details")
         self._connect()

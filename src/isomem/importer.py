@@ -14,6 +14,7 @@ from itertools import islice
 
 import apsw
 
+from isomem.contract.visibility import EXPIRATION_DATE, expiry_fields
 from isomem.errors import DatabaseError, MemoryCorruptionError, VectorStoreError
 from isomem.store.collection import Collection
 from isomem.store.ledger import Ledger
@@ -21,7 +22,7 @@ from isomem.store.schema import HISTORY_COLUMNS, MESSAGE_COLUMNS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from isomem.facade import Facade
@@ -65,6 +66,7 @@ def import_mem0(
     qdrant: str | None = None,
     history: str | None = None,
     collection: str = "mem0",
+    expiry: bool = False,
 ) -> dict[str, int]:
     """Copies mem0's stores into a memory.
 
@@ -73,6 +75,8 @@ def import_mem0(
         qdrant: the folder that mem0's `vector_store.config.path` named.
         history: the file that mem0's `history_db_path` named.
         collection: mem0's `collection_name`.
+        expiry: an `expiration_date` in a payload, as mem0 writes it since 2.0.10, hides a memory
+            here, too. Otherwise it is metadata, which it is in mem0 2.0.4.
 
     Returns:
         How many were added: `{"memories", "entities", "history", "messages"}`.
@@ -97,7 +101,8 @@ def import_mem0(
                 details={"collections": sorted(names)},
                 suggestion=f"It has: {', '.join(sorted(names)) or 'none'}.",
             )
-        counts["memories"] = _copy_points(names[collection], vectors)
+        read = _with_expiry if expiry else dict
+        counts["memories"] = _copy_points(names[collection], vectors, read)
         entity_file = names.get(f"{collection}_entities")
         counts["entities"] = _copy_points(entity_file, entities) if entity_file else 0
     if history is not None:
@@ -129,7 +134,18 @@ def _read(path: str, sql: str) -> Iterator[tuple[Any, ...]]:
         raise DatabaseError(f"{path} cannot be read: {error}") from error
 
 
-def _copy_points(path: str, into: Collection) -> int:
+def _with_expiry(payload: Payload) -> Payload:
+    """A payload whose `expiration_date`, if it is one, is where isomem looks for it."""
+    if EXPIRATION_DATE not in payload:
+        return payload
+    try:
+        fields = expiry_fields(payload[EXPIRATION_DATE])
+    except ValueError:
+        return payload
+    return {**{key: payload[key] for key in payload if key != EXPIRATION_DATE}, **fields}
+
+
+def _copy_points(path: str, into: Collection, read: Callable[[Payload], Payload] = dict) -> int:
     points = _points(path)
     count = 0
     with into.database.writing():
@@ -137,7 +153,7 @@ def _copy_points(path: str, into: Collection) -> int:
             new = [point for point in batch if into.get(point[0]) is None]
             if new:
                 ids, vectors, payloads = map(list, zip(*new, strict=True))
-                into.insert(vectors=vectors, payloads=payloads, ids=ids)
+                into.insert(vectors=vectors, payloads=[*map(read, payloads)], ids=ids)
             count += len(new)
     return count
 

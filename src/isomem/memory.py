@@ -5,6 +5,7 @@ from __future__ import annotations
 from isomem.facade import NO_CHAT, Facade, turn
 from isomem.pipeline import add, manage, search
 from isomem.ports.blocking import BlockingPorts
+from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from isomem.contract.plan import Progress
-    from isomem.facade import Json, Moment, Self
+    from isomem.facade import Day, Json, Moment, Self
     from isomem.pipeline.listing import Walk
     from isomem.results import (
         AddOptions,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         Scope,
         SearchResults,
     )
+    from isomem.types import Unchanged
 
 
 class Memory(Facade):
@@ -53,6 +55,7 @@ class Memory(Facade):
         memory_type: str | None = None,
         prompt: str | None = None,
         timestamp: Moment | None = None,
+        expiration_date: Day | None = None,
     ) -> AddResults:
         """Remembers what is worth remembering in a conversation.
 
@@ -68,6 +71,9 @@ class Memory(Facade):
                 ISO 8601; UTC unless it names a zone. The model is told the day, and the memories
                 have the moment as `event_time` in their metadata. `created_at` stays the time of
                 storage.
+            expiration_date: the last day, in UTC, on which the memories are shown: a date, a
+                datetime, which means its date, or text like 2026-05-07. Afterwards they are hidden,
+                not deleted; `sweep` deletes them. None means that they never expire.
 
         Returns:
             `{"results": [{"id", "memory", "event": "ADD"}, ...]}`; raw memories also have
@@ -78,7 +84,8 @@ class Memory(Facade):
                 of the wrong type (_003), a message without a role or with broken text (_004),
                 metadata that is not JSON (_005), a `timestamp` that is not a moment
                 (_006).
-            ValueError: an id is blank or has white space inside.
+            ValueError: an id is blank or has white space inside, or `expiration_date` is not a
+                date.
             ConfigurationError: no model is configured.
             LLMError: the model failed and `raise_on_llm_error` is set. Otherwise the failure is
                 logged and the results are empty.
@@ -94,6 +101,7 @@ class Memory(Facade):
                 memory_type=memory_type,
                 prompt=prompt,
                 timestamp=timestamp,
+                expiration_date=expiration_date,
             )
         )
 
@@ -127,6 +135,7 @@ class Memory(Facade):
         rerank: bool = False,
         ranking: str | None = None,
         explain: bool = False,
+        show_expired: bool = False,
         **kwargs: NoReturn,
     ) -> SearchResults:
         """The memories of a scope that answer a query, best first.
@@ -143,10 +152,12 @@ class Memory(Facade):
             ranking: "contract", which is mem0's, or "fused", which finds more and needs memories in
                 the embedded store. None means the configured one.
             explain: adds `score_details` to each result: where its score comes from.
+            show_expired: also finds memories whose `expiration_date` is over.
 
         Returns:
             `{"results": [{"id", "memory", "hash", "metadata", "score", "created_at",
-            "updated_at", ...}]}` with the ids, actor and role that each memory has.
+            "updated_at", ...}]}` with the ids, actor, role and `expiration_date` that each memory
+            has.
 
         Raises:
             ValueError: a blank query, no id in `filters` or ids outside of it, an unknown
@@ -164,6 +175,7 @@ class Memory(Facade):
                 rerank=rerank,
                 ranking=ranking,
                 explain=explain,
+                show_expired=show_expired,
                 other=kwargs,
             )
         )
@@ -236,6 +248,7 @@ class Memory(Facade):
             *,
             filters: Json | None = None,
             top_k: int = 20,
+            show_expired: bool = False,
             order: str | None = None,
             page_size: None = None,
             cursor: None = None,
@@ -245,6 +258,7 @@ class Memory(Facade):
             self,
             *,
             filters: Json | None = None,
+            show_expired: bool = False,
             order: str | None = None,
             page_size: int,
             cursor: str | None = None,
@@ -254,6 +268,7 @@ class Memory(Facade):
             self,
             *,
             filters: Json | None = None,
+            show_expired: bool = False,
             order: str | None = None,
             page_size: int | None = None,
             cursor: str,
@@ -264,6 +279,7 @@ class Memory(Facade):
         *,
         filters: Json | None = None,
         top_k: int = 20,
+        show_expired: bool = False,
         order: str | None = None,
         page_size: int | None = None,
         cursor: str | None = None,
@@ -275,13 +291,14 @@ class Memory(Facade):
         not change is on exactly one page, whatever is added or removed between the pages.
 
         Args:
-            filters: as in `search`.
+            filters, show_expired: as in `search`.
             order: "id" (the default), "oldest" or "newest". The time of a memory is its
                 `event_time`, or else its `created_at`; a memory whose time cannot be read comes
                 last. Memories of one time are ordered by id.
             page_size: how many memories are on a page, 1 to 1000; 100 by default.
-            cursor: the `next_cursor` of the page before; with the same filters, and the same order
-                and page size unless others are named. None asks for the first page.
+            cursor: the `next_cursor` of the page before; with the same filters and `show_expired`,
+                and the same order and page size unless others are named. None asks for the first
+                page.
 
         Returns:
             `{"results": [...]}` as in `search`, without scores. A page also has `next_cursor`, None
@@ -296,6 +313,7 @@ class Memory(Facade):
                 self._ports,
                 filters=filters,
                 top_k=top_k,
+                show_expired=show_expired,
                 order=order,
                 page_size=page_size,
                 cursor=cursor,
@@ -304,7 +322,12 @@ class Memory(Facade):
         )
 
     def iter_all(
-        self, filters: Json, *, order: str = "id", page_size: int = 100
+        self,
+        filters: Json,
+        *,
+        show_expired: bool = False,
+        order: str = "id",
+        page_size: int = 100,
     ) -> Iterator[MemoryItem]:
         """All memories that pass, one by one; they are read page by page.
 
@@ -312,7 +335,7 @@ class Memory(Facade):
         or removed meanwhile.
 
         Args:
-            filters, order: as in `get_all`.
+            filters, show_expired, order: as in `get_all`.
             page_size: how many memories are read at a time, 1 to 1000.
 
         Raises:
@@ -320,26 +343,31 @@ class Memory(Facade):
         """
         from isomem.pipeline.listing import Walk
 
-        return _walk(Walk(self._ports, filters, order=order, page_size=page_size), self._ports)
+        walk = Walk(
+            self._ports, filters, show_expired=show_expired, order=order, page_size=page_size
+        )
+        return _walk(walk, self._ports)
 
-    def count(self, filters: Json) -> int:
+    def count(self, filters: Json, *, show_expired: bool = False) -> int:
         """How many memories pass.
 
         Args:
-            filters: as in `search`.
+            filters, show_expired: as in `search`.
 
         Raises:
             ValueError: as in `search`.
         """
         from isomem.pipeline import listing
 
-        return self._ports.run(listing.count(self._ports, filters))
+        return self._ports.run(listing.count(self._ports, filters, show_expired=show_expired))
 
     def scopes(
         self,
         user_id: str | None = None,
         agent_id: str | None = None,
         run_id: str | None = None,
+        *,
+        show_expired: bool = False,
     ) -> list[Scope]:
         """Whose memories there are, and how many; without arguments, everybody's.
 
@@ -348,6 +376,7 @@ class Memory(Facade):
 
         Args:
             user_id, agent_id, run_id: only scopes that have all these ids.
+            show_expired: also counts memories whose `expiration_date` is over.
 
         Returns:
             `[{"user_id", "agent_id", "run_id", "memories", "first", "last"}, ...]`, ordered by
@@ -360,10 +389,23 @@ class Memory(Facade):
         from isomem.pipeline import listing
 
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        return self._ports.run(listing.scopes(self._ports, ids))
+        return self._ports.run(listing.scopes(self._ports, ids, show_expired=show_expired))
 
-    def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Done:
+    def update(
+        self,
+        memory_id: str,
+        data: str | None = None,
+        metadata: Json | None = None,
+        *,
+        expiration_date: Day | Unchanged | None = UNCHANGED,
+    ) -> Done:
         """Replaces the text of a memory; `metadata` overlays the memory's own.
+
+        Args:
+            data: the new text. It can be left out if `expiration_date` is given; the text, its
+                vector and its entities then stay, and no embedder is called.
+            expiration_date: as in `add`; None means that the memory never expires. Without it, the
+                memory keeps the date that it has.
 
         Returns:
             `{"message": "Memory updated successfully!"}`
@@ -371,8 +413,11 @@ class Memory(Facade):
         Raises:
             MemoryNotFoundError: no memory has that id; it is a ValueError too.
             ValidationError: `data` is not text, `metadata` is not JSON.
+            ValueError: `expiration_date` is not a date.
         """
-        return self._ports.run(manage.update(self._ports, memory_id, data, metadata))
+        return self._ports.run(
+            manage.update(self._ports, memory_id, data, metadata, expiration_date=expiration_date)
+        )
 
     def delete(self, memory_id: str) -> Done:
         """Removes a memory; its history stays.
@@ -438,6 +483,30 @@ class Memory(Facade):
             DatabaseError: another process is reading or writing the file.
         """
         self._ports.run(manage.compact(self._ports))
+
+    def sweep(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> int:
+        """Deletes the memories whose `expiration_date` is over; their history stays.
+
+        It takes short transactions, so that no other call waits long. What it has deleted stays
+        deleted if it is interrupted; call it again to continue.
+
+        Args:
+            user_id, agent_id, run_id: only memories that have all of these; without any, the
+                expired memories of everybody.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            ValueError: an id is not valid.
+        """
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return self._ports.run(manage.sweep(self._ports, ids))
 
     def history(self, memory_id: str) -> list[HistoryRow]:
         """What happened to a memory, oldest first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem.facade import NO_CHAT, Facade, turn
 from isomem.pipeline import add, manage, search
+from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Progress
-    from isomem.facade import Json, Moment, Self
+    from isomem.facade import Day, Json, Moment, Self
     from isomem.pipeline.listing import Walk
     from isomem.ports.asynchronous import AsyncPorts
     from isomem.results import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         Scope,
         SearchResults,
     )
+    from isomem.types import Unchanged
 
 
 class AsyncMemory(Facade):
@@ -70,6 +72,7 @@ class AsyncMemory(Facade):
         memory_type: str | None = None,
         prompt: str | None = None,
         timestamp: Moment | None = None,
+        expiration_date: Day | None = None,
         llm: Any = None,
     ) -> AddResults:
         """Remembers what is worth remembering in a conversation; see `Memory.add`.
@@ -93,6 +96,7 @@ class AsyncMemory(Facade):
                 memory_type=memory_type,
                 prompt=prompt,
                 timestamp=timestamp,
+                expiration_date=expiration_date,
             )
         )
 
@@ -112,6 +116,7 @@ class AsyncMemory(Facade):
         rerank: bool = False,
         ranking: str | None = None,
         explain: bool = False,
+        show_expired: bool = False,
         **kwargs: NoReturn,
     ) -> SearchResults:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
@@ -125,6 +130,7 @@ class AsyncMemory(Facade):
                 rerank=rerank,
                 ranking=ranking,
                 explain=explain,
+                show_expired=show_expired,
                 other=kwargs,
             )
         )
@@ -173,6 +179,7 @@ class AsyncMemory(Facade):
             *,
             filters: Json | None = None,
             top_k: int = 20,
+            show_expired: bool = False,
             order: str | None = None,
             page_size: None = None,
             cursor: None = None,
@@ -182,6 +189,7 @@ class AsyncMemory(Facade):
             self,
             *,
             filters: Json | None = None,
+            show_expired: bool = False,
             order: str | None = None,
             page_size: int,
             cursor: str | None = None,
@@ -191,6 +199,7 @@ class AsyncMemory(Facade):
             self,
             *,
             filters: Json | None = None,
+            show_expired: bool = False,
             order: str | None = None,
             page_size: int | None = None,
             cursor: str,
@@ -201,6 +210,7 @@ class AsyncMemory(Facade):
         *,
         filters: Json | None = None,
         top_k: int = 20,
+        show_expired: bool = False,
         order: str | None = None,
         page_size: int | None = None,
         cursor: str | None = None,
@@ -212,6 +222,7 @@ class AsyncMemory(Facade):
                 self._ports,
                 filters=filters,
                 top_k=top_k,
+                show_expired=show_expired,
                 order=order,
                 page_size=page_size,
                 cursor=cursor,
@@ -220,34 +231,53 @@ class AsyncMemory(Facade):
         )
 
     def iter_all(
-        self, filters: Json, *, order: str = "id", page_size: int = 100
+        self,
+        filters: Json,
+        *,
+        show_expired: bool = False,
+        order: str = "id",
+        page_size: int = 100,
     ) -> AsyncIterator[MemoryItem]:
         """All memories that pass, for `async for`; see `Memory.iter_all`."""
         from isomem.pipeline.listing import Walk
 
-        return _walk(Walk(self._ports, filters, order=order, page_size=page_size), self._ports)
+        walk = Walk(
+            self._ports, filters, show_expired=show_expired, order=order, page_size=page_size
+        )
+        return _walk(walk, self._ports)
 
-    async def count(self, filters: Json) -> int:
+    async def count(self, filters: Json, *, show_expired: bool = False) -> int:
         """How many memories pass; see `Memory.count`."""
         from isomem.pipeline import listing
 
-        return await self._ports.run(listing.count(self._ports, filters))
+        return await self._ports.run(listing.count(self._ports, filters, show_expired=show_expired))
 
     async def scopes(
         self,
         user_id: str | None = None,
         agent_id: str | None = None,
         run_id: str | None = None,
+        *,
+        show_expired: bool = False,
     ) -> list[Scope]:
         """Whose memories there are; see `Memory.scopes`, and who must not see it."""
         from isomem.pipeline import listing
 
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        return await self._ports.run(listing.scopes(self._ports, ids))
+        return await self._ports.run(listing.scopes(self._ports, ids, show_expired=show_expired))
 
-    async def update(self, memory_id: str, data: str, metadata: Json | None = None) -> Done:
+    async def update(
+        self,
+        memory_id: str,
+        data: str | None = None,
+        metadata: Json | None = None,
+        *,
+        expiration_date: Day | Unchanged | None = UNCHANGED,
+    ) -> Done:
         """Replaces the text of a memory; see `Memory.update`."""
-        return await self._ports.run(manage.update(self._ports, memory_id, data, metadata))
+        return await self._ports.run(
+            manage.update(self._ports, memory_id, data, metadata, expiration_date=expiration_date)
+        )
 
     async def delete(self, memory_id: str) -> Done:
         """Removes a memory; see `Memory.delete`."""
@@ -280,6 +310,16 @@ class AsyncMemory(Facade):
     async def compact(self) -> None:
         """Rewrites the file; see `Memory.compact`."""
         await self._ports.run(manage.compact(self._ports))
+
+    async def sweep(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> int:
+        """Deletes the memories that have expired; see `Memory.sweep`."""
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return await self._ports.run(manage.sweep(self._ports, ids))
 
     async def history(self, memory_id: str) -> list[HistoryRow]:
         """What happened to a memory; see `Memory.history`."""

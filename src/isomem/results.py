@@ -30,10 +30,15 @@ class _Speaker(TypedDict, total=False):
     role: str
 
 
-class MemoryItem(_Ids, _Speaker):
+class _Expiry(TypedDict, total=False):
+    expiration_date: str | None
+
+
+class MemoryItem(_Ids, _Speaker, _Expiry):
     """A memory as `get_all` shows it.
 
-    The ids, `actor_id` and `role` are there if the memory has them. Times are in ISO 8601.
+    The ids, `actor_id`, `role` and `expiration_date` are there if the memory has them. Times are
+    in ISO 8601.
     """
 
     id: str
@@ -97,6 +102,7 @@ class AddOptions(TypedDict, total=False):
     memory_type: str | None
     prompt: str | None
     timestamp: datetime | date | float | str | None
+    expiration_date: date | str | None
 
 
 class AddedMemory(_Speaker):

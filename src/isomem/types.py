@@ -41,6 +41,15 @@ CHUNK_MESSAGES = 10
 """The default maximum number of messages in one chunk of an ingest."""
 
 
+class Unchanged:
+    """The default of an argument that has a meaning for None: what is stored stays as it is."""
+
+    def __repr__(self) -> str:
+        return "UNCHANGED"
+
+
+UNCHANGED = Unchanged()
+
 _FLAT = frozenset((str, int, float, bool, type(None)))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from isomem.contract.pages import MAX_PAGE_SIZE
+from isomem.contract.visibility import Visibility
 from isomem.errors import DatabaseError
 from isomem.stores import listing as foreign_listing
 from tests.facade.conftest import Face, Ticks
@@ -24,7 +25,7 @@ START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 TIMES = (
     "2024-01-01T00:00:00+00:00", "2024-01-01", "2024-01-01 01:00:00+01:00", "2023-12-31T23:59:59Z",
     "2024-01-01T00:00:00.5+00:00", "2024-01-01T00:00:00.000001+00:00", "0001-01-01",
-    "9999-12-31T23:59:59+00:00",
+    "9999-12-31T23:59:59+00:00", "2024-01-01 00:00:01+00:00",
 )  # fmt: skip
 NO_TIMES = (
     "soon", "", 5, None, 1.5, True, ["2024-01-01"], {"2024-01-01": 1}, "0001-01-01T00:00:00+14:00",
@@ -51,8 +52,10 @@ def pages(memory: Face, page_size: int, **options: Any) -> Iterator[Any]:
     """The pages of a listing; a caller may write between two of them."""
     page = memory.get_all(page_size=page_size, **{"filters": U, **options})
     yield page
+    same = {"filters": U, **options}
+    same.pop("order", None)
     while page["next_cursor"] is not None:
-        page = memory.get_all(cursor=page["next_cursor"], filters=options.get("filters", U))
+        page = memory.get_all(cursor=page["next_cursor"], **same)
         yield page
 
 
@@ -399,7 +402,7 @@ def test_a_page_in_the_order_of_ids_does_not_cost_what_its_scope_costs(make: Mak
         said = [{"role": "user", "content": "x"}] * 500
         for _ in range(count // 500):
             memory.add(said, **U, infer=False)
-        listing = memory.real.vector_store.listing
+        listing = memory.real.vector_store.listing(Visibility(memory.clock))
         cost[count] = steps(memory, lambda found=listing: found.find(U, "id", None, 11))
     assert cost[8_000] < 6 * cost[500]
 
@@ -468,6 +471,58 @@ def test_entities_are_not_counted(memory: Face) -> None:
     assert memory.entities()
     assert [each["memories"] for each in memory.scopes()] == [1]
     assert memory.count(U) == 1
+
+
+# --- Expired memories ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("seed", range(3))
+def test_expired_memories_are_neither_shown_nor_counted(
+    either: Face, order: str, seed: int
+) -> None:
+    chance = random.Random(seed)
+    either.clock = Scattered(chance)
+    for number in range(40):
+        expires = chance.choice((None, "2024-04-30", "2024-05-01", "2023-01-01"))
+        day = START + timedelta(days=chance.randint(-9, 9))
+        metadata = {"odd": number % 2, "about": chance.choice(("x", "isomem_expiration_date"))}
+        raw(either, "tea", expiration_date=expires, timestamp=day, metadata=metadata)
+    raw(either, "tea", user_id="v", expiration_date="2023-01-01")
+    for filters in (U, {**U, "odd": 1}, {**U, "odd": {"ne": 1}}):
+        for show_expired in (False, True):
+            options = {"filters": filters, "show_expired": show_expired}
+            expected = sorted(either.get_all(top_k=1000, **options)["results"], key=key(order))
+            assert paged(either, chance.randint(1, 9), order=order, **options) == expected
+            assert everything(either, filters, show_expired=show_expired, order=order) == expected
+            assert either.get_all(order=order, top_k=5, **options)["results"] == expected[:5]
+            assert either.count(filters, show_expired=show_expired) == len(expected)
+            assert either.get_all(page_size=3, **options)["total"] == len(expected)
+    shown = len(either.get_all(filters=U, top_k=1000)["results"])
+    assert 0 < shown < 40
+    assert [(each["user_id"], each["memories"]) for each in either.scopes()] == [("u", shown)]
+    counts = [each["memories"] for each in either.scopes(show_expired=True)]
+    assert counts == [40, 1]
+
+
+def test_a_cursor_is_for_one_show_expired(memory: Face) -> None:
+    for _ in range(3):
+        raw(memory, "tea")
+    cursor = memory.get_all(filters=U, page_size=1)["next_cursor"]
+    with pytest.raises(ValueError, match="other filters, or another show_expired"):
+        memory.get_all(filters=U, cursor=cursor, show_expired=True)
+
+
+def test_a_context_has_no_expired_memories(memory: Face) -> None:
+    raw(memory, "green tea", expiration_date="2024-04-30")
+    raw(memory, "black tea")
+    assert memory.context("tea", filters=U) == "2024-05-01:\n- black tea"
+
+
+def test_numbers_that_json_does_not_have_do_not_cost_a_memory_its_time(memory: Face) -> None:
+    for day, number in ((2, float("nan")), (1, float("-inf")), (3, 1.0)):
+        raw(memory, f"{day}", timestamp=f"2024-01-0{day}", metadata={"n": number})
+    assert [each["memory"] for each in everything(memory, order="newest")] == ["3", "2", "1"]
 
 
 # --- Bad input -------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from isomem.testing import ScriptedLLM
 from tests.torture.storage import open_memory
 
 SCOPE = {"user_id": "u"}
+EXPIRED = "2020-01-31"
 
 
 class Operation:
@@ -77,6 +78,23 @@ class DeleteAll(Operation):
         self.memory.delete_all(**SCOPE)
 
 
+class Expire(Operation):
+    def prepare(self) -> None:
+        self.id = self.stored()[0]
+
+    def call(self) -> None:
+        self.memory.update(self.id, expiration_date=EXPIRED)
+
+
+class Sweep(Operation):
+    def prepare(self) -> None:
+        for memory_id in self.stored():
+            self.memory.update(memory_id, expiration_date=EXPIRED)
+
+    def call(self) -> None:
+        self.memory.sweep()
+
+
 class Search(Operation):
     changes = False
 
@@ -87,7 +105,7 @@ class Search(Operation):
         self.memory.search("Bruno in Lisbon", filters=SCOPE, threshold=0)
 
 
-OPERATIONS = (AddRaw, AddInferred, Update, Delete, DeleteAll, Search)
+OPERATIONS = (AddRaw, AddInferred, Update, Delete, DeleteAll, Expire, Sweep, Search)
 
 
 class State(NamedTuple):
@@ -112,7 +130,7 @@ class Outside:
         return self.connection.execute(sql, values).fetchall()
 
     def texts(self) -> list[str]:
-        found = self.memory.get_all(filters=SCOPE, top_k=10_000)["results"]
+        found = self.memory.get_all(filters=SCOPE, top_k=10_000, show_expired=True)["results"]
         return sorted(each["memory"] for each in found)
 
     def state(self) -> State:
@@ -149,7 +167,7 @@ def check_that_it_works(memory: Memory, outside: Outside, number: int) -> None:
     for way in ways if number % 2 else reversed(ways):
         result: Any = way(lambda: memory.add("probe", infer=False, **SCOPE))
         assert "probe" in outside.texts(), "acknowledged and not there"
-        found: Any = way(lambda: memory.get_all(filters=SCOPE, top_k=10_000))
+        found: Any = way(lambda: memory.get_all(filters=SCOPE, top_k=10_000, show_expired=True))
         assert sorted(each["memory"] for each in found["results"]) == outside.texts()
         way(lambda: memory.search("Bruno in Lisbon", filters=SCOPE, threshold=0))
         way(partial(memory.delete, result["results"][0]["id"]))
@@ -158,6 +176,7 @@ def check_that_it_works(memory: Memory, outside: Outside, number: int) -> None:
 
 WHOLE = {
     AddRaw: (2, 2), AddInferred: (2, 2), Update: (0, 1), Delete: (-1, 1), DeleteAll: (-2, 2),
+    Expire: (0, 1), Sweep: (-2, 2),
 }  # fmt: skip
 """By how many a whole call changes the memories and the rows of the history."""
 

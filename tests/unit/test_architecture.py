@@ -221,7 +221,7 @@ def run(code: str) -> str:
 HEAVY = (
     "asyncio", "logging", "httpx", "numpy", "hashlib", "_hashlib", "ssl", "dataclasses",
     "importlib.metadata", "pydantic", "concurrent.futures", "threading", "sqlite3", "pathlib",
-    "urllib.request", "http.client", "email", "inspect", "uuid", "random",
+    "urllib.request", "http.client", "email", "inspect", "uuid", "random", "contextlib",
 )  # fmt: skip
 
 

@@ -256,6 +256,18 @@ def test_scopes_shows_whose_memories_there_are(isomem: Isomem) -> None:
     assert found["first"] <= found["last"]
 
 
+def test_listings_leave_out_what_has_expired_unless_asked(isomem: Isomem) -> None:
+    isomem.add("tea")
+    isomem.add("milk", "--expires", "2020-01-01")
+    for words in (["count"], ["scopes"], ["list", "--page-size", "5", "--order", "oldest"]):
+        shown = isomem(*words, "--user", "ana", "--json").out
+        everything = isomem(*words, "--user", "ana", "--show-expired", "--json").out
+        assert (
+            ('"memories": 1' in shown) == ('"memories": 2' in everything) == ("list" not in words)
+        )
+        assert ('"total": 1' in shown) == ('"total": 2' in everything) == ("list" in words)
+
+
 def test_context_prints_a_text_for_a_prompt(isomem: Isomem) -> None:
     isomem.add("I like green tea", "--timestamp", "2024-01-02")
     isomem.add("I like tea with milk\nand sugar", "--timestamp", "2024-01-01")
@@ -275,6 +287,61 @@ def test_get_shows_every_field(isomem: Isomem) -> None:
     assert done.out.splitlines()[0] == "I like tea"
     rows = dict(line.split(maxsplit=1) for line in done.out.splitlines()[1:])
     assert (rows["id"], rows["user_id"], rows["mood"], rows["n"]) == (memory_id, "ana", "good", "1")
+
+
+def test_what_has_expired_is_hidden_until_it_is_asked_for(isomem: Isomem) -> None:
+    gone = isomem.add("I like tea", "--expires", "2020-01-31")
+    kept = isomem.add("I like green tea", "--expires", "9000-12-31")
+    for command in (("list",), ("search", "tea", "--threshold", "0")):
+        shown = isomem(*command, "--user", "ana")
+        assert kept in shown.out
+        assert "expires 9000-12-31" in shown.out
+        assert gone not in shown.out
+        assert "expires 2020-01-31" in isomem(*command, "--user", "ana", "--show-expired").out
+    assert "2020-01-31" in isomem("get", gone).out
+
+
+def test_update_changes_the_date_alone_or_with_the_text(isomem: Isomem) -> None:
+    memory_id = isomem.add("I like tea")
+    for words, shown in (
+        (["--expires", "2020-01-31"], None),
+        (["--expires", "never"], "I like tea"),
+        (["I like coffee", "--expires", "2020-01-31"], None),
+        (["I like coffee"], None),
+        (["I like milk", "--expires", "9000-12-31"], "I like milk"),
+    ):
+        assert isomem("update", memory_id, *words).code == 0
+        listed = isomem("list", "--user", "ana", "--json").json["results"]
+        assert [each["memory"] for each in listed] == ([shown] if shown else [])
+
+
+def test_a_change_of_nothing_or_to_no_date_is_refused(isomem: Isomem) -> None:
+    memory_id = isomem.add("I like tea")
+    for words, said in (
+        ([], "nothing to change"),
+        (["--metadata", "{}"], "nothing to change"),
+        (["--expires", "soon"], "YYYY-MM-DD"),
+        (["--expires", ""], "YYYY-MM-DD"),
+    ):
+        done = isomem("update", memory_id, *words)
+        assert (done.code, said in done.err) == (2, True), done.err
+    assert isomem("add", "x", "--user", "ana", "--raw", "--expires", "never").code == 2
+
+
+def test_sweep_removes_what_has_expired(isomem: Isomem) -> None:
+    isomem.add("I like tea")
+    gone = isomem.add("I like cake", "--expires", "2020-01-31")
+    isomem("add", "x", "--user", "bo", "--raw", "--expires", "2020-01-31")
+    assert isomem("sweep", "--user", "ana").out == "1 expired memory was removed.\n"
+    assert isomem("get", gone).code == 3
+    assert isomem("sweep", "--json").json == {"removed": 1}
+    assert isomem("sweep").out == "0 expired memories were removed.\n"
+    assert "I like tea" in isomem("list", "--user", "ana").out
+
+
+def test_sweep_does_not_make_a_file(isomem: Isomem, tmp_path: Path) -> None:
+    assert isomem("sweep", "--path", str(tmp_path / "missing.db")).code == 3
+    assert not (tmp_path / "missing.db").exists()
 
 
 def test_update_changes_text_and_history_tells(isomem: Isomem) -> None:

@@ -96,7 +96,7 @@ def test_the_closing_line_holds_the_totals_alone(capsys: pytest.CaptureFixture[s
     assert everywhere.summarise(outcomes, "3.11") == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "7 passed, 1 failed, 4 skipped"
-    assert "Python 3.12 (all but the oracle): 2 passed, 1 failed, 3 skipped cov" in lines[-3]
+    assert "Python 3.12 (the library's tests): 2 passed, 1 failed, 3 skipped cov" in lines[-3]
 
 
 def test_the_other_pythons_run_beside_the_first_and_print_after_it(
@@ -126,7 +126,7 @@ def test_meets_the_other():
     headings = [line for line in printed.splitlines() if line.startswith("=== Python")]
     assert headings == [
         f"=== Python {HERE.version}: all tests ===",
-        "=== Python 9.9: all but the oracle ===",
+        "=== Python 9.9: the library's tests ===",
     ]
     assert printed.index("1 passed") < printed.index(headings[1]) < printed.rindex("1 passed")
 

@@ -218,3 +218,33 @@ def test_an_import_that_is_run_again_keeps_what_has_changed_since(
     memory.update(stored["id"], "new")
     assert import_mem0(memory, qdrant=folder)["memories"] == 0
     assert memory.get(stored["id"])["memory"] == "new"  # type: ignore[index]
+
+
+@pytest.mark.oracle
+def test_an_expiration_date_of_newer_releases_counts_if_asked_for(
+    tmp_path: Path, memory: Memory
+) -> None:
+    models = pytest.importorskip("qdrant_client.http.models")
+    dates = {"gone": "2020-01-01", "kept": "9000-01-01", "forever": None, "odd": "of the pack"}
+    points = [
+        pickle.dumps(
+            models.PointStruct(
+                id=str(number) * 32,
+                vector=[1.0] * DIMS,
+                payload={"data": text, "user_id": "u", "expiration_date": date, "n": number},
+            )
+        )
+        for number, (text, date) in enumerate(dates.items())
+    ]
+    folder = write_points(tmp_path, points)
+    assert import_mem0(memory, qdrant=folder)["memories"] == 4
+    found = memory.get_all(filters={"user_id": "u"})["results"]
+    assert {each["memory"]: each["metadata"]["expiration_date"] for each in found} == dates
+    memory.reset()
+    assert import_mem0(memory, qdrant=folder, expiry=True)["memories"] == 4
+    found = memory.get_all(filters={"user_id": "u"})["results"]
+    assert [each["memory"] for each in found] == ["kept", "forever", "odd"]
+    assert [each.get("expiration_date") for each in found] == ["9000-01-01", None, None]
+    assert found[0]["metadata"] == {"n": 1}
+    assert found[2]["metadata"] == {"n": 3, "expiration_date": "of the pack"}
+    assert memory.sweep() == 1

@@ -9,6 +9,7 @@ from isomem.cli import views
 from isomem.cli.failures import EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
 from isomem.cli.settings import open_existing, open_memory, read_config
 from isomem.cli.views import counted
+from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from isomem.ingest import Ingest, Step
     from isomem.memory import Memory
     from isomem.results import GotMemory
+    from isomem.types import Unchanged
+
+NEVER = "never"
+"""The date of a memory that does not expire."""
+
+
+_PAGE = ("top_k", "show_expired", "order", "page_size", "cursor")
+"""The options of a page, which are arguments of `get_all`."""
 
 
 # --- Find ------------------------------------------------------------------------------------
@@ -42,6 +51,7 @@ def search(options: Namespace, screen: Screen) -> None:
             rerank=options.rerank,
             ranking=options.ranking,
             explain=options.explain,
+            show_expired=options.show_expired,
         )
     screen.show(found, views.hits)
 
@@ -53,14 +63,19 @@ def list_all(options: Namespace, screen: Screen) -> None:
         _list_page(options, filters, screen)
         return
     with open_memory(options) as memory:
-        found = memory.get_all(filters=filters, top_k=options.top_k, order=options.order)
+        found = memory.get_all(
+            filters=filters,
+            top_k=options.top_k,
+            order=options.order,
+            show_expired=options.show_expired,
+        )
     screen.show(found, views.memories)
     if len(found["results"]) == options.top_k:
         screen.note(f"These are the first {options.top_k}; --top-k N shows more.")
 
 
 def _list_page(options: Namespace, filters: dict[str, Any], screen: Screen) -> None:
-    given = {name: getattr(options, name) for name in ("top_k", "order", "page_size", "cursor")}
+    given = {name: getattr(options, name) for name in _PAGE}
     with open_memory(options) as memory:
         page: Any = memory.get_all(filters=filters, **given)
     screen.show(page, views.memories)
@@ -73,14 +88,16 @@ def count(options: Namespace, screen: Screen) -> None:
     """`isomem count`."""
     filters = _filters(options)
     with open_existing(options) as memory:
-        found = memory.count(filters)
+        found = memory.count(filters, show_expired=options.show_expired)
     screen.show({"memories": found}, views.count)
 
 
 def scopes(options: Namespace, screen: Screen) -> None:
     """`isomem scopes`."""
     with open_existing(options) as memory:
-        found = memory.scopes(options.user, options.agent, options.run_id)
+        found = memory.scopes(
+            options.user, options.agent, options.run_id, show_expired=options.show_expired
+        )
     screen.show(found, views.scopes)
 
 
@@ -131,17 +148,29 @@ def add(options: Namespace, screen: Screen) -> None:
             metadata=options.metadata,
             infer=not options.raw,
             timestamp=options.timestamp,
+            expiration_date=options.expires,
         )
     screen.show(added, views.added)
 
 
 def update(options: Namespace, screen: Screen) -> None:
-    """`isomem update ID TEXT`."""
-    text = _text(options.text)
+    """`isomem update ID [TEXT]`; without a text, only the date changes."""
+    if options.text is None and options.expires is None:
+        raise UsageError("There is nothing to change.", "Give a TEXT, --expires DATE, or both.")
+    text = None if options.text is None else _text(options.text)
     with open_memory(options) as memory:
         _existing(memory, options.id)
-        done = memory.update(options.id, text, options.metadata)
+        done = memory.update(
+            options.id, text, options.metadata, expiration_date=_changed_date(options.expires)
+        )
     screen.show(done, views.message)
+
+
+def _changed_date(given: str | None) -> str | Unchanged | None:
+    """What `--expires` means for a memory that is there."""
+    if given is None:
+        return UNCHANGED
+    return None if given == NEVER else given
 
 
 def delete(options: Namespace, screen: Screen) -> None:
@@ -160,6 +189,13 @@ def delete_all(options: Namespace, screen: Screen) -> int:
 def purge(options: Namespace, screen: Screen) -> int:
     """`isomem purge`; asks first."""
     return _remove_all(options, screen, "memories and history", purge=True)
+
+
+def sweep(options: Namespace, screen: Screen) -> None:
+    """`isomem sweep`."""
+    with open_existing(options) as memory:
+        removed = memory.sweep(options.user, options.agent, options.run_id)
+    screen.show({"removed": removed}, views.swept)
 
 
 def _remove_all(options: Namespace, screen: Screen, what: str, *, purge: bool) -> int:
@@ -255,6 +291,7 @@ def import_mem0(options: Namespace, screen: Screen) -> None:
             qdrant=options.qdrant,
             history=options.history,
             collection=options.collection,
+            expiry=options.expiry,
         )
     screen.show(counts, views.imported)
 

@@ -127,6 +127,7 @@ def _add_finding(groups: Groups) -> None:
     _add_query(parser, Memory.search)
     parser.add_argument("--rerank", action="store_true", help="use the configured reranker")
     parser.add_argument("--explain", action="store_true", help="show where each score comes from")
+    _add_show_expired(parser)
     parser = _command(
         groups, "context", commands.context, "print what answers a query, as text for a prompt"
     )
@@ -154,13 +155,16 @@ def _add_listing(groups: Groups) -> None:
     parser.add_argument("--order", choices=ORDERS, help="by id (default), or by time")
     parser.add_argument("--page-size", type=int, metavar="N", help="show a page of N memories")
     parser.add_argument("--cursor", metavar="TEXT", help="show the page that begins there")
+    _add_show_expired(parser)
     parser = _command(groups, "count", commands.count, "count the memories of a user, agent or run")
     _add_scope(parser)
     _add_condition(parser)
+    _add_show_expired(parser)
     parser = _command(
         groups, "scopes", commands.scopes, "show whose memories there are, and how many"
     )
     _add_scope(parser, "only those of (default: everybody's)")
+    _add_show_expired(parser)
 
 
 def _add_changing(groups: Groups) -> None:
@@ -174,11 +178,23 @@ def _add_changing(groups: Groups) -> None:
     )
     parser.add_argument("--role", default="user", help="who says it (default: %(default)s)")
     parser.add_argument("--timestamp", metavar="TIME", help="when it was said, in ISO 8601")
+    parser.add_argument(
+        "--expires", metavar="DATE", help="the last day on which it is found, such as 2026-05-07"
+    )
     _add_metadata(parser)
     _add_model(parser)
-    parser = _command(groups, "update", commands.update, "replace the text of a memory")
+    parser = _command(
+        groups, "update", commands.update, "replace the text of a memory, or change when it expires"
+    )
     parser.add_argument("id", metavar="ID")
-    parser.add_argument("text", metavar="TEXT", help="the new text; - reads it from standard input")
+    parser.add_argument(
+        "text", metavar="TEXT", nargs="?", help="the new text; - reads it from standard input"
+    )
+    parser.add_argument(
+        "--expires",
+        metavar="DATE",
+        help=f"the last day on which it is found; {commands.NEVER}: it does not expire",
+    )
     _add_metadata(parser)
     parser = _command(groups, "delete", commands.delete, "remove a memory; its history stays")
     parser.add_argument("id", metavar="ID")
@@ -187,6 +203,9 @@ def _add_changing(groups: Groups) -> None:
     )
     _add_scope(parser)
     _add_yes(parser)
+    text = "remove the memories that have expired: of a user, agent or run, or all of them"
+    parser = _command(groups, "sweep", commands.sweep, text)
+    _add_scope(parser, "whose memory (default: everybody's)")
     text = "remove all memories and history of a user, agent or run, and rewrite the file"
     parser = _command(groups, "purge", commands.purge, text)
     _add_scope(parser)
@@ -237,6 +256,9 @@ def _add_import(groups: Groups) -> None:
         default=COLLECTION.default,
         metavar="NAME",
         help="mem0's collection_name (default %(default)s)",
+    )
+    parser.add_argument(
+        "--expiry", action="store_true", help="hide what expired in mem0, which 2.0.4 does not do"
     )
     parser = _command(groups, "demo", commands.demo, "show isomem at work on a sample conversation")
     _add_model(parser)
@@ -315,6 +337,10 @@ def _add_filter(parser: ArgumentParser, method: Callable[..., object]) -> None:
         metavar="N",
         help="at most N results (default %(default)s)",
     )
+
+
+def _add_show_expired(parser: ArgumentParser) -> None:
+    parser.add_argument("--show-expired", action="store_true", help="also show expired memories")
 
 
 def _default_of(method: Callable[..., object], argument: str) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem.cli.screen import Screen, printable
 from isomem.contract.moments import EVENT_TIME
+from isomem.contract.visibility import EXPIRATION_DATE
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
@@ -58,7 +59,9 @@ def memories(found: Json, screen: Screen) -> Iterator[str]:
 
 def _about(found: Json) -> str:
     moment = (found.get("metadata") or {}).get(EVENT_TIME) or found.get("created_at")
-    return f"{found['id']}  {_minute(moment)}".rstrip()
+    expires = found.get(EXPIRATION_DATE)
+    until = f"  expires {printable(str(expires))}" if expires else ""
+    return f"{found['id']}  {_minute(moment)}".rstrip() + until
 
 
 def memory(found: Json, screen: Screen) -> Iterator[str]:
@@ -109,6 +112,13 @@ def message(result: Json, screen: Screen) -> Iterator[str]:
     """The message of a call that is done."""
     del screen
     yield result["message"]
+
+
+def swept(result: dict[str, int], screen: Screen) -> Iterator[str]:
+    """What a sweep removed."""
+    del screen
+    removed = result["removed"]
+    yield f"{counted(removed, 'expired memory was', 'expired memories were')} removed."
 
 
 def imported(counts: dict[str, int], screen: Screen) -> Iterator[str]:

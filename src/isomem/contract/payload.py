@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.arguments import check_metadata
-from isomem.contract.v2_0_4 import MEMORY_FIELDS, PROMOTED_FIELDS, SPEAKER_FIELDS
+from isomem.contract.v2_0_4 import (
+    EXPIRATION_FIELDS,
+    MEMORY_FIELDS,
+    OWN_FIELDS,
+    PROMOTED_FIELDS,
+    SPEAKER_FIELDS,
+)
+from isomem.contract.visibility import EXPIRATION_DATE
 from isomem.dates import datetime, utc_text
 from isomem.digest import md5_hex
+from isomem.errors import ValidationError
 from isomem.types import SCOPE_KEYS, clone
 
 TYPE_CHECKING = False
@@ -20,10 +28,11 @@ if TYPE_CHECKING:
 
 LINKS = "linked_memory_ids"
 
-_NOT_METADATA = frozenset((*MEMORY_FIELDS, *PROMOTED_FIELDS))
+_NOT_METADATA = frozenset((*MEMORY_FIELDS, *PROMOTED_FIELDS, *OWN_FIELDS))
 
 # Fields that an update writes itself; the rest of a payload is the caller's and stays.
-_WRITTEN = {"data", "hash", "text_lemmatized", "created_at", "updated_at", *SCOPE_KEYS}
+_OF_TEXT = ("data", "hash", "text_lemmatized")
+_WRITTEN = {*_OF_TEXT, "created_at", "updated_at", *SCOPE_KEYS}
 _NOT_KEPT = _WRITTEN.union(SPEAKER_FIELDS)
 
 
@@ -45,9 +54,17 @@ def without_ids(
     """A copy of `metadata` without the ids that are not in `keep`.
 
     Raises:
-        ValidationError: VALIDATION_005, `metadata` is not a dict, or is too deep or large.
+        ValidationError: VALIDATION_005, `metadata` is not a dict, is too deep or large, or has a
+            field that only isomem writes.
     """
     fields: dict[str, object] = clone(dict(check_metadata(metadata)))
+    for key in OWN_FIELDS:
+        if key in fields:
+            raise ValidationError(
+                f"metadata cannot have the key {key!r}, which isomem writes itself",
+                error_code="VALIDATION_005",
+                suggestion="Use the argument for it, or another key.",
+            )
     for key in SCOPE_KEYS:
         if fields.get(key) is not None and key not in keep:
             log.warning("metadata cannot set %s: it was left out; pass it as an argument", key)
@@ -77,9 +94,7 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
     payload = {
         **kept,
         **change.metadata,
-        "data": change.text,
-        "hash": md5_hex(change.text),
-        "text_lemmatized": change.lemmas,
+        **_text_fields(old, change),
         "created_at": old.get("created_at"),
         "updated_at": now,
         **{key: old[key] for key in SCOPE_KEYS if key in old},
@@ -91,15 +106,22 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
     return payload
 
 
+def _text_fields(old: Payload, change: Change) -> Payload:
+    if change.text is None:
+        return {key: old[key] for key in _OF_TEXT if key in old}
+    values = (change.text, md5_hex(change.text), change.lemmas)
+    return dict(zip(_OF_TEXT, values, strict=True))
+
+
 def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[str, object]:
-    """One memory: id, memory, hash, metadata, score (if one is passed), times, ids.
+    """One memory: id, memory, hash, metadata, score (if one is passed), times, ids, expiry.
 
     Payload fields that isomem does not know are the caller's `metadata`.
     """
     metadata = None
     if not _NOT_METADATA.issuperset(payload):
         metadata = {key: value for key, value in payload.items() if key not in _NOT_METADATA}
-    return {
+    described = {
         "id": memory_id,
         "memory": payload.get("data", ""),
         "hash": payload.get("hash"),
@@ -109,6 +131,10 @@ def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[st
         "updated_at": payload.get("updated_at"),
         **{key: payload[key] for key in PROMOTED_FIELDS if key in payload},
     }
+    for field in EXPIRATION_FIELDS:
+        if field in payload:
+            described[EXPIRATION_DATE] = payload[field]
+    return described
 
 
 # --- History ---------------------------------------------------------------------------------
@@ -140,7 +166,7 @@ def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, o
     return {
         "memory_id": change.memory_id,
         "old_memory": old.get("data"),
-        "new_memory": change.text,
+        "new_memory": payload.get("data"),
         "event": "UPDATE",
         "created_at": payload["created_at"],
         "updated_at": payload["updated_at"],

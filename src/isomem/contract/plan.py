@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from isomem.types import Message, Payload, Vector
 
 
+REMOVED_AT_ONCE = 1000
+"""How many memories are removed in one transaction, if more have to go."""
+
+
 class Record:
     """A memory that is not stored yet.
 
@@ -53,9 +57,10 @@ class Mention:
 
 
 class Change:
-    """A new text for a memory.
+    """A new text for a memory, or other fields, or both.
 
     Attributes:
+        text: None keeps the text, and with it the lemmas, the vector and the entities.
         metadata: overlays the memory's own.
         mentions: the entities of the new text; those of the old one are unlinked.
     """
@@ -65,9 +70,9 @@ class Change:
     def __init__(
         self,
         memory_id: str,
-        text: str,
+        text: str | None,
         lemmas: str,
-        vector: Vector,
+        vector: Vector | None,
         metadata: Payload,
         mentions: Sequence[Mention],
     ) -> None:
@@ -152,8 +157,10 @@ class Plan:
         records: memories to add.
         partial: True skips records that cannot be stored, unless none can be; False makes one of
             them fail the plan.
-        scope: ids of the scope of the mentioned entities.
+        scope: ids of the scope of the records and the mentioned entities.
         mentions: entities to link to the new memories.
+        since: the last insertion that the call has seen. Of the records, those that are equal to a
+            later memory of the scope are left out. None stores all.
         session: key of the message buffer for `messages`.
         change: a memory to change.
         remove: id of a memory to remove.
@@ -165,7 +172,7 @@ class Plan:
 
     __slots__ = (
         "change", "clear", "clock", "entity_vectors", "mentions", "messages", "partial",
-        "progress", "purge_history", "records", "remove", "scope", "session",
+        "progress", "purge_history", "records", "remove", "scope", "session", "since",
     )  # fmt: skip
 
     def __init__(
@@ -175,6 +182,7 @@ class Plan:
         records: Sequence[Record] = (),
         partial: bool = False,
         scope: dict[str, Any] | None = None,
+        since: int | None = None,
         mentions: Sequence[Mention] = (),
         session: str = "",
         messages: list[Message] | None = None,
@@ -189,6 +197,7 @@ class Plan:
         self.records = records
         self.partial = partial
         self.scope = scope or {}
+        self.since = since
         self.mentions = mentions
         self.session = session
         self.messages = messages

@@ -37,7 +37,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from isomem.types import Hit, Vector
+    from isomem.types import Hit, Payload, Vector
 
 PRIOR_MEMORIES = 10
 HIGHEST_WEIGHT = 2.2
@@ -121,6 +121,11 @@ class Placed:
         self.score = min(1.0, max(0.0, (1.0 + signals.total) / (1.0 + highest)))
         self._signals = signals
         self._highest = highest
+
+    @property
+    def payload(self) -> Payload:
+        """The payload of the memory."""
+        return self.hit.payload
 
     def details(self, threshold: float) -> dict[str, float]:
         """Where its score comes from.

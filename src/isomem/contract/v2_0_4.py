@@ -80,6 +80,16 @@ SPEAKER_FIELDS = ("actor_id", "role")
 PROMOTED_FIELDS = ("user_id", "agent_id", "run_id", *SPEAKER_FIELDS)
 """Fields of a payload that are at the top level of a result, if the payload has them."""
 
+EXPIRATION_FIELDS = ("isomem_expiration_date",)
+"""Fields of a payload with an expiration date; the first one is written.
+
+2.0.4 has no such field, and its `expiration_date` is metadata like any other. So the name is one
+that metadata cannot have.
+"""
+
+OWN_FIELDS = EXPIRATION_FIELDS
+"""Fields that only isomem writes: a caller's metadata with one of them is refused."""
+
 MEMORY_FIELDS = (
     "data", "hash", "created_at", "updated_at", "id", "text_lemmatized", "attributed_to",
 )  # fmt: skip

@@ -15,6 +15,7 @@ from isomem.contract.payload import added_event, said_event, stamp, start_payloa
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
 from isomem.contract.v2_0_4 import EXISTING_MEMORIES, RECENT_MESSAGES
+from isomem.contract.visibility import Visibility, expiry_fields
 from isomem.dates import utc_text
 from isomem.digest import md5_hex
 from isomem.errors import (
@@ -51,6 +52,7 @@ async def add(
     memory_type: str | None,
     prompt: str | None,
     timestamp: object = None,
+    expiration_date: object = None,
 ) -> AddResults:
     """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
     scope = check_ids(ids)
@@ -63,6 +65,8 @@ async def add(
     if timestamp is not None:
         moment = check_timestamp(timestamp)
         fields[EVENT_TIME], day = utc_text(moment), moment.date().isoformat()
+    if expiration_date is not None:
+        fields.update(expiry_fields(expiration_date))
     conversation = Conversation(messages)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
@@ -174,10 +178,12 @@ async def _add_inferred(
     prompt: str | None,
     day: str | None,
 ) -> list[AddedMemory]:
+    since = await ports.store(_last_insertion) if ports.settings.dedup_concurrent else None
     session = session_key(scope)
     transcript = conversation.transcript()
     vector = await ports.embed(transcript, "search")
-    recent, existing = await ports.store(_recall, session, transcript, vector, scope)
+    shown = Visibility(ports.clock)
+    recent, existing = await ports.store(_recall, session, transcript, vector, scope, shown)
     facts = await _facts(ports, scope, transcript, recent, existing, prompt, day)
     if facts is None:
         return []
@@ -189,6 +195,7 @@ async def _add_inferred(
         records=records,
         partial=True,
         scope=scope,
+        since=since,
         mentions=await _mentions(ports, records),
         session=session,
         messages=conversation.texts(),
@@ -256,14 +263,30 @@ def _complaint(reply: str, fault: str) -> list[Message]:
     return [*seen, {"role": "user", "content": request}]
 
 
+def _last_insertion(stores: Stores) -> int:
+    """Read before the memories are: what is stored in between must count as stored later."""
+    return stores.last_insertion()
+
+
 def _recall(
-    stores: Stores, session: str, transcript: str, vector: Vector, scope: dict[str, str]
+    stores: Stores,
+    session: str,
+    transcript: str,
+    vector: Vector,
+    scope: dict[str, str],
+    visibility: Visibility,
 ) -> tuple[list[Message], list[Payload]]:
-    """The session's last messages, and the stored memories nearest to the new ones."""
+    """The session's last messages, and the stored memories nearest to the new ones.
+
+    A fact that equals a hidden memory is new: otherwise, it would be lost.
+    """
     with stores.reading():
         recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
-        hits = stores.vectors.search(
-            query=transcript, vectors=vector, top_k=EXISTING_MEMORIES, filters=scope
+        hits = visibility.first_shown(
+            lambda top_k: stores.vectors.search(
+                query=transcript, vectors=vector, top_k=top_k, filters=scope
+            ),
+            EXISTING_MEMORIES,
         )
         return recent, [hit.payload or {} for hit in hits]
 

@@ -8,6 +8,7 @@ from isomem.contract.arguments import check_filters_for, check_id, refuse_wildca
 from isomem.contract.filters import CompiledFilters
 from isomem.contract.pages import check_order, check_page_size, place_of
 from isomem.contract.payload import describe
+from isomem.contract.visibility import Visibility
 from isomem.dates import utc_text
 from isomem.types import SCOPE_KEYS
 
@@ -32,15 +33,19 @@ def _checked(ports: Ports, filters: Filters) -> CompiledFilters:
 # --- Pages -----------------------------------------------------------------------------------
 
 
-async def first(ports: Ports, filters: Filters, order: object, top_k: int) -> MemoryList:
+async def first(
+    ports: Ports, filters: Filters, visibility: Visibility, order: object, top_k: int
+) -> MemoryList:
     """The first memories in an order."""
     compiled, order = CompiledFilters(filters), check_order(order)
-    return {"results": await ports.store(_first, compiled, order, top_k)}
+    return {"results": await ports.store(_first, compiled, visibility, order, top_k)}
 
 
-def _first(stores: Stores, filters: Filters, order: str, top_k: int) -> list[MemoryItem]:
+def _first(
+    stores: Stores, filters: Filters, visibility: Visibility, order: str, top_k: int
+) -> list[MemoryItem]:
     with stores.reading():
-        listing = stores.listing
+        listing = stores.listing(visibility)
         entries = listing.find(filters, order, None, top_k)
         return _described(listing.read(entries, filters))
 
@@ -48,6 +53,7 @@ def _first(stores: Stores, filters: Filters, order: str, top_k: int) -> list[Mem
 async def page(
     ports: Ports,
     filters: Filters,
+    visibility: Visibility,
     *,
     top_k: int,
     order: object,
@@ -57,13 +63,13 @@ async def page(
     """One page of memories, and the cursor of the next one."""
     if top_k != DEFAULT_TOP_K:
         raise ValueError("Pass either top_k, or page_size and cursor: a page is not cut by top_k.")
-    place = place_of(filters, order, page_size, cursor)
-    return await ports.store(_page, CompiledFilters(filters), place)
+    place = place_of((filters, visibility.show_expired), order, page_size, cursor)
+    return await ports.store(_page, CompiledFilters(filters), visibility, place)
 
 
-def _page(stores: Stores, filters: Filters, place: Place) -> MemoryPage:
+def _page(stores: Stores, filters: Filters, visibility: Visibility, place: Place) -> MemoryPage:
     with stores.reading():
-        listing, size = stores.listing, place.page_size
+        listing, size = stores.listing(visibility), place.page_size
         entries = listing.find(filters, place.order, place.after, size + 1)
         has_more = len(entries) > size
         return {
@@ -87,9 +93,18 @@ class Walk:
         ValueError: the filters, the order or the size of a page are not valid.
     """
 
-    def __init__(self, ports: Ports, filters: Filters, *, order: object, page_size: object) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        filters: Filters,
+        *,
+        show_expired: bool,
+        order: object,
+        page_size: object,
+    ) -> None:
         self._ports = ports
         self._filters = _checked(ports, filters)
+        self._visibility = Visibility(ports.clock, show_expired=show_expired)
         self._order = check_order(order)
         self._page_size = check_page_size(page_size)
         self._ahead: deque[Entry] = deque()
@@ -105,7 +120,7 @@ class Walk:
 
     def _read(self, stores: Stores) -> list[MemoryItem]:
         with stores.reading():
-            listing = stores.listing
+            listing = stores.listing(self._visibility)
             if not self._ahead:
                 found = listing.find(self._filters, self._order, self._after, listing.at_once)
                 self._has_more = len(found) == listing.at_once
@@ -119,25 +134,26 @@ class Walk:
 # --- How many --------------------------------------------------------------------------------
 
 
-async def count(ports: Ports, filters: Filters) -> int:
+async def count(ports: Ports, filters: Filters, *, show_expired: bool) -> int:
     """How many memories pass."""
-    return await ports.store(_count, _checked(ports, filters))
+    visibility = Visibility(ports.clock, show_expired=show_expired)
+    return await ports.store(_count, _checked(ports, filters), visibility)
 
 
-def _count(stores: Stores, filters: Filters) -> int:
-    return stores.listing.count(filters)
+def _count(stores: Stores, filters: Filters, visibility: Visibility) -> int:
+    return stores.listing(visibility).count(filters)
 
 
-async def scopes(ports: Ports, ids: Mapping[str, object]) -> list[Scope]:
+async def scopes(ports: Ports, ids: Mapping[str, object], *, show_expired: bool) -> list[Scope]:
     """Whose memories there are, ordered by their ids."""
     given = {key: check_id(value, key) for key, value in ids.items() if value is not None}
     if not ports.takes_any_id:
         refuse_wildcard_ids(given)
-    return await ports.store(_scopes, given)
+    return await ports.store(_scopes, given, Visibility(ports.clock, show_expired=show_expired))
 
 
-def _scopes(stores: Stores, ids: Mapping[str, str]) -> list[Scope]:
-    found = stores.listing.scopes(ids)
+def _scopes(stores: Stores, ids: Mapping[str, str], visibility: Visibility) -> list[Scope]:
+    found = stores.listing(visibility).scopes(ids)
     found.sort(key=lambda each: [each[0].get(key, "") for key in SCOPE_KEYS])
     return [_scope(*each) for each in found]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from isomem.contract.arguments import (
     check_filters_for,
     check_history_id,
+    check_ids,
     check_memory_id,
     check_other,
     check_removal_ids,
@@ -13,19 +14,24 @@ from isomem.contract.arguments import (
     refuse_wildcard_ids,
 )
 from isomem.contract.payload import describe, listed, without_ids
-from isomem.contract.plan import Change, Plan
+from isomem.contract.plan import REMOVED_AT_ONCE, Change, Plan
 from isomem.contract.v2_0_4 import MOST_REMOVED
+from isomem.contract.visibility import Visibility, expiry_fields
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
-from isomem.types import SCOPE_KEYS
+from isomem.types import SCOPE_KEYS, UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
+    from isomem.clock import Clock
     from isomem.ports.shapes import Filters, Hit, Nlp, Ports, Stores
     from isomem.results import Done, GotMemory, HistoryRow, MemoryList, MemoryPage
+
+_LISTING = ("filters", "top_k", "show_expired", "order", "page_size", "cursor")
+"""The arguments of `get_all`."""
 
 
 # --- Read ------------------------------------------------------------------------------------
@@ -46,29 +52,35 @@ async def get_all(
     *,
     filters: Filters | None,
     top_k: int,
-    order: str | None,
-    page_size: int | None,
-    cursor: str | None,
+    show_expired: bool = False,
+    order: str | None = None,
+    page_size: int | None = None,
+    cursor: str | None = None,
     other: Mapping[str, object],
 ) -> MemoryList | MemoryPage:
     """The first memories of a scope, or a page of them."""
-    check_other(other, "get_all", ("filters", "top_k", "order", "page_size", "cursor"))
+    check_other(other, "get_all", _LISTING)
     top_k = check_top_k(top_k)
     asked = check_filters_for(filters, takes_any_id=ports.takes_any_id)
+    visibility = Visibility(ports.clock, show_expired=show_expired)
     if order is None and page_size is None and cursor is None:
-        return {"results": await ports.store(_list, asked, top_k)}
+        return {"results": await ports.store(_list, asked, top_k, visibility)}
     # Here: most memories are never listed like this, and importing isomem would take longer.
     from isomem.pipeline import listing
 
     if page_size is None and cursor is None:
-        return await listing.first(ports, asked, order, top_k)
+        return await listing.first(ports, asked, visibility, order, top_k)
     return await listing.page(
-        ports, asked, top_k=top_k, order=order, page_size=page_size, cursor=cursor
+        ports, asked, visibility, top_k=top_k, order=order, page_size=page_size, cursor=cursor
     )
 
 
-def _list(stores: Stores, filters: Filters, top_k: int) -> list[Any]:
-    points = _one_by_one(stores.vectors.list(filters=filters, top_k=top_k))
+def _list(stores: Stores, filters: Filters, top_k: int, visibility: Visibility) -> list[Any]:
+    points = _one_by_one(
+        visibility.first_shown(
+            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)), top_k
+        )
+    )
     return [describe(str(point.id), point.payload or {}) for point in points]
 
 
@@ -98,27 +110,42 @@ def _history(stores: Stores, memory_id: object) -> list[Any]:
 
 
 async def update(
-    ports: Ports, memory_id: str, text: str, metadata: dict[str, object] | None
+    ports: Ports,
+    memory_id: str,
+    text: str | None,
+    metadata: dict[str, object] | None,
+    *,
+    expiration_date: object = UNCHANGED,
 ) -> Done:
-    """Replaces the text of a memory and overlays its metadata."""
+    """Replaces the text of a memory, overlays its metadata, changes when it expires."""
     memory_id = check_memory_id(memory_id)
-    check_text(text, "data")
+    if text is not None or expiration_date is UNCHANGED:
+        text = check_text(text, "data")
     overlay = {
         key: value for key, value in without_ids(metadata, keep={}).items() if key not in SCOPE_KEYS
     }
+    if expiration_date is not UNCHANGED:
+        overlay.update(expiry_fields(expiration_date))
+    if text is None:
+        plan = Plan(ports.clock, change=Change(memory_id, None, "", None, overlay, ()))
+    else:
+        plan = await _new_text(ports, memory_id, text, overlay)
+    await ports.apply(plan)
+    return {"message": "Memory updated successfully!"}
+
+
+async def _new_text(ports: Ports, memory_id: str, text: str, overlay: dict[str, object]) -> Plan:
     vector = await ports.embed(text, "update")
     if vector is None:  # To a store, None means "keep the vector of the old text".
         raise VectorValueError("a vector must be a list of numbers, not None")
     lemmas, entities = await ports.compute(_analyse, ports.nlp, text)
     found = [each for each in mentions_in([(memory_id, entities)]) if each.text.strip()]
     mentions = await embed_each(ports, found, "add")
-    plan = Plan(
+    return Plan(
         ports.clock,
         change=Change(memory_id, text, lemmas, vector, overlay, mentions),
         entity_vectors=await renew_vectors(ports, [memory_id]),
     )
-    await ports.apply(plan)
-    return {"message": "Memory updated successfully!"}
 
 
 def _analyse(nlp: Nlp, text: str) -> tuple[str, list[tuple[str, str]]]:
@@ -153,6 +180,29 @@ async def delete_all(
 def _ids_in(stores: Stores, filters: Filters) -> list[str]:
     points = _one_by_one(stores.vectors.list(filters=filters, top_k=MOST_REMOVED))
     return [str(point.id) for point in points]
+
+
+async def sweep(ports: Ports, ids: Mapping[str, object]) -> int:
+    """Removes the expired memories of a scope, or of all if no id is given; how many."""
+    is_scoped = any(value is not None for value in ids.values())
+    scope = check_ids(ids) if is_scoped else {}
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(scope)
+    expired = await ports.store(_expired, scope, ports.clock)
+    removed = 0
+    for start in range(0, len(expired), REMOVED_AT_ONCE):
+        some = expired[start : start + REMOVED_AT_ONCE]
+        plan = Plan(ports.clock, entity_vectors=await renew_vectors(ports, some))
+        removed += await ports.store(_remove_expired, some, plan)
+    return removed
+
+
+def _expired(stores: Stores, scope: Filters, clock: Clock) -> Sequence[str]:
+    return stores.expired(scope, clock)
+
+
+def _remove_expired(stores: Stores, memory_ids: Sequence[str], plan: Plan) -> int:
+    return stores.remove_expired(memory_ids, plan)
 
 
 async def reset(ports: Ports) -> None:

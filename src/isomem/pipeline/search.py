@@ -21,6 +21,7 @@ from isomem.contract.v2_0_4 import (
     DEFAULT_THRESHOLD,
     LEAST_CANDIDATES,
 )
+from isomem.contract.visibility import Visibility
 from isomem.pipeline.mentions import embed_query
 from isomem.ports.guard import PartFailure
 
@@ -36,16 +37,26 @@ if TYPE_CHECKING:
     from isomem.results import SearchResults
 
     Reading = Callable[[Ports, str, Filters], Awaitable["Query"]]
-    Order = Callable[[Stores, "Query"], Sequence[Ranked | Placed]]
+    Ask = Callable[[int], Sequence[Any]]
+    First = Callable[[Ask, int], Sequence[Any]]
+    """Chooses so many of what can be asked for: `_first`, or `Visibility.first_shown`."""
+    Order = Callable[[Stores, "Query", First], Sequence[Ranked | Placed]]
 
 
-ARGUMENTS = ("query", "top_k", "filters", "threshold", "rerank", "ranking", "explain")
+ARGUMENTS = (
+    "query", "top_k", "filters", "threshold", "rerank", "ranking", "explain", "show_expired",
+)  # fmt: skip
 
 
 class Query:
     """A search whose text has been analysed: what the stores are asked for."""
 
-    __slots__ = ("explain", "filters", "lemmas", "probes", "text", "threshold", "top_k", "vector")
+    __slots__ = (
+        "explain", "filters", "lemmas", "probes", "text", "threshold", "top_k", "vector",
+        "visibility",
+    )  # fmt: skip
+
+    visibility: Visibility
 
     def __init__(self, text: str, lemmas: str, filters: Filters) -> None:
         self.text = text
@@ -73,6 +84,7 @@ async def search(
     rerank: bool,
     ranking: str | None,
     explain: bool,
+    show_expired: bool = False,
     other: Mapping[str, object],
 ) -> SearchResults:
     """One call of `search`. `other` has the arguments that it does not know."""
@@ -90,6 +102,7 @@ async def search(
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
     analysed.explain = explain
+    analysed.visibility = Visibility(ports.clock, show_expired=show_expired)
     results: Any = await ports.store(_find, analysed, order)
     if rerank and results and ports.reranks:
         results = await _rerank(ports, query, results, top_k)
@@ -97,17 +110,34 @@ async def search(
 
 
 def _find(stores: Stores, query: Query, order: Order) -> list[dict[str, object]]:
-    """The memories that the stores have for a query, best first."""
+    """The memories that the stores have for a query, best first.
+
+    All candidates are only looked at if one of the best is hidden.
+    """
     with stores.reading():
-        results = []
-        for each in order(stores, query):
-            payload = each.hit.payload or {}
-            if payload.get("data"):
-                result = describe(each.memory_id, payload, score=each.score)
-                if query.explain:
-                    result["score_details"] = each.details(query.threshold)
-                results.append(result)
-        return results
+        results = _described(order(stores, query, _first), query)
+        if results is None:
+            results = _described(order(stores, query, query.visibility.first_shown), query)
+        return results or []
+
+
+def _described(found: Sequence[Ranked | Placed], query: Query) -> list[dict[str, object]] | None:
+    """What was found as results; None if one is hidden."""
+    results = []
+    for each in found:
+        payload = each.hit.payload or {}
+        if query.visibility.hides(payload):
+            return None
+        if payload.get("data"):
+            result = describe(each.memory_id, payload, score=each.score)
+            if query.explain:
+                result["score_details"] = each.details(query.threshold)
+            results.append(result)
+    return results
+
+
+def _first(ask: Ask, most: int) -> Sequence[Any]:
+    return ask(most)
 
 
 # --- The contract's ranking ------------------------------------------------------------------
@@ -121,19 +151,29 @@ async def _read(ports: Ports, text: str, filters: Filters) -> Query:
     return query
 
 
-def _rank(stores: Stores, query: Query) -> Sequence[Ranked]:
-    return rank(_signals(stores, query), query.threshold, query.top_k)
+def _rank(stores: Stores, query: Query, first: First) -> Sequence[Ranked]:
+    return rank(_signals(stores, query, first), query.threshold, query.top_k)
 
 
-def _signals(stores: Stores, query: Query) -> Signals:
+def _signals(stores: Stores, query: Query, first: First) -> Signals:
+    """The signals of the first candidates in two orders: similarity and keywords."""
     most = max(query.top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
-    nearest = stores.vectors.search(
-        query=query.text, vectors=query.vector, top_k=most, filters=query.filters
+    vectors, filters = stores.vectors, query.filters
+    nearest = first(
+        lambda top_k: vectors.search(
+            query=query.text, vectors=query.vector, top_k=top_k, filters=filters
+        ),
+        most,
     )
-    matching = stores.vectors.keyword_search(query=query.lemmas, top_k=most, filters=query.filters)
+    matching = first(
+        lambda top_k: (
+            vectors.keyword_search(query=query.lemmas, top_k=top_k, filters=filters) or ()
+        ),
+        most,
+    )
     return Signals(
         [(str(hit.id), hit) for hit in nearest],
-        _keyword_scores(matching or (), query.lemmas),
+        _keyword_scores(matching, query.lemmas),
         stores.links.boosts(query.probes, query.scope()),
     )
 
@@ -161,12 +201,15 @@ async def _read_plain(ports: Ports, text: str, filters: Filters) -> Query:
     return query
 
 
-def _fuse(stores: Stores, query: Query) -> Sequence[Placed]:
+def _fuse(stores: Stores, query: Query, first: First) -> Sequence[Placed]:
     # Here: most memories are never searched like this, and importing isomem would take longer.
     from isomem.contract.ranking import Question, place
 
     question = Question(query.text, query.lemmas, query.vector)
-    return place(stores.ranked(question, query.top_k, query.filters), query.threshold)
+    return first(
+        lambda top_k: place(stores.ranked(question, top_k, query.filters), query.threshold),
+        query.top_k,
+    )
 
 
 _RANKINGS: dict[str, tuple[Reading, Order]] = {

@@ -16,6 +16,7 @@ from isomem.clock import Clock
 from isomem.contract.pages import Key, Tally
 from isomem.contract.plan import FailedChunk, Mention, Plan, Progress, Record, TakenIn
 from isomem.contract.ranking import Found, Question
+from isomem.contract.visibility import Visibility
 from isomem.types import Filters, Hit, Message, Payload, Vector
 
 __all__ = [
@@ -209,8 +210,6 @@ class Stores(Protocol):
     @property
     def links(self) -> Links: ...
     @property
-    def listing(self) -> Listing: ...
-    @property
     def ingests(self) -> Ingests | None:
         """The progress of ingests; None if there is no file of ours to keep it in."""
         ...
@@ -229,6 +228,18 @@ class Stores(Protocol):
         """A block that sees one state of the stores, if they are able to do that."""
         ...
 
+    def listing(self, visibility: Visibility) -> Listing:
+        """The memories that a call shows, in an order, part by part; for one step."""
+        ...
+
+    def last_insertion(self) -> int:
+        """How far the memories have been read in insertion order: the `since` of a plan.
+
+        Raises:
+            ConfigurationError: the set has no insertion order.
+        """
+        ...
+
     def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
         """The `top_k` memories that the fused ranking puts first.
 
@@ -239,6 +250,21 @@ class Stores(Protocol):
 
     def apply(self, plan: Plan) -> Sequence[Record]:
         """Applies a plan, as a whole if the stores can. Returns the stored records."""
+        ...
+
+    def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
+        """The ids of the expired memories that have all these ids; {} means every memory."""
+        ...
+
+    def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        """Removes those of these memories that are still expired.
+
+        Args:
+            plan: has the clock, and the new vectors of entities.
+
+        Returns:
+            How many they were.
+        """
         ...
 
     def reset(self) -> None:
@@ -276,6 +302,7 @@ class Settings(Protocol):
     raise_on_llm_error: bool
     replies: str
     ranking: str
+    dedup_concurrent: bool
     enable_vision: bool
     vision_details: str | None
 

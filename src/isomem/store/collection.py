@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.ranking import Found, Question
+    from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.cache import ScopeCache
     from isomem.store.database import Block, Database
@@ -144,7 +145,6 @@ class Collection:
                     writer.replace_vector(old, vector)
             elif vector is None:
                 writer.replace_payload(old, {**self.reader.load(old[0], old[3]), **payload})
-                self._cache.forget_context(self._number, old[4])
             else:
                 writer.replace(old, vector, payload)
 
@@ -225,13 +225,12 @@ class Collection:
         with self.database.reading():
             return self.reader.list(filters, top_k), None
 
-    @property
-    def listing(self) -> Listing:
-        """Its points in an order, part by part."""
+    def listing(self, visibility: Visibility) -> Listing:
+        """Those of its points that a call shows, in an order, part by part."""
         # Here: most memories are never listed like this, and importing isomem would take longer.
         from isomem.store.listing import Listing
 
-        return Listing(self.database, self.reader)
+        return Listing(self.database, self.reader, visibility)
 
     def search(
         self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
@@ -267,6 +266,11 @@ class Collection:
             return None
         with self.database.reading():
             return self.reader.matching(self._keywords, query, top_k, filters)
+
+    def last_insertion(self) -> int:
+        """The insertion order of the latest point in the file; 0 if there never was one."""
+        with self.database.reading():
+            return self._cache.row_keys.last()
 
     def has_points(self, filters: Filters) -> bool:
         """Whether the scopes that filters name have any points, if these pass or not."""

@@ -8,6 +8,7 @@ from math import isqrt
 
 from isomem.contract.filters import matches
 from isomem.contract.pages import Tally, rank_of
+from isomem.contract.v2_0_4 import EXPIRATION_FIELDS
 from isomem.store.reading import Point
 from isomem.store.row_keys import OF_SCOPES, SEQ_BITS
 from isomem.types import SCOPE_KEYS
@@ -19,16 +20,21 @@ if TYPE_CHECKING:
 
     from isomem.contract.filters import Group
     from isomem.contract.pages import Key
-    from isomem.ports.shapes import Entry, Filters, Hit
+    from isomem.contract.visibility import Visibility
+    from isomem.ports.shapes import Entry, Filters, Hit, Payload
     from isomem.store.database import Database
     from isomem.store.reading import Reader
 
     Condition = tuple[str, tuple[Any, ...], Group | None]
 
+# Metadata may hold NaN and infinity, which JSON5 has, but not JSON: hence the 2.
 _EVENT_TIME, _CREATED_AT = (
-    f"CASE WHEN json_valid(p.payload) THEN p.payload ->> '$.{field}' END"
+    f"CASE WHEN json_valid(p.payload, 2) THEN p.payload ->> '$.{field}' END"
     for field in ("event_time", "created_at")
 )
+_NAMED = (f"instr(p.payload, '{field}')" for field in EXPIRATION_FIELDS)
+_MAY_BE_HIDDEN = f"({' OR '.join(_NAMED)})"
+"""Whether a payload may say that its point is hidden; few do."""
 _ONE = f"points AS p CROSS JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
 _ALL_BY_ID = (
     f"points AS p INDEXED BY points_id CROSS JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
@@ -37,7 +43,7 @@ _ALL_BY_ID = (
 
 
 class Listing:
-    """Lists the points of one collection. Runs in blocks of the caller, or else of its own.
+    """Lists the points of one collection that a call shows, in blocks of the caller or its own.
 
     A page in the order of ids costs about the square root of how many points the file has, times
     that of the size of the page, or less. In the orders of time it costs what its scope costs.
@@ -48,9 +54,10 @@ class Listing:
 
     at_once = 50_000
 
-    def __init__(self, database: Database, reader: Reader) -> None:
+    def __init__(self, database: Database, reader: Reader, visibility: Visibility) -> None:
         self._database = database
         self._reader = reader
+        self._hides = visibility.hides
 
     def find(self, filters: Filters, order: str, after: Key | None, limit: int) -> list[Entry]:
         """The first points behind a key that pass."""
@@ -79,9 +86,13 @@ class Listing:
         where, bindings, check = self._reader.condition(filters)
         with self._database.reading():
             if check is not None:
-                return sum(1 for _ in self._passing("p.row_key", OF_SCOPES, where, bindings, check))
+                return sum(1 for _ in self._passing("1", OF_SCOPES, where, bindings, check))
             sql = f"SELECT count(*) FROM {OF_SCOPES} WHERE {where}"
-            return int(self._database.rows(sql, bindings)[0][0])
+            stored: int = self._database.rows(sql, bindings)[0][0]
+            dated = f"{where} AND {_MAY_BE_HIDDEN}"
+            sql = f"SELECT p.row_key, p.payload FROM {OF_SCOPES} WHERE {dated}"
+            rows = self._database.connection.execute(sql, bindings)
+            return stored - sum(self._hides(self._reader.load(*row)) for row in rows)
 
     def scopes(self, ids: Mapping[str, str]) -> list[tuple[dict[str, str], Tally]]:
         """The scopes that have all these ids, and what is in each."""
@@ -107,9 +118,8 @@ class Listing:
             source, where = _ALL_BY_ID, f"CASE WHEN s.number THEN {where} END"
         if after is not None:
             where, bindings = f"p.id > ? AND {where}", (after[1], *bindings)
-        last = limit if check is None else -1
-        where = f"{where} ORDER BY p.id LIMIT {last}"
-        rows = self._passing("p.id, p.row_key", source, where, bindings, check)
+        # Without a limit: some may be hidden.
+        rows = self._passing("p.id, p.row_key", source, f"{where} ORDER BY p.id", bindings, check)
         return [(0, *row) for row in islice(rows, limit)]
 
     def _has_many(self, condition: Condition, limit: int) -> bool:
@@ -138,12 +148,12 @@ class Listing:
         bindings: tuple[Any, ...],
         check: Group | None,
     ) -> Iterator[tuple[Any, ...]]:
-        """The columns of the points that pass; the one place that decides which do."""
-        if check is None:
-            sql = f"SELECT {columns} FROM {source} WHERE {where}"
-            yield from self._database.connection.execute(sql, bindings)
-            return
-        sql = f"SELECT p.row_key, p.payload, {columns} FROM {source} WHERE {where}"
+        """The columns of the points that pass and are shown; the one place that decides that."""
+        looked_at = "p.payload" if check else f"CASE WHEN {_MAY_BE_HIDDEN} THEN p.payload END"
+        sql = f"SELECT p.row_key, {looked_at}, {columns} FROM {source} WHERE {where}"
         for row_key, text, *row in self._database.connection.execute(sql, bindings):
-            if matches(check, self._reader.load(row_key, text)):
+            if text is None or self._shows(self._reader.load(row_key, text), check):
                 yield tuple(row)
+
+    def _shows(self, payload: Payload, check: Group | None) -> bool:
+        return (check is None or matches(check, payload)) and not self._hides(payload)

@@ -13,7 +13,14 @@ from isomem.store.codec import load_payload, load_vector, salvaged
 from isomem.store.context import Context, read_moments
 from isomem.store.form import best
 from isomem.store.ranked import Scores
-from isomem.store.row_keys import IS_VISIBLE, OF_SCOPES, SEQ_BITS, in_scopes, split_scope
+from isomem.store.row_keys import (
+    IS_VISIBLE,
+    OF_SCOPES,
+    SEQ_BITS,
+    SEQ_MASK,
+    in_scopes,
+    split_scope,
+)
 from isomem.store.sql import compile_sql
 
 TYPE_CHECKING = False
@@ -32,6 +39,10 @@ if TYPE_CHECKING:
     from isomem.store.vectors import Vectors
 
 _ROWS = f"SELECT p.row_key, p.id, p.vector, coalesce(p.terms, x'') FROM {OF_SCOPES} WHERE "
+_LATER = (
+    "SELECT p.payload FROM scopes AS s CROSS JOIN points AS p ON p.row_key"
+    f" BETWEEN (s.number << {SEQ_BITS}) + ? AND (s.number << {SEQ_BITS}) + {SEQ_MASK}"
+)
 _ROWS_AT_ONCE = 100
 """Few enough for all of them to stay in the processor's cache."""
 
@@ -157,6 +168,26 @@ class Reader:
         )
         passing = (point for point in points if check is None or matches(check, point.payload))
         return [*islice(passing, top_k)]
+
+    def later(self, ids: Mapping[str, str], seq: int) -> Iterable[Payload]:
+        """The payloads of the points with all these ids that were inserted after `seq`."""
+        where, bindings = in_scopes(self._number, ids)
+        rows = self._database.rows(f"{_LATER} WHERE {where}", (seq + 1, *bindings))
+        return (salvaged(text) for (text,) in rows)
+
+    def having(
+        self, fields: Sequence[str], ids: Mapping[str, str]
+    ) -> Iterable[tuple[str, Payload]]:
+        """The points of some scopes whose payload has one of these fields: ids and payloads.
+
+        A field name inside a value counts, too. A damaged payload is empty.
+        """
+        where, bindings = in_scopes(self._number, ids)
+        named = " OR ".join("instr(p.payload, ?)" for _ in fields)
+        sql = f"SELECT p.id, p.payload FROM {OF_SCOPES} WHERE {where} AND ({named})"
+        quoted = (f'"{field}"' for field in fields)
+        for point_id, text in self._database.connection.execute(sql, (*bindings, *quoted)):
+            yield point_id, salvaged(text)
 
     def _where(
         self, ids: dict[str, str], rest: Group | None

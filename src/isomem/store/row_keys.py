@@ -75,6 +75,12 @@ class RowKeys:
         self._numbers: dict[tuple[int, Ids], int] = {}
         self._epoch = database.epoch
 
+    def last(self) -> int:
+        """The insertion order of the latest point in the file; 0 if there never was one."""
+        found = self._database.rows("SELECT coalesce(max(seq), 0) FROM insertions")
+        last: int = found[0][0]
+        return last
+
     def assign(self, collection: int, scopes: Sequence[Ids]) -> list[int]:
         """The row keys of new points, one for each scope in the order given; at least one."""
         numbers = [self._scope(collection, ids) for ids in scopes]

@@ -221,6 +221,7 @@ class Writer:
         row_key = self._move(old[0], old[4], scope_ids(payload))
         sql = "UPDATE points SET payload = ? WHERE row_key = ?"
         self._database.execute(sql, (self._dump(payload), row_key))
+        self._cache.forget_context(self._number, old[4])
         if self._links:
             self._links.replace(row_key, payload)
 

@@ -19,6 +19,8 @@ from isomem.contract.arguments import ANY_VALUE
 from isomem.contract.payload import changed, changed_event, listed, removed_event
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
+from isomem.contract.v2_0_4 import MOST_REMOVED
+from isomem.contract.visibility import is_expired
 from isomem.errors import (
     ConfigurationError,
     MemoryError,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Plan, Record
     from isomem.contract.ranking import Found, Question
+    from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
 
 _EXCUSED = (PartFailure, VectorValueError)
@@ -120,6 +123,10 @@ class ComposedSet:
         """An empty block: separate parts have no common state."""
         return nullcontext()
 
+    def last_insertion(self) -> int:
+        """Raises ConfigurationError: separate parts have no common insertion order."""
+        raise _cannot_dedup()
+
     def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
         """The memories that the fused ranking puts first, if they are in a collection of ours.
 
@@ -136,14 +143,13 @@ class ComposedSet:
             suggestion='Search with ranking="contract".',
         )
 
-    @property
-    def listing(self) -> Listing:
-        """The memories in an order, part by part."""
+    def listing(self, visibility: Visibility) -> Listing:
+        """The memories that a call shows, in an order, part by part."""
         if isinstance(self.vectors, Collection):
-            return self.vectors.listing
+            return self.vectors.listing(visibility)
         from isomem.stores.listing import ForeignListing
 
-        return ForeignListing(self.vectors)
+        return ForeignListing(self.vectors, visibility)
 
     # --- Applying a plan ---
 
@@ -243,6 +249,8 @@ class ComposedSet:
         except BaseException:
             self._take_events_back([row])
             raise
+        if change.vector is None:
+            return
         scope = scope_of(payload)
         self._unlink(str(point.id), scope, plan)
         if self._may_link(scope):
@@ -300,6 +308,21 @@ class ComposedSet:
         except (PartFailure, MemoryError) as error:
             log.error("The history keeps events that were not carried out: %s", error)
 
+    def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
+        """The ids of the expired memories that have all these ids; {} means every memory."""
+        points = listed(self.vectors.list(filters=dict(ids) or None, top_k=MOST_REMOVED))
+        return [str(point.id) for point in points if is_expired(point.payload or {}, clock)]
+
+    def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        """Removes those of these memories that are still expired, one after another."""
+        removed = 0
+        for memory_id in memory_ids:
+            point = self.vectors.get(vector_id=memory_id)
+            if point is not None and is_expired(point.payload or {}, plan.clock):
+                self._remove(point, plan)
+                removed += 1
+        return removed
+
     def _clear(self, plan: Plan, ids: Mapping[str, str]) -> None:
         if plan.purge_history and not _can(self.ledger, "purge"):
             raise VectorStoreError(
@@ -339,6 +362,15 @@ class ComposedSet:
         return self.vectors, self.entities, self.ledger
 
 
+def _cannot_dedup() -> ConfigurationError:
+    return ConfigurationError(
+        "dedup_concurrent needs the embedded store: other stores cannot look for a fact and store "
+        "it in one step",
+        error_code="CONFIG_009",
+        suggestion='Leave out "dedup_concurrent", or use the embedded store.',
+    )
+
+
 def _can(store: Any, method: str) -> bool:
     """Whether a store has one of our methods that upstream's stores do not have."""
     return hasattr(getattr(store, "part", store), method)
@@ -349,8 +381,14 @@ def _file_of(store: Any) -> Database | None:
 
 
 def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> ComposedSet:
-    """A vector store that an installed package offers, twice, over a ledger of ours."""
+    """A vector store that an installed package offers, twice, over a ledger of ours.
+
+    Raises:
+        ConfigurationError: CONFIG_009, `dedup_concurrent` is set.
+    """
     del embedder
+    if config.dedup_concurrent:
+        raise _cannot_dedup()
     provider, options = config.vector_store.provider, config.vector_store.config.model_dump()
     entities = {**options, "collection_name": f"{options['collection_name']}{ENTITIES_SUFFIX}"}
     path = config.history_db_path or f"{default_path()}-history"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX
 from isomem.contract.payload import changed, changed_event, entity_payload, removed_event
-from isomem.contract.plan import mentions_of
+from isomem.contract.plan import REMOVED_AT_ONCE, mentions_of
 from isomem.contract.scope import scope_of
+from isomem.contract.v2_0_4 import EXPIRATION_FIELDS
+from isomem.contract.visibility import Visibility, is_expired
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import Scope, ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
@@ -22,7 +23,7 @@ from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
-from isomem.stores.linking import Links, is_match
+from isomem.stores.linking import Joined, Links, is_match
 from isomem.text.tiers import load_encoder
 
 TYPE_CHECKING = False
@@ -46,8 +47,7 @@ if TYPE_CHECKING:
 _UNUSABLE = (VectorValueError, ValidationError)
 """Errors in what is to be stored, not of the store."""
 
-_AT_ONCE = 1000
-"""How many memories one transaction removes when a scope is cleared."""
+_AT_ONCE = REMOVED_AT_ONCE
 
 
 class EmbeddedSet:
@@ -71,7 +71,7 @@ class EmbeddedSet:
         self.entities = entities
         self.ledger = ledger
         self._database: Database = vectors.database
-        self.links = JoinedLinks(vectors, entities, (VectorValueError,), nullcontext)
+        self.links = JoinedLinks(vectors, entities, (VectorValueError,), Joined)
         self.ingests = Ingests(self._database)
         self._has_one_file = ledger.database is self._database
         self._held = None
@@ -83,14 +83,17 @@ class EmbeddedSet:
         """A block that sees one state of the file."""
         return self._database.reading()
 
+    def last_insertion(self) -> int:
+        """The insertion order of the latest memory or entity in the file."""
+        return self.vectors.last_insertion()
+
     def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
         """The `top_k` memories that the fused ranking puts first."""
         return self.vectors.ranked(question, top_k, filters)
 
-    @property
-    def listing(self) -> Listing:
-        """The memories in an order, part by part."""
-        return self.vectors.listing
+    def listing(self, visibility: Visibility) -> Listing:
+        """The memories that a call shows, in an order, part by part."""
+        return self.vectors.listing(visibility)
 
     def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in one transaction on each file."""
@@ -149,7 +152,7 @@ class EmbeddedSet:
         return outcomes
 
     def _apply(self, plan: Plan) -> Sequence[Record]:
-        stored = plan.records
+        stored = plan.records if plan.since is None else self._unknown(plan, plan.since)
         if stored:
             if plan.partial:
                 stored = self._insert_some(stored)
@@ -168,6 +171,12 @@ class EmbeddedSet:
         if plan.progress:
             self.ingests.save(plan.progress, stored[0].id if stored else None)
         return stored
+
+    def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
+        """The records without those that another call has stored meanwhile."""
+        hides, later = Visibility(plan.clock).hides, self.vectors.reader.later(plan.scope, since)
+        known = {payload.get("hash") for payload in later if not hides(payload)}
+        return [record for record in plan.records if record.payload["hash"] not in known]
 
     def _insert_some(self, records: Sequence[Record]) -> Sequence[Record]:
         """Stores all records, or else those that can be stored. Returns the stored ones."""
@@ -196,8 +205,11 @@ class EmbeddedSet:
             raise missing_for_update(change.memory_id)
         memory_id, before = stored[1], load_payload(stored[3])
         payload = changed(before, change, plan.clock.now())
-        self.vectors.writer.replace(stored, change.vector, payload)
         self.ledger.put([changed_event(change, before, payload)])
+        if change.vector is None:
+            self.vectors.writer.replace_payload(stored, payload)
+            return
+        self.vectors.writer.replace(stored, change.vector, payload)
         self.entities.unlink_all([memory_id], plan.entity_vectors)
         self.links.relink(memory_id, change.mentions, scope_of(payload), plan.clock)
 
@@ -216,6 +228,30 @@ class EmbeddedSet:
             [(memory_id, scope_of(payload)) for memory_id, payload in removed.items()]
         )
         self.entities.unlink_all(removed, plan.entity_vectors)
+
+    # --- Removing what has expired ---
+
+    def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
+        """The ids of the expired memories that have all these ids; {} means every memory."""
+        with self.reading():
+            found = self.vectors.reader.having(EXPIRATION_FIELDS, ids)
+            return [memory_id for memory_id, payload in found if is_expired(payload, clock)]
+
+    def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        """Removes those of these memories that are still expired. Returns how many they were."""
+        removed = self._write(self._remove_expired, memory_ids, plan)
+        self._database.give_way()
+        return removed
+
+    def _remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
+        writer, removed = self.vectors.writer, {}
+        for stored in filter(None, map(writer.find, memory_ids)):
+            payload = salvaged(stored[3])
+            if is_expired(payload, plan.clock):
+                writer.remove(stored)
+                removed[stored[1]] = payload
+        self._forget(removed, plan)
+        return len(removed)
 
     # --- Clearing scopes ---
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from isomem.contract.pages import Key
+    from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Entry, Filters, Hit, VectorStore
 
 MOST_LISTED = 1_000_000
@@ -33,8 +34,9 @@ class ForeignListing:
 
     at_once = MOST_LISTED
 
-    def __init__(self, store: VectorStore) -> None:
+    def __init__(self, store: VectorStore, visibility: Visibility) -> None:
         self._store = store
+        self._visibility = visibility
         self._points: Sequence[Hit] | None = None
 
     def find(self, filters: Filters, order: str, after: Key | None, limit: int) -> list[Entry]:
@@ -63,11 +65,12 @@ class ForeignListing:
         return [*found.values()]
 
     def _all(self, filters: Filters) -> Sequence[Hit]:
-        """What the store lists; the one place that decides what passes."""
+        """What the store lists and is shown; the one place that decides that."""
         if self._points is None:
-            self._points = listed(self._store.list(filters=filters, top_k=MOST_LISTED))
-            if len(self._points) >= MOST_LISTED:
+            points = listed(self._store.list(filters=filters, top_k=MOST_LISTED))
+            if len(points) >= MOST_LISTED:
                 log.warning("Only the first %d memories are listed", MOST_LISTED)
+            self._points = self._visibility.shown(points)
         return self._points
 
 

@@ -97,17 +97,22 @@ _PREFIXES = ("multi", "non", "pre")
 # Function words that are part of what a hyphen joins: "like-minded".
 _JOINED = ("like", "off", "part")
 
-_tokenize = Tokenizer(kind_of)
+tokenize = Tokenizer(kind_of)
 
 
 def extract_entities(text: str) -> list[Entity]:
     """Names, quotations and compounds of `text`; the first two as in `entities`."""
-    tokens = _tokenize(text)
+    tokens = tokenize(text)
     return cleaned(proper_names(tokens) + quotations(text) + compounds(tokens))
 
 
 def compounds(tokens: Tokens) -> list[Entity]:
     """The noun compounds in the tokens of a text, as ("COMPOUND", text) in order."""
+    return [("COMPOUND", " ".join(map(singular_of, words))) for words in phrases(tokens)]
+
+
+def phrases(tokens: Tokens) -> list[list[str]]:
+    """The words of each noun compound in the tokens of a text, in order and as they are spelt."""
     return _Reader(tokens).read()
 
 
@@ -122,12 +127,12 @@ class _Reader:
     __slots__ = ("_found", "_stream", "_tokens")
 
     def __init__(self, tokens: Tokens) -> None:
-        self._found: list[Entity] = []
+        self._found: list[list[str]] = []
         self._tokens = [*tokens, _END]
         self._stream = iter(self._tokens)
 
-    def read(self) -> list[Entity]:
-        """The compounds of the text."""
+    def read(self) -> list[list[str]]:
+        """The words of each compound of the text."""
         at = earlier = OPENING  # `earlier` is before `function_word`, which is the last one
         function_word = _END
         for token in self._stream:
@@ -201,7 +206,7 @@ class _Reader:
         if AFTER_NAMES in verb.kind.traits and is_noun(
             verb.word, after.kind.word_class, after.word
         ):
-            self._found.append(("COMPOUND", " ".join([*name, singular_of(verb.word)])))
+            self._found.append([*name, verb.word])
 
 
 def _is_unread(token: Token) -> bool:
@@ -225,7 +230,7 @@ class _Phrase:
         begun: the state in which it began.
         word_class: of the first word.
         word: the first word.
-        found: gets the phrase if it is a compound.
+        found: gets the words of the phrase if it is a compound.
     """
 
     __slots__ = (
@@ -234,7 +239,7 @@ class _Phrase:
     )  # fmt: skip
 
     def __init__(
-        self, at: Situation, begun: str, word_class: str, word: str, found: list[Entity]
+        self, at: Situation, begun: str, word_class: str, word: str, found: list[list[str]]
     ) -> None:
         self._found = found
         self._state = at.state
@@ -398,7 +403,7 @@ class _Phrase:
         if len(phrase) > 2 and phrase[-1][1].lower() in words.GENERIC_ENDINGS:
             phrase.pop()
         if len(phrase) > 1 and not all(part[0].isupper() for _, part in phrase):
-            self._found.append(("COMPOUND", " ".join([singular_of(part) for _, part in phrase])))
+            self._found.append([part for _, part in phrase])
 
 
 def _is_listed(word_class: str, word: str) -> bool:

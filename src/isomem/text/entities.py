@@ -128,10 +128,10 @@ def cleaned(found: list[Entity]) -> list[Entity]:
         if len(key) < SHORTEST_ENTITY or key in seen:
             continue
         seen.add(key)
-        if not _is_plain(text):
-            text = _without_formatting(text)
+        if not is_plain(text):
+            text = without_formatting(text)
             key = text.lower()
-            if not key or _has_formatting(text):
+            if not key or has_formatting(text):
                 continue
         if not SHORTEST_ENTITY <= len(text) <= LONGEST_ENTITY or (
             kind == "PROPER" and key in GENERIC_NAMES
@@ -146,14 +146,14 @@ def cleaned(found: list[Entity]) -> list[Entity]:
     return list(best.values())
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
     """Whether a text is words with single spaces between them."""
     if text.isalpha():
         return True
     return text.replace(" ", "").isalpha() and "  " not in text and text.strip() == text
 
 
-def _without_formatting(text: str) -> str:
+def without_formatting(text: str) -> str:
     """A text without the stars, colons and numbers of list items."""
     text = text.strip()
     if text[:1].isalpha() and text[-1:].isalpha():
@@ -166,7 +166,7 @@ def _without_formatting(text: str) -> str:
     return _list_number("", text)
 
 
-def _has_formatting(text: str) -> bool:
+def has_formatting(text: str) -> bool:
     """Whether leftover mark-up shows that the text is not a name or a phrase."""
     return (
         text[0] in "\u2022-+\u2013\u2014"

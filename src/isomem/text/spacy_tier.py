@@ -1,9 +1,7 @@
-"""The full tier: lemmas and all four kinds of entities, as upstream takes them from spaCy.
+"""The full tier: lemmas and entities as upstream takes them from spaCy.
 
-Besides proper names and quotations there are two kinds. COMPOUND is a noun phrase that a noun or a
-meaningful adjective makes specific ("road trip"). NOUN is the head of a phrase whose modifier says
-nothing ("team event" gives "event"). The word lists are part of the contract: one more word leads
-to other entities.
+Which entities a parsed text has is in a module for each release of upstream whose rules differ:
+`spacy_v2_0_4` and `spacy_v2_2_1`.
 """
 
 from __future__ import annotations
@@ -13,14 +11,10 @@ from threading import Lock
 from weakref import WeakValueDictionary
 
 from isomem.errors import DependencyError
-from isomem.text.entities import MARKERS, cleaned, names, quotations
-from isomem.text.tokens import Token as Spelt
-from isomem.text.tokens import no_kind
-from isomem.text.words import CIRCUMSTANTIAL, GENERIC_ENDINGS, VAGUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from isomem.text.entities import Entity
@@ -31,26 +25,6 @@ if TYPE_CHECKING:
 
 NOT_FOR_LEMMAS = ("ner", "parser")
 BATCH = 32
-
-POSSESSIVES = frozenset(("'s", "\u2019s", "'"))
-QUOTES = frozenset("'\"\u2018\u2019\u201c\u201d")
-NAME_KINDS = frozenset(("PROPN", "NOUN", "ADJ"))
-HEAD_KINDS = frozenset(("NOUN", "PROPN"))
-GRAMMAR_KINDS = frozenset("DET PRON PUNCT PART ADP SCONJ NUM".split())
-ARGUMENTS = frozenset("pobj dobj nsubj".split())
-
-# Nouns that name nothing by themselves.
-GENERIC_HEADS = frozenset(
-    "thing stuff item piece bit lot part section kind type sort style form shape color colour look "
-    "amount number size scale level degree "
-    "time day week month year moment "
-    "place area side end edge point surface "
-    "way method approach technique process step tool task "
-    "case instance example situation experience fact matter issue topic idea thought feeling goal "
-    "result outcome".split()
-)
-# The same for a noun that the tagger took for a verb.
-GENERIC_VERB_HEADS = GENERIC_HEADS.union("find buy purchase sale deal trip visit".split())
 
 
 class Models:
@@ -84,14 +58,16 @@ class SpacyTier:
 
     Args:
         model: a model package or folder that spaCy can load.
+        rules: the release of upstream whose entity rules apply, one of `tiers.RELEASES`.
 
     Raises:
         DependencyError: spaCy or the model is not installed; nothing is ever downloaded.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, rules: str) -> None:
         _require(model)
         self.model = model
+        self._entities_of = _entities_by(rules)
         self._nlp: Any = None
 
     def lemmatize(self, text: str) -> str:
@@ -100,7 +76,7 @@ class SpacyTier:
 
     def entities(self, text: str) -> list[Entity]:
         nlp = self._loaded()
-        return _entities(nlp(_readable(text, nlp.max_length)))
+        return self._entities_of(nlp(_readable(text, nlp.max_length)))
 
     def entities_batch(self, texts: list[str]) -> list[list[Entity]]:
         """One list for each text, in order."""
@@ -108,7 +84,7 @@ class SpacyTier:
             return []
         nlp = self._loaded()
         readable = [_readable(text, nlp.max_length) for text in texts]
-        return [_entities(doc) for doc in nlp.pipe(readable, batch_size=BATCH)]
+        return [self._entities_of(doc) for doc in nlp.pipe(readable, batch_size=BATCH)]
 
     def close(self) -> None:
         """Releases the model; the next use loads it again."""
@@ -119,6 +95,15 @@ class SpacyTier:
         if pipeline is None:
             self._nlp = pipeline = _models.load(self.model)
         return pipeline
+
+
+def _entities_by(rules: str) -> Callable[[Doc], list[Entity]]:
+    """What finds the entities of a parsed text by the rules of a release."""
+    if rules == "2.2.1":
+        from isomem.text.spacy_v2_2_1 import entities_of
+    else:
+        from isomem.text.spacy_v2_0_4 import entities_of
+    return entities_of
 
 
 def _require(model: str) -> None:
@@ -158,117 +143,3 @@ def _keywords(token: Token) -> Iterator[str]:
         yield token.lemma_
     if token.text.endswith("ing") and token.text.isalnum() and token.text != token.lemma_:
         yield token.text
-
-
-# --- Entities -----------------------------------------------------------------------------
-
-
-def _entities(doc: Doc) -> list[Entity]:
-    compounds = [entity for group in _groups(doc) if (entity := _phrase(group))]
-    known = {text.lower() for kind, text in compounds if kind == "COMPOUND"}
-    return cleaned(_proper(doc) + quotations(doc.text) + compounds + _verb_headed(doc, known))
-
-
-def _proper(doc: Doc) -> list[Entity]:
-    tokens = list(doc)
-
-    def begins(at: int, _: bool) -> bool:
-        label = at + 1 < len(tokens) and tokens[at + 1].text == ":"
-        return not label and tokens[at].pos_ in NAME_KINDS
-
-    def starts(at: int) -> bool:
-        if at == 0 or tokens[at].is_sent_start:
-            return True
-        before = tokens[at - 1].text
-        return before in ".!?:" or before in MARKERS or "\n" in before
-
-    return names([Spelt(token.text_with_ws, no_kind) for token in tokens], begins, starts)
-
-
-def _groups(doc: Doc) -> Iterator[list[Token]]:
-    """The noun phrases of a text, cut at possessives and quotation marks."""
-    for chunk in doc.noun_chunks:
-        tokens = list(chunk)
-        cuts = [i for i, token in enumerate(tokens) if _is_possessive(token) or _is_quote(token)]
-        start = 0
-        for cut, following in zip(cuts, [*cuts[1:], len(tokens)], strict=False):
-            if start < cut:
-                yield tokens[start:cut]
-            owned = tokens[cut + 1 : following] if _is_possessive(tokens[cut]) else []
-            # What is owned counts only if it is a title or a name.
-            start = following if owned and not _is_capitalised(owned) else cut + 1
-        if start < len(tokens):
-            yield tokens[start:]
-
-
-def _is_possessive(token: Token) -> bool:
-    return token.dep_ == "case" and token.text in POSSESSIVES
-
-
-def _is_quote(token: Token) -> bool:
-    return token.pos_ == "PUNCT" and token.text in QUOTES
-
-
-def _is_capitalised(group: list[Token]) -> bool:
-    content = (token for token in group if token.pos_ not in ("PUNCT", "PART"))
-    first = next(content, None)
-    return first is not None and first.text[0].isupper()
-
-
-def _phrase(group: list[Token]) -> Entity | None:
-    """The entity of a noun phrase, or None if the phrase says too little."""
-    head = next((token for token in reversed(group) if token.pos_ in HEAD_KINDS), None)
-    content = [token for token in group if _is_content(token)]
-    if head is None or not content:
-        return None
-    modifiers = [token for token in content if token.dep_ == "compound"]
-    if any(_lemma(token) in CIRCUMSTANTIAL for token in modifiers):
-        text = _singular(head)
-        return ("NOUN", text) if len(text) > 2 else None
-    specific = any(_is_adjective(token) and _lemma(token) not in VAGUE for token in content)
-    if modifiers:
-        return _compound([t for t in content if not (t.pos_ == "ADJ" and _lemma(t) in VAGUE)])
-    if len(content) > 1 and specific:
-        return _compound([t for t in content if not (_is_adjective(t) and _lemma(t) in VAGUE)])
-    return None
-
-
-def _compound(tokens: list[Token]) -> Entity | None:
-    if len(tokens) > 2 and _lemma(tokens[-1]) in GENERIC_ENDINGS:
-        tokens = tokens[:-1]
-    text = " ".join(map(_singular, tokens))
-    return ("COMPOUND", text) if len(text) > 3 and " " in text else None
-
-
-def _is_content(token: Token) -> bool:
-    return token.pos_ not in GRAMMAR_KINDS and (token.pos_ == "ADJ" or not token.is_stop)
-
-
-def _is_adjective(token: Token) -> bool:
-    return bool(token.pos_ == "ADJ" or token.dep_ == "amod")
-
-
-def _lemma(token: Token) -> str:
-    lemma: str = token.lemma_
-    return lemma.lower()
-
-
-def _singular(token: Token) -> str:
-    text: str = token.lemma_ if token.pos_ == "NOUN" else token.text
-    return text
-
-
-def _verb_headed(doc: Doc, known: set[str]) -> list[Entity]:
-    """Compounds whose head is in the position of a noun, but was taken for a verb."""
-    found: list[Entity] = []
-    for token in doc:
-        if token.pos_ != "VERB" or token.dep_ not in ARGUMENTS:
-            continue
-        parts = [child.text for child in token.children if child.dep_ == "compound"]
-        if parts and _lemma(token) not in GENERIC_VERB_HEADS:
-            parts.append(token.text)
-        text = " ".join(parts)
-        if len(text) > 3 and " " in text and text.lower() not in known:
-            known.add(text.lower())
-            found.append(("COMPOUND", text))
-    return found

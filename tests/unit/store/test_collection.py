@@ -104,6 +104,30 @@ def test_an_id_that_is_no_uuid_is_kept_as_it_is() -> None:
     assert [canonical_id(value) for value in ("Abc", 5, "", None)] == ["Abc", "5", "", "None"]
 
 
+def test_what_has_a_field_is_found_in_its_scopes_damaged_payloads_included(opened: Open) -> None:
+    one = opened()
+    payloads = [
+        {"user_id": "a", "until": "x"}, {"user_id": "a", "note": "until"}, {"user_id": "b"},
+        {"user_id": "b", "until": None}, {"user_id": "c", "until": 1},
+        {"user_id": "a", "k": {"until": 1}},
+    ]  # fmt: skip
+    one.points.insert([[1.0]] * 6, payloads, list("uvwxyz"))
+    damaged = "UPDATE points SET payload = '{\"until\"' WHERE id = 'x'"
+    with one.database.writing():
+        one.database.execute(damaged)
+    one.points.detach({"user_id": "c"})
+
+    def having(*fields: str, **ids: str) -> dict[str, Any]:
+        with one.database.reading():
+            return dict(one.points.reader.having(fields, ids))
+
+    assert having("until", user_id="a") == {"u": payloads[0], "v": payloads[1], "z": payloads[5]}
+    assert having("until", user_id="b") == {"x": {}}
+    assert having("until").keys() == {"u", "v", "x", "z"}
+    assert having("k", "until", user_id="a").keys() == {"u", "v", "z"}
+    assert having("other") == having("until", user_id="c") == {}
+
+
 def test_a_payload_alone_overlays_key_by_key(opened: Open) -> None:
     points = opened().points
     points.insert([[1.0]], [{"a": 1, "b": 2}], ["x"])

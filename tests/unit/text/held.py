@@ -21,8 +21,10 @@ from typing import Any, NamedTuple
 from isomem.text.compounds import extract_entities
 from isomem.text.entities import extract_entities as extract_names
 from isomem.text.lemma import lemmatize
+from isomem.text.spans import extract_entities as extract_spans
 from isomem.text.terms import TermEncoder
 from isomem.text.tiers import load_tier
+from isomem.text.topics import extract_entities as extract_topics
 
 FOLDER = Path(__file__).parent
 SENTENCES = FOLDER / "held.jsonl"
@@ -35,6 +37,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "lemmas": lemmatize,
     "entities": lambda text: [list(entity) for entity in extract_entities(text)],
     "names": lambda text: [list(entity) for entity in extract_names(text)],  # not for English
+    "topics": lambda text: [list(entity) for entity in extract_topics(text)],  # by 2.2.1
+    "spans": lambda text: [list(entity) for entity in extract_spans(text)],  # the same, not English
     "terms": lambda text: " ".join(_stems(text)),
 }
 """What is read in a text, by the name of the reading."""
@@ -87,16 +91,22 @@ def installed_model() -> str | None:
     return next((name for name in MODELS if find_spec(name)), None)
 
 
+RULES = {"entities": "2.0.4", "topics": "2.2.1"}
+"""The release by whose rules the full system finds the entities of a reading."""
+
+
 def read_fully(rows: list[Held], model: str) -> list[Any]:
     """What the full system reads in each row; None where it has no such reading."""
-    tier = load_tier("spacy", {"model": model})
-    entities = tier.entities_batch([row.text for row in rows if row.reading == "entities"])
-    found = iter(entities)
+    lemmatize = load_tier("spacy", {"model": model}).lemmatize
+    found = {}
+    for reading, rules in RULES.items():
+        tier = load_tier("spacy", {"model": model}, rules)
+        found[reading] = iter(tier.entities_batch([r.text for r in rows if r.reading == reading]))
     return [
-        tier.lemmatize(row.text)
+        lemmatize(row.text)
         if row.reading == "lemmas"
-        else [list(entity) for entity in next(found)]
-        if row.reading == "entities"
+        else [list(entity) for entity in next(found[row.reading])]
+        if row.reading in found
         else None
         for row in rows
     ]

@@ -1,9 +1,4 @@
-"""The full tier on parses that are written out here, so that no model is needed.
-
-A parse is a line of tokens ``text/POS/dep/lemma``; parts left out are as in `Token`. A token
-that no space follows ends in ``~``, and ``[`` and ``]`` enclose a noun phrase. A dependent's
-head is the next token that is neither `compound` nor `amod`.
-"""
+"""The full tier by the rules of 2.0.4, on parses that are written out (`parses`)."""
 
 from __future__ import annotations
 
@@ -25,67 +20,7 @@ from isomem.errors import DependencyError
 from isomem.text.spacy_tier import Models
 from isomem.text.tiers import load_tier
 from tests.unit.text.held import installed_model
-
-STOP_WORDS = {"the", "a", "we", "my", "of", "is"}
-
-
-class Token:
-    """What the tier asks of a spaCy token."""
-
-    def __init__(self, spelling: str) -> None:
-        glued = spelling.endswith("~")
-        parts = spelling.removesuffix("~").split("/")
-        self.text, self.pos_, self.dep_, lemma = [*parts, "", "", ""][:4]
-        self.pos_ = self.pos_.upper() or "NOUN"  # a text to be lemmatized comes in lower case
-        self.lemma_ = lemma or self.text.lower()
-        self.text_with_ws = self.text if glued else f"{self.text} "
-        self.is_stop = self.text.lower() in STOP_WORDS
-        self.is_punct = self.pos_ == "PUNCT"
-        self.is_sent_start = False
-        self.children: list[Token] = []
-
-
-class Doc:
-    """What the tier asks of a spaCy document."""
-
-    def __init__(self, parse: str) -> None:
-        self.tokens: list[Token] = []
-        self.noun_chunks: list[list[Token]] = []
-        start = 0
-        for part in parse.split():
-            if part == "[":
-                start = len(self.tokens)
-            elif part == "]":
-                self.noun_chunks.append(self.tokens[start:])
-            else:
-                self.tokens.append(Token(part))
-        self.text = "".join(token.text_with_ws for token in self.tokens).strip()
-        waiting: list[Token] = []
-        for token in self.tokens:
-            if token.dep_ in {"compound", "amod"}:
-                waiting.append(token)
-            else:
-                token.children, waiting = waiting, []
-
-    def __iter__(self):
-        return iter(self.tokens)
-
-
-class Language:
-    """A spaCy pipeline whose input is a parse."""
-
-    max_length = 1000
-
-    def __init__(self) -> None:
-        self.read: list[tuple[str, tuple[str, ...]]] = []
-
-    def __call__(self, text, disable=()):
-        self.read.append((text, disable))
-        return Doc(text)
-
-    def pipe(self, texts, batch_size):
-        assert batch_size == 32
-        return map(self, texts)
+from tests.unit.text.parses import Language
 
 
 @pytest.fixture

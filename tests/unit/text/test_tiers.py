@@ -7,7 +7,7 @@ import pytest
 from isomem.config import NLP_PROVIDERS
 from isomem.errors import InvalidConfigError
 from isomem.text.tables import TABLES
-from isomem.text.tiers import BuiltinTier, NoTier, load_tier
+from isomem.text.tiers import RELEASES, BuiltinTier, NoTier, load_tier
 
 SENTENCE = "We saw Foxes near Paris"
 
@@ -50,6 +50,17 @@ def test_options_of_the_encoder_are_accepted(provider):
 
 def test_no_language_is_english():
     assert load_tier("builtin", {"language": None}).lemmatize("foxes") == "fox"
+
+
+@pytest.mark.parametrize("provider", ["none", "builtin"])
+def test_rules_of_an_unknown_release_are_refused(provider):
+    with pytest.raises(InvalidConfigError, match=r"'2\.2\.1'"):
+        load_tier(provider, rules="2.2")
+
+
+def test_lemmas_are_the_same_by_all_rules():
+    lemmas = {load_tier("builtin", rules=release).lemmatize(SENTENCE) for release in RELEASES}
+    assert lemmas == {"see fox near paris"}
 
 
 def test_unknown_provider_is_refused_with_the_nearest_one():

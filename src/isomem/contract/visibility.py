@@ -1,0 +1,126 @@
+"""Hidden memories: stored like any other, but not shown.
+
+`search` and `get_all` leave out what is hidden, and an extraction is not told of it. Everything
+else treats it as any other memory: `get`, `update`, `delete`, the history, copies and checks. What
+the stores count over a whole scope, such as how many texts have a term, includes it.
+
+A memory is hidden once its expiration date is over.
+"""
+
+from __future__ import annotations
+
+from isomem.contract.v2_0_4 import EXPIRATION_FIELDS
+from isomem.dates import date, datetime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
+
+    from isomem.clock import Clock
+    from isomem.types import Payload
+
+    T = TypeVar("T", bound=Any)
+    """A hit: it has a `payload`."""
+
+EXPIRATION_DATE = "expiration_date"
+"""What the date is called as an argument and in a result."""
+
+
+class Visibility:
+    """Which memories one call shows.
+
+    Args:
+        clock: says which day it is, in UTC.
+        show_expired: whether a memory is shown although it is expired; an attribute, too.
+    """
+
+    __slots__ = ("_clock", "show_expired")
+
+    def __init__(self, clock: Clock, *, show_expired: bool = False) -> None:
+        self._clock = clock
+        self.show_expired = show_expired
+
+    def hides(self, payload: Payload) -> bool:
+        """Whether a memory with this payload is hidden."""
+        for field in EXPIRATION_FIELDS:
+            if field in payload:  # Every hit of a call comes along here, and few have such a field.
+                return not self.show_expired and is_expired(payload, self._clock)
+        return False
+
+    def shown(self, found: Sequence[T]) -> Sequence[T]:
+        """The hits of a store that are not hidden. Some vector stores return dicts."""
+        shown = []
+        for each in found:
+            payload = each.get("payload") if isinstance(each, dict) else each.payload
+            if not (payload and self.hides(payload)):
+                shown.append(each)
+        return shown
+
+    def first_shown(self, ask: Callable[[int], Sequence[T]], top_k: int) -> Sequence[T]:
+        """The first `top_k` hits that are not hidden.
+
+        Args:
+            ask: gives as many hits as it is asked for, best first. It is asked for more as long as
+                hidden ones take places, until it has no more.
+        """
+        asked = top_k
+        while True:
+            found = ask(asked)
+            shown = self.shown(found)
+            if asked == top_k and len(shown) == len(found):
+                return found
+            if len(shown) >= top_k or len(found) < asked:
+                return shown[:top_k]
+            asked *= 2
+
+
+# --- Expiry ----------------------------------------------------------------------------------
+
+
+def is_expired(payload: Payload, clock: Clock) -> bool:
+    """Whether the expiration date in a payload is before today, in UTC."""
+    for field in EXPIRATION_FIELDS:
+        expires = payload.get(field)
+        if expires and _is_before(str(expires), clock.today()):
+            return True
+    return False
+
+
+def _is_before(day: str, today: str) -> bool:
+    """Whether one ISO date is before another; False if it is not a date."""
+    try:
+        return date.fromisoformat(day) < date.fromisoformat(today)
+    except ValueError:
+        return False
+
+
+def expiry_fields(value: object) -> Payload:
+    """The fields of a payload that say when a memory expires.
+
+    Args:
+        value: None, so that it never expires, or what `check_expiration_date` takes.
+    """
+    # None is written, too: some stores only overlay the fields that they are given.
+    return {EXPIRATION_FIELDS[0]: None if value is None else check_expiration_date(value)}
+
+
+def check_expiration_date(value: object) -> str:
+    """An expiration date as it is stored: YYYY-MM-DD.
+
+    Args:
+        value: a date, a datetime, which means its date, or text in ISO 8601.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if not isinstance(value, str):
+        raise ValueError("expiration_date must be a date string in YYYY-MM-DD format.")
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise ValueError("expiration_date must be a valid date in YYYY-MM-DD format.") from None
