@@ -45,8 +45,8 @@ _ALL_BY_ID = (
 class Listing:
     """Lists the points of one collection that a call shows, in blocks of the caller or its own.
 
-    A page in the order of ids costs about the square root of how many points the file has, times
-    that of the size of the page, or less. In the orders of time it costs what its scope costs.
+    In the order of ids, finding p points costs about what reading the square root of p times the
+    points of the file costs, or less. In the orders of time it costs what the whole scope costs.
 
     Attributes:
         at_once: how many entries to find at once in order to read all points.
@@ -87,12 +87,10 @@ class Listing:
         with self._database.reading():
             if check is not None:
                 return sum(1 for _ in self._passing("1", OF_SCOPES, where, bindings, check))
-            sql = f"SELECT count(*) FROM {OF_SCOPES} WHERE {where}"
-            stored: int = self._database.rows(sql, bindings)[0][0]
-            dated = f"{where} AND {_MAY_BE_HIDDEN}"
-            sql = f"SELECT p.row_key, p.payload FROM {OF_SCOPES} WHERE {dated}"
-            rows = self._database.connection.execute(sql, bindings)
-            return stored - sum(self._hides(self._reader.load(*row)) for row in rows)
+            counts = f"count(*), count(CASE WHEN {_MAY_BE_HIDDEN} THEN 1 END)"
+            sql = f"SELECT {counts} FROM {OF_SCOPES} WHERE {where}"
+            stored, dated = self._database.rows(sql, bindings)[0]
+            return int(stored - (self._count_hidden(where, bindings) if dated else 0))
 
     def scopes(self, ids: Mapping[str, str]) -> list[tuple[dict[str, str], Tally]]:
         """The scopes that have all these ids, and what is in each."""
@@ -109,6 +107,11 @@ class Listing:
         ]
 
     # --- Parts of it ---
+
+    def _count_hidden(self, where: str, bindings: tuple[Any, ...]) -> int:
+        sql = f"SELECT p.row_key, p.payload FROM {OF_SCOPES} WHERE {where} AND {_MAY_BE_HIDDEN}"
+        rows = self._database.connection.execute(sql, bindings)
+        return sum(self._hides(self._reader.load(*row)) for row in rows)
 
     def _by_id(self, condition: Condition, after: Key | None, limit: int) -> list[Entry]:
         where, bindings, check = condition
@@ -148,7 +151,7 @@ class Listing:
         bindings: tuple[Any, ...],
         check: Group | None,
     ) -> Iterator[tuple[Any, ...]]:
-        """The columns of the points that pass and are shown; the one place that decides that."""
+        """The columns of the points that pass and are shown."""
         looked_at = "p.payload" if check else f"CASE WHEN {_MAY_BE_HIDDEN} THEN p.payload END"
         sql = f"SELECT p.row_key, {looked_at}, {columns} FROM {source} WHERE {where}"
         for row_key, text, *row in self._database.connection.execute(sql, bindings):

@@ -65,7 +65,7 @@ class ForeignListing:
         return [*found.values()]
 
     def _all(self, filters: Filters) -> Sequence[Hit]:
-        """What the store lists and is shown; the one place that decides that."""
+        """What the store lists and is shown."""
         if self._points is None:
             points = listed(self._store.list(filters=filters, top_k=MOST_LISTED))
             if len(points) >= MOST_LISTED:
