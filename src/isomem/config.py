@@ -13,6 +13,7 @@
         "raise_on_llm_error": False,    # True: a failed model call raises
         "ranking": "contract",          # or "fused", which finds more
         "dedup_concurrent": False,      # True: equal facts of calls at once are stored once
+        "supersede": "off",             # "similar" or "model": new facts hide stale ones
         "version": "v1.1",
     }
 """
@@ -44,7 +45,7 @@ from isomem.options import (
     unknown,
     whole,
 )
-from isomem.types import RANKINGS, is_unicode
+from isomem.types import RANKINGS, SUPERSEDING, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,6 +120,14 @@ TOP = (
         "`True`: a fact that another call or process has stored while this `add` was asking the "
         "model is not stored a second time; needs the embedded store. `False`: both are stored, "
         "as in mem0",
+    ),
+    Option(
+        "supersede",
+        SUPERSEDING[0],
+        one_of(*SUPERSEDING),
+        "whether a new fact hides stored facts that it contradicts or repeats: `similar` compares "
+        "their texts, `model` asks the model once more per `add`; see "
+        "[superseding.md](superseding.md)",
     ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
@@ -261,6 +270,7 @@ class MemoryConfig:
         self.replies: str = given["replies"]
         self.ranking: str = given["ranking"]
         self.dedup_concurrent: bool = given["dedup_concurrent"]
+        self.supersede: str = given["supersede"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
 

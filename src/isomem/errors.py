@@ -11,7 +11,7 @@ The tree, with the codes that each class is raised with::
         │   ├── EmbeddingError          an embedder failed otherwise           EMBED_001
         │   └── LLMError                a model failed otherwise               LLM_001
         │       └── UnusableReplyError  its reply cannot be used               LLM_002
-        ├── ValidationError             an argument or a file is wrong         VALIDATION_001-006
+        ├── ValidationError             an argument or a file is wrong         VALIDATION_001-007
         │                                                                      BACKUP_001
         │                                                                      INGEST_001, 003
         ├── MemoryNotFoundError         no memory has that id; a ValueError    MEM_404

@@ -7,6 +7,7 @@ import os
 from isomem.clock import Clock
 from isomem.config import MemoryConfig, as_config, at_path, from_dict
 from isomem.contract.arguments import check_text
+from isomem.contract.visibility import Visibility
 from isomem.stores.registry import open_set
 from isomem.wiring import build_embedder, build_llm, build_nlp, build_reranker
 
@@ -52,6 +53,7 @@ class Facade:
         custom_instructions: added to every extraction prompt, or None.
         ranking: how `search` finds and orders memories: "contract" or "fused".
         dedup_concurrent: whether equal facts of calls at the same time are stored once.
+        supersede: how stale facts are found when new ones are added: "off", "similar" or "model".
         enable_vision: whether the model is shown images.
         vision_details: how closely it looks at them: "low", "high", "auto", or None.
     """
@@ -81,6 +83,7 @@ class Facade:
         self.replies = self.config.replies
         self.ranking = self.config.ranking
         self.dedup_concurrent = self.config.dedup_concurrent
+        self.supersede = self.config.supersede
         self.enable_vision = bool(self.config.llm.config.get("enable_vision"))
         self.vision_details: str | None = self.config.llm.config.get("vision_details")
         self._connect()
@@ -137,6 +140,10 @@ class Facade:
     def _connect(self, progress: Progress | None = None) -> None:
         """Makes the ports; `progress` is what the plans of an ingest carry."""
         raise NotImplementedError
+
+    def _shown(self, *, show_expired: bool, show_superseded: bool) -> Visibility:
+        """Which memories a listing shows."""
+        return Visibility(self.clock, show_expired=show_expired, show_superseded=show_superseded)
 
     def _parts(self) -> list[Any]:
         """Everything that may have to be closed, each once; the file last."""

@@ -56,6 +56,7 @@ class Memory(Facade):
         prompt: str | None = None,
         timestamp: Moment | None = None,
         expiration_date: Day | None = None,
+        supersede: str | None = None,
     ) -> AddResults:
         """Remembers what is worth remembering in a conversation.
 
@@ -75,17 +76,22 @@ class Memory(Facade):
                 datetime, which means its date, or text like 2026-05-07. Afterwards they are hidden,
                 not deleted; `sweep` deletes them. None means that they never expire.
 
+            supersede: what happens to stored facts that a new one contradicts or repeats. "off":
+                they stay. "similar": they are hidden if plain words say so. "model": the model is
+                asked once more, and they are hidden if it says so. None means the configured way.
+
         Returns:
             `{"results": [{"id", "memory", "event": "ADD"}, ...]}`; raw memories also have
-            `actor_id` and `role`. Facts that are already known are not in it.
+            `actor_id` and `role`. Facts that are already known are not in it. If stale facts are
+            looked for, each fact also has `supersedes`: `[{"id", "memory", "why"}, ...]`.
 
         Raises:
             ValidationError: no id (VALIDATION_001), an unknown `memory_type` (_002), messages
                 of the wrong type (_003), a message without a role or with broken text (_004),
                 metadata that is not JSON (_005), a `timestamp` that is not a moment
                 (_006).
-            ValueError: an id is blank or has white space inside, or `expiration_date` is not a
-                date.
+            ValueError: an id is blank or has white space inside, `expiration_date` is not a date,
+                or `supersede` is another word.
             ConfigurationError: no model is configured.
             LLMError: the model failed and `raise_on_llm_error` is set. Otherwise the failure is
                 logged and the results are empty.
@@ -102,6 +108,7 @@ class Memory(Facade):
                 prompt=prompt,
                 timestamp=timestamp,
                 expiration_date=expiration_date,
+                supersede=supersede,
             )
         )
 
@@ -136,6 +143,7 @@ class Memory(Facade):
         ranking: str | None = None,
         explain: bool = False,
         show_expired: bool = False,
+        show_superseded: bool = False,
         **kwargs: NoReturn,
     ) -> SearchResults:
         """The memories of a scope that answer a query, best first.
@@ -153,11 +161,12 @@ class Memory(Facade):
                 the embedded store. None means the configured one.
             explain: adds `score_details` to each result: where its score comes from.
             show_expired: also finds memories whose `expiration_date` is over.
+            show_superseded: also finds memories that a later fact has superseded.
 
         Returns:
             `{"results": [{"id", "memory", "hash", "metadata", "score", "created_at",
             "updated_at", ...}]}` with the ids, actor, role and `expiration_date` that each memory
-            has.
+            has, and `superseded_by` (an id) and `superseded_at` if it is superseded.
 
         Raises:
             ValueError: a blank query, no id in `filters` or ids outside of it, an unknown
@@ -176,6 +185,7 @@ class Memory(Facade):
                 ranking=ranking,
                 explain=explain,
                 show_expired=show_expired,
+                show_superseded=show_superseded,
                 other=kwargs,
             )
         )
@@ -249,6 +259,7 @@ class Memory(Facade):
             filters: Json | None = None,
             top_k: int = 20,
             show_expired: bool = False,
+            show_superseded: bool = False,
             order: str | None = None,
             page_size: None = None,
             cursor: None = None,
@@ -259,6 +270,7 @@ class Memory(Facade):
             *,
             filters: Json | None = None,
             show_expired: bool = False,
+            show_superseded: bool = False,
             order: str | None = None,
             page_size: int,
             cursor: str | None = None,
@@ -269,6 +281,7 @@ class Memory(Facade):
             *,
             filters: Json | None = None,
             show_expired: bool = False,
+            show_superseded: bool = False,
             order: str | None = None,
             page_size: int | None = None,
             cursor: str,
@@ -280,6 +293,7 @@ class Memory(Facade):
         filters: Json | None = None,
         top_k: int = 20,
         show_expired: bool = False,
+        show_superseded: bool = False,
         order: str | None = None,
         page_size: int | None = None,
         cursor: str | None = None,
@@ -291,14 +305,14 @@ class Memory(Facade):
         not change is on exactly one page, whatever is added or removed between the pages.
 
         Args:
-            filters, show_expired: as in `search`.
+            filters, show_expired, show_superseded: as in `search`.
             order: "id" (the default), "oldest" or "newest". The time of a memory is its
                 `event_time`, or else its `created_at`; a memory whose time cannot be read comes
                 last. Memories of one time are ordered by id.
             page_size: how many memories are on a page, 1 to 1000; 100 by default.
-            cursor: the `next_cursor` of the page before; with the same filters and `show_expired`,
-                and the same order and page size unless others are named. None asks for the first
-                page.
+            cursor: the `next_cursor` of the page before; with the same filters, `show_expired` and
+                `show_superseded`, and the same order and page size unless others are named. None
+                asks for the first page.
 
         Returns:
             `{"results": [...]}` as in `search`, without scores. A page also has `next_cursor`, None
@@ -314,6 +328,7 @@ class Memory(Facade):
                 filters=filters,
                 top_k=top_k,
                 show_expired=show_expired,
+                show_superseded=show_superseded,
                 order=order,
                 page_size=page_size,
                 cursor=cursor,
@@ -326,6 +341,7 @@ class Memory(Facade):
         filters: Json,
         *,
         show_expired: bool = False,
+        show_superseded: bool = False,
         order: str = "id",
         page_size: int = 100,
     ) -> Iterator[MemoryItem]:
@@ -335,7 +351,7 @@ class Memory(Facade):
         or removed meanwhile.
 
         Args:
-            filters, show_expired, order: as in `get_all`.
+            filters, show_expired, show_superseded, order: as in `get_all`.
             page_size: how many memories are read at a time, 1 to 1000.
 
         Raises:
@@ -343,23 +359,25 @@ class Memory(Facade):
         """
         from isomem.pipeline.listing import Walk
 
-        walk = Walk(
-            self._ports, filters, show_expired=show_expired, order=order, page_size=page_size
-        )
+        shown = self._shown(show_expired=show_expired, show_superseded=show_superseded)
+        walk = Walk(self._ports, filters, shown, order=order, page_size=page_size)
         return _walk(walk, self._ports)
 
-    def count(self, filters: Json, *, show_expired: bool = False) -> int:
+    def count(
+        self, filters: Json, *, show_expired: bool = False, show_superseded: bool = False
+    ) -> int:
         """How many memories pass.
 
         Args:
-            filters, show_expired: as in `search`.
+            filters, show_expired, show_superseded: as in `search`.
 
         Raises:
             ValueError: as in `search`.
         """
         from isomem.pipeline import listing
 
-        return self._ports.run(listing.count(self._ports, filters, show_expired=show_expired))
+        shown = self._shown(show_expired=show_expired, show_superseded=show_superseded)
+        return self._ports.run(listing.count(self._ports, filters, shown))
 
     def scopes(
         self,
@@ -368,6 +386,7 @@ class Memory(Facade):
         run_id: str | None = None,
         *,
         show_expired: bool = False,
+        show_superseded: bool = False,
     ) -> list[Scope]:
         """Whose memories there are, and how many; without arguments, everybody's.
 
@@ -376,7 +395,7 @@ class Memory(Facade):
 
         Args:
             user_id, agent_id, run_id: only scopes that have all these ids.
-            show_expired: also counts memories whose `expiration_date` is over.
+            show_expired, show_superseded: also counts memories that are expired or superseded.
 
         Returns:
             `[{"user_id", "agent_id", "run_id", "memories", "first", "last"}, ...]`, ordered by
@@ -389,7 +408,8 @@ class Memory(Facade):
         from isomem.pipeline import listing
 
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        return self._ports.run(listing.scopes(self._ports, ids, show_expired=show_expired))
+        shown = self._shown(show_expired=show_expired, show_superseded=show_superseded)
+        return self._ports.run(listing.scopes(self._ports, ids, shown))
 
     def update(
         self,
@@ -418,6 +438,20 @@ class Memory(Facade):
         return self._ports.run(
             manage.update(self._ports, memory_id, data, metadata, expiration_date=expiration_date)
         )
+
+    def restore(self, memory_id: str) -> Done:
+        """Shows a superseded memory again, as it was before a later fact superseded it.
+
+        The later fact stays. The history has a row "RESTORE".
+
+        Returns:
+            `{"message": "Memory restored successfully!"}`
+
+        Raises:
+            MemoryNotFoundError: no memory has that id; it is a ValueError too.
+            ValidationError: VALIDATION_007, the memory is not superseded.
+        """
+        return self._ports.run(manage.restore(self._ports, memory_id))
 
     def delete(self, memory_id: str) -> Done:
         """Removes a memory; its history stays.

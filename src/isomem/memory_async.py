@@ -73,6 +73,7 @@ class AsyncMemory(Facade):
         prompt: str | None = None,
         timestamp: Moment | None = None,
         expiration_date: Day | None = None,
+        supersede: str | None = None,
         llm: Any = None,
     ) -> AddResults:
         """Remembers what is worth remembering in a conversation; see `Memory.add`.
@@ -97,6 +98,7 @@ class AsyncMemory(Facade):
                 prompt=prompt,
                 timestamp=timestamp,
                 expiration_date=expiration_date,
+                supersede=supersede,
             )
         )
 
@@ -117,6 +119,7 @@ class AsyncMemory(Facade):
         ranking: str | None = None,
         explain: bool = False,
         show_expired: bool = False,
+        show_superseded: bool = False,
         **kwargs: NoReturn,
     ) -> SearchResults:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
@@ -131,6 +134,7 @@ class AsyncMemory(Facade):
                 ranking=ranking,
                 explain=explain,
                 show_expired=show_expired,
+                show_superseded=show_superseded,
                 other=kwargs,
             )
         )
@@ -180,6 +184,7 @@ class AsyncMemory(Facade):
             filters: Json | None = None,
             top_k: int = 20,
             show_expired: bool = False,
+            show_superseded: bool = False,
             order: str | None = None,
             page_size: None = None,
             cursor: None = None,
@@ -190,6 +195,7 @@ class AsyncMemory(Facade):
             *,
             filters: Json | None = None,
             show_expired: bool = False,
+            show_superseded: bool = False,
             order: str | None = None,
             page_size: int,
             cursor: str | None = None,
@@ -200,6 +206,7 @@ class AsyncMemory(Facade):
             *,
             filters: Json | None = None,
             show_expired: bool = False,
+            show_superseded: bool = False,
             order: str | None = None,
             page_size: int | None = None,
             cursor: str,
@@ -211,6 +218,7 @@ class AsyncMemory(Facade):
         filters: Json | None = None,
         top_k: int = 20,
         show_expired: bool = False,
+        show_superseded: bool = False,
         order: str | None = None,
         page_size: int | None = None,
         cursor: str | None = None,
@@ -223,6 +231,7 @@ class AsyncMemory(Facade):
                 filters=filters,
                 top_k=top_k,
                 show_expired=show_expired,
+                show_superseded=show_superseded,
                 order=order,
                 page_size=page_size,
                 cursor=cursor,
@@ -235,22 +244,25 @@ class AsyncMemory(Facade):
         filters: Json,
         *,
         show_expired: bool = False,
+        show_superseded: bool = False,
         order: str = "id",
         page_size: int = 100,
     ) -> AsyncIterator[MemoryItem]:
         """All memories that pass, for `async for`; see `Memory.iter_all`."""
         from isomem.pipeline.listing import Walk
 
-        walk = Walk(
-            self._ports, filters, show_expired=show_expired, order=order, page_size=page_size
-        )
+        shown = self._shown(show_expired=show_expired, show_superseded=show_superseded)
+        walk = Walk(self._ports, filters, shown, order=order, page_size=page_size)
         return _walk(walk, self._ports)
 
-    async def count(self, filters: Json, *, show_expired: bool = False) -> int:
+    async def count(
+        self, filters: Json, *, show_expired: bool = False, show_superseded: bool = False
+    ) -> int:
         """How many memories pass; see `Memory.count`."""
         from isomem.pipeline import listing
 
-        return await self._ports.run(listing.count(self._ports, filters, show_expired=show_expired))
+        shown = self._shown(show_expired=show_expired, show_superseded=show_superseded)
+        return await self._ports.run(listing.count(self._ports, filters, shown))
 
     async def scopes(
         self,
@@ -259,12 +271,14 @@ class AsyncMemory(Facade):
         run_id: str | None = None,
         *,
         show_expired: bool = False,
+        show_superseded: bool = False,
     ) -> list[Scope]:
         """Whose memories there are; see `Memory.scopes`, and who must not see it."""
         from isomem.pipeline import listing
 
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        return await self._ports.run(listing.scopes(self._ports, ids, show_expired=show_expired))
+        shown = self._shown(show_expired=show_expired, show_superseded=show_superseded)
+        return await self._ports.run(listing.scopes(self._ports, ids, shown))
 
     async def update(
         self,
@@ -278,6 +292,10 @@ class AsyncMemory(Facade):
         return await self._ports.run(
             manage.update(self._ports, memory_id, data, metadata, expiration_date=expiration_date)
         )
+
+    async def restore(self, memory_id: str) -> Done:
+        """Shows a superseded memory again; see `Memory.restore`."""
+        return await self._ports.run(manage.restore(self._ports, memory_id))
 
     async def delete(self, memory_id: str) -> Done:
         """Removes a memory; see `Memory.delete`."""

@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 
 __all__ = [
     "AddOptions", "AddResults", "AddedMemory", "Done", "GotMemory", "HistoryRow", "Hit",
-    "MemoryItem", "MemoryList", "MemoryPage", "Scope", "SearchResults",
+    "MemoryItem", "MemoryList", "MemoryPage", "Scope", "SearchResults", "Superseded",
 ]  # fmt: skip
 
 
@@ -30,15 +30,17 @@ class _Speaker(TypedDict, total=False):
     role: str
 
 
-class _Expiry(TypedDict, total=False):
+class _Hidden(TypedDict, total=False):
     expiration_date: str | None
+    superseded_by: str
+    superseded_at: str
 
 
-class MemoryItem(_Ids, _Speaker, _Expiry):
+class MemoryItem(_Ids, _Speaker, _Hidden):
     """A memory as `get_all` shows it.
 
-    The ids, `actor_id`, `role` and `expiration_date` are there if the memory has them. Times are
-    in ISO 8601.
+    The ids, `actor_id`, `role`, `expiration_date`, `superseded_by` (an id) and `superseded_at` are
+    there if the memory has them. Times are in ISO 8601.
     """
 
     id: str
@@ -103,10 +105,26 @@ class AddOptions(TypedDict, total=False):
     prompt: str | None
     timestamp: datetime | date | float | str | None
     expiration_date: date | str | None
+    supersede: str | None
 
 
-class AddedMemory(_Speaker):
-    """A new memory. `actor_id` and `role` are there if it was added as it was said."""
+class Superseded(TypedDict):
+    """A memory that a new one supersedes."""
+
+    id: str
+    memory: str
+    why: str
+
+
+class _Supersedes(TypedDict, total=False):
+    supersedes: list[Superseded]
+
+
+class AddedMemory(_Speaker, _Supersedes):
+    """A new memory. `actor_id` and `role` are there if it was added as it was said.
+
+    `supersedes` is there if stale facts were looked for.
+    """
 
     id: str
     memory: str

@@ -24,10 +24,10 @@ METHODS = (
 
 # What isomem has beside upstream's arguments: for those who ask for it by name.
 ADDED = {
-    "add": ("timestamp", "expiration_date"),
+    "add": ("timestamp", "expiration_date", "supersede"),
     "delete_all": ("purge_history",),
-    "get_all": ("show_expired", "order", "page_size", "cursor"),
-    "search": ("ranking", "explain", "show_expired"),
+    "get_all": ("show_expired", "show_superseded", "order", "page_size", "cursor"),
+    "search": ("ranking", "explain", "show_expired", "show_superseded"),
     "update": ("expiration_date",),
 }
 # What can be left out here, since something else can be given in its place.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,41 @@ class Update(Operation):
         self.memory.update(self.id, f"Carla has been to Porto {self.number} times")
 
 
+class Supersede(Operation):
+    """A new fact, the mark on a stale one, and two history rows."""
+
+    people = count()
+
+    def prepare(self) -> None:
+        self.know()
+        self.memory.llm = self.model(1)
+
+    def call(self) -> None:
+        self.memory.add(f"what changed {self.number}", **SCOPE, supersede="similar")
+
+    def know(self) -> None:
+        self.who = f"Ana{next(self.people)}"
+        self.learn(0, "off")
+
+    def model(self, more: int) -> ScriptedLLM:
+        fact = f"{self.who}'s favourite place in the old garden by the lake is room {more}"
+        return ScriptedLLM([{"memory": [{"text": fact}]}])
+
+    def learn(self, more: int, mode: str) -> list[Any]:
+        self.memory.llm = self.model(more)
+        added = self.memory.add(f"what was {self.number}", **SCOPE, supersede=mode)
+        return list(added["results"])
+
+
+class Restore(Supersede):
+    def prepare(self) -> None:
+        self.know()
+        self.id = self.learn(1, "similar")[0]["supersedes"][0]["id"]
+
+    def call(self) -> None:
+        self.memory.restore(self.id)
+
+
 class Delete(Operation):
     def prepare(self) -> None:
         self.id = self.stored()[0]
@@ -105,7 +141,9 @@ class Search(Operation):
         self.memory.search("Bruno in Lisbon", filters=SCOPE, threshold=0)
 
 
-OPERATIONS = (AddRaw, AddInferred, Update, Delete, DeleteAll, Expire, Sweep, Search)
+OPERATIONS = (
+    AddRaw, AddInferred, Supersede, Restore, Update, Delete, DeleteAll, Expire, Sweep, Search,
+)  # fmt: skip
 
 
 class State(NamedTuple):
@@ -175,8 +213,8 @@ def check_that_it_works(memory: Memory, outside: Outside, number: int) -> None:
 
 
 WHOLE = {
-    AddRaw: (2, 2), AddInferred: (2, 2), Update: (0, 1), Delete: (-1, 1), DeleteAll: (-2, 2),
-    Expire: (0, 1), Sweep: (-2, 2),
+    AddRaw: (2, 2), AddInferred: (2, 2), Supersede: (0, 2), Restore: (1, 1),
+    Update: (0, 1), Delete: (-1, 1), DeleteAll: (-2, 2), Expire: (0, 1), Sweep: (-2, 2),
 }  # fmt: skip
 """By how many a whole call changes the memories and the rows of the history."""
 

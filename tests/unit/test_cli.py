@@ -344,6 +344,33 @@ def test_sweep_does_not_make_a_file(isomem: Isomem, tmp_path: Path) -> None:
     assert not (tmp_path / "missing.db").exists()
 
 
+def test_a_stale_fact_is_hidden_until_it_is_restored(
+    isomem: Isomem, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def learn(fact: str, *words: str) -> Outcome:
+        config = json.loads((home / "config.json").read_text())
+        model = {"provider": "mock", "config": {"replies": [{"memory": [{"text": fact}]}]}}
+        (home / "config.json").write_text(json.dumps({**config, "llm": model}))
+        return isomem("add", "hello", "--user", "ana", *words)
+
+    first = learn("Ana lives in Berlin", "--json").json["results"][0]["id"]
+    shown = learn("Ana lives in Lisbon", "--supersede", "similar").out
+    assert f"  - Ana lives in Berlin\n    {first}\n" in shown
+    for command in (("list",), ("search", "Ana", "--threshold", "0")):
+        assert first not in isomem(*command, "--user", "ana").out
+        assert "superseded" in isomem(*command, "--user", "ana", "--show-superseded").out
+    assert "superseded_by" in isomem("get", first).out
+    assert "SUPERSEDE" in isomem("history", first).out
+    assert isomem("restore", first).out == "Memory restored successfully!\n"
+    assert first in isomem("list", "--user", "ana").out
+    again = isomem("restore", first)
+    assert (again.code, "is not superseded" in again.err) == (2, True)
+    assert isomem("restore", "nowhere").code == 3
+    assert isomem("add", "x", "--user", "ana", "--supersede", "always").code == 2
+    monkeypatch.setenv("ISOMEM_SUPERSEDE", "similar")
+    assert "- Ana lives in" in learn("Ana lives in Porto").out
+
+
 def test_update_changes_text_and_history_tells(isomem: Isomem) -> None:
     memory_id = isomem.add("I like tea")
     assert isomem("update", memory_id, "I like coffee").code == 0

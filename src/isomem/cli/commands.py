@@ -27,7 +27,7 @@ NEVER = "never"
 """The date of a memory that does not expire."""
 
 
-_PAGE = ("top_k", "show_expired", "order", "page_size", "cursor")
+_PAGE = ("top_k", "show_expired", "show_superseded", "order", "page_size", "cursor")
 """The options of a page, which are arguments of `get_all`."""
 
 
@@ -52,6 +52,7 @@ def search(options: Namespace, screen: Screen) -> None:
             ranking=options.ranking,
             explain=options.explain,
             show_expired=options.show_expired,
+            show_superseded=options.show_superseded,
         )
     screen.show(found, views.hits)
 
@@ -68,6 +69,7 @@ def list_all(options: Namespace, screen: Screen) -> None:
             top_k=options.top_k,
             order=options.order,
             show_expired=options.show_expired,
+            show_superseded=options.show_superseded,
         )
     screen.show(found, views.memories)
     if len(found["results"]) == options.top_k:
@@ -88,7 +90,9 @@ def count(options: Namespace, screen: Screen) -> None:
     """`isomem count`."""
     filters = _filters(options)
     with open_existing(options) as memory:
-        found = memory.count(filters, show_expired=options.show_expired)
+        found = memory.count(
+            filters, show_expired=options.show_expired, show_superseded=options.show_superseded
+        )
     screen.show({"memories": found}, views.count)
 
 
@@ -96,7 +100,11 @@ def scopes(options: Namespace, screen: Screen) -> None:
     """`isomem scopes`."""
     with open_existing(options) as memory:
         found = memory.scopes(
-            options.user, options.agent, options.run_id, show_expired=options.show_expired
+            options.user,
+            options.agent,
+            options.run_id,
+            show_expired=options.show_expired,
+            show_superseded=options.show_superseded,
         )
     screen.show(found, views.scopes)
 
@@ -149,6 +157,7 @@ def add(options: Namespace, screen: Screen) -> None:
             infer=not options.raw,
             timestamp=options.timestamp,
             expiration_date=options.expires,
+            supersede=options.supersede,
         )
     screen.show(added, views.added)
 
@@ -171,6 +180,14 @@ def _changed_date(given: str | None) -> str | Unchanged | None:
     if given is None:
         return UNCHANGED
     return None if given == NEVER else given
+
+
+def restore(options: Namespace, screen: Screen) -> None:
+    """`isomem restore ID`."""
+    with open_memory(options) as memory:
+        _existing(memory, options.id)
+        done = memory.restore(options.id)
+    screen.show(done, views.message)
 
 
 def delete(options: Namespace, screen: Screen) -> None:

@@ -12,7 +12,7 @@ from isomem.config import COLLECTION, PATH
 from isomem.memory import Memory
 from isomem.options import nearest
 from isomem.providers.tables import LLM_OPTIONS, OPENAI_URL, address_option
-from isomem.types import CHUNK_MESSAGES, ORDERS, RANKINGS
+from isomem.types import CHUNK_MESSAGES, ORDERS, RANKINGS, SUPERSEDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,14 @@ def make_parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"isomem {isomem.__version__}")
     groups = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add_commands in (_add_finding, _add_changing, _add_ingest, _add_import, _add_keeping):
+    for add_commands in (
+        _add_finding,
+        _add_changing,
+        _add_removing,
+        _add_ingest,
+        _add_import,
+        _add_keeping,
+    ):
         add_commands(groups)
     return parser
 
@@ -128,6 +135,7 @@ def _add_finding(groups: Groups) -> None:
     parser.add_argument("--rerank", action="store_true", help="use the configured reranker")
     parser.add_argument("--explain", action="store_true", help="show where each score comes from")
     _add_show_expired(parser)
+    _add_show_superseded(parser)
     parser = _command(
         groups, "context", commands.context, "print what answers a query, as text for a prompt"
     )
@@ -156,15 +164,18 @@ def _add_listing(groups: Groups) -> None:
     parser.add_argument("--page-size", type=int, metavar="N", help="show a page of N memories")
     parser.add_argument("--cursor", metavar="TEXT", help="show the page that begins there")
     _add_show_expired(parser)
+    _add_show_superseded(parser)
     parser = _command(groups, "count", commands.count, "count the memories of a user, agent or run")
     _add_scope(parser)
     _add_condition(parser)
     _add_show_expired(parser)
+    _add_show_superseded(parser)
     parser = _command(
         groups, "scopes", commands.scopes, "show whose memories there are, and how many"
     )
     _add_scope(parser, "only those of (default: everybody's)")
     _add_show_expired(parser)
+    _add_show_superseded(parser)
 
 
 def _add_changing(groups: Groups) -> None:
@@ -181,6 +192,11 @@ def _add_changing(groups: Groups) -> None:
     parser.add_argument(
         "--expires", metavar="DATE", help="the last day on which it is found, such as 2026-05-07"
     )
+    parser.add_argument(
+        "--supersede",
+        choices=SUPERSEDING,
+        help="how stored facts are found that a new one makes stale (default: as configured)",
+    )
     _add_metadata(parser)
     _add_model(parser)
     parser = _command(
@@ -196,6 +212,12 @@ def _add_changing(groups: Groups) -> None:
         help=f"the last day on which it is found; {commands.NEVER}: it does not expire",
     )
     _add_metadata(parser)
+    text = "show a superseded memory again, as it was"
+    parser = _command(groups, "restore", commands.restore, text)
+    parser.add_argument("id", metavar="ID")
+
+
+def _add_removing(groups: Groups) -> None:
     parser = _command(groups, "delete", commands.delete, "remove a memory; its history stays")
     parser.add_argument("id", metavar="ID")
     parser = _command(
@@ -337,6 +359,11 @@ def _add_filter(parser: ArgumentParser, method: Callable[..., object]) -> None:
         metavar="N",
         help="at most N results (default %(default)s)",
     )
+
+
+def _add_show_superseded(parser: ArgumentParser) -> None:
+    text = "also show memories that a later fact has superseded"
+    parser.add_argument("--show-superseded", action="store_true", help=text)
 
 
 def _add_show_expired(parser: ArgumentParser) -> None:

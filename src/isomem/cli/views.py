@@ -61,7 +61,8 @@ def _about(found: Json) -> str:
     moment = (found.get("metadata") or {}).get(EVENT_TIME) or found.get("created_at")
     expires = found.get(EXPIRATION_DATE)
     until = f"  expires {printable(str(expires))}" if expires else ""
-    return f"{found['id']}  {_minute(moment)}".rstrip() + until
+    stale = "  superseded" if found.get("superseded_by") else ""
+    return f"{found['id']}  {_minute(moment)}".rstrip() + until + stale
 
 
 def memory(found: Json, screen: Screen) -> Iterator[str]:
@@ -79,6 +80,9 @@ def added(result: Json, screen: Screen) -> Iterator[str]:
     for each in result["results"]:
         yield f"{screen.good('+')} {printable(each['memory'])}"
         yield f"  {screen.dim(each['id'])}"
+        for old in each.get("supersedes", ()):
+            yield f"  {screen.bad('-')} {printable(old['memory'])}"
+            yield f"    {screen.dim(old['id'])}"
 
 
 def count(result: Json, screen: Screen) -> Iterator[str]:
@@ -138,7 +142,7 @@ def events(found: list[Json], screen: Screen) -> Iterator[str]:
     for event in found:
         moment = _minute(event["updated_at"] or event["created_at"])
         text = printable(event["new_memory"] or event["old_memory"] or "")
-        yield f"{screen.dim(moment.ljust(20))}  {screen.bold(event['event'].ljust(6))}  {text}"
+        yield f"{screen.dim(moment.ljust(20))}  {screen.bold(event['event'].ljust(9))}  {text}"
 
 
 def ingested(result: Json, screen: Screen) -> Iterator[str]:

@@ -12,7 +12,7 @@ from isomem import log
 from isomem.dates import datetime, utc_text
 from isomem.errors import ValidationError
 from isomem.options import nearest
-from isomem.types import PROCEDURAL, RANKINGS, SCOPE_KEYS, is_unicode
+from isomem.types import PROCEDURAL, RANKINGS, SCOPE_KEYS, SUPERSEDING, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -325,6 +325,17 @@ def check_ranking(ranking: object, configured: str) -> str:
     if isinstance(ranking, str) and ranking in RANKINGS:
         return ranking
     raise ValueError(f"Invalid ranking: {shown(ranking)}. Must be one of {', '.join(RANKINGS)}.")
+
+
+def check_supersede(mode: object) -> str:
+    """How stale facts are found: one of `SUPERSEDING`.
+
+    Raises:
+        ValueError: there is no such way.
+    """
+    if isinstance(mode, str) and mode in SUPERSEDING:
+        return mode
+    raise ValueError(f"Invalid supersede: {shown(mode)}. Must be one of {', '.join(SUPERSEDING)}.")
 
 
 def check_top_k(top_k: object) -> int:

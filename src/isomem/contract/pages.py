@@ -171,8 +171,8 @@ def place_of(asked: object, order: object, page_size: object, cursor: object) ->
     place = _read_cursor(cursor)
     if place.filters != digest:
         raise ValueError(
-            "The cursor is for other filters, or another show_expired. Pass those of the page that "
-            "it came with, or leave it out to begin with the first page."
+            "The cursor is for other filters, or another show_expired or show_superseded. Pass "
+            "those of the page that it came with, or leave it out to begin with the first page."
         )
     if order is not None and check_order(order) != place.order:
         raise ValueError(

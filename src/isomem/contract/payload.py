@@ -11,7 +11,12 @@ from isomem.contract.v2_0_4 import (
     PROMOTED_FIELDS,
     SPEAKER_FIELDS,
 )
-from isomem.contract.visibility import EXPIRATION_DATE
+from isomem.contract.visibility import (
+    EXPIRATION_DATE,
+    SUPERSEDED_AT,
+    SUPERSEDED_BY,
+    SUPERSEDED_FIELDS,
+)
 from isomem.dates import datetime, utc_text
 from isomem.digest import md5_hex
 from isomem.errors import ValidationError
@@ -28,7 +33,10 @@ if TYPE_CHECKING:
 
 LINKS = "linked_memory_ids"
 
-_NOT_METADATA = frozenset((*MEMORY_FIELDS, *PROMOTED_FIELDS, *OWN_FIELDS))
+_OWN = (*OWN_FIELDS, *SUPERSEDED_FIELDS)
+"""Fields that only isomem writes."""
+
+_NOT_METADATA = frozenset((*MEMORY_FIELDS, *PROMOTED_FIELDS, *_OWN))
 
 # Fields that an update writes itself; the rest of a payload is the caller's and stays.
 _OF_TEXT = ("data", "hash", "text_lemmatized")
@@ -58,7 +66,7 @@ def without_ids(
             field that only isomem writes.
     """
     fields: dict[str, object] = clone(dict(check_metadata(metadata)))
-    for key in OWN_FIELDS:
+    for key in _OWN:
         if key in fields:
             raise ValidationError(
                 f"metadata cannot have the key {key!r}, which isomem writes itself",
@@ -113,8 +121,18 @@ def _text_fields(old: Payload, change: Change) -> Payload:
     return dict(zip(_OF_TEXT, values, strict=True))
 
 
+def superseded(payload: Payload, by: str, now: str) -> Payload:
+    """The payload of a memory after the memory `by` has superseded it."""
+    return {**payload, SUPERSEDED_BY: by, SUPERSEDED_AT: now}
+
+
+def restored(payload: Payload) -> Payload:
+    """The payload of a superseded memory as it was before that."""
+    return {key: value for key, value in payload.items() if key not in SUPERSEDED_FIELDS}
+
+
 def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[str, object]:
-    """One memory: id, memory, hash, metadata, score (if one is passed), times, ids, expiry.
+    """One memory: id, memory, hash, metadata, score (if one is passed), times, ids, what hides it.
 
     Payload fields that isomem does not know are the caller's `metadata`.
     """
@@ -134,6 +152,8 @@ def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[st
     for field in EXPIRATION_FIELDS:
         if field in payload:
             described[EXPIRATION_DATE] = payload[field]
+    if payload.get(SUPERSEDED_BY):
+        described.update({name: payload.get(key) for key, name in SUPERSEDED_FIELDS.items()})
     return described
 
 
@@ -186,6 +206,25 @@ def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, objec
         "is_deleted": 1,
         **_speaker(payload),
     }
+
+
+def superseded_event(memory_id: str, payload: Payload, text: str, now: str) -> dict[str, object]:
+    """The history row of a memory that a new fact, `text`, supersedes."""
+    return {
+        "memory_id": memory_id,
+        "old_memory": payload.get("data", ""),
+        "new_memory": text,
+        "event": "SUPERSEDE",
+        "created_at": payload.get("created_at"),
+        "updated_at": now,
+        **_speaker(payload),
+    }
+
+
+def restored_event(memory_id: str, payload: Payload, now: str) -> dict[str, object]:
+    """The history row of a superseded memory that is shown again."""
+    text = payload.get("data", "")
+    return {**superseded_event(memory_id, payload, text, now), "event": "RESTORE"}
 
 
 def _speaker(payload: Payload) -> dict[str, object]:

@@ -25,9 +25,10 @@ class Record:
 
     Attributes:
         event: its history row.
+        supersedes: what it has superseded once it is stored: `id`, `memory` and `why` of each.
     """
 
-    __slots__ = ("event", "id", "payload", "text", "vector")
+    __slots__ = ("event", "id", "payload", "supersedes", "text", "vector")
 
     def __init__(
         self, memory_id: str, text: str, vector: Vector, payload: Payload, event: dict[str, Any]
@@ -37,6 +38,25 @@ class Record:
         self.vector = vector
         self.payload = payload
         self.event = event
+        self.supersedes: Sequence[dict[str, str]] = ()
+
+
+class Supersession:
+    """A stored memory that a new one supersedes, if it still has the text that was looked at.
+
+    Attributes:
+        hash: of that text.
+        by: id of the new memory.
+        why: "contradicts" or "repeats".
+    """
+
+    __slots__ = ("by", "hash", "memory_id", "why")
+
+    def __init__(self, memory_id: str, text_hash: str | None, by: str, why: str) -> None:
+        self.memory_id = memory_id
+        self.hash = text_hash
+        self.by = by
+        self.why = why
 
 
 class Mention:
@@ -158,12 +178,14 @@ class Plan:
         partial: True skips records that cannot be stored, unless none can be; False makes one of
             them fail the plan.
         scope: ids of the scope of the records and the mentioned entities.
+        supersedes: stored memories that the new ones supersede.
         mentions: entities to link to the new memories.
         since: the last insertion that the call has seen. Of the records, those that are equal to a
             later memory of the scope are left out. None stores all.
         session: key of the message buffer for `messages`.
         change: a memory to change.
         remove: id of a memory to remove.
+        restore: id of a superseded memory to show again.
         clear: ids of the scopes to remove everything from.
         purge_history: also removes the history of what `clear` removes.
         entity_vectors: new vectors, by entity id, for entities that lose a memory but stay.
@@ -172,7 +194,8 @@ class Plan:
 
     __slots__ = (
         "change", "clear", "clock", "entity_vectors", "mentions", "messages", "partial",
-        "progress", "purge_history", "records", "remove", "scope", "session", "since",
+        "progress", "purge_history", "records", "remove", "restore", "scope", "session", "since",
+        "supersedes",
     )  # fmt: skip
 
     def __init__(
@@ -183,11 +206,13 @@ class Plan:
         partial: bool = False,
         scope: dict[str, Any] | None = None,
         since: int | None = None,
+        supersedes: Sequence[Supersession] = (),
         mentions: Sequence[Mention] = (),
         session: str = "",
         messages: list[Message] | None = None,
         change: Change | None = None,
         remove: str | None = None,
+        restore: str | None = None,
         clear: Mapping[str, str] | None = None,
         purge_history: bool = False,
         entity_vectors: Mapping[str, Vector] | None = None,
@@ -198,11 +223,13 @@ class Plan:
         self.partial = partial
         self.scope = scope or {}
         self.since = since
+        self.supersedes = supersedes
         self.mentions = mentions
         self.session = session
         self.messages = messages
         self.change = change
         self.remove = remove
+        self.restore = restore
         self.clear = clear
         self.purge_history = purge_history
         self.entity_vectors = entity_vectors or {}

@@ -4,7 +4,7 @@
 else treats it as any other memory: `get`, `update`, `delete`, the history, copies and checks. What
 the stores count over a whole scope, such as how many texts have a term, includes it.
 
-A memory is hidden once its expiration date is over.
+A memory is hidden once its expiration date is over, and once a later fact has superseded it.
 """
 
 from __future__ import annotations
@@ -26,26 +26,50 @@ if TYPE_CHECKING:
 EXPIRATION_DATE = "expiration_date"
 """What the date is called as an argument and in a result."""
 
+SUPERSEDED_BY, SUPERSEDED_AT = "isomem_superseded_by", "isomem_superseded_at"
+"""Fields of the payload of a superseded memory: the id of the later fact, and when that was.
+
+Metadata cannot have them, so that nobody hides a memory by accident.
+"""
+
+SUPERSEDED_FIELDS = {SUPERSEDED_BY: "superseded_by", SUPERSEDED_AT: "superseded_at"}
+"""What these fields are called in a result."""
+
+
+HIDING_FIELDS = (SUPERSEDED_BY, *EXPIRATION_FIELDS)
+"""The fields that can hide a memory: a payload without any of them is always shown."""
+
 
 class Visibility:
     """Which memories one call shows.
 
     Args:
         clock: says which day it is, in UTC.
-        show_expired: whether a memory is shown although it is expired; an attribute, too.
+        show_expired: whether a memory is shown although it is expired.
+        show_superseded: whether a memory is shown although it is superseded.
     """
 
-    __slots__ = ("_clock", "show_expired")
+    __slots__ = ("_clock", "_show_expired", "_show_superseded")
 
-    def __init__(self, clock: Clock, *, show_expired: bool = False) -> None:
+    def __init__(
+        self, clock: Clock, *, show_expired: bool = False, show_superseded: bool = False
+    ) -> None:
         self._clock = clock
-        self.show_expired = show_expired
+        self._show_expired = show_expired
+        self._show_superseded = show_superseded
+
+    @property
+    def shows(self) -> tuple[bool, bool]:
+        """What it shows that it could hide: expired memories, and superseded ones."""
+        return self._show_expired, self._show_superseded
 
     def hides(self, payload: Payload) -> bool:
         """Whether a memory with this payload is hidden."""
+        if SUPERSEDED_BY in payload and not self._show_superseded and is_superseded(payload):
+            return True
         for field in EXPIRATION_FIELDS:
             if field in payload:  # Every hit of a call comes along here, and few have such a field.
-                return not self.show_expired and is_expired(payload, self._clock)
+                return not self._show_expired and is_expired(payload, self._clock)
         return False
 
     def shown(self, found: Sequence[T]) -> Sequence[T]:
@@ -73,6 +97,14 @@ class Visibility:
             if len(shown) >= top_k or len(found) < asked:
                 return shown[:top_k]
             asked *= 2
+
+
+# --- Superseding -----------------------------------------------------------------------------
+
+
+def is_superseded(payload: Payload) -> bool:
+    """Whether a later fact has superseded a memory with this payload."""
+    return bool(payload.get(SUPERSEDED_BY))
 
 
 # --- Expiry ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from isomem.contract.arguments import (
     ANY_VALUE,
     check_ids,
     check_memory_type,
+    check_supersede,
     check_text,
     refuse_wildcard_ids,
 )
@@ -29,17 +30,20 @@ from isomem.pipeline.mentions import embed_mentions, mentions_in
 from isomem.ports.guard import PartFailure
 from isomem.text.messages import Conversation
 from isomem.text.reply import read_facts, read_text
-from isomem.types import PROCEDURAL
+from isomem.types import PROCEDURAL, SUPERSEDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
-    from isomem.contract.plan import Mention
+    from isomem.contract.plan import Mention, Supersession
     from isomem.ports.shapes import Message, Nlp, Payload, Ports, Stores, Vector
     from isomem.results import AddedMemory, AddResults
 
     Fact = dict[str, Any]
+
+OFF = SUPERSEDING[0]
 
 
 async def add(
@@ -53,6 +57,7 @@ async def add(
     prompt: str | None,
     timestamp: object = None,
     expiration_date: object = None,
+    supersede: str | None = None,
 ) -> AddResults:
     """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
     scope = check_ids(ids)
@@ -61,6 +66,11 @@ async def add(
     fields = stamp(metadata, scope)
     if memory_type is not None:
         check_memory_type(memory_type)
+    mode = ports.settings.supersede
+    if supersede is not None:
+        mode = check_supersede(supersede)
+        if not infer and mode != OFF:
+            log.warning("add(infer=False) does nothing with supersede=: only facts supersede")
     day = None
     if timestamp is not None:
         moment = check_timestamp(timestamp)
@@ -74,7 +84,8 @@ async def add(
     for image in conversation.images:
         image.describe(await _description(ports, image.content, image.message))
     if infer:
-        return {"results": await _add_inferred(ports, conversation, scope, fields, prompt, day)}
+        added = _add_inferred(ports, conversation, scope, fields, prompt, day, mode)
+        return {"results": await added}
     return {"results": await _add_raw(ports, conversation, fields)}
 
 
@@ -177,6 +188,7 @@ async def _add_inferred(
     fields: Payload,
     prompt: str | None,
     day: str | None,
+    mode: str,
 ) -> list[AddedMemory]:
     since = await ports.store(_last_insertion) if ports.settings.dedup_concurrent else None
     session = session_key(scope)
@@ -190,18 +202,35 @@ async def _add_inferred(
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
     known = {payload["hash"] for payload in existing if payload.get("hash")}
     records = await _inferred_records(ports, _new_facts(facts, vectors, known), vectors, fields)
+    stale = await _stale(ports, records, scope, mode) if mode != OFF else ()
     plan = Plan(
         ports.clock,
         records=records,
         partial=True,
         scope=scope,
         since=since,
+        supersedes=stale,
         mentions=await _mentions(ports, records),
         session=session,
         messages=conversation.texts(),
         progress=ports.progress,
     )
-    return [_result(record) for record in await ports.apply(plan)]
+    stored = await ports.apply(plan)
+    results: list[Any] = [_result(record) for record in stored]
+    if mode != OFF:
+        for result, record in zip(results, stored, strict=True):
+            result["supersedes"] = [*record.supersedes]
+    return results
+
+
+async def _stale(
+    ports: Ports, records: list[Record], scope: dict[str, str], mode: str
+) -> Sequence[Supersession]:
+    """The stored facts that the new ones supersede."""
+    # Here: most memories supersede nothing, and importing isomem would take longer.
+    from isomem.pipeline.superseding import supersessions
+
+    return await supersessions(ports, records, scope, mode)
 
 
 async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:

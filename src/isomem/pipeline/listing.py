@@ -8,7 +8,6 @@ from isomem.contract.arguments import check_filters_for, check_id, refuse_wildca
 from isomem.contract.filters import CompiledFilters
 from isomem.contract.pages import check_order, check_page_size, place_of
 from isomem.contract.payload import describe
-from isomem.contract.visibility import Visibility
 from isomem.dates import utc_text
 from isomem.types import SCOPE_KEYS
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.pages import Place, Tally
+    from isomem.contract.visibility import Visibility
     from isomem.dates import datetime
     from isomem.ports.shapes import Entry, Filters, Hit, Ports, Stores
     from isomem.results import MemoryItem, MemoryList, MemoryPage, Scope
@@ -63,7 +63,7 @@ async def page(
     """One page of memories, and the cursor of the next one."""
     if top_k != DEFAULT_TOP_K:
         raise ValueError("Pass either top_k, or page_size and cursor: a page is not cut by top_k.")
-    place = place_of((filters, visibility.show_expired), order, page_size, cursor)
+    place = place_of((filters, visibility.shows), order, page_size, cursor)
     return await ports.store(_page, CompiledFilters(filters), visibility, place)
 
 
@@ -97,14 +97,14 @@ class Walk:
         self,
         ports: Ports,
         filters: Filters,
+        visibility: Visibility,
         *,
-        show_expired: bool,
         order: object,
         page_size: object,
     ) -> None:
         self._ports = ports
         self._filters = _checked(ports, filters)
-        self._visibility = Visibility(ports.clock, show_expired=show_expired)
+        self._visibility = visibility
         self._order = check_order(order)
         self._page_size = check_page_size(page_size)
         self._ahead: deque[Entry] = deque()
@@ -134,9 +134,8 @@ class Walk:
 # --- How many --------------------------------------------------------------------------------
 
 
-async def count(ports: Ports, filters: Filters, *, show_expired: bool) -> int:
+async def count(ports: Ports, filters: Filters, visibility: Visibility) -> int:
     """How many memories pass."""
-    visibility = Visibility(ports.clock, show_expired=show_expired)
     return await ports.store(_count, _checked(ports, filters), visibility)
 
 
@@ -144,12 +143,12 @@ def _count(stores: Stores, filters: Filters, visibility: Visibility) -> int:
     return stores.listing(visibility).count(filters)
 
 
-async def scopes(ports: Ports, ids: Mapping[str, object], *, show_expired: bool) -> list[Scope]:
+async def scopes(ports: Ports, ids: Mapping[str, object], visibility: Visibility) -> list[Scope]:
     """Whose memories there are, ordered by their ids."""
     given = {key: check_id(value, key) for key, value in ids.items() if value is not None}
     if not ports.takes_any_id:
         refuse_wildcard_ids(given)
-    return await ports.store(_scopes, given, Visibility(ports.clock, show_expired=show_expired))
+    return await ports.store(_scopes, given, visibility)
 
 
 def _scopes(stores: Stores, ids: Mapping[str, str], visibility: Visibility) -> list[Scope]:

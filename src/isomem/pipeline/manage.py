@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Filters, Hit, Nlp, Ports, Stores
     from isomem.results import Done, GotMemory, HistoryRow, MemoryList, MemoryPage
 
-_LISTING = ("filters", "top_k", "show_expired", "order", "page_size", "cursor")
+_LISTING = (
+    "filters", "top_k", "show_expired", "show_superseded", "order", "page_size", "cursor",
+)  # fmt: skip
 """The arguments of `get_all`."""
 
 
@@ -53,6 +55,7 @@ async def get_all(
     filters: Filters | None,
     top_k: int,
     show_expired: bool = False,
+    show_superseded: bool = False,
     order: str | None = None,
     page_size: int | None = None,
     cursor: str | None = None,
@@ -62,7 +65,7 @@ async def get_all(
     check_other(other, "get_all", _LISTING)
     top_k = check_top_k(top_k)
     asked = check_filters_for(filters, takes_any_id=ports.takes_any_id)
-    visibility = Visibility(ports.clock, show_expired=show_expired)
+    visibility = Visibility(ports.clock, show_expired=show_expired, show_superseded=show_superseded)
     if order is None and page_size is None and cursor is None:
         return {"results": await ports.store(_list, asked, top_k, visibility)}
     # Here: most memories are never listed like this, and importing isomem would take longer.
@@ -150,6 +153,12 @@ async def _new_text(ports: Ports, memory_id: str, text: str, overlay: dict[str, 
 
 def _analyse(nlp: Nlp, text: str) -> tuple[str, list[tuple[str, str]]]:
     return nlp.lemmatize(text), nlp.entities(text)
+
+
+async def restore(ports: Ports, memory_id: str) -> Done:
+    """Shows a superseded memory again, as it was."""
+    await ports.apply(Plan(ports.clock, restore=check_memory_id(memory_id)))
+    return {"message": "Memory restored successfully!"}
 
 
 # --- Remove ----------------------------------------------------------------------------------

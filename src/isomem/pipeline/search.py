@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 ARGUMENTS = (
     "query", "top_k", "filters", "threshold", "rerank", "ranking", "explain", "show_expired",
+    "show_superseded",
 )  # fmt: skip
 
 
@@ -85,6 +86,7 @@ async def search(
     ranking: str | None,
     explain: bool,
     show_expired: bool = False,
+    show_superseded: bool = False,
     other: Mapping[str, object],
 ) -> SearchResults:
     """One call of `search`. `other` has the arguments that it does not know."""
@@ -102,7 +104,9 @@ async def search(
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
     analysed.explain = explain
-    analysed.visibility = Visibility(ports.clock, show_expired=show_expired)
+    analysed.visibility = Visibility(
+        ports.clock, show_expired=show_expired, show_superseded=show_superseded
+    )
     results: Any = await ports.store(_find, analysed, order)
     if rerank and results and ports.reranks:
         results = await _rerank(ports, query, results, top_k)

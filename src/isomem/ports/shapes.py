@@ -303,6 +303,7 @@ class Settings(Protocol):
     replies: str
     ranking: str
     dedup_concurrent: bool
+    supersede: str
     enable_vision: bool
     vision_details: str | None
 

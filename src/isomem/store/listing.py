@@ -8,7 +8,7 @@ from math import isqrt
 
 from isomem.contract.filters import matches
 from isomem.contract.pages import Tally, rank_of
-from isomem.contract.v2_0_4 import EXPIRATION_FIELDS
+from isomem.contract.visibility import HIDING_FIELDS
 from isomem.store.reading import Point
 from isomem.store.row_keys import OF_SCOPES, SEQ_BITS
 from isomem.types import SCOPE_KEYS
@@ -32,7 +32,7 @@ _EVENT_TIME, _CREATED_AT = (
     f"CASE WHEN json_valid(p.payload, 2) THEN p.payload ->> '$.{field}' END"
     for field in ("event_time", "created_at")
 )
-_NAMED = (f"instr(p.payload, '{field}')" for field in EXPIRATION_FIELDS)
+_NAMED = (f"instr(p.payload, '{field}')" for field in HIDING_FIELDS)
 _MAY_BE_HIDDEN = f"({' OR '.join(_NAMED)})"
 """Whether a payload may say that its point is hidden; few do."""
 _ONE = f"points AS p CROSS JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"

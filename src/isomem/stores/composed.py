@@ -4,7 +4,8 @@ Nothing is locked while a foreign store is called. One call writes in this order
 step are known before, so that it can be undone by them:
 
 * an add: the memories, then history and messages; if the ledger fails, the memories are removed.
-  Links come last, since a failure there loses only links.
+  Links come next, since a failure there loses only links. What the new memories supersede is marked
+  last: if that fails, both are shown.
 * a change or a removal: its history row, then the memory; if the store fails, the row is removed.
   A foreign ledger cannot remove a row; the log says so.
 """
@@ -16,11 +17,17 @@ from contextlib import nullcontext
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX, default_path
 from isomem.contract.arguments import ANY_VALUE
-from isomem.contract.payload import changed, changed_event, listed, removed_event
+from isomem.contract.payload import (
+    changed,
+    changed_event,
+    listed,
+    removed_event,
+    restored_event,
+)
 from isomem.contract.plan import mentions_of
 from isomem.contract.scope import scope_of
 from isomem.contract.v2_0_4 import MOST_REMOVED
-from isomem.contract.visibility import is_expired
+from isomem.contract.visibility import SUPERSEDED_FIELDS, is_expired
 from isomem.errors import (
     ConfigurationError,
     MemoryError,
@@ -38,6 +45,7 @@ from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger
 from isomem.stores.embedded import EmbeddedLinks, missing, missing_for_update
 from isomem.stores.linking import Links
+from isomem.stores.superseding import check_superseded, supersede
 from isomem.types import clone
 
 TYPE_CHECKING = False
@@ -168,6 +176,8 @@ class ComposedSet:
             self._change(plan.change, plan)
         if plan.remove is not None:
             self._remove_by_id(plan.remove, plan)
+        if plan.restore is not None:
+            self._restore(plan.restore, plan.clock.now())
         if plan.clear is not None:
             self._clear(plan, plan.clear)
         return stored
@@ -188,6 +198,8 @@ class ComposedSet:
             raise
         if stored and plan.mentions:
             self.links.link(mentions_of(plan.mentions, stored), plan.scope, plan.clock)
+        if stored and plan.supersedes:
+            supersede(plan, stored, self._payload, self._mark)
         return stored
 
     def _ledger_block(self) -> AbstractContextManager[object]:
@@ -234,6 +246,45 @@ class ComposedSet:
                     self.vectors.delete(vector_id=record.id)
             except (PartFailure, MemoryError) as error:
                 log.error("Memory %s of a failed call may be stored: %s", record.id, error)
+
+    # --- Superseding ---
+
+    def _payload(self, memory_id: str) -> Payload | None:
+        """The payload of a memory; None if there is none, or the store cannot say."""
+        try:
+            point = self.vectors.get(vector_id=memory_id)
+        except (PartFailure, MemoryError) as error:
+            log.error("Memory %s is not superseded: %s", memory_id, error)
+            return None
+        return clone(point.payload or {}) if point else None
+
+    def _mark(self, memory_id: str, payload: Payload, event: Payload) -> bool:
+        """Marks a memory as superseded. The new fact is stored, so a failure is only logged."""
+        try:
+            self._put_payload(memory_id, payload, event)
+        except (PartFailure, MemoryError) as error:
+            log.error("Memory %s is not superseded: %s", memory_id, error)
+            return False
+        return True
+
+    def _put_payload(self, memory_id: str, payload: Payload, event: Payload) -> None:
+        row = self._write_event(event)
+        try:
+            self.vectors.update(vector_id=memory_id, vector=None, payload=payload)
+        except BaseException:
+            self._take_events_back([row])
+            raise
+
+    def _restore(self, memory_id: str, now: str) -> None:
+        point = self.vectors.get(vector_id=memory_id)
+        if point is None:
+            raise missing(memory_id)
+        payload = clone(point.payload or {})
+        check_superseded(memory_id, payload)
+        event = restored_event(memory_id, payload, now)
+        # Some stores overlay a payload, so that a field can be emptied, but not removed.
+        emptied = dict.fromkeys(SUPERSEDED_FIELDS)
+        self._put_payload(memory_id, {**payload, **emptied}, event)
 
     # --- Changing and removing ---
 

@@ -6,7 +6,14 @@ import os
 
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX
-from isomem.contract.payload import changed, changed_event, entity_payload, removed_event
+from isomem.contract.payload import (
+    changed,
+    changed_event,
+    entity_payload,
+    removed_event,
+    restored,
+    restored_event,
+)
 from isomem.contract.plan import REMOVED_AT_ONCE, mentions_of
 from isomem.contract.scope import scope_of
 from isomem.contract.v2_0_4 import EXPIRATION_FIELDS
@@ -24,6 +31,7 @@ from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
 from isomem.stores.linking import Joined, Links, is_match
+from isomem.stores.superseding import check_superseded, supersede
 from isomem.text.tiers import load_encoder
 
 TYPE_CHECKING = False
@@ -162,10 +170,14 @@ class EmbeddedSet:
             if plan.mentions:
                 mentions = mentions_of(plan.mentions, stored)
                 self.links.link(mentions, plan.scope, plan.clock)
+            if plan.supersedes:
+                supersede(plan, stored, self._payload, self._mark)
         if plan.change is not None:
             self._change(plan.change, plan)
         if plan.remove is not None:
             self._remove(plan.remove, plan)
+        if plan.restore is not None:
+            self._restore(plan.restore, plan.clock.now())
         if plan.messages:
             self.ledger.save_messages(plan.messages, plan.session)
         if plan.progress:
@@ -252,6 +264,29 @@ class EmbeddedSet:
                 removed[stored[1]] = payload
         self._forget(removed, plan)
         return len(removed)
+
+    # --- Superseding ---
+
+    def _payload(self, memory_id: str) -> Payload | None:
+        stored = self.vectors.writer.find(memory_id)
+        return load_payload(stored[3]) if stored else None
+
+    def _mark(self, memory_id: str, payload: Payload, event: dict[str, Any]) -> bool:
+        """Stores a payload that differs only in its marks, and a history row."""
+        stored = self.vectors.writer.find(memory_id)
+        if stored is not None:
+            self.vectors.writer.replace_payload(stored, payload)
+            self.ledger.put([event])
+        return stored is not None
+
+    def _restore(self, memory_id: str, now: str) -> None:
+        memory_id = canonical_id(memory_id)
+        payload = self._payload(memory_id)
+        if payload is None:
+            raise missing(memory_id)
+        check_superseded(memory_id, payload)
+        event = restored_event(memory_id, payload, now)
+        self._mark(memory_id, restored(payload), event)
 
     # --- Clearing scopes ---
 

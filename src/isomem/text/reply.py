@@ -82,14 +82,23 @@ def read_facts(reply: object) -> list[Fact]:
         UnusableReplyError: the reply does not say what to remember. The message says why, and
             shows the beginning of the reply.
     """
-    try:
-        items = _items_of(_answered(reply))
-    except _UnusableError as fault:
-        raise _unusable(reply, str(fault)) from None
+    items = read_items(reply, "memory")
     facts = [item for item in items if _is_fact(item)]
     if items and not facts:
         raise _unusable(reply, "none of its items has a text")
     return facts
+
+
+def read_items(reply: object, key: str) -> list[object]:
+    """The list under a key of a reply that is a JSON object; empty if its value is empty.
+
+    Raises:
+        UnusableReplyError: the reply has no such list. The message says why.
+    """
+    try:
+        return _items_of(_answered(reply), key)
+    except _UnusableError as fault:
+        raise _unusable(reply, str(fault)) from None
 
 
 def read_text(reply: object) -> str:
@@ -120,15 +129,15 @@ def _answered(reply: object) -> str:
     return text
 
 
-def _items_of(text: str) -> list[object]:
+def _items_of(text: str, key: str) -> list[object]:
     answer = _json_in(text)
     if not isinstance(answer, dict):
         raise _UnusableError(f"its JSON is {_KINDS[type(answer)]} and not an object")
-    if "memory" not in answer:
-        raise _UnusableError(f'it has no "memory", {_keys_of(answer)}')
-    items = answer["memory"] or []
+    if key not in answer:
+        raise _UnusableError(f'it has no "{key}", {_keys_of(answer)}')
+    items = answer[key] or []
     if not isinstance(items, list):
-        raise _UnusableError(f'"memory" in it is {_KINDS[type(items)]} and not a list')
+        raise _UnusableError(f'"{key}" in it is {_KINDS[type(items)]} and not a list')
     return items
 
 

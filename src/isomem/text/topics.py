@@ -97,7 +97,7 @@ def _add_topics(found: Candidates, tokens: Tokens) -> None:
         found.add_phrase(words, start, end)
     for at in [at for at, token in enumerate(tokens, 1) if token.kind.word_class == GROUP]:
         for head in tokens[at : at + 1]:
-            if head.kind.word_class == NOUN and not head.is_capital:
+            if head.kind.word_class == NOUN:
                 found.add(PHRASE, head.word, at, at + 1)
 
 

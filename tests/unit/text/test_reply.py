@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from isomem.errors import LLMError, UnusableReplyError
 from isomem.providers.answers import Reply
-from isomem.text.reply import read_facts, read_text
+from isomem.text.reply import read_facts, read_items, read_text
 
 RIDES, BAKES = {"text": "Rides a tandem"}, {"text": "Bakes rye bread"}
 TWO = json.dumps({"memory": [RIDES, BAKES]})
@@ -162,3 +162,19 @@ def test_a_text_loses_its_wrapping() -> None:
 def test_what_is_no_text_is_unusable(reply: Any) -> None:
     with pytest.raises(UnusableReplyError, match="it has no text"):
         read_text(reply)
+
+
+# --- Lists under other keys ------------------------------------------------------------------
+
+
+def test_a_list_is_read_under_any_key() -> None:
+    assert read_items('```json\n{"stale": [1, {"a": 2}]}\n```', "stale") == [1, {"a": 2}]
+    assert read_items('{"stale": null}', "stale") == []
+
+
+@pytest.mark.parametrize("reply", ['{"memory": []}', '{"stale": 5}', "[]", "prose", "", None, 5])
+def test_a_reply_without_that_list_says_what_it_lacks(reply: object) -> None:
+    with pytest.raises(UnusableReplyError) as raised:
+        read_items(reply, "stale")
+    if reply == '{"memory": []}':
+        assert raised.value.details["fault"] == """it has no "stale", only 'memory'"""

@@ -245,6 +245,7 @@ def test_vague_adjective_beside_a_compound_is_left_out(spacy):
 def test_circumstance_leaves_the_head_alone(spacy):
     assert found(spacy, "[ team//compound events///event ]") == [("NOUN", "event")]
     assert found(spacy, "[ team//compound Ai/PROPN ]") == []
+    assert found(spacy, "[ team/ADJ/amod events///event ]") == []
 
 
 def test_generic_ending_of_a_longer_phrase_is_left_out(spacy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from isomem.text.candidates import PHRASE, SPAN, Candidates
 from isomem.text.spacy_v2_2_1 import LABELS, entities_of
 from tests.unit.text.parses import Doc
 
@@ -53,6 +54,9 @@ def test_tag_of_a_name_counts_whatever_the_kind():
     doc = Doc("Ann/X paints/VERB")
     assert entities_of(doc) == []
     doc.tokens[0].tag_ = "NNPS"
+    assert entities_of(doc) == [("PROPER", "Ann")]
+    doc = Doc("Ann/PROPN paints/VERB")
+    doc.tokens[0].tag_ = "JJ"
     assert entities_of(doc) == [("PROPER", "Ann")]
 
 
@@ -180,6 +184,15 @@ def test_phrase_of_one_word_does_not():
 def test_nothing_stands_over_an_identifier():
     assert found("Os.Path/PROPN Lee/PROPN") == [("IDENTIFIER", "Os.Path")]
     assert found("[ os.path//compound calls ]") == [("IDENTIFIER", "os.path")]
+    assert found("[ call//compound os.path ]") == [("IDENTIFIER", "os.path")]
+
+
+def test_longer_one_of_two_from_the_same_source_stays():
+    candidates = Candidates()
+    candidates.add(PHRASE, "old garden", 2, 4)
+    candidates.add(PHRASE, "garden mill gate", 3, 6)
+    candidates.add(PHRASE, "gate fence", 5, 7)
+    assert candidates.entities() == [("TOPIC", "garden mill gate")]
 
 
 def test_same_text_is_found_once_as_what_is_surest():
@@ -201,6 +214,13 @@ def test_formatting_is_no_part_of_an_entity():
     assert found("< 1~ . Ann/PROPN Lee/PROPN~ : >PERSON") == [("PROPER", "Ann Lee")]
 
 
+def test_white_space_in_an_entity_is_single_spaces():
+    candidates = Candidates()
+    candidates.add(SPAN, "Ann  Lee\n\tFox ", 0, 5)
+    candidates.add(SPAN, "ann lee fox", 6, 9)
+    assert candidates.entities() == [("PROPER", "Ann Lee Fox")]
+
+
 @pytest.mark.parametrize("parse", ["-~ Ann/X", "\u2022~ Ann/X", "an__n x/X", f"{'x' * 100} y/X"])
 def test_broken_formatting_is_no_entity(parse):
     assert found(f"< {parse} >PERSON") == []
@@ -210,4 +230,5 @@ def test_too_short_is_no_entity():
     assert found("met/VERB Al/PROPN") == []
     assert found("met/VERB Ali/PROPN") == [("PROPER", "Ali")]
     assert found('said/VERB "~ no~ "') == []
-    assert found("[ a1/X/compound b/X ]") == []
+    assert found("[ x/X/compound y/PROPN ]") == []
+    assert found("[ xx/X/compound y/PROPN ]") == [("TOPIC", "xx y")]

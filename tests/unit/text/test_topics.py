@@ -36,7 +36,8 @@ def test_name_may_open_a_sentence():
 
 
 @pytest.mark.parametrize(
-    "opener", "The Water Great Playing Started Quickly Dogs Thanks Wow Family Nice".split()
+    "opener",
+    "The Water Great Playing Started Quickly Dogs Thanks Wow Family Nice Hope Check".split(),
 )
 def test_word_that_sentences_open_with_is_no_name(opener):
     assert names(f"{opener} is here") == []
