@@ -5,11 +5,11 @@ PYTHON ?= python3
 PIP_QUIET = --quiet --disable-pip-version-check
 
 # What an editable install depends on; source files are read where they lie.
-PACKAGING = pyproject.toml parity/pyproject.toml setup.py \
+PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py \
     build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test test-fast torture check format bench bench-check clean
+.PHONY: demo test test-fast torture parity-2.2.1 check format bench bench-check clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -26,6 +26,16 @@ test-fast:
 # is twice as long. The files are in memory where that is possible; TMPDIR=/var/tmp is the disk.
 torture:
 	@$(PYTHON) scripts/test_everywhere.py --suite torture --pythons "$(PYTHONS)" -- $(ARGS)
+
+# Against mem0 2.2.1: every scenario in every tier, then 2,000 generated scripts for each class in
+# tiers A and C, which takes hours. SEEDS=100 generates fewer; found scripts are in found/.
+SEEDS ?= 2000
+parity-2.2.1: .venvs/parity-2.2.1/installed
+	.venvs/parity-2.2.1/bin/python -m isomem_parity --profile 2.2.1 --tier A,B,C --all-rows
+	for tier in A C; do for class in sync async; do \
+	    .venvs/parity-2.2.1/bin/python -m isomem_parity.fuzz --seeds $(SEEDS) --steps 30 \
+	        --tier $$tier --class $$class --jobs 2 || exit 1; \
+	done; done
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -53,6 +63,13 @@ bench-check: .venvs/bench/installed
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
 	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,local]'
+	@touch $@
+
+.venvs/parity-2.2.1/installed: $(PACKAGING) parity/mem0-2.2.1-tiers.txt
+	$(PYTHON) -m venv --clear .venvs/parity-2.2.1
+	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --editable . \
+	    --requirement parity/mem0-2.2.1-tiers.txt
+	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --no-deps --editable ./parity
 	@touch $@
 
 .venvs/bench/installed: $(PACKAGING)

@@ -4,8 +4,9 @@ On one of them (the one that runs this script, if it is supported) everything ru
 installed and coverage measured. On the others, the library's tests run: all but those that need
 upstream, that build packages (each environment has built the kernel already) and that try the
 benchmarks, which have one Python of their own. These run at the same time as the first, if there
-are processors for it, and their output comes after it. The environments are created under .venvs/
-and kept until the packaging changes.
+are processors for it, and their output comes after it. So do the parity tests with the later mem0
+that has a profile, in tier A. The environments are created under .venvs/ and kept until the
+packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -38,6 +39,16 @@ ISOMEM, HARNESS = ("--editable", ".[test,local]"), ("--editable", "./parity")
 # One call, so that the isomem that the harness asks for is this one, and not one of an index.
 FULL: Needs = ((*ISOMEM, "--editable", "./parity[tiers,fuzz]"),)
 FAST: Needs = (ISOMEM, ("--no-deps", *HARNESS))
+# Of the later mem0, tier A: what tiers B and C need takes long to install.
+LATER = "2.2.1"
+WITH_LATER: Needs = (
+    ("--editable", ".[test]", "--requirement", f"parity/mem0-{LATER}.txt"),
+    ("--no-deps", *HARNESS),
+)
+OF_LATER = (
+    "tests/parity/test_scenarios.py::test_without_extras_it_is_the_same_memory",
+    "tests/parity/test_generated.py",
+)
 
 
 class Suite(NamedTuple):
@@ -70,6 +81,7 @@ COVERAGE_FLOOR = 95
 PACKAGING = (
     "pyproject.toml",
     "parity/pyproject.toml",
+    f"parity/mem0-{LATER}.txt",
     "setup.py",
     "build_support/prompts.py",
     "build_support/kernel.py",
@@ -145,10 +157,14 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
     quick = ("-q", "-p", "no:cacheprovider", *library, *arguments)
     for version in sorted(set(pythons) - {full}):
         runs[version] = Run(pythons[version], FAST, quick, in_memory=True)
+    if not arguments:
+        later = ("-q", "-p", "no:cacheprovider", *OF_LATER)
+        name = f"mem0-{LATER}"
+        runs[name] = Run(pythons[full], WITH_LATER, later, in_memory=True, name=name)
     # One after the other, and before any test: they build in the tree that the tests read.
     failed = {version: outcome for version, run in runs.items() if (outcome := run.install())}
     able = [version for version in runs if version not in failed]
-    titled = {f"Python {version}: {kind(version, full)}": runs[version] for version in able}
+    titled = {f"{title(version)}: {kind(version, full)}": runs[version] for version in able}
     outcomes = dict(zip(able, together(titled), strict=True))
     if measure and full in outcomes:
         outcomes[full] = with_floor(outcomes[full], runs[full].environment)
@@ -185,7 +201,14 @@ def added_up(outcomes: list[Outcome]) -> Outcome:
 
 def kind(version: str, full: str) -> str:
     """Which tests run on that version."""
+    if not version[0].isdigit():
+        return "parity with it, tier A"
     return "all tests" if version == full else "the library's tests"
+
+
+def title(version: str) -> str:
+    """What a run is called: it has another Python, or another mem0."""
+    return f"Python {version}" if version[0].isdigit() else version
 
 
 def find(version: str) -> Interpreter | None:
@@ -247,8 +270,9 @@ class Run:
         self.arguments = arguments
         self.in_memory = in_memory
         self.variables = variables or {}
-        self.environment = ENVIRONMENTS / f"py{python.version}"
-        name = name or f"py{python.version}"
+        own = f"py{python.version}"
+        self.environment = ENVIRONMENTS / (name if needs is WITH_LATER else own)
+        name = name or own
         self.report = ENVIRONMENTS / f"{name}.xml"
         self.output = ENVIRONMENTS / f"{name}.txt"
 
@@ -338,7 +362,8 @@ def summarise(outcomes: dict[str, Outcome], full: str) -> int:
     """Prints a line for each interpreter, and the totals last; the exit status."""
     say("\n=== Summary ===")
     for version, outcome in outcomes.items():
-        say(f"Python {version} ({kind(version, full)}): {counts(outcome)} {outcome.note}".rstrip())
+        line = f"{title(version)} ({kind(version, full)}): {counts(outcome)} {outcome.note}"
+        say(line.rstrip())
     total = added_up(list(outcomes.values()))
     say(f"\n{counts(total)}")
     return 1 if total.failed else 0

@@ -12,6 +12,7 @@
         "custom_instructions": None,
         "raise_on_llm_error": False,    # True: a failed model call raises
         "ranking": "contract",          # or "fused", which finds more
+        "profile": "2.0.4",             # or "2.2.1": the mem0 that it behaves like
         "dedup_concurrent": False,      # True: equal facts of calls at once are stored once
         "supersede": "off",             # "similar" or "model": new facts hide stale ones
         "version": "v1.1",
@@ -45,7 +46,7 @@ from isomem.options import (
     unknown,
     whole,
 )
-from isomem.types import RANKINGS, SUPERSEDING, is_unicode
+from isomem.types import PROFILES, RANKINGS, SUPERSEDING, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +113,12 @@ TOP = (
         one_of(*RANKINGS),
         "how `search` finds and orders memories: as mem0 does, or `fused`, which finds more; see "
         "[ranking.md](ranking.md)",
+    ),
+    Option(
+        "profile",
+        PROFILES[0],
+        one_of(*PROFILES),
+        "the release of mem0 that the memory behaves like; see [profiles.md](profiles.md)",
     ),
     Option(
         "dedup_concurrent",
@@ -269,6 +276,7 @@ class MemoryConfig:
         self.raise_on_llm_error: bool = given["raise_on_llm_error"]
         self.replies: str = given["replies"]
         self.ranking: str = given["ranking"]
+        self.profile: str = given["profile"]
         self.dedup_concurrent: bool = given["dedup_concurrent"]
         self.supersede: str = given["supersede"]
         if self.nlp.provider not in NLP_PROVIDERS:

@@ -7,6 +7,7 @@ import os
 from isomem.clock import Clock
 from isomem.config import MemoryConfig, as_config, at_path, from_dict
 from isomem.contract.arguments import check_text
+from isomem.contract.profile import profile_of
 from isomem.contract.visibility import Visibility
 from isomem.stores.registry import open_set
 from isomem.wiring import build_embedder, build_llm, build_nlp, build_reranker
@@ -43,6 +44,7 @@ class Facade:
 
     Attributes:
         config: the configuration.
+        profile: what the release of mem0 decides that the memory behaves like.
         embedding_model: turns text into vectors.
         llm: extracts facts.
         vector_store: the memories.
@@ -66,6 +68,7 @@ class Facade:
         clock: Clock | None = None,
     ) -> None:
         self.config = as_config(config) if path is None else at_path(path, config)
+        self.profile = profile_of(self.config.profile)
         self.clock = clock or Clock()
         self.nlp: shapes.Nlp = build_nlp(self.config)
         self.llm: shapes.LLM = build_llm(self.config)
@@ -123,7 +126,7 @@ class Facade:
             return opened
         from isomem.stores.composed import ComposedSet
 
-        return ComposedSet(self.vector_store, self.entity_store, self.db)
+        return ComposedSet(self.vector_store, self.entity_store, self.db, self.profile)
 
     def replacing(self: Self, *, progress: Progress | None = None, **parts: Any) -> Self:
         """This memory with other parts, for some calls; the two share everything else.
@@ -143,7 +146,12 @@ class Facade:
 
     def _shown(self, *, show_expired: bool, show_superseded: bool) -> Visibility:
         """Which memories a listing shows."""
-        return Visibility(self.clock, show_expired=show_expired, show_superseded=show_superseded)
+        return Visibility(
+            self.clock,
+            self.profile.EXPIRATION_FIELDS,
+            show_expired=show_expired,
+            show_superseded=show_superseded,
+        )
 
     def _parts(self) -> list[Any]:
         """Everything that may have to be closed, each once; the file last."""

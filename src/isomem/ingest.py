@@ -234,7 +234,11 @@ class Journal:
     ) -> None:
         self._memory = memory
         self._rows = _rows_of(memory)
-        target = [memory.collection_name, sorted(check_ids(ids).items()), infer]
+        target = [
+            memory.collection_name,
+            sorted(check_ids(ids, memory.profile.read_id).items()),
+            infer,
+        ]
         self._target = _sha256("", target)
         self._prefixes = list(_prefixes(self._target, conversation))
         self._source = source

@@ -417,13 +417,15 @@ class Memory(Facade):
         data: str | None = None,
         metadata: Json | None = None,
         *,
+        text: str | None = None,
         expiration_date: Day | Unchanged | None = UNCHANGED,
     ) -> Done:
         """Replaces the text of a memory; `metadata` overlays the memory's own.
 
         Args:
-            data: the new text. It can be left out if `expiration_date` is given; the text, its
-                vector and its entities then stay, and no embedder is called.
+            data: the new text. It can be left out if there is something else to change; the text
+                and its entities then stay.
+            text: the same, by its name since mem0 2.0.5; it takes precedence.
             expiration_date: as in `add`; None means that the memory never expires. Without it, the
                 memory keeps the date that it has.
 
@@ -432,11 +434,12 @@ class Memory(Facade):
 
         Raises:
             MemoryNotFoundError: no memory has that id; it is a ValueError too.
-            ValidationError: `data` is not text, `metadata` is not JSON.
-            ValueError: `expiration_date` is not a date.
+            ValidationError: the text is not text, `metadata` is not JSON.
+            ValueError: there is nothing to change, or `expiration_date` is not a date.
         """
+        given = data if text is None else text
         return self._ports.run(
-            manage.update(self._ports, memory_id, data, metadata, expiration_date=expiration_date)
+            manage.update(self._ports, memory_id, given, metadata, expiration_date=expiration_date)
         )
 
     def restore(self, memory_id: str) -> Done:

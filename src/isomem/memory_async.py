@@ -286,11 +286,13 @@ class AsyncMemory(Facade):
         data: str | None = None,
         metadata: Json | None = None,
         *,
+        text: str | None = None,
         expiration_date: Day | Unchanged | None = UNCHANGED,
     ) -> Done:
         """Replaces the text of a memory; see `Memory.update`."""
+        given = data if text is None else text
         return await self._ports.run(
-            manage.update(self._ports, memory_id, data, metadata, expiration_date=expiration_date)
+            manage.update(self._ports, memory_id, given, metadata, expiration_date=expiration_date)
         )
 
     async def restore(self, memory_id: str) -> Done:

@@ -34,6 +34,9 @@ RANKINGS = ("contract", "fused")
 ORDERS = ("id", "oldest", "newest")
 """The orders in which memories are listed; the first one is the default."""
 
+PROFILES = ("2.0.4", "2.2.1")
+"""The releases of mem0 whose behaviour a memory can have; the first one is the default."""
+
 SUPERSEDING = ("off", "similar", "model")
 """How it is decided which stored facts a new one supersedes; the first one is the default."""
 

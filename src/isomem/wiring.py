@@ -52,4 +52,4 @@ def build_reranker(config: MemoryConfig) -> shapes.Reranker | None:
 
 def build_nlp(config: MemoryConfig) -> shapes.Nlp:
     """The configured language tier."""
-    return load_tier(config.nlp.provider, config.nlp.config.model_dump())
+    return load_tier(config.nlp.provider, config.nlp.config.model_dump(), config.profile)

@@ -18,11 +18,11 @@ class Ours:
     """isomem's functions, under the names that the claims use."""
 
     def __init__(self) -> None:
-        from isomem.contract import scoring, v2_0_4
+        from isomem.contract import limits, scoring
 
         self.normalize = scoring.normalize_bm25
         self.sigmoid = scoring.sigmoid_for
-        self.entity_weight = v2_0_4.ENTITY_WEIGHT
+        self.entity_weight = limits.ENTITY_WEIGHT
         self._scoring = scoring
 
     def rank(

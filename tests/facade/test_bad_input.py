@@ -234,11 +234,17 @@ def test_metadata_that_is_nested_beyond_measure(filled: Face) -> None:
         refused(filled, call, ValidationError, "nested|cannot be stored as JSON")
 
 
-@pytest.mark.parametrize("data", [None, 5, ["x"], "bad \ud800"])
+@pytest.mark.parametrize("data", [5, ["x"], "bad \ud800"])
 def test_a_bad_text_of_an_update(filled: Face, data: Any) -> None:
     (one,) = [each["id"] for each in filled.get_all(filters=U)["results"]]
     error = refused(filled, lambda: filled.update(one, data), ValidationError, "data")
     assert error.error_code == "VALIDATION_004"  # type: ignore[attr-defined]
+
+
+def test_an_update_of_nothing(filled: Face) -> None:
+    (one,) = [each["id"] for each in filled.get_all(filters=U)["results"]]
+    for call in (lambda: filled.update(one), lambda: filled.update(one, None, None)):
+        refused(filled, call, ValueError, "At least one of text, metadata")
 
 
 @pytest.mark.parametrize("unknown", ["missing", "", "00000000-0000-4000-8000-999999999999", "\0"])

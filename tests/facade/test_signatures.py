@@ -28,7 +28,7 @@ ADDED = {
     "delete_all": ("purge_history",),
     "get_all": ("show_expired", "show_superseded", "order", "page_size", "cursor"),
     "search": ("ranking", "explain", "show_expired", "show_superseded"),
-    "update": ("expiration_date",),
+    "update": ("text", "expiration_date"),
 }
 # What can be left out here, since something else can be given in its place.
 OPTIONAL = {("update", "data")}

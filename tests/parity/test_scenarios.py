@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from isomem.types import PROFILES
 from isomem_parity import tiers
 from isomem_parity.lockstep import Outcome, run_script
 from isomem_parity.report import Report
 from isomem_parity.script import CLASSES, SCENARIOS, TIERS, Script, load
+from isomem_parity.upstream import ParityError, release
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 
+try:
+    RELEASE = release()
+except ParityError:
+    RELEASE = PROFILES[0]
 SCRIPTS = load([SCENARIOS])
 SHOWN: dict[str, list[Outcome]] = {}
 
@@ -35,7 +41,7 @@ def cases(tier: str) -> list[object]:
         pytest.param(script, kind, id=f"{script.area}/{script.title}-{kind}")
         for script in SCRIPTS
         for kind in CLASSES
-        if tier in script.tiers and kind in script.classes
+        if script.runs(kind, tier, RELEASE)
     ]
 
 

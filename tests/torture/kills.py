@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from isomem import Memory
-from isomem.contract.v2_0_4 import KEPT_MESSAGES
+from isomem.contract.limits import KEPT_MESSAGES
 from isomem.ingest import Ingest, read_conversation
 from isomem.providers.llm.mock import ScriptedLLM
 from isomem.store import keywords

@@ -315,6 +315,13 @@ def test_update_changes_the_date_alone_or_with_the_text(isomem: Isomem) -> None:
         assert [each["memory"] for each in listed] == ([shown] if shown else [])
 
 
+def test_update_changes_metadata_alone(isomem: Isomem) -> None:
+    memory_id = isomem.add("I like tea")
+    assert isomem("update", memory_id, "--metadata", '{"topic": "drinks"}').code == 0
+    memory = isomem("get", memory_id, "--json").json
+    assert (memory["memory"], memory["metadata"]) == ("I like tea", {"topic": "drinks"})
+
+
 def test_a_change_of_nothing_or_to_no_date_is_refused(isomem: Isomem) -> None:
     memory_id = isomem.add("I like tea")
     for words, said in (

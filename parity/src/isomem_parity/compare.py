@@ -120,7 +120,7 @@ def _walk(one: Any, other: Any, path: str, gaps: Gaps) -> None:
 
 
 def _is_measured(path: str) -> bool:
-    return path.endswith(SCORES)
+    return path.endswith(SCORES) or ".score_details." in path
 
 
 def _equal_floats(one: float, other: float) -> bool:

@@ -20,11 +20,12 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from isomem.types import PROFILES
 from isomem_parity.lockstep import MakeSide, Outcome, run_script
 from isomem_parity.ours import Ours
 from isomem_parity.report import Report
 from isomem_parity.script import Script, Step, dump
-from isomem_parity.upstream import load, quiet_and_offline
+from isomem_parity.upstream import load, quiet_and_offline, release
 
 BLOCK = 25  # scripts that one seed of Hypothesis draws
 FOUND = Path("found")  # in the current folder: an installed package is not written to
@@ -45,7 +46,13 @@ VALUES: tuple[Any, ...] = (
     "2024-01-15", "2024-01-15T10:30:00Z", "2024-02-01T00:00:00+02:00", "not a date",
 )  # fmt: skip
 SCALARS = tuple(value for value in VALUES if not isinstance(value, (list, dict, float)))
+DAYS = ("2025-02-28", "2025-03-01", "2025-03-02", "2025-03-04", "20250301", None, "soon", 5)
 DATES = ("2024-01-15", "2024-01-15T10:30:00+00:00", "2024-01-31T22:00:00Z")
+
+
+def is_later() -> bool:
+    """Whether the release that is installed takes what 2.0.4 does not take."""
+    return release() != PROFILES[0]
 
 
 def texts() -> st.SearchStrategy[str]:
@@ -80,6 +87,8 @@ def message(draw: Any) -> dict[str, Any]:
         )
     if draw(st.integers(0, 40)) == 0:
         del made["content"]
+    if is_later() and draw(st.integers(0, 40)) == 0:
+        made["role"] = draw(st.sampled_from((None, "")))
     return made
 
 
@@ -91,6 +100,7 @@ def scopes() -> st.SearchStrategy[dict[str, str]]:
         + [{"agent_id": agent} for agent in AGENTS]
         + [{"user_id": "u1", "run_id": "r1"}, {"run_id": "r1"}]
         + [{"user_id": "u1", "agent_id": "a", "run_id": "r1"}]
+        + [{"user_id": 1}, {"user_id": "1"}, {"user_id": "u1", "run_id": 7}] * is_later()
     )
 
 
@@ -115,6 +125,8 @@ def metadata() -> st.SearchStrategy[dict[str, Any]]:
     odd = st.sampled_from((
         {"created_at": "2024-05-01T12:00:00+02:00"}, {"role": "boss"}, {"data": "x"},
         {"actor_id": "z", "n": 1}, {"user_id": "u2"}, {"agent_id": None}, {"id": "x", "score": 1},
+        {"user_id": "u1", "n": 2}, {"attributed_to": "user"}, {"hash": "x", "n": 3},
+        {"expiration_date": "2025-02-28"}, {"expiration_date": None},
     ))  # fmt: skip
     return st.one_of(usual, usual, usual, odd)
 
@@ -124,6 +136,9 @@ def reply(draw: Any) -> Any:
     """A model's reply: valid, wrapped, mangled, or of a wrong shape."""
     facts = draw(st.lists(fact(), max_size=4))
     told = dump_json({"memory": facts})
+    if is_later() and draw(st.integers(0, 12)) == 0:
+        half = len(told) // 2
+        return {"raw": [told[:half], {"type": "text", "text": told[half:]}, {"type": "other"}]}
     shape = draw(st.integers(0, 19))
     if shape < 11:
         return told
@@ -207,6 +222,17 @@ def _merged(parts: Any) -> dict[str, Any]:
     return {key: value for part in parts for key, value in part.items()}
 
 
+def expiry() -> st.SearchStrategy[dict[str, Any]]:
+    """Mostly nothing; a last day for the releases that know one."""
+    given = st.sampled_from(DAYS).map(lambda day: {"expiration_date": day})
+    return st.one_of(*[st.just({})] * 3, given) if is_later() else st.just({})
+
+
+def shows() -> st.SearchStrategy[dict[str, Any]]:
+    """Whether expired memories are shown, for the releases that can hide them."""
+    return st.sampled_from(({}, {}, {"show_expired": True})) if is_later() else st.just({})
+
+
 def references() -> st.SearchStrategy[str]:
     """An id: of one of the first memories, or of none."""
     known = st.integers(1, 25).map(lambda number: f"$m{number}")
@@ -240,7 +266,7 @@ def step(draw: Any, on_disk: bool) -> Step:
 
 @st.composite
 def _raw(draw: Any) -> Step:
-    args = {"messages": draw(messages()), **draw(scopes()), "infer": False}
+    args = {"messages": draw(messages()), **draw(scopes()), **draw(expiry()), "infer": False}
     if draw(st.booleans()):
         args["metadata"] = draw(metadata())
     return Step("add", args)
@@ -248,7 +274,7 @@ def _raw(draw: Any) -> Step:
 
 @st.composite
 def _infer(draw: Any) -> Step:
-    args = {"messages": draw(messages()), **draw(scopes())}
+    args = {"messages": draw(messages()), **draw(scopes()), **draw(expiry())}
     if draw(st.integers(0, 3)) == 0:
         args["metadata"] = draw(metadata())
     if draw(st.integers(0, 7)) == 0:
@@ -265,27 +291,32 @@ def _procedural(draw: Any) -> Step:
 @st.composite
 def _search(draw: Any) -> Step:
     filters = {**draw(scopes()), **draw(conditions())}
-    args: dict[str, Any] = {"query": draw(texts()), "filters": filters}
+    args: dict[str, Any] = {"query": draw(texts()), "filters": filters, **draw(shows())}
     if draw(st.booleans()):
         args["top_k"] = draw(st.sampled_from((0, 1, 2, 3, 5, 10, 50)))
     if draw(st.booleans()):
         args["threshold"] = draw(st.sampled_from((0.0, 0.05, 0.3, 0.5, 0.7, None)))
     if draw(st.integers(0, 4)) == 0:
         args["rerank"] = True
+    if is_later() and draw(st.integers(0, 3)) == 0:
+        args["explain"] = True
     return Step("search", args)
 
 
 @st.composite
 def _get_all(draw: Any) -> Step:
-    args: dict[str, Any] = {"filters": {**draw(scopes()), **draw(conditions())}}
+    args: dict[str, Any] = {"filters": {**draw(scopes()), **draw(conditions())}, **draw(shows())}
     if draw(st.booleans()):
-        args["top_k"] = draw(st.sampled_from((1, 2, 5, 100)))
+        args["top_k"] = draw(st.sampled_from((0, 1, 2, 5, 100)))
     return Step("get_all", args)
 
 
 @st.composite
 def _update(draw: Any) -> Step:
-    args: dict[str, Any] = {"memory_id": draw(references()), "data": draw(texts())}
+    args: dict[str, Any] = {"memory_id": draw(references()), **draw(expiry())}
+    name = draw(st.sampled_from(("data", "text", "text", ""))) if is_later() else "data"
+    if name:
+        args[name] = draw(texts())
     if draw(st.booleans()):
         args["metadata"] = draw(metadata())
     return Step("update", args)

@@ -162,7 +162,7 @@ class _Pair:
             open_before, self.before, theirs, mine,
         )  # fmt: skip
         listed, place = rows(), (step.op, case.kind, case.tier)
-        rulings.apply(case, lambda row: listed[row].covers(*place))
+        rulings.apply(case, lambda row: row in listed and listed[row].covers(*place))
         return case
 
     def _place(self, step: Step, number: int) -> tuple[str, str, str, str, int, str]:

@@ -16,6 +16,7 @@ from isomem_parity.trace import (
     direction,
     payload_text,
 )
+from isomem_parity.upstream import release
 
 _VECTORS = (
     "SELECT p.id, p.vector FROM points p JOIN collections c ON c.number = p.collection"
@@ -49,6 +50,7 @@ class Ours(Side):
             "keyword_search": tiers.KEYWORDS[self.tier],
         }
         full: dict[str, Any] = {
+            "profile": release(),
             "vector_store": {"provider": "embedded", "config": store},
             "nlp": tiers.NLP[self.tier],
             "llm": {"provider": "mock", "config": dict(config.get("llm", {}))},

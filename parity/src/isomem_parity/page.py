@@ -130,7 +130,7 @@ def _pair(upstream: Any, ours: Any) -> str:
     start, end = _common(left, right)
     return (
         "<div class='pair'>"
-        f"<div><h4>mem0 2.0.4</h4><pre>{_marked(left, start, end)}</pre></div>"
+        f"<div><h4>mem0</h4><pre>{_marked(left, start, end)}</pre></div>"
         f"<div><h4>isomem</h4><pre>{_marked(right, start, end)}</pre></div></div>"
     )
 
@@ -178,6 +178,6 @@ def _divergence(row: Row, uses: list[Use]) -> str:
     return (
         f"<details><summary><strong>{row.id}</strong> {escape(row.title)} "
         f"<span class='soft'>in {len(uses)} steps</span></summary>"
-        f"<p>mem0 2.0.4 {escape(row.upstream)}<br>isomem {escape(row.ours)}<br>"
+        f"<p>mem0 {escape(row.upstream)}<br>isomem {escape(row.ours)}<br>"
         f"<span class='soft'>{escape(row.why)}</span></p>{shown}{more}</details>"
     )

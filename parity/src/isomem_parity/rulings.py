@@ -20,11 +20,12 @@ from inspect import signature
 from types import ModuleType
 from typing import Any
 
+from isomem.contract.profile import profile_of
 from isomem_parity.compare import same_state
 from isomem_parity.doubles import Fault, reply_text
 from isomem_parity.script import METHODS, Step, resolve
 from isomem_parity.trace import Point, State, Trace, payload_text
-from isomem_parity.upstream import Upstream
+from isomem_parity.upstream import Upstream, release
 
 SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 CORE_KEYS = {
@@ -64,6 +65,7 @@ class Case:
     before: State
     raw: Trace
     ours: Trace
+    allowed: Callable[[str], bool] = bool
     args: dict[str, Any] = field(default_factory=dict)
     calls: list[Call] | None = None
     answer: Any = None
@@ -155,6 +157,7 @@ def apply(case: Case, allowed: Callable[[str], bool]) -> None:
     A call that one ruling has corrected may still fail because of what another ruling is about, so
     the rulings by the call are tried until none applies any more.
     """
+    case.allowed = allowed
     while fresh := [
         row
         for row, rule in CALL_RULINGS.items()
@@ -179,8 +182,8 @@ def delete_all_deletes_all(case: Case) -> bool:
 
 @by_call("D-03")
 def async_delete_all_is_not_a_race(case: Case) -> bool:
-    small = not _more_than_upstream_lists(case)
-    return case.kind == "async" and small and _delete_one_by_one(case)
+    listed = not case.allowed("D-02") or not _more_than_upstream_lists(case)
+    return case.kind == "async" and listed and _delete_one_by_one(case)
 
 
 def _more_than_upstream_lists(case: Case) -> bool:
@@ -278,9 +281,9 @@ def _with_text(message: Any, vision: bool) -> list[Any]:
     """The message, or what is left of it without its images; nothing if that is nothing."""
     if not isinstance(message, dict) or not message.get("role"):
         return [message]
-    if "content" not in message:
+    if not profile_of(release()).is_said(message):
         return []
-    content = message["content"]
+    content = message.get("content")
     image = isinstance(content, list) or (
         isinstance(content, dict) and content.get("type") == "image_url"
     )
@@ -444,10 +447,11 @@ def _condition_read(value: Any) -> Any:
 
 
 def _id_read(value: Any) -> str:
-    if not isinstance(value, str) or len(value.split()) != 1:
+    text: str = value if isinstance(value, str) else profile_of(release()).read_id(value, "id")
+    if len(text.split()) != 1:
         raise ValueError(value)
-    value.encode()  # Half a surrogate pair is a ValueError, too.
-    return value.strip()
+    text.encode()  # Half a surrogate pair is a ValueError, too.
+    return text.strip()
 
 
 @by_call("D-20")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from isomem.types import PROFILES
 from isomem_parity import tiers
 from isomem_parity.lockstep import MakeSide, run_script
 from isomem_parity.ours import Ours
@@ -15,7 +16,7 @@ from isomem_parity.page import write
 from isomem_parity.report import Report
 from isomem_parity.rows import page
 from isomem_parity.script import CLASSES, SCENARIOS, TIERS, Script, ScriptError, load
-from isomem_parity.upstream import ParityError, quiet_and_offline
+from isomem_parity.upstream import ParityError, quiet_and_offline, release
 from isomem_parity.upstream import load as load_upstream
 
 
@@ -43,6 +44,7 @@ def run_scripts(
     """Compare on every script that is meant for the tiers and classes asked for."""
     report = Report(versions=_versions())
     scripts = list(scripts)
+    profile = release()
     for tier in tiers_:
         lacking = tiers.missing(tier)
         if lacking:
@@ -54,7 +56,7 @@ def run_scripts(
         with quiet_and_offline():
             for script in scripts:
                 for kind in classes:
-                    if tier in script.tiers and kind in script.classes:
+                    if script.runs(kind, tier, profile):
                         report.add(run_script(script, kind, tier, make_ours=make_ours))
     return report
 
@@ -73,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     """The words of this command line."""
     made = argparse.ArgumentParser(
         prog="isomem parity",
-        description="Compare isomem with an installed mem0ai 2.0.4, call by call.",
+        description="Compare isomem with the installed mem0ai, call by call.",
     )
     made.add_argument(
         "paths",
@@ -82,6 +84,11 @@ def parser() -> argparse.ArgumentParser:
         help="scenario files, or folders of them (default: all that come with isomem-parity)",
     )
     made.add_argument("--tier", default="A", help="A, B, C, or several: A,B (default: A)")
+    made.add_argument(
+        "--profile",
+        choices=PROFILES,
+        help="which mem0ai must be installed (default: the one that is)",
+    )
     made.add_argument("--class", dest="kind", choices=[*CLASSES, "both"], default="both")
     made.add_argument("--report", metavar="DIR", help="write parity.txt, .json and .html there")
     made.add_argument(
@@ -110,6 +117,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> Report:
+    if options.profile not in (None, release()):
+        raise ParityError(
+            f"mem0ai is {release()}; pip install mem0ai=={options.profile} in another environment"
+        )
     wanted = tuple(options.tier.split(","))
     if set(wanted) - set(TIERS):
         raise ScriptError(f"unknown tier in {options.tier!r}: choose from {', '.join(TIERS)}")

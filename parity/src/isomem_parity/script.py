@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from isomem.types import PROFILES
+
 METHODS = (
     "add search get get_all update delete delete_all history reset".split()
 )  # what is called on the memory
@@ -47,8 +49,13 @@ class Script:
     about: str = ""
     tiers: tuple[str, ...] = TIERS
     classes: tuple[str, ...] = CLASSES
+    profiles: tuple[str, ...] = PROFILES
     config: dict[str, Any] = field(default_factory=dict)
     clock: dict[str, Any] = field(default_factory=dict)
+
+    def runs(self, kind: str, tier: str, profile: str) -> bool:
+        """Whether it is meant for a class, a tier and a release."""
+        return kind in self.classes and tier in self.tiers and profile in self.profiles
 
     @property
     def on_disk(self) -> bool:
@@ -74,7 +81,7 @@ def read_step(raw: dict[str, Any], where: str) -> Step:
 
 def read_script(raw: dict[str, Any], area: str, title: str) -> Script:
     """Check one scenario."""
-    known = {"about", "tiers", "classes", "config", "clock", "steps", "area", "title"}
+    known = {"about", "tiers", "classes", "profiles", "config", "clock", "steps", "area", "title"}
     unknown = set(raw) - known
     if unknown:
         raise ScriptError(f"{area}/{title}: unknown keys {sorted(unknown)}")
@@ -88,6 +95,7 @@ def read_script(raw: dict[str, Any], area: str, title: str) -> Script:
         about=raw.get("about", ""),
         tiers=tuple(raw.get("tiers", TIERS)),
         classes=tuple(raw.get("classes", CLASSES)),
+        profiles=tuple(raw.get("profiles", PROFILES)),
         config=raw.get("config", {}),
         clock=raw.get("clock", {}),
     )
@@ -122,6 +130,7 @@ def dump(script: Script) -> str:
         "about": script.about,
         "tiers": list(script.tiers),
         "classes": list(script.classes),
+        "profiles": list(script.profiles),
         "config": script.config,
         "clock": script.clock,
         "steps": steps,

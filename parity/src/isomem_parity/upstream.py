@@ -1,4 +1,4 @@
-"""The oracle: mem0ai 2.0.4 on its default store, driven without a network and without telemetry.
+"""The oracle: the installed mem0ai on its default store, without a network and telemetry.
 
 Nothing of upstream's logic is touched. Its modules get a clock and an id source of ours, its
 registries of providers get a placeholder while a memory is being built, and the stores are read
@@ -21,9 +21,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime as real_datetime
 from datetime import tzinfo
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from types import SimpleNamespace
 from typing import Any
 
+from isomem.types import PROFILES
 from isomem_parity import tiers
 from isomem_parity.doubles import StepClock
 from isomem_parity.script import Step
@@ -39,12 +42,28 @@ from isomem_parity.trace import (
     payload_text,
 )
 
-VERSION = "2.0.4"
 ENTITIES = f"{COLLECTION}_entities"
 
 
 class ParityError(RuntimeError):
     """The comparison cannot be run here."""
+
+
+@cache
+def release() -> str:
+    """The release of mem0 that is installed. isomem is compared with it in the same profile.
+
+    Raises:
+        ParityError: none is installed, or one that isomem has no profile of.
+    """
+    known = " or ".join(f"mem0ai=={name}" for name in PROFILES)
+    try:
+        found = version("mem0ai")
+    except PackageNotFoundError:
+        raise ParityError(f"mem0ai is not installed; pip install {known}") from None
+    if found not in PROFILES:
+        raise ParityError(f"mem0ai is {found}; isomem can be compared with {known}")
+    return found
 
 
 class _Active:
@@ -96,14 +115,7 @@ def load() -> Any:
 
 
 def _first_import() -> None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        found = version("mem0ai")
-    except PackageNotFoundError:
-        raise ParityError(f"mem0ai=={VERSION} is not installed; pip install it beside") from None
-    if found != VERSION:
-        raise ParityError(f"mem0ai is {found}; the oracle is {VERSION}")
+    release()
     home = tempfile.mkdtemp(prefix="parity-home-")
     kept = os.environ.get("HOME")
     os.environ.update({"MEM0_TELEMETRY": "False", "MEM0_DIR": home, "HOME": home})

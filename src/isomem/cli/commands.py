@@ -163,9 +163,9 @@ def add(options: Namespace, screen: Screen) -> None:
 
 
 def update(options: Namespace, screen: Screen) -> None:
-    """`isomem update ID [TEXT]`; without a text, only the date changes."""
-    if options.text is None and options.expires is None:
-        raise UsageError("There is nothing to change.", "Give a TEXT, --expires DATE, or both.")
+    """`isomem update ID [TEXT]`; without a text, only the other fields change."""
+    if options.text is None and options.expires is None and not options.metadata:
+        raise UsageError("There is nothing to change.", "Give a TEXT, --expires or --metadata.")
     text = None if options.text is None else _text(options.text)
     with open_memory(options) as memory:
         _existing(memory, options.id)

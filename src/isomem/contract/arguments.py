@@ -10,14 +10,17 @@ from math import isnan
 
 from isomem import log
 from isomem.dates import datetime, utc_text
-from isomem.errors import ValidationError
+from isomem.errors import MemoryNotFoundError, ValidationError
 from isomem.options import nearest
 from isomem.types import PROCEDURAL, RANKINGS, SCOPE_KEYS, SUPERSEDING, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import TypeGuard
+
+    ReadId = Callable[[object, str], str]
+    """Makes an id of a value that is not a string, or raises; it gets the name of the id, too."""
 
 MAX_DEPTH = 100
 """How many levels of dicts and lists metadata and filters may have."""
@@ -44,14 +47,22 @@ _SEVERAL_IDS = ("in", "nin")
 # --- Ids -------------------------------------------------------------------------------------
 
 
-def check_id(value: object, name: str) -> str:
+def refuse_id(value: object, name: str) -> str:
+    """Raises ValueError: an id is a string."""
+    raise ValueError(f"Invalid {name}: must be a string, got {type(value).__name__}.")
+
+
+def check_id(value: object, name: str, read_id: ReadId = refuse_id) -> str:
     """`value` without the white space around it.
 
+    Args:
+        read_id: is asked about a value that is not a string.
+
     Raises:
-        ValueError: it is not a string, blank, has white space inside, or is not valid Unicode.
+        ValueError: it cannot be an id, is blank, has white space inside, or is not valid Unicode.
     """
     if not isinstance(value, str):
-        raise ValueError(f"Invalid {name}: must be a string, got {type(value).__name__}.")
+        value = read_id(value, name)
     trimmed = value.strip()
     if not trimmed:
         raise ValueError(
@@ -66,7 +77,7 @@ def check_id(value: object, name: str) -> str:
     return trimmed
 
 
-def check_ids(ids: Mapping[str, object]) -> dict[str, str]:
+def check_ids(ids: Mapping[str, object], read_id: ReadId = refuse_id) -> dict[str, str]:
     """The ids that were given, checked, in the order of `SCOPE_KEYS`.
 
     Raises:
@@ -77,7 +88,7 @@ def check_ids(ids: Mapping[str, object]) -> dict[str, str]:
     for key in SCOPE_KEYS:
         value = ids.get(key)
         if value is not None:
-            given[key] = check_id(value, key)
+            given[key] = check_id(value, key, read_id)
     if not given:
         raise ValidationError(
             "At least one of 'user_id', 'agent_id', or 'run_id' must be provided.",
@@ -88,18 +99,26 @@ def check_ids(ids: Mapping[str, object]) -> dict[str, str]:
     return given
 
 
-def check_removal_ids(ids: Mapping[str, object]) -> dict[str, str]:
+def check_removal_ids(
+    ids: Mapping[str, object],
+    read_id: ReadId = refuse_id,
+    is_given: Callable[[object], bool] = bool,
+) -> dict[str, str]:
     """The ids of a `delete_all`, as `check_ids` reads them.
+
+    Args:
+        read_id: as in `check_id`.
+        is_given: whether a value counts as one that the caller has passed.
 
     Raises:
         ValueError: an id is not valid, or none was given.
     """
-    if not any(ids.values()):
+    if not any(map(is_given, ids.values())):
         raise ValueError(
             "At least one filter is required to delete all memories. "
             "If you want to delete all memories, use the `reset()` method."
         )
-    return check_ids(ids)
+    return check_ids(ids, read_id)
 
 
 def refuse_top_level_ids(arguments: Mapping[str, object], method: str) -> None:
@@ -112,12 +131,23 @@ def refuse_top_level_ids(arguments: Mapping[str, object], method: str) -> None:
         )
 
 
-def check_other(arguments: Mapping[str, object], method: str, known: Sequence[str]) -> None:
+def check_other(
+    arguments: Mapping[str, object],
+    method: str,
+    known: Sequence[str],
+    refused: Mapping[str, str] = {},
+) -> None:
     """Checks the arguments that a method does not know; mem0 ignores them, and so they only warn.
 
+    Args:
+        refused: what is said about those that are an error, by name.
+
     Raises:
-        ValueError: an id, which belongs in `filters`.
+        ValueError: such an argument, or an id, which belongs in `filters`.
     """
+    for name, fault in refused.items():
+        if arguments.get(name) is not None:
+            raise ValueError(fault)
     refuse_top_level_ids(arguments, method)
     for name in arguments:
         meant = _OLD_NAMES.get(name) or nearest(name, known)
@@ -159,6 +189,12 @@ def check_memory_id(memory_id: object) -> str:
     return text
 
 
+def not_found_for_update(memory_id: str) -> MemoryNotFoundError:
+    """The error for a memory that should be changed but does not exist."""
+    message = f"Memory with id {memory_id} not found. Please provide a valid 'memory_id'"
+    return MemoryNotFoundError(message, details={"memory_id": memory_id})
+
+
 def check_history_id(memory_id: object) -> str | float | bytes | None:
     """`memory_id` as `check_memory_id` reads it.
 
@@ -175,7 +211,7 @@ def check_history_id(memory_id: object) -> str | float | bytes | None:
 # --- Filters ---------------------------------------------------------------------------------
 
 
-def check_filters(filters: object) -> dict[str, object]:
+def check_filters(filters: object, read_id: ReadId = refuse_id) -> dict[str, object]:
     """A copy of `filters` with its ids checked, at the top level and in groups.
 
     At the top level an id is one string. In a group it may also be a list or have an operator;
@@ -201,20 +237,20 @@ def check_filters(filters: object) -> dict[str, object]:
     fault = None if is_flat else size_fault(filters)
     if fault:
         raise ValueError(f"filters cannot be used: {fault}.")
-    checked = _with_checked_groups(filters)
+    checked = _with_checked_groups(filters, read_id)
     for key in SCOPE_KEYS:
         if key in checked:
-            checked[key] = check_id(checked[key], key)
+            checked[key] = check_id(checked[key], key, read_id)
     return checked
 
 
-def check_filters_for(filters: object, *, takes_any_id: bool) -> dict[str, object]:
+def check_filters_for(filters: object, read_id: ReadId, *, takes_any_id: bool) -> dict[str, object]:
     """`check_filters` for stores that do or do not take the id "*" as an ordinary id.
 
     Raises:
         ValueError: as `check_filters`; or an id is "*", and the stores may read it as "any id".
     """
-    checked = check_filters(filters)
+    checked = check_filters(filters, read_id)
     if not takes_any_id:
         refuse_wildcard_ids(checked)
     return checked
@@ -225,13 +261,13 @@ def _is_dict(value: object) -> TypeGuard[Mapping[str, object]]:
     return hasattr(value, "items")
 
 
-def _with_checked_groups(filters: Mapping[str, object]) -> dict[str, object]:
+def _with_checked_groups(filters: Mapping[str, object], read_id: ReadId) -> dict[str, object]:
     checked = dict(filters)
     for key, value in filters.items():
         if not isinstance(key, str):
             raise ValueError(f"filters must have strings as keys, got {type(key).__name__}.")
         if key in _GROUPS and isinstance(value, list):
-            checked[key] = [_checked_member(member) for member in value]
+            checked[key] = [_checked_member(member, read_id) for member in value]
         elif key not in _IDS:
             checked[key] = _with_moments(value)
     return checked
@@ -248,30 +284,30 @@ def _with_moments(condition: object) -> object:
     return condition.isoformat() if hasattr(condition, "isoformat") else condition
 
 
-def _checked_member(member: object) -> object:
+def _checked_member(member: object, read_id: ReadId) -> object:
     """One condition of a group. A member that is not a dict is refused later, in `filters`."""
     if not isinstance(member, dict):
         return member
-    checked = _with_checked_groups(member)
+    checked = _with_checked_groups(member, read_id)
     for key in SCOPE_KEYS:
         if key in checked:
-            checked[key] = _checked_condition(checked[key], key)
+            checked[key] = _checked_condition(checked[key], key, read_id)
     return checked
 
 
-def _checked_condition(value: object, name: str) -> object:
+def _checked_condition(value: object, name: str, read_id: ReadId) -> object:
     if isinstance(value, list):
-        return [check_id(each, name) for each in value]
+        return [check_id(each, name, read_id) for each in value]
     if isinstance(value, dict):
-        return {key: _checked_operand(key, each, name) for key, each in value.items()}
-    return check_id(value, name)
+        return {key: _checked_operand(key, each, name, read_id) for key, each in value.items()}
+    return check_id(value, name, read_id)
 
 
-def _checked_operand(operator: object, operand: object, name: str) -> object:
+def _checked_operand(operator: object, operand: object, name: str, read_id: ReadId) -> object:
     if operator in _ONE_ID:
-        return check_id(operand, name)
+        return check_id(operand, name, read_id)
     if operator in _SEVERAL_IDS and isinstance(operand, (list, tuple, set, frozenset)):
-        return [check_id(each, name) for each in operand]
+        return [check_id(each, name, read_id) for each in operand]
     return operand
 
 

@@ -26,6 +26,9 @@ PAGE_SIZE = 100
 
 MAX_PAGE_SIZE = 1000
 
+TOP_K = 20
+"""The default `top_k` of `get_all`: a page takes no other."""
+
 UNTIMED = 2**62
 """The rank of a memory without a time: behind all others."""
 

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.arguments import check_metadata
-from isomem.contract.v2_0_4 import (
-    EXPIRATION_FIELDS,
-    MEMORY_FIELDS,
-    OWN_FIELDS,
-    PROMOTED_FIELDS,
-    SPEAKER_FIELDS,
-)
+from isomem.contract.limits import MEMORY_FIELDS, OWN_FIELDS, SPEAKER_FIELDS
 from isomem.contract.visibility import (
     EXPIRATION_DATE,
     SUPERSEDED_AT,
@@ -36,12 +30,29 @@ LINKS = "linked_memory_ids"
 _OWN = (*OWN_FIELDS, *SUPERSEDED_FIELDS)
 """Fields that only isomem writes."""
 
-_NOT_METADATA = frozenset((*MEMORY_FIELDS, *PROMOTED_FIELDS, *_OWN))
-
 # Fields that an update writes itself; the rest of a payload is the caller's and stays.
 _OF_TEXT = ("data", "hash", "text_lemmatized")
 _WRITTEN = {*_OF_TEXT, "created_at", "updated_at", *SCOPE_KEYS}
 _NOT_KEPT = _WRITTEN.union(SPEAKER_FIELDS)
+
+
+class ResultFields:
+    """Which fields of a payload are in a result.
+
+    Args:
+        promoted: fields that are at the top level, if the payload has them, in this order.
+        expiration: fields with an expiration date; the first one that the payload has counts.
+
+    Attributes:
+        not_metadata: all fields that are not the caller's metadata.
+    """
+
+    __slots__ = ("expiration", "not_metadata", "promoted")
+
+    def __init__(self, *promoted: str, expiration: Sequence[str]) -> None:
+        self.promoted = promoted
+        self.expiration = expiration
+        self.not_metadata = frozenset((*MEMORY_FIELDS, *promoted, *expiration, *_OWN))
 
 
 # --- Memories --------------------------------------------------------------------------------
@@ -66,18 +77,23 @@ def without_ids(
             field that only isomem writes.
     """
     fields: dict[str, object] = clone(dict(check_metadata(metadata)))
-    for key in _OWN:
-        if key in fields:
-            raise ValidationError(
-                f"metadata cannot have the key {key!r}, which isomem writes itself",
-                error_code="VALIDATION_005",
-                suggestion="Use the argument for it, or another key.",
-            )
+    refuse_own_fields(fields)
     for key in SCOPE_KEYS:
         if fields.get(key) is not None and key not in keep:
             log.warning("metadata cannot set %s: it was left out; pass it as an argument", key)
             del fields[key]
     return fields
+
+
+def refuse_own_fields(metadata: Mapping[str, object]) -> None:
+    """Raises ValidationError VALIDATION_005 if metadata has a field that only isomem writes."""
+    for key in _OWN:
+        if key in metadata:
+            raise ValidationError(
+                f"metadata cannot have the key {key!r}, which isomem writes itself",
+                error_code="VALIDATION_005",
+                suggestion="Use the argument for it, or another key.",
+            )
 
 
 def start_payload(fields: Mapping[str, object], clock: Clock, **text_fields: object) -> Payload:
@@ -102,7 +118,7 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
     payload = {
         **kept,
         **change.metadata,
-        **_text_fields(old, change),
+        **text_fields(old, change),
         "created_at": old.get("created_at"),
         "updated_at": now,
         **{key: old[key] for key in SCOPE_KEYS if key in old},
@@ -114,7 +130,8 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
     return payload
 
 
-def _text_fields(old: Payload, change: Change) -> Payload:
+def text_fields(old: Payload, change: Change) -> Payload:
+    """The fields that follow from the text; those of `old` if it stays."""
     if change.text is None:
         return {key: old[key] for key in _OF_TEXT if key in old}
     values = (change.text, md5_hex(change.text), change.lemmas)
@@ -131,14 +148,17 @@ def restored(payload: Payload) -> Payload:
     return {key: value for key, value in payload.items() if key not in SUPERSEDED_FIELDS}
 
 
-def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[str, object]:
+def describe(
+    memory_id: str, payload: Payload, fields: ResultFields, **score: float | None
+) -> dict[str, object]:
     """One memory: id, memory, hash, metadata, score (if one is passed), times, ids, what hides it.
 
     Payload fields that isomem does not know are the caller's `metadata`.
     """
     metadata = None
-    if not _NOT_METADATA.issuperset(payload):
-        metadata = {key: value for key, value in payload.items() if key not in _NOT_METADATA}
+    if not fields.not_metadata.issuperset(payload):
+        known = fields.not_metadata
+        metadata = {key: value for key, value in payload.items() if key not in known}
     described = {
         "id": memory_id,
         "memory": payload.get("data", ""),
@@ -147,11 +167,12 @@ def describe(memory_id: str, payload: Payload, **score: float | None) -> dict[st
         **score,
         "created_at": payload.get("created_at"),
         "updated_at": payload.get("updated_at"),
-        **{key: payload[key] for key in PROMOTED_FIELDS if key in payload},
+        **{key: payload[key] for key in fields.promoted if key in payload},
     }
-    for field in EXPIRATION_FIELDS:
+    for field in fields.expiration:
         if field in payload:
             described[EXPIRATION_DATE] = payload[field]
+            break
     if payload.get(SUPERSEDED_BY):
         described.update({name: payload.get(key) for key, name in SUPERSEDED_FIELDS.items()})
     return described

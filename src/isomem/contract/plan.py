@@ -81,11 +81,13 @@ class Change:
 
     Attributes:
         text: None keeps the text, and with it the lemmas, the vector and the entities.
+        vector: of the text; None keeps the stored one.
         metadata: overlays the memory's own.
         mentions: the entities of the new text; those of the old one are unlinked.
+        keeps_text: the text is the one that the memory had when it was looked up.
     """
 
-    __slots__ = ("lemmas", "memory_id", "mentions", "metadata", "text", "vector")
+    __slots__ = ("keeps_text", "lemmas", "memory_id", "mentions", "metadata", "text", "vector")
 
     def __init__(
         self,
@@ -94,7 +96,9 @@ class Change:
         lemmas: str,
         vector: Vector | None,
         metadata: Payload,
-        mentions: Sequence[Mention],
+        mentions: Sequence[Mention] = (),
+        *,
+        keeps_text: bool = False,
     ) -> None:
         self.memory_id = memory_id
         self.text = text
@@ -102,6 +106,22 @@ class Change:
         self.vector = vector
         self.metadata = metadata
         self.mentions = mentions
+        self.keeps_text = keeps_text
+
+    def over(self, old: Payload) -> Change:
+        """This change over the payload that is stored when it is written.
+
+        If another call has changed the text that this one keeps, the other one's text stays.
+        """
+        if not self.keeps_text or old.get("data") == self.text:
+            return self
+        return Change(self.memory_id, None, "", None, self.metadata)
+
+    def relinks(self, old: Payload, same_text: bool) -> bool:
+        """Whether entities are linked anew; `same_text` says so for a text that does not change."""
+        if self.text is None or self.keeps_text:
+            return False
+        return same_text or old.get("data") != self.text
 
 
 class Progress:
@@ -177,6 +197,7 @@ class Plan:
         records: memories to add.
         partial: True skips records that cannot be stored, unless none can be; False makes one of
             them fail the plan.
+        buffers_failed: True stores the messages even if no record can be, and does not raise.
         scope: ids of the scope of the records and the mentioned entities.
         supersedes: stored memories that the new ones supersede.
         mentions: entities to link to the new memories.
@@ -190,12 +211,15 @@ class Plan:
         purge_history: also removes the history of what `clear` removes.
         entity_vectors: new vectors, by entity id, for entities that lose a memory but stay.
         progress: the row of an ingest.
+
+    Attributes:
+        failed: whether no record could be stored, and only the messages were.
     """
 
     __slots__ = (
-        "change", "clear", "clock", "entity_vectors", "mentions", "messages", "partial",
-        "progress", "purge_history", "records", "remove", "restore", "scope", "session", "since",
-        "supersedes",
+        "buffers_failed", "change", "clear", "clock", "entity_vectors", "failed", "mentions",
+        "messages", "partial", "progress", "purge_history", "records", "remove", "restore",
+        "scope", "session", "since", "supersedes",
     )  # fmt: skip
 
     def __init__(
@@ -204,6 +228,7 @@ class Plan:
         *,
         records: Sequence[Record] = (),
         partial: bool = False,
+        buffers_failed: bool = False,
         scope: dict[str, Any] | None = None,
         since: int | None = None,
         supersedes: Sequence[Supersession] = (),
@@ -221,6 +246,8 @@ class Plan:
         self.clock = clock
         self.records = records
         self.partial = partial
+        self.buffers_failed = buffers_failed
+        self.failed = False
         self.scope = scope or {}
         self.since = since
         self.supersedes = supersedes
@@ -234,6 +261,12 @@ class Plan:
         self.purge_history = purge_history
         self.entity_vectors = entity_vectors or {}
         self.progress = progress
+
+    def fail(self, error: Exception) -> None:
+        """No record can be stored: raises `error`, unless the messages are stored all the same."""
+        if not self.buffers_failed:
+            raise error
+        self.failed = True
 
     @property
     def only_adds(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp
 from operator import itemgetter
 
-from isomem.contract.v2_0_4 import ENTITY_WEIGHT, LINK_DAMPING, LONGEST_SIGMOID, SIGMOIDS
+from isomem.contract.limits import ENTITY_WEIGHT, LINK_DAMPING, LONGEST_SIGMOID, SIGMOIDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

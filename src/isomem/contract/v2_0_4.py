@@ -1,96 +1,132 @@
-"""The profile "2.0.4": the limits and policies of mem0 2.0.4 as data.
-
-Another release of mem0 would be another module with the same names. The formulas that use them are
-in `scoring`, `payload` and the pipeline, and do not depend on the profile.
-"""
+"""The profile "2.0.4": what mem0 2.0.4 decides, or isomem where it diverges; see `profile`."""
 
 from __future__ import annotations
 
-# --- Adding ----------------------------------------------------------------------------------
+from isomem.contract.arguments import check_text
+from isomem.contract.arguments import refuse_id as read_id
+from isomem.contract.limits import OWN_FIELDS, SPEAKER_FIELDS, SPOKEN_ROLES
+from isomem.contract.parts import in_lines as reduce_parts
+from isomem.contract.payload import ResultFields, changed, stamp, without_ids
+from isomem.types import SCOPE_KEYS
 
-EXISTING_MEMORIES = 10
-"""How many stored memories the model is shown and new facts are compared with."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar
 
-RECENT_MESSAGES = 10
-"""How many messages before the new ones the model is shown."""
+    from isomem.contract.visibility import Visibility
+    from isomem.types import Message, Payload
 
-KEPT_MESSAGES = 10
-"""How many messages the buffer of a session keeps."""
+    T = TypeVar("T", bound=Any)
 
-SPOKEN_ROLES = ("system", "user", "assistant")
-"""The roles whose messages are in a transcript."""
+__all__ = [
+    "BOOSTS_SINGLY", "BUFFERS_FAILED_ADDS", "EMBEDS_PROBES_TOGETHER", "EXPIRATION_FIELDS",
+    "LEAST_LISTED", "LLM_FAILURE", "MATCHES_TEXT", "NAME", "NEEDS_ROLE", "RAISES_LLM_ERRORS",
+    "REEMBEDS_SAME_TEXT", "REFUSED_BY_SEARCH", "RELINKS_SAME_TEXT", "RESULT_FIELDS",
+    "SHOWS_READ_FAILURES", "TELLS_EXPIRED", "WIDENS_SEARCH", "address_of", "changed",
+    "check_summary", "entity_key", "first_listed", "is_given", "is_said", "is_spoken", "overlay",
+    "read_id", "read_query", "reduce_parts", "reply_text", "stamp",
+]  # fmt: skip
 
-SILENT_ROLE = "system"
-"""When messages are stored as they are, those of this role are left out."""
+NAME = "2.0.4"
 
-# --- Searching -------------------------------------------------------------------------------
+# --- Arguments -------------------------------------------------------------------------------
 
-DEFAULT_THRESHOLD = 0.1
-"""The minimum similarity of a hit if the caller does not name one."""
+REFUSED_BY_SEARCH: Mapping[str, str] = {}
+LEAST_LISTED = 0
 
-CANDIDATES_PER_RESULT = 4
-"""How many candidates are ranked per requested result."""
 
-LEAST_CANDIDATES = 60
-"""The minimum number of candidates that are ranked."""
+def is_given(value: object) -> bool:
+    """An empty value is not an id."""
+    return bool(value)
 
-SIGMOIDS = ((3, (5.0, 0.7)), (6, (7.0, 0.6)), (9, (9.0, 0.5)), (15, (10.0, 0.5)))
-"""(terms, (midpoint, steepness)): the pair that normalizes BM25 scores of a query of up to so many
-terms."""
 
-LONGEST_SIGMOID = (12.0, 0.5)
-"""The pair for a query of more terms."""
+def read_query(query: object) -> object:
+    """The query as it is; it is checked last."""
+    return query
 
-# --- Removing --------------------------------------------------------------------------------
 
-MOST_REMOVED = 1_000_000
-"""How many memories of a scope are listed before they are removed."""
+# --- Messages --------------------------------------------------------------------------------
 
-# --- Entities --------------------------------------------------------------------------------
+NEEDS_ROLE = True
 
-QUERY_ENTITIES = 8
-"""How many entities of a query are used."""
 
-ENTITY_MATCHES = 500
-"""How many known entities are compared with each of them."""
+def is_said(message: Message) -> bool:
+    """Divergence D-10: a message without the key `content` is left out."""
+    return "content" in message
 
-LISTED_ENTITIES = 10_000
-"""How many entities of a scope are searched for those of one memory."""
 
-ENTITY_WEIGHT = 0.5
-"""The most that an entity can add, before the division by the highest possible sum."""
+def is_spoken(message: Message) -> bool:
+    """A message is shown by its role alone."""
+    return message["role"] in SPOKEN_ROLES
 
-LINK_DAMPING = 0.001
-"""How much each further link, squared, reduces what an entity adds."""
 
-MATCH_SIMILARITY = 0.95
-"""At this cosine similarity or above, two entities of a scope are the same."""
+def address_of(image: Payload) -> str:
+    """Where an image is.
 
-BOOST_SIMILARITY = 0.5
-"""An entity less similar than this to one of the query's gives no boost."""
+    Raises:
+        ValidationError: VALIDATION_004, the address is missing.
+    """
+    inner = image.get("image_url")
+    url = inner.get("url") if isinstance(inner, dict) else None
+    return check_text(url, "the url of an image_url")
 
-SHORTEST_ENTITY, LONGEST_ENTITY = 3, 100
-"""Characters of an entity; a longer match is broken formatting."""
+
+# --- The model -------------------------------------------------------------------------------
+
+RAISES_LLM_ERRORS = False
+LLM_FAILURE = "the model call failed"
+
+
+def reply_text(reply: Any) -> Any:
+    """The reply as it is: only text can be used."""
+    return reply
+
+
+def check_summary(text: str) -> str:
+    """Any text is stored, even an empty one."""
+    return text
+
 
 # --- Payloads --------------------------------------------------------------------------------
 
-SPEAKER_FIELDS = ("actor_id", "role")
-"""Who said it: an update keeps these fields, and history rows have them."""
+EXPIRATION_FIELDS: Sequence[str] = OWN_FIELDS
+RESULT_FIELDS = ResultFields(*SCOPE_KEYS, *SPEAKER_FIELDS, expiration=EXPIRATION_FIELDS)
 
-PROMOTED_FIELDS = ("user_id", "agent_id", "run_id", *SPEAKER_FIELDS)
-"""Fields of a payload that are at the top level of a result, if the payload has them."""
 
-EXPIRATION_FIELDS = ("isomem_expiration_date",)
-"""Fields of a payload with an expiration date; the first one is written.
+def overlay(metadata: Mapping[str, object] | None) -> Payload:
+    """Everything but the ids of the scope (divergence D-05)."""
+    kept = without_ids(metadata, keep={})
+    return {key: value for key, value in kept.items() if key not in SCOPE_KEYS}
 
-2.0.4 has no such field, and its `expiration_date` is metadata like any other. So the name is one
-that metadata cannot have.
-"""
 
-OWN_FIELDS = EXPIRATION_FIELDS
-"""Fields that only isomem writes: a caller's metadata with one of them is refused."""
+# --- Expiry ----------------------------------------------------------------------------------
 
-MEMORY_FIELDS = (
-    "data", "hash", "created_at", "updated_at", "id", "text_lemmatized", "attributed_to",
-)  # fmt: skip
-"""The other fields of a payload that are not the caller's metadata."""
+TELLS_EXPIRED = False
+WIDENS_SEARCH = True
+
+
+def first_listed(
+    ask: Callable[[int], Sequence[T]], top_k: int, visibility: Visibility
+) -> Sequence[T]:
+    """The first `top_k` that are not hidden; as many as there would be without hidden ones."""
+    return visibility.first_shown(ask, top_k)
+
+
+# --- Stores ----------------------------------------------------------------------------------
+
+BUFFERS_FAILED_ADDS = False
+REEMBEDS_SAME_TEXT = False
+RELINKS_SAME_TEXT = True
+SHOWS_READ_FAILURES = False
+
+# --- Entities --------------------------------------------------------------------------------
+
+MATCHES_TEXT = False
+EMBEDS_PROBES_TOGETHER = False
+BOOSTS_SINGLY = False
+
+
+def entity_key(text: str) -> str:
+    """Case and outer white space do not count."""
+    return text.strip().lower()

@@ -9,7 +9,7 @@ A memory is hidden once its expiration date is over, and once a later fact has s
 
 from __future__ import annotations
 
-from isomem.contract.v2_0_4 import EXPIRATION_FIELDS
+from isomem.contract.limits import OWN_FIELDS
 from isomem.dates import date, datetime
 
 TYPE_CHECKING = False
@@ -36,27 +36,35 @@ SUPERSEDED_FIELDS = {SUPERSEDED_BY: "superseded_by", SUPERSEDED_AT: "superseded_
 """What these fields are called in a result."""
 
 
-HIDING_FIELDS = (SUPERSEDED_BY, *EXPIRATION_FIELDS)
-"""The fields that can hide a memory: a payload without any of them is always shown."""
-
-
 class Visibility:
     """Which memories one call shows.
 
     Args:
         clock: says which day it is, in UTC.
+        fields: of a payload, with an expiration date.
         show_expired: whether a memory is shown although it is expired.
         show_superseded: whether a memory is shown although it is superseded.
     """
 
-    __slots__ = ("_clock", "_show_expired", "_show_superseded")
+    __slots__ = ("_clock", "_fields", "_show_expired", "_show_superseded")
 
     def __init__(
-        self, clock: Clock, *, show_expired: bool = False, show_superseded: bool = False
+        self,
+        clock: Clock,
+        fields: Sequence[str] = OWN_FIELDS,
+        *,
+        show_expired: bool = False,
+        show_superseded: bool = False,
     ) -> None:
         self._clock = clock
+        self._fields = fields
         self._show_expired = show_expired
         self._show_superseded = show_superseded
+
+    @property
+    def hiding_fields(self) -> tuple[str, ...]:
+        """The fields that can hide a memory: a payload without any of them is always shown."""
+        return SUPERSEDED_BY, *self._fields
 
     @property
     def shows(self) -> tuple[bool, bool]:
@@ -67,9 +75,9 @@ class Visibility:
         """Whether a memory with this payload is hidden."""
         if SUPERSEDED_BY in payload and not self._show_superseded and is_superseded(payload):
             return True
-        for field in EXPIRATION_FIELDS:
+        for field in self._fields:
             if field in payload:  # Every hit of a call comes along here, and few have such a field.
-                return not self._show_expired and is_expired(payload, self._clock)
+                return not self._show_expired and is_expired(payload, self._clock, self._fields)
         return False
 
     def shown(self, found: Sequence[T]) -> Sequence[T]:
@@ -80,6 +88,10 @@ class Visibility:
             if not (payload and self.hides(payload)):
                 shown.append(each)
         return shown
+
+    def shown_of(self, ask: Callable[[int], Sequence[T]], top_k: int) -> Sequence[T]:
+        """Those of the first `top_k` hits that are not hidden."""
+        return self.shown(ask(top_k))
 
     def first_shown(self, ask: Callable[[int], Sequence[T]], top_k: int) -> Sequence[T]:
         """The first `top_k` hits that are not hidden.
@@ -110,9 +122,9 @@ def is_superseded(payload: Payload) -> bool:
 # --- Expiry ----------------------------------------------------------------------------------
 
 
-def is_expired(payload: Payload, clock: Clock) -> bool:
-    """Whether the expiration date in a payload is before today, in UTC."""
-    for field in EXPIRATION_FIELDS:
+def is_expired(payload: Payload, clock: Clock, fields: Sequence[str] = OWN_FIELDS) -> bool:
+    """Whether an expiration date in a payload is before today, in UTC."""
+    for field in fields:
         expires = payload.get(field)
         if expires and _is_before(str(expires), clock.today()):
             return True
@@ -127,14 +139,14 @@ def _is_before(day: str, today: str) -> bool:
         return False
 
 
-def expiry_fields(value: object) -> Payload:
-    """The fields of a payload that say when a memory expires.
+def expiry_fields(value: object, fields: Sequence[str] = OWN_FIELDS) -> Payload:
+    """The fields of a payload that say when a memory expires: the first of `fields`.
 
     Args:
         value: None, so that it never expires, or what `check_expiration_date` takes.
     """
     # None is written, too: some stores only overlay the fields that they are given.
-    return {EXPIRATION_FIELDS[0]: None if value is None else check_expiration_date(value)}
+    return {fields[0]: None if value is None else check_expiration_date(value)}
 
 
 def check_expiration_date(value: object) -> str:

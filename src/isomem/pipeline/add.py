@@ -11,11 +11,11 @@ from isomem.contract.arguments import (
     check_text,
     refuse_wildcard_ids,
 )
+from isomem.contract.limits import EXISTING_MEMORIES, RECENT_MESSAGES
 from isomem.contract.moments import EVENT_TIME, check_timestamp
-from isomem.contract.payload import added_event, said_event, stamp, start_payload
+from isomem.contract.payload import added_event, said_event, start_payload
 from isomem.contract.plan import Plan, Record
 from isomem.contract.scope import session_key
-from isomem.contract.v2_0_4 import EXISTING_MEMORIES, RECENT_MESSAGES
 from isomem.contract.visibility import Visibility, expiry_fields
 from isomem.dates import utc_text
 from isomem.digest import md5_hex
@@ -25,6 +25,7 @@ from isomem.errors import (
     EmbeddingError,
     LLMError,
     UnusableReplyError,
+    VectorStoreError,
 )
 from isomem.pipeline.mentions import embed_mentions, mentions_in
 from isomem.ports.guard import PartFailure
@@ -60,10 +61,11 @@ async def add(
     supersede: str | None = None,
 ) -> AddResults:
     """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
-    scope = check_ids(ids)
+    profile = ports.profile
+    scope = check_ids(ids, profile.read_id)
     if ANY_VALUE in scope.values() and not ports.takes_any_id:
         refuse_wildcard_ids(scope)
-    fields = stamp(metadata, scope)
+    fields = profile.stamp(metadata, scope)
     if memory_type is not None:
         check_memory_type(memory_type)
     mode = ports.settings.supersede
@@ -76,8 +78,8 @@ async def add(
         moment = check_timestamp(timestamp)
         fields[EVENT_TIME], day = utc_text(moment), moment.date().isoformat()
     if expiration_date is not None:
-        fields.update(expiry_fields(expiration_date))
-    conversation = Conversation(messages)
+        fields.update(expiry_fields(expiration_date, profile.EXPIRATION_FIELDS))
+    conversation = Conversation(messages, profile)
     if memory_type == PROCEDURAL and "agent_id" in scope:
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
     conversation.read(sees_images=ports.settings.enable_vision)
@@ -96,7 +98,7 @@ async def _description(ports: Ports, content: Any, message: Message) -> Any:
     """What the model says about a message with images, or about one image."""
     if isinstance(content, list):
         return await ports.generate([message])
-    url = _address(content)
+    url = ports.profile.address_of(content)
     try:
         return await ports.generate([_image_question(url, ports.settings.vision_details)])
     except PartFailure as failure:
@@ -104,17 +106,6 @@ async def _description(ports: Ports, content: Any, message: Message) -> Any:
 
         fault = f"Error while downloading {url}."
         raise caused(LLMError, fault, failure.error) from failure.error
-
-
-def _address(image: Payload) -> str:
-    """Where an image is.
-
-    Raises:
-        ValidationError: VALIDATION_004, the address is missing.
-    """
-    inner = image.get("image_url")
-    url = inner.get("url") if isinstance(inner, dict) else None
-    return check_text(url, "the url of an image_url")
 
 
 def _image_question(url: str, details: str | None) -> Message:
@@ -171,7 +162,9 @@ async def _add_procedural(
             {"role": "user", "content": prompts.text("PROCEDURAL_REQUEST")},
         ]
     )
-    text = check_text(read_text(reply), "the procedural memory")
+    profile = ports.profile
+    text = check_text(read_text(profile.reply_text(reply)), "the procedural memory")
+    text = profile.check_summary(text)
     said = {**fields, "memory_type": PROCEDURAL}
     record = await _record(ports, text, said)
     await ports.apply(Plan(ports.clock, records=[record]))
@@ -194,7 +187,8 @@ async def _add_inferred(
     session = session_key(scope)
     transcript = conversation.transcript()
     vector = await ports.embed(transcript, "search")
-    shown = Visibility(ports.clock)
+    profile = ports.profile
+    shown = Visibility(ports.clock, profile.EXPIRATION_FIELDS, show_expired=profile.TELLS_EXPIRED)
     recent, existing = await ports.store(_recall, session, transcript, vector, scope, shown)
     facts = await _facts(ports, scope, transcript, recent, existing, prompt, day)
     if facts is None:
@@ -207,6 +201,7 @@ async def _add_inferred(
         ports.clock,
         records=records,
         partial=True,
+        buffers_failed=ports.profile.BUFFERS_FAILED_ADDS,
         scope=scope,
         since=since,
         supersedes=stale,
@@ -216,11 +211,17 @@ async def _add_inferred(
         progress=ports.progress,
     )
     stored = await ports.apply(plan)
-    results: list[Any] = [_result(record) for record in stored]
-    if mode != OFF:
-        for result, record in zip(results, stored, strict=True):
-            result["supersedes"] = [*record.supersedes]
-    return results
+    if plan.failed:
+        raise VectorStoreError(
+            f"Failed to insert any of the {len(records)} extracted memories into the vector store"
+        )
+    return _results(stored, mode)
+
+
+def _results(stored: Sequence[Record], mode: str) -> list[Any]:
+    if mode == OFF:
+        return [_result(record) for record in stored]
+    return [{**_result(record), "supersedes": [*record.supersedes]} for record in stored]
 
 
 async def _stale(
@@ -246,7 +247,7 @@ async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:
         _model_failed(ports, failure.error)
         return None
     try:
-        return read_facts(reply)
+        return read_facts(ports.profile.reply_text(reply))
     except UnusableReplyError as error:
         tolerant = ports.settings.replies == "tolerant"
         facts = await _salvage(ports, question, reply, error) if tolerant else None
@@ -352,14 +353,14 @@ def _question(
 def _model_failed(ports: Ports, error: Exception) -> None:
     if isinstance(error, (ConfigurationError, DependencyError)):
         raise error
-    if not ports.settings.raise_on_llm_error:
+    if not (ports.settings.raise_on_llm_error or ports.profile.RAISES_LLM_ERRORS):
         log.error("LLM extraction failed: %s", error)
         return
     if isinstance(error, LLMError):
         raise error
     from isomem.causes import caused, message_of
 
-    message = f"the model call failed: {message_of(error)}"
+    message = f"{ports.profile.LLM_FAILURE}: {message_of(error)}"
     raise caused(LLMError, message, error) from error
 
 
@@ -434,5 +435,6 @@ async def _mentions(ports: Ports, records: list[Record]) -> list[Mention]:
     except PartFailure as failure:
         log.warning("Finding entities in %d memories failed: %s", len(texts), failure)
         return []
-    mentions = mentions_in(zip([record.id for record in records], found, strict=False))
+    of_each = zip([record.id for record in records], found, strict=False)
+    mentions = mentions_in(of_each, ports.profile.entity_key)
     return await embed_mentions(ports, mentions)

@@ -6,7 +6,7 @@ from collections import deque
 
 from isomem.contract.arguments import check_filters_for, check_id, refuse_wildcard_ids
 from isomem.contract.filters import CompiledFilters
-from isomem.contract.pages import check_order, check_page_size, place_of
+from isomem.contract.pages import TOP_K, check_order, check_page_size, place_of
 from isomem.contract.payload import describe
 from isomem.dates import utc_text
 from isomem.types import SCOPE_KEYS
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.pages import Place, Tally
+    from isomem.contract.payload import ResultFields
     from isomem.contract.visibility import Visibility
     from isomem.dates import datetime
     from isomem.ports.shapes import Entry, Filters, Hit, Ports, Stores
     from isomem.results import MemoryItem, MemoryList, MemoryPage, Scope
 
-DEFAULT_TOP_K = 20
-"""The `top_k` of `get_all`, which is how a caller who does not name one is recognised."""
-
 
 def _checked(ports: Ports, filters: Filters) -> CompiledFilters:
-    return CompiledFilters(check_filters_for(filters, takes_any_id=ports.takes_any_id))
+    return CompiledFilters(
+        check_filters_for(filters, ports.profile.read_id, takes_any_id=ports.takes_any_id)
+    )
 
 
 # --- Pages -----------------------------------------------------------------------------------
@@ -38,16 +38,22 @@ async def first(
 ) -> MemoryList:
     """The first memories in an order."""
     compiled, order = CompiledFilters(filters), check_order(order)
-    return {"results": await ports.store(_first, compiled, visibility, order, top_k)}
+    fields = ports.profile.RESULT_FIELDS
+    return {"results": await ports.store(_first, compiled, visibility, order, top_k, fields)}
 
 
 def _first(
-    stores: Stores, filters: Filters, visibility: Visibility, order: str, top_k: int
+    stores: Stores,
+    filters: Filters,
+    visibility: Visibility,
+    order: str,
+    top_k: int,
+    fields: ResultFields,
 ) -> list[MemoryItem]:
     with stores.reading():
         listing = stores.listing(visibility)
         entries = listing.find(filters, order, None, top_k)
-        return _described(listing.read(entries, filters))
+        return _described(listing.read(entries, filters), fields)
 
 
 async def page(
@@ -61,26 +67,33 @@ async def page(
     cursor: object,
 ) -> MemoryPage:
     """One page of memories, and the cursor of the next one."""
-    if top_k != DEFAULT_TOP_K:
+    if top_k != TOP_K:
         raise ValueError("Pass either top_k, or page_size and cursor: a page is not cut by top_k.")
     place = place_of((filters, visibility.shows), order, page_size, cursor)
-    return await ports.store(_page, CompiledFilters(filters), visibility, place)
+    fields = ports.profile.RESULT_FIELDS
+    return await ports.store(_page, CompiledFilters(filters), visibility, place, fields)
 
 
-def _page(stores: Stores, filters: Filters, visibility: Visibility, place: Place) -> MemoryPage:
+def _page(
+    stores: Stores,
+    filters: Filters,
+    visibility: Visibility,
+    place: Place,
+    fields: ResultFields,
+) -> MemoryPage:
     with stores.reading():
         listing, size = stores.listing(visibility), place.page_size
         entries = listing.find(filters, place.order, place.after, size + 1)
         has_more = len(entries) > size
         return {
-            "results": _described(listing.read(entries[:size], filters)),
+            "results": _described(listing.read(entries[:size], filters), fields),
             "next_cursor": place.cursor(entries[size - 1][:2]) if has_more else None,
             "total": listing.count(filters),
         }
 
 
-def _described(hits: Iterable[Hit]) -> list[Any]:
-    return [describe(str(hit.id), hit.payload or {}) for hit in hits]
+def _described(hits: Iterable[Hit], fields: ResultFields) -> list[Any]:
+    return [describe(str(hit.id), hit.payload or {}, fields) for hit in hits]
 
 
 # --- All of them -----------------------------------------------------------------------------
@@ -128,7 +141,8 @@ class Walk:
                 self._ahead.extend(found)
             size = min(self._page_size, len(self._ahead))
             some = [self._ahead.popleft() for _ in range(size)]
-            return _described(listing.read(some, self._filters))
+            fields = self._ports.profile.RESULT_FIELDS
+            return _described(listing.read(some, self._filters), fields)
 
 
 # --- How many --------------------------------------------------------------------------------
@@ -145,7 +159,11 @@ def _count(stores: Stores, filters: Filters, visibility: Visibility) -> int:
 
 async def scopes(ports: Ports, ids: Mapping[str, object], visibility: Visibility) -> list[Scope]:
     """Whose memories there are, ordered by their ids."""
-    given = {key: check_id(value, key) for key, value in ids.items() if value is not None}
+    given = {
+        key: check_id(value, key, ports.profile.read_id)
+        for key, value in ids.items()
+        if value is not None
+    }
     if not ports.takes_any_id:
         refuse_wildcard_ids(given)
     return await ports.store(_scopes, given, visibility)

@@ -11,15 +11,16 @@ from isomem.contract.arguments import (
     check_removal_ids,
     check_text,
     check_top_k,
+    not_found_for_update,
     refuse_wildcard_ids,
 )
-from isomem.contract.payload import describe, listed, without_ids
+from isomem.contract.limits import MOST_REMOVED
+from isomem.contract.payload import describe, listed
 from isomem.contract.plan import REMOVED_AT_ONCE, Change, Plan
-from isomem.contract.v2_0_4 import MOST_REMOVED
 from isomem.contract.visibility import Visibility, expiry_fields
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
-from isomem.types import SCOPE_KEYS, UNCHANGED
+from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.clock import Clock
-    from isomem.ports.shapes import Filters, Hit, Nlp, Ports, Stores
+    from isomem.contract.payload import ResultFields
+    from isomem.contract.profile import Profile
+    from isomem.ports.shapes import Filters, Hit, Nlp, Payload, Ports, Stores, Vector
     from isomem.results import Done, GotMemory, HistoryRow, MemoryList, MemoryPage
 
 _LISTING = (
@@ -41,12 +44,12 @@ _LISTING = (
 
 async def get(ports: Ports, memory_id: str) -> GotMemory | None:
     """One memory, or None."""
-    return await ports.store(_get, check_memory_id(memory_id))
+    return await ports.store(_get, check_memory_id(memory_id), ports.profile.RESULT_FIELDS)
 
 
-def _get(stores: Stores, memory_id: str) -> Any:
+def _get(stores: Stores, memory_id: str, fields: ResultFields) -> Any:
     point = stores.vectors.get(vector_id=memory_id)
-    return describe(str(point.id), point.payload or {}, score=None) if point else None
+    return describe(str(point.id), point.payload or {}, fields, score=None) if point else None
 
 
 async def get_all(
@@ -63,11 +66,17 @@ async def get_all(
 ) -> MemoryList | MemoryPage:
     """The first memories of a scope, or a page of them."""
     check_other(other, "get_all", _LISTING)
-    top_k = check_top_k(top_k)
-    asked = check_filters_for(filters, takes_any_id=ports.takes_any_id)
-    visibility = Visibility(ports.clock, show_expired=show_expired, show_superseded=show_superseded)
+    profile, top_k = ports.profile, check_top_k(top_k)
+    asked = check_filters_for(filters, profile.read_id, takes_any_id=ports.takes_any_id)
+    visibility = Visibility(
+        ports.clock,
+        profile.EXPIRATION_FIELDS,
+        show_expired=show_expired,
+        show_superseded=show_superseded,
+    )
     if order is None and page_size is None and cursor is None:
-        return {"results": await ports.store(_list, asked, top_k, visibility)}
+        most = top_k if show_expired else max(top_k, profile.LEAST_LISTED)
+        return {"results": await ports.store(_list, asked, most, visibility, profile)}
     # Here: most memories are never listed like this, and importing isomem would take longer.
     from isomem.pipeline import listing
 
@@ -78,13 +87,18 @@ async def get_all(
     )
 
 
-def _list(stores: Stores, filters: Filters, top_k: int, visibility: Visibility) -> list[Any]:
+def _list(
+    stores: Stores, filters: Filters, top_k: int, visibility: Visibility, profile: Profile
+) -> list[Any]:
     points = _one_by_one(
-        visibility.first_shown(
-            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)), top_k
+        profile.first_listed(
+            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)),
+            top_k,
+            visibility,
         )
     )
-    return [describe(str(point.id), point.payload or {}) for point in points]
+    fields = profile.RESULT_FIELDS
+    return [describe(str(point.id), point.payload or {}, fields) for point in points]
 
 
 def _one_by_one(answer: object) -> Iterator[Hit]:
@@ -122,33 +136,65 @@ async def update(
 ) -> Done:
     """Replaces the text of a memory, overlays its metadata, changes when it expires."""
     memory_id = check_memory_id(memory_id)
-    if text is not None or expiration_date is UNCHANGED:
-        text = check_text(text, "data")
-    overlay = {
-        key: value for key, value in without_ids(metadata, keep={}).items() if key not in SCOPE_KEYS
-    }
+    profile = ports.profile
+    if text is not None:
+        check_text(text, "data")
+    elif metadata is None and expiration_date is UNCHANGED:
+        raise ValueError("At least one of text, metadata, or expiration_date must be provided.")
+    overlay = profile.overlay(metadata)
     if expiration_date is not UNCHANGED:
-        overlay.update(expiry_fields(expiration_date))
-    if text is None:
-        plan = Plan(ports.clock, change=Change(memory_id, None, "", None, overlay, ()))
-    else:
+        overlay.update(expiry_fields(expiration_date, profile.EXPIRATION_FIELDS))
+    if text is not None:
         plan = await _new_text(ports, memory_id, text, overlay)
+    elif profile.REEMBEDS_SAME_TEXT:
+        plan = Plan(ports.clock, change=await _same_text(ports, memory_id, overlay))
+    else:
+        plan = Plan(ports.clock, change=Change(memory_id, None, "", None, overlay))
     await ports.apply(plan)
     return {"message": "Memory updated successfully!"}
 
 
-async def _new_text(ports: Ports, memory_id: str, text: str, overlay: dict[str, object]) -> Plan:
-    vector = await ports.embed(text, "update")
-    if vector is None:  # To a store, None means "keep the vector of the old text".
-        raise VectorValueError("a vector must be a list of numbers, not None")
+async def _new_text(ports: Ports, memory_id: str, text: str, overlay: Payload) -> Plan:
+    vector = await _embed_update(ports, text)
     lemmas, entities = await ports.compute(_analyse, ports.nlp, text)
-    found = [each for each in mentions_in([(memory_id, entities)]) if each.text.strip()]
-    mentions = await embed_each(ports, found, "add")
+    found = mentions_in([(memory_id, entities)], ports.profile.entity_key)
+    mentions = await embed_each(ports, [each for each in found if each.text.strip()], "add")
     return Plan(
         ports.clock,
         change=Change(memory_id, text, lemmas, vector, overlay, mentions),
         entity_vectors=await renew_vectors(ports, [memory_id]),
     )
+
+
+async def _same_text(ports: Ports, memory_id: str, overlay: Payload) -> Change:
+    """A change of other fields. The text is embedded again if that may change anything.
+
+    Raises:
+        MemoryNotFoundError: no memory has that id.
+        ValueError: the memory has no text.
+    """
+    old = await ports.store(_payload_of, memory_id)
+    text = old.get("data")
+    if not isinstance(text, str):
+        raise ValueError(f"Memory with id {memory_id} does not have text content to update")
+    lemmas = await ports.compute(ports.nlp.lemmatize, text)
+    is_same = not ports.embeds_by_action and lemmas == old.get("text_lemmatized")
+    vector = None if is_same else await _embed_update(ports, text)
+    return Change(memory_id, text, lemmas, vector, overlay, keeps_text=True)
+
+
+def _payload_of(stores: Stores, memory_id: str) -> Payload:
+    point = stores.vectors.get(vector_id=memory_id)
+    if point is None:
+        raise not_found_for_update(memory_id)
+    return point.payload or {}
+
+
+async def _embed_update(ports: Ports, text: str) -> Vector:
+    vector = await ports.embed(text, "update")
+    if vector is None:  # To a store, None means "keep the vector of the old text".
+        raise VectorValueError("a vector must be a list of numbers, not None")
+    return vector
 
 
 def _analyse(nlp: Nlp, text: str) -> tuple[str, list[tuple[str, str]]]:
@@ -176,7 +222,7 @@ async def delete_all(
     ports: Ports, ids: Mapping[str, object], *, purge_history: bool = False
 ) -> Done:
     """Removes every memory of a scope, however many there are, and its message buffers."""
-    filters = check_removal_ids(ids)
+    filters = check_removal_ids(ids, ports.profile.read_id, ports.profile.is_given)
     if not ports.takes_any_id:
         refuse_wildcard_ids(filters)
     removed = await ports.store(_ids_in, filters) if ports.embeds_by_action else []
@@ -194,7 +240,7 @@ def _ids_in(stores: Stores, filters: Filters) -> list[str]:
 async def sweep(ports: Ports, ids: Mapping[str, object]) -> int:
     """Removes the expired memories of a scope, or of all if no id is given; how many."""
     is_scoped = any(value is not None for value in ids.values())
-    scope = check_ids(ids) if is_scoped else {}
+    scope = check_ids(ids, ports.profile.read_id) if is_scoped else {}
     if not ports.takes_any_id:
         refuse_wildcard_ids(scope)
     expired = await ports.store(_expired, scope, ports.clock)

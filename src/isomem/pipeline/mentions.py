@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from isomem import log
+from isomem.contract.limits import QUERY_ENTITIES
 from isomem.contract.plan import Mention
-from isomem.contract.v2_0_4 import QUERY_ENTITIES
 from isomem.ports.guard import PartFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from isomem.ports.shapes import Filters, Ports, Stores, Vector
 
     Entity = tuple[str, str]
 
 
-def mentions_in(found: Iterable[tuple[str, Sequence[Entity]]]) -> list[Mention]:
+def mentions_in(
+    found: Iterable[tuple[str, Sequence[Entity]]], key_of: Callable[[str], str]
+) -> list[Mention]:
     """The distinct entities of several memories, each with the memories it is in.
 
-    Entities are the same if their texts are, ignoring case and outer white space. The first
-    spelling and kind are kept.
+    Entities are the same if the keys of their texts are. The first spelling and kind are kept.
     """
     mentions: dict[str, Mention] = {}
     for memory_id, entities in found:
         for kind, text in entities:
-            mention = mentions.setdefault(text.strip().lower(), Mention(kind, text, set()))
+            mention = mentions.setdefault(key_of(text), Mention(kind, text, set()))
             mention.memory_ids.add(memory_id)
     return list(mentions.values())
 
@@ -97,7 +98,9 @@ async def embed_query(
     entities are only embedded if the scope has any. Another embedder gets the calls that mem0
     makes.
     """
-    probes = _distinct(entities)
+    profile = ports.profile
+    probes = _distinct(entities, profile.entity_key)
+    embed = _embed_all if profile.EMBEDS_PROBES_TOGETHER else _embed_until_failure
     if ports.embeds_alike_in_batch:
         if probes and not await ports.store(_has_entities, scope):
             probes = []
@@ -107,12 +110,12 @@ async def embed_query(
             if not probes:
                 raise
             log.warning("Embedding a query and its entities one by one: %s", failure)
-    return await ports.embed(text, "search"), await _embed_until_failure(ports, probes)
+    return await ports.embed(text, "search"), await embed(ports, probes)
 
 
-def _distinct(entities: Sequence[Entity]) -> list[Mention]:
+def _distinct(entities: Sequence[Entity], key_of: Callable[[str], str]) -> list[Mention]:
     """The distinct entities of a query, without blank ones."""
-    distinct = mentions_in([("", entities[:QUERY_ENTITIES])])
+    distinct = mentions_in([("", entities[:QUERY_ENTITIES])], key_of)
     return [mention for mention in distinct if mention.text.strip()]
 
 
@@ -131,6 +134,19 @@ async def _embed_together(
     for probe, other in zip(probes, others, strict=True):
         probe.vector = other
     return vector, probes
+
+
+async def _embed_all(ports: Ports, mentions: list[Mention]) -> list[Mention]:
+    """The mentions, embedded in one call; none if it fails."""
+    texts = [mention.text for mention in mentions]
+    try:
+        vectors = await ports.embed_batch(texts, "search") if texts else []
+    except PartFailure as failure:
+        log.warning("There are no entity boosts: %s", failure)
+        return []
+    for mention, vector in zip(mentions, vectors, strict=True):
+        mention.vector = vector
+    return mentions
 
 
 async def _embed_until_failure(ports: Ports, mentions: list[Mention]) -> list[Mention]:

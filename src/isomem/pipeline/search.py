@@ -13,14 +13,14 @@ from isomem.contract.arguments import (
     refuse_wildcard_ids,
 )
 from isomem.contract.filters import CompiledFilters, translate
-from isomem.contract.payload import describe
-from isomem.contract.scope import scope_of
-from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
-from isomem.contract.v2_0_4 import (
+from isomem.contract.limits import (
     CANDIDATES_PER_RESULT,
     DEFAULT_THRESHOLD,
     LEAST_CANDIDATES,
 )
+from isomem.contract.payload import describe
+from isomem.contract.scope import scope_of
+from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
 from isomem.contract.visibility import Visibility
 from isomem.pipeline.mentions import embed_query
 from isomem.ports.guard import PartFailure
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.plan import Mention
+    from isomem.contract.profile import Profile
     from isomem.contract.ranking import Placed
     from isomem.contract.scoring import Ranked
     from isomem.ports.shapes import Filters, Hit, Ports, Stores, Vector
@@ -54,10 +55,11 @@ class Query:
 
     __slots__ = (
         "explain", "filters", "lemmas", "probes", "text", "threshold", "top_k", "vector",
-        "visibility",
+        "profile", "visibility",
     )  # fmt: skip
 
     visibility: Visibility
+    profile: Profile
 
     def __init__(self, text: str, lemmas: str, filters: Filters) -> None:
         self.text = text
@@ -90,26 +92,33 @@ async def search(
     other: Mapping[str, object],
 ) -> SearchResults:
     """One call of `search`. `other` has the arguments that it does not know."""
-    check_other(other, "search", ARGUMENTS)
+    check_other(other, "search", ARGUMENTS, ports.profile.REFUSED_BY_SEARCH)
     if rerank and not ports.reranks:
         log.warning("search(rerank=True) does nothing: no reranker is configured")
     check_threshold(threshold)
     top_k = check_top_k(top_k)
+    given = ports.profile.read_query(query)
     read, order = _RANKINGS[check_ranking(ranking, ports.settings.ranking)]
-    checked = check_filters(filters)
+    checked = check_filters(filters, ports.profile.read_id)
     if not ports.takes_any_id:
         refuse_wildcard_ids(checked)
     compiled = CompiledFilters(translate(checked))
-    analysed = await read(ports, check_query(query), compiled)
+    text = check_query(given)
+    analysed = await read(ports, text, compiled)
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
     analysed.explain = explain
+    profile = ports.profile
     analysed.visibility = Visibility(
-        ports.clock, show_expired=show_expired, show_superseded=show_superseded
+        ports.clock,
+        profile.EXPIRATION_FIELDS,
+        show_expired=show_expired,
+        show_superseded=show_superseded,
     )
+    analysed.profile = profile
     results: Any = await ports.store(_find, analysed, order)
     if rerank and results and ports.reranks:
-        results = await _rerank(ports, query, results, top_k)
+        results = await _rerank(ports, text, results, top_k)
     return {"results": results}
 
 
@@ -127,13 +136,13 @@ def _find(stores: Stores, query: Query, order: Order) -> list[dict[str, object]]
 
 def _described(found: Sequence[Ranked | Placed], query: Query) -> list[dict[str, object]] | None:
     """What was found as results; None if one is hidden."""
-    results = []
+    results, fields = [], query.profile.RESULT_FIELDS
     for each in found:
         payload = each.hit.payload or {}
         if query.visibility.hides(payload):
             return None
         if payload.get("data"):
-            result = describe(each.memory_id, payload, score=each.score)
+            result = describe(each.memory_id, payload, fields, score=each.score)
             if query.explain:
                 result["score_details"] = each.details(query.threshold)
             results.append(result)
@@ -156,10 +165,13 @@ async def _read(ports: Ports, text: str, filters: Filters) -> Query:
 
 
 def _rank(stores: Stores, query: Query, first: First) -> Sequence[Ranked]:
-    return rank(_signals(stores, query, first), query.threshold, query.top_k)
+    matching = first
+    if first is not _first and not query.profile.WIDENS_SEARCH:
+        first, matching = query.visibility.shown_of, _first
+    return rank(_signals(stores, query, first, matching), query.threshold, query.top_k)
 
 
-def _signals(stores: Stores, query: Query, first: First) -> Signals:
+def _signals(stores: Stores, query: Query, first: First, first_matching: First) -> Signals:
     """The signals of the first candidates in two orders: similarity and keywords."""
     most = max(query.top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
     vectors, filters = stores.vectors, query.filters
@@ -169,7 +181,7 @@ def _signals(stores: Stores, query: Query, first: First) -> Signals:
         ),
         most,
     )
-    matching = first(
+    matching = first_matching(
         lambda top_k: (
             vectors.keyword_search(query=query.lemmas, top_k=top_k, filters=filters) or ()
         ),

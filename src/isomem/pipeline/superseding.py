@@ -42,7 +42,8 @@ async def supersessions(
     if not records:
         return []
     try:
-        near = await ports.store(_neighbors, records, scope, Visibility(ports.clock))
+        shown = Visibility(ports.clock, ports.profile.EXPIRATION_FIELDS)
+        near = await ports.store(_neighbors, records, scope, shown)
     except PartFailure as failure:
         log.error("Nothing is superseded, since the store failed: %s", failure.error)
         return []

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from isomem.clock import Clock
     from isomem.contract.plan import Plan, Progress, Record
+    from isomem.contract.profile import Profile
     from isomem.ports import shapes
 
     P = ParamSpec("P")
@@ -36,6 +37,11 @@ class PartsView:
     def clock(self) -> Clock:
         """Time and ids."""
         return self._parts.clock
+
+    @property
+    def profile(self) -> Profile:
+        """What the release of mem0 decides that the memory behaves like."""
+        return self._parts.profile
 
     @property
     def nlp(self) -> shapes.Nlp:

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from isomem.clock import Clock
 from isomem.contract.pages import Key, Tally
 from isomem.contract.plan import FailedChunk, Mention, Plan, Progress, Record, TakenIn
+from isomem.contract.profile import Profile
 from isomem.contract.ranking import Found, Question
 from isomem.contract.visibility import Visibility
 from isomem.types import Filters, Hit, Message, Payload, Vector
@@ -312,6 +313,7 @@ class Parts(Settings, Protocol):
     """What a memory is made of; each part can be replaced by another object of its shape."""
 
     clock: Clock
+    profile: Profile
     nlp: Nlp
     llm: LLM
     embedding_model: Embedder
@@ -331,6 +333,8 @@ class Ports(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+    @property
+    def profile(self) -> Profile: ...
     @property
     def nlp(self) -> Nlp: ...
     @property

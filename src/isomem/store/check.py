@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import apsw
 
+from isomem.contract.limits import KEPT_MESSAGES
 from isomem.contract.payload import LINKS
-from isomem.contract.v2_0_4 import KEPT_MESSAGES
 from isomem.errors import DatabaseError, MemoryCorruptionError
 from isomem.kernel import scale_to_unit
 from isomem.store.codec import canonical_id, load_payload, load_terms, load_vector

@@ -5,6 +5,7 @@ A point is an id, a vector and a payload.
 
 from __future__ import annotations
 
+from isomem.contract.filters import compile_filters
 from isomem.errors import VectorStoreError
 from isomem.store.codec import canonical_id
 from isomem.store.detached import Detached
@@ -221,6 +222,7 @@ class Collection:
             ValueError: `top_k` is below 1, which upstream's store refuses, too.
         """
         if top_k is not None and top_k < 1:
+            compile_filters(filters)  # Read first, as in upstream: their error comes first.
             raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
         with self.database.reading():
             return self.reader.list(filters, top_k), None

@@ -12,9 +12,9 @@ from isomem.store.reading import Point
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from isomem.ports.shapes import Vector
+    from isomem.ports.shapes import Filters, Vector
     from isomem.store.row_keys import Stored
 
 
@@ -38,6 +38,16 @@ class Entities(Collection):
                 Point(self.reader, row_key, entity_id, 0.0, self.links.load(row_key, text))
                 for (row_key, entity_id, _, text, *_), _ in self._of(memory_id)
             ]
+
+    def texts(self, scope: Filters, top_k: int) -> Iterator[tuple[int, str]]:
+        """The row keys and texts of the first `top_k` entities of a scope, ordered by id.
+
+        Runs in the caller's block.
+        """
+        for row_key, text in self.reader.texts(scope, top_k):
+            data = salvaged(text).get("data")
+            if isinstance(data, str):
+                yield row_key, data
 
     def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
         """The texts, by id, of the entities that are in these memories and in others.

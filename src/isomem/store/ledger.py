@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from isomem.contract.limits import KEPT_MESSAGES
 from isomem.contract.scope import session_key
-from isomem.contract.v2_0_4 import KEPT_MESSAGES
 from isomem.store.schema import HISTORY_COLUMNS
 from isomem.types import SCOPE_KEYS
 

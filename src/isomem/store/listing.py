@@ -8,7 +8,6 @@ from math import isqrt
 
 from isomem.contract.filters import matches
 from isomem.contract.pages import Tally, rank_of
-from isomem.contract.visibility import HIDING_FIELDS
 from isomem.store.reading import Point
 from isomem.store.row_keys import OF_SCOPES, SEQ_BITS
 from isomem.types import SCOPE_KEYS
@@ -32,9 +31,6 @@ _EVENT_TIME, _CREATED_AT = (
     f"CASE WHEN json_valid(p.payload, 2) THEN p.payload ->> '$.{field}' END"
     for field in ("event_time", "created_at")
 )
-_NAMED = (f"instr(p.payload, '{field}')" for field in HIDING_FIELDS)
-_MAY_BE_HIDDEN = f"({' OR '.join(_NAMED)})"
-"""Whether a payload may say that its point is hidden; few do."""
 _ONE = f"points AS p CROSS JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
 _ALL_BY_ID = (
     f"points AS p INDEXED BY points_id CROSS JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
@@ -58,6 +54,9 @@ class Listing:
         self._database = database
         self._reader = reader
         self._hides = visibility.hides
+        named = (f"instr(p.payload, '{field}')" for field in visibility.hiding_fields)
+        # Whether a payload may say that its point is hidden; few do.
+        self._may_be_hidden = f"({' OR '.join(named)})"
 
     def find(self, filters: Filters, order: str, after: Key | None, limit: int) -> list[Entry]:
         """The first points behind a key that pass."""
@@ -87,7 +86,7 @@ class Listing:
         with self._database.reading():
             if check is not None:
                 return sum(1 for _ in self._passing("1", OF_SCOPES, where, bindings, check))
-            counts = f"count(*), count(CASE WHEN {_MAY_BE_HIDDEN} THEN 1 END)"
+            counts = f"count(*), count(CASE WHEN {self._may_be_hidden} THEN 1 END)"
             sql = f"SELECT {counts} FROM {OF_SCOPES} WHERE {where}"
             stored, dated = self._database.rows(sql, bindings)[0]
             return int(stored - (self._count_hidden(where, bindings) if dated else 0))
@@ -109,7 +108,9 @@ class Listing:
     # --- Parts of it ---
 
     def _count_hidden(self, where: str, bindings: tuple[Any, ...]) -> int:
-        sql = f"SELECT p.row_key, p.payload FROM {OF_SCOPES} WHERE {where} AND {_MAY_BE_HIDDEN}"
+        sql = (
+            f"SELECT p.row_key, p.payload FROM {OF_SCOPES} WHERE {where} AND {self._may_be_hidden}"
+        )
         rows = self._database.connection.execute(sql, bindings)
         return sum(self._hides(self._reader.load(*row)) for row in rows)
 
@@ -152,7 +153,7 @@ class Listing:
         check: Group | None,
     ) -> Iterator[tuple[Any, ...]]:
         """The columns of the points that pass and are shown."""
-        looked_at = "p.payload" if check else f"CASE WHEN {_MAY_BE_HIDDEN} THEN p.payload END"
+        looked_at = "p.payload" if check else f"CASE WHEN {self._may_be_hidden} THEN p.payload END"
         sql = f"SELECT p.row_key, {looked_at}, {columns} FROM {source} WHERE {where}"
         for row_key, text, *row in self._database.connection.execute(sql, bindings):
             if text is None or self._shows(self._reader.load(row_key, text), check):

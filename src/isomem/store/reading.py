@@ -169,6 +169,13 @@ class Reader:
         passing = (point for point in points if check is None or matches(check, point.payload))
         return [*islice(passing, top_k)]
 
+    def texts(self, scope: Filters, top_k: int) -> Iterable[tuple[int, str]]:
+        """The row keys and payloads, as JSON, of the first `top_k` points, ordered by id."""
+        ids, rest = split_scope(compile_filters(scope))
+        where, bindings, _ = self._where(ids, rest)
+        sql = f"SELECT p.row_key, p.payload FROM {OF_SCOPES} WHERE {where} ORDER BY p.id LIMIT ?"
+        return self._database.connection.execute(sql, (*bindings, top_k))
+
     def later(self, ids: Mapping[str, str], seq: int) -> Iterable[Payload]:
         """The payloads of the points with all these ids that were inserted after `seq`."""
         where, bindings = in_scopes(self._number, ids)

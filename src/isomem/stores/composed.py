@@ -16,17 +16,12 @@ from contextlib import nullcontext
 
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX, default_path
-from isomem.contract.arguments import ANY_VALUE
-from isomem.contract.payload import (
-    changed,
-    changed_event,
-    listed,
-    removed_event,
-    restored_event,
-)
+from isomem.contract.arguments import ANY_VALUE, not_found_for_update
+from isomem.contract.limits import MOST_REMOVED
+from isomem.contract.payload import changed_event, listed, removed_event, restored_event
 from isomem.contract.plan import mentions_of
+from isomem.contract.profile import DEFAULT, profile_of
 from isomem.contract.scope import scope_of
-from isomem.contract.v2_0_4 import MOST_REMOVED
 from isomem.contract.visibility import SUPERSEDED_FIELDS, is_expired
 from isomem.errors import (
     ConfigurationError,
@@ -43,7 +38,7 @@ from isomem.store.entities import Entities
 from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger
-from isomem.stores.embedded import EmbeddedLinks, missing, missing_for_update
+from isomem.stores.embedded import EmbeddedLinks, missing
 from isomem.stores.linking import Links
 from isomem.stores.superseding import check_superseded, supersede
 from isomem.types import clone
@@ -57,6 +52,7 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Plan, Record
+    from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
@@ -101,6 +97,7 @@ class ComposedSet:
 
     Args:
         vectors, entities, ledger: objects with upstream's methods; see `isomem.ports.shapes`.
+        profile: of the memory.
 
     Attributes:
         parts: the three stores, as they were given.
@@ -110,8 +107,11 @@ class ComposedSet:
 
     serial = False
 
-    def __init__(self, vectors: Any, entities: Any, ledger: Any) -> None:
+    def __init__(
+        self, vectors: Any, entities: Any, ledger: Any, profile: Profile = DEFAULT
+    ) -> None:
         self.parts = vectors, entities, ledger
+        self._profile = profile
         self.vectors = _guarded(vectors, _GuardedStore)
         self.entities = _guarded(entities, _GuardedStore)
         self.ledger = _guarded(ledger, Guarded)
@@ -119,7 +119,7 @@ class ComposedSet:
         is_ours = isinstance(entities, Entities)
         kind = EmbeddedLinks if is_ours else Links
         atomic = entities.atomic if is_ours else nullcontext
-        self.links = kind(self.vectors, self.entities, _EXCUSED, atomic)
+        self.links = kind(self.vectors, self.entities, _EXCUSED, atomic, profile)
 
     @property
     def ingests(self) -> Ingests | None:
@@ -190,7 +190,7 @@ class ComposedSet:
                 events += self._write_events(stored)
                 if plan.messages:
                     self.ledger.save_messages(plan.messages, plan.session)
-                if plan.progress and self.ingests:
+                if plan.progress and self.ingests and not plan.failed:
                     self.ingests.save(plan.progress, stored[0].id if stored else None)
         except BaseException:
             self._take_events_back(events)
@@ -218,7 +218,7 @@ class ComposedSet:
             stored = [record for record in records if self._try(record)] if plan.partial else []
             if not stored:
                 self._take_back(records)
-                raise error
+                plan.fail(error)
             return stored
         return records
 
@@ -291,16 +291,17 @@ class ComposedSet:
     def _change(self, change: Change, plan: Plan) -> None:
         point = self._find(change.memory_id)
         if point is None:
-            raise missing_for_update(change.memory_id)
+            raise not_found_for_update(change.memory_id)
         old = clone(point.payload or {})  # A store may later change what it has returned.
-        payload = changed(old, change, plan.clock.now())
+        change = change.over(old)
+        payload = self._profile.changed(old, change, plan.clock.now())
         row = self._write_event(changed_event(change, old, payload))
         try:
             self.vectors.update(vector_id=change.memory_id, vector=change.vector, payload=payload)
         except BaseException:
             self._take_events_back([row])
             raise
-        if change.vector is None:
+        if not change.relinks(old, self._profile.RELINKS_SAME_TEXT):
             return
         scope = scope_of(payload)
         self._unlink(str(point.id), scope, plan)
@@ -312,6 +313,8 @@ class ComposedSet:
             found: Hit | None = self.vectors.get(vector_id=memory_id)
             return found
         except PartFailure as failure:
+            if self._profile.SHOWS_READ_FAILURES:
+                raise
             raise ValueError(
                 f"Error getting memory with ID {memory_id}. Please provide a valid 'memory_id'"
             ) from failure.error
@@ -362,14 +365,17 @@ class ComposedSet:
     def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
         """The ids of the expired memories that have all these ids; {} means every memory."""
         points = listed(self.vectors.list(filters=dict(ids) or None, top_k=MOST_REMOVED))
-        return [str(point.id) for point in points if is_expired(point.payload or {}, clock)]
+        return [str(point.id) for point in points if self._is_expired(point, clock)]
+
+    def _is_expired(self, point: Hit, clock: Clock) -> bool:
+        return is_expired(point.payload or {}, clock, self._profile.EXPIRATION_FIELDS)
 
     def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
         """Removes those of these memories that are still expired, one after another."""
         removed = 0
         for memory_id in memory_ids:
             point = self.vectors.get(vector_id=memory_id)
-            if point is not None and is_expired(point.payload or {}, plan.clock):
+            if point is not None and self._is_expired(point, plan.clock):
                 self._remove(point, plan)
                 removed += 1
         return removed
@@ -447,4 +453,5 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Composed
         registry.create_vector_store(provider, options),
         registry.create_vector_store(provider, entities),
         Ledger(Database(path, prepare_ledger), clock),
+        profile_of(config.profile),
     )

@@ -6,8 +6,9 @@ import os
 
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX
+from isomem.contract.arguments import not_found_for_update
+from isomem.contract.limits import LISTED_ENTITIES
 from isomem.contract.payload import (
-    changed,
     changed_event,
     entity_payload,
     removed_event,
@@ -15,8 +16,8 @@ from isomem.contract.payload import (
     restored_event,
 )
 from isomem.contract.plan import REMOVED_AT_ONCE, mentions_of
+from isomem.contract.profile import DEFAULT, profile_of
 from isomem.contract.scope import scope_of
-from isomem.contract.v2_0_4 import EXPIRATION_FIELDS
 from isomem.contract.visibility import Visibility, is_expired
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import Scope, ScopeCache
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Mention, Plan, Record
+    from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
     from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
     from isomem.store.reading import Point
@@ -73,13 +75,20 @@ class EmbeddedSet:
     serial = True
     takes_any_id = True
 
-    def __init__(self, vectors: Collection, entities: Entities, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        vectors: Collection,
+        entities: Entities,
+        ledger: Ledger,
+        profile: Profile = DEFAULT,
+    ) -> None:
         self.parts = vectors, entities, ledger
         self.vectors = vectors
         self.entities = entities
         self.ledger = ledger
         self._database: Database = vectors.database
-        self.links = JoinedLinks(vectors, entities, (VectorValueError,), Joined)
+        self._profile = profile
+        self.links = JoinedLinks(vectors, entities, (VectorValueError,), Joined, profile)
         self.ingests = Ingests(self._database)
         self._has_one_file = ledger.database is self._database
         self._held = None
@@ -163,7 +172,7 @@ class EmbeddedSet:
         stored = plan.records if plan.since is None else self._unknown(plan, plan.since)
         if stored:
             if plan.partial:
-                stored = self._insert_some(stored)
+                stored = self._insert_some(plan, stored)
             else:
                 self.vectors.writer.insert(stored)
             self.ledger.put([record.event for record in stored])
@@ -180,25 +189,28 @@ class EmbeddedSet:
             self._restore(plan.restore, plan.clock.now())
         if plan.messages:
             self.ledger.save_messages(plan.messages, plan.session)
-        if plan.progress:
+        if plan.progress and not plan.failed:
             self.ingests.save(plan.progress, stored[0].id if stored else None)
         return stored
 
     def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
         """The records without those that another call has stored meanwhile."""
-        hides, later = Visibility(plan.clock).hides, self.vectors.reader.later(plan.scope, since)
+        fields, tells = self._profile.EXPIRATION_FIELDS, self._profile.TELLS_EXPIRED
+        hides = Visibility(plan.clock, fields, show_expired=tells).hides
+        later = self.vectors.reader.later(plan.scope, since)
         known = {payload.get("hash") for payload in later if not hides(payload)}
         return [record for record in plan.records if record.payload["hash"] not in known]
 
-    def _insert_some(self, records: Sequence[Record]) -> Sequence[Record]:
+    def _insert_some(self, plan: Plan, records: Sequence[Record]) -> Sequence[Record]:
         """Stores all records, or else those that can be stored. Returns the stored ones."""
+        plan.failed = False  # It may have been tried before, in a transaction that was undone.
         try:
             with self._database.atomic():
                 self.vectors.writer.insert(records)
         except _UNUSABLE as error:
             stored = [record for record in records if self._try(record)]
             if not stored:
-                raise error
+                plan.fail(error)
             return stored
         return records
 
@@ -214,16 +226,18 @@ class EmbeddedSet:
     def _change(self, change: Change, plan: Plan) -> None:
         stored = self.vectors.writer.find(canonical_id(change.memory_id))
         if stored is None:
-            raise missing_for_update(change.memory_id)
+            raise not_found_for_update(change.memory_id)
         memory_id, before = stored[1], load_payload(stored[3])
-        payload = changed(before, change, plan.clock.now())
-        self.ledger.put([changed_event(change, before, payload)])
+        change = change.over(before)
+        payload = self._profile.changed(before, change, plan.clock.now())
         if change.vector is None:
             self.vectors.writer.replace_payload(stored, payload)
-            return
-        self.vectors.writer.replace(stored, change.vector, payload)
-        self.entities.unlink_all([memory_id], plan.entity_vectors)
-        self.links.relink(memory_id, change.mentions, scope_of(payload), plan.clock)
+        else:
+            self.vectors.writer.replace(stored, change.vector, payload)
+        self.ledger.put([changed_event(change, before, payload)])
+        if change.relinks(before, self._profile.RELINKS_SAME_TEXT):
+            self.entities.unlink_all([memory_id], plan.entity_vectors)
+            self.links.relink(memory_id, change.mentions, scope_of(payload), plan.clock)
 
     def _remove(self, memory_id: str, plan: Plan) -> None:
         stored = self.vectors.writer.find(canonical_id(memory_id))
@@ -246,8 +260,9 @@ class EmbeddedSet:
     def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
         """The ids of the expired memories that have all these ids; {} means every memory."""
         with self.reading():
-            found = self.vectors.reader.having(EXPIRATION_FIELDS, ids)
-            return [memory_id for memory_id, payload in found if is_expired(payload, clock)]
+            fields = self._profile.EXPIRATION_FIELDS
+            found = self.vectors.reader.having(fields, ids)
+            return [memory_id for memory_id, payload in found if is_expired(payload, clock, fields)]
 
     def remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
         """Removes those of these memories that are still expired. Returns how many they were."""
@@ -259,7 +274,7 @@ class EmbeddedSet:
         writer, removed = self.vectors.writer, {}
         for stored in filter(None, map(writer.find, memory_ids)):
             payload = salvaged(stored[3])
-            if is_expired(payload, plan.clock):
+            if is_expired(payload, plan.clock, self._profile.EXPIRATION_FIELDS):
                 writer.remove(stored)
                 removed[stored[1]] = payload
         self._forget(removed, plan)
@@ -374,9 +389,13 @@ class JoinedLinks(EmbeddedLinks):
         except self._excused as error:
             log.warning("Linking %d entities failed: %s", len(mentions), error)
             return
+        same = self._same_texts(mentions, scope)
         known, new = {}, []
         for mention, hits in zip(mentions, found, strict=True):
-            if hits and is_match(hits[0].score):
+            match = same.get(self._key_of(mention))
+            if match is not None:
+                known[match] = mention.memory_ids
+            elif hits and is_match(hits[0].score):
                 known[hits[0].row_key] = mention.memory_ids
             else:
                 new.append(mention)
@@ -394,11 +413,16 @@ class JoinedLinks(EmbeddedLinks):
         """
         if not mentions:
             return
+        same = self._same_texts(mentions, scope)
         known = self._entities.reader.scope(scope)
         added: Scope | None = None
         new: list[Mention] = []
         matched = set()
         for mention in mentions:
+            match = same.get(self._key_of(mention))
+            if match is not None:
+                matched.add(match)
+                continue
             try:
                 unit = self._entities.writer.unit(mention.vector or ())
             except self._excused as error:
@@ -416,6 +440,21 @@ class JoinedLinks(EmbeddedLinks):
             self._add(new, scope, clock)
         if matched:
             self._entities.links.append(memory_id, matched)
+
+    def _key_of(self, mention: Mention) -> str:
+        return self._profile.entity_key(mention.text)
+
+    def _same_texts(self, mentions: Sequence[Mention], scope: dict[str, Any]) -> dict[str, int]:
+        """The row keys of the entities of a scope that have the texts of these mentions."""
+        if not self._profile.MATCHES_TEXT:
+            return {}
+        wanted = set(map(self._key_of, mentions))
+        same: dict[str, int] = {}
+        for row_key, text in self._entities.texts(scope, LISTED_ENTITIES):
+            key = self._profile.entity_key(text)
+            if key in wanted:
+                same.setdefault(key, row_key)
+        return same
 
     def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
         """As `Links.shared`."""
@@ -470,7 +509,7 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Embedded
     except BaseException:
         database.close()
         raise
-    return EmbeddedSet(vectors, entities, ledger)
+    return EmbeddedSet(vectors, entities, ledger, profile_of(config.profile))
 
 
 def _in_one_file(history: str | None, path: str) -> bool:
@@ -499,10 +538,4 @@ def _prepare_both(connection: apsw.Connection) -> None:
 def missing(memory_id: str) -> MemoryNotFoundError:
     """The error for a memory that should be removed but does not exist."""
     message = f"Memory with id {memory_id} not found"
-    return MemoryNotFoundError(message, details={"memory_id": memory_id})
-
-
-def missing_for_update(memory_id: str) -> MemoryNotFoundError:
-    """The error for a memory that should be changed but does not exist."""
-    message = f"Memory with id {memory_id} not found. Please provide a valid 'memory_id'"
     return MemoryNotFoundError(message, details={"memory_id": memory_id})

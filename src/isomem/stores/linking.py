@@ -5,15 +5,16 @@ from __future__ import annotations
 from operator import itemgetter
 
 from isomem import log
-from isomem.contract.payload import entity_payload, links_of, listed, with_links
-from isomem.contract.scope import scope_of
-from isomem.contract.scoring import entity_boost
-from isomem.contract.v2_0_4 import (
+from isomem.contract.limits import (
     BOOST_SIMILARITY,
     ENTITY_MATCHES,
     LISTED_ENTITIES,
     MATCH_SIMILARITY,
 )
+from isomem.contract.payload import entity_payload, links_of, listed, with_links
+from isomem.contract.profile import DEFAULT
+from isomem.contract.scope import scope_of
+from isomem.contract.scoring import entity_boost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from isomem.clock import Clock
     from isomem.contract.plan import Mention
+    from isomem.contract.profile import Profile
     from isomem.ports.shapes import Hit, Payload, Vector, VectorStore
 
     Scope = dict[str, Any]
@@ -49,6 +51,7 @@ class Links:
         memories, entities: the two stores.
         excused: errors that lose links but do not fail the call: those of foreign parts.
         atomic: makes a block that is undone alone if it raises.
+        profile: of the memory.
     """
 
     def __init__(
@@ -57,11 +60,13 @@ class Links:
         entities: VectorStore,
         excused: Excused,
         atomic: Callable[[], AbstractContextManager[object]],
+        profile: Profile = DEFAULT,
     ) -> None:
         self._memories = memories
         self._entities = entities
         self._excused = excused
         self._atomic = atomic
+        self._profile = profile
 
     # --- Linking ---
 
@@ -95,7 +100,29 @@ class Links:
             top_k=1,
             filters=scope,
         )
-        return [(hits[0], hits[0].payload or {}) if _matched(hits) else None for hits in found]
+        same = self._by_text(scope)
+        matches = (
+            same.get(self._profile.entity_key(mention.text))
+            or (hits[0] if _matched(hits) else None)
+            for mention, hits in zip(mentions, found, strict=False)
+        )
+        return [(match, match.payload or {}) if match else None for match in matches]
+
+    def _by_text(self, scope: Scope) -> dict[str, Hit]:
+        """The entities of a scope by the keys of their texts, the first of each; if they count."""
+        if not self._profile.MATCHES_TEXT:
+            return {}
+        try:
+            listing = listed(self._entities.list(filters=scope, top_k=LISTED_ENTITIES))
+        except self._excused as error:
+            log.warning("Entities are matched by similarity alone: %s", error)
+            return {}
+        by_text: dict[str, Hit] = {}
+        for entity in listing:
+            text = (entity.payload or {}).get("data")
+            if isinstance(text, str):
+                by_text.setdefault(self._profile.entity_key(text), entity)
+        return by_text
 
     def _add_links(self, known: Hit, payload: Payload, mention: Mention) -> None:
         linked = sorted(mention.memory_ids.union(links_of(payload)))
@@ -126,14 +153,17 @@ class Links:
                 log.warning("Linking the entity %r failed: %s", mention.text, error)
 
     def _link_one(self, memory_id: str, mention: Mention, scope: Scope, clock: Clock) -> None:
-        hits = self._search(mention, scope, 1)
-        if not _matched(hits):
-            self._add([mention], scope, clock)
-            return
-        payload = hits[0].payload or {}
+        known = self._by_text(scope).get(self._profile.entity_key(mention.text))
+        if known is None:
+            hits = self._search(mention, scope, 1)
+            if not _matched(hits):
+                self._add([mention], scope, clock)
+                return
+            known = hits[0]
+        payload = known.payload or {}
         linked = links_of(payload)
         if memory_id not in linked:
-            self._put_links(hits[0], with_links(payload, [*linked, memory_id]))
+            self._put_links(known, with_links(payload, [*linked, memory_id]))
 
     # --- Unlinking ---
 
@@ -207,14 +237,18 @@ class Links:
     def boosts(self, probes: Sequence[Mention], scope: Scope) -> dict[str, float]:
         """What the entities of a query add to each memory: the highest boost counts."""
         found: list[tuple[float, Sequence[str]]] = []
-        try:
-            for probe in probes:
-                for hit in self._search(probe, scope, ENTITY_MATCHES):
-                    if hit.score >= BOOST_SIMILARITY:
-                        linked = self._memories_of(hit)
-                        found.append((entity_boost(hit.score, len(linked)), linked))
-        except self._excused as error:
-            log.warning("Entity boosts are incomplete: %s", error)
+        for probe in probes:
+            try:
+                hits = self._search(probe, scope, ENTITY_MATCHES)
+            except self._excused as error:
+                log.warning("Entity boosts are incomplete: %s", error)
+                if self._profile.BOOSTS_SINGLY:
+                    continue
+                break
+            for hit in hits:
+                if hit.score >= BOOST_SIMILARITY:
+                    linked = self._memories_of(hit)
+                    found.append((entity_boost(hit.score, len(linked)), linked))
         return _highest(found)
 
     def _memories_of(self, entity: Hit) -> Sequence[str]:

@@ -10,7 +10,7 @@ the order of the sources are part of the contract.
 
 from __future__ import annotations
 
-from isomem.contract.v2_0_4 import LONGEST_ENTITY, SHORTEST_ENTITY
+from isomem.contract.limits import LONGEST_ENTITY, SHORTEST_ENTITY
 from isomem.pattern import Pattern
 from isomem.text.entities import has_formatting, is_plain, quotations, without_formatting
 from isomem.text.words import CIRCUMSTANTIAL, GENERIC_NAMES

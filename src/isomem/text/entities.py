@@ -9,7 +9,7 @@ Time is linear in the length of the text.
 
 from __future__ import annotations
 
-from isomem.contract.v2_0_4 import LONGEST_ENTITY, SHORTEST_ENTITY
+from isomem.contract.limits import LONGEST_ENTITY, SHORTEST_ENTITY
 from isomem.pattern import Pattern
 from isomem.text.tokens import Tokenizer
 from isomem.text.words import GENERIC_NAMES, NOT_NAMES, OPENERS

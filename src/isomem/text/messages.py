@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.arguments import check_text, not_unicode
-from isomem.contract.v2_0_4 import SILENT_ROLE, SPOKEN_ROLES
+from isomem.contract.limits import SILENT_ROLE, SPOKEN_ROLES
+from isomem.contract.profile import DEFAULT
 from isomem.errors import ValidationError
 from isomem.types import is_unicode
 
@@ -12,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from isomem.contract.profile import Profile
     from isomem.types import Message
 
 
@@ -32,7 +34,7 @@ class Utterance:
         self.message = message
         self.role = role
         self.name: object = message.get("name") or None
-        self.content: Any = message["content"]
+        self.content: Any = message.get("content")
 
     def describe(self, description: object) -> None:
         """Replaces an image by its description. The name is dropped, as in mem0."""
@@ -51,14 +53,16 @@ class Conversation:
 
     Args:
         given: a str, a dict or a list of dicts.
+        profile: of the memory.
 
     Raises:
         ValidationError: VALIDATION_003, it has another type.
     """
 
-    __slots__ = ("images", "messages", "utterances")
+    __slots__ = ("images", "messages", "profile", "utterances")
 
-    def __init__(self, given: object) -> None:
+    def __init__(self, given: object, profile: Profile = DEFAULT) -> None:
+        self.profile = profile
         if isinstance(given, str):
             given = [{"role": "user", "content": given}]
         elif isinstance(given, dict):
@@ -72,19 +76,19 @@ class Conversation:
     def read(self, *, sees_images: bool = False) -> None:
         """Reads who said what.
 
-        A message without the key `content` (such as a tool call) has nothing to remember, and the
-        log says so. Of a list of parts, only the text parts remain, unless a model sees the images
-        (divergence D-10).
+        A message without content (such as a tool call) has nothing to remember, and the log says
+        so. Of a list of parts, only the text parts remain, unless a model sees the images.
 
         Raises:
-            ValidationError: VALIDATION_004, a message without a role, with a role or name that
-                is not text, or with text that is not valid Unicode.
+            ValidationError: VALIDATION_004, a message without a role where it needs one, with a
+                role or name that is not text, or with text that is not valid Unicode.
         """
+        profile = self.profile
         for index, message in enumerate(self.messages):
             role = message.get("role")
             if not role or "name" in message or type(role) is not str or not role.isascii():
-                _check_labels(index, message)
-            if "content" not in message:
+                _check_labels(index, message, needs_role=profile.NEEDS_ROLE)
+            if not profile.is_said(message):
                 log.warning("Skipping a message of role %r without content", role)
                 continue
             utterance = Utterance(message, role)
@@ -94,9 +98,18 @@ class Conversation:
                     raise not_unicode(f"message {index}")
             elif sees_images and _is_seen(utterance):
                 self.images.append(utterance)
-            elif not _reduce(utterance):
+            elif not self._reduce(utterance):
                 continue
             self.utterances.append(utterance)
+
+    def _reduce(self, utterance: Utterance) -> bool:
+        """Reduces parts to their text. Returns whether anything is left."""
+        text = self.profile.reduce_parts(utterance.message)
+        if text is None:
+            return False
+        utterance.message, utterance.content = text, text["content"]
+        utterance.name = text.get("name") or None
+        return True
 
     def remembered(self) -> list[Utterance]:
         """The utterances that become memories as they are: not the system's, and with text.
@@ -106,7 +119,7 @@ class Conversation:
         """
         remembered = []
         for each in self.utterances:
-            if each.content is None:
+            if each.content is None or each.role is None:
                 log.warning("Skipping a message of role %r without content", each.role)
             elif each.role != SILENT_ROLE:
                 if type(each.content) is not str or not each.content.isascii():
@@ -127,15 +140,15 @@ class Conversation:
             log.warning("The model is not shown messages of role %r, as in mem0", role)
         if not any(each.content for each in self.utterances):
             log.warning("The messages have no text, so there is nothing to remember")
-        return transcript(self.texts())
+        return transcript(self.texts(), self.profile)
 
 
-def transcript(messages: list[Message]) -> str:
-    """Messages as lines of `role: content`, without roles other than `SPOKEN_ROLES`."""
+def transcript(messages: list[Message], profile: Profile = DEFAULT) -> str:
+    """Messages as lines of `role: content`, without those that a model is not shown."""
     return "".join(
         f"{message['role']}: {message['content']}\n"
         for message in messages
-        if message["role"] in SPOKEN_ROLES
+        if profile.is_spoken(message)
     )
 
 
@@ -147,15 +160,6 @@ def _is_seen(utterance: Utterance) -> bool:
     return isinstance(content, list) or (
         isinstance(content, dict) and content.get("type") == "image_url"
     )
-
-
-def _reduce(utterance: Utterance) -> bool:
-    """Reduces parts to their text. Returns whether anything is left."""
-    text = _text_of(utterance.message)
-    if text is None:
-        return False
-    utterance.message, utterance.content = text, text["content"]
-    return True
 
 
 def _wrong_type(given: object) -> ValidationError:
@@ -170,9 +174,9 @@ def _wrong_type(given: object) -> ValidationError:
     )
 
 
-def _check_labels(index: int, message: Message) -> None:
+def _check_labels(index: int, message: Message, *, needs_role: bool) -> None:
     """Refuses a role or a name that cannot be stored; mem0 stores numbers as they are."""
-    if not message.get("role"):
+    if needs_role and not message.get("role"):
         raise _no_role(index, message)
     for key in ("role", "name"):
         label = message.get(key)
@@ -190,20 +194,3 @@ def _no_role(index: int, message: Message) -> ValidationError:
         details={"index": index, "keys": sorted(map(str, message))},
         suggestion="Give every message a 'role', such as 'user' or 'assistant'.",
     )
-
-
-def _text_of(message: Message) -> Message | None:
-    """The message with its content reduced to text; None if it has no text.
-
-    Of a list of parts, the text parts remain (divergence D-10).
-    """
-    content = message["content"]
-    if not isinstance(content, (list, dict)):
-        return message
-    parts = [part for part in (content if isinstance(content, list) else [content]) if part]
-    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
-    text = "\n".join(text for text in texts if isinstance(text, str))
-    if not text:
-        log.warning("Skipping a message of role %r without text", message["role"])
-        return None
-    return {**message, "content": check_text(text, "message content")}

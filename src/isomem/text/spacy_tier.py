@@ -58,7 +58,7 @@ class SpacyTier:
 
     Args:
         model: a model package or folder that spaCy can load.
-        rules: the release of upstream whose entity rules apply, one of `tiers.RELEASES`.
+        rules: the release of upstream whose entity rules apply, one of `types.PROFILES`.
 
     Raises:
         DependencyError: spaCy or the model is not installed; nothing is ever downloaded.

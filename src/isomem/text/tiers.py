@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem.options import read_table, unknown
 from isomem.text.languages import DEFAULT_LANGUAGE
+from isomem.types import PROFILES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,10 +14,7 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Nlp
     from isomem.text.terms import TermEncoder
 
-RELEASES = ("2.0.4", "2.2.1")
-"""The releases of upstream whose entity rules the tiers know."""
-
-DEFAULT_RELEASE = RELEASES[0]
+DEFAULT_RELEASE = PROFILES[0]
 
 
 class NoTier:
@@ -81,7 +79,7 @@ def load_tier(
         config: `language` and `stopwords` (of the keyword encoder, any tier), and for "spacy"
             also `model`.
         rules: the release of upstream that decides which entities a text has, one of
-            `RELEASES`. Lemmas are the same in all of them.
+            `types.PROFILES`. Lemmas are the same in all of them.
 
     Raises:
         InvalidConfigError: the provider, a key or the release is unknown, or a value has the wrong
@@ -89,8 +87,8 @@ def load_tier(
         DependencyError: the provider is "spacy", and spaCy or its model is not installed.
     """
     options = _read(provider, config)
-    if rules not in RELEASES:
-        raise unknown("profile", rules, RELEASES)
+    if rules not in PROFILES:
+        raise unknown("profile", rules, PROFILES)
     if provider == "spacy":
         from isomem.text.spacy_tier import SpacyTier
 

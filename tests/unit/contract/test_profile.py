@@ -1,4 +1,4 @@
-"""The limits and policies of mem0 2.0.4 stand in one module, and nowhere else."""
+"""Limits stand in one module; what releases decide differently, in one for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from isomem.contract import v2_0_4
+from isomem.contract import limits, v2_0_4, v2_2_1
+from isomem.contract.profile import DEFAULT, profile_of
+from isomem.types import PROFILES
 from scripts.imports import SOURCE, modules
 
 PACKAGE = SOURCE / "isomem"
@@ -34,14 +36,44 @@ def numbers_in(path: Path) -> Iterator[tuple[str | None, float]]:
 
 
 @pytest.mark.parametrize("where", READERS, ids=str)
-def test_no_limit_stands_beside_the_profile(where: Path) -> None:
+def test_no_limit_stands_beside_the_others(where: Path) -> None:
     found = {(name, value) for name, value in numbers_in(PACKAGE / where) if value not in (0, 1, 2)}
     assert found == set()
 
 
 def test_every_rule_is_data() -> None:
-    names = [name for name in vars(v2_0_4) if not name.startswith("_") and name != "annotations"]
+    names = [name for name in vars(limits) if not name.startswith("_") and name != "annotations"]
     assert names
     for name in names:
         assert name.isupper(), name
-        assert isinstance(getattr(v2_0_4, name), (int, float, str, tuple)), name
+        assert isinstance(getattr(limits, name), (int, float, str, tuple)), name
+
+
+def decisions(module: object) -> set[str]:
+    """The names that the pipeline and the stores read from a profile, and it defines."""
+    read = {
+        node.attr
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node.value).split(".")[-1] in ("profile", "_profile")
+    }
+    return {name for name in read if hasattr(module, name)}
+
+
+def test_every_profile_decides_everything() -> None:
+    assert len(decisions(v2_0_4)) > 15
+    assert decisions(v2_0_4) == decisions(v2_2_1)
+
+
+def test_a_profile_is_found_by_its_name() -> None:
+    assert [profile_of(name).NAME for name in PROFILES] == [*PROFILES]
+    assert profile_of(PROFILES[0]) is DEFAULT
+
+
+@pytest.mark.parametrize("part", ["pipeline", "stores"])
+def test_nobody_asks_which_profile_it_is(part: str) -> None:
+    for path in (PACKAGE / part).rglob("*.py"):
+        text = path.read_text("utf-8")
+        assert "profile.NAME" not in text, path
+        assert "2.2.1" not in text, path

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from isomem.clock import Clock
 from isomem.contract.payload import added_event, describe, in_utc, listed, said_event, start_payload
 from isomem.contract.plan import Mention
+from isomem.contract.profile import DEFAULT
 from isomem.pipeline.mentions import embed_query, mentions_in
 from isomem.pipeline.search import check_threshold, check_top_k
 from isomem.ports.blocking import drive
@@ -26,6 +27,7 @@ from tests.unit.store.fuzz import examples
 class Ports:
     """Embeds a text as its length; fails for "bad"."""
 
+    profile = DEFAULT
     embeds_alike_in_batch = False
 
     def __init__(self) -> None:
@@ -80,7 +82,7 @@ def test_entities_that_differ_in_case_and_space_are_one() -> None:
         ("m1", [("PROPER", "Ana"), ("QUOTED", " ana ")]),
         ("m2", [("QUOTED", "ANA"), ("PROPER", "Bo")]),
     ]
-    mentions = mentions_in(found)
+    mentions = mentions_in(found, DEFAULT.entity_key)
     assert [(each.kind, each.text, each.memory_ids) for each in mentions] == [
         ("PROPER", "Ana", {"m1", "m2"}), ("PROPER", "Bo", {"m2"}),
     ]  # fmt: skip
@@ -177,11 +179,11 @@ def test_what_isomem_does_not_know_is_metadata() -> None:
         "data": "x", "hash": "h", "created_at": 1, "updated_at": 2, "text_lemmatized": "x",
         "attributed_to": "user", "user_id": "u", "role": None, "id": "inner", "k": [1],
     }  # fmt: skip
-    assert describe("m", payload, score=0.5) == {
+    assert describe("m", payload, DEFAULT.RESULT_FIELDS, score=0.5) == {
         "id": "m", "memory": "x", "hash": "h", "metadata": {"k": [1]}, "score": 0.5,
         "created_at": 1, "updated_at": 2, "user_id": "u", "role": None,
     }  # fmt: skip
-    assert describe("m", {}) == {
+    assert describe("m", {}, DEFAULT.RESULT_FIELDS) == {
         "id": "m", "memory": "", "hash": None, "metadata": None, "created_at": None,
         "updated_at": None,
     }  # fmt: skip

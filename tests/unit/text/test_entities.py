@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.contract.v2_0_4 import LONGEST_ENTITY
+from isomem.contract.limits import LONGEST_ENTITY
 from isomem.text.entities import cleaned, extract_entities
 from tests.unit.text.growth import check_linear
 

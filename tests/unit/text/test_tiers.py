@@ -7,7 +7,8 @@ import pytest
 from isomem.config import NLP_PROVIDERS
 from isomem.errors import InvalidConfigError
 from isomem.text.tables import TABLES
-from isomem.text.tiers import RELEASES, BuiltinTier, NoTier, load_tier
+from isomem.text.tiers import BuiltinTier, NoTier, load_tier
+from isomem.types import PROFILES
 
 SENTENCE = "We saw Foxes near Paris"
 
@@ -59,7 +60,7 @@ def test_rules_of_an_unknown_release_are_refused(provider):
 
 
 def test_lemmas_are_the_same_by_all_rules():
-    lemmas = {load_tier("builtin", rules=release).lemmatize(SENTENCE) for release in RELEASES}
+    lemmas = {load_tier("builtin", rules=release).lemmatize(SENTENCE) for release in PROFILES}
     assert lemmas == {"see fox near paris"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.contract.v2_0_4 import LONGEST_ENTITY
+from isomem.contract.limits import LONGEST_ENTITY
 from isomem.text import forms
 from isomem.text.compounds import phrases, tokenize
 from isomem.text.spans import extract_entities as extract_anywhere
