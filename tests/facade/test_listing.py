@@ -505,12 +505,30 @@ def test_expired_memories_are_neither_shown_nor_counted(
     assert counts == [40, 1]
 
 
-def test_a_cursor_is_for_one_show_expired(memory: Face) -> None:
+@pytest.mark.parametrize("order", ORDERS)
+def test_superseded_memories_are_neither_shown_nor_counted(either: Face, order: str) -> None:
+    added = [raw(either, f"tea {number}") for number in range(12)]
+    for memory_id in added[::3]:
+        payload = either.real.vector_store.get(memory_id).payload
+        either.real.vector_store.update(
+            memory_id, payload={**payload, "isomem_superseded_by": added[1]}
+        )
+    for show in (False, True):
+        expected = [each for each in added if show or each not in added[::3]]
+        options = {"show_superseded": show, "order": order}
+        assert sorted(ids(paged(either, 3, **options))) == expected
+        assert sorted(ids(everything(either, **options))) == expected
+        assert either.count(U, show_superseded=show) == len(expected)
+        assert [each["memories"] for each in either.scopes(show_superseded=show)] == [len(expected)]
+
+
+@pytest.mark.parametrize("what", ["show_expired", "show_superseded"])
+def test_a_cursor_is_for_what_it_was_made_to_show(memory: Face, what: str) -> None:
     for _ in range(3):
         raw(memory, "tea")
     cursor = memory.get_all(filters=U, page_size=1)["next_cursor"]
     with pytest.raises(ValueError, match="other filters, or another show_expired"):
-        memory.get_all(filters=U, cursor=cursor, show_expired=True)
+        memory.get_all(filters=U, cursor=cursor, **{what: True})
 
 
 def test_a_context_has_no_expired_memories(memory: Face) -> None:
