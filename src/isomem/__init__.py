@@ -35,7 +35,10 @@ from isomem.errors import (
     VectorValueError,
 )
 from isomem.memory import Memory
-from isomem.memory_async import AsyncMemory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from isomem.memory_async import AsyncMemory
 
 __version__ = "0.1.0"
 
@@ -63,3 +66,16 @@ __all__ = [
     "VectorValueError",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """`AsyncMemory` is imported on its first use."""
+    if name == "AsyncMemory":
+        from isomem.memory_async import AsyncMemory
+
+        return AsyncMemory
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

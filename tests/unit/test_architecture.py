@@ -204,10 +204,18 @@ def test_the_names_of_the_package_are_exact() -> None:
     names = ["AsyncMemory", "Memory", "MemoryConfig", *errors.__all__]
     assert sorted(isomem.__all__) == sorted([*names, "__version__"])
     code = (
-        "import isomem, types; print(sorted(name for name, value in vars(isomem).items()"
-        " if not isinstance(value, types.ModuleType) and not name.startswith('_')))"
+        "import isomem, types; print(sorted(name for name in dir(isomem) if name[0] != '_'"
+        " and not isinstance(getattr(isomem, name), types.ModuleType)))"
     )
-    assert run(code) == str(sorted([*names, "annotations"]))
+    assert run(code) == str(sorted([*names, "annotations", "TYPE_CHECKING"]))
+
+
+def test_the_asynchronous_class_is_imported_on_its_first_use() -> None:
+    code = (
+        "import sys, isomem; before = 'isomem.memory_async' in sys.modules; isomem.AsyncMemory;"
+        " print(before, 'isomem.memory_async' in sys.modules, hasattr(isomem, 'Asyncmemory'))"
+    )
+    assert run(code) == "False True False"
 
 
 def run(code: str) -> str:

@@ -85,15 +85,30 @@ async def get_all(
 def _list(
     stores: Stores, filters: Filters, top_k: int, visibility: Visibility, profile: Profile
 ) -> list[Any]:
-    points = _one_by_one(
-        profile.first_listed(
-            lambda most: listed(stores.vectors.list(filters=filters, top_k=most)),
-            top_k,
-            visibility,
-        )
-    )
+    """The memories that are shown; looked for among more only if one of the first is hidden."""
+
+    def ask(most: int) -> Sequence[Hit]:
+        return listed(stores.vectors.list(filters=filters, top_k=most))
+
     fields = profile.RESULT_FIELDS
-    return [describe(str(point.id), point.payload or {}, fields) for point in points]
+    results = _described(_one_by_one(ask(top_k)), visibility, fields)
+    if results is None:
+        points = _one_by_one(profile.first_listed(ask, top_k, visibility))
+        results = _described(points, visibility, fields)
+    return results or []
+
+
+def _described(
+    points: Iterator[Hit], visibility: Visibility, fields: ResultFields
+) -> list[Any] | None:
+    """Points as results; None if one is hidden."""
+    results = []
+    for point in points:
+        payload = point.payload or {}
+        if visibility.hides(payload):
+            return None
+        results.append(describe(str(point.id), payload, fields))
+    return results
 
 
 def _one_by_one(answer: object) -> Iterator[Hit]:

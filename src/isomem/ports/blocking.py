@@ -29,6 +29,7 @@ class PartsView:
     def __init__(self, parts: shapes.Parts, progress: Progress | None = None) -> None:
         self._parts = parts
         self.settings: shapes.Settings = parts
+        self.profile: Profile = parts.profile
         self.progress = progress
         self._tier: Any = None
         self._guarded_tier: Any = None
@@ -37,11 +38,6 @@ class PartsView:
     def clock(self) -> Clock:
         """Time and ids."""
         return self._parts.clock
-
-    @property
-    def profile(self) -> Profile:
-        """What the release of mem0 decides that the memory behaves like."""
-        return self._parts.profile
 
     @property
     def nlp(self) -> shapes.Nlp:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from isomem.contract.profile import DEFAULT
 from isomem.errors import DatabaseError
 from isomem.ports.asynchronous import (
     PLANS_AT_ONCE,
@@ -60,8 +61,8 @@ class Providers:
 
 def parts(**given: Any) -> Any:
     stores = SimpleNamespace(serial=True)
-    defaults = {"embedding_model": None, "llm": None, "reranker": None, "stores": stores}
-    return SimpleNamespace(**{**defaults, **given})
+    models = {"embedding_model": None, "llm": None, "reranker": None}
+    return SimpleNamespace(**{**models, "stores": stores, "profile": DEFAULT, **given})
 
 
 CALLS = ("embed", "embed_batch", "generate_response", "rerank")
