@@ -19,8 +19,7 @@ config = {
 
 with Memory.from_config(config) as memory:
     while said := input("you> ").strip():
-        known = memory.search(said, top_k=5, filters={"user_id": user})["results"]
-        facts = "\n".join(f"- {hit['memory']}" for hit in known)
+        facts = memory.context(said, filters={"user_id": user}, max_tokens=500)
         answer = memory.llm.generate_response(
             messages=[
                 {"role": "system", "content": f"Answer briefly. You know of the user:\n{facts}"},
@@ -28,6 +27,5 @@ with Memory.from_config(config) as memory:
             ]
         )
         print(f"bot> {answer}")
-        turn = [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
-        for new in memory.add(turn, user_id=user)["results"]:
+        for new in memory.remember(said, answer, user_id=user)["results"]:
             print(f"     (remembered: {new['memory']})")

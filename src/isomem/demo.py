@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from isomem.ingest import Line
     from isomem.memory import Memory
-    from isomem.types import Payload
+    from isomem.results import HistoryRow, SearchResults
 
     class Screen(Protocol):
         """What the demonstration writes on."""
@@ -160,10 +160,10 @@ class _Show:
         self.screen.say(self.screen.dim(f"{each:.1f} ms per question, embedding included"))
         return answers
 
-    def _search(self, question: str) -> Payload:
+    def _search(self, question: str) -> SearchResults:
         return self.memory.search(question, top_k=SHOWN_HITS, filters={"user_id": USER})
 
-    def correct(self) -> list[dict[str, object]]:
+    def correct(self) -> list[HistoryRow]:
         """Changes one memory, and shows its history."""
         self._heading("3. A memory changes, and its history stays")
         found = self._search(CORRECTED)["results"]

@@ -6,6 +6,7 @@ import os
 
 from isomem.clock import Clock
 from isomem.config import MemoryConfig, as_config, at_path, from_dict
+from isomem.contract.arguments import check_text
 from isomem.contract.profile import profile_of
 from isomem.stores.registry import open_set
 from isomem.wiring import build_embedder, build_llm, build_nlp, build_reranker
@@ -161,3 +162,15 @@ class Facade:
                 failed = failed or error
         if failed is not None:
             raise failed
+
+
+def turn(said: object, reply: object) -> list[Json]:
+    """The messages of one turn of a conversation.
+
+    Raises:
+        ValidationError: VALIDATION_004, one of the two is not text.
+    """
+    messages = [{"role": "user", "content": check_text(said, "said")}]
+    if reply is not None:
+        messages.append({"role": "assistant", "content": check_text(reply, "reply")})
+    return messages if messages[-1]["content"].strip() else messages[:1]

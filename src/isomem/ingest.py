@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from isomem.memory import Memory
     from isomem.ports.shapes import Ingests
+    from isomem.results import AddedMemory
 
     Message = dict[str, Any]
 
@@ -444,20 +445,20 @@ class Ingest:
 
     def _attempt(
         self, chunk: Chunk, retried: int | None = None
-    ) -> tuple[list[dict[str, Any]], UnusableReplyError | None]:
+    ) -> tuple[list[AddedMemory], UnusableReplyError | None]:
         """Adds a chunk. Returns the results, and the error if the reply could not be used."""
         try:
             return self._add(chunk, retried), None
         except UnusableReplyError as error:
             return [], error
 
-    def _add(self, chunk: Chunk, retried: int | None) -> list[dict[str, Any]]:
+    def _add(self, chunk: Chunk, retried: int | None) -> list[AddedMemory]:
         memory = self._memory.replacing(
             progress=self._journal.progress(chunk.end, retried),
             raise_on_llm_error=True,
             **self._parts(chunk),
         )
-        added: list[dict[str, Any]] = memory.add(
+        added: list[AddedMemory] = memory.add(
             [line.message for line in chunk.lines],
             **self._ids,
             metadata=self._fields(chunk),

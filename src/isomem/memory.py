@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from isomem.facade import NO_CHAT, Facade
+from isomem.facade import NO_CHAT, Facade, turn
 from isomem.pipeline import add, manage, search
 from isomem.ports.blocking import BlockingPorts
 from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import TracebackType
-    from typing import Any
+    from typing import NoReturn, overload
+
+    from typing_extensions import Unpack
 
     from isomem.contract.plan import Progress
     from isomem.facade import Day, Json, Moment, Self
+    from isomem.pipeline.listing import Walk
+    from isomem.results import (
+        AddOptions,
+        AddResults,
+        Done,
+        GotMemory,
+        HistoryRow,
+        MemoryItem,
+        MemoryList,
+        MemoryPage,
+        Scope,
+        SearchResults,
+    )
     from isomem.types import Unchanged
 
 
@@ -41,7 +57,7 @@ class Memory(Facade):
         timestamp: Moment | None = None,
         expiration_date: Day | None = None,
         supersede: str | None = None,
-    ) -> Json:
+    ) -> AddResults:
         """Remembers what is worth remembering in a conversation.
 
         Args:
@@ -96,6 +112,26 @@ class Memory(Facade):
             )
         )
 
+    def remember(
+        self, said: str, reply: str | None = None, **options: Unpack[AddOptions]
+    ) -> AddResults:
+        """Adds one turn of a conversation: what a user said, and what the assistant replied.
+
+        It is `add` with these two messages::
+
+            notes = memory.context(said, filters={"user_id": "ana"})
+            reply = answer(notes, said)  # your model
+            memory.remember(said, reply, user_id="ana")
+
+        Args:
+            reply: None or blank if there was none.
+            options: as in `add`.
+
+        Returns, Raises:
+            As `add`.
+        """
+        return self.add(turn(said, reply), **options)
+
     def search(
         self,
         query: str,
@@ -108,8 +144,8 @@ class Memory(Facade):
         explain: bool = False,
         show_expired: bool = False,
         show_superseded: bool = False,
-        **kwargs: Any,
-    ) -> Json:
+        **kwargs: NoReturn,
+    ) -> SearchResults:
         """The memories of a scope that answer a query, best first.
 
         Args:
@@ -154,9 +190,102 @@ class Memory(Facade):
             )
         )
 
-    def get(self, memory_id: str) -> Json | None:
+    def context(
+        self,
+        query: str,
+        *,
+        filters: Json,
+        max_tokens: int = 1000,
+        count_tokens: Callable[[str], int] | None = None,
+        top_k: int = 20,
+        threshold: float | None = 0.1,
+        rerank: bool = False,
+        ranking: str | None = None,
+    ) -> str:
+        """The memories that answer a query, as text for a prompt.
+
+        The best ones that fit are chosen. They are shown by day, the earliest first, since a model
+        takes what comes later as newer::
+
+            2025-03-05:
+            - Ana moved to Lisbon.
+            2025-03-11:
+            - Ana found a flat in Alfama.
+
+        The day of a memory is that of its `event_time`, or else of its `created_at`, in UTC. A
+        memory is never cut: one that does not fit is left out.
+
+        Args:
+            query, filters, top_k, threshold, rerank, ranking: as in `search`.
+            max_tokens: the most tokens that the text may have.
+            count_tokens: how many tokens a text has, such as
+                `lambda text: len(encoding.encode(text))`. By default they are estimated, rather
+                too many than too few; see `isomem.contract.context.estimate_tokens`.
+
+        Returns:
+            The text; empty if nothing is found, or nothing fits.
+
+        Raises:
+            ValueError: as in `search`; `max_tokens` is not a whole number above 0, or
+                `count_tokens` does not return one.
+            ConfigurationError: as in `search`.
+        """
+        from isomem.pipeline.context import context
+
+        return self._ports.run(
+            context(
+                self._ports,
+                query,
+                filters=filters,
+                max_tokens=max_tokens,
+                count_tokens=count_tokens,
+                top_k=top_k,
+                threshold=threshold,
+                rerank=rerank,
+                ranking=ranking,
+            )
+        )
+
+    def get(self, memory_id: str) -> GotMemory | None:
         """One memory as in `search`, with a score of None; None if no memory has that id."""
         return self._ports.run(manage.get(self._ports, memory_id))
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get_all(
+            self,
+            *,
+            filters: Json | None = None,
+            top_k: int = 20,
+            show_expired: bool = False,
+            show_superseded: bool = False,
+            order: str | None = None,
+            page_size: None = None,
+            cursor: None = None,
+        ) -> MemoryList: ...
+        @overload
+        def get_all(
+            self,
+            *,
+            filters: Json | None = None,
+            show_expired: bool = False,
+            show_superseded: bool = False,
+            order: str | None = None,
+            page_size: int,
+            cursor: str | None = None,
+        ) -> MemoryPage: ...
+        @overload
+        def get_all(
+            self,
+            *,
+            filters: Json | None = None,
+            show_expired: bool = False,
+            show_superseded: bool = False,
+            order: str | None = None,
+            page_size: int | None = None,
+            cursor: str,
+        ) -> MemoryPage: ...
 
     def get_all(
         self,
@@ -165,18 +294,33 @@ class Memory(Facade):
         top_k: int = 20,
         show_expired: bool = False,
         show_superseded: bool = False,
-        **kwargs: Any,
-    ) -> Json:
-        """The first `top_k` memories that pass, ordered by id.
+        order: str | None = None,
+        page_size: int | None = None,
+        cursor: str | None = None,
+        **kwargs: NoReturn,
+    ) -> MemoryList | MemoryPage:
+        """The first `top_k` memories that pass, or a page of them.
+
+        With `page_size` or `cursor`, it returns a page. A memory that exists all the time and does
+        not change is on exactly one page, whatever is added or removed between the pages.
 
         Args:
             filters, show_expired, show_superseded: as in `search`.
+            order: "id" (the default), "oldest" or "newest". The time of a memory is its
+                `event_time`, or else its `created_at`; a memory whose time cannot be read comes
+                last. Memories of one time are ordered by id.
+            page_size: how many memories are on a page, 1 to 1000; 100 by default.
+            cursor: the `next_cursor` of the page before; with the same filters, `show_expired` and
+                `show_superseded`, and the same order and page size unless others are named. None
+                asks for the first page.
 
         Returns:
-            `{"results": [...]}` as in `search`, without scores.
+            `{"results": [...]}` as in `search`, without scores. A page also has `next_cursor`, None
+            on the last page, and `total`, how many memories pass.
 
         Raises:
-            ValueError: as in `search`.
+            ValueError: as in `search`; an unknown order, a `page_size` out of range, a `cursor`
+                that is none or is for other filters or another order, a `top_k` for a page.
         """
         return self._ports.run(
             manage.get_all(
@@ -185,7 +329,98 @@ class Memory(Facade):
                 top_k=top_k,
                 show_expired=show_expired,
                 show_superseded=show_superseded,
+                order=order,
+                page_size=page_size,
+                cursor=cursor,
                 other=kwargs,
+            )
+        )
+
+    def iter_all(
+        self,
+        filters: Json,
+        *,
+        show_expired: bool = False,
+        show_superseded: bool = False,
+        order: str = "id",
+        page_size: int = 100,
+    ) -> Iterator[MemoryItem]:
+        """All memories that pass, one by one; they are read page by page.
+
+        A memory that exists all the time and does not change comes exactly once, whatever is added
+        or removed meanwhile.
+
+        Args:
+            filters, show_expired, show_superseded, order: as in `get_all`.
+            page_size: how many memories are read at a time, 1 to 1000.
+
+        Raises:
+            ValueError: at once, as in `get_all`.
+        """
+        from isomem.pipeline.listing import Walk
+
+        walk = Walk(
+            self._ports,
+            filters,
+            show_expired=show_expired,
+            show_superseded=show_superseded,
+            order=order,
+            page_size=page_size,
+        )
+        return _walk(walk, self._ports)
+
+    def count(
+        self, filters: Json, *, show_expired: bool = False, show_superseded: bool = False
+    ) -> int:
+        """How many memories pass.
+
+        Args:
+            filters, show_expired, show_superseded: as in `search`.
+
+        Raises:
+            ValueError: as in `search`.
+        """
+        from isomem.pipeline import listing
+
+        return self._ports.run(
+            listing.count(
+                self._ports, filters, show_expired=show_expired, show_superseded=show_superseded
+            )
+        )
+
+    def scopes(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        *,
+        show_expired: bool = False,
+        show_superseded: bool = False,
+    ) -> list[Scope]:
+        """Whose memories there are, and how many; without arguments, everybody's.
+
+        It is for those who run the memory: it lists the ids of all users, so a service must not
+        show it to one of them. It takes time in proportion to all memories that it counts.
+
+        Args:
+            user_id, agent_id, run_id: only scopes that have all these ids.
+            show_expired: also counts memories whose `expiration_date` is over.
+            show_superseded: also counts memories that a later fact has superseded.
+
+        Returns:
+            `[{"user_id", "agent_id", "run_id", "memories", "first", "last"}, ...]`, ordered by
+            their ids, with the ids that each scope has. `first` and `last` are when the oldest and
+            the newest memory were stored (`created_at`), in UTC; None if that cannot be read.
+
+        Raises:
+            ValueError: an id is not valid.
+        """
+        from isomem.pipeline import listing
+
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return self._ports.run(
+            listing.scopes(
+                self._ports, ids, show_expired=show_expired, show_superseded=show_superseded
             )
         )
 
@@ -197,7 +432,7 @@ class Memory(Facade):
         *,
         text: str | None = None,
         expiration_date: Day | Unchanged | None = UNCHANGED,
-    ) -> Json:
+    ) -> Done:
         """Replaces the text of a memory; `metadata` overlays the memory's own.
 
         Args:
@@ -220,7 +455,7 @@ class Memory(Facade):
             manage.update(self._ports, memory_id, given, metadata, expiration_date=expiration_date)
         )
 
-    def restore(self, memory_id: str) -> Json:
+    def restore(self, memory_id: str) -> Done:
         """Shows a superseded memory again, as it was before a later fact superseded it.
 
         The later fact stays. The history has a row "RESTORE".
@@ -234,7 +469,7 @@ class Memory(Facade):
         """
         return self._ports.run(manage.restore(self._ports, memory_id))
 
-    def delete(self, memory_id: str) -> Json:
+    def delete(self, memory_id: str) -> Done:
         """Removes a memory; its history stays.
 
         Returns:
@@ -252,7 +487,7 @@ class Memory(Facade):
         run_id: str | None = None,
         *,
         purge_history: bool = False,
-    ) -> Json:
+    ) -> Done:
         """Removes every memory that has all the given ids, and their message buffers.
 
         Args:
@@ -274,7 +509,7 @@ class Memory(Facade):
         user_id: str | None = None,
         agent_id: str | None = None,
         run_id: str | None = None,
-    ) -> Json:
+    ) -> Done:
         """Forgets everything of the given ids: `delete_all` with `purge_history`, then `compact`.
 
         Afterwards, none of their text is left in the bytes of the file. It takes as long as copying
@@ -323,7 +558,7 @@ class Memory(Facade):
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         return self._ports.run(manage.sweep(self._ports, ids))
 
-    def history(self, memory_id: str) -> list[Json]:
+    def history(self, memory_id: str) -> list[HistoryRow]:
         """What happened to a memory, oldest first.
 
         Returns:
@@ -350,3 +585,8 @@ class Memory(Facade):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _walk(walk: Walk, ports: BlockingPorts) -> Iterator[MemoryItem]:
+    while page := ports.run(walk.next_page()):
+        yield from page

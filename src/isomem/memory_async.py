@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from isomem.facade import NO_CHAT, Facade
+from isomem.facade import NO_CHAT, Facade, turn
 from isomem.pipeline import add, manage, search
 from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
-    from typing import Any
+    from typing import Any, NoReturn, overload
+
+    from typing_extensions import Unpack
 
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Progress
     from isomem.facade import Day, Json, Moment, Self
+    from isomem.pipeline.listing import Walk
+    from isomem.ports.asynchronous import AsyncPorts
+    from isomem.results import (
+        AddOptions,
+        AddResults,
+        Done,
+        GotMemory,
+        HistoryRow,
+        MemoryItem,
+        MemoryList,
+        MemoryPage,
+        Scope,
+        SearchResults,
+    )
     from isomem.types import Unchanged
 
 
@@ -58,7 +75,7 @@ class AsyncMemory(Facade):
         expiration_date: Day | None = None,
         supersede: str | None = None,
         llm: Any = None,
-    ) -> Json:
+    ) -> AddResults:
         """Remembers what is worth remembering in a conversation; see `Memory.add`.
 
         Args:
@@ -85,6 +102,12 @@ class AsyncMemory(Facade):
             )
         )
 
+    async def remember(
+        self, said: str, reply: str | None = None, **options: Unpack[AddOptions]
+    ) -> AddResults:
+        """Adds one turn of a conversation; see `Memory.remember`."""
+        return await self.add(turn(said, reply), **options)
+
     async def search(
         self,
         query: str,
@@ -97,8 +120,8 @@ class AsyncMemory(Facade):
         explain: bool = False,
         show_expired: bool = False,
         show_superseded: bool = False,
-        **kwargs: Any,
-    ) -> Json:
+        **kwargs: NoReturn,
+    ) -> SearchResults:
         """The memories of a scope that answer a query, best first; see `Memory.search`."""
         return await self._ports.run(
             search.search(
@@ -116,9 +139,78 @@ class AsyncMemory(Facade):
             )
         )
 
-    async def get(self, memory_id: str) -> Json | None:
+    async def context(
+        self,
+        query: str,
+        *,
+        filters: Json,
+        max_tokens: int = 1000,
+        count_tokens: Callable[[str], int] | None = None,
+        top_k: int = 20,
+        threshold: float | None = 0.1,
+        rerank: bool = False,
+        ranking: str | None = None,
+    ) -> str:
+        """The memories that answer a query, as text for a prompt; see `Memory.context`.
+
+        `count_tokens` is called in a thread.
+        """
+        from isomem.pipeline.context import context
+
+        return await self._ports.run(
+            context(
+                self._ports,
+                query,
+                filters=filters,
+                max_tokens=max_tokens,
+                count_tokens=count_tokens,
+                top_k=top_k,
+                threshold=threshold,
+                rerank=rerank,
+                ranking=ranking,
+            )
+        )
+
+    async def get(self, memory_id: str) -> GotMemory | None:
         """One memory; see `Memory.get`."""
         return await self._ports.run(manage.get(self._ports, memory_id))
+
+    if TYPE_CHECKING:
+
+        @overload
+        async def get_all(
+            self,
+            *,
+            filters: Json | None = None,
+            top_k: int = 20,
+            show_expired: bool = False,
+            show_superseded: bool = False,
+            order: str | None = None,
+            page_size: None = None,
+            cursor: None = None,
+        ) -> MemoryList: ...
+        @overload
+        async def get_all(
+            self,
+            *,
+            filters: Json | None = None,
+            show_expired: bool = False,
+            show_superseded: bool = False,
+            order: str | None = None,
+            page_size: int,
+            cursor: str | None = None,
+        ) -> MemoryPage: ...
+        @overload
+        async def get_all(
+            self,
+            *,
+            filters: Json | None = None,
+            show_expired: bool = False,
+            show_superseded: bool = False,
+            order: str | None = None,
+            page_size: int | None = None,
+            cursor: str,
+        ) -> MemoryPage: ...
 
     async def get_all(
         self,
@@ -127,9 +219,12 @@ class AsyncMemory(Facade):
         top_k: int = 20,
         show_expired: bool = False,
         show_superseded: bool = False,
-        **kwargs: Any,
-    ) -> Json:
-        """The memories of a scope; see `Memory.get_all`."""
+        order: str | None = None,
+        page_size: int | None = None,
+        cursor: str | None = None,
+        **kwargs: NoReturn,
+    ) -> MemoryList | MemoryPage:
+        """The memories of a scope, or a page of them; see `Memory.get_all`."""
         return await self._ports.run(
             manage.get_all(
                 self._ports,
@@ -137,7 +232,63 @@ class AsyncMemory(Facade):
                 top_k=top_k,
                 show_expired=show_expired,
                 show_superseded=show_superseded,
+                order=order,
+                page_size=page_size,
+                cursor=cursor,
                 other=kwargs,
+            )
+        )
+
+    def iter_all(
+        self,
+        filters: Json,
+        *,
+        show_expired: bool = False,
+        show_superseded: bool = False,
+        order: str = "id",
+        page_size: int = 100,
+    ) -> AsyncIterator[MemoryItem]:
+        """All memories that pass, for `async for`; see `Memory.iter_all`."""
+        from isomem.pipeline.listing import Walk
+
+        walk = Walk(
+            self._ports,
+            filters,
+            show_expired=show_expired,
+            show_superseded=show_superseded,
+            order=order,
+            page_size=page_size,
+        )
+        return _walk(walk, self._ports)
+
+    async def count(
+        self, filters: Json, *, show_expired: bool = False, show_superseded: bool = False
+    ) -> int:
+        """How many memories pass; see `Memory.count`."""
+        from isomem.pipeline import listing
+
+        return await self._ports.run(
+            listing.count(
+                self._ports, filters, show_expired=show_expired, show_superseded=show_superseded
+            )
+        )
+
+    async def scopes(
+        self,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        *,
+        show_expired: bool = False,
+        show_superseded: bool = False,
+    ) -> list[Scope]:
+        """Whose memories there are; see `Memory.scopes`, and who must not see it."""
+        from isomem.pipeline import listing
+
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        return await self._ports.run(
+            listing.scopes(
+                self._ports, ids, show_expired=show_expired, show_superseded=show_superseded
             )
         )
 
@@ -149,18 +300,18 @@ class AsyncMemory(Facade):
         *,
         text: str | None = None,
         expiration_date: Day | Unchanged | None = UNCHANGED,
-    ) -> Json:
+    ) -> Done:
         """Replaces the text of a memory; see `Memory.update`."""
         given = data if text is None else text
         return await self._ports.run(
             manage.update(self._ports, memory_id, given, metadata, expiration_date=expiration_date)
         )
 
-    async def restore(self, memory_id: str) -> Json:
+    async def restore(self, memory_id: str) -> Done:
         """Shows a superseded memory again; see `Memory.restore`."""
         return await self._ports.run(manage.restore(self._ports, memory_id))
 
-    async def delete(self, memory_id: str) -> Json:
+    async def delete(self, memory_id: str) -> Done:
         """Removes a memory; see `Memory.delete`."""
         return await self._ports.run(manage.delete(self._ports, memory_id))
 
@@ -171,7 +322,7 @@ class AsyncMemory(Facade):
         run_id: str | None = None,
         *,
         purge_history: bool = False,
-    ) -> Json:
+    ) -> Done:
         """Removes every memory of a scope; see `Memory.delete_all`."""
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         return await self._ports.run(
@@ -183,10 +334,14 @@ class AsyncMemory(Facade):
         user_id: str | None = None,
         agent_id: str | None = None,
         run_id: str | None = None,
-    ) -> Json:
+    ) -> Done:
         """Forgets everything of a scope; see `Memory.purge`."""
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         return await self._ports.run(manage.purge(self._ports, ids))
+
+    async def compact(self) -> None:
+        """Rewrites the file; see `Memory.compact`."""
+        await self._ports.run(manage.compact(self._ports))
 
     async def sweep(
         self,
@@ -198,11 +353,7 @@ class AsyncMemory(Facade):
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         return await self._ports.run(manage.sweep(self._ports, ids))
 
-    async def compact(self) -> None:
-        """Rewrites the file; see `Memory.compact`."""
-        await self._ports.run(manage.compact(self._ports))
-
-    async def history(self, memory_id: str) -> list[Json]:
+    async def history(self, memory_id: str) -> list[HistoryRow]:
         """What happened to a memory; see `Memory.history`."""
         return await self._ports.run(manage.history(self._ports, memory_id))
 
@@ -249,3 +400,9 @@ class AsyncMemory(Facade):
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+async def _walk(walk: Walk, ports: AsyncPorts) -> AsyncIterator[MemoryItem]:
+    while page := await ports.run(walk.next_page()):
+        for each in page:
+            yield each

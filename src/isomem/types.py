@@ -36,6 +36,8 @@ PROFILES = ("2.0.4", "2.2.1")
 
 SUPERSEDING = ("off", "similar", "model")
 """How it is decided which stored facts a new one supersedes; the first one is the default."""
+ORDERS = ("id", "oldest", "newest")
+"""The orders in which memories are listed; the first one is the default."""
 
 PROCEDURAL = "procedural_memory"
 """The one `memory_type` that `add` takes."""

@@ -26,7 +26,7 @@ METHODS = (
 ADDED = {
     "add": ("timestamp", "expiration_date", "supersede"),
     "delete_all": ("purge_history",),
-    "get_all": ("show_expired", "show_superseded"),
+    "get_all": ("show_expired", "show_superseded", "order", "page_size", "cursor"),
     "search": ("ranking", "explain", "show_expired", "show_superseded"),
     "update": ("text", "expiration_date"),
 }

@@ -202,6 +202,14 @@ def test_a_chain_of_updates_leaves_the_last_one(similar: Face) -> None:
     assert shown(similar) == {"Ana weighs 61 kg"}
 
 
+def test_filters_find_what_a_fact_has_superseded(similar: Face) -> None:
+    old, new = superseded(similar)
+    filters = {**U, "isomem_superseded_by": new}
+    listed = similar.get_all(filters=filters, show_superseded=True)["results"]
+    assert [each["id"] for each in listed] == [old]
+    assert similar.get_all(filters=filters)["results"] == []
+
+
 def test_metadata_cannot_hide_a_memory(memory: Face) -> None:
     for key in ("isomem_superseded_by", "isomem_superseded_at"):
         with pytest.raises(ValidationError, match=key):

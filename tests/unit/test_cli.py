@@ -192,6 +192,95 @@ def test_list_says_when_there_may_be_more(isomem: Isomem) -> None:
     assert isomem("list", "--user", "ben").out == "No memories.\n"
 
 
+def test_list_shows_pages_in_any_order(isomem: Isomem) -> None:
+    for day in (2, 3, 1):
+        isomem.add(f"on day {day}", "--timestamp", f"2024-01-0{day}")
+    words = ["list", "--user", "ana", "--order", "newest"]
+    newest = isomem(*words, "--json").json["results"]
+    assert [each["memory"] for each in newest] == ["on day 3", "on day 2", "on day 1"]
+    assert "on day 2" not in isomem(*words, "--top-k", "1").out
+    done = isomem(*words, "--page-size", "2")
+    assert done.out.splitlines()[::2] == ["on day 3", "on day 2"]
+    [cursor] = re.fullmatch(
+        r"2 of 3 memories\.\nThe next page: --cursor (\S+)\n", done.err
+    ).groups()  # type: ignore[union-attr]
+    done = isomem("list", "--user", "ana", "--cursor", cursor)
+    assert done.out.splitlines()[::2] == ["on day 1"]
+    assert done.err == "1 of 3 memories.\n"
+    page = isomem("list", "--user", "ana", "--cursor", cursor, "--json").json
+    assert page == {"results": newest[2:], "next_cursor": None, "total": 3}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--page-size", "0"], "Invalid page_size: 0"),
+        (["--page-size", "few"], "invalid int value: 'few'"),
+        (["--cursor", ""], "Invalid cursor"),
+        (["--cursor", "x"], "Invalid cursor: 'x'"),
+        (["--order", "best"], "invalid choice: 'best'"),
+        (["--top-k", "5", "--page-size", "5"], "either top_k, or page_size"),
+    ],
+)
+def test_list_refuses_pages_that_do_not_exist(isomem: Isomem, words: list[str], said: str) -> None:
+    isomem.add("tea")
+    done = isomem("list", "--user", "ana", *words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_count_counts(isomem: Isomem) -> None:
+    for mood in ("calm", "calm", "glad"):
+        isomem.add("tea", "--metadata", json.dumps({"mood": mood}))
+    assert isomem("count", "--user", "ana").out == "3 memories\n"
+    calm = ["count", "--user", "ana", "--filter", '{"mood": "calm"}']
+    assert isomem(*calm, "--json").json == {"memories": 2}
+    assert isomem("count", "--user", "ben").out == "0 memories\n"
+    assert isomem("count").code == 2
+
+
+def test_scopes_shows_whose_memories_there_are(isomem: Isomem) -> None:
+    assert isomem("scopes").code == 3
+    isomem.add("tea")
+    isomem.add("milk")
+    isomem("add", "done", "--agent", "bot\x1b", "--run", "r1", "--raw")
+    minute = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+    assert re.fullmatch(
+        rf"agent bot\\x1b, run r1\n  1 memory  {minute}\n"
+        rf"user ana\n  2 memories  {minute}(?: to {minute})?\n",
+        isomem("scopes").out,
+    )
+    assert isomem("scopes", "--user", "ben").out == "No memories.\n"
+    [found] = isomem("scopes", "--user", "ana", "--json").json
+    assert set(found) == {"user_id", "memories", "first", "last"}
+    assert found["first"] <= found["last"]
+
+
+def test_listings_leave_out_what_has_expired_unless_asked(isomem: Isomem) -> None:
+    isomem.add("tea")
+    isomem.add("milk", "--expires", "2020-01-01")
+    for words in (["count"], ["scopes"], ["list", "--page-size", "5", "--order", "oldest"]):
+        shown = isomem(*words, "--user", "ana", "--json").out
+        everything = isomem(*words, "--user", "ana", "--show-expired", "--json").out
+        assert (
+            ('"memories": 1' in shown) == ('"memories": 2' in everything) == ("list" not in words)
+        )
+        assert ('"total": 1' in shown) == ('"total": 2' in everything) == ("list" in words)
+
+
+def test_context_prints_a_text_for_a_prompt(isomem: Isomem) -> None:
+    isomem.add("I like green tea", "--timestamp", "2024-01-02")
+    isomem.add("I like tea with milk\nand sugar", "--timestamp", "2024-01-01")
+    words = ["context", "do I like tea", "--user", "ana"]
+    text = "2024-01-01:\n- I like tea with milk\n  and sugar\n2024-01-02:\n- I like green tea\n"
+    assert isomem(*words).out == text
+    assert isomem(*words, "--json").json == {"context": text.rstrip("\n")}
+    assert len(isomem(*words, "--max-tokens", "25").out.splitlines()) == 2
+    assert isomem(*words, "--max-tokens", "0").code == 2
+    nothing = isomem("context", "tea", "--user", "ben")
+    assert (nothing.out, nothing.err, nothing.code) == ("", "Nothing found.\n", 0)
+
+
 def test_get_shows_every_field(isomem: Isomem) -> None:
     memory_id = isomem.add("I like tea", "--metadata", '{"mood": "good", "n": 1}')
     done = isomem("get", memory_id)

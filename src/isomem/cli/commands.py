@@ -8,6 +8,7 @@ import sys
 from isomem.cli import views
 from isomem.cli.failures import EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
 from isomem.cli.settings import open_existing, open_memory, read_config
+from isomem.cli.views import counted
 from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
     from isomem.cli.screen import Screen
     from isomem.ingest import Ingest, Step
     from isomem.memory import Memory
+    from isomem.results import GotMemory
     from isomem.types import Unchanged
 
 NEVER = "never"
 """The date of a memory that does not expire."""
+
+
+_PAGE = ("top_k", "order", "page_size", "cursor")
+_HIDDEN = ("show_expired", "show_superseded")
+"""Options that are arguments of `get_all`: of a page, and of what else is shown."""
 
 
 # --- Find ------------------------------------------------------------------------------------
@@ -45,8 +52,7 @@ def search(options: Namespace, screen: Screen) -> None:
             rerank=options.rerank,
             ranking=options.ranking,
             explain=options.explain,
-            show_expired=options.show_expired,
-            show_superseded=options.show_superseded,
+            **_hidden(options),
         )
     screen.show(found, views.hits)
 
@@ -54,16 +60,65 @@ def search(options: Namespace, screen: Screen) -> None:
 def list_all(options: Namespace, screen: Screen) -> None:
     """`isomem list`."""
     filters = _filters(options)
+    if options.page_size is not None or options.cursor is not None:
+        _list_page(options, filters, screen)
+        return
     with open_memory(options) as memory:
         found = memory.get_all(
             filters=filters,
             top_k=options.top_k,
-            show_expired=options.show_expired,
-            show_superseded=options.show_superseded,
+            order=options.order,
+            **_hidden(options),
         )
     screen.show(found, views.memories)
     if len(found["results"]) == options.top_k:
         screen.note(f"These are the first {options.top_k}; --top-k N shows more.")
+
+
+def _list_page(options: Namespace, filters: dict[str, Any], screen: Screen) -> None:
+    given = {name: getattr(options, name) for name in _PAGE}
+    with open_memory(options) as memory:
+        page: Any = memory.get_all(filters=filters, **given, **_hidden(options))
+    screen.show(page, views.memories)
+    screen.note(f"{len(page['results'])} of {counted(page['total'], 'memory', 'memories')}.")
+    if page["next_cursor"]:
+        screen.note(f"The next page: --cursor {page['next_cursor']}")
+
+
+def _hidden(options: Namespace) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in _HIDDEN}
+
+
+def count(options: Namespace, screen: Screen) -> None:
+    """`isomem count`."""
+    filters = _filters(options)
+    with open_existing(options) as memory:
+        found = memory.count(filters, **_hidden(options))
+    screen.show({"memories": found}, views.count)
+
+
+def scopes(options: Namespace, screen: Screen) -> None:
+    """`isomem scopes`."""
+    with open_existing(options) as memory:
+        found = memory.scopes(options.user, options.agent, options.run_id, **_hidden(options))
+    screen.show(found, views.scopes)
+
+
+def context(options: Namespace, screen: Screen) -> None:
+    """`isomem context QUERY`."""
+    filters = _filters(options)
+    with open_memory(options) as memory:
+        text = memory.context(
+            options.query,
+            filters=filters,
+            max_tokens=options.max_tokens,
+            top_k=options.top_k,
+            threshold=options.threshold,
+            ranking=options.ranking,
+        )
+    screen.show({"context": text}, views.context)
+    if not text:
+        screen.note("Nothing found.")
 
 
 def get(options: Namespace, screen: Screen) -> None:
@@ -219,7 +274,7 @@ def _watch(run: Ingest, screen: Screen, failures: list[dict[str, Any]]) -> Step 
         screen.note(f"Going on after {run.resumed_at} of {run.total} messages.")
     try:
         for last in run:
-            found = views.counted(last.memories, "new memory", "new memories")
+            found = counted(last.memories, "new memory", "new memories")
             text = f"{last.messages} of {last.total} messages, {found}"
             screen.progress(last.messages, last.total, text)
             if last.failure is not None:
@@ -396,7 +451,7 @@ def _filters(options: Namespace) -> dict[str, Any]:
     return {**extra, **ids}
 
 
-def _existing(memory: Memory, memory_id: str) -> dict[str, Any]:
+def _existing(memory: Memory, memory_id: str) -> GotMemory:
     found = memory.get(memory_id)
     if found is None:
         raise no_memory(memory_id)

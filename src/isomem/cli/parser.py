@@ -12,7 +12,7 @@ from isomem.config import COLLECTION, PATH
 from isomem.memory import Memory
 from isomem.options import nearest
 from isomem.providers.tables import LLM_OPTIONS, OPENAI_URL, address_option
-from isomem.types import CHUNK_MESSAGES, RANKINGS, SUPERSEDING
+from isomem.types import CHUNK_MESSAGES, ORDERS, RANKINGS, SUPERSEDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,35 +131,47 @@ def _command(groups: Groups, name: str, run: Command, text: str) -> ArgumentPars
 
 def _add_finding(groups: Groups) -> None:
     parser = _command(groups, "search", commands.search, "find the memories that answer a query")
-    parser.add_argument("query", metavar="QUERY")
-    _add_scope(parser)
-    _add_filter(parser, Memory.search)
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=_default_of(Memory.search, "threshold"),
-        metavar="X",
-        help="minimum similarity, 0 to 1, or with --ranking fused the minimum score "
-        "(default %(default)s)",
-    )
-    parser.add_argument(
-        "--ranking", choices=RANKINGS, help="how memories are found and ordered; fused finds more"
-    )
+    _add_query(parser, Memory.search)
     parser.add_argument("--rerank", action="store_true", help="use the configured reranker")
     parser.add_argument("--explain", action="store_true", help="show where each score comes from")
-    _add_show_expired(parser)
-    _add_show_superseded(parser)
+    _add_hidden(parser)
+    parser = _command(
+        groups, "context", commands.context, "print what answers a query, as text for a prompt"
+    )
+    _add_query(parser, Memory.context)
+    parser.add_argument(
+        "--max-tokens",
+        type=int,
+        default=_default_of(Memory.context, "max_tokens"),
+        metavar="N",
+        help="at most about N tokens (default %(default)s)",
+    )
+    _add_listing(groups)
+    parser = _command(groups, "get", commands.get, "show one memory")
+    parser.add_argument("id", metavar="ID")
+    parser = _command(groups, "history", commands.history, "show what happened to a memory")
+    parser.add_argument("id", metavar="ID")
+
+
+def _add_listing(groups: Groups) -> None:
     parser = _command(
         groups, "list", commands.list_all, "list the memories of a user, agent or run"
     )
     _add_scope(parser)
     _add_filter(parser, Memory.get_all)
-    _add_show_expired(parser)
-    _add_show_superseded(parser)
-    parser = _command(groups, "get", commands.get, "show one memory")
-    parser.add_argument("id", metavar="ID")
-    parser = _command(groups, "history", commands.history, "show what happened to a memory")
-    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--order", choices=ORDERS, help="by id (default), or by time")
+    parser.add_argument("--page-size", type=int, metavar="N", help="show a page of N memories")
+    parser.add_argument("--cursor", metavar="TEXT", help="show the page that begins there")
+    _add_hidden(parser)
+    parser = _command(groups, "count", commands.count, "count the memories of a user, agent or run")
+    _add_scope(parser)
+    _add_condition(parser)
+    _add_hidden(parser)
+    parser = _command(
+        groups, "scopes", commands.scopes, "show whose memories there are, and how many"
+    )
+    _add_scope(parser, "only those of (default: everybody's)")
+    _add_hidden(parser)
 
 
 def _add_changing(groups: Groups) -> None:
@@ -308,13 +320,34 @@ def _add_scope(parser: ArgumentParser, title: str = "whose memory (at least one)
     group.add_argument("--run", metavar="ID", dest="run_id")
 
 
-def _add_filter(parser: ArgumentParser, method: Callable[..., object]) -> None:
+def _add_query(parser: ArgumentParser, method: Callable[..., object]) -> None:
+    parser.add_argument("query", metavar="QUERY")
+    _add_scope(parser)
+    _add_filter(parser, method)
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=_default_of(method, "threshold"),
+        metavar="X",
+        help="minimum similarity, 0 to 1, or with --ranking fused the minimum score "
+        "(default %(default)s)",
+    )
+    parser.add_argument(
+        "--ranking", choices=RANKINGS, help="how memories are found and ordered; fused finds more"
+    )
+
+
+def _add_condition(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--filter",
         type=_object,
         metavar="JSON",
         help='conditions on metadata, such as {"session": "2025-03-05"}',
     )
+
+
+def _add_filter(parser: ArgumentParser, method: Callable[..., object]) -> None:
+    _add_condition(parser)
     parser.add_argument(
         "--top-k",
         type=int,
@@ -324,13 +357,10 @@ def _add_filter(parser: ArgumentParser, method: Callable[..., object]) -> None:
     )
 
 
-def _add_show_superseded(parser: ArgumentParser) -> None:
+def _add_hidden(parser: ArgumentParser) -> None:
+    parser.add_argument("--show-expired", action="store_true", help="also show expired memories")
     text = "also show memories that a later fact has superseded"
     parser.add_argument("--show-superseded", action="store_true", help=text)
-
-
-def _add_show_expired(parser: ArgumentParser) -> None:
-    parser.add_argument("--show-expired", action="store_true", help="also show expired memories")
 
 
 def _default_of(method: Callable[..., object], argument: str) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from isomem.cli.screen import Screen, printable
 from isomem.contract.moments import EVENT_TIME
 from isomem.contract.visibility import EXPIRATION_DATE
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +85,33 @@ def added(result: Json, screen: Screen) -> Iterator[str]:
             yield f"    {screen.dim(old['id'])}"
 
 
+def count(result: Json, screen: Screen) -> Iterator[str]:
+    """How many memories there are."""
+    del screen
+    yield counted(result["memories"], "memory", "memories")
+
+
+def scopes(found: list[Json], screen: Screen) -> Iterator[str]:
+    """Whose memories there are: ids, how many, and from when to when."""
+    if not found:
+        yield "No memories."
+    for each in found:
+        names = [f"{key[:-3]} {printable(each[key])}" for key in SCOPE_KEYS if key in each]
+        yield screen.bold(", ".join(names) or "no user, agent or run")
+        yield f"  {counted(each['memories'], 'memory', 'memories')}{screen.dim(_span(each))}"
+
+
+def _span(scope: Json) -> str:
+    first, last = _minute(scope["first"]), _minute(scope["last"])
+    return f"  {first}" if first == last else f"  {first} to {last}"
+
+
+def context(result: Json, screen: Screen) -> Iterator[str]:
+    """The text for a prompt, line by line."""
+    del screen
+    yield from map(printable, result["context"].splitlines())
+
+
 def message(result: Json, screen: Screen) -> Iterator[str]:
     """The message of a call that is done."""
     del screen
@@ -114,7 +142,7 @@ def events(found: list[Json], screen: Screen) -> Iterator[str]:
     for event in found:
         moment = _minute(event["updated_at"] or event["created_at"])
         text = printable(event["new_memory"] or event["old_memory"] or "")
-        yield f"{screen.dim(moment.ljust(20))}  {screen.bold(event['event'].ljust(6))}  {text}"
+        yield f"{screen.dim(moment.ljust(20))}  {screen.bold(event['event'].ljust(9))}  {text}"
 
 
 def ingested(result: Json, screen: Screen) -> Iterator[str]:

@@ -61,6 +61,16 @@ class Visibility:
         self._show_expired = show_expired
         self._show_superseded = show_superseded
 
+    @property
+    def shows(self) -> tuple[bool, bool]:
+        """Whether it shows what is expired, and what is superseded."""
+        return self._show_expired, self._show_superseded
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of a payload without which it is not hidden."""
+        return SUPERSEDED_BY, *self._fields
+
     def hides(self, payload: Payload) -> bool:
         """Whether a memory with this payload is hidden."""
         if SUPERSEDED_BY in payload and not self._show_superseded and is_superseded(payload):

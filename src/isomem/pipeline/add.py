@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from isomem.contract.plan import Mention, Supersession
     from isomem.ports.shapes import Message, Nlp, Payload, Ports, Stores, Vector
+    from isomem.results import AddedMemory, AddResults
 
-    Result = dict[str, Any]
     Fact = dict[str, Any]
 
 OFF = SUPERSEDING[0]
@@ -59,7 +59,7 @@ async def add(
     timestamp: object = None,
     expiration_date: object = None,
     supersede: str | None = None,
-) -> Result:
+) -> AddResults:
     """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
     profile = ports.profile
     scope = check_ids(ids, profile.read_id)
@@ -117,8 +117,9 @@ def _image_question(url: str, details: str | None) -> Message:
 # --- Raw: every message is a memory ----------------------------------------------------------
 
 
-async def _add_raw(ports: Ports, conversation: Conversation, fields: Payload) -> list[Result]:
-    records, results = [], []
+async def _add_raw(ports: Ports, conversation: Conversation, fields: Payload) -> list[AddedMemory]:
+    records: list[Record] = []
+    results: list[Any] = []
     for said in conversation.remembered():
         own = {**fields, "role": said.role}
         if said.name:
@@ -131,7 +132,12 @@ async def _add_raw(ports: Ports, conversation: Conversation, fields: Payload) ->
     return results
 
 
-def _result(record: Record) -> Result:
+def _superseding(record: Record) -> AddedMemory:
+    superseded: Any = record.supersedes
+    return {**_result(record), "supersedes": [*superseded]}
+
+
+def _result(record: Record) -> AddedMemory:
     return {"id": record.id, "memory": record.text, "event": "ADD"}
 
 
@@ -150,7 +156,7 @@ async def _record(ports: Ports, text: str, fields: Payload) -> Record:
 
 async def _add_procedural(
     ports: Ports, conversation: Conversation, fields: Payload, prompt: str | None
-) -> list[Result]:
+) -> list[AddedMemory]:
     reply = await ports.generate(
         [
             {
@@ -181,7 +187,7 @@ async def _add_inferred(
     prompt: str | None,
     day: str | None,
     mode: str,
-) -> list[Result]:
+) -> list[AddedMemory]:
     since = await ports.store(_last_insertion) if ports.settings.dedup_concurrent else None
     session = session_key(scope)
     transcript = conversation.transcript()
@@ -215,7 +221,7 @@ async def _add_inferred(
             f"Failed to insert any of the {len(records)} extracted memories into the vector store"
         )
     if mode != OFF:
-        return [{**_result(record), "supersedes": [*record.supersedes]} for record in stored]
+        return [_superseding(record) for record in stored]
     return [_result(record) for record in stored]
 
 

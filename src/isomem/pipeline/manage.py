@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from isomem.contract.arguments import (
-    check_filters,
     check_history_id,
     check_ids,
     check_memory_id,
@@ -17,30 +16,37 @@ from isomem.contract.arguments import (
 from isomem.contract.limits import MOST_REMOVED
 from isomem.contract.payload import describe, listed
 from isomem.contract.plan import REMOVED_AT_ONCE, Change, Plan
-from isomem.contract.visibility import Visibility, expiry_fields
+from isomem.contract.visibility import expiry_fields
 from isomem.errors import DatabaseError, VectorValueError
+from isomem.pipeline.asked import checked_filters, visibility_of
 from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
 from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
     from isomem.clock import Clock
     from isomem.contract.payload import ResultFields
     from isomem.contract.profile import Profile
+    from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Filters, Hit, Nlp, Payload, Ports, Stores, Vector
+    from isomem.results import Done, GotMemory, HistoryRow, MemoryList, MemoryPage
+
+_LISTING = ("filters", "top_k", "show_expired", "show_superseded", "order", "page_size", "cursor")
+"""The arguments of `get_all`."""
 
 
 # --- Read ------------------------------------------------------------------------------------
 
 
-async def get(ports: Ports, memory_id: str) -> dict[str, object] | None:
+async def get(ports: Ports, memory_id: str) -> GotMemory | None:
     """One memory, or None."""
     return await ports.store(_get, check_memory_id(memory_id), ports.profile.RESULT_FIELDS)
 
 
-def _get(stores: Stores, memory_id: str, fields: ResultFields) -> dict[str, object] | None:
+def _get(stores: Stores, memory_id: str, fields: ResultFields) -> Any:
     point = stores.vectors.get(vector_id=memory_id)
     return describe(str(point.id), point.payload or {}, fields, score=None) if point else None
 
@@ -52,29 +58,33 @@ async def get_all(
     top_k: int,
     show_expired: bool = False,
     show_superseded: bool = False,
-    other: dict[str, object],
-) -> dict[str, object]:
-    """The first memories of a scope, ordered by id."""
-    check_other(other, "get_all", ("filters", "top_k", "show_expired", "show_superseded"))
-    profile = ports.profile
+    order: str | None = None,
+    page_size: int | None = None,
+    cursor: str | None = None,
+    other: Mapping[str, object],
+) -> MemoryList | MemoryPage:
+    """The first memories of a scope, or a page of them."""
+    check_other(other, "get_all", _LISTING)
     top_k = check_top_k(top_k)
-    if not show_expired:
-        top_k = max(top_k, profile.LEAST_LISTED)
-    checked = check_filters(filters, profile.read_id)
-    if not ports.takes_any_id:
-        refuse_wildcard_ids(checked)
-    visibility = Visibility(
-        ports.clock,
-        profile.EXPIRATION_FIELDS,
-        show_expired=show_expired,
-        show_superseded=show_superseded,
+    asked = checked_filters(ports, filters)
+    visibility = visibility_of(ports, show_expired=show_expired, show_superseded=show_superseded)
+    if order is None and page_size is None and cursor is None:
+        if not show_expired:
+            top_k = max(top_k, ports.profile.LEAST_LISTED)
+        return {"results": await ports.store(_list, asked, top_k, visibility, ports.profile)}
+    # Here: most memories are never listed like this, and importing isomem would take longer.
+    from isomem.pipeline import listing
+
+    if page_size is None and cursor is None:
+        return await listing.first(ports, asked, visibility, order, top_k)
+    return await listing.page(
+        ports, asked, visibility, top_k=top_k, order=order, page_size=page_size, cursor=cursor
     )
-    return {"results": await ports.store(_list, checked, top_k, visibility, profile)}
 
 
 def _list(
     stores: Stores, filters: Filters, top_k: int, visibility: Visibility, profile: Profile
-) -> list[dict[str, object]]:
+) -> list[Any]:
     points = _one_by_one(
         profile.first_listed(
             lambda most: listed(stores.vectors.list(filters=filters, top_k=most)),
@@ -99,12 +109,12 @@ def _one_by_one(answer: object) -> Iterator[Hit]:
         yield points.pop()
 
 
-async def history(ports: Ports, memory_id: str) -> list[dict[str, object]]:
+async def history(ports: Ports, memory_id: str) -> list[HistoryRow]:
     """The events of one memory, oldest first."""
     return await ports.store(_history, check_history_id(memory_id))
 
 
-def _history(stores: Stores, memory_id: object) -> list[dict[str, object]]:
+def _history(stores: Stores, memory_id: object) -> list[Any]:
     return stores.ledger.get_history(memory_id)  # type: ignore[arg-type]  # may not be an id
 
 
@@ -118,7 +128,7 @@ async def update(
     metadata: dict[str, object] | None,
     *,
     expiration_date: object = UNCHANGED,
-) -> dict[str, str]:
+) -> Done:
     """Replaces the text of a memory, overlays its metadata, changes when it expires."""
     memory_id = check_memory_id(memory_id)
     profile = ports.profile
@@ -186,7 +196,7 @@ def _analyse(nlp: Nlp, text: str) -> tuple[str, list[tuple[str, str]]]:
     return nlp.lemmatize(text), nlp.entities(text)
 
 
-async def restore(ports: Ports, memory_id: str) -> dict[str, str]:
+async def restore(ports: Ports, memory_id: str) -> Done:
     """Shows a superseded memory again, as it was."""
     await ports.apply(Plan(ports.clock, restore=check_memory_id(memory_id)))
     return {"message": "Memory restored successfully!"}
@@ -195,7 +205,7 @@ async def restore(ports: Ports, memory_id: str) -> dict[str, str]:
 # --- Remove ----------------------------------------------------------------------------------
 
 
-async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
+async def delete(ports: Ports, memory_id: str) -> Done:
     """Removes one memory; its history stays."""
     memory_id = check_memory_id(memory_id)
     vectors = await renew_vectors(ports, [memory_id])
@@ -205,7 +215,7 @@ async def delete(ports: Ports, memory_id: str) -> dict[str, str]:
 
 async def delete_all(
     ports: Ports, ids: Mapping[str, object], *, purge_history: bool = False
-) -> dict[str, str]:
+) -> Done:
     """Removes every memory of a scope, however many there are, and its message buffers."""
     filters = check_removal_ids(ids, ports.profile.read_id, ports.profile.is_given)
     if not ports.takes_any_id:
@@ -254,7 +264,7 @@ def _reset(stores: Stores) -> None:
     stores.reset()
 
 
-async def purge(ports: Ports, ids: Mapping[str, object]) -> dict[str, str]:
+async def purge(ports: Ports, ids: Mapping[str, object]) -> Done:
     """Removes everything of a scope, also from the bytes of the files."""
     done = await delete_all(ports, ids, purge_history=True)
     try:

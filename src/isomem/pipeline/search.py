@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.arguments import (
-    check_filters,
     check_other,
     check_query,
     check_ranking,
     check_threshold,
     check_top_k,
-    refuse_wildcard_ids,
 )
 from isomem.contract.filters import CompiledFilters, translate
 from isomem.contract.limits import (
@@ -21,20 +19,22 @@ from isomem.contract.limits import (
 from isomem.contract.payload import describe
 from isomem.contract.scope import scope_of
 from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
-from isomem.contract.visibility import Visibility
+from isomem.pipeline.asked import checked_filters, visibility_of
 from isomem.pipeline.mentions import embed_query
 from isomem.ports.guard import PartFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.contract.plan import Mention
     from isomem.contract.profile import Profile
     from isomem.contract.ranking import Placed
     from isomem.contract.scoring import Ranked
+    from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Filters, Hit, Ports, Stores, Vector
+    from isomem.results import SearchResults
 
     Reading = Callable[[Ports, str, Filters], Awaitable["Query"]]
     Ask = Callable[[int], Sequence[Any]]
@@ -88,8 +88,8 @@ async def search(
     explain: bool,
     show_expired: bool = False,
     show_superseded: bool = False,
-    other: dict[str, object],
-) -> dict[str, object]:
+    other: Mapping[str, object],
+) -> SearchResults:
     """One call of `search`. `other` has the arguments that it does not know."""
     check_other(other, "search", ARGUMENTS, ports.profile.REFUSED_BY_SEARCH)
     if rerank and not ports.reranks:
@@ -98,24 +98,17 @@ async def search(
     top_k = check_top_k(top_k)
     given = ports.profile.read_query(query)
     read, order = _RANKINGS[check_ranking(ranking, ports.settings.ranking)]
-    checked = check_filters(filters, ports.profile.read_id)
-    if not ports.takes_any_id:
-        refuse_wildcard_ids(checked)
-    compiled = CompiledFilters(translate(checked))
+    compiled = CompiledFilters(translate(checked_filters(ports, filters)))
     text = check_query(given)
     analysed = await read(ports, text, compiled)
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
     analysed.explain = explain
-    profile = ports.profile
-    analysed.visibility = Visibility(
-        ports.clock,
-        profile.EXPIRATION_FIELDS,
-        show_expired=show_expired,
-        show_superseded=show_superseded,
+    analysed.visibility = visibility_of(
+        ports, show_expired=show_expired, show_superseded=show_superseded
     )
-    analysed.profile = profile
-    results = await ports.store(_find, analysed, order)
+    analysed.profile = ports.profile
+    results: Any = await ports.store(_find, analysed, order)
     if rerank and results and ports.reranks:
         results = await _rerank(ports, text, results, top_k)
     return {"results": results}

@@ -8,23 +8,29 @@ and an asynchronous implementation of it make `Memory` and `AsyncMemory`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from isomem.clock import Clock
+from isomem.contract.pages import Key, Tally
 from isomem.contract.plan import FailedChunk, Mention, Plan, Progress, Record, TakenIn
 from isomem.contract.profile import Profile
 from isomem.contract.ranking import Found, Question
+from isomem.contract.visibility import Visibility
 from isomem.types import Filters, Hit, Message, Payload, Vector
 
 __all__ = [
-    "LLM", "Embedder", "Filters", "Hit", "Ingests", "Ledger", "Links", "Message", "Nlp", "Parts",
-    "Payload", "Ports", "Reranker", "Settings", "Stores", "Vector", "VectorStore",
+    "LLM", "Embedder", "Entry", "Filters", "Hit", "Ingests", "Ledger", "Links", "Listing",
+    "Message", "Nlp", "Parts", "Payload", "Ports", "Reranker", "Settings", "Stores", "Vector",
+    "VectorStore",
 ]  # fmt: skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Entry = tuple[int, str, Any]
+"""A memory in a listing: its rank in the order, its id, and what its listing reads it by."""
 
 
 class Embedder(Protocol):
@@ -155,6 +161,31 @@ class Links(Protocol):
         ...
 
 
+class Listing(Protocol):
+    """The memories in an order, part by part, for one step. See `isomem.contract.pages`."""
+
+    @property
+    def at_once(self) -> int:
+        """How many entries to find at once in order to read all memories."""
+        ...
+
+    def find(self, filters: Filters, order: str, after: Key | None, limit: int) -> list[Entry]:
+        """The first memories behind a key that pass."""
+        ...
+
+    def read(self, entries: Sequence[Entry], filters: Filters) -> Sequence[Hit]:
+        """The memories of entries, without those that are known to be gone."""
+        ...
+
+    def count(self, filters: Filters) -> int:
+        """How many memories pass."""
+        ...
+
+    def scopes(self, ids: Mapping[str, str]) -> list[tuple[dict[str, str], Tally]]:
+        """The scopes that have all these ids, and what is in each."""
+        ...
+
+
 class Ingests(Protocol):
     """How far conversations have been ingested."""
 
@@ -196,6 +227,10 @@ class Stores(Protocol):
 
     def reading(self) -> AbstractContextManager[object]:
         """A block that sees one state of the stores, if they are able to do that."""
+        ...
+
+    def listing(self, visibility: Visibility) -> Listing:
+        """The memories that a call shows, in an order, part by part; for one step."""
         ...
 
     def last_insertion(self) -> int:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.ranking import Found, Question
+    from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.cache import ScopeCache
     from isomem.store.database import Block, Database
     from isomem.store.keywords import TermEncoder
     from isomem.store.links import LinkTable
+    from isomem.store.listing import Listing
 
 
 class Collection:
@@ -224,6 +226,13 @@ class Collection:
             raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
         with self.database.reading():
             return self.reader.list(filters, top_k), None
+
+    def listing(self, visibility: Visibility) -> Listing:
+        """Those of its points that a call shows, in an order, part by part."""
+        # Here: most memories are never listed like this, and importing isomem would take longer.
+        from isomem.store.listing import Listing
+
+        return Listing(self.database, self.reader, visibility)
 
     def search(
         self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None

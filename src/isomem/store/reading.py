@@ -206,6 +206,10 @@ class Reader:
             return sql, bindings, rest
         return f"{sql} AND {compiled[0]}", (*bindings, *compiled[1]), None
 
+    def condition(self, filters: Filters | None) -> tuple[str, tuple[Any, ...], Group | None]:
+        """What points have to fulfil: a condition in SQL, its bindings, and the rest for Python."""
+        return self._where(*split_scope(compile_filters(filters)))
+
     def has_points(self, filters: Filters) -> bool:
         """Whether the scopes that filters name have any points: a scope without is not kept."""
         ids, _ = split_scope(compile_filters(filters))

@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from isomem.contract.plan import Change, Plan, Record
     from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
-    from isomem.ports.shapes import Embedder, Filters, Hit, Payload
+    from isomem.contract.visibility import Visibility
+    from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
 
 _EXCUSED = (PartFailure, VectorValueError)
 _UNUSABLE = (*_EXCUSED, ValidationError)
@@ -149,6 +150,14 @@ class ComposedSet:
             error_code="CONFIG_008",
             suggestion='Search with ranking="contract".',
         )
+
+    def listing(self, visibility: Visibility) -> Listing:
+        """The memories that a call shows, in an order, part by part."""
+        if isinstance(self.vectors, Collection):
+            return self.vectors.listing(visibility)
+        from isomem.stores.listing import ForeignListing
+
+        return ForeignListing(self.vectors, visibility)
 
     # --- Applying a plan ---
 

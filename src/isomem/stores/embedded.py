@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from isomem.contract.plan import Change, Mention, Plan, Record
     from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
-    from isomem.ports.shapes import Embedder, Filters, Hit, Payload
+    from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
     from isomem.store.reading import Point
 
     P = ParamSpec("P")
@@ -107,6 +107,10 @@ class EmbeddedSet:
     def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
         """The `top_k` memories that the fused ranking puts first."""
         return self.vectors.ranked(question, top_k, filters)
+
+    def listing(self, visibility: Visibility) -> Listing:
+        """The memories that a call shows, in an order, part by part."""
+        return self.vectors.listing(visibility)
 
     def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in one transaction on each file."""
