@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from isomem.contract.profile import profile_of
+from isomem.types import PROFILES
 from isomem_parity.compare import same_state
 from isomem_parity.doubles import Fault, reply_text
 from isomem_parity.script import METHODS, Step, resolve
@@ -289,7 +290,9 @@ def _with_text(message: Any, vision: bool) -> list[Any]:
         isinstance(content, dict) and content.get("type") == "image_url"
     )
     described = vision and image and message["role"] != "system"
-    if described or not isinstance(content, (list, dict)):
+    # Later releases read a list of parts themselves, but not one of the system's.
+    is_read = isinstance(content, list) and message["role"] != "system" and release() != PROFILES[0]
+    if described or is_read or not isinstance(content, (list, dict)):
         return [message]
     parts = content if isinstance(content, list) else [content]
     texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
