@@ -111,6 +111,15 @@ def test_add_says_when_nothing_is_new(isomem: Isomem) -> None:
     assert done.out == "Nothing new to remember.\n"
 
 
+def test_add_takes_the_reply_of_the_same_turn(isomem: Isomem) -> None:
+    words = ("add", "I like tea", "--reply", "Noted!", "--user", "ana", "--raw", "--json")
+    results = json.loads(isomem(*words).out)["results"]
+    assert [(each["role"], each["memory"]) for each in results] == [
+        ("user", "I like tea"),
+        ("assistant", "Noted!"),
+    ]
+
+
 def test_add_reads_standard_input() -> None:
     done = process("add", "-", "--user", "ana", "--raw", given="Grüße\naus Bern\n")
     assert done.out.startswith("+ Grüße aus Bern\n")

@@ -143,10 +143,12 @@ def history(options: Namespace, screen: Screen) -> None:
 def add(options: Namespace, screen: Screen) -> None:
     """`isomem add TEXT`."""
     ids = _ids(options)
-    text = _text(options.text)
+    messages = [{"role": options.role, "content": _text(options.text)}]
+    if options.reply is not None:
+        messages.append({"role": "assistant", "content": options.reply})
     with open_memory(options) as memory:
         added = memory.add(
-            [{"role": options.role, "content": text}],
+            messages,
             **ids,
             metadata=options.metadata,
             infer=not options.raw,

@@ -184,6 +184,7 @@ def _add_changing(groups: Groups) -> None:
         "--raw", action="store_true", help="store the text as it is, without a model"
     )
     parser.add_argument("--role", default="user", help="who says it (default: %(default)s)")
+    parser.add_argument("--reply", metavar="TEXT", help="what the assistant replied to it")
     parser.add_argument("--timestamp", metavar="TIME", help="when it was said, in ISO 8601")
     parser.add_argument(
         "--expires", metavar="DATE", help="the last day on which it is found, such as 2026-05-07"
