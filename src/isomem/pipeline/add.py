@@ -200,8 +200,12 @@ async def _add_inferred(
         return []
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
     known = {payload["hash"] for payload in existing if payload.get("hash")}
-    records = await _inferred_records(ports, _new_facts(facts, vectors, known), vectors, fields)
-    stale = await _stale(ports, records, scope, mode) if mode != OFF else ()
+    new = _new_facts(facts, vectors, known)
+    records = await _inferred_records(ports, new, vectors, fields)
+    stale: Sequence[Supersession] = ()
+    if mode != OFF:
+        said_again = {md5_hex(fact["text"]) for fact in facts}.difference(new)
+        stale = await _stale(ports, records, said_again, scope, mode)
     plan = Plan(
         ports.clock,
         records=records,
@@ -226,13 +230,13 @@ async def _add_inferred(
 
 
 async def _stale(
-    ports: Ports, records: list[Record], scope: dict[str, str], mode: str
+    ports: Ports, records: list[Record], said_again: set[str], scope: dict[str, str], mode: str
 ) -> Sequence[Supersession]:
     """The stored facts that the new ones supersede."""
     # Here: most memories supersede nothing, and importing isomem would take longer.
     from isomem.pipeline.superseding import supersessions
 
-    return await supersessions(ports, records, scope, mode)
+    return await supersessions(ports, records, said_again, scope, mode)
 
 
 async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:
