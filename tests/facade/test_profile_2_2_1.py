@@ -190,6 +190,19 @@ def test_what_2_0_4_has_stored_expires(make: Callable[..., Face]) -> None:
     assert later.get(one)["metadata"] is None
 
 
+@pytest.mark.parametrize("expires", [None, "2030-01-01"])
+def test_what_2_0_4_has_stored_can_get_another_date(
+    later: Face, make: Callable[..., Face], expires: str | None
+) -> None:
+    one = remember(make(), "old", expiration_date="2024-04-01")
+    later.update(one, expiration_date=expires)
+    assert later.memories() == ["old"]
+    assert later.get(one)["expiration_date"] == expires
+    assert later.sweep() == 0
+    later.update(one, expiration_date="2024-04-01")
+    assert later.memories() == []
+
+
 def test_an_expiration_date_in_metadata_counts(later: Face) -> None:
     remember(later, "old", metadata={"expiration_date": "2024-04-01"})
     assert later.memories() == []

@@ -167,8 +167,8 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
         "updated_at": now,
     }
     if EXPIRATION_DATE in change.metadata:
-        for field in OWN_FIELDS:
-            payload.pop(field, None)
+        # Emptied, not removed: some stores only overlay the fields that they are given.
+        payload.update(dict.fromkeys(set(OWN_FIELDS).intersection(old)))
     return payload
 
 
