@@ -160,14 +160,26 @@ def test_messages_are_kept_when_no_memory_can_be_stored(later: Face) -> None:
 class Blocks:
     """A model that answers with a list of blocks."""
 
+    fact = "a fact"
+
     def generate_response(self, messages: Any, **options: Any) -> Any:
-        del messages, options
-        return [{"text": '{"memory": [{"text": '}, '"a fact"}]}', {"type": "x"}]
+        del options
+        if "stored memories" in messages[0]["content"]:
+            return [{"text": '{"superseded": [{"fact": 0, '}, '"memory": 0}]}']
+        return [{"text": '{"memory": [{"text": '}, f'"{self.fact}"}}]}}', {"type": "x"}]
 
 
 def test_a_reply_may_be_blocks(later: Face) -> None:
     later.real.llm = Blocks()
     assert [each["memory"] for each in later.add("x", **U)["results"]] == ["a fact"]
+
+
+def test_what_is_superseded_may_be_said_in_blocks(later: Face) -> None:
+    later.real.llm = Blocks()
+    later.add("x", **U)
+    later.real.llm.fact = "a newer fact"
+    (added,) = later.add("x", **U, supersede="model")["results"]
+    assert [each["memory"] for each in added["supersedes"]] == ["a fact"]
 
 
 def test_an_empty_summary_is_an_error(later: Face) -> None:

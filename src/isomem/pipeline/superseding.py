@@ -114,7 +114,7 @@ async def _by_model(ports: Ports, records: Sequence[Record], near: Near) -> list
     )
     try:
         reply = await ports.generate(question, response_format={"type": "json_object"})
-        items = read_items(reply, "superseded")
+        items = read_items(ports.profile.reply_text(reply), "superseded")
     except PartFailure as failure:
         log.error("Nothing is superseded, since the model call failed: %s", failure.error)
         return []
