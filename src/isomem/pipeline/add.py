@@ -200,12 +200,8 @@ async def _add_inferred(
         return []
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
     known = {payload["hash"] for payload in existing if payload.get("hash")}
-    new = _new_facts(facts, vectors, known)
-    records = await _inferred_records(ports, new, vectors, fields)
-    stale: Sequence[Supersession] = ()
-    if mode != OFF:
-        said_again = {md5_hex(fact["text"]) for fact in facts}.difference(new)
-        stale = await _stale(ports, records, said_again, scope, mode)
+    records = await _inferred_records(ports, _new_facts(facts, vectors, known), vectors, fields)
+    stale = await _stale(ports, facts, records, scope, mode) if mode != OFF else ()
     plan = Plan(
         ports.clock,
         records=records,
@@ -230,12 +226,14 @@ async def _add_inferred(
 
 
 async def _stale(
-    ports: Ports, records: list[Record], said_again: set[str], scope: dict[str, str], mode: str
+    ports: Ports, facts: list[Fact], records: list[Record], scope: dict[str, str], mode: str
 ) -> Sequence[Supersession]:
-    """The stored facts that the new ones supersede."""
+    """The stored facts that the new ones supersede: `records` has those of `facts` that are new."""
     # Here: most memories supersede nothing, and importing isomem would take longer.
     from isomem.pipeline.superseding import supersessions
 
+    said_again = {md5_hex(fact["text"]) for fact in facts}
+    said_again.difference_update(record.payload["hash"] for record in records)
     return await supersessions(ports, records, said_again, scope, mode)
 
 
