@@ -14,7 +14,7 @@ from isomem.contract.limits import (
 )
 from isomem.contract.parts import in_lines, in_words
 from isomem.contract.payload import ResultFields, refuse_own_fields, text_fields
-from isomem.contract.visibility import EXPIRATION_DATE
+from isomem.contract.visibility import EXPIRATION_DATE, counted
 from isomem.types import SCOPE_KEYS, clone
 
 TYPE_CHECKING = False
@@ -182,7 +182,7 @@ def first_listed(
     ask: Callable[[int], Sequence[T]], top_k: int, visibility: Visibility
 ) -> Sequence[T]:
     """The first `top_k` that are not hidden, of four times as many, or of 60."""
-    found = ask(top_k)
+    found = counted(ask(top_k))
     if len(visibility.shown(found)) == len(found):
         return found
     most = max(top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
