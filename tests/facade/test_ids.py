@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,30 @@ def test_delete_all_deletes_what_add_stored_under_the_same_words(memory: Face) -
     memory.add("tea", user_id=" ana ", infer=False)
     memory.delete_all(user_id=" ana ")
     assert memory.memories(user_id="ana") == []
+
+
+@pytest.mark.parametrize("spell", [lambda one: one.replace("-", ""), "{{{}}}".format])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_memory_is_the_same_however_its_id_is_spelled(
+    make: Make, tmp_path: Path, spell: Callable[[str], str], apart: bool
+) -> None:
+    """What an update writes belongs to the memory, and goes when that goes."""
+    face = make(supersede="similar")
+    if apart:
+        face.db = make(tmp_path / "other.db").db
+    (one,) = face.learn("Ana lives in Berlin")
+    face.learn("Ana lives in Lisbon")
+    face.restore(spell(one))
+    face.update(spell(one), "Ana met Zaphod Beeblebrox")
+    face.update(spell(one), expiration_date="2020-01-01")
+    assert [each["event"] for each in face.history(one)] == [
+        "ADD", "SUPERSEDE", "RESTORE", "UPDATE", "UPDATE",
+    ]  # fmt: skip
+    assert face.history(spell(one)) == face.history(one)
+    assert face.entities()["Zaphod Beeblebrox"]["linked_memory_ids"] == [one]
+    face.purge(user_id="u")
+    assert face.entities() == {}
+    assert face.history(one) == []
 
 
 LEADING_OUT: list[dict[str, Any]] = [

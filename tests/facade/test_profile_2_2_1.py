@@ -160,14 +160,26 @@ def test_messages_are_kept_when_no_memory_can_be_stored(later: Face) -> None:
 class Blocks:
     """A model that answers with a list of blocks."""
 
+    fact = "a fact"
+
     def generate_response(self, messages: Any, **options: Any) -> Any:
-        del messages, options
-        return [{"text": '{"memory": [{"text": '}, '"a fact"}]}', {"type": "x"}]
+        del options
+        if "stored memories" in messages[0]["content"]:
+            return [{"text": '{"superseded": [{"fact": 0, '}, '"memory": 0}]}']
+        return [{"text": '{"memory": [{"text": '}, f'"{self.fact}"}}]}}', {"type": "x"}]
 
 
 def test_a_reply_may_be_blocks(later: Face) -> None:
     later.real.llm = Blocks()
     assert [each["memory"] for each in later.add("x", **U)["results"]] == ["a fact"]
+
+
+def test_what_is_superseded_may_be_said_in_blocks(later: Face) -> None:
+    later.real.llm = Blocks()
+    later.add("x", **U)
+    later.real.llm.fact = "a newer fact"
+    (added,) = later.add("x", **U, supersede="model")["results"]
+    assert [each["memory"] for each in added["supersedes"]] == ["a fact"]
 
 
 def test_an_empty_summary_is_an_error(later: Face) -> None:
@@ -188,6 +200,19 @@ def test_what_2_0_4_has_stored_expires(make: Callable[..., Face]) -> None:
     assert later.memories() == ["old"]
     assert later.get(one)["expiration_date"] == "2030-01-01"
     assert later.get(one)["metadata"] is None
+
+
+@pytest.mark.parametrize("expires", [None, "2030-01-01"])
+def test_what_2_0_4_has_stored_can_get_another_date(
+    later: Face, make: Callable[..., Face], expires: str | None
+) -> None:
+    one = remember(make(), "old", expiration_date="2024-04-01")
+    later.update(one, expiration_date=expires)
+    assert later.memories() == ["old"]
+    assert later.get(one)["expiration_date"] == expires
+    assert later.sweep() == 0
+    later.update(one, expiration_date="2024-04-01")
+    assert later.memories() == []
 
 
 def test_an_expiration_date_in_metadata_counts(later: Face) -> None:

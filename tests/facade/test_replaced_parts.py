@@ -112,6 +112,16 @@ class Store:
         self.points.clear()
 
 
+class Iterating(Store):
+    """A store that returns its hits one by one."""
+
+    def search(self, *args: Any, **kwargs: Any) -> Any:
+        return iter(super().search(*args, **kwargs))
+
+    def list(self, *args: Any, **kwargs: Any) -> Any:
+        return iter(super().list(*args, **kwargs)[0])
+
+
 class Ledger:
     """A ledger in lists."""
 
@@ -192,6 +202,23 @@ def test_everything_works_with_parts_of_others(foreign: Face) -> None:
     foreign.reset()
     foreign.close()
     assert foreign.db.closed
+
+
+@pytest.mark.parametrize("profile", ["2.0.4", "2.2.1"])
+def test_a_store_may_return_its_hits_one_by_one(make: Make, profile: str) -> None:
+    """mem0 only iterates over them."""
+    face = make(profile=profile)
+    face.vector_store = Iterating()
+    for number in range(4):
+        expires = "2020-01-01" if number % 2 else None
+        face.add(f"tea {number}", **U, infer=False, expiration_date=expires)
+    face.learn("Ana likes tea")
+    shown = ["Ana likes tea", "tea 0", "tea 2"]
+    found = face.search("tea 0", filters=U, threshold=0.0)["results"]
+    assert "tea 0" in {each["memory"] for each in found} <= set(shown)
+    assert sorted(face.memories()) == shown
+    assert face.count(U) == face.get_all(filters=U, page_size=5)["total"] == 3
+    assert face.sweep() == 2
 
 
 def test_a_part_can_be_replaced_alone(memory: Face) -> None:

@@ -452,6 +452,66 @@ def test_an_equal_fact_that_was_superseded_meanwhile_does_not_count_as_known(mak
     assert shown(face) == {BERLIN}
 
 
+# --- What the same call says again -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", [(BERLIN, LISBON), (LISBON, BERLIN)])
+def test_a_known_fact_that_is_said_again_is_not_stale(similar: Face, said: tuple[str, ...]) -> None:
+    """Facts of one call do not supersede each other, whether they are new or known."""
+    similar.learn(BERLIN)
+    similar.say(said)
+    (added,) = similar.add("I live in Berlin and in Lisbon", **U)["results"]
+    assert (added["memory"], added["supersedes"]) == (LISBON, [])
+    assert shown(similar) == {BERLIN, LISBON}
+
+
+def test_a_model_is_not_asked_about_what_was_said_again(make: Make) -> None:
+    face = all_near(make)
+    face.learn(BERLIN)
+    face.say((BERLIN, LISBON))
+    face.add("hello", **U)
+    assert len(face.llm.calls) == 1
+
+
+def test_a_fact_that_another_call_has_just_stored_is_not_stale_either(make: Make) -> None:
+    """It is left out here, so what the other call has stored must stay."""
+    face = make(supersede="similar", dedup_concurrent=True)
+
+    class Model:
+        def generate_response(self, messages: Any, **options: Any) -> str:
+            quick = face.real.replacing(llm=ScriptedLLM([facts(BERLIN)]))
+            added = quick.add("hello", **U)
+            if face.is_async:
+                asyncio.run_coroutine_threadsafe(added, face._loop).result(60)
+            return json.dumps(facts(LISBON, BERLIN))
+
+    face.llm = Model()
+    (added,) = face.add("hello", **U)["results"]
+    assert (added["memory"], added["supersedes"]) == (LISBON, [])
+    assert shown(face) == {BERLIN, LISBON}
+
+
+def test_a_fact_that_cannot_be_stored_leaves_its_equal_visible(foreign: Face) -> None:  # noqa: F811
+    """The equal one is in the store, but the add has not recalled it."""
+
+    class Forgetful(Store):
+        searches = 0
+
+        def search(self, query: str, vectors: Any, top_k: int = 5, filters: Any = None) -> Any:
+            self.searches += 1
+            return [] if self.searches == 2 else super().search(query, vectors, top_k, filters)
+
+    foreign.vector_store = Forgetful()
+    foreign.supersede = "similar"
+    foreign.llm = ScriptedLLM([facts(BERLIN), facts(LISBON, BERLIN)])
+    foreign.add("hello", **U)
+    foreign.vector_store.searches = 1
+    foreign.vector_store.failing[f"insert {BERLIN}"] = ConnectionError("gone")
+    (added,) = foreign.add("hello", **U)["results"]
+    assert (added["memory"], added["supersedes"]) == (LISBON, [])
+    assert shown(foreign) == {BERLIN, LISBON}
+
+
 # --- Undo ------------------------------------------------------------------------------------
 
 

@@ -202,10 +202,10 @@ def said_event(memory_id: str, text: str, payload: Payload) -> dict[str, object]
     }
 
 
-def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, object]:
+def changed_event(memory_id: str, old: Payload, payload: Payload) -> dict[str, object]:
     """The history row of an update from the payload `old` to `payload`."""
     return {
-        "memory_id": change.memory_id,
+        "memory_id": memory_id,
         "old_memory": old.get("data"),
         "new_memory": payload.get("data"),
         "event": "UPDATE",

@@ -117,6 +117,10 @@ class Change:
             return self
         return Change(self.memory_id, None, "", None, self.metadata)
 
+    def mentions_in(self, memory_id: str) -> list[Mention]:
+        """The mentions, by the id as it is stored: the caller may have spelled it otherwise."""
+        return [Mention(each.kind, each.text, {memory_id}, each.vector) for each in self.mentions]
+
     def relinks(self, old: Payload, same_text: bool) -> bool:
         """Whether entities are linked anew; `same_text` says so for a text that does not change."""
         if self.text is None or self.keeps_text:

@@ -14,7 +14,7 @@ from isomem.contract.limits import (
 )
 from isomem.contract.parts import in_lines, in_words
 from isomem.contract.payload import ResultFields, refuse_own_fields, text_fields
-from isomem.contract.visibility import EXPIRATION_DATE
+from isomem.contract.visibility import EXPIRATION_DATE, counted
 from isomem.types import SCOPE_KEYS, clone
 
 TYPE_CHECKING = False
@@ -167,8 +167,8 @@ def changed(old: Payload, change: Change, now: str) -> Payload:
         "updated_at": now,
     }
     if EXPIRATION_DATE in change.metadata:
-        for field in OWN_FIELDS:
-            payload.pop(field, None)
+        # Emptied, not removed: some stores only overlay the fields that they are given.
+        payload.update(dict.fromkeys(set(OWN_FIELDS).intersection(old)))
     return payload
 
 
@@ -182,7 +182,7 @@ def first_listed(
     ask: Callable[[int], Sequence[T]], top_k: int, visibility: Visibility
 ) -> Sequence[T]:
     """The first `top_k` that are not hidden, of four times as many, or of 60."""
-    found = ask(top_k)
+    found = counted(ask(top_k))
     if len(visibility.shown(found)) == len(found):
         return found
     most = max(top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)

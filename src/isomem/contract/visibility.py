@@ -14,7 +14,7 @@ from isomem.dates import date, datetime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TypeVar
 
     from isomem.clock import Clock
@@ -102,13 +102,18 @@ class Visibility:
         """
         asked = top_k
         while True:
-            found = ask(asked)
+            found = counted(ask(asked))
             shown = self.shown(found)
             if asked == top_k and len(shown) == len(found):
                 return found
             if len(shown) >= top_k or len(found) < asked:
                 return shown[:top_k]
             asked *= 2
+
+
+def counted(found: Iterable[T]) -> Sequence[T]:
+    """The hits of a store as something that has a length: some stores return an iterator."""
+    return found if hasattr(found, "__len__") else [*found]  # type: ignore[return-value]
 
 
 # --- Superseding -----------------------------------------------------------------------------

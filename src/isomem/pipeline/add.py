@@ -201,7 +201,7 @@ async def _add_inferred(
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
     known = {payload["hash"] for payload in existing if payload.get("hash")}
     records = await _inferred_records(ports, _new_facts(facts, vectors, known), vectors, fields)
-    stale = await _stale(ports, records, scope, mode) if mode != OFF else ()
+    stale = await _stale(ports, facts, records, scope, mode) if mode != OFF else ()
     plan = Plan(
         ports.clock,
         records=records,
@@ -226,13 +226,15 @@ async def _add_inferred(
 
 
 async def _stale(
-    ports: Ports, records: list[Record], scope: dict[str, str], mode: str
+    ports: Ports, facts: list[Fact], records: list[Record], scope: dict[str, str], mode: str
 ) -> Sequence[Supersession]:
-    """The stored facts that the new ones supersede."""
+    """The stored facts that the new ones supersede: `records` has those of `facts` that are new."""
     # Here: most memories supersede nothing, and importing isomem would take longer.
     from isomem.pipeline.superseding import supersessions
 
-    return await supersessions(ports, records, scope, mode)
+    said_again = {md5_hex(fact["text"]) for fact in facts}
+    said_again.difference_update(record.payload["hash"] for record in records)
+    return await supersessions(ports, records, said_again, scope, mode)
 
 
 async def _facts(ports: Ports, *asked: Any) -> list[Fact] | None:

@@ -20,7 +20,7 @@ from isomem.text.superseding import CONTRADICTS, REPEATS, NewFact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from isomem.contract.plan import Record
     from isomem.ports.shapes import Filters, Hit, Ports, Stores
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 
 
 async def supersessions(
-    ports: Ports, records: Sequence[Record], scope: Filters, mode: str
+    ports: Ports, records: Sequence[Record], said_again: Container[str], scope: Filters, mode: str
 ) -> list[Supersession]:
     """What the new facts supersede: each stored memory once.
 
     Args:
         records: the new facts.
+        said_again: hashes of the facts of the same call that are not stored, since they are known.
+            Their memories are not stale: it has just been said that they are true.
         scope: the ids of the call. Only memories that have them are looked at.
         mode: "model" asks the model, once for all facts; "similar" compares texts.
     """
@@ -43,7 +45,7 @@ async def supersessions(
         return []
     try:
         shown = Visibility(ports.clock, ports.profile.EXPIRATION_FIELDS)
-        near = await ports.store(_neighbors, records, scope, shown)
+        near = await ports.store(_neighbors, records, said_again, scope, shown)
     except PartFailure as failure:
         log.error("Nothing is superseded, since the store failed: %s", failure.error)
         return []
@@ -58,10 +60,15 @@ async def supersessions(
 
 
 def _neighbors(
-    stores: Stores, records: Sequence[Record], scope: Filters, visibility: Visibility
+    stores: Stores,
+    records: Sequence[Record],
+    said_again: Container[str],
+    scope: Filters,
+    visibility: Visibility,
 ) -> Near:
     with stores.reading():
-        return [_near(stores, record, scope, visibility) for record in records]
+        near = [_near(stores, record, scope, visibility) for record in records]
+    return [[hit for hit in hits if hit.payload.get("hash") not in said_again] for hits in near]
 
 
 def _near(stores: Stores, record: Record, scope: Filters, visibility: Visibility) -> Sequence[Hit]:
@@ -107,7 +114,7 @@ async def _by_model(ports: Ports, records: Sequence[Record], near: Near) -> list
     )
     try:
         reply = await ports.generate(question, response_format={"type": "json_object"})
-        items = read_items(reply, "superseded")
+        items = read_items(ports.profile.reply_text(reply), "superseded")
     except PartFailure as failure:
         log.error("Nothing is superseded, since the model call failed: %s", failure.error)
         return []

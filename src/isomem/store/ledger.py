@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isomem.contract.limits import KEPT_MESSAGES
 from isomem.contract.scope import session_key
+from isomem.store.codec import canonical_id
 from isomem.store.schema import HISTORY_COLUMNS
 from isomem.types import SCOPE_KEYS
 
@@ -25,7 +26,7 @@ _ADD = (
     f" VALUES ({', '.join('?' * len(HISTORY_COLUMNS))})"
 )
 _HISTORY = (
-    f"SELECT {_COLUMNS} FROM history WHERE memory_id = ?"
+    f"SELECT {_COLUMNS} FROM history WHERE memory_id IN (?, ?)"
     " ORDER BY created_at ASC, DATETIME(updated_at) ASC"
 )
 _SAVE = (
@@ -111,7 +112,7 @@ class Ledger:
     def get_history(self, memory_id: str) -> list[dict[str, Any]]:
         """The events of a memory, oldest first."""
         with self.database.reading() as database:
-            rows = database.rows(_HISTORY, (str(memory_id),))
+            rows = database.rows(_HISTORY, (str(memory_id), canonical_id(memory_id)))
         events = [dict(zip(HISTORY_COLUMNS, row, strict=True)) for row in rows]
         return [{**event, "is_deleted": bool(event["is_deleted"])} for event in events]
 

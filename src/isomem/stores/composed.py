@@ -279,7 +279,7 @@ class ComposedSet:
         point = self.vectors.get(vector_id=memory_id)
         if point is None:
             raise missing(memory_id)
-        payload = clone(point.payload or {})
+        memory_id, payload = str(point.id), clone(point.payload or {})
         check_superseded(memory_id, payload)
         event = restored_event(memory_id, payload, now)
         # Some stores overlay a payload, so that a field can be emptied, but not removed.
@@ -295,7 +295,8 @@ class ComposedSet:
         old = clone(point.payload or {})  # A store may later change what it has returned.
         change = change.over(old)
         payload = self._profile.changed(old, change, plan.clock.now())
-        row = self._write_event(changed_event(change, old, payload))
+        memory_id = str(point.id)  # The caller may have spelled it otherwise.
+        row = self._write_event(changed_event(memory_id, old, payload))
         try:
             self.vectors.update(vector_id=change.memory_id, vector=change.vector, payload=payload)
         except BaseException:
@@ -304,9 +305,9 @@ class ComposedSet:
         if not change.relinks(old, self._profile.RELINKS_SAME_TEXT):
             return
         scope = scope_of(payload)
-        self._unlink(str(point.id), scope, plan)
+        self._unlink(memory_id, scope, plan)
         if self._may_link(scope):
-            self.links.relink(str(point.id), change.mentions, scope, plan.clock)
+            self.links.relink(memory_id, change.mentions_in(memory_id), scope, plan.clock)
 
     def _find(self, memory_id: str) -> Hit | None:
         try:

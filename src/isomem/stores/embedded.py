@@ -234,10 +234,11 @@ class EmbeddedSet:
             self.vectors.writer.replace_payload(stored, payload)
         else:
             self.vectors.writer.replace(stored, change.vector, payload)
-        self.ledger.put([changed_event(change, before, payload)])
+        self.ledger.put([changed_event(memory_id, before, payload)])
         if change.relinks(before, self._profile.RELINKS_SAME_TEXT):
             self.entities.unlink_all([memory_id], plan.entity_vectors)
-            self.links.relink(memory_id, change.mentions, scope_of(payload), plan.clock)
+            mentions = change.mentions_in(memory_id)
+            self.links.relink(memory_id, mentions, scope_of(payload), plan.clock)
 
     def _remove(self, memory_id: str, plan: Plan) -> None:
         stored = self.vectors.writer.find(canonical_id(memory_id))

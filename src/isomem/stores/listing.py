@@ -9,6 +9,7 @@ from isomem.contract.moments import EVENT_TIME
 from isomem.contract.pages import Tally, rank_of
 from isomem.contract.payload import listed
 from isomem.contract.scope import scope_of
+from isomem.contract.visibility import counted
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
@@ -67,7 +68,7 @@ class ForeignListing:
     def _all(self, filters: Filters) -> Sequence[Hit]:
         """What the store lists and is shown."""
         if self._points is None:
-            points = listed(self._store.list(filters=filters, top_k=MOST_LISTED))
+            points = counted(listed(self._store.list(filters=filters, top_k=MOST_LISTED)))
             if len(points) >= MOST_LISTED:
                 log.warning("Only the first %d memories are listed", MOST_LISTED)
             self._points = self._visibility.shown(points)

@@ -23,18 +23,20 @@ def supersede(
 ) -> None:
     """Marks what the stored records of a plan supersede, and tells the records.
 
-    A memory that another call has removed, changed or superseded meanwhile stays as it is.
+    A memory that another call has removed, changed or superseded meanwhile stays as it is. So does
+    one that is equal to a record that is not stored: it may be what is left of that fact.
 
     Args:
         find: the payload of a memory; None if there is none.
         mark: stores what marks a memory.
     """
     now = plan.clock.now()
+    left_out = _hashes(plan.records) - _hashes(stored)
     for record in stored:
         told = []
         for each in plan.supersedes:
             payload = find(each.memory_id) if each.by == record.id else None
-            if payload is None or not _is_as_before(payload, each):
+            if payload is None or each.hash in left_out or not _is_as_before(payload, each):
                 continue
             event = superseded_event(each.memory_id, payload, record.text, now)
             if mark(each.memory_id, superseded(payload, record.id, now), event):
@@ -42,6 +44,10 @@ def supersede(
                     {"id": each.memory_id, "memory": payload.get("data", ""), "why": each.why}
                 )
         record.supersedes = told
+
+
+def _hashes(records: Sequence[Record]) -> set[str]:
+    return {record.payload["hash"] for record in records}
 
 
 def _is_as_before(payload: Payload, decided: Supersession) -> bool:

@@ -20,7 +20,7 @@ LONGEST = 300
 
 # --- Words -----------------------------------------------------------------------------------
 
-_words = Pattern(r"[^\W_]+(?:[.,:@/+&'-]+[^\W_]+)*%?").findall
+_words = Pattern(r"[^\W_]+(?:[.,:@/+&'-]+[^\W_]+)*[%+#]*").findall
 _possessive = Pattern(r"('s|(?<=s)')(?=\s|$)").sub
 _filler = Pattern(
     r"\b(?:the|an?|now|currently|presently|nowadays|still|these days|from now on|at the moment)\b",

@@ -27,18 +27,22 @@ _adds = Pattern(
     r"|consider(?:s|ing)|thinking|hopes|plans|wants to)\b",
     ignore_case=True,
 ).search
+# What is neither a word nor punctuation still tells words apart: "C" and "C++", "5" and "-5", and
+# the vowels of Hindi and Thai.
+_signs = Pattern(r"[^\w\s.,;:!?\"'()\u2018\u2019\u201c\u201d\u2013\u2014\u2026]").findall
 _also = Pattern(r"\b(?:also|too|as well)\b", ignore_case=True).sub
 
 
 class NewFact:
     """A new fact, read once and compared with any number of stored ones."""
 
-    __slots__ = ("_attribute", "_end", "_said", "_says_more", "_switch", "_taste")
+    __slots__ = ("_attribute", "_end", "_said", "_says_more", "_signs", "_switch", "_taste")
 
     def __init__(self, text: str) -> None:
         text = text if len(text) <= LONGEST else ""
         sentence = "" if _adds(text) else canonical(text)
         self._said = _plain(text)
+        self._signs = sorted(_signs(text))
         self._attribute = attribute(sentence) if sentence else None
         self._switch = switch(sentence)
         self._end = ended(sentence)
@@ -53,7 +57,7 @@ class NewFact:
         """
         if len(old) > LONGEST or not self._said:
             return None
-        if self._repeats(_plain(old)):
+        if self._repeats(_plain(old)) and self._signs == sorted(_signs(old)):
             return REPEATS
         return CONTRADICTS if self._says_more and self._contradicts(canonical(old)) else None
 

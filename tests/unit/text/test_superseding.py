@@ -93,6 +93,15 @@ FITTING = [
     ("User no longer drinks coffee", "User drinks coffee and collects stamps"),
     ("User switched from Spotify to Tidal", "User made a Spotify playlist for running"),
     ("User's salary is 10", "User's salary is 9 and the rent is 8"),
+    # signs tell words apart
+    ("User knows C++", "User knows C"),
+    ("User knows C", "User knows C#"),
+    ("User no longer uses C", "User uses C++"),
+    ("User likes C", "User dislikes C++"),
+    ("User switched from C to Rust", "User uses C++"),
+    ("The freezer is set to -5", "The freezer is set to 5"),
+    ("User answered with \U0001f600", "User answered with \U0001f621"),
+    ("\u0930\u094b\u092e", "\u0930\u093e\u092e"),  # Rome, Ram
     # something else altogether
     ("", "User lives in Berlin"),
     ("User lives in Berlin", ""),
@@ -104,6 +113,7 @@ SAME = [
     ("Lasagne is the user's favourite food", "User's favorite food is lasagne"),
     ("User still has a house in Como", "User has a house in Como"),
     ("Der Nutzer spielt Geige!", "der Nutzer spielt Geige"),
+    ("User\u2019s cat \u2013 Milo \u2013 is black", "User's cat, Milo, is black"),
 ]
 
 
