@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
+from isomem.types import PROFILES
 from isomem_parity import tiers
 from isomem_parity.side import COLLECTION, Side
 from isomem_parity.trace import (
@@ -16,7 +17,7 @@ from isomem_parity.trace import (
     direction,
     payload_text,
 )
-from isomem_parity.upstream import release
+from isomem_parity.upstream import installed, release
 
 _VECTORS = (
     "SELECT p.id, p.vector FROM points p JOIN collections c ON c.number = p.collection"
@@ -50,7 +51,7 @@ class Ours(Side):
             "keyword_search": tiers.KEYWORDS[self.tier],
         }
         full: dict[str, Any] = {
-            "profile": release(),
+            "profile": release() if installed() else PROFILES[0],
             "vector_store": {"provider": "embedded", "config": store},
             "nlp": tiers.NLP[self.tier],
             "llm": {"provider": "mock", "config": dict(config.get("llm", {}))},

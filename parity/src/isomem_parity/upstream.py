@@ -57,13 +57,20 @@ def release() -> str:
         ParityError: none is installed, or one that isomem has no profile of.
     """
     known = " or ".join(f"mem0ai=={name}" for name in PROFILES)
-    try:
-        found = version("mem0ai")
-    except PackageNotFoundError:
-        raise ParityError(f"mem0ai is not installed; pip install {known}") from None
+    found = installed()
+    if found is None:
+        raise ParityError(f"mem0ai is not installed; pip install {known}")
     if found not in PROFILES:
         raise ParityError(f"mem0ai is {found}; isomem can be compared with {known}")
     return found
+
+
+def installed() -> str | None:
+    """The version of mem0 that is installed, if there is one."""
+    try:
+        return version("mem0ai")
+    except PackageNotFoundError:
+        return None
 
 
 class _Active:
