@@ -38,6 +38,7 @@ _UNREADABLE = (
     EOFError,
     ImportError,
     LookupError,
+    MemoryError,  # It says how much is to be remembered, and that may be too much.
     RecursionError,
     TypeError,
     ValueError,

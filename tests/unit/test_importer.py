@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import isomem
@@ -166,6 +166,7 @@ cut = st.builds(lambda at: stored(**POINT)[:at], st.integers(0, len(stored(**POI
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.one_of(whole, bent, cut))
+@example(data=bytes([*stored(**POINT)[:2], 125, *stored(**POINT)[3:]]))  # Needs too much memory.
 def test_whatever_a_point_holds_it_comes_in_or_is_an_error_of_isomem(
     tmp_path_factory: pytest.TempPathFactory, memory: Memory, data: bytes
 ) -> None:
