@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isomem import log
-from isomem.contract.arguments import check_metadata
+from isomem.contract.arguments import check_metadata, shown
 from isomem.contract.limits import MEMORY_FIELDS, OWN_FIELDS, SPEAKER_FIELDS
 from isomem.contract.visibility import (
     EXPIRATION_DATE,
@@ -14,7 +14,7 @@ from isomem.contract.visibility import (
 from isomem.dates import datetime, utc_text
 from isomem.digest import md5_hex
 from isomem.errors import ValidationError
-from isomem.types import SCOPE_KEYS, clone
+from isomem.types import SCOPE_KEYS, clone, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def said_event(memory_id: str, text: str, payload: Payload) -> dict[str, object]
 
 def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, object]:
     """The history row of an update from the payload `old` to `payload`."""
-    return {
+    event = {
         "memory_id": change.memory_id,
         "old_memory": old.get("data"),
         "new_memory": payload.get("data"),
@@ -213,11 +213,12 @@ def changed_event(change: Change, old: Payload, payload: Payload) -> dict[str, o
         "updated_at": payload["updated_at"],
         **_speaker(payload),
     }
+    return _recordable(event)
 
 
 def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, object]:
     """The history row of a removal."""
-    return {
+    event = {
         "memory_id": memory_id,
         "old_memory": payload.get("data", ""),
         "new_memory": None,
@@ -227,11 +228,12 @@ def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, objec
         "is_deleted": 1,
         **_speaker(payload),
     }
+    return _recordable(event)
 
 
 def superseded_event(memory_id: str, payload: Payload, text: str, now: str) -> dict[str, object]:
     """The history row of a memory that a new fact, `text`, supersedes."""
-    return {
+    event = {
         "memory_id": memory_id,
         "old_memory": payload.get("data", ""),
         "new_memory": text,
@@ -240,12 +242,32 @@ def superseded_event(memory_id: str, payload: Payload, text: str, now: str) -> d
         "updated_at": now,
         **_speaker(payload),
     }
+    return _recordable(event)
 
 
 def restored_event(memory_id: str, payload: Payload, now: str) -> dict[str, object]:
     """The history row of a superseded memory that is shown again."""
     text = payload.get("data", "")
     return {**superseded_event(memory_id, payload, text, now), "event": "RESTORE"}
+
+
+def is_recordable(value: object) -> bool:
+    """Whether a row of the history can hold a value."""
+    if isinstance(value, str):
+        return is_unicode(value)
+    if isinstance(value, int):
+        return value.bit_length() < 64  # As SQLite's integers.
+    return value is None or isinstance(value, (float, bytes))
+
+
+def _recordable(event: dict[str, object]) -> dict[str, object]:
+    """An event with text for what the history cannot hold.
+
+    A stored memory may have any value as its `role`, and it must be possible to remove it.
+    """
+    return {
+        field: value if is_recordable(value) else shown(value) for field, value in event.items()
+    }
 
 
 def _speaker(payload: Payload) -> dict[str, object]:

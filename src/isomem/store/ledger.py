@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from isomem.contract.arguments import shown
 from isomem.contract.limits import KEPT_MESSAGES
+from isomem.contract.payload import is_recordable
 from isomem.contract.scope import session_key
+from isomem.errors import ValidationError
 from isomem.store.schema import HISTORY_COLUMNS
 from isomem.types import SCOPE_KEYS
 
@@ -24,6 +27,8 @@ _ADD = (
     f"INSERT INTO history (id, is_deleted, {', '.join(_GIVEN)})"
     f" VALUES ({', '.join('?' * len(HISTORY_COLUMNS))})"
 )
+_FIELDS = ("id", "is_deleted", *_GIVEN)
+"""What an event is made of, in the order of `_ADD`."""
 _HISTORY = (
     f"SELECT {_COLUMNS} FROM history WHERE memory_id = ?"
     " ORDER BY created_at ASC, DATETIME(updated_at) ASC"
@@ -94,9 +99,19 @@ class Ledger:
             (new_id(), record.get("is_deleted", 0), *map(record.get, _GIVEN)) for record in records
         ]
 
-    def write(self, events: Iterable[Event]) -> None:
-        """Stores what `events` made, in the caller's transaction."""
-        self.database.execute_many(_ADD, events)
+    def write(self, events: Sequence[Event]) -> None:
+        """Stores what `events` made, in the caller's transaction.
+
+        Raises:
+            ValidationError: VALIDATION_005, the table cannot hold a value.
+        """
+        try:
+            self.database.execute_many(_ADD, events)
+        except (TypeError, OverflowError, UnicodeEncodeError) as error:
+            fault = next(filter(None, map(_fault_of, events)), None)
+            if fault is None:
+                raise
+            raise fault from error
 
     def has(self, event: Event) -> bool:
         """Whether an event is stored."""
@@ -180,3 +195,16 @@ class Ledger:
     def close(self) -> None:
         """Closes the file."""
         self.database.close()
+
+
+def _fault_of(event: Event) -> ValidationError | None:
+    """The error for the first value of an event that the history cannot hold, if there is one."""
+    for field, value in zip(_FIELDS, event, strict=True):
+        if not is_recordable(value):
+            return ValidationError(
+                f"{field} cannot be stored in the history: {shown(value):.80}",
+                error_code="VALIDATION_005",
+                details={"field": field, "provided_type": type(value).__name__},
+                suggestion=f"Use text for {field}, or another key of the metadata.",
+            )
+    return None
