@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.contract.arguments import check_metadata, shown
-from isomem.contract.limits import MEMORY_FIELDS, OWN_FIELDS, SPEAKER_FIELDS
+from isomem.contract.limits import MEMORY_FIELDS, OWN_FIELDS, RECORDED_BITS, SPEAKER_FIELDS
 from isomem.contract.visibility import (
     EXPIRATION_DATE,
     SUPERSEDED_AT,
@@ -41,7 +41,7 @@ class ResultFields:
 
     Args:
         promoted: fields that are at the top level, if the payload has them, in this order.
-        expiration: fields with an expiration date; the first one that the payload has counts.
+        expiration: fields with an expiration date; if the payload has several, the earliest counts.
 
     Attributes:
         not_metadata: all fields that are not the caller's metadata.
@@ -169,13 +169,17 @@ def describe(
         "updated_at": payload.get("updated_at"),
         **{key: payload[key] for key in fields.promoted if key in payload},
     }
-    for field in fields.expiration:
-        if field in payload:
-            described[EXPIRATION_DATE] = payload[field]
-            break
+    dates = [payload[field] for field in fields.expiration if field in payload]
+    if dates:
+        described[EXPIRATION_DATE] = dates[0] if len(dates) == 1 else _first_of(dates)
     if payload.get(SUPERSEDED_BY):
         described.update({name: payload.get(key) for key, name in SUPERSEDED_FIELDS.items()})
     return described
+
+
+def _first_of(dates: Iterable[object]) -> object:
+    """The expiration date that counts, if a memory has one of each profile: the earlier one."""
+    return min((day for day in dates if day), key=str, default=None)
 
 
 # --- History ---------------------------------------------------------------------------------
@@ -256,7 +260,7 @@ def is_recordable(value: object) -> bool:
     if isinstance(value, str):
         return is_unicode(value)
     if isinstance(value, int):
-        return value.bit_length() < 64  # As SQLite's integers.
+        return value.bit_length() < RECORDED_BITS
     return value is None or isinstance(value, (float, bytes))
 
 
