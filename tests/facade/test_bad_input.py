@@ -482,3 +482,17 @@ def test_a_memory_with_any_role_can_be_changed_and_removed(
     memory.update(added[1], metadata={"role": value})
     memory.delete_all(user_id="u")
     assert memory.memories() == []
+
+
+@pytest.mark.parametrize("profile", ["2.0.4", "2.2.1"])
+@pytest.mark.parametrize(
+    ("field", "value"), [("role", 2**70), ("content", ("tea",)), ("content", object())], ids=repr
+)
+def test_a_message_that_the_buffer_cannot_hold_is_refused(
+    make: Make, profile: str, field: str, value: Any
+) -> None:
+    memory = make(profile=profile)
+    memory.say(("tea",))
+    said = [{"role": "user", "content": "tea"}, {"role": "user", "content": "tea", field: value}]
+    add = partial(memory.add, said, user_id="u")
+    refused(memory, add, ValidationError, f"the {field} of a message cannot be stored")

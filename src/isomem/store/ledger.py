@@ -12,7 +12,7 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.clock import Clock
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Event = tuple[Any, ...]
     """A row of the history, as `_ADD` takes it. It begins with the id of the row."""
+
+    FaultOf = Callable[[str, object], ValidationError]
+    """Makes the error for a field and a value that it cannot have."""
 
 _COLUMNS = ", ".join(HISTORY_COLUMNS)
 _GIVEN = [name for name in HISTORY_COLUMNS if name not in ("id", "is_deleted")]
@@ -37,6 +40,8 @@ _SAVE = (
     "INSERT INTO messages (id, session_scope, role, content, name, created_at)"
     " VALUES (?, ?, ?, ?, ?, ?)"
 )
+_SAVED = ("id", "session", "role", "content", "name", "time")
+"""What `_SAVE` takes."""
 _LATEST = "SELECT {} FROM messages WHERE session_scope = ? ORDER BY created_at DESC LIMIT ?"
 _EVICT = (
     "DELETE FROM messages WHERE session_scope = ? AND id NOT IN"
@@ -105,10 +110,16 @@ class Ledger:
         Raises:
             ValidationError: VALIDATION_005, the table cannot hold a value.
         """
+        self._insert(_ADD, events, _FIELDS, _event_fault)
+
+    def _insert(
+        self, sql: str, rows: Sequence[Event], fields: Sequence[str], fault_of: FaultOf
+    ) -> None:
+        """Stores rows. If the table cannot hold a value, the error names its field."""
         try:
-            self.database.execute_many(_ADD, events)
+            self.database.execute_many(sql, rows)
         except (TypeError, OverflowError, UnicodeEncodeError) as error:
-            fault = next(filter(None, map(_fault_of, events)), None)
+            fault = _refused(rows, fields, fault_of)
             if fault is None:
                 raise
             raise fault from error
@@ -131,7 +142,11 @@ class Ledger:
         return [{**event, "is_deleted": bool(event["is_deleted"])} for event in events]
 
     def save_messages(self, messages: list[dict[str, Any]], session_scope: str) -> None:
-        """Appends messages to a session's buffer and evicts those beyond `KEPT_MESSAGES`."""
+        """Appends messages to a session's buffer and evicts those beyond `KEPT_MESSAGES`.
+
+        Raises:
+            ValidationError: VALIDATION_004, the table cannot hold a value.
+        """
         if not messages:
             return
         now = self._clock.now()
@@ -141,7 +156,7 @@ class Ledger:
             for message in messages
         ]
         with self.database.writing() as database:
-            database.execute_many(_SAVE, rows)
+            self._insert(_SAVE, rows, _SAVED, _message_fault)
             database.execute(_EVICT, (session_scope, session_scope, KEPT_MESSAGES))
 
     def get_last_messages(
@@ -197,14 +212,30 @@ class Ledger:
         self.database.close()
 
 
-def _fault_of(event: Event) -> ValidationError | None:
-    """The error for the first value of an event that the history cannot hold, if there is one."""
-    for field, value in zip(_FIELDS, event, strict=True):
-        if not is_recordable(value):
-            return ValidationError(
-                f"{field} cannot be stored in the history: {shown(value):.80}",
-                error_code="VALIDATION_005",
-                details={"field": field, "provided_type": type(value).__name__},
-                suggestion=f"Use text for {field}, or another key of the metadata.",
-            )
+def _refused(
+    rows: Sequence[Event], fields: Sequence[str], fault_of: FaultOf
+) -> ValidationError | None:
+    """The error for the first value of some rows that no table can hold, if there is one."""
+    for row in rows:
+        for field, value in zip(fields, row, strict=True):
+            if not is_recordable(value):
+                return fault_of(field, value)
     return None
+
+
+def _event_fault(field: str, value: object) -> ValidationError:
+    return ValidationError(
+        f"{field} cannot be stored in the history: {shown(value):.80}",
+        error_code="VALIDATION_005",
+        details={"field": field, "provided_type": type(value).__name__},
+        suggestion=f"Use text for {field}, or another key of the metadata.",
+    )
+
+
+def _message_fault(field: str, value: object) -> ValidationError:
+    return ValidationError(
+        f"the {field} of a message cannot be stored: {shown(value):.80}",
+        error_code="VALIDATION_004",
+        details={"field": field, "provided_type": type(value).__name__},
+        suggestion=f"Use text for the {field}.",
+    )
