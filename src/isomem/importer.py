@@ -19,6 +19,7 @@ from isomem.errors import DatabaseError, MemoryCorruptionError, VectorStoreError
 from isomem.store.collection import Collection
 from isomem.store.ledger import Ledger
 from isomem.store.schema import HISTORY_COLUMNS, MESSAGE_COLUMNS
+from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _UNREADABLE = (
     EOFError,
     ImportError,
     LookupError,
+    MemoryError,  # It says how much is to be remembered, and that may be too much.
     RecursionError,
     TypeError,
     ValueError,
@@ -175,7 +177,11 @@ def _read_point(data: bytes) -> tuple[str, list[float], Payload]:
     payload = point.payload or {}
     if not isinstance(payload, dict):
         raise TypeError(f"its payload is a {type(payload).__name__}")
-    return str(point.id), vector, payload
+    point_id = str(point.id)
+    for name, value in (("id", point_id), *((key, payload.get(key)) for key in SCOPE_KEYS)):
+        if isinstance(value, str) and not is_unicode(value):
+            raise ValueError(f"its {name} is not valid Unicode")
+    return point_id, vector, payload
 
 
 def _copy_rows(path: str, ledger: Ledger, table: str, columns: Iterable[str]) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -442,3 +444,55 @@ def test_a_file_with_deeper_metadata_than_today_gives_one_of_our_errors(memory: 
     with pytest.raises(MemoryError, match="a stored payload is nested too deeply") as caught:
         memory.get(one["id"])
     assert caught.value.error_code == "CORRUPT_001"
+
+
+# --- Values that the history cannot hold -----------------------------------------------------
+
+UNRECORDABLE: list[Any] = [["x"], {"x": 1}, 2**70, "\ud800", date(2024, 5, 1)]
+
+
+@pytest.mark.parametrize("infer", [True, False])
+@pytest.mark.parametrize("profile", ["2.0.4", "2.2.1"])
+@pytest.mark.parametrize("value", UNRECORDABLE, ids=ascii)
+def test_a_created_at_that_the_history_cannot_hold_is_refused(
+    make: Make, profile: str, value: Any, infer: bool
+) -> None:
+    memory = make(profile=profile)
+    memory.say(("tea",))
+    add = partial(memory.add, "tea", user_id="u", infer=infer, metadata={"created_at": value})
+    error = refused(memory, add, ValidationError, "created_at cannot be stored in the history")
+    assert "Use text for created_at" in str(error)
+
+
+@pytest.mark.parametrize("profile", ["2.0.4", "2.2.1"])
+@pytest.mark.parametrize("value", UNRECORDABLE, ids=ascii)
+def test_a_memory_with_any_role_can_be_changed_and_removed(
+    make: Make, profile: str, value: Any
+) -> None:
+    """A fact is stored with it, since the history row of a fact has no role."""
+    memory = make(profile=profile)
+    memory.say(("tea",), ("coffee",), ("milk",))
+    added = [
+        memory.add("hi", user_id="u", metadata={"role": value})["results"][0]["id"]
+        for _ in range(3)
+    ]
+    memory.update(added[0], "green tea")
+    memory.delete(added[0])
+    assert [each["event"] for each in memory.history(added[0])] == ["ADD", "UPDATE", "DELETE"]
+    memory.update(added[1], metadata={"role": value})
+    memory.delete_all(user_id="u")
+    assert memory.memories() == []
+
+
+@pytest.mark.parametrize("profile", ["2.0.4", "2.2.1"])
+@pytest.mark.parametrize(
+    ("field", "value"), [("role", 2**70), ("content", ("tea",)), ("content", object())], ids=repr
+)
+def test_a_message_that_the_buffer_cannot_hold_is_refused(
+    make: Make, profile: str, field: str, value: Any
+) -> None:
+    memory = make(profile=profile)
+    memory.say(("tea",))
+    said = [{"role": "user", "content": "tea"}, {"role": "user", "content": "tea", field: value}]
+    add = partial(memory.add, said, user_id="u")
+    refused(memory, add, ValidationError, f"the {field} of a message cannot be stored")

@@ -131,6 +131,9 @@ def test_what_a_counter_returns_must_be_a_number(memory: Face) -> None:
     tell(memory, "tea", None)
     with pytest.raises(ValueError, match=r"count_tokens must return a whole number, not \[5\]"):
         memory.context("tea", filters=U, count_tokens=lambda text: [5])
+    for odd in (5, "tokens", {}, 0):
+        with pytest.raises(ValueError, match=f"Invalid count_tokens: {odd!r}"):
+            memory.context("tea", filters=U, count_tokens=odd)
 
 
 def test_what_a_counter_raises_reaches_the_caller(memory: Face) -> None:

@@ -83,6 +83,18 @@ def test_a_date_in_the_query_prefers_what_was_then(memory: Face) -> None:
     assert found(memory, "where did we walk in 2031?") == found(memory, "where did we walk?")
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("-inf")])
+def test_numbers_that_json_does_not_have_do_not_cost_a_memory_its_date(
+    memory: Face, number: float
+) -> None:
+    for place, day in (("river", 7), ("beach", 8), ("lake", 9)):
+        remember(memory, f"we walked along the {place}", n=number,
+                 created_at=f"2023-0{day}-07T09:00:00+00:00")  # fmt: skip
+    for place, month in (("river", "July"), ("beach", "August"), ("lake", "September")):
+        query = f"where did we walk on 7 {month} 2023?"
+        assert found(memory, query)[0] == f"we walked along the {place}"
+
+
 def test_what_was_said_beside_a_good_hit_comes_before_what_was_not(memory: Face) -> None:
     for day, texts in ((1, ("rain again", "so it was")), (2, ("my kayak broke", "so it goes"))):
         remember(memory, *texts, created_at=f"2023-05-0{day}T09:00:00+00:00")

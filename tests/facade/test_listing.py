@@ -543,6 +543,17 @@ def test_numbers_that_json_does_not_have_do_not_cost_a_memory_its_time(memory: F
     assert [each["memory"] for each in everything(memory, order="newest")] == ["3", "2", "1"]
 
 
+@pytest.mark.parametrize("time", ["\ud800", "2024-01-01\udfff"], ids=ascii)
+def test_a_time_that_is_not_valid_unicode_is_none(memory: Face, time: str) -> None:
+    raw(memory, "broken", metadata={"event_time": time})
+    raw(memory, "elsewhere", metadata={"event_time": "1999-01-01", "note": "\ud800"})
+    raw(memory, "whole", metadata={"event_time": "1998-01-01"})
+    listed = [each["memory"] for each in everything(memory, order="oldest")]
+    assert listed == ["whole", "elsewhere", "broken"]
+    assert memory.search("whole", filters=U, ranking="fused", threshold=0.0)["results"]
+    assert "1999-01-01:" in memory.context("elsewhere", filters=U, threshold=0.0)
+
+
 # --- Bad input -------------------------------------------------------------------------------
 
 CALLS = ("get_all", "iter_all", "count")

@@ -71,6 +71,17 @@ def test_a_number_is_an_id(later: Face) -> None:
     assert later.memories(user_id=5) == []
 
 
+def test_an_id_without_text_is_refused(later: Face) -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for odd in (10**5000, deep):
+        with pytest.raises(ValueError, match=r"Invalid user_id: a very large .* Must be a string"):
+            later.scopes(user_id=odd)
+    with pytest.raises(ValueError, match="Invalid user_id: must be a string, got NoneType"):
+        later.count({"user_id": None})
+
+
 def test_metadata_names_nobody(later: Face) -> None:
     ids = {"user_id": "eve", "agent_id": "a", "run_id": "r", "actor_id": "eve"}
     one = remember(later, "x", metadata={**ids, "n": 1})
@@ -213,6 +224,18 @@ def test_what_2_0_4_has_stored_can_get_another_date(
     assert later.sweep() == 0
     later.update(one, expiration_date="2024-04-01")
     assert later.memories() == []
+
+
+@pytest.mark.parametrize("mem0s", [None, "", "9000-01-01"])
+def test_of_two_dates_the_one_that_hides_is_shown(make: Callable[..., Face], mem0s: Any) -> None:
+    """A memory has two if the profile "2.0.4" changes the date that "2.2.1" has stored."""
+    early, late = make(), make(profile="2.2.1")
+    memory_id = remember(late, "tea", metadata={"expiration_date": mem0s})
+    early.update(memory_id, expiration_date="2020-01-01")
+    assert late.get_all(filters=U)["results"] == []
+    assert late.get(memory_id)["expiration_date"] == "2020-01-01"
+    late.update(memory_id, expiration_date="9000-01-01")
+    assert late.get_all(filters=U)["results"][0]["expiration_date"] == "9000-01-01"
 
 
 def test_an_expiration_date_in_metadata_counts(later: Face) -> None:

@@ -21,6 +21,7 @@ from isomem.cli import main, views
 from isomem.cli.screen import Screen, printable
 from isomem.cli.settings import SHORT
 from isomem.store import schema
+from isomem.types import PROFILES
 from tests.unit.providers.servers import KEY, Answer, Server, clean_environment, serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -494,6 +495,15 @@ def test_parity_runs_a_scenario_of_ones_own(home: Path) -> None:
     done = process("parity", "mine.json")
     assert done.code == 0, done.err
     assert "same memory" in done.out
+
+
+@pytest.mark.oracle
+def test_parity_with_another_release_than_the_installed_one_says_so(home: Path) -> None:
+    mem0 = pytest.importorskip("mem0")
+    (other,) = set(PROFILES) - {mem0.__version__}
+    done = process("parity", "--profile", other)
+    assert done.code == 2
+    assert f"pip install mem0ai=={other}" in done.err
 
 
 def test_parity_without_its_package_names_it_and_the_command_that_installs_it(

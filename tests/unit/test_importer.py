@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import isomem
@@ -166,6 +166,7 @@ cut = st.builds(lambda at: stored(**POINT)[:at], st.integers(0, len(stored(**POI
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.one_of(whole, bent, cut))
+@example(data=bytes([*stored(**POINT)[:2], 125, *stored(**POINT)[3:]]))  # Needs too much memory.
 def test_whatever_a_point_holds_it_comes_in_or_is_an_error_of_isomem(
     tmp_path_factory: pytest.TempPathFactory, memory: Memory, data: bytes
 ) -> None:
@@ -179,6 +180,42 @@ def test_whatever_a_point_holds_it_comes_in_or_is_an_error_of_isomem(
         assert memory.vector_store.list()[0] == []
     else:
         assert "tea" in {point.payload.get("data") for point in memory.vector_store.list()[0]}
+
+
+ODD: list[Any] = [None, 5, [1], {"a": 1}, "\ud800", float("nan"), 2**70, True]
+
+
+@pytest.mark.parametrize("value", ODD, ids=ascii)
+@pytest.mark.parametrize("field", ["data", "text_lemmatized", "created_at", "role", "hash"])
+def test_a_payload_with_a_field_of_another_type_comes_in_and_can_be_removed(
+    tmp_path: Path, field: str, value: Any
+) -> None:
+    """With keyword search, which is the default."""
+    path = {"path": ":memory:", "embedding_model_dims": DIMS}
+    embedder = {"provider": "mock", "config": {"embedding_dims": DIMS}}
+    memory = Memory.from_config({"vector_store": {"config": path}, "embedder": embedder})
+    payload = POINT["payload"] | {field: value}  # type: ignore[operator]
+    counts = import_mem0(
+        memory, qdrant=write_points(tmp_path, [stored(**POINT | {"payload": payload})])
+    )
+    assert counts["memories"] == 1
+    for ranking in ("contract", "fused"):
+        memory.search("tea", filters={"user_id": "u"}, ranking=ranking)
+    assert memory.count({"user_id": "u"}) == 1
+    memory.delete("p")
+    assert memory.history("p")[0]["event"] == "DELETE"
+    memory.close()
+
+
+@pytest.mark.parametrize("field", ["id", "user_id", "agent_id", "run_id"])
+def test_an_id_that_is_not_valid_unicode_is_damage(
+    tmp_path: Path, memory: Memory, field: str
+) -> None:
+    payload = POINT["payload"] | {field: "\ud800"}  # type: ignore[operator]
+    point = POINT | ({"id": "\ud800"} if field == "id" else {"payload": payload})
+    folder = write_points(tmp_path, [stored(**point)])
+    with pytest.raises(MemoryCorruptionError, match=f"its {field} is not valid Unicode"):
+        import_mem0(memory, qdrant=folder)
 
 
 def test_a_folder_that_is_not_qdrants_is_refused(tmp_path: Path, memory: Memory) -> None:

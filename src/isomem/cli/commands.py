@@ -375,7 +375,8 @@ def parity(options: Namespace, screen: Screen) -> int:
     """`isomem parity [FILE...]`."""
     del screen
     report = ["--report", options.report] if options.report else []
-    return _harness()([*options.files, "--tier", options.tier, *report])
+    profile = ["--profile", options.profile] if options.profile else []
+    return _harness()([*options.files, "--tier", options.tier, *profile, *report])
 
 
 def _harness() -> Callable[[list[str]], int]:

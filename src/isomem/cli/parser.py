@@ -12,7 +12,7 @@ from isomem.config import COLLECTION, PATH
 from isomem.memory import Memory
 from isomem.options import nearest
 from isomem.providers.tables import LLM_OPTIONS, OPENAI_URL, address_option
-from isomem.types import CHUNK_MESSAGES, ORDERS, RANKINGS, SUPERSEDING
+from isomem.types import CHUNK_MESSAGES, ORDERS, PROFILES, RANKINGS, SUPERSEDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,13 +291,15 @@ def _add_keeping(groups: Groups) -> None:
     text = "copy the memory file, even while other processes write to it"
     parser = _command(groups, "backup", commands.backup, text)
     parser.add_argument("file", metavar="FILE", help="the copy; the file must not exist yet")
-    text = "run scenario files on isomem and on mem0ai 2.0.4, and compare (needs isomem-parity)"
+    text = "run scenario files on isomem and on mem0ai, and compare (needs isomem-parity)"
     parser = _command(groups, "parity", commands.parity, text)
     which = "a scenario, or a folder of scenarios (default: all that come with isomem-parity)"
     parser.add_argument("files", nargs="*", metavar="FILE", help=which)
     parser.add_argument(
         "--tier", default="A", help="A, B, C, or several: A,B (default: %(default)s)"
     )
+    which = "the release of mem0ai that must be installed (default: the one that is)"
+    parser.add_argument("--profile", choices=PROFILES, help=which)
     parser.add_argument(
         "--report", metavar="DIR", help="write the report there, as text, JSON and HTML"
     )

@@ -42,6 +42,21 @@ def check_max_tokens(max_tokens: object) -> int:
     raise ValueError(f"Invalid max_tokens: {shown(max_tokens)}. Must be a positive whole number.")
 
 
+def check_count_tokens(count_tokens: Callable[[str], int] | None) -> Callable[[str], int]:
+    """`count_tokens`, if it can be called; None means `estimate_tokens`.
+
+    Raises:
+        ValueError: it cannot be called.
+    """
+    if count_tokens is None:
+        return estimate_tokens
+    if callable(count_tokens):
+        return count_tokens
+    raise ValueError(
+        f"Invalid count_tokens: {shown(count_tokens):.80}. Must be a function of a text."
+    )
+
+
 def estimate_tokens(text: str) -> int:
     """How many tokens a text has, rather too many than too few.
 

@@ -84,6 +84,9 @@ OWN_FIELDS = ("isomem_expiration_date",)
 one that metadata cannot have.
 """
 
+RECORDED_BITS = 64
+"""Bits of an integer, with its sign, that a history row holds: SQLite's."""
+
 MEMORY_FIELDS = (
     "data", "hash", "created_at", "updated_at", "id", "text_lemmatized", "attributed_to",
 )  # fmt: skip

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from isomem import log
-from isomem.contract.arguments import check_metadata
-from isomem.contract.limits import MEMORY_FIELDS, OWN_FIELDS, SPEAKER_FIELDS
+from isomem.contract.arguments import check_metadata, shown
+from isomem.contract.limits import MEMORY_FIELDS, OWN_FIELDS, RECORDED_BITS, SPEAKER_FIELDS
 from isomem.contract.visibility import (
     EXPIRATION_DATE,
     SUPERSEDED_AT,
@@ -14,7 +14,7 @@ from isomem.contract.visibility import (
 from isomem.dates import datetime, utc_text
 from isomem.digest import md5_hex
 from isomem.errors import ValidationError
-from isomem.types import SCOPE_KEYS, clone
+from isomem.types import SCOPE_KEYS, clone, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ResultFields:
 
     Args:
         promoted: fields that are at the top level, if the payload has them, in this order.
-        expiration: fields with an expiration date; the first one that the payload has counts.
+        expiration: fields with an expiration date; if the payload has several, the earliest counts.
 
     Attributes:
         not_metadata: all fields that are not the caller's metadata.
@@ -169,13 +169,17 @@ def describe(
         "updated_at": payload.get("updated_at"),
         **{key: payload[key] for key in fields.promoted if key in payload},
     }
-    for field in fields.expiration:
-        if field in payload:
-            described[EXPIRATION_DATE] = payload[field]
-            break
+    dates = [payload[field] for field in fields.expiration if field in payload]
+    if dates:
+        described[EXPIRATION_DATE] = dates[0] if len(dates) == 1 else _first_of(dates)
     if payload.get(SUPERSEDED_BY):
         described.update({name: payload.get(key) for key, name in SUPERSEDED_FIELDS.items()})
     return described
+
+
+def _first_of(dates: Iterable[object]) -> object:
+    """The expiration date that counts, if a memory has one of each profile: the earlier one."""
+    return min((day for day in dates if day), key=str, default=None)
 
 
 # --- History ---------------------------------------------------------------------------------
@@ -204,7 +208,7 @@ def said_event(memory_id: str, text: str, payload: Payload) -> dict[str, object]
 
 def changed_event(memory_id: str, old: Payload, payload: Payload) -> dict[str, object]:
     """The history row of an update from the payload `old` to `payload`."""
-    return {
+    event = {
         "memory_id": memory_id,
         "old_memory": old.get("data"),
         "new_memory": payload.get("data"),
@@ -213,11 +217,12 @@ def changed_event(memory_id: str, old: Payload, payload: Payload) -> dict[str, o
         "updated_at": payload["updated_at"],
         **_speaker(payload),
     }
+    return _recordable(event)
 
 
 def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, object]:
     """The history row of a removal."""
-    return {
+    event = {
         "memory_id": memory_id,
         "old_memory": payload.get("data", ""),
         "new_memory": None,
@@ -227,11 +232,12 @@ def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, objec
         "is_deleted": 1,
         **_speaker(payload),
     }
+    return _recordable(event)
 
 
 def superseded_event(memory_id: str, payload: Payload, text: str, now: str) -> dict[str, object]:
     """The history row of a memory that a new fact, `text`, supersedes."""
-    return {
+    event = {
         "memory_id": memory_id,
         "old_memory": payload.get("data", ""),
         "new_memory": text,
@@ -240,12 +246,32 @@ def superseded_event(memory_id: str, payload: Payload, text: str, now: str) -> d
         "updated_at": now,
         **_speaker(payload),
     }
+    return _recordable(event)
 
 
 def restored_event(memory_id: str, payload: Payload, now: str) -> dict[str, object]:
     """The history row of a superseded memory that is shown again."""
     text = payload.get("data", "")
     return {**superseded_event(memory_id, payload, text, now), "event": "RESTORE"}
+
+
+def is_recordable(value: object) -> bool:
+    """Whether a row of the history can hold a value."""
+    if isinstance(value, str):
+        return is_unicode(value)
+    if isinstance(value, int):
+        return value.bit_length() < RECORDED_BITS
+    return value is None or isinstance(value, (float, bytes))
+
+
+def _recordable(event: dict[str, object]) -> dict[str, object]:
+    """An event with text for what the history cannot hold.
+
+    A stored memory may have any value as its `role`, and it must be possible to remove it.
+    """
+    return {
+        field: value if is_recordable(value) else shown(value) for field, value in event.items()
+    }
 
 
 def _speaker(payload: Payload) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isomem import log
-from isomem.contract.arguments import check_metadata, check_text, refuse_id
+from isomem.contract.arguments import check_metadata, check_text, refuse_id, shown
 from isomem.contract.limits import (
     CANDIDATES_PER_RESULT,
     LEAST_CANDIDATES,
@@ -42,9 +42,14 @@ def read_id(value: object, name: str) -> str:
     """The text of any value, such as a number.
 
     Raises:
-        ValueError: it is None.
+        ValueError: it is None, or has no text.
     """
-    return refuse_id(value, name) if value is None else str(value)
+    if value is None:
+        return refuse_id(value, name)
+    try:
+        return str(value)
+    except (ValueError, RecursionError):  # An int of more than 4,300 digits, very deep lists.
+        raise ValueError(f"Invalid {name}: {shown(value)}. Must be a string.") from None
 
 
 def is_given(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isomem.contract.context import check_max_tokens, context_of, estimate_tokens
+from isomem.contract.context import check_count_tokens, check_max_tokens, context_of
 from isomem.pipeline.search import search
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ async def context(
     count_tokens: Callable[[str], int] | None,
 ) -> str:
     """The memories that answer a query and fit into a prompt, as text."""
-    most = check_max_tokens(max_tokens)
+    most, count = check_max_tokens(max_tokens), check_count_tokens(count_tokens)
     found = await search(
         ports,
         query,
@@ -37,4 +37,4 @@ async def context(
         explain=False,
         other={},
     )
-    return await ports.compute(context_of, found["results"], most, count_tokens or estimate_tokens)
+    return await ports.compute(context_of, found["results"], most, count)

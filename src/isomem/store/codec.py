@@ -107,6 +107,20 @@ def load_payload(text: str) -> Payload:
     return payload
 
 
+def text_at(payload: str, field: str) -> str:
+    """SQL for a field of a stored payload; NULL if that cannot be read, or is not valid Unicode.
+
+    Args:
+        payload: the column.
+    """
+    # Metadata may hold NaN and infinity, which JSON5 has, but not JSON: hence the 2. A lone
+    # surrogate is stored as an escape, which SQLite would turn into bytes that are not UTF-8.
+    return (
+        f"CASE WHEN NOT json_valid({payload}, 2) THEN NULL WHEN instr({payload}, '\\ud') = 0"
+        f" OR instr({payload} -> '$.{field}', '\\ud') = 0 THEN {payload} ->> '$.{field}' END"
+    )
+
+
 def salvaged(text: str) -> Payload:
     """A stored payload; empty if it is damaged, so that a damaged point can be removed."""
     try:

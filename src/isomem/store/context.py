@@ -21,6 +21,7 @@ from isomem.contract.ranking import (
     SESSION_GAP_S,
     context_part,
 )
+from isomem.store.codec import text_at
 from isomem.store.row_keys import SEQ_BITS, SEQ_MASK
 
 TYPE_CHECKING = False
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from isomem.store.database import Database
 
 _TIMES = (
-    "SELECT row_key, CASE WHEN json_valid(payload) THEN payload ->> '$.event_time' END,"
-    " CASE WHEN json_valid(payload) THEN payload ->> '$.created_at' END"
+    f"SELECT row_key, {text_at('payload', 'event_time')}, {text_at('payload', 'created_at')}"
     " FROM points WHERE row_key = ?"
 )
 _FEW = 64

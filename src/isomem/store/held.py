@@ -87,7 +87,7 @@ class Held:
         self._begun = len(calls)
         if self._begun:
             self._writer.insert_encoded([row for rows, _ in calls[: self._begun] for row in rows])
-            self._ledger.write(event for _, events in calls[: self._begun] for event in events)
+            self._ledger.write([event for _, events in calls[: self._begun] for event in events])
         database.execute("COMMIT")
         del calls[: self._begun]
         self._begun = 0

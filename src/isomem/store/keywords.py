@@ -56,7 +56,8 @@ _COUNT_TEXTS = "UPDATE collections SET documents = documents + ? WHERE number = 
 
 def indexed_text(payload: Payload) -> str | None:
     """The text of a payload that keywords are taken from; None if there is none."""
-    return payload.get("text_lemmatized") or payload.get("data") or None
+    text = payload.get("text_lemmatized") or payload.get("data")
+    return text if text and isinstance(text, str) else None
 
 
 def rules_of(encoder: TermEncoder) -> str:

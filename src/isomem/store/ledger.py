@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from isomem.contract.arguments import shown
 from isomem.contract.limits import KEPT_MESSAGES
+from isomem.contract.payload import is_recordable
 from isomem.contract.scope import session_key
+from isomem.errors import ValidationError
 from isomem.store.codec import canonical_id
 from isomem.store.schema import HISTORY_COLUMNS
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.clock import Clock
@@ -19,12 +22,17 @@ if TYPE_CHECKING:
     Event = tuple[Any, ...]
     """A row of the history, as `_ADD` takes it. It begins with the id of the row."""
 
+    FaultOf = Callable[[str, object], ValidationError]
+    """Makes the error for a field and a value that it cannot have."""
+
 _COLUMNS = ", ".join(HISTORY_COLUMNS)
 _GIVEN = [name for name in HISTORY_COLUMNS if name not in ("id", "is_deleted")]
 _ADD = (
     f"INSERT INTO history (id, is_deleted, {', '.join(_GIVEN)})"
     f" VALUES ({', '.join('?' * len(HISTORY_COLUMNS))})"
 )
+_FIELDS = ("id", "is_deleted", *_GIVEN)
+"""What an event is made of, in the order of `_ADD`."""
 _HISTORY = (
     f"SELECT {_COLUMNS} FROM history WHERE memory_id IN (?, ?)"
     " ORDER BY created_at ASC, DATETIME(updated_at) ASC"
@@ -33,6 +41,8 @@ _SAVE = (
     "INSERT INTO messages (id, session_scope, role, content, name, created_at)"
     " VALUES (?, ?, ?, ?, ?, ?)"
 )
+_SAVED = ("id", "session", "role", "content", "name", "time")
+"""What `_SAVE` takes."""
 _LATEST = "SELECT {} FROM messages WHERE session_scope = ? ORDER BY created_at DESC LIMIT ?"
 _EVICT = (
     "DELETE FROM messages WHERE session_scope = ? AND id NOT IN"
@@ -95,9 +105,25 @@ class Ledger:
             (new_id(), record.get("is_deleted", 0), *map(record.get, _GIVEN)) for record in records
         ]
 
-    def write(self, events: Iterable[Event]) -> None:
-        """Stores what `events` made, in the caller's transaction."""
-        self.database.execute_many(_ADD, events)
+    def write(self, events: Sequence[Event]) -> None:
+        """Stores what `events` made, in the caller's transaction.
+
+        Raises:
+            ValidationError: VALIDATION_005, the table cannot hold a value.
+        """
+        self._insert(_ADD, events, _FIELDS, _event_fault)
+
+    def _insert(
+        self, sql: str, rows: Sequence[Event], fields: Sequence[str], fault_of: FaultOf
+    ) -> None:
+        """Stores rows. If the table cannot hold a value, the error names its field."""
+        try:
+            self.database.execute_many(sql, rows)
+        except (TypeError, OverflowError, UnicodeEncodeError) as error:
+            fault = _refused(rows, fields, fault_of)
+            if fault is None:
+                raise
+            raise fault from error
 
     def has(self, event: Event) -> bool:
         """Whether an event is stored."""
@@ -117,7 +143,11 @@ class Ledger:
         return [{**event, "is_deleted": bool(event["is_deleted"])} for event in events]
 
     def save_messages(self, messages: list[dict[str, Any]], session_scope: str) -> None:
-        """Appends messages to a session's buffer and evicts those beyond `KEPT_MESSAGES`."""
+        """Appends messages to a session's buffer and evicts those beyond `KEPT_MESSAGES`.
+
+        Raises:
+            ValidationError: VALIDATION_004, the table cannot hold a value.
+        """
         if not messages:
             return
         now = self._clock.now()
@@ -127,7 +157,7 @@ class Ledger:
             for message in messages
         ]
         with self.database.writing() as database:
-            database.execute_many(_SAVE, rows)
+            self._insert(_SAVE, rows, _SAVED, _message_fault)
             database.execute(_EVICT, (session_scope, session_scope, KEPT_MESSAGES))
 
     def get_last_messages(
@@ -181,3 +211,32 @@ class Ledger:
     def close(self) -> None:
         """Closes the file."""
         self.database.close()
+
+
+def _refused(
+    rows: Sequence[Event], fields: Sequence[str], fault_of: FaultOf
+) -> ValidationError | None:
+    """The error for the first value of some rows that no table can hold, if there is one."""
+    for row in rows:
+        for field, value in zip(fields, row, strict=True):
+            if not is_recordable(value):
+                return fault_of(field, value)
+    return None
+
+
+def _event_fault(field: str, value: object) -> ValidationError:
+    return ValidationError(
+        f"{field} cannot be stored in the history: {shown(value):.80}",
+        error_code="VALIDATION_005",
+        details={"field": field, "provided_type": type(value).__name__},
+        suggestion=f"Use text for {field}, or another key of the metadata.",
+    )
+
+
+def _message_fault(field: str, value: object) -> ValidationError:
+    return ValidationError(
+        f"the {field} of a message cannot be stored: {shown(value):.80}",
+        error_code="VALIDATION_004",
+        details={"field": field, "provided_type": type(value).__name__},
+        suggestion=f"Use text for the {field}.",
+    )

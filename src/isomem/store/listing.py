@@ -8,6 +8,7 @@ from math import isqrt
 
 from isomem.contract.filters import matches
 from isomem.contract.pages import Tally, rank_of
+from isomem.store.codec import text_at
 from isomem.store.reading import Point
 from isomem.store.row_keys import OF_SCOPES, SEQ_BITS
 from isomem.types import SCOPE_KEYS
@@ -26,11 +27,7 @@ if TYPE_CHECKING:
 
     Condition = tuple[str, tuple[Any, ...], Group | None]
 
-# Metadata may hold NaN and infinity, which JSON5 has, but not JSON: hence the 2.
-_EVENT_TIME, _CREATED_AT = (
-    f"CASE WHEN json_valid(p.payload, 2) THEN p.payload ->> '$.{field}' END"
-    for field in ("event_time", "created_at")
-)
+_EVENT_TIME, _CREATED_AT = (text_at("p.payload", field) for field in ("event_time", "created_at"))
 _ONE = f"points AS p CROSS JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
 _ALL_BY_ID = (
     f"points AS p INDEXED BY points_id CROSS JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"

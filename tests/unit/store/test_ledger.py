@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isomem.clock import Clock
-from isomem.errors import DatabaseError
+from isomem.errors import DatabaseError, ValidationError
 from isomem.store.database import Database
 from isomem.store.ledger import Ledger
 from isomem.store.schema import prepare_ledger
@@ -97,7 +97,7 @@ def test_a_batch_is_whole_or_not_there(ledger: Ledger) -> None:
         ledger.add_history("m", None, "x", "ADD")
         ledger.save_messages([{"role": "user", "content": "hi"}], "s")
         raise ZeroDivisionError
-    with pytest.raises(TypeError):
+    with pytest.raises(ValidationError, match="memory_id cannot be stored in the history"):
         ledger.batch_add_history([{"memory_id": "m"}, {"memory_id": object()}])
     assert ledger.get_history("m") == []
     assert ledger.get_last_messages("s") == []
