@@ -226,7 +226,7 @@ def _refused(
 
 def _event_fault(field: str, value: object) -> ValidationError:
     return ValidationError(
-        f"{field} cannot be stored in the history: {shown(value):.80}",
+        f"{field} cannot be stored in the history: {_typed(value)}",
         error_code="VALIDATION_005",
         details={"field": field, "provided_type": type(value).__name__},
         suggestion=f"Use text for {field}, or another key of the metadata.",
@@ -235,8 +235,12 @@ def _event_fault(field: str, value: object) -> ValidationError:
 
 def _message_fault(field: str, value: object) -> ValidationError:
     return ValidationError(
-        f"the {field} of a message cannot be stored: {shown(value):.80}",
+        f"the {field} of a message cannot be stored: {_typed(value)}",
         error_code="VALIDATION_004",
         details={"field": field, "provided_type": type(value).__name__},
         suggestion=f"Use text for the {field}.",
     )
+
+
+def _typed(value: object) -> str:
+    return f"{shown(value):.80}, of type {type(value).__name__}"
