@@ -3,8 +3,9 @@
 On one of them (the one that runs this script, if it is supported) everything runs, with upstream
 installed and coverage measured. On the others, the library's tests run: all but those that need
 upstream, that build packages (each environment has built the kernel already) and that try the
-benchmarks, which have one Python of their own. These run at the same time as the first, if there
-are processors for it, and their output comes after it. So do the parity tests with the later mem0
+benchmarks and the mutation check, which have one Python of their own. Properties are tried on half
+as many examples there: other ones on each. These run at the same time as the first, if there are
+processors for it, and their output comes after it. So do the parity tests with the later mem0
 that has a profile, in tier A. The environments are created under .venvs/ and kept until the
 packaging changes.
 
@@ -39,6 +40,11 @@ ISOMEM, HARNESS = ("--editable", ".[test,local]"), ("--editable", "./parity")
 # One call, so that the isomem that the harness asks for is this one, and not one of an index.
 FULL: Needs = ((*ISOMEM, "--editable", "./parity[tiers,fuzz]"),)
 FAST: Needs = (ISOMEM, ("--no-deps", *HARNESS))
+# The library's tests.
+LIBRARY = (
+    "-m", "not oracle and not build",
+    "--ignore=tests/bench", "--ignore=tests/parity/test_mutants.py",
+)  # fmt: skip
 # Of the later mem0, tier A: what tiers B and C need takes long to install.
 LATER = "2.2.1"
 WITH_LATER: Needs = (
@@ -153,10 +159,10 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
     """Everything on one Python, and the library's tests on the others beside it."""
     measure = () if arguments else ("--cov", "--cov-report=term", "--durations=15")
     runs = {full: Run(pythons[full], FULL, (*measure, *arguments))}
-    library = ("-m", "not oracle and not build", "--ignore=tests/bench")
-    quick = ("-q", "-p", "no:cacheprovider", *library, *arguments)
+    quick = ("-q", "-p", "no:cacheprovider", *LIBRARY, *arguments)
+    fewer = {"FUZZ": os.environ.get("FUZZ") or "0.5"}
     for version in sorted(set(pythons) - {full}):
-        runs[version] = Run(pythons[version], FAST, quick, in_memory=True)
+        runs[version] = Run(pythons[version], FAST, quick, in_memory=True, variables=fewer)
     if not arguments:
         later = ("-q", "-p", "no:cacheprovider", *OF_LATER)
         name = f"mem0-{LATER}"
@@ -179,10 +185,11 @@ def together(runs: dict[str, Run]) -> Iterator[Outcome]:
     if not runs:
         return
     (title, first), *others = runs.items()
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1)) as pool:
+    say(f"\n=== {title} ===")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        outcome = pool.submit(first.pytest)
         beside = [pool.submit(run.pytest, kept=True) for _, run in others]
-        say(f"\n=== {title} ===")
-        yield first.pytest()
+        yield outcome.result()
         for (title, run), outcome in zip(others, beside, strict=True):
             outcome.result()
             say(f"\n=== {title} ===\n{run.printed()}")
