@@ -1,13 +1,13 @@
 """Runs the tests on every supported Python that this machine has.
 
 On one of them (the one that runs this script, if it is supported) everything runs, with upstream
-installed and coverage measured. On the others, the library's tests run: all but those that need
-upstream, that build packages (each environment has built the kernel already) and that try the
-benchmarks and the mutation check, which have one Python of their own. Properties are tried on half
-as many examples there: other ones on each. These run at the same time as the first, if there are
-processors for it, and their output comes after it. So do the parity tests with the later mem0
-that has a profile, in tier A. The environments are created under .venvs/ and kept until the
-packaging changes.
+installed and coverage measured, in two halves side by side. On the others, the library's tests
+run: all but those that need upstream, that build packages (each environment has built the kernel
+already) and that try the benchmarks and the mutation check, which have one Python of their own.
+Properties are tried on half as many examples there: other ones on each. All of these run side by
+side, as many as there are processors, and so do the parity tests with the later mem0 that has a
+profile, in tier A. What they print comes in order. The environments are created under .venvs/ and
+kept until the packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -40,6 +40,8 @@ ISOMEM, HARNESS = ("--editable", ".[test,local]"), ("--editable", "./parity")
 # One call, so that the isomem that the harness asks for is this one, and not one of an index.
 FULL: Needs = ((*ISOMEM, "--editable", "./parity[tiers,fuzz]"),)
 FAST: Needs = (ISOMEM, ("--no-deps", *HARNESS))
+# All tests, in halves that take about equally long.
+HALVES = (("tests", "--ignore=tests/unit"), ("tests/unit",))
 # The library's tests.
 LIBRARY = (
     "-m", "not oracle and not build",
@@ -157,8 +159,8 @@ def run_suite(name: str, python: Interpreter, arguments: list[str]) -> int:
 
 def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) -> dict[str, Outcome]:
     """Everything on one Python, and the library's tests on the others beside it."""
-    measure = () if arguments else ("--cov", "--cov-report=term", "--durations=15")
-    runs = {full: Run(pythons[full], FULL, (*measure, *arguments))}
+    runs = full_runs(pythons[full], arguments)
+    whole = dict(runs)
     quick = ("-q", "-p", "no:cacheprovider", *LIBRARY, *arguments)
     fewer = {"FUZZ": os.environ.get("FUZZ") or "0.5"}
     for version in sorted(set(pythons) - {full}):
@@ -171,10 +173,26 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
     failed = {version: outcome for version, run in runs.items() if (outcome := run.install())}
     able = [version for version in runs if version not in failed]
     titled = {f"{title(version)}: {kind(version, full)}": runs[version] for version in able}
-    outcomes = dict(zip(able, together(titled), strict=True))
-    if measure and full in outcomes:
-        outcomes[full] = with_floor(outcomes[full], runs[full].environment)
-    return outcomes | failed
+    outcomes = {**dict(zip(able, together(titled), strict=True)), **failed}
+    total = added_up([outcomes.pop(part) for part in whole])
+    if not arguments:
+        total = with_floor(total, list(whole.values()))
+    return {full: total, **outcomes}
+
+
+def full_runs(python: Interpreter, arguments: list[str]) -> dict[str, Run]:
+    """All tests on one Python: those that the caller names, or two halves that measure coverage."""
+    if arguments:
+        return {python.version: Run(python, FULL, tuple(arguments))}
+    runs = {}
+    for number, half in enumerate(HALVES, 1):
+        name = f"py{python.version}-{number}"
+        variables = {"COVERAGE_FILE": str(ENVIRONMENTS / f"{name}.coverage")}
+        measure = ("--cov", "--cov-report=", "--durations=15", *half)
+        runs[f"{python.version}, part {number}"] = Run(
+            python, FULL, measure, name=name, variables=variables
+        )
+    return runs
 
 
 def together(runs: dict[str, Run]) -> Iterator[Outcome]:
@@ -210,7 +228,7 @@ def kind(version: str, full: str) -> str:
     """Which tests run on that version."""
     if not version[0].isdigit():
         return "parity with it, tier A"
-    return "all tests" if version == full else "the library's tests"
+    return "all tests" if version.split(",", maxsplit=1)[0] == full else "the library's tests"
 
 
 def title(version: str) -> str:
@@ -354,12 +372,14 @@ def count(report: Path, status: int) -> Outcome:
     return Outcome(passed, failed, skipped)
 
 
-def with_floor(outcome: Outcome, environment: Path) -> Outcome:
-    """Adds a failure when a part that must be covered is not."""
+def with_floor(outcome: Outcome, runs: list[Run]) -> Outcome:
+    """Adds a failure when a part that must be covered is not, by all runs together."""
+    coverage = [python_of(runs[0].environment), "-m", "coverage"]
+    files = [run.variables["COVERAGE_FILE"] for run in runs]
+    subprocess.run([*coverage, "combine", "--quiet", *files], cwd=ROOT, check=False)
     parts = ",".join(f"src/isomem/{part}" for part in COVERED_PARTS)
     say(f"\nCoverage of the parts that need {COVERAGE_FLOOR} %:")
-    command = [python_of(environment), "-m", "coverage", "report"]
-    command += [f"--include={parts}", f"--fail-under={COVERAGE_FLOOR}"]
+    command = [*coverage, "report", f"--include={parts}", f"--fail-under={COVERAGE_FLOOR}"]
     if subprocess.run(command, cwd=ROOT, check=False).returncode == 0:
         return outcome
     return outcome._replace(failed=outcome.failed + 1, note="coverage is below the floor")
