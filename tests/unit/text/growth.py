@@ -8,11 +8,19 @@ from collections.abc import Callable
 LONG, SHORT = 1_000_000, 250_000
 """Characters."""
 
+ATTEMPTS = 4
+"""A processor that others use, too, is slower at moments; work that is quadratic always is."""
+
 
 def check_linear(work: Callable[[str], object], text_of: Callable[[int], str]) -> None:
     """Four times the text takes about four times as long; sixteen times would be quadratic."""
-    short, long = (_seconds(work, text_of(length)) for length in (SHORT, LONG))
-    assert long < 9 * short + 0.3, (short, long)
+    times = []
+    for _ in range(ATTEMPTS):
+        short, long = (_seconds(work, text_of(length)) for length in (SHORT, LONG))
+        if long < 9 * short + 0.3:
+            return
+        times.append((short, long))
+    raise AssertionError(times)
 
 
 def _seconds(work: Callable[[str], object], text: str) -> float:
