@@ -79,15 +79,23 @@ values = st.lists(items, max_size=4).flatmap(
 
 def spoken(reply: str) -> str:
     """Everything in a reply that can be a text: as it is, and with the escapes of JSON undone."""
-    undone = []
+    texts = [reply]
     decoder = json.JSONDecoder(strict=False)
     for at in range(len(reply)):
         if reply[at] == '"':
             try:
-                undone.append(decoder.raw_decode(reply, at)[0])
+                texts.append(decoder.raw_decode(reply, at)[0])
             except ValueError:
                 continue
-    return "\0".join(undone)
+    return "\0".join(texts)
+
+
+def test_a_thought_that_ends_inside_an_escape_leaves_what_is_behind_it() -> None:
+    """A fact may be in the reply as it is, and not as a string of JSON."""
+    reply = '["tea", "<think>", "\\</think>u001f"]'
+    facts = [fact["text"] for fact in salvage_facts(reply) or []]
+    assert facts == ["tea", "u001f"]
+    assert all(fact in spoken(reply) for fact in facts)
 
 
 @examples(300)
