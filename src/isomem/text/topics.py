@@ -111,7 +111,11 @@ def placed(found: list[list[str]], tokens: Tokens) -> Iterator[tuple[int, int, l
     after = 0
     for phrase in found:
         keys = [word.lower() for word in phrase]
-        at = end = _end_of(keys, tokens, after)
+        # A phrase may begin before the end of the one before it.
+        end = _end_of(keys, tokens, after) or _end_of(keys, tokens, 0)
+        if end is None:
+            continue
+        at = end
         words: list[str] = []
         for key in reversed(keys):
             at -= 1
@@ -122,10 +126,12 @@ def placed(found: list[list[str]], tokens: Tokens) -> Iterator[tuple[int, int, l
         after = end
 
 
-def _end_of(keys: list[str], tokens: Tokens, at: int) -> int:
-    """Where the first occurrence of words in their order ends, from an index on."""
+def _end_of(keys: list[str], tokens: Tokens, at: int) -> int | None:
+    """Where the first occurrence of words in their order ends, from an index on; None if nowhere."""
     for key in keys:
-        while tokens[at].word.lower() != key:
+        while at < len(tokens) and tokens[at].word.lower() != key:
             at += 1
+        if at == len(tokens):
+            return None
         at += 1
     return at

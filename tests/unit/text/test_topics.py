@@ -165,6 +165,10 @@ def check(text: str, kinds: set[str], found: list[tuple[str, str]]) -> None:
     assert order == sorted(order)
 
 
+def test_a_phrase_that_begins_inside_the_one_before_it_has_a_place():
+    check("like-b B-b", {"PROPER", "IDENTIFIER", "QUOTED", "TOPIC"}, extract_entities("like-b B-b"))
+
+
 @given(TEXTS)
 def test_entities_of_any_text_stand_in_it(text):
     check(text, {"PROPER", "IDENTIFIER", "QUOTED", "TOPIC"}, extract_entities(text))
