@@ -9,6 +9,8 @@ The rules are English. Time is linear in the length of the text.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from isomem.text.candidates import PHRASE
 from isomem.text.compounds import phrases, tokenize
 from isomem.text.forms import ANYWHERE, EXCLAIMED, INSIDE, NATION, form_of
@@ -108,30 +110,30 @@ def placed(found: list[list[str]], tokens: Tokens) -> Iterator[tuple[int, int, l
         found: the words of each phrase, in the order of the text.
         tokens: the tokens; a phrase may lack some of those between its words.
     """
-    after = 0
+    places: dict[str, list[int]] = {}
+    for at, token in enumerate(tokens):
+        places.setdefault(token.word.lower(), []).append(at)
+    end = 0
     for phrase in found:
-        keys = [word.lower() for word in phrase]
-        # A phrase may begin before the end of the one before it.
-        end = _end_of(keys, tokens, after) or _end_of(keys, tokens, 0)
-        if end is None:
-            continue
-        at = end
-        words: list[str] = []
-        for key in reversed(keys):
-            at -= 1
-            while tokens[at].word.lower() != key:
-                at -= 1
-            words.append(tokens[at].word)
-        yield at, end, words[::-1]
-        after = end
+        of_words = [places[word.lower()] for word in phrase]
+        # A phrase may be read twice, or go back: then it is not behind the one before it.
+        end = _end_of(of_words, end) or _end_of(of_words, 0)
+        start, words = end, []
+        for of_word in reversed(of_words):
+            start = of_word[bisect_left(of_word, start) - 1]
+            words.append(tokens[start].word)
+        yield start, end, words[::-1]
 
 
-def _end_of(keys: list[str], tokens: Tokens, at: int) -> int | None:
-    """Where the first occurrence of words in their order ends, from an index on; None if nowhere."""
-    for key in keys:
-        while at < len(tokens) and tokens[at].word.lower() != key:
-            at += 1
-        if at == len(tokens):
-            return None
-        at += 1
+def _end_of(of_words: list[list[int]], at: int) -> int:
+    """Where words in their order first end from an index on; 0 if nowhere.
+
+    Args:
+        of_words: the places of each word in the text, in order.
+    """
+    for of_word in of_words:
+        number = bisect_left(of_word, at)
+        if number == len(of_word):
+            return 0
+        at = of_word[number] + 1
     return at

@@ -165,8 +165,19 @@ def check(text: str, kinds: set[str], found: list[tuple[str, str]]) -> None:
     assert order == sorted(order)
 
 
-def test_a_phrase_that_begins_inside_the_one_before_it_has_a_place():
+def test_a_phrase_that_is_read_twice_has_a_place_each_time():
+    tokens = tokenize("like-b B-b")
+    assert phrases(tokens) == [["like", "b"], ["like", "b"]]
+    assert [words for *_, words in placed(phrases(tokens), tokens)] == phrases(tokens)
     check("like-b B-b", {"PROPER", "IDENTIFIER", "QUOTED", "TOPIC"}, extract_entities("like-b B-b"))
+
+
+@pytest.mark.slow
+def test_phrases_that_are_read_twice_take_linear_time():
+    check_linear(
+        extract_entities,
+        lambda length: " ".join(f"like-b{at} B-b{at}" for at in range(length // 20)),
+    )
 
 
 @given(TEXTS)
