@@ -4,10 +4,9 @@ On one of them (the one that runs this script, if it is supported) everything ru
 installed and coverage measured, in two halves side by side. On the others, the library's tests
 run: all but those that need upstream, that build packages (each environment has built the kernel
 already) and that try the benchmarks and the mutation check, which have one Python of their own.
-Properties are tried on half as many examples there: other ones on each. All of these run side by
-side, as many as there are processors, and so do the parity tests with the later mem0 that has a
-profile, in tier A. What they print comes in order. The environments are created under .venvs/ and
-kept until the packaging changes.
+All of these run side by side, as many as there are processors, and so do the parity tests with
+the later mem0 that has a profile, in tier A. What they print comes in order. The environments are
+created under .venvs/ and kept until the packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -162,9 +161,8 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
     runs = full_runs(pythons[full], arguments)
     whole = dict(runs)
     quick = ("-q", "-p", "no:cacheprovider", *LIBRARY, *arguments)
-    fewer = {"FUZZ": os.environ.get("FUZZ") or "0.5"}
     for version in sorted(set(pythons) - {full}):
-        runs[version] = Run(pythons[version], FAST, quick, in_memory=True, variables=fewer)
+        runs[version] = Run(pythons[version], FAST, quick, in_memory=True)
     if not arguments:
         later = ("-q", "-p", "no:cacheprovider", *OF_LATER)
         name = f"mem0-{LATER}"
