@@ -7,15 +7,16 @@ are not here: they are in the pipeline and in the other modules of `contract`.
 from __future__ import annotations
 
 from isomem.contract import v2_0_4
+from isomem.contract.visibility import Visibility
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Protocol, TypeVar
 
+    from isomem.clock import Clock
     from isomem.contract.payload import ResultFields
     from isomem.contract.plan import Change
-    from isomem.contract.visibility import Visibility
     from isomem.types import Message, Payload
 
     T = TypeVar("T", bound=Any)
@@ -156,3 +157,8 @@ def profile_of(name: str) -> Profile:
     from isomem.contract import v2_2_1
 
     return v2_2_1
+
+
+def told_of(profile: Profile, clock: Clock) -> Visibility:
+    """Which memories an extraction is told of: a fact that equals one of them is known."""
+    return Visibility(clock, profile.EXPIRATION_FIELDS, show_expired=profile.TELLS_EXPIRED)

@@ -15,8 +15,9 @@ from isomem.contract.limits import EXISTING_MEMORIES, RECENT_MESSAGES
 from isomem.contract.moments import EVENT_TIME, check_timestamp
 from isomem.contract.payload import added_event, said_event, start_payload
 from isomem.contract.plan import Plan, Record
+from isomem.contract.profile import told_of
 from isomem.contract.scope import session_key
-from isomem.contract.visibility import Visibility, expiry_fields
+from isomem.contract.visibility import expiry_fields
 from isomem.dates import utc_text
 from isomem.digest import md5_hex
 from isomem.errors import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.plan import Mention, Supersession
+    from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Message, Nlp, Payload, Ports, Stores, Vector
     from isomem.results import AddedMemory, AddResults
 
@@ -193,7 +195,7 @@ async def _add_inferred(
     transcript = conversation.transcript()
     vector = await ports.embed(transcript, "search")
     profile = ports.profile
-    shown = Visibility(ports.clock, profile.EXPIRATION_FIELDS, show_expired=profile.TELLS_EXPIRED)
+    shown = told_of(profile, ports.clock)
     recent, existing = await ports.store(_recall, session, transcript, vector, scope, shown)
     facts = await _facts(ports, scope, transcript, recent, existing, prompt, day)
     if facts is None:

@@ -16,9 +16,9 @@ from isomem.contract.payload import (
     restored_event,
 )
 from isomem.contract.plan import REMOVED_AT_ONCE, mentions_of
-from isomem.contract.profile import DEFAULT, profile_of
+from isomem.contract.profile import DEFAULT, profile_of, told_of
 from isomem.contract.scope import scope_of
-from isomem.contract.visibility import Visibility, is_expired
+from isomem.contract.visibility import is_expired
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
 from isomem.store.cache import Scope, ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from isomem.contract.plan import Change, Mention, Plan, Record
     from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
+    from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
     from isomem.store.reading import Point
 
@@ -56,8 +57,6 @@ if TYPE_CHECKING:
 
 _UNUSABLE = (VectorValueError, ValidationError)
 """Errors in what is to be stored, not of the store."""
-
-_AT_ONCE = REMOVED_AT_ONCE
 
 
 class EmbeddedSet:
@@ -195,8 +194,7 @@ class EmbeddedSet:
 
     def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
         """The records without those that another call has stored meanwhile."""
-        fields, tells = self._profile.EXPIRATION_FIELDS, self._profile.TELLS_EXPIRED
-        hides = Visibility(plan.clock, fields, show_expired=tells).hides
+        hides = told_of(self._profile, plan.clock).hides
         later = self.vectors.reader.later(plan.scope, since)
         known = {payload.get("hash") for payload in later if not hides(payload)}
         return [record for record in plan.records if record.payload["hash"] not in known]
@@ -317,7 +315,7 @@ class EmbeddedSet:
         if self._write(self._detach, plan, ids):
             self._sweep_all(plan)
         self._is_swept = True
-        while plan.purge_history and self._write(self.ledger.purge, ids, _AT_ONCE):
+        while plan.purge_history and self._write(self.ledger.purge, ids, REMOVED_AT_ONCE):
             self._database.give_way()
 
     def _detach(self, plan: Plan, ids: Mapping[str, str]) -> bool:
@@ -332,10 +330,10 @@ class EmbeddedSet:
 
     def _sweep(self, plan: Plan) -> bool:
         """Removes some detached points. Returns whether there may be more."""
-        swept = self.vectors.writer.sweep(_AT_ONCE)
+        swept = self.vectors.writer.sweep(REMOVED_AT_ONCE)
         if swept:
             self._forget({memory_id: salvaged(text) for _, memory_id, text, _ in swept}, plan)
-        return len(swept) == _AT_ONCE
+        return len(swept) == REMOVED_AT_ONCE
 
     def reset(self) -> None:
         """Removes everything: memories, entities, history, messages."""

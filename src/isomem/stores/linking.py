@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class Joined:
     """A block that is a part of the caller's.
 
-    `contextlib.nullcontext` does the same, but importing it costs 0.7 MB of memory.
+    `contextlib.nullcontext` does the same, but importing it costs 0.1 MB and half a millisecond.
     """
 
     def __enter__(self) -> None:
