@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from isomem.contract.filters import parse_datetime
 from isomem.contract.moments import EVENT_TIME
+from isomem.contract.pages import moment_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ NEIGHBORS = 5
 LEAST_SIMILARITY = 0.3
 """A memory that is less similar to a new fact is not looked at."""
 
-_LENGTH_OF_DAY = len("2025-03-05")
 _MOST_DIGITS = 9
 
 
@@ -33,14 +32,13 @@ def may_be_stale(payload: Payload, new: Payload) -> bool:
 
 
 def _moment(payload: Payload) -> datetime | None:
-    said = payload.get(EVENT_TIME) or payload.get("created_at")
-    return parse_datetime(said) if isinstance(said, str) else None
+    return moment_of(payload.get(EVENT_TIME), payload.get("created_at"))
 
 
 def as_shown(payload: Payload) -> tuple[str, str]:
     """The day and the text of a fact, as a model sees them."""
-    said = str(payload.get(EVENT_TIME) or payload.get("created_at") or "")
-    return said[:_LENGTH_OF_DAY], payload["data"]
+    moment = _moment(payload)
+    return moment.date().isoformat() if moment else "", payload["data"]
 
 
 def number_in(item: object, key: str, count: int) -> int | None:
