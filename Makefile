@@ -27,10 +27,11 @@ test-fast:
 torture:
 	@$(PYTHON) scripts/test_everywhere.py --suite torture --pythons "$(PYTHONS)" -- $(ARGS)
 
-# Against mem0 2.2.1: every scenario in every tier, then 2,000 generated scripts for each class in
-# tiers A and C, which takes hours. SEEDS=100 generates fewer; found scripts are in found/.
+# Against mem0 2.2.1: entities, every scenario in every tier, then 2,000 generated scripts for each
+# class in tiers A and C, which takes hours. SEEDS=100 generates fewer; found scripts are in found/.
 SEEDS ?= 2000
 parity-2.2.1: .venvs/parity-2.2.1/installed
+	.venvs/parity-2.2.1/bin/python -m pytest -q tests/unit/text/test_oracle_2_2_1.py
 	.venvs/parity-2.2.1/bin/python -m isomem_parity --profile 2.2.1 --tier A,B,C --all-rows
 	for tier in A C; do for class in sync async; do \
 	    .venvs/parity-2.2.1/bin/python -m isomem_parity.fuzz --seeds $(SEEDS) --steps 30 \
@@ -67,7 +68,7 @@ bench-check: .venvs/bench/installed
 
 .venvs/parity-2.2.1/installed: $(PACKAGING) parity/mem0-2.2.1-tiers.txt
 	$(PYTHON) -m venv --clear .venvs/parity-2.2.1
-	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --editable . \
+	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --requirement parity/mem0-2.2.1-tiers.txt
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --no-deps --editable ./parity
 	@touch $@
