@@ -92,7 +92,7 @@ def test_a_purge_takes_the_scopes_that_have_all_the_ids(
 
 
 def test_a_purge_takes_more_memories_than_one_transaction(memory: Face, monkeypatch: Any) -> None:
-    monkeypatch.setattr("isomem.stores.embedded._AT_ONCE", 2)
+    monkeypatch.setattr("isomem.stores.embedded.REMOVED_AT_ONCE", 2)
     for number in range(7):
         memory.add(f"number {number}", **ANA, infer=False)
     memory.delete_all(**ANA, purge_history=True)
@@ -104,7 +104,7 @@ def test_others_write_between_the_transactions_of_a_purge(
 ) -> None:
     path = tmp_path / "memory.db"
     memory, other = make(path), make(path, store={"busy_timeout_s": 0})
-    monkeypatch.setattr("isomem.stores.embedded._AT_ONCE", 2)
+    monkeypatch.setattr("isomem.stores.embedded.REMOVED_AT_ONCE", 2)
     for number in range(7):
         memory.add(f"number {number}", **ANA, infer=False)
     own, seen = memory.vector_store.database, []

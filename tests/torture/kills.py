@@ -401,7 +401,7 @@ class Loop:
 
 
 def main(folder: str, rounds: str, seed: str) -> None:
-    embedded._AT_ONCE = 3  # What is removed in parts is so in many.
+    embedded.REMOVED_AT_ONCE = 3  # What is removed in parts is so in many.
     keywords.COUNTED_EVERY = 16
     loop = Loop(Path(folder), int(seed))
     loop.run(int(rounds))
