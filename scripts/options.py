@@ -26,7 +26,7 @@ BLOCK = re.compile(
 )
 PAGE = re.compile(r"docs/(\w+\.md)")
 
-NETWORK = ("http_client_proxies", "timeout_s", "max_retries", "headers")
+NETWORK = ("http_client_proxies", "timeout_s", "max_retries", "retry_within_s", "headers")
 """What the providers have that use the network."""
 
 
