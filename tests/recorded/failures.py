@@ -30,5 +30,5 @@ Outcome = tuple[str, int]
 def outcome(made: Any) -> Outcome:
     """What came of a call, in words."""
     if made.error is None:
-        return f"returns {made.result!r}", len(made.sent)
+        return f"returns a {type(made.result).__name__}", len(made.sent)
     return type(made.error).__name__, len(made.sent)

@@ -29,7 +29,7 @@ def test_a_model_is_sent_the_same_and_says_the_same(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pair(case, monkeypatch, theirs, create_llm) as both:
-        for call in CALLS:
+        for call in case.calls or CALLS:
             compared(both, "generate_response", MESSAGES, **call)
 
 

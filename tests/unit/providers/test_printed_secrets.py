@@ -77,7 +77,7 @@ def test_nothing_that_a_provider_is_made_of_or_raises_shows_a_secret(
     section: str, name: str, option: Option, value: Any
 ) -> None:
     table = {each.name for each in table_in(section, name) or ()}
-    is_remote = "timeout_s" in table
+    is_remote = "headers" in table
     offline = {"http_client_proxies": ADDRESS, "max_retries": 0} if is_remote else {}
     made = MAKERS[section](name, {"api_key": f"{SECRET}-0", **offline, option.name: value})
     check(made, is_remote=is_remote)

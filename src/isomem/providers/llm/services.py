@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from isomem.options import DICT, Option, or_empty
+from collections.abc import Mapping
+
+from isomem.options import DICT, TEXT, Kind, Option, or_empty
 from isomem.providers.llm.openai import ChatLLM
 from isomem.providers.tables import LMSTUDIO_URL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from isomem.providers.base import Parameters, ResponseFormat
+
+
+MODEL_OR_DICT = Kind(
+    "text, or a dict",
+    lambda value: TEXT.accepts(value) or DICT.accepts(value),
+    {"type": ["string", "object"]},
+)
 
 
 class DeepSeekLLM(ChatLLM):
@@ -48,6 +57,40 @@ class TogetherLLM(ChatLLM):
     url_variable = "TOGETHER_BASE_URL"
     key_variable = "TOGETHER_API_KEY"
     takes_extra = False
+
+
+_OF_A_MODEL = ("reasoning_effort", "frequency_penalty", "presence_penalty", "seed", "stop", "n")
+
+
+class SarvamLLM(ChatLLM):
+    name = "sarvam"
+    default_model = "sarvam-m"
+    default_url = "https://api.sarvam.ai/v1"
+    default_timeout_s = 30.0
+    url_option = "sarvam_base_url"
+    url_variable = "SARVAM_API_BASE"
+    key_variable = "SARVAM_API_KEY"
+    takes_extra = False
+    own_options = (
+        Option(
+            "model",
+            None,
+            or_empty(MODEL_OR_DICT),
+            f"which model answers, or a dict of its `name` and of {', '.join(_OF_A_MODEL)}",
+            unset="`sarvam-m`",
+        ),
+    )
+
+    def _customize(self, parameters: Parameters) -> dict[str, str]:
+        model = self.config.model
+        if isinstance(model, Mapping):
+            parameters.update({name: model[name] for name in _OF_A_MODEL if name in model})
+            parameters["model"] = model.get("name", self.default_model)
+        return {}
+
+    def _format(self, response_format: ResponseFormat) -> Parameters:  # noqa: ARG002
+        """None: mem0 sends none to Sarvam."""
+        return {}
 
 
 class XaiLLM(ChatLLM):
