@@ -26,6 +26,9 @@ BLOCK = re.compile(
 )
 PAGE = re.compile(r"docs/(\w+\.md)")
 
+KEYS = {"aws_bedrock": "aws_access_key_id", "vertexai": "vertex_credentials_json"}
+"""The option that holds the credentials of a provider, if it is not `api_key`."""
+
 NETWORK = ("http_client_proxies", "timeout_s", "max_retries", "retry_within_s", "headers")
 """What the providers have that use the network."""
 
@@ -101,26 +104,22 @@ def _first(kind: registry.Kind, name: str) -> list[str]:
 
 def _service(section: str, provider: str) -> list[str]:
     by_name = {option.name: option for option in table_in(section, provider) or ()}
-    model, key = by_name["model"], by_name["api_key"]
+    model, key = by_name["model"], by_name[KEYS.get(provider, "api_key")]
     addresses = [o for o in by_name.values() if _is_address(o)]
     address = ", ".join(_address(option) for option in addresses[:1])
     keys = [*map(_code, key.variables), *([f"else {key.unset}"] if key.unset else [])]
     key_from = ", ".join(keys).removeprefix("else ")
-    return [_code(provider), model.unset or "none", key_from or "none", address or "none"]
+    named = default(model).replace('"', "") or "none"
+    return [_code(provider), named, key_from or "none", address or "none"]
 
 
 def _is_address(option: Option) -> bool:
-    return (
-        option.name.endswith("_base_url")
-        and not option.idle
-        and option.name != "openrouter_base_url"
-    )
+    return not option.idle and (option.name.endswith("_base_url") or option.name == "azure_kwargs")
 
 
 def _address(option: Option) -> str:
-    return ", ".join(
-        [_code(option.name), *map(_code, option.variables), default(option).replace('"', "")]
-    )
+    cells = [_code(option.name), *map(_code, option.variables), default(option).replace('"', "")]
+    return ", ".join(filter(None, cells))
 
 
 def _dims(provider: str) -> str:

@@ -495,3 +495,72 @@ UPSTREAMS_FAILURES: dict[str, dict[str, Outcome]] = {
     "sarvam": OF_SARVAM,
 }
 """What comes of each fault in upstream's own class."""
+
+
+def roles_of_google(sent: Sent) -> Sent:
+    """The request with Google's name for the role of the model."""
+    contents = [
+        {**each, "role": "model" if each["role"] == "assistant" else each["role"]}
+        for each in sent.body["contents"]
+    ]
+    return replace(sent, body={**sent.body, "contents": contents})
+
+
+GEMINI_ROLES = Difference(
+    "`gemini` with an answer of the model among the messages",
+    'sends its role as "assistant", which Google refuses',
+    'sends it as "model"',
+    roles_of_google,
+)
+TEXTS_OF_ANTHROPIC = Difference(
+    "`anthropic` with a reply in several texts",
+    "returns the first of them; fails if reasoning comes first",
+    "returns all of the text, without the reasoning",
+    result=lambda _: "Grüezi",
+)
+TEXTS_OF_GEMINI = Difference(
+    "`gemini` with a reply in several parts",
+    "returns the first of them",
+    "returns all of the text, without the reasoning",
+    result=lambda _: "Grüezi",
+)
+PARTS = Difference(
+    "OpenAI and the services of its protocol with a reply in parts",
+    "returns the list of parts, which `add` cannot read",
+    "returns the text in them",
+    result=lambda _: "Grüezi",
+)
+NO_TEXT = Difference(
+    "`aws_bedrock` with an answer of another shape",
+    "returns the answer itself, written as a Python object",
+    "raises an `LLMError`; see below",
+)
+IN_PLACE = Difference(
+    "`azure_openai`, `azure_openai_structured`, `ollama`",
+    "change the caller's list of messages",
+    "change a copy",
+)
+DIALOGUE = [*MESSAGES, {"role": "assistant", "content": "Hoi"}, MESSAGES[-1]]
+TWO_TEXTS = [{"type": "text", "text": "Grü"}, {"type": "text", "text": "ezi"}]
+REPLIES: list[tuple[Case, list[dict[str, Any]], Any, Difference]] = [
+    (GEMINI, DIALOGUE, None, GEMINI_ROLES),
+    (
+        ANTHROPIC,
+        DIALOGUE,
+        {"type": "message", "content": TWO_TEXTS, "stop_reason": "end_turn"},
+        TEXTS_OF_ANTHROPIC,
+    ),
+    (
+        GEMINI,
+        MESSAGES,
+        {"candidates": [{"content": {"parts": [{"text": each["text"]} for each in TWO_TEXTS]}}]},
+        TEXTS_OF_GEMINI,
+    ),
+    (
+        OPENAI,
+        MESSAGES,
+        {"choices": [{"index": 0, "message": {"role": "assistant", "content": TWO_TEXTS}}]},
+        PARTS,
+    ),
+]
+"""Messages and answers that are particular to one difference."""
