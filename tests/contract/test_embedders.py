@@ -78,8 +78,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 def make(name: str, cloud: Cloud, **options: Any) -> Any:
     skip_unless_installed(name)
-    if name == "local":
-        pytest.importorskip("wordllama")
     if name in OVER_HTTP:
         url = options.pop("url", cloud.servers[name].url)
         known = {"model": "e-1", "embedding_dims": 3, **options}
@@ -258,7 +256,7 @@ def test_an_answer_of_another_shape_names_what_is_missing(
         embedder.embed_batch(["x", "y", "z"])
 
 
-@pytest.mark.parametrize("name", [*OVER_HTTP, "local"])
+@pytest.mark.parametrize("name", [*OVER_HTTP, "e5", "local", "wordllama"])
 def test_text_that_cannot_be_sent_is_an_embedding_error(name: str, cloud: Cloud) -> None:
     with pytest.raises(EmbeddingError):
         make(name, cloud).embed("a \ud800 b")

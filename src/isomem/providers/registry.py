@@ -80,6 +80,7 @@ EMBEDDERS = Kind(
         "openai": "isomem.providers.embedder.openai:OpenAIEmbedder",
         "together": "isomem.providers.embedder.together:TogetherEmbedder",
         "vertexai": "isomem.providers.embedder.vertexai:VertexAIEmbedder",
+        "wordllama": "isomem.providers.embedder.wordllama:WordLlamaEmbedder",
     },
     "",
 )

