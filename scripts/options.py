@@ -29,7 +29,7 @@ PAGE = re.compile(r"docs/(\w+\.md)")
 KEYS = {"aws_bedrock": "aws_access_key_id", "vertexai": "vertex_credentials_json"}
 """The option that holds the credentials of a provider, if it is not `api_key`."""
 
-NETWORK = ("http_client_proxies", "timeout_s", "max_retries", "headers")
+NETWORK = ("http_client_proxies", "timeout_s", "max_retries", "retry_within_s", "headers")
 """What the providers have that use the network."""
 
 

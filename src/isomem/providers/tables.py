@@ -199,6 +199,12 @@ def network_options(timeout_s: float) -> tuple[Option, ...]:
         ),
         Option("max_retries", 3, whole(0, 1_000), "how often a failed request is retried"),
         Option(
+            "retry_within_s",
+            120,
+            number(0, _MANY),
+            "no retry begins later than this after the start of the call, in seconds",
+        ),
+        Option(
             "headers",
             None,
             or_empty(HEADERS),
