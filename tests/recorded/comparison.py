@@ -25,7 +25,7 @@ from tests.unit.providers.servers import Seen, Server, Usual, clean_environment,
 KEY = "sk-test-0123456789abcdef"
 
 TRANSPORT = {"accept-encoding", "connection", "content-length", "host", "x-amz-date"}
-TELEMETRY = ("user-agent", "x-stainless-", "x-goog-api-client", "amz-sdk-")
+TELEMETRY = ("user-agent", "x-stainless-", "x-fern-", "x-goog-api-client", "amz-sdk-")
 """Headers that are not compared: those of the connection, and what SDKs tell of themselves."""
 
 

@@ -158,7 +158,10 @@ class Sender:
 
     def _proof(self, request: Request, content: bytes) -> Mapping[str, str]:
         authorize = self.endpoint.authorize
-        return authorize(self.endpoint.url(request.path), content) if authorize else {}
+        if authorize is None:
+            return {}
+        url = httpx.URL(self.endpoint.url(request.path)).copy_with(userinfo=b"")
+        return authorize(str(url), content) if url.host else {}  # which cannot be sent anyway
 
     async def _aproof(self, request: Request, content: bytes) -> Mapping[str, str]:
         """As `_proof`, in a thread, since it may ask a server for a token."""

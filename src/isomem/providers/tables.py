@@ -129,6 +129,20 @@ EMBEDDER_OPTIONS = (
 )
 """Upstream's options of every embedder. It has one list for all, so each takes the others'."""
 
+RERANKER_OPTIONS = (
+    Option("model", None, MODEL, "which model ranks", unset="see above"),
+    Option("provider", None, ANYTHING, "does nothing here", idle=True),
+    Option("api_key", None, optional(TEXT), "does nothing here", secret=True, idle=True),
+    Option(
+        "top_k",
+        None,
+        COUNT,
+        "how many results to return when the search does not say",
+        unset="all",
+    ),
+)
+"""Upstream's options of every reranker but `llm_reranker`."""
+
 
 def key_option(*variables: str, unset: str = "") -> Option:
     """`api_key` of a service.
