@@ -94,6 +94,7 @@ class Case:
         mine: the name of our provider, if it is another one.
         make: makes upstream's object if its factory cannot.
         prepare: makes upstream's object ready, such as with a shorter timeout.
+        patch: the same for what is shared in the process.
     """
 
     name: str
@@ -109,7 +110,8 @@ class Case:
     calls: tuple[dict[str, Any], ...] = ()
     mine: str = ""
     make: Callable[[dict[str, Any]], Any] | None = None
-    prepare: Callable[[Any, pytest.MonkeyPatch], object] = lambda _theirs, _monkeypatch: None
+    prepare: Callable[[Any], object] = _same
+    patch: Callable[[pytest.MonkeyPatch], object] = _same
 
     def with_(self, *differences: Difference, **options: Any) -> Case:
         """The same with further options, and the differences that come with them."""
@@ -207,7 +209,8 @@ def pair(
             monkeypatch.setenv(name, value)
         given = {**filled.options, **filled.theirs}
         theirs = case.make(given) if case.make else make_theirs(case.name, given)
-        case.prepare(theirs, monkeypatch)
+        case.prepare(theirs)
+        case.patch(monkeypatch)
         mine = make_mine(case.mine or case.name, {**filled.options, **filled.ours})
         try:
             yield Pair(filled, server, theirs, mine)

@@ -372,22 +372,22 @@ FAILING: list[tuple[Case, dict[str, Any], str, Difference]] = [
 """Calls that upstream's class cannot make, and its error; ours can."""
 
 
-def hurried(theirs: Any, _monkeypatch: Any) -> None:
+def hurried(theirs: Any) -> None:
     """Gives the client of one of the SDKs that are made alike a short timeout."""
     theirs.client = theirs.client.with_options(timeout=TIMEOUT_S)
 
 
-def hurried_ollama(theirs: Any, _monkeypatch: Any) -> None:
+def hurried_ollama(theirs: Any) -> None:
     """The same for Ollama's."""
     theirs.client._client.timeout = TIMEOUT_S
 
 
-def hurried_gemini(theirs: Any, _monkeypatch: Any) -> None:
+def hurried_gemini(theirs: Any) -> None:
     """The same for Google's, in milliseconds."""
     theirs.client._api_client._http_options.timeout = int(TIMEOUT_S * 1000)
 
 
-def hurried_bedrock(theirs: Any, _monkeypatch: Any) -> None:
+def hurried_bedrock(theirs: Any) -> None:
     """The same for Amazon's."""
     import boto3
     from botocore.config import Config
@@ -396,7 +396,7 @@ def hurried_bedrock(theirs: Any, _monkeypatch: Any) -> None:
     theirs.client = boto3.client("bedrock-runtime", config=config, **theirs.config.get_aws_config())
 
 
-def hurried_sarvam(_theirs: Any, monkeypatch: Any) -> None:
+def hurried_sarvam(monkeypatch: Any) -> None:
     """The same for a class that calls `requests` itself."""
     import requests
 
@@ -404,7 +404,7 @@ def hurried_sarvam(_theirs: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(requests, "post", lambda *a, **k: post(*a, **{**k, "timeout": TIMEOUT_S}))
 
 
-def hurried_litellm(_theirs: Any, monkeypatch: Any) -> None:
+def hurried_litellm(monkeypatch: Any) -> None:
     """The same for LiteLLM, which then is also ours."""
     import litellm
 
@@ -422,9 +422,9 @@ ONE_OF_EACH = [
     ),
     replace(CLAUDE, prepare=hurried_bedrock),
     replace(GEMINI, prepare=hurried_gemini),
-    replace(LITELLM, prepare=hurried_litellm),
+    replace(LITELLM, patch=hurried_litellm),
     replace(OLLAMA, prepare=hurried_ollama),
-    replace(SARVAM, prepare=hurried_sarvam),
+    replace(SARVAM, patch=hurried_sarvam),
 ]
 """One case of each provider, whose upstream's client gives up early."""
 

@@ -31,14 +31,16 @@ def values_of(option: Option) -> tuple[Any, ...]:
     return (ADDRESS,) if option.name.endswith("_url") else ()
 
 
-NEEDS_ADDRESS = {"aws_bedrock", "azure_openai", "huggingface", "vertexai"}
+NEEDS_ADDRESS = {
+    *("aws_bedrock", "azure_openai", "azure_openai_structured", "huggingface", "vertexai")
+}
 """Without an address, they cannot be made here, or they run in this process."""
 
 CASES = [
     pytest.param(section, name, option, value, id=f"{section}.{name}.{option.name}-{number}")
     for section in MAKERS
     for name in names_in(section)
-    if is_installed(name) and name not in {"fastembed", "langchain"}  # these send nothing
+    if is_installed(name) and name not in {"fastembed", "langchain", "litellm"}  # libraries send
     for option in table_in(section, name) or ()
     if not option.idle
     for number, value in enumerate(values_of(option))

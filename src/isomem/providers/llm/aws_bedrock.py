@@ -9,6 +9,7 @@ from isomem.providers.base import NetworkLLM
 from isomem.providers.llm.anthropic import joined
 from isomem.providers.llm.bedrock_families import (
     CALLING_TOOLS,
+    MODEL,
     blocks_of,
     conversation,
     converses,
@@ -32,6 +33,7 @@ DEFAULT_MODEL = "anthropic.claude-3-5-sonnet-20240620-v1:0"
 _SAMPLING = ("topP", "temperature", "maxTokens")
 
 OWN_OPTIONS: Table = (
+    Option("model", None, optional(MODEL), "which model answers", unset=f"`{DEFAULT_MODEL}`"),
     Option("top_p", None, optional(number(0, 1)), "share of the likely words; sent if given"),
     *(idle(option) for option in LLM_OPTIONS if option.name == "api_key"),
     Option(
@@ -91,7 +93,6 @@ class BedrockLLM(NetworkLLM):
         settings.aws_region = (
             first_of(settings.aws_region, environment("AWS_REGION")) or bedrock.DEFAULT_REGION
         )
-        family_of(settings.model)
         url = bedrock.address(settings.aws_bedrock_base_url, settings.aws_region)
         self.authorizer = bedrock.authorizer(
             self.name,

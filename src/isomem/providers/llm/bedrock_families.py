@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isomem.errors import InvalidConfigError
+from isomem.options import Kind, is_text
 from isomem.providers.answers import MissingError, member
 
 TYPE_CHECKING = False
@@ -31,17 +32,30 @@ def family_of(model: str) -> str:
     Raises:
         InvalidConfigError: nobody that upstream knows.
     """
+    family = _family_in(model)
+    if family is None:
+        raise InvalidConfigError(
+            f"Unknown provider in model: {model}",
+            error_code="CONFIG_002",
+            details={"given": model, "known": list(FAMILIES)},
+            suggestion="Such as anthropic.claude-3-5-sonnet-20240620-v1:0",
+        )
+    return family
+
+
+def _family_in(model: str) -> str | None:
     import re
 
-    for family in FAMILIES:
-        if re.search(rf"\b{re.escape(family)}\b", model):
-            return family
-    raise InvalidConfigError(
-        f"Unknown provider in model: {model}",
-        error_code="CONFIG_002",
-        details={"given": model, "known": list(FAMILIES)},
-        suggestion="Such as anthropic.claude-3-5-sonnet-20240620-v1:0",
-    )
+    found = (family for family in FAMILIES if re.search(rf"\b{re.escape(family)}\b", model))
+    return next(found, None)
+
+
+MODEL = Kind(
+    "the name of a model with its maker in it",
+    lambda value: is_text(value) and (not value or _family_in(value) is not None),
+    {"type": "string", "pattern": rf"\b({'|'.join(FAMILIES)})\b|^(?![\s\S])"},
+    fault=lambda value: f"Unknown provider in model: {value}" if is_text(value) else "",
+)
 
 
 def converses(family: str, model: str) -> bool:

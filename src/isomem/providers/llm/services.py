@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from isomem.options import DICT, TEXT, Kind, Option, or_empty
+from isomem.options import DICT, TEXT, Kind, Option, is_dict, or_empty
 from isomem.providers.llm.openai import ChatLLM
 from isomem.providers.tables import LMSTUDIO_URL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from isomem.providers.base import Parameters, ResponseFormat
-
-
-MODEL_OR_DICT = Kind(
-    "text, or a dict",
-    lambda value: TEXT.accepts(value) or DICT.accepts(value),
-    {"type": ["string", "object"]},
-)
 
 
 class DeepSeekLLM(ChatLLM):
@@ -62,6 +55,28 @@ class TogetherLLM(ChatLLM):
 _OF_A_MODEL = ("reasoning_effort", "frequency_penalty", "presence_penalty", "seed", "stop", "n")
 
 
+def _is_model(value: object) -> bool:
+    return TEXT.accepts(value) or (
+        is_dict(value) and all(name in {"name", *_OF_A_MODEL} for name in dict(value))
+    )
+
+
+_MODEL = Kind(
+    f"text, or a dict of name, {', '.join(_OF_A_MODEL)}",
+    _is_model,
+    {
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": dict.fromkeys(("name", *_OF_A_MODEL), True),
+                "additionalProperties": False,
+            },
+        ]
+    },
+)
+
+
 class SarvamLLM(ChatLLM):
     name = "sarvam"
     default_model = "sarvam-m"
@@ -75,8 +90,8 @@ class SarvamLLM(ChatLLM):
         Option(
             "model",
             None,
-            or_empty(MODEL_OR_DICT),
-            f"which model answers, or a dict of its `name` and of {', '.join(_OF_A_MODEL)}",
+            or_empty(_MODEL),
+            "which model answers, or a dict of its `name` and of its own parameters",
             unset="`sarvam-m`",
         ),
     )
