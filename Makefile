@@ -9,7 +9,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs check format bench bench-check clean
+.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs check format bench bench-check clean providers
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -41,6 +41,11 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 # The tokenizer of older stores against the package `tokenizers`, on 200,000 texts: some minutes.
 byte-pairs: .venvs/byte-pairs/installed
 	PYTHONPATH=. .venvs/byte-pairs/bin/python -m tests.unit.providers.byte_pair_texts 200000
+
+# Every provider beside mem0's own class, with every SDK; `make test` leaves out those of litellm and
+# langchain, which are large.
+providers: .venvs/providers/installed
+	LITELLM_LOCAL_MODEL_COST_MAP=True .venvs/providers/bin/python -m pytest -q tests/recorded
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -80,6 +85,12 @@ bench-check: .venvs/bench/installed
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --requirement parity/mem0-2.2.1-tiers.txt
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --no-deps --editable ./parity
+	@touch $@
+
+.venvs/providers/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/providers
+	.venvs/providers/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
+	    --editable './parity[providers,libraries]'
 	@touch $@
 
 .venvs/bench/installed: $(PACKAGING)

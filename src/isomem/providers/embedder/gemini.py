@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from isomem.options import Kind, Option, merged, or_empty
+from isomem.options import Kind, Option, is_text, merged, or_empty
 from isomem.providers import google
 from isomem.providers.answers import MissingError, member, vector
 from isomem.providers.base import NetworkEmbedder, required_key
 from isomem.providers.settings import environment, first_of, read_settings
-from isomem.providers.tables import DIMS, address_option, embedder_options, key_option
+from isomem.providers.tables import (
+    DIMS,
+    LONGEST_VECTOR,
+    address_option,
+    embedder_options,
+    key_option,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +27,16 @@ DEFAULT_DIMS = 768
 
 def _is_length(value: object) -> bool:
     """mem0 types this option as text; Google's library takes numbers, too."""
-    return DIMS.accepts(int(value) if isinstance(value, str) and value.isdecimal() else value)
+    if not is_text(value):
+        return DIMS.accepts(value)
+    return value.isascii() and value.isdecimal() and 0 < int(value) < LONGEST_VECTOR
 
 
-_LENGTH = Kind("a whole number, at least 1", _is_length, {"type": ["integer", "string"]})
+_LENGTH = Kind(
+    "a whole number, at least 1",
+    _is_length,
+    {"anyOf": [DIMS.schema, {"type": "string", "pattern": r"^0*[1-9][0-9]{0,5}(?![\s\S])"}]},
+)
 
 
 class GeminiEmbedder(NetworkEmbedder):

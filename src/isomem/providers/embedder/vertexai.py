@@ -78,6 +78,9 @@ class VertexAIEmbedder(NetworkEmbedder):
         settings.model = settings.model or self.default_model
         self.dims = settings.embedding_dims or DEFAULT_DIMS
         settings.embedding_dims = self.dims
+        for action, kind in _KINDS.items():
+            name = f"memory_{action}_embedding_type"
+            setattr(settings, name, vars(settings)[name] or kind)
         self.authorizer = google.Credentials(self.name, settings.vertex_credentials_json)
         super().__init__(settings, str(settings.vertexai_base_url or self.default_url), None)
 
@@ -101,7 +104,8 @@ class VertexAIEmbedder(NetworkEmbedder):
             return _KIND_WITHOUT_ACTION
         if action not in _KINDS:
             raise ValueError(f"Invalid memory action: {action}")
-        return vars(self.config)[f"memory_{action}_embedding_type"] or _KINDS[action]
+        kind: str = vars(self.config)[f"memory_{action}_embedding_type"]
+        return kind
 
     def _model_path(self) -> str:
         project = self.authorizer.project()
