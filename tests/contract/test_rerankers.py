@@ -167,10 +167,10 @@ def test_the_service_itself_needs_a_key(name: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("each", sorted(RERANKERS.builtin.keys() - {"llm_reranker"}))
-def test_upstreams_options_are_taken_and_misspelt_ones_are_not(each: str) -> None:
+def test_upstreams_options_are_taken_and_a_wrong_value_is_not(each: str) -> None:
     given = {option.name: option.default for option in RERANKER_OPTIONS} | {"api_key": KEY}
-    with pytest.raises(InvalidConfigError, match="'model'"):
-        create_reranker(each, {**given, "modle": "x"})
+    with pytest.raises(InvalidConfigError, match="top_k"):
+        create_reranker(each, {**given, "top_k": -1})
     library = {"huggingface": "transformers", "sentence_transformer": "sentence_transformers"}
     if each in library and find_spec(library[each]) is None:
         with pytest.raises(DependencyError, match=r"isomem\[huggingface\]"):
