@@ -26,7 +26,7 @@ BASE: dict[str, dict[str, Any]] = {
 }
 """Options without which a provider cannot be made, or sends nothing."""
 
-READ_ELSEWHERE = {"aws_access_key_id", "azure_kwargs", "vertex_credentials_json"}
+READ_ELSEWHERE = {"aws_access_key_id", "aws_region", "azure_kwargs", "vertex_credentials_json"}
 """Options whose variables a library reads, or that hold several; test_authorizers.py has those."""
 
 

@@ -51,7 +51,7 @@ OWN_OPTIONS: Table = (
     Option(
         "aws_region",
         None,
-        or_empty(TEXT),
+        or_empty(bedrock.REGION),
         "the region of the service",
         unset=f"`{bedrock.DEFAULT_REGION}`",
         variables=("AWS_REGION",),
