@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from isomem.options import Option, Table
+    from isomem.options import Option
 
 WORKS, BRIDGE, DEFAULT, IGNORED, FAILS = "works", "bridge", "default", "ignored", "fails"
 """Verdicts: done by isomem, or by a class of mem0's; not configured; without effect; refused."""
@@ -100,7 +100,7 @@ def _checked(key: str, option: Option, value: object, where: str) -> Line:
         if value is not option.default:
             check_option(option, value, where)
     except InvalidConfigError as error:
-        return Line(key, FAILS, error.message, str(error.suggestion or ""))
+        return Line(key, FAILS, error.message.partition(": ")[2])
     return Line(key, IGNORED, "accepted, but has no effect") if option.idle else Line(key, WORKS)
 
 
@@ -114,20 +114,34 @@ def _section(section: str, given: object) -> Iterator[Line]:
         yield Line(section, FAILS, f"must be a dict, got {type(given).__name__}")
         return
     unnamed = OF_MEM0.get(section, default_provider(section))
-    provider, config = given.get("provider", unnamed), given.get("config")
-    yield _provider(section, provider, is_named="provider" in given)
+    provider = given.get("provider", unnamed)
+    maker = _provider(section, provider, is_named="provider" in given)
     if not isinstance(provider, str) or provider not in names_in(section):
+        yield maker
         return
-    options = {} if config is None else config
-    known = _known_options(section, provider)
-    yield from _beside(section, given, known)
+    known = [option.name for option in table_in(section, provider) or ()]
+    lines = [
+        *_beside(section, given, known),
+        *_config(section, provider, given.get("config"), known),
+    ]
+    fault = next((line for line in lines if line.key == section), None)
+    yield fault or maker
+    yield from (line for line in lines if line is not fault)
+
+
+def _config(section: str, provider: str, given: object, known: Sequence[str]) -> Iterator[Line]:
+    """The lines of the options. One for the section itself says why its provider cannot be made."""
+    options = {} if given is None else given
     if not is_dict(options):
         yield Line(f"{section}.config", FAILS, f"must be a dict, got {type(options).__name__}")
-        return
-    lines = list(_options(section, provider, options, known))
-    yield from lines
-    if not any(line.verdict == FAILS for line in lines):
-        yield from _tried(section, provider, options)
+    elif not known:
+        yield from _foreign_options(section, provider, options)
+    else:
+        lines = list(_own_options(section, provider, options))
+        yield from lines
+        if not any(line.verdict == FAILS for line in lines):
+            kept = {name: value for name, value in options.items() if name in known}
+            yield from _tried(section, provider, kept)
 
 
 def _provider(section: str, provider: object, *, is_named: bool) -> Line:
@@ -158,11 +172,6 @@ def _bridged(section: str, provider: str, why: str) -> Line:
     return Line(section, FAILS, f"{note}, and mem0ai is not installed", install)
 
 
-def _known_options(section: str, provider: str) -> Sequence[str]:
-    """The names of the options of a provider; none if only its package knows them."""
-    return [option.name for option in table_in(section, provider) or ()]
-
-
 def _beside(section: str, given: Mapping[str, object], known: Sequence[str]) -> Iterator[Line]:
     """The keys beside `provider` and `config`, where nothing else belongs."""
     verdict = FAILS if section == "reranker" else IGNORED
@@ -175,55 +184,40 @@ def _beside(section: str, given: Mapping[str, object], known: Sequence[str]) -> 
                 yield _unknown(name, verdict, SECTION_KEYS, f"{section}.")
 
 
-def _options(
-    section: str, provider: str, options: Mapping[str, object], known: Sequence[str]
-) -> Iterator[Line]:
-    table: Table = table_in(section, provider) or ()
-    rows = {option.name: option for option in table}
+def _own_options(section: str, provider: str, options: Mapping[str, object]) -> Iterator[Line]:
+    rows = {option.name: option for option in table_in(section, provider) or ()}
     at = f"{section}.config."
-    if not known:
-        yield from _foreign_options(section, provider, options)
-        return
     for key, value in options.items():
         if key in rows:
-            yield _checked(f"{at}{key}", rows[key], value, f"{section}.config")
+            yield _checked(f"{at}{key}", rows[key], value, section)
         else:
-            yield _unknown(f"{at}{key}", IGNORED if section == "reranker" else FAILS, known, at)
+            verdict = IGNORED if section == "reranker" else FAILS
+            yield _unknown(f"{at}{key}", verdict, list(rows), at)
 
 
 def _foreign_options(section: str, provider: str, options: Mapping[str, object]) -> Iterator[Line]:
-    """Of a provider whose package says only when it is made what it takes; of mem0's, its class."""
-    at = f"{section}.config."
-    faults = _faults_of_mem0(section, provider, options)
-    for key in options:
-        if key not in faults:
-            yield Line(
-                f"{at}{key}", BRIDGE if registry.is_bridged(KINDS[section], provider) else WORKS
-            )
-    for key, (verdict, note, instead) in faults.items():
-        yield Line(f"{at}{key}" if key else f"{section}.config", verdict, note, instead)
-
-
-def _faults_of_mem0(
-    section: str, provider: str, options: Mapping[str, object]
-) -> dict[str, tuple[str, str, str]]:
+    """Those of mem0's class; those of another package's, which says what it takes when made."""
+    at = f"{section}.config"
     if not registry.is_bridged(KINDS[section], provider):
-        return {}
-    from isomem.providers.bridge import looking
+        yield from (Line(f"{at}.{key}", WORKS) for key in options)
+        return
+    from isomem.providers.bridge.looking import look
 
-    at = f"{section}.config."
-    found: dict[str, tuple[str, str, str]] = {}
     try:
-        seen = looking.look(section, provider, options)
+        seen = look(section, provider, options)
     except _REFUSALS as error:
-        return {"": (FAILS, message_of(error), str(error.suggestion or ""))}
-    for key in seen.unknown:
-        close = nearest(key, seen.known)
-        verdict = FAILS if seen.refuses_unknown else IGNORED
-        found[key] = verdict, "not known", f"{at}{close}" if close else ""
+        yield Line(section, FAILS, message_of(error), str(error.suggestion or ""))
+        return
+    for key in options:
+        if key in seen.unknown:
+            verdict = FAILS if seen.refuses_unknown else IGNORED
+            yield _unknown(f"{at}.{key}", verdict, seen.known, f"{at}.")
+        else:
+            fault = seen.faults.get(key, "")
+            yield Line(f"{at}.{key}", FAILS if fault else BRIDGE, fault)
     for key, fault in seen.faults.items():
-        found.setdefault(key, (FAILS, fault, ""))
-    return found
+        if key not in options:
+            yield Line(f"{at}.{key}" if key else at, FAILS, fault)
 
 
 def _tried(section: str, provider: str, options: Mapping[str, Any]) -> Iterator[Line]:

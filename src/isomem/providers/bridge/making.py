@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from importlib import import_module
 
 from isomem import log
@@ -215,12 +216,13 @@ def _not_installed(failures: Failures) -> DependencyError:
 
 
 def _lacks_package(failures: Failures, error: BaseException) -> DependencyError:
+    named = re.search(r"pip install [\w\[\],.-]*\w\]?", str(error))
     module = getattr(error, "name", None)
     return DependencyError(
         f"the {failures.section} {failures.provider} of mem0 needs a package that is not "
         f"installed: {error}",
         details={"package": module, "given": failures.provider},
-        suggestion=f"pip install {module}" if module else None,
+        suggestion=named[0] if named else f"pip install {module}" if module else None,
     )
 
 
