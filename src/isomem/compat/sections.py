@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from isomem.compat.paths import names_of
+from isomem.compat.paths import LIVE, STORE_CLASSES, names_of
 from isomem.compat.records import Record, wrong
 from isomem.compat.stores import CLASSES
 from isomem.config import STORE_OPTIONS, Options, default_provider, from_dict
@@ -215,6 +215,19 @@ def own_config(given: Any) -> OwnConfig:
             if name not in own
         }
     )
+
+
+def completed(given: Any) -> Any:
+    """A dict of options, in which a store of the program's own has all options of its class.
+
+    Its constructor may want every one of them, as it gets them from mem0.
+    """
+    section = given.get("vector_store") if isinstance(given, dict) else None
+    provider = section.get("provider") if isinstance(section, dict) else None
+    row = LIVE[registry.VECTOR_STORES].get(provider)
+    if row is None or row == STORE_CLASSES.get(provider):
+        return given
+    return {**given, "vector_store": _as_dict(VectorStoreConfig.model_validate(section))}
 
 
 def _as_dict(section: Any) -> object:
