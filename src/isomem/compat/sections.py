@@ -138,7 +138,7 @@ def _store_record(kind: type, provider: str, config: object) -> object:
 def _check_provider(section: Record, kind: registry.Kind, title: str) -> None:
     """As mem0's `validate_config`: with options only, and a program's own takes its place."""
     given = "config" in section.model_fields_set
-    if given and "validate_config" not in section._validators:  # noqa: SLF001 - one package
+    if given and "validate_config" not in section._validators:
         _known(section, kind, title)
 
 
