@@ -484,6 +484,12 @@ def _best(scope: Scope, unit: bytes) -> tuple[float, int]:
 # --- Opening ---
 
 
+def _stated(embedder: Embedder, name: str, kind: type) -> Any:
+    """What an embedder says of itself; None if it says nothing, or something else."""
+    said = getattr(embedder, name, None)
+    return said if isinstance(said, kind) else None
+
+
 def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> EmbeddedSet:
     """The set that `vector_store.config` describes; see `isomem.stores.registry`."""
     options = config.vector_store.config
@@ -513,8 +519,8 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Embedded
 
 def facts_of(options: Any, embedder: Embedder) -> tuple[int | None, str | None]:
     """The length of an embedder's vectors and its identity; None for what is not known."""
-    dims = options["embedding_model_dims"] or getattr(embedder, "dims", None)
-    return dims, getattr(embedder, "identity", None)
+    dims = options["embedding_model_dims"] or _stated(embedder, "dims", int)
+    return dims, _stated(embedder, "identity", str)
 
 
 def _in_one_file(history: str | None, path: str) -> bool:
