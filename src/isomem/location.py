@@ -24,6 +24,10 @@ def path_of(config: MemoryConfig) -> str:
             f"The memories are in {store.provider!r}, not in a file", error_code="CONFIG_005"
         )
     path: str = store.config["path"]
+    if path == ":memory:":
+        raise InvalidConfigError(
+            "The memories are in one process alone, not in a file", error_code="CONFIG_005"
+        )
     if not os.path.isfile(path):
         raise MemoryNotFoundError(
             f"There is no memory file {path} yet.",

@@ -342,6 +342,24 @@ def test_a_file_that_is_not_there_is_not_made(path: str, new: New) -> None:
     assert not [*Path(path).parent.iterdir()]
 
 
+def test_memories_that_are_not_in_a_file_are_refused(new: New, path: str) -> None:
+    with pytest.raises(InvalidConfigError, match="not in a file"):
+        reembed(new_config(":memory:", new.server))
+    qdrant = {"provider": "qdrant", "config": {"path": path}}
+    with pytest.raises(InvalidConfigError, match="not in a file"):
+        reembed({**new_config(path, new.server), "vector_store": qdrant})
+
+
+def test_a_file_that_cannot_be_written_costs_no_call(path: str, new: New) -> None:
+    fill(path, 5)
+    connection = apsw.Connection(path)
+    connection.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DatabaseError, match="is locked"):
+        reembed(new_config(path, new.server, busy_timeout_s=0.1))
+    connection.close()
+    assert new.texts == []
+
+
 def test_files_of_something_else_are_left_alone(path: str, new: New) -> None:
     fill(path, 5)
     Path(f"{path}.reembed").write_bytes(b"my notes" * 1000)
@@ -601,14 +619,14 @@ print("done", flush=True)
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(path: str, new: New) -> None:
     """After each kill the file is of one embedder, and the other one is refused."""
-    fill(path, 200)
+    fill(path, 120)
     chance, longest, kills = random.Random(14), 0.0, 0
     while makers(path, new) == {"old"}:
         process = start(RUN.format(patch=""), json.dumps(new_config(path, new.server)))
         assert process.stdout is not None
         assert process.stdout.readline() == b"begins\n"
         time.sleep(chance.uniform(0.0, 0.1) + longest)
-        longest += 0.05
+        longest += 0.1
         process.kill()
         process.communicate()
         kills += 1

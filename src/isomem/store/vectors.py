@@ -68,6 +68,8 @@ class Vectors:
 
     def _fitting(self, stored: Made) -> Made:
         """What is to be stored about the embedder."""
+        if stored == self._wanted:
+            return stored
         dims, embedder = self._wanted
         old_dims, old_embedder = self._wanted if self._is_empty() else stored
         if (embedder or old_embedder) != (old_embedder or embedder) or (
