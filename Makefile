@@ -9,7 +9,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs check format bench bench-check clean
+.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs check format bench bench-check clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -41,6 +41,12 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 # The tokenizer of older stores against the package `tokenizers`, on 200,000 texts: some minutes.
 byte-pairs: .venvs/byte-pairs/installed
 	PYTHONPATH=. .venvs/byte-pairs/bin/python -m tests.unit.providers.byte_pair_texts 200000
+
+# Every scenario over mem0's Qdrant, and the stores of mem0's that work in a folder (Qdrant, FAISS,
+# Chroma): some minutes.
+bridge: .venvs/bridge/installed
+	BRIDGE=all .venvs/bridge/bin/python -m pytest -q tests/parity/test_bridge.py \
+	    tests/facade/test_bridge.py tests/unit/providers/test_bridge.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -80,6 +86,12 @@ bench-check: .venvs/bench/installed
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --requirement parity/mem0-2.2.1-tiers.txt
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --no-deps --editable ./parity
+	@touch $@
+
+.venvs/bridge/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/bridge
+	.venvs/bridge/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' --editable ./parity \
+	    faiss-cpu==1.15.1 chromadb==1.5.9
 	@touch $@
 
 .venvs/bench/installed: $(PACKAGING)

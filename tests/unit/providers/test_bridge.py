@@ -32,6 +32,7 @@ from isomem.providers.bridge.failures import Failures
 from isomem.providers.bridge.parts import Bridged, BridgedStore
 from isomem.providers.registry import create_vector_store
 from isomem.reference import KINDS
+from scripts.options import OF_MEM0
 from tests.unit.providers.servers import (
     KEY,
     Answer,
@@ -351,6 +352,7 @@ class TestModels:
             theirs = set(factories[kind.section].provider_to_class)
             assert kind.elsewhere <= theirs
             assert theirs <= kind.elsewhere | kind.builtin.keys()
+            assert theirs == set(OF_MEM0[kind.section].split())
 
 
 # --- What a part raises ----------------------------------------------------------------------
