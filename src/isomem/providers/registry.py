@@ -70,21 +70,36 @@ EMBEDDERS = Kind(
     "embedder",
     "isomem.embedders",
     {
+        "aws_bedrock": "isomem.providers.embedder.aws_bedrock:BedrockEmbedder",
+        "azure_openai": "isomem.providers.embedder.azure_openai:AzureOpenAIEmbedder",
+        "e5": "isomem.providers.embedder.e5:E5Embedder",
+        "fastembed": "isomem.providers.embedder.fastembed:FastEmbedEmbedder",
+        "gemini": "isomem.providers.embedder.gemini:GeminiEmbedder",
+        "huggingface": "isomem.providers.embedder.huggingface:huggingface_embedder",
+        "langchain": "isomem.providers.embedder.langchain:LangchainEmbedder",
         "lmstudio": "isomem.providers.embedder.openai:LMStudioEmbedder",
         "local": "isomem.providers.embedder.local:LocalEmbedder",
         "mock": "isomem.providers.embedder.mock:mock_embedder",
         "ollama": "isomem.providers.embedder.ollama:OllamaEmbedder",
         "openai": "isomem.providers.embedder.openai:OpenAIEmbedder",
+        "together": "isomem.providers.embedder.together:TogetherEmbedder",
+        "vertexai": "isomem.providers.embedder.vertexai:VertexAIEmbedder",
         "wordllama": "isomem.providers.embedder.wordllama:WordLlamaEmbedder",
     },
-    "aws_bedrock azure_openai fastembed gemini huggingface langchain together vertexai",
+    "",
 )
 
 RERANKERS = Kind(
     "reranker",
     "isomem.rerankers",
-    {"llm_reranker": "isomem.providers.reranker.llm:LLMReranker"},
-    "cohere huggingface sentence_transformer zero_entropy",
+    {
+        "cohere": "isomem.providers.reranker.remote:CohereReranker",
+        "huggingface": "isomem.providers.reranker.library:HuggingFaceReranker",
+        "llm_reranker": "isomem.providers.reranker.llm:LLMReranker",
+        "sentence_transformer": "isomem.providers.reranker.library:SentenceTransformerReranker",
+        "zero_entropy": "isomem.providers.reranker.remote:ZeroEntropyReranker",
+    },
+    "",
 )
 
 # Store sets of our own are in `isomem.stores.registry`; only others come from here.

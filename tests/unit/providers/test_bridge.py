@@ -121,11 +121,19 @@ print(sorted(os.listdir(".")), sorted(os.listdir("store")))
         code = f"""
 import isomem.compat
 import sys, mem0
-before = {{name: module for name, module in sys.modules.items() if name.startswith("mem0")}}
+from isomem.compat.modules import MARK
 {USE}
-assert mem0.Memory is Memory
-after = {{name: module for name, module in sys.modules.items() if name.startswith("mem0")}}
-print(before.keys() == after.keys() and all(before[name] is after[name] for name in before))
+assert issubclass(mem0.Memory, Memory)
+memory.close()
+again = mem0.Memory.from_config({{
+    "vector_store": {{"config": {{"path": "store/qdrant", "embedding_model_dims": 32}}}},
+    "embedder": {{"provider": "mock", "config": {{"embedding_dims": 32}}}},
+    "llm": {{"provider": "mock"}},
+}})
+assert again.get_all(filters={{"user_id": "ana"}})["results"][0]["memory"] == hit["memory"]
+assert type(again.vector_store.part).__module__ == "mem0.vector_stores.qdrant"
+again.close()
+print(all(hasattr(sys.modules[name], MARK) for name in sys.modules if name.startswith("mem0")))
 """
         assert python(code, tmp_path / "home", MEM0_TELEMETRY="True") == "True"
 
