@@ -9,7 +9,8 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs check format bench bench-check clean providers
+.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs providers check format \
+    bench bench-check clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -46,6 +47,12 @@ byte-pairs: .venvs/byte-pairs/installed
 # langchain, which are large.
 providers: .venvs/providers/installed
 	LITELLM_LOCAL_MODEL_COST_MAP=True .venvs/providers/bin/python -m pytest -q tests/recorded
+
+# Every scenario over mem0's Qdrant, and the stores of mem0's that work in a folder (Qdrant, FAISS,
+# Chroma): some minutes.
+bridge: .venvs/bridge/installed
+	BRIDGE=all .venvs/bridge/bin/python -m pytest -q tests/parity/test_bridge.py \
+	    tests/facade/test_bridge.py tests/unit/providers/test_bridge.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -91,6 +98,12 @@ bench-check: .venvs/bench/installed
 	$(PYTHON) -m venv --clear .venvs/providers
 	.venvs/providers/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --editable './parity[providers,libraries]'
+	@touch $@
+
+.venvs/bridge/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/bridge
+	.venvs/bridge/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' --editable ./parity \
+	    faiss-cpu==1.15.1 chromadb==1.5.9
 	@touch $@
 
 .venvs/bench/installed: $(PACKAGING)
