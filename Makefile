@@ -7,7 +7,8 @@ PIP_QUIET = --quiet --disable-pip-version-check
 # What an editable install depends on; source files are read where they lie.
 PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py \
     build_support/prompts.py build_support/kernel.py \
-    src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
+    src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
+    src/isomem/pieces.py src/isomem/pieces.pxd
 
 .PHONY: demo test test-fast torture parity-2.2.1 check format bench bench-check clean
 

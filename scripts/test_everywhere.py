@@ -94,6 +94,8 @@ PACKAGING = (
     "build_support/kernel.py",
     "src/isomem/kernel.py",
     "src/isomem/kernel.pxd",
+    "src/isomem/pieces.py",
+    "src/isomem/pieces.pxd",
 )
 PINNED = ROOT / "src/isomem/prompts/pinned"
 
