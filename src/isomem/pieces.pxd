@@ -39,10 +39,10 @@ cdef bint _is_spelled(
     const unsigned char[::1] spelled,
 ) noexcept
 
-@cython.locals(number=Py_ssize_t, piece=Py_ssize_t, weight=cython.double, first=Py_ssize_t, at=Py_ssize_t)
+@cython.locals(first=Py_ssize_t, number=Py_ssize_t, weight=cython.double, at=Py_ssize_t)
 cpdef add_rows(
     const signed char[::1] rows, Py_ssize_t width, const unsigned int[::1] weights,
-    const unsigned int[::1] pieces, Py_ssize_t count, double[::1] totals,
+    const unsigned int[::1] pieces, double[::1] totals,
 )
 
 @cython.locals(square=cython.double, length=cython.double, at=Py_ssize_t)

@@ -149,23 +149,21 @@ def add_rows(
     width: int,
     weights: Sequence[int],
     pieces: Sequence[int],
-    count: int,
     totals: MutableSequence[float],
 ) -> None:
-    """Adds rows, each times its weight, to `totals`.
+    """Adds the rows of pieces, each times its weight, to `totals`.
 
     Args:
-        rows: 8-bit numbers, `width` for each row, one row after the other.
-        weights: of each row; whole numbers, so that the totals do not depend on the order.
-        pieces, count: which rows, and how many of these to add.
+        rows: 8-bit numbers: `width` for each of `pieces`, in their order, with their sign.
+        weights: of all pieces; whole numbers, so that the totals do not depend on the order.
         totals: written to; if they are fewer than `width`, the first numbers of a row count.
     """
-    for number in range(count):
-        piece = pieces[number]
-        weight = weights[piece]
-        first = piece * width
+    first = 0
+    for number in range(len(pieces)):
+        weight = weights[pieces[number]]
         for at in range(len(totals)):
             totals[at] += weight * rows[first + at]
+        first += width
 
 
 def divide_by_length(totals: MutableSequence[float]) -> None:
