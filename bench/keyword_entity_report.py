@@ -4,7 +4,7 @@
 
 FOLDER is as for `bench/text_quality.py`; facts also name the turns they were taken from, and
 questions the turns that answer them. Needs upstream's full system (mem0ai, fastembed, spaCy and
-the model that `isomem_parity.tiers` names) and isomem[local]; nothing is downloaded. It takes some
+the model that `isomem_parity.tiers` names); nothing is downloaded. It takes some
 minutes, almost all of them in upstream.
 
 Each session is added once, with its facts as the model's reply. Every system is asked each

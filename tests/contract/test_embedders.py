@@ -47,8 +47,8 @@ def make(name: str, servers: dict[str, Server], **options: Any) -> Any:
     if name in OVER_HTTP:
         url = {f"{name}_base_url": servers[name].url}
         options = {**url, "api_key": KEY, "model": "e-1", "embedding_dims": 3, **options}
-    if name in {"local", "wordllama"} and importlib.util.find_spec("wordllama") is None:
-        pytest.skip("the extra [local] is not installed")
+    if name == "wordllama" and importlib.util.find_spec("wordllama") is None:
+        pytest.skip("the extra [wordllama] is not installed")
     if name == "hash":
         return create_embedder("mock", {"embedding_dims": 64, **options})
     return create_embedder(name, options)

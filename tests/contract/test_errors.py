@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import logging
 from collections.abc import Iterator
@@ -43,7 +42,7 @@ from tests.unit.providers.servers import (
     serving,
 )
 
-IN_PROCESS = {"local", "mock"}
+IN_PROCESS = {"local", "mock", "wordllama"}
 needs_prompts = pytest.mark.skipif(
     not Path(loader.DIRECTORY).is_dir(), reason="needs the texts that a build brings"
 )
@@ -207,9 +206,6 @@ def answered(part: Part) -> Any:
     return {"message": message} if part.name == "ollama" else {"choices": [{"message": message}]}
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("wordllama") is None, reason="the extra [local] is not installed"
-)
 def test_the_local_embedder() -> None:
     with pytest.raises(EmbeddingError) as caught:
         create_embedder("local").embed("\ud800")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import io
 import json
 import os
@@ -32,10 +31,6 @@ GUIDES = (
 CLI = (ROOT / "docs/cli.md").read_text("utf-8")
 TABLES = CLI + (ROOT / "docs/providers.md").read_text("utf-8")
 BLOCK = re.compile(r"(<!-- needs a model -->\n)?```python\n(.*?)```", re.DOTALL)
-
-needs_local = pytest.mark.skipif(
-    importlib.util.find_spec("wordllama") is None, reason="needs isomem[local]"
-)
 
 
 def guide(name: str) -> str:
@@ -77,7 +72,6 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # --- Examples run ----------------------------------------------------------------------------
 
 
-@needs_local
 @pytest.mark.parametrize("name", [name for name in GUIDES if "```python" in guide(name)])
 def test_the_python_examples_run(
     name: str,
@@ -114,7 +108,6 @@ def test_the_command_lines_are_understood(line: str) -> None:
     assert callable(parse(shlex.split(line)[1:]).run)
 
 
-@needs_local
 @pytest.mark.parametrize("name", ["quickstart.py", "conversation.py", "chat.py"])
 def test_the_example_scripts_run(name: str, model_variables: dict[str, str]) -> None:
     with_model = model_variables if name == "chat.py" else {}
