@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import httpx
 
@@ -24,6 +25,22 @@ LONGEST_BACKOFF_S = 8.0
 LONGEST_RETRY_AFTER_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
 _EXCERPT = 500
+
+
+class Authorizer(Protocol):
+    """Makes the headers that prove who asks, where a fixed key does not."""
+
+    def __call__(self, url: str, content: bytes) -> Mapping[str, str]:
+        """The headers for one attempt to send `content` to `url`. It may wait for the network.
+
+        Raises:
+            AuthenticationError: there are no credentials, or they cannot be renewed.
+        """
+        ...
+
+    def secrets(self) -> list[str]:
+        """What it has put into headers, and what it was made from."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -40,6 +57,7 @@ class Endpoint:
         failure: raised when no more specific error fits.
         proxies: a proxy's address, or one per URL pattern.
         advice: suggestions by HTTP status; 0 stands for "cannot be reached".
+        authorize: makes further headers for each attempt, such as a signature.
     """
 
     provider: str
@@ -51,6 +69,7 @@ class Endpoint:
     failure: type[ProviderError]
     proxies: str | dict[str, str] | None = field(default=None, repr=False)
     advice: dict[int, str] = field(default_factory=dict)
+    authorize: Authorizer | None = field(default=None, repr=False)
 
     def url(self, path: str) -> str:
         """The full address of `path`."""
@@ -59,7 +78,8 @@ class Endpoint:
     def secrets(self) -> list[str]:
         """What a server might echo but nobody else may see."""
         headers = [part for value in self.headers.values() for part in (value, *value.split()[-1:])]
-        return [*headers, *passwords(self.base_url), *passwords(self.proxies)]
+        own = self.authorize.secrets() if self.authorize else []
+        return [*headers, *own, *passwords(self.base_url), *passwords(self.proxies)]
 
     def malformed(self, missing: str, answer: object) -> ProviderError:
         """The error for an answer that does not have the agreed shape.
