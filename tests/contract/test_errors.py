@@ -245,7 +245,7 @@ def test_a_reranker_logs_what_its_model_says_of_itself(
 def test_every_provider_is_covered() -> None:
     assert set(LLMS.builtin) == {*over_http(LLMS), "mock"}
     # The mock embedders take any text, so they never fail.
-    assert set(EMBEDDERS.builtin) == {*over_http(EMBEDDERS), "local", "mock"}
+    assert set(EMBEDDERS.builtin) == {*over_http(EMBEDDERS), "local", "mock", "wordllama"}
 
 
 # --- At the surface --------------------------------------------------------------------------

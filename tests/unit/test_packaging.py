@@ -261,6 +261,19 @@ def test_wheel_carries_licence_and_notice(checkout):
 
 
 @pytest.mark.build
+def test_wheel_brings_the_table_of_the_local_embedder_and_says_where_it_is_from(checkout):
+    table = "isomem/providers/embedder/english.safetensors"
+    (wheel,) = (checkout / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.getinfo(table).file_size < 9_000_000
+        (notice,) = (name for name in archive.namelist() if name.endswith("/licenses/NOTICE"))
+        said = archive.read(notice).decode()
+    for source in (table, "all-MiniLM-L6-v2", "BERT", "WordNet"):
+        assert source in said
+    assert wheel.stat().st_size < 12_000_000
+
+
+@pytest.mark.build
 def test_neither_wheel_nor_sdist_of_isomem_holds_anything_of_the_harness(checkout):
     wheel, sdist = wheel_names(checkout / "dist"), sdist_names(checkout / "dist")
     assert not [name for name in wheel if "parity" in name or "scenarios" in name]

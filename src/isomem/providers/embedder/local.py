@@ -1,7 +1,7 @@
 """The embedder of the base install: a model for English whose file comes with isomem.
 
 It has one vector for each of 30,522 pieces of words. The vector of a text is the sum of those of
-its pieces, scaled to length 1. `docs/model-card.md` says where it is from and what it is bad at.
+its pieces, scaled to length 1. `docs/model.md` says where it is from and what it is bad at.
 """
 
 from __future__ import annotations

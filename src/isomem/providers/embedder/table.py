@@ -40,7 +40,8 @@ From `REPLACE` on, each has a replacement; the rule minus `REPLACE` is the numbe
 
 MOST_KEPT = 3072
 """So many rows are kept in memory: 1.2 MB of 256 numbers each."""
-_MOST_RELEASES = 32
+_MAPPED_AT_ONCE = 1 << 21
+"""Reading one row can make so many bytes resident: the system maps what is around it, too."""
 
 
 class Table:
@@ -83,6 +84,7 @@ class Table:
         self._replaced = self._bytes("replaced")
         self._check()
         self.width = len(self.rows) // len(self.weights)
+        self._first_row = self._bounds("rows")[0]
         self.longest = int(self._text("longest"))
         self.unknown = int(self._text("unknown"))
         self.specials = {
@@ -121,11 +123,15 @@ class Table:
 
     def _gather_new(self, pieces: array[int]) -> list[bytes]:
         rows = {piece: self._kept.get(piece) for piece in pieces}
-        new = [piece for piece, row in rows.items() if row is None]
-        for number, piece in enumerate(new):
-            rows[piece] = bytes(self.rows[piece * self.width : (piece + 1) * self.width])
-            if number % (1 + len(new) // _MOST_RELEASES) == 0:
+        new = sorted(piece for piece, row in rows.items() if row is None)
+        around = -1
+        for piece in new:
+            first = piece * self.width
+            if (self._first_row + first) // _MAPPED_AT_ONCE != around:
+                around = (self._first_row + first) // _MAPPED_AT_ONCE
                 self._release()
+            rows[piece] = bytes(self.rows[first : first + self.width])
+        self._release()
         if len(self._kept) + len(new) > MOST_KEPT:
             self._kept = {}  # Another one: other threads may be reading the old one.
         found = {piece: row for piece, row in rows.items() if row is not None}
@@ -133,10 +139,7 @@ class Table:
         return [found[piece] for piece in pieces]
 
     def _release(self) -> None:
-        """Gives back the memory of what was read. The system still has it in its cache.
-
-        One row can make megabytes resident, since the system maps what is around it, too.
-        """
+        """Gives back the memory of what was read. The system still has it in its cache."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
@@ -149,12 +152,17 @@ class Table:
             raise ValueError(f"its header does not have {key!r}")
         return rest.partition('"')[0]
 
-    def _bytes(self, name: str) -> memoryview:
+    def _bounds(self, name: str) -> tuple[int, int]:
+        """Where a part begins and ends in the file."""
         tensor = self._header.partition(f'"{name}":{{')[2].partition("}")[0]
         first, _, end = tensor.partition('"data_offsets":[')[2].partition("]")[0].partition(",")
         if not end or self._start + int(end) > len(self._file):
             raise ValueError(f"it ends before {name!r}")
-        return self._file[self._start + int(first) : self._start + int(end)]
+        return self._start + int(first), self._start + int(end)
+
+    def _bytes(self, name: str) -> memoryview:
+        first, end = self._bounds(name)
+        return self._file[first:end]
 
     def _numbers(self, name: str) -> Sequence[int]:
         return native(self._bytes(name))
