@@ -10,7 +10,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
     src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs check format bench bench-check clean
+.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs check format bench bench-check model clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -67,6 +67,13 @@ bench: .venvs/bench/installed
 bench-check: .venvs/bench/installed
 	.venvs/bench/bin/python -m bench.check $(ARGS)
 
+# The table of the local embedder, from nothing: an hour or two on two cores, Python 3.11, npm. It
+# prints the figures and compares the digest with the recorded one. ARGS="--locomo DATA_DIR" measures
+# recall.
+MODEL_PYTHON ?= python3.11
+model: .venvs/model/installed
+	PYTHONPATH=src:. .venvs/model/bin/python -m models $(ARGS)
+
 .venv/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install $(PIP_QUIET) --editable .
@@ -94,8 +101,13 @@ bench-check: .venvs/bench/installed
 	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[bench]' --editable ./parity
 	@touch $@
 
+.venvs/model/installed: models/requirements.txt
+	$(MODEL_PYTHON) -m venv --clear .venvs/model
+	.venvs/model/bin/python -m pip install $(PIP_QUIET) --requirement models/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf .venv .venvs build dist src/*.egg-info src/isomem/prompts/pinned
+	rm -rf .venv .venvs build dist models/build src/*.egg-info src/isomem/prompts/pinned
 	rm -rf parity/build parity/dist parity/src/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
