@@ -291,6 +291,8 @@ def _add_keeping(groups: Groups) -> None:
     text = "copy the memory file, even while other processes write to it"
     parser = _command(groups, "backup", commands.backup, text)
     parser.add_argument("file", metavar="FILE", help="the copy; the file must not exist yet")
+    text = "make all vectors anew with the configured embedder; continues where it stopped"
+    _command(groups, "reembed", commands.reembed, text)
     text = "run scenario files on isomem and on mem0ai, and compare (needs isomem-parity)"
     parser = _command(groups, "parity", commands.parity, text)
     which = "a scenario, or a folder of scenarios (default: all that come with isomem-parity)"

@@ -131,6 +131,18 @@ def imported(counts: dict[str, int], screen: Screen) -> Iterator[str]:
     yield from _table(counts, screen)
 
 
+def reembedded(result: Json, screen: Screen) -> Iterator[str]:
+    """What became of the vectors of a file."""
+    del screen
+    maker = f"{printable(result['embedder'] or 'the embedder')} ({result['dims']} dimensions)"
+    if not result["replaced"]:
+        yield f"Nothing to do: {maker} made all vectors already."
+        return
+    yield f"{counted(result['replaced'], 'vector', 'vectors')} replaced by those of {maker}."
+    if result["without_text"]:
+        yield f"{result['without_text']} of them have no text, so no search by meaning finds them."
+
+
 def nothing(result: object, screen: Screen) -> tuple[str, ...]:
     """For a result that has been shown already."""
     del result, screen
