@@ -734,7 +734,8 @@ def test_a_toml_file_configures_or_says_what_it_needs(
     isomem: Isomem, home: Path, name: str
 ) -> None:
     (home / name).write_text(
-        '[embedder]\nprovider = "mock"\n[vector_store.config]\npath = "toml.db"\n'
+        '[embedder]\nprovider = "mock"\n'
+        '[vector_store]\nprovider = "embedded"\nconfig.path = "toml.db"\n'
     )
     done = isomem("--config", name, "add", "x", "--user", "ana", "--raw")
     if sys.version_info >= (3, 11):

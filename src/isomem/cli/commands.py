@@ -6,7 +6,7 @@ import os
 import sys
 
 from isomem.cli import views
-from isomem.cli.failures import EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
+from isomem.cli.failures import EXIT_CONFIG, EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
 from isomem.cli.settings import open_existing, open_memory, read_config
 from isomem.cli.views import counted
 from isomem.types import UNCHANGED
@@ -442,6 +442,18 @@ def config_schema(options: Namespace, screen: Screen) -> None:
 
     del options
     screen.show(schema(), views.document)
+
+
+def check_config(options: Namespace, screen: Screen) -> int:
+    """`isomem check-config FILE`; opens, sends and fetches nothing."""
+    from isomem.cli.config_check import FAILS, examine
+    from isomem.config_file import read_file
+
+    lines = examine(read_file(options.file))
+    failed = any(line.verdict == FAILS for line in lines)
+    result = {"ok": not failed, "lines": [line._asdict() for line in lines]}
+    screen.show(result, views.verdicts)
+    return EXIT_CONFIG if failed else 0
 
 
 # --- Shared by several commands --------------------------------------------------------------

@@ -105,7 +105,7 @@ def _common(default: str | None) -> _Parser:
     common = _Parser(add_help=False)
     group = common.add_argument_group("common options")
     group.add_argument(
-        "--config", metavar="FILE", default=default, help="configuration, as JSON or TOML"
+        "--config", metavar="FILE", default=default, help="configuration, as JSON, TOML or YAML"
     )
     _add_option(group, "--path", PATH, "FILE", default)
     group.add_argument(
@@ -305,6 +305,13 @@ def _add_keeping(groups: Groups) -> None:
     parser.add_argument(
         "--report", metavar="DIR", help="write the report there, as text, JSON and HTML"
     )
+    _add_describing(groups)
+
+
+def _add_describing(groups: Groups) -> None:
+    text = "tell, key by key, what of a configuration works here, and what to write instead"
+    parser = _command(groups, "check-config", commands.check_config, text)
+    parser.add_argument("file", metavar="FILE", help="a configuration, as JSON, TOML or YAML")
     prompts = groups.add_parser("prompts", help="check the prompts", allow_abbrev=False)
     inner = prompts.add_subparsers(title="commands", metavar="COMMAND", required=True)
     text = "compare every prompt with its pinned digest, and with an installed mem0ai"

@@ -232,6 +232,22 @@ def prompts(result: Json, screen: Screen) -> Iterator[str]:
         yield "Not every prompt is the pinned one: reinstall isomem."
 
 
+def verdicts(result: Json, screen: Screen) -> Iterator[str]:
+    """What of a configuration works: a line for each key, and what to write instead below it."""
+    lines = result["lines"]
+    width = max((len(each["key"]) for each in lines), default=0)
+    for each in lines:
+        paint = {"fails": screen.bad, "works": screen.good, "bridge": screen.good}.get(
+            each["verdict"], screen.bold
+        )
+        key = printable(each["key"]).ljust(width)
+        yield f"{paint(each['verdict'].ljust(7))}  {key}  {printable(each['note'])}".rstrip()
+        if each["instead"]:
+            yield f"{' ' * (width + 11)}{screen.dim('-> ' + printable(each['instead']))}"
+    failed = sum(each["verdict"] == "fails" for each in lines)
+    yield f"{counted(failed, 'key fails', 'keys fail')}." if failed else "This configuration works."
+
+
 def counted(count: int, one: str, many: str) -> str:
     """A number with what it counts."""
     return f"{count} {one if count == 1 else many}"
