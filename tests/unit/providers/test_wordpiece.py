@@ -100,9 +100,7 @@ def test_both_forms_split_alike(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "part", ["x", "hello, world ", "中", "é", "[MASK]", "[", "\x00", "qzx" * 33 + " "]
-)
+@pytest.mark.parametrize("part", ["x", "hello, world ", "中", "[MASK]", "qzx" * 33 + " "])
 def test_it_takes_time_in_proportion_to_the_length(split: Split, part: str) -> None:
     check_linear(split, lambda length: (part * (length // len(part) + 1))[:length])
 
