@@ -7,10 +7,11 @@ PIP_QUIET = --quiet --disable-pip-version-check
 # What an editable install depends on; source files are read where they lie.
 PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py \
     build_support/prompts.py build_support/kernel.py \
-    src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
+    src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
+    src/isomem/pieces.py src/isomem/pieces.pxd
 
 .PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs providers check format \
-    bench bench-check clean
+    bench bench-check model clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -38,6 +39,12 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 	    .venvs/parity-2.2.1/bin/python -m isomem_parity.fuzz --seeds $(SEEDS) --steps 30 \
 	        --tier $$tier --class $$class --jobs 2 || exit 1; \
 	done; done
+
+# The tokenizer of the local embedder against the package `tokenizers`, on 200,000 texts and every
+# character: a minute.
+wordpiece: .venvs/bench/installed
+	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[test]'
+	ISOMEM_TEXTS=200000 .venvs/bench/bin/python -m pytest -q tests/unit/providers/test_wordpiece.py
 
 # The tokenizer of older stores against the package `tokenizers`, on 200,000 texts: some minutes.
 byte-pairs: .venvs/byte-pairs/installed
@@ -72,14 +79,21 @@ bench: .venvs/bench/installed
 bench-check: .venvs/bench/installed
 	.venvs/bench/bin/python -m bench.check $(ARGS)
 
+# The table of the local embedder, from nothing: an hour or two on two cores, Python 3.11, npm. It
+# prints the figures and compares the digest with the recorded one. ARGS="--locomo DATA_DIR" measures
+# recall.
+MODEL_PYTHON ?= python3.11
+model: .venvs/model/installed
+	PYTHONPATH=src:. .venvs/model/bin/python -m models $(ARGS)
+
 .venv/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python -m pip install $(PIP_QUIET) --editable '.[local]'
+	.venv/bin/python -m pip install $(PIP_QUIET) --editable .
 	@touch $@
 
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
-	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,local]'
+	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,wordllama]'
 	@touch $@
 
 .venvs/byte-pairs/installed: $(PACKAGING)
@@ -111,8 +125,13 @@ bench-check: .venvs/bench/installed
 	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[bench]' --editable ./parity
 	@touch $@
 
+.venvs/model/installed: models/requirements.txt
+	$(MODEL_PYTHON) -m venv --clear .venvs/model
+	.venvs/model/bin/python -m pip install $(PIP_QUIET) --requirement models/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf .venv .venvs build dist src/*.egg-info src/isomem/prompts/pinned
+	rm -rf .venv .venvs build dist models/build src/*.egg-info src/isomem/prompts/pinned
 	rm -rf parity/build parity/dist parity/src/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
