@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import importlib.util
 import json
 import os
 import re
