@@ -9,7 +9,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 check format bench bench-check clean
+.PHONY: demo test test-fast torture parity-2.2.1 clients upstream-tests check format bench bench-check clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -37,6 +37,15 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 	    .venvs/parity-2.2.1/bin/python -m isomem_parity.fuzz --seeds $(SEEDS) --steps 30 \
 	        --tier $$tier --class $$class --jobs 2 || exit 1; \
 	done; done
+
+# Published programs that use mem0, unchanged, each in an environment of its own: some 4 GB, half an
+# hour the first time. ARGS="agno memward" runs these.
+clients: .venv/installed
+	.venv/bin/python -m scripts.clients $(ARGS)
+
+# mem0's own tests of the memory core, from FOLDER: `tests` of its repository at v2.0.4.
+upstream-tests: .venvs/upstream-tests/installed
+	.venvs/upstream-tests/bin/python -m scripts.upstream_tests $(FOLDER) $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -71,6 +80,12 @@ bench-check: .venvs/bench/installed
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --requirement parity/mem0-2.2.1-tiers.txt
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --no-deps --editable ./parity
+	@touch $@
+
+.venvs/upstream-tests/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/upstream-tests
+	.venvs/upstream-tests/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
+	    --editable ./parity pytest-mock pytest-asyncio
 	@touch $@
 
 .venvs/bench/installed: $(PACKAGING)
