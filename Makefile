@@ -9,7 +9,8 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 clients upstream-tests check format bench bench-check clean
+.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs clients upstream-tests check format \
+    bench bench-check clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -47,6 +48,10 @@ clients: .venv/installed
 upstream-tests: .venvs/upstream-tests/installed
 	.venvs/upstream-tests/bin/python -m scripts.upstream_tests $(FOLDER) $(ARGS)
 
+# The tokenizer of older stores against the package `tokenizers`, on 200,000 texts: some minutes.
+byte-pairs: .venvs/byte-pairs/installed
+	PYTHONPATH=. .venvs/byte-pairs/bin/python -m tests.unit.providers.byte_pair_texts 200000
+
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
 	.venvs/check/bin/ruff check .
@@ -73,6 +78,11 @@ bench-check: .venvs/bench/installed
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
 	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,local]'
+	@touch $@
+
+.venvs/byte-pairs/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/byte-pairs
+	.venvs/byte-pairs/bin/python -m pip install $(PIP_QUIET) --editable '.[wordllama]'
 	@touch $@
 
 .venvs/parity-2.2.1/installed: $(PACKAGING) parity/mem0-2.2.1-tiers.txt

@@ -230,7 +230,7 @@ def _write_lines(path: Path, values: list[Json]) -> None:
 
 
 def _isomem(folder: Path, words: list[str]) -> Json:
-    command = [sys.executable, "-m", "isomem.cli", "--json", "--config", "config.json", *words]
+    command = [sys.executable, "-m", "isomem", "--json", "--config", "config.json", *words]
     path = os.pathsep.join(str(Path(part).resolve()) for part in sys.path if part)
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(

@@ -24,6 +24,7 @@ BLOCK = re.compile(
     r"(<!-- options: (\S+), written by `python -m scripts\.options` -->\n).*?(<!-- end -->)",
     re.DOTALL,
 )
+PAGE = re.compile(r"docs/(\w+\.md)")
 
 NETWORK = ("http_client_proxies", "timeout_s", "max_retries", "headers")
 """What the providers have that use the network."""
@@ -65,7 +66,12 @@ def _rows(section: str, options: Iterable[Option]) -> str:
 
 def _row(section: str, option: Option) -> list[str]:
     own = f"`{variable(section, option.name)}`" if has_variable(option) else ""
-    return [f"`{option.name}`", default(option), words(option), own, option.doc]
+    return [f"`{option.name}`", default(option), words(option), own, _linked(option.doc)]
+
+
+def _linked(doc: str) -> str:
+    """The text for a page in docs/: what errors and the schema name by its path is a link there."""
+    return PAGE.sub(r"[\1](\1)", doc)
 
 
 def _models() -> str:

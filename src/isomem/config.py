@@ -112,13 +112,13 @@ TOP = (
         RANKINGS[0],
         one_of(*RANKINGS),
         "how `search` finds and orders memories: as mem0 does, or `fused`, which finds more; see "
-        "[ranking.md](ranking.md)",
+        "docs/ranking.md",
     ),
     Option(
         "profile",
         PROFILES[0],
         one_of(*PROFILES),
-        "the release of mem0 that the memory behaves like; see [profiles.md](profiles.md)",
+        "the release of mem0 that the memory behaves like; see docs/profiles.md",
     ),
     Option(
         "dedup_concurrent",
@@ -134,7 +134,7 @@ TOP = (
         one_of(*SUPERSEDING),
         "whether a new fact hides stored facts that it contradicts or repeats: `similar` compares "
         "their texts, `model` asks the model once more per `add`; see "
-        "[superseding.md](superseding.md)",
+        "docs/superseding.md",
     ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
@@ -179,7 +179,7 @@ EMBEDDED_OPTIONS = (
         "synchronous",
         "full",
         one_of("full", "normal", "off"),
-        "what an acknowledged write survives, see [store.md](store.md)",
+        "what an acknowledged write survives, see docs/store.md",
     ),
     Option("busy_timeout_s", 10.0, number(0, 1_000_000), "seconds to wait for another process"),
     Option(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def read_file(path: str) -> Config:
-    """The configuration in a file: TOML if its name ends in `.toml`, else JSON.
+    """The configuration in a file: TOML if its name ends in `.toml`, in any case, else JSON.
 
     Raises:
         ConfigurationError: CONFIG_005, it cannot be read, or it holds something else.
@@ -28,7 +28,8 @@ def read_file(path: str) -> Config:
             error_code="CONFIG_005",
             suggestion="Check the path: --config, ISOMEM_CONFIG, or what from_file was given.",
         ) from None
-    config = _parse_toml(path, data) if path.endswith(".toml") else _parse_json(path, data)
+    is_toml = path.lower().endswith(".toml")
+    config = _parse_toml(path, data) if is_toml else _parse_json(path, data)
     if not isinstance(config, dict):
         raise _bad_file(path, "its top level is not an object")
     return config

@@ -99,7 +99,7 @@ def _command() -> str:
     import shutil
     import sys
 
-    program = sys.argv[0] if sys.argv[0].endswith("isomem") else f"{sys.executable} -m isomem.cli"
+    program = sys.argv[0] if sys.argv[0].endswith("isomem") else f"{sys.executable} -m isomem"
     choice = "ISOMEM_EMBEDDER=local " if os.environ.get("OPENAI_API_KEY") else ""
     return choice + ("isomem" if shutil.which("isomem") else program)
 

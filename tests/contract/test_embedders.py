@@ -47,7 +47,7 @@ def make(name: str, servers: dict[str, Server], **options: Any) -> Any:
     if name in OVER_HTTP:
         url = {f"{name}_base_url": servers[name].url}
         options = {**url, "api_key": KEY, "model": "e-1", "embedding_dims": 3, **options}
-    if name == "local" and importlib.util.find_spec("wordllama") is None:
+    if name in {"local", "wordllama"} and importlib.util.find_spec("wordllama") is None:
         pytest.skip("the extra [local] is not installed")
     if name == "hash":
         return create_embedder("mock", {"embedding_dims": 64, **options})
@@ -225,7 +225,7 @@ def test_an_answer_of_another_shape_names_what_is_missing(
 
 
 def test_text_that_cannot_be_sent_is_an_embedding_error(servers: dict[str, Server]) -> None:
-    for name in (*OVER_HTTP, "local"):
+    for name in (*OVER_HTTP, "local", "wordllama"):
         with pytest.raises(EmbeddingError):
             make(name, servers).embed("a \ud800 b")
 

@@ -70,6 +70,7 @@ ALLOWED |= {
     "importer": BELOW,
     "ingest": BELOW,
     "cli": BELOW | {"demo", "importer", "ingest"},
+    "__main__": {"cli"},
 }
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.
 NO_INPUT_OR_OUTPUT = ("contract", "pipeline", "text")

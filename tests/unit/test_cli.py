@@ -25,7 +25,7 @@ from isomem.types import PROFILES
 from tests.unit.providers.servers import KEY, Answer, Server, clean_environment, serving
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "isomem.cli"]
+COMMAND = [sys.executable, "-m", "isomem"]
 
 
 class Outcome:
@@ -729,11 +729,14 @@ def test_path_goes_before_the_configuration(isomem: Isomem, home: Path) -> None:
     assert len(listed["results"]) == 1
 
 
-def test_a_toml_file_configures_or_says_what_it_needs(isomem: Isomem, home: Path) -> None:
-    (home / "c.toml").write_text(
+@pytest.mark.parametrize("name", ["c.toml", "C.TOML"])
+def test_a_toml_file_configures_or_says_what_it_needs(
+    isomem: Isomem, home: Path, name: str
+) -> None:
+    (home / name).write_text(
         '[embedder]\nprovider = "mock"\n[vector_store.config]\npath = "toml.db"\n'
     )
-    done = isomem("--config", "c.toml", "add", "x", "--user", "ana", "--raw")
+    done = isomem("--config", name, "add", "x", "--user", "ana", "--raw")
     if sys.version_info >= (3, 11):
         assert (done.code, (home / "toml.db").exists()) == (0, True)
     else:

@@ -34,7 +34,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "isomem.cli", *words]
+    command = [sys.executable, "-m", "isomem", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -243,3 +244,9 @@ def test_the_configurations_in_examples_and_tests_get_one_verdict(config: Any) -
             return  # Whether there is a key is not in the file.
         ours = False
     assert VALIDATOR.is_valid(config) == ours
+
+
+def test_descriptions_are_plain_text() -> None:
+    """Errors and editors show them as they are: no links that only a page can follow."""
+    texts = [each for each in json.dumps(schema()).split('"') if "](" in each]
+    assert texts == []

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from isomem.errors import ProviderError
     from isomem.ports.shapes import Message
-    from isomem.providers.http import Request
+    from isomem.providers.http import Authorizer, Request
     from isomem.providers.sender import Sender
 
     Parameters = dict[str, Any]
@@ -35,12 +35,14 @@ class Service:
         name: its name in the configuration.
         config: its options, under upstream's names.
         base_url: what the paths of its requests are appended to.
+        authorizer: makes headers for each attempt, where a fixed key does not do.
     """
 
     name: ClassVar[str]
     default_url: ClassVar[str]
     failure: ClassVar[type[ProviderError]]
     default_timeout_s: ClassVar[float]
+    authorizer: Authorizer | None = None
 
     def __init__(self, config: Settings, base_url: str, api_key: str | None) -> None:
         refuse_unquoted(base_url, f"{self.name}: the address")
@@ -81,6 +83,7 @@ class Service:
                 failure=self.failure,
                 proxies=self.config.http_client_proxies,
                 advice=self.advice(),
+                authorize=self.authorizer,
             )
         )
 
@@ -185,13 +188,14 @@ class NetworkEmbedder(Service):
         dims: length of the vectors, or None if only the server knows.
         ignores_action: a text always has the same vector, whatever the action.
         embeds_alike_in_batch: and whatever else is embedded with it.
+        batch_size: how many texts one request can have.
     """
 
     failure = EmbeddingError
     ignores_action = True
     embeds_alike_in_batch = True
     default_timeout_s = 60.0
-    batch_size: ClassVar[int] = 100
+    batch_size: int = 100
     dims: int | None
 
     @property
@@ -199,56 +203,50 @@ class NetworkEmbedder(Service):
         """Provider and model; a store records it with its vectors."""
         return f"{self.name}/{self.config.model}"
 
-    def embed(
-        self,
-        text: str,
-        memory_action: str | None = None,  # noqa: ARG002  (part of the port)
-    ) -> list[float]:
+    def embed(self, text: str, memory_action: str | None = None) -> list[float]:
         """The vector of `text`.
 
         Raises:
             AuthenticationError, RateLimitError, NetworkError: as their names say.
             EmbeddingError: the embedder failed otherwise, or its answer is malformed.
         """
-        return self._vectors(self._connection().send(self.request([text])), 1)[0]
+        request = self.request([text], memory_action)
+        return self._vectors(self._connection().send(request), 1)[0]
 
-    async def aembed(
-        self,
-        text: str,
-        memory_action: str | None = None,  # noqa: ARG002  (part of the port)
-    ) -> list[float]:
+    async def aembed(self, text: str, memory_action: str | None = None) -> list[float]:
         """As `embed`, without blocking the event loop."""
-        return self._vectors(await self._connection().asend(self.request([text])), 1)[0]
+        request = await self.arequest([text], memory_action)
+        return self._vectors(await self._connection().asend(request), 1)[0]
 
-    def embed_batch(
-        self,
-        texts: list[str],
-        memory_action: str | None = "add",  # noqa: ARG002  (part of the port)
-    ) -> list[list[float]]:
-        """One vector per text, in their order; a hundred texts per request. Raises as `embed`."""
+    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
+        """One vector per text, in their order; `batch_size` per request. Raises as `embed`."""
         vectors: list[list[float]] = []
         for part in self._parts(texts):
-            vectors += self._vectors(self._connection().send(self.request(part)), len(part))
+            request = self.request(part, memory_action)
+            vectors += self._vectors(self._connection().send(request), len(part))
         return vectors
 
     async def aembed_batch(
-        self,
-        texts: list[str],
-        memory_action: str | None = "add",  # noqa: ARG002  (part of the port)
+        self, texts: list[str], memory_action: str | None = "add"
     ) -> list[list[float]]:
         """As `embed_batch`, without blocking the event loop."""
         vectors: list[list[float]] = []
         for part in self._parts(texts):
-            vectors += self._vectors(await self._connection().asend(self.request(part)), len(part))
+            request = await self.arequest(part, memory_action)
+            vectors += self._vectors(await self._connection().asend(request), len(part))
         return vectors
 
     def _parts(self, texts: list[str]) -> Iterator[list[str]]:
         for start in range(0, len(texts), self.batch_size):
             yield texts[start : start + self.batch_size]
 
-    def request(self, texts: list[str]) -> Request:
-        """What is sent for these texts."""
+    def request(self, texts: list[str], action: str | None = None) -> Request:
+        """What is sent for these texts. `action` is what for, if the embedder cares."""
         raise NotImplementedError
+
+    async def arequest(self, texts: list[str], action: str | None = None) -> Request:
+        """As `request`. One that has to wait for something overrides it."""
+        return self.request(texts, action)
 
     def parse(self, answer: object) -> list[list[float]]:
         """The vectors in `answer`, in the order of the texts.

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import httpx
 
@@ -35,6 +36,22 @@ PROMPT_TOKENS = 8600
 """Length of the prompt of an inferred add, in tokens of a small model's vocabulary."""
 
 
+class Authorizer(Protocol):
+    """Makes the headers that prove who asks, where a fixed key does not."""
+
+    def __call__(self, url: str, content: bytes) -> Mapping[str, str]:
+        """The headers for one attempt to send `content` to `url`. It may wait for the network.
+
+        Raises:
+            AuthenticationError: there are no credentials, or they cannot be renewed.
+        """
+        ...
+
+    def secrets(self) -> list[str]:
+        """What it has put into headers, and what it was made from."""
+        ...
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """Where a provider is, how long to wait for it, and how errors name it.
@@ -49,6 +66,7 @@ class Endpoint:
         failure: raised when no more specific error fits.
         proxies: a proxy's address, or one per URL pattern.
         advice: suggestions by HTTP status; 0 stands for "cannot be reached".
+        authorize: makes further headers for each attempt, such as a signature.
     """
 
     provider: str
@@ -60,6 +78,7 @@ class Endpoint:
     failure: type[ProviderError]
     proxies: str | dict[str, str] | None = field(default=None, repr=False)
     advice: dict[int, str] = field(default_factory=dict)
+    authorize: Authorizer | None = field(default=None, repr=False)
 
     def url(self, path: str) -> str:
         """The full address of `path`."""
@@ -68,7 +87,8 @@ class Endpoint:
     def secrets(self) -> list[str]:
         """What a server might echo but nobody else may see."""
         headers = [part for value in self.headers.values() for part in (value, *value.split()[-1:])]
-        return [*headers, *passwords(self.base_url), *passwords(self.proxies)]
+        own = self.authorize.secrets() if self.authorize else []
+        return [*headers, *own, *passwords(self.base_url), *passwords(self.proxies)]
 
     def malformed(self, missing: str, answer: object) -> ProviderError:
         """The error for an answer that does not have the agreed shape.

@@ -71,6 +71,7 @@ EMBEDDERS = Kind(
         "mock": "isomem.providers.embedder.mock:mock_embedder",
         "ollama": "isomem.providers.embedder.ollama:OllamaEmbedder",
         "openai": "isomem.providers.embedder.openai:OpenAIEmbedder",
+        "wordllama": "isomem.providers.embedder.wordllama:WordLlamaEmbedder",
     },
     "aws_bedrock azure_openai fastembed gemini huggingface langchain together vertexai",
 )

@@ -99,7 +99,8 @@ class Sender:
 
     def _exchange(self, request: Request, content: bytes) -> Reply:
         client = self._client(self.endpoint.base_url)
-        sent = client.build_request("POST", **self._arguments(request, content))
+        proof = self._proof(request, content)
+        sent = client.build_request("POST", **self._arguments(request, content, proof))
         for _ in range(MOST_REDIRECTS + 1):
             response = self._client(str(sent.url)).send(sent, stream=True)
             try:
@@ -116,7 +117,8 @@ class Sender:
 
     async def _aexchange(self, request: Request, content: bytes) -> Reply:
         client = await self._aclient(self.endpoint.base_url)
-        sent = client.build_request("POST", **self._arguments(request, content))
+        proof = await self._aproof(request, content)
+        sent = client.build_request("POST", **self._arguments(request, content, proof))
         for _ in range(MOST_REDIRECTS + 1):
             response = await (await self._aclient(str(sent.url))).send(sent, stream=True)
             try:
@@ -154,11 +156,24 @@ class Sender:
         except (TypeError, ValueError, RecursionError) as error:
             raise self.endpoint.error(f"cannot be sent this as JSON: {error}") from error
 
-    def _arguments(self, request: Request, content: bytes) -> _Arguments:
+    def _proof(self, request: Request, content: bytes) -> Mapping[str, str]:
+        authorize = self.endpoint.authorize
+        return authorize(self.endpoint.url(request.path), content) if authorize else {}
+
+    async def _aproof(self, request: Request, content: bytes) -> Mapping[str, str]:
+        """As `_proof`, in a thread, since it may ask a server for a token."""
+        if self.endpoint.authorize is None:
+            return {}
+        import asyncio
+
+        return await asyncio.to_thread(self._proof, request, content)
+
+    def _arguments(self, request: Request, content: bytes, proof: Mapping[str, str]) -> _Arguments:
         url = httpx.URL(self.endpoint.url(request.path))
         headers = httpx.Headers(_ALWAYS)  # However they are spelt, one takes the place of another.
         headers.update(self.endpoint.headers)
         headers.update(sendable_headers(request.headers, f"{self.endpoint.provider}: header"))
+        headers.update(proof)
         if url.userinfo:
             # As httpx does it, which would log the address with the password.
             headers["Authorization"] = _basic(url)

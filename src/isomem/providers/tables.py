@@ -159,15 +159,15 @@ def llm_options(model: str, timeout_s: float) -> Table:
         model: the default model.
         timeout_s: the default timeout, in seconds.
     """
-    return merged(LLM_OPTIONS, (_named(LLM_OPTIONS, model),), network_options(timeout_s))
+    return merged(LLM_OPTIONS, (named_model(model, LLM_OPTIONS),), network_options(timeout_s))
 
 
 def embedder_options(model: str, timeout_s: float) -> Table:
     """As `llm_options`, for every embedder on the network."""
-    return merged(EMBEDDER_OPTIONS, (_named(EMBEDDER_OPTIONS, model),), network_options(timeout_s))
+    return merged(EMBEDDER_OPTIONS, (named_model(model),), network_options(timeout_s))
 
 
-def _named(table: Table, model: str) -> Option:
+def named_model(model: str, table: Table = EMBEDDER_OPTIONS) -> Option:
     """The first row of a table, `model`, with a provider's own default."""
     row = table[0]
     return Option(row.name, row.default, row.kind, row.doc, unset=f"`{model}`")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +24,19 @@ VARIABLES = [
         *("TOGETHER", "VLLM", "XAI"),
     )
     for what in ("API_KEY", "API_BASE", "BASE_URL", "HOST")
+]
+VARIABLES += [
+    *(f"AWS_{name}" for name in ("REGION", "PROFILE", "ENDPOINT_URL", "BEARER_TOKEN_BEDROCK")),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION"),
+    *("CO_API_KEY", "CO_API_URL", "COHERE_API_KEY", "ZERO_ENTROPY_API_KEY"),
+    *("ZEROENTROPY_BASE_URL", "GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+    *("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"),
+    *(
+        f"{kind}_AZURE_{what}"
+        for kind in ("EMBEDDING", "LLM")
+        for what in ("OPENAI_API_KEY", "DEPLOYMENT", "ENDPOINT", "API_VERSION")
+    ),
 ]
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -150,6 +165,11 @@ def vector_of(text: str) -> list[float]:
     return [float(len(text)), float(sum(map(ord, text)) % 97), 1.0]
 
 
+def packed(vector: list[float]) -> str:
+    """A vector as OpenAI sends it in base 64."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
 def chat(seen: Seen) -> Any:
     """OpenAI's chat completions; the text is that of the last message, in capitals."""
     body = seen.body
@@ -166,9 +186,15 @@ def chat(seen: Seen) -> Any:
 
 def embeddings(seen: Seen) -> Any:
     """OpenAI's embeddings, in reverse order: only `index` tells which is whose."""
-    texts = seen.body["input"]
+    given = seen.body["input"]
+    texts = [given] if isinstance(given, str) else given
+    in_base_64 = seen.body.get("encoding_format") == "base64"
     items = [
-        {"object": "embedding", "index": index, "embedding": vector_of(text)}
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": packed(vector_of(text)) if in_base_64 else vector_of(text),
+        }
         for index, text in enumerate(texts)
     ]
     usage = {"prompt_tokens": 0, "total_tokens": 0}
@@ -176,7 +202,8 @@ def embeddings(seen: Seen) -> Any:
 
 
 def openai(seen: Seen) -> Any:
-    return embeddings(seen) if seen.path.endswith("/embeddings") else chat(seen)
+    path = seen.path.partition("?")[0]
+    return embeddings(seen) if path.endswith("/embeddings") else chat(seen)
 
 
 def ollama(seen: Seen) -> Any:

@@ -30,7 +30,7 @@ MESSAGES = [{"role": "user", "content": "I moved to Lisbon."}]
 PARTS = [
     pytest.param(kind, name, id=f"{kind.title.split()[0]}-{name}")
     for kind in (LLMS, EMBEDDERS)
-    for name in sorted(kind.builtin.keys() - {"local", "mock"})
+    for name in sorted(kind.builtin.keys() - {"local", "mock", "wordllama"})
 ]
 
 

@@ -44,7 +44,7 @@ class OllamaEmbedder(NetworkEmbedder):
     def advice(self) -> dict[int, str]:
         return ollama.advice(self.config.model)
 
-    def request(self, texts: list[str]) -> Request:
+    def request(self, texts: list[str], action: str | None = None) -> Request:  # noqa: ARG002
         from isomem.providers.http import Request
 
         single = texts[0] if len(texts) == 1 else texts

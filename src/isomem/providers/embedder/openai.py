@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from isomem.options import Option, merged, or_empty
-from isomem.providers.answers import MissingError, member, vector
 from isomem.providers.base import NetworkEmbedder, required_key
+from isomem.providers.embedder.protocol import vectors_in
 from isomem.providers.settings import Settings, environment, first_of, read_settings
 from isomem.providers.tables import (
     ADDRESS,
@@ -81,7 +81,7 @@ class OpenAIEmbedder(NetworkEmbedder):
         needed = url == self.default_url
         return str(url), required_key(self.name, key, "OPENAI_API_KEY", needed)
 
-    def request(self, texts: list[str]) -> Request:
+    def request(self, texts: list[str], action: str | None = None) -> Request:  # noqa: ARG002
         from isomem.providers.http import Request
 
         body: dict[str, Any] = {
@@ -94,18 +94,7 @@ class OpenAIEmbedder(NetworkEmbedder):
         return Request("/embeddings", body)
 
     def parse(self, answer: object) -> list[list[float]]:
-        items = member(answer, "data")
-        if not isinstance(items, list):
-            raise MissingError("data")
-        return [vector(member(item, "embedding")) for item in sorted(items, key=_index)]
-
-
-def _index(item: object) -> int:
-    # Some servers omit it and keep the order; sorting by equal keys keeps the order, too.
-    index = item.get("index", 0) if isinstance(item, dict) else 0
-    if not isinstance(index, int):
-        raise MissingError("data[].index")
-    return index
+        return vectors_in(answer)
 
 
 class LMStudioEmbedder(OpenAIEmbedder):

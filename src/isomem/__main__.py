@@ -1,4 +1,4 @@
-"""`python -m isomem.cli` is `isomem`."""
+"""`python -m isomem` is `isomem`."""
 
 import sys
 
