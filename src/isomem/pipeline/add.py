@@ -143,8 +143,24 @@ def _result(record: Record) -> AddedMemory:
     return {"id": record.id, "memory": record.text, "event": "ADD"}
 
 
-async def _record(ports: Ports, text: str, fields: Payload) -> Record:
-    vector = await ports.embed(text, "add")
+async def add_text(ports: Ports, text: str, fields: Payload, vector: Vector | None = None) -> str:
+    """Stores one text as it is.
+
+    Args:
+        fields: of its payload; the ids are among them. A `created_at` is kept.
+        vector: of the text, if it is known.
+
+    Returns:
+        The id of the memory.
+    """
+    record = await _record(ports, check_text(text, "the memory"), fields, vector)
+    await ports.apply(Plan(ports.clock, records=[record]))
+    return record.id
+
+
+async def _record(ports: Ports, text: str, fields: Payload, vector: Vector | None = None) -> Record:
+    if vector is None:
+        vector = await ports.embed(text, "add")
     clock = ports.clock
     payload = start_payload(fields, clock, data=text, hash=md5_hex(text))
     payload["text_lemmatized"] = await ports.compute(ports.nlp.lemmatize, text)

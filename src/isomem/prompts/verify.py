@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distributions
 from typing import NamedTuple
 
 from isomem.prompts import loader
@@ -93,11 +93,11 @@ def _installed_sources(paths: set[str]) -> tuple[str | None, dict[str, bytes]]:
     """The version of the installed mem0ai, and those modules of `paths` that it has.
 
     Nothing is run. The distribution is asked, not the import system: `isomem.compat` may stand in
-    for "mem0" there.
+    for "mem0" there. Its own answer to who has mem0ai does not count.
     """
-    try:
-        package = distribution("mem0ai")
-    except PackageNotFoundError:
+    installed = (each for each in distributions(name="mem0ai") if not hasattr(each, "stands_in"))
+    package = next(installed, None)
+    if package is None:
         return None, {}
     found = {path: _read(str(package.locate_file(path))) for path in paths}
     return package.version, {path: data for path, data in found.items() if data is not None}

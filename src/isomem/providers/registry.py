@@ -94,6 +94,10 @@ VECTOR_STORES = Kind(
 )
 
 
+RESOLVERS: list[Callable[[Kind, str], Factory | None]] = []
+"""Asked for a provider before the tables are; None means that the tables decide."""
+
+
 def create_llm(provider: str, config: Mapping[str, object] | None = None) -> LLM:
     """The language model of that name.
 
@@ -150,6 +154,19 @@ def _create(kind: Kind, provider: object, config: Mapping[str, object] | None) -
 
 
 def _factory(kind: Kind, provider: str) -> Factory:
+    for resolve in RESOLVERS:
+        found = resolve(kind, provider)
+        if found is not None:
+            return found
+    return builtin(kind, provider)
+
+
+def builtin(kind: Kind, provider: str) -> Factory:
+    """What the tables and the installed packages have under a name.
+
+    Raises:
+        InvalidConfigError: the provider is unknown.
+    """
     path = kind.builtin.get(provider)
     if path is None:
         return _plugged_in(kind, provider)

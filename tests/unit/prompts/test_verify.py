@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,7 @@ NAMES = [pin.name for pin in UPSTREAM.texts]
 
 @pytest.fixture
 def no_upstream(monkeypatch):
-    def distribution(name: str) -> None:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr("isomem.prompts.verify.distribution", distribution)
+    monkeypatch.setattr("isomem.prompts.verify.distributions", lambda name: iter(()))
 
 
 @pytest.fixture

@@ -37,7 +37,9 @@ def test_an_existing_program_runs_after_one_line() -> None:
         from mem0.llms.configs import LlmConfig
 
         config = MemoryConfig(
-            vector_store=VectorStoreConfig(config={"path": ":memory:", "embedding_model_dims": 2}),
+            vector_store=VectorStoreConfig(
+                provider="embedded", config={"path": ":memory:", "embedding_model_dims": 2}
+            ),
             embedder=EmbedderConfig(provider="mock"),
             llm=LlmConfig(provider="mock"),
         )
@@ -66,8 +68,8 @@ def test_prompts_are_found_under_their_module() -> None:
 
 
 def test_a_name_that_isomem_lacks_is_refused_by_name() -> None:
-    done = run("import isomem.compat\nfrom mem0 import MemoryClient")
-    assert "MemoryClient" in done.stderr
+    done = run("import isomem.compat\nfrom mem0 import GraphMemory")
+    assert "GraphMemory" in done.stderr
     assert "ImportError" in done.stderr
 
 
