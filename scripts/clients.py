@@ -115,7 +115,8 @@ def environment(client: Client, venvs: Path) -> Path:
 def outcome(client: Client, python: Path, side: str) -> dict[str, Any]:
     """What a client did on one side; {"failed": text} if its program did not end well."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MEM0_", "ISOMEM_"))}
-    environment["PYTHONPATH"] = str(ROOT / "src")
+    # Errors name sets; with a seed they come in the same order on both sides.
+    environment.update(PYTHONPATH=str(ROOT / "src"), PYTHONHASHSEED="0")
     command = [str(python), str(HERE / "drive.py"), side, client.program]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment, timeout=LONGEST_S
