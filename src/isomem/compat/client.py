@@ -23,7 +23,7 @@ ENTITY_PARAMS = frozenset({"user_id", "agent_id", "app_id", "run_id"})
 def _refusal(name: str) -> InvalidConfigError:
     return InvalidConfigError(
         f"{name} talks to a service, and isomem does not have one yet",
-        error_code="CONFIG_009",
+        error_code="CONFIG_001",
         details={"class": name},
         suggestion="Use Memory or AsyncMemory: they keep memories in a file.",
     )

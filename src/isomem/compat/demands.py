@@ -35,6 +35,7 @@ def together(message: str, one: str, other: str) -> Fault:
 
 
 def not_both(message: str, one: str, other: str) -> Fault:
+    """One or none."""
     return lambda given: message if given.get(one) and given.get(other) else None
 
 
@@ -52,6 +53,7 @@ def key_of(variable: str, message: str, *names: str) -> Fault:
 
 
 def chroma(given: dict[str, Any]) -> str | None:
+    """Either Chroma's cloud or a server or folder. A default path gives way to the cloud."""
     cloud = given.get("api_key") and given.get("tenant")
     if cloud and given.get("path") == "/tmp/chroma":
         del given["path"]
@@ -67,6 +69,7 @@ def chroma(given: dict[str, Any]) -> str | None:
 
 
 def compression(given: dict[str, Any]) -> str | None:
+    """No option of older releases."""
     if "use_compression" not in given:
         return None
     return (
@@ -76,6 +79,7 @@ def compression(given: dict[str, Any]) -> str | None:
 
 
 def headers(given: dict[str, Any]) -> str | None:
+    """Headers are a dict of texts."""
     headers = given.get("headers")
     if headers is None:
         return None
@@ -87,6 +91,7 @@ def headers(given: dict[str, Any]) -> str | None:
 
 
 def postgres(given: dict[str, Any]) -> str | None:
+    """An address of PostgreSQL."""
     address = str(given.get("connection_string") or "")
     if address.startswith("postgresql://"):
         return None

@@ -276,7 +276,7 @@ def _factory_of(kind: registry.Kind) -> Any:
 
 
 def _is_ours(factory: Any) -> bool:
-    return factory in _CREATE and factory.create.__func__ is _CREATE[factory]
+    return factory in _CREATE and getattr(factory.create, "__func__", None) is _CREATE[factory]
 
 
 def _is_delegated(row: Any) -> bool:

@@ -31,21 +31,24 @@ class APIError(Exception):
     """A service failed."""
 
 
-HTTP_STATUS_TO_EXCEPTION: dict[int, type[MemoryError]] = {
-    400: errors.ValidationError,
-    401: errors.AuthenticationError,
-    403: errors.AuthenticationError,
-    404: errors.MemoryNotFoundError,
-    408: NetworkError,
-    409: errors.ValidationError,
-    413: MemoryQuotaExceededError,
-    422: errors.ValidationError,
-    429: errors.RateLimitError,
-    500: MemoryError,
-    502: NetworkError,
-    503: NetworkError,
-    504: NetworkError,
+_KINDS = {
+    "ValidationError": (400, 409, 422),
+    "AuthenticationError": (401, 403),
+    "MemoryNotFoundError": (404,),
+    "NetworkError": (408, 502, 503, 504),
+    "MemoryQuotaExceededError": (413,),
+    "RateLimitError": (429,),
+    "MemoryError": (500,),
 }
+"""The error for each status of HTTP."""
+
+HTTP_STATUS_TO_EXCEPTION: dict[int, type[MemoryError]] = dict(
+    sorted(
+        (status, globals().get(name) or getattr(errors, name))
+        for name, statuses in _KINDS.items()
+        for status in statuses
+    )
+)
 
 _SUGGESTIONS = {
     400: "Please check your request parameters and try again",

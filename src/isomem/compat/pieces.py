@@ -12,6 +12,7 @@ from isomem.store.schema import prepare_ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, NoReturn
 
 ENTITY_PARAMS = frozenset({"user_id", "agent_id", "run_id"})
@@ -85,15 +86,68 @@ class MockEmbeddings(EmbeddingBase):
 
 
 class SQLiteManager(Ledger):
-    """History and messages in a separate file.
-
-    Attributes:
-        db_path: the file, or ":memory:".
-    """
+    """History and messages in a separate file, or in ":memory:"."""
 
     def __init__(self, db_path: str = ":memory:") -> None:
         super().__init__(Database(db_path, prepare_ledger), Clock())
-        self.db_path = db_path
+
+    @property
+    def connection(self) -> Connection | None:
+        """What runs SQL in the file, as a connection of sqlite3; None if it is closed."""
+        return Connection(self.database) if self.database.closed is None else None
+
+
+class Connection:
+    """Runs SQL, one transaction for each statement. A connection and a cursor in one.
+
+    Args:
+        file: where.
+    """
+
+    def __init__(self, file: Database) -> None:
+        self._file = file
+        self._rows: list[Any] = []
+
+    def execute(self, sql: str, parameters: Any = ()) -> Connection:
+        """Runs a statement. Its rows can be fetched from what is returned.
+
+        Raises:
+            DatabaseError: it is not SQL, or the file cannot be read or written.
+        """
+        import apsw
+
+        made = Connection(self._file)
+        reads = sql.lstrip()[:6].upper() in ("SELECT", "PRAGMA")
+        try:
+            with self._file.reading() if reads else self._file.writing():
+                made._rows = [*self._file.connection.execute(sql, parameters)]
+        except apsw.Error as error:
+            raise self._file.explain(error) from error
+        self._rows = made._rows
+        return made
+
+    def cursor(self) -> Connection:
+        """Another one for the same file."""
+        return Connection(self._file)
+
+    def fetchall(self) -> list[Any]:
+        """The rows that have not been fetched."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+        return self._rows.pop(0) if self._rows else None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
+    def commit(self) -> None:
+        """Nothing: every statement is committed."""
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
 
 
 def get_nlp_full() -> None:

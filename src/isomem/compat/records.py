@@ -76,9 +76,11 @@ class Record:
     """"ignore", "allow" or "forbid", as in pydantic."""
 
     model_fields_set: set[str]
+    _validators: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
+        cls._validators = {**cls._validators, **_decorated(cls)}
         own = {name: _field(cls, name, kind) for name, kind in _annotated(cls)}
         cls.model_fields = {**cls.model_fields, **own}
         configured = cls.__dict__.get("model_config")
@@ -87,14 +89,18 @@ class Record:
 
     def __init__(self, **values: object) -> None:
         try:
-            given = self._check(self._before(values))
-        except InvalidConfigError as error:
+            values = self._validated_before(self._before(values))
+            given = self._check(values)
+            self.__dict__["model_fields_set"] = {*given}
+            for name, field in self.model_fields.items():
+                found = name in given
+                value = self._validated(name, given.pop(name)) if found else field.get_default()
+                self.__dict__[name] = value
+            self.__dict__.update(given)
+            self._after()
+            self._validated_after()
+        except (ValueError, AssertionError) as error:
             raise _refusal(type(self), error) from None
-        self.__dict__["model_fields_set"] = {*given}
-        for name, field in self.model_fields.items():
-            self.__dict__[name] = given.pop(name) if name in given else field.get_default()
-        self.__dict__.update(given)
-        self._after()
 
     @classmethod
     def _before(cls, values: dict[str, object]) -> dict[str, object]:
@@ -111,17 +117,44 @@ class Record:
             for name, field in cls.model_fields.items()
             if field.is_required() and name not in values
         ]
-        unknown = [name for name in values if name not in cls.model_fields]
         if missing:
             raise _wrong(cls, f"{missing[0]} is required")
-        if unknown and cls.extra == "forbid":
-            allowed = ", ".join(cls.model_fields)
-            raise _wrong(cls, f"Extra fields not allowed: {', '.join(unknown)}. Known: {allowed}")
+        cls.check_known(values)
         return {
             name: _typed(cls, name, value)
             for name, value in values.items()
             if name in cls.model_fields or cls.extra == "allow"
         }
+
+    @classmethod
+    def check_known(cls, values: Mapping[str, object]) -> None:
+        """Raises InvalidConfigError if there is an unknown field, and the class refuses those."""
+        unknown = [name for name in values if name not in cls.model_fields]
+        if unknown and cls.extra == "forbid":
+            raise _wrong(
+                cls,
+                f"Extra fields not allowed: {', '.join(unknown)}. Please input only the following "
+                f"fields: {', '.join(cls.model_fields)}",
+            )
+
+    # --- Validators that a program writes with pydantic's decorators -------------------------
+
+    def _validated_before(self, values: dict[str, object]) -> dict[str, object]:
+        for name, info in self._validators.items():
+            if _is_of_model(info, "before"):
+                values = _called(getattr(type(self), name), values)
+        return values
+
+    def _validated(self, field: str, value: object) -> object:
+        for name, info in self._validators.items():
+            if field in getattr(info, "fields", ()) and info.mode != "wrap":
+                value = _called(getattr(type(self), name), value, _Info(field, dict(self)))
+        return value
+
+    def _validated_after(self) -> None:
+        for name, info in self._validators.items():
+            if _is_of_model(info, "after"):
+                getattr(self, name)()
 
     # --- pydantic's methods ----------------------------------------------------------------
 
@@ -260,6 +293,38 @@ for _old, _new in (
     setattr(Record, _old, vars(Record)[_new])
 
 
+def _decorated(cls: type) -> dict[str, Any]:
+    """What pydantic's decorators say about the methods of a class, which become plain ones."""
+    found = {}
+    for name, value in list(vars(cls).items()):
+        info = getattr(value, "decorator_info", None)
+        if info is not None and hasattr(info, "mode"):
+            found[name] = info
+            setattr(cls, name, value.wrapped)
+    return found
+
+
+def _is_of_model(info: Any, mode: str) -> bool:
+    return not hasattr(info, "fields") and info.mode == mode
+
+
+class _Info:
+    """What pydantic tells a validator: the field, and those that were checked before it."""
+
+    def __init__(self, field_name: str, data: dict[str, Any]) -> None:
+        self.field_name = field_name
+        self.data = data
+        self.context = None
+
+
+def _called(validator: Any, value: Any, info: _Info | None = None) -> Any:
+    """A validator's answer; like pydantic, it is asked with as many arguments as it takes."""
+    from inspect import signature
+
+    wanted = len(signature(validator).parameters)
+    return validator(value, info) if wanted > 1 else validator(value)
+
+
 def _annotated(cls: type) -> Iterator[tuple[str, object]]:
     own = (
         cls.__annotations__
@@ -363,18 +428,17 @@ def wrong(cls: type, fault: str) -> InvalidConfigError:
     return _wrong(cls, fault)
 
 
-def _refusal(cls: type, error: InvalidConfigError) -> Exception:
+def _refusal(cls: type, error: Exception) -> Exception:
     """The error as pydantic's, for a program that has imported pydantic and catches that."""
     core: Any = sys.modules.get("pydantic_core")
     if core is None:
-        return error
+        return error if isinstance(error, InvalidConfigError) else _wrong(cls, str(error))
+    fault = error.message if isinstance(error, InvalidConfigError) else str(error)
     made: Exception = core.ValidationError.from_exception_data(
         cls.__name__,
         [
             {
-                "type": core.PydanticCustomError(
-                    "value_error", "{fault}", {"fault": error.message}
-                ),
+                "type": core.PydanticCustomError("value_error", "{fault}", {"fault": fault}),
                 "loc": (),
                 "input": None,
             }

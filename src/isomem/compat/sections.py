@@ -52,7 +52,8 @@ class LlmConfig(Record):
     config: dict[str, Any] | None = {}  # noqa: RUF012 - copied for each record
 
     def _after(self) -> None:
-        _known(self, registry.LLMS, "LLM")
+        if "validate_config" not in self._validators:  # A program's own takes its place.
+            _known(self, registry.LLMS, "LLM")
 
 
 class EmbedderConfig(Record):
@@ -62,7 +63,8 @@ class EmbedderConfig(Record):
     config: dict[str, Any] | None = {}  # noqa: RUF012 - copied for each record
 
     def _after(self) -> None:
-        _known(self, registry.EMBEDDERS, "embedding")
+        if "validate_config" not in self._validators:
+            _known(self, registry.EMBEDDERS, "embedding")
 
 
 class RerankerConfig(Record):
@@ -71,6 +73,15 @@ class RerankerConfig(Record):
     extra = "forbid"
     provider: str = "cohere"
     config: dict[str, Any] | None = None
+
+
+class StoreOptions(Options):
+    """The options of a store that has no class of its own, by attribute and by key."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Options) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class _Named(dict[str, str]):
@@ -104,7 +115,9 @@ class VectorStoreConfig(Record):
             made = config if isinstance(config, kind) else _store_record(kind, provider, config)
         else:
             _known(self, registry.VECTOR_STORES, "vector store")
-            made = Options(config or {}) if config is None or isinstance(config, dict) else config
+            made = (
+                StoreOptions(config or {}) if config is None or isinstance(config, dict) else config
+            )
         self.__dict__["config"] = made
 
 

@@ -52,6 +52,7 @@ class StoreRecord(Record):
 
     @classmethod
     def _before(cls, values: dict[str, object]) -> dict[str, object]:
+        cls.check_known(values)
         for fault in cls.faults:
             found = fault(values)
             if found:

@@ -484,6 +484,12 @@ def _best(scope: Scope, unit: bytes) -> tuple[float, int]:
 # --- Opening ---
 
 
+def _stated(embedder: Embedder, name: str, kind: type) -> Any:
+    """What an embedder says of itself; None if it says nothing, or something else."""
+    said = getattr(embedder, name, None)
+    return said if isinstance(said, kind) else None
+
+
 def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> EmbeddedSet:
     """The set that `vector_store.config` describes; see `isomem.stores.registry`."""
     options = config.vector_store.config
@@ -492,8 +498,8 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Embedded
     try:
         cache = ScopeCache(database, int(options["cache_mb"] * 1_000_000))
         facts = {
-            "dims": options["embedding_model_dims"] or getattr(embedder, "dims", None),
-            "embedder": getattr(embedder, "identity", None),
+            "dims": options["embedding_model_dims"] or _stated(embedder, "dims", int),
+            "embedder": _stated(embedder, "identity", str),
         }
         encoder = None
         if options["keyword_search"]:
