@@ -92,7 +92,7 @@ def superseded_in(
     """What is superseded when the steps of a dialogue are added one after another."""
     extraction = Extraction(answer or knowing(dialogue))
     config = {
-        "vector_store": {"config": {"path": ":memory:"}},
+        "vector_store": {"provider": "embedded", "config": {"path": ":memory:"}},
         "embedder": {"provider": "mock"} if embedder else {"provider": "local"},
         "llm": {"provider": "mock"},
     }

@@ -1,4 +1,6 @@
-"""Configuration: upstream's dict with isomem's additions, checked key by key.
+"""Configuration: upstream's dict with isomem's additions.
+
+Unknown keys of the options of a provider are refused; others are passed over with a warning.
 
 ::
 
@@ -41,8 +43,8 @@ from isomem.options import (
     one_of,
     optional,
     or_empty,
-    read_options,
     read_table,
+    split_known,
     unknown,
     whole,
 )
@@ -50,7 +52,7 @@ from isomem.types import PROFILES, RANKINGS, SUPERSEDING, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, KeysView
+    from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
     from typing import Any
 
 ENTITIES_SUFFIX = "_entities"
@@ -68,7 +70,12 @@ def _is_collection_name(value: object) -> bool:
 
 
 def _is_section(value: object) -> bool:
-    return is_dict(value) or isinstance(value, ProviderConfig)
+    return is_dict(value) or _names_a_provider(value)
+
+
+def _names_a_provider(value: object) -> bool:
+    """Whether it is a `ProviderConfig`, or an object of mem0's that means the same."""
+    return hasattr(value, "provider") and hasattr(value, "config")
 
 
 def _section(name: str, doc: str, unset: str, wrap: Callable[[Kind], Kind] = optional) -> Option:
@@ -140,6 +147,8 @@ TOP = (
 )
 """The keys of the configuration. `_provider` reads those that are sections."""
 
+_TOP_KEYS = tuple(option.name for option in TOP)
+
 COLLECTION = Option(
     "collection_name",
     "mem0",
@@ -199,7 +208,12 @@ STORE_OPTIONS = {"embedded": EMBEDDED_OPTIONS}
 EMBEDDED = defaults_of(EMBEDDED_OPTIONS)
 
 OF_MEM0_1 = ("graph_store", "custom_fact_extraction_prompt", "custom_update_memory_prompt")
-"""Keys that mem0 2 silently ignores: a configuration that works there must work here, too."""
+"""Keys that mem0 1 had, and that mem0 2 silently ignores, as it ignores every unknown key."""
+
+SECTION_KEYS = ("provider", "config")
+
+OF_MEM0 = {"vector_store": "qdrant", "llm": "openai", "embedder": "openai", "reranker": "cohere"}
+"""The provider of a section that is configured but names none: mem0's."""
 
 NLP_PROVIDERS = ("builtin", "spacy", "none")
 
@@ -248,27 +262,29 @@ class MemoryConfig:
 
     Args:
         options: the keys of the module's docstring; each may be left out. A provider is a dict
-            `{"provider": NAME, "config": {...}}` or a `ProviderConfig`.
+            `{"provider": NAME, "config": {...}}`, a `ProviderConfig`, or an object of mem0's with
+            these two attributes. Unknown keys outside a provider's `config` are passed over, as
+            in mem0; one warning lists them, each with the nearest known key.
 
     Without `llm` and `embedder`, upstream's OpenAI defaults apply if `OPENAI_API_KEY` is in the
     environment. Without that key, the embedder is "local" and the model "unset", which raises at
-    the first call that needs a model.
+    the first call that needs a model. A section that is there but names no provider means
+    mem0's default, such as "qdrant".
 
     Raises:
-        InvalidConfigError: a key or a provider is unknown (the error names the nearest known
-            one), or a value is wrong.
+        InvalidConfigError: a provider is unknown (the error names the nearest known one), or a
+            value is wrong.
     """
 
     def __init__(self, **options: object) -> None:
-        for key in OF_MEM0_1:
-            if options.pop(key, None) is not None:
-                log.warning("The key %r of the configuration does nothing since mem0 2", key)
-        given = read_table(options, TOP, "the configuration")
-        self.vector_store = _store_config(given["vector_store"])
-        self.llm = _provider("llm", given["llm"])
-        self.embedder = _provider("embedder", given["embedder"])
-        self.nlp = _provider("nlp", given["nlp"])
-        self.reranker = _provider("reranker", given["reranker"]) if given["reranker"] else None
+        old = [key for key in OF_MEM0_1 if options.pop(key, None) is not None]
+        passed_over = [f"{key} (nothing since mem0 2)" for key in old]
+        given = read_table(_known(options, _TOP_KEYS, "", passed_over), TOP, "the configuration")
+        self.vector_store = _store_config(_provider("vector_store", given, passed_over))
+        self.llm = _provider("llm", given, passed_over)
+        self.embedder = _provider("embedder", given, passed_over)
+        self.nlp = _provider("nlp", given, passed_over)
+        self.reranker = _provider("reranker", given, passed_over) if given["reranker"] else None
         history = given["history_db_path"]
         self.history_db_path: str | None = None if history is None else home(history)
         self.version: str = given["version"]
@@ -281,23 +297,29 @@ class MemoryConfig:
         self.supersede: str = given["supersede"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
+        if passed_over:
+            log.warning("The configuration has keys that do nothing: %s", ", ".join(passed_over))
 
 
 def as_config(given: object) -> MemoryConfig:
-    """`given`, or the default configuration for None.
+    """`given`, or the default configuration for None. mem0's own `MemoryConfig` is read.
 
     Raises:
-        InvalidConfigError: it is something else.
+        InvalidConfigError: it is something else, or a value in it is wrong.
     """
     if given is None:
         return MemoryConfig()
-    if not isinstance(given, MemoryConfig):
-        raise InvalidConfigError(
-            f"config must be a MemoryConfig, got {type(given).__name__}",
-            error_code="CONFIG_002",
-            suggestion="Memory.from_config takes a dict of options.",
+    if isinstance(given, MemoryConfig):
+        return given
+    if all(_names_a_provider(getattr(given, name, None)) for name in ("llm", "embedder")):
+        return MemoryConfig(
+            **{key: getattr(given, key) for key in _TOP_KEYS if hasattr(given, key)}
         )
-    return given
+    raise InvalidConfigError(
+        f"config must be a MemoryConfig, got {type(given).__name__}",
+        error_code="CONFIG_002",
+        suggestion="Memory.from_config takes a dict of options.",
+    )
 
 
 def at_path(path: object, config: object) -> MemoryConfig:
@@ -319,7 +341,7 @@ def from_dict(given: object) -> MemoryConfig:
     """The configuration in a dict of options.
 
     Raises:
-        InvalidConfigError: not a dict, an unknown key or provider, or a wrong value.
+        InvalidConfigError: not a dict, an unknown provider, or a wrong value.
     """
     if not is_dict(given):
         raise InvalidConfigError(
@@ -334,45 +356,85 @@ def from_dict(given: object) -> MemoryConfig:
     return MemoryConfig(**options)
 
 
-def _provider(name: str, given: object) -> ProviderConfig:
+def _known(
+    given: Mapping[str, object], known: Sequence[str], where: str, passed_over: list[str]
+) -> dict[str, object]:
+    """The items of `given` that have a known key; describes the others in `passed_over`."""
+    kept, others = split_known(given, known, where)
+    passed_over += others
+    return kept
+
+
+def _provider(name: str, options: Mapping[str, Any], passed_over: list[str]) -> ProviderConfig:
+    given = options[name]
+    if given is None:
+        return ProviderConfig(default_provider(name), Options({}))
     if isinstance(given, ProviderConfig):
         return given
-    parts = read_options(given, {"provider": default_provider(name), "config": None}, name)
-    provider = parts["provider"]
+    parts = section_of(name, given, passed_over)
+    provider = parts.get("provider", OF_MEM0.get(name, default_provider(name)))
     if not is_text(provider) or not provider:
         raise InvalidConfigError(
             f"{name} names no provider",
             error_code="CONFIG_002",
             details={"key": "provider", "expected": "the name of a provider"},
         )
-    return ProviderConfig(provider, Options(_as_dict(parts["config"], f"{name}.config")))
+    return ProviderConfig(provider, Options(_as_dict(parts.get("config"), f"{name}.config")))
+
+
+def section_of(name: str, given: object, passed_over: list[str]) -> dict[str, object]:
+    """The keys of a section that mean something: `provider` and `config`, if they are there.
+
+    Args:
+        name: of the section.
+        given: what the caller wrote: a dict, or an object of mem0's.
+        passed_over: receives a description of every other key.
+
+    Raises:
+        InvalidConfigError: it is not a dict, or has another key where mem0 refuses one, too.
+    """
+    if not is_dict(given) and _names_a_provider(given):
+        return {key: getattr(given, key) for key in SECTION_KEYS}
+    parts = as_dict(given, name)
+    wrong = [key for key in parts if key not in SECTION_KEYS]
+    if wrong and name == "reranker":
+        raise unknown("key in reranker", wrong[0], SECTION_KEYS)
+    return _known(parts, SECTION_KEYS, name, passed_over)
 
 
 def _as_dict(config: object, where: str) -> dict[str, object]:
+    """The options of a provider, which may be one of mem0's objects for them."""
     if config is None:
         return {}
-    if hasattr(config, "__dict__") and not isinstance(config, type) and not is_dict(config):
-        return dict(vars(config))
+    if isinstance(config, type) or is_dict(config):
+        return as_dict(config, where)
+    if hasattr(config, "model_dump"):
+        return as_dict(config.model_dump(exclude_unset=True), where)
+    if hasattr(config, "__dict__"):
+        # mem0's objects for models turn their proxies into a client, or None.
+        unset = {"http_client"} if getattr(config, "http_client", None) is None else set()
+        return {key: _plain(value) for key, value in vars(config).items() if key not in unset}
     return as_dict(config, where)
 
 
-def _store_config(given: object) -> ProviderConfig:
-    store = _provider("vector_store", given)
+def _plain(value: object) -> object:
+    return value.model_dump(exclude_none=True) if hasattr(value, "model_dump") else value
+
+
+def _store_config(store: ProviderConfig) -> ProviderConfig:
     where, options = "vector_store.config", store.config.model_dump()
     table = STORE_OPTIONS.get(store.provider)
     if table is not None:
         options = read_table(options, table, where)
         if PATH in table:
             options["path"] = home(default_path() if options["path"] is None else options["path"])
-    else:
-        options.setdefault(COLLECTION.name, COLLECTION.default)
+    elif COLLECTION.name in options:
         check_option(COLLECTION, options[COLLECTION.name], where)
-    store.config = Options(options)
-    return store
+    return ProviderConfig(store.provider, Options(options))
 
 
 def default_provider(section: str) -> str:
-    """The provider of a section that does not name one; "" if it has to name one."""
+    """The provider of a section that is not configured; "" if there is none."""
     has_key = bool(os.environ.get("OPENAI_API_KEY"))
     return {
         "vector_store": "embedded",

@@ -9,6 +9,7 @@ The tree, with the codes that each class is raised with::
         │   ├── RateLimitError          too many requests, after the retries   RATE_001
         │   ├── NetworkError            it could not be reached in time        NET_001
         │   ├── EmbeddingError          an embedder failed otherwise           EMBED_001
+        │   ├── RerankError             a reranker failed otherwise            RERANK_001
         │   └── LLMError                a model failed otherwise               LLM_001
         │       └── UnusableReplyError  its reply cannot be used               LLM_002
         ├── ValidationError             an argument or a file is wrong         VALIDATION_001-007
@@ -56,6 +57,7 @@ __all__ = [
     "PromptIntegrityError",
     "ProviderError",
     "RateLimitError",
+    "RerankError",
     "UnusableReplyError",
     "ValidationError",
     "VectorStoreError",
@@ -195,6 +197,13 @@ class EmbeddingError(ProviderError):
 
     default_code = "EMBED_001"
     default_suggestion = "Please check your embedding model configuration"
+
+
+class RerankError(ProviderError):
+    """The reranker failed."""
+
+    default_code = "RERANK_001"
+    default_suggestion = "Please check your reranker configuration and API key"
 
 
 class LLMError(ProviderError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from isomem.clock import Clock
-from isomem.config import MemoryConfig, as_config, at_path, from_dict
+from isomem.config import COLLECTION, MemoryConfig, as_config, at_path, from_dict
 from isomem.contract.arguments import check_text
 from isomem.contract.profile import profile_of
 from isomem.stores.registry import open_set
@@ -34,7 +34,7 @@ class Facade:
     `isomem.ports.shapes` shows for it.
 
     Args:
-        config: defaults to `MemoryConfig()`.
+        config: defaults to `MemoryConfig()`; may be mem0's own.
         path: the file, or ":memory:"; in place of a configuration that names nothing else.
         clock: time and ids; the real ones by default.
 
@@ -78,7 +78,7 @@ class Facade:
         self.entity_store: shapes.VectorStore
         self.db: shapes.Ledger
         self.vector_store, self.entity_store, self.db = self._opened.parts
-        self.collection_name: str = self.config.vector_store.config["collection_name"]
+        self.collection_name = self._collection_name()
         self.api_version: str = self.config.version
         self.custom_instructions: str | None = self.config.custom_instructions
         self.raise_on_llm_error = self.config.raise_on_llm_error
@@ -90,6 +90,11 @@ class Facade:
         self.vision_details: str | None = self.config.llm.config.get("vision_details")
         self._connect()
 
+    def _collection_name(self) -> str:
+        """The collection's, as the store says, since the default differs from store to store."""
+        named = self.config.vector_store.config.get(COLLECTION.name, COLLECTION.default)
+        return str(getattr(self.vector_store, COLLECTION.name, None) or named)
+
     @classmethod
     def from_config(
         cls: type[Self], config_dict: dict[str, Any], *, clock: Clock | None = None
@@ -97,8 +102,9 @@ class Facade:
         """A memory from a dict of options; see `isomem.config`.
 
         Raises:
-            InvalidConfigError: a key or a provider is unknown (the error names the nearest known
-                one), or a value is wrong.
+            InvalidConfigError: a provider or one of its options is unknown (the error names the
+                nearest known one), or a value is wrong.
+            DependencyError: a provider needs a package that is not installed.
         """
         return cls(from_dict(config_dict), clock=clock)
 

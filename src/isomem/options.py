@@ -304,6 +304,26 @@ def read_options(given: object, defaults: Mapping[str, object], where: str) -> d
     return {**defaults, **options}
 
 
+def split_known(
+    given: Mapping[str, object], known: Sequence[str], where: str
+) -> tuple[dict[str, object], list[str]]:
+    """What is known of `given`, and a description of every other key with the nearest known one.
+
+    Args:
+        given: what the caller wrote.
+        known: the keys that there are.
+        where: names the dict, such as "llm.config"; "" is the configuration itself.
+    """
+    at = f"{where}." if where else ""
+    others = [f"{at}{key}{_hint(at, key, known)}" for key in given if key not in known]
+    return {key: value for key, value in given.items() if key in known}, others
+
+
+def _hint(at: str, key: str, known: Sequence[str]) -> str:
+    close = nearest(key, known)
+    return f" (did you mean {at}{close}?)" if close else ""
+
+
 def as_dict(given: object, where: str) -> dict[str, object]:
     """What the caller wrote, as a dict. Its keys are not checked yet.
 

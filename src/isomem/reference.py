@@ -6,7 +6,7 @@ front ends and tools; the library itself does not need it.
 
 from __future__ import annotations
 
-from isomem.config import COLLECTION, OF_MEM0_1, STORE_OPTIONS, TOP
+from isomem.config import COLLECTION, OF_MEM0, OF_MEM0_1, STORE_OPTIONS, TOP
 from isomem.options import EMPTY_IN_JSON, Option
 from isomem.providers import registry
 from isomem.text.tables import TABLES
@@ -78,7 +78,7 @@ def schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of isomem",
-        **_closed({**_rows(TOP), **dict.fromkeys(OF_MEM0_1, old)}),
+        **_open({**_rows(TOP), **dict.fromkeys(OF_MEM0_1, old)}),
         "$defs": definitions,
     }
 
@@ -93,41 +93,33 @@ def _described(option: Option) -> Schema:
     return {"description": option.doc, **shown, **option.kind.schema}
 
 
+def _open(properties: Schema) -> Schema:
+    """An object whose unknown keys are passed over."""
+    return {"type": "object", "properties": properties}
+
+
 def _closed(properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**_open(properties), "additionalProperties": False}
 
 
 def _options(section: str, provider: str) -> Schema:
     table = table_in(section, provider)
     if table is not None:
-        return _closed(_rows(table))
+        return (_open if section == "reranker" else _closed)(_rows(table))
     # We know one option of another package's store, and none of its models and embedders.
-    rows = _rows((COLLECTION,)) if section == "vector_store" else {}
-    return {"type": "object", "properties": rows}
-
-
-_BY_DEFAULT = {
-    "vector_store": ("embedded",),
-    "llm": ("openai",),
-    "embedder": ("openai", "local"),
-    "nlp": ("builtin",),
-}
-"""The providers that may check the options of a section that does not name one; `default_provider`
-says which one does. Without a key for OpenAI no llm is made, and its options are not checked."""
+    return _open(_rows((COLLECTION,)) if section == "vector_store" else {})
 
 
 def _section(section: str, names: list[str]) -> Schema:
     providers: Schema = {"enum": [*names, "unset"] if section == "llm" else names}
     conditions = _by_provider(section, names, _NOTHING)
-    if section not in _BY_DEFAULT:
-        return {
-            **_parts(providers, conditions),
-            "additionalProperties": False,
-            "required": ["provider"],
-        }
+    unnamed = OF_MEM0.get(section, "builtin")
+    closed: Schema = {"additionalProperties": False} if section == "reranker" else {}
+    if unnamed not in names:
+        return {**_parts(providers, conditions), **closed, "required": ["provider"]}
     absent: Schema = {"not": {"required": ["provider"]}}
-    conditions.append(_condition(absent, section, _BY_DEFAULT[section], _NOTHING))
-    return {**_parts(providers, conditions), "additionalProperties": False}
+    conditions.append(_condition(absent, section, unnamed, _NOTHING))
+    return {**_parts(providers, conditions), **closed}
 
 
 def _model_of_reranker() -> Schema:
@@ -153,13 +145,13 @@ def _by_provider(section: str, names: Sequence[str], empty: Schema) -> list[Sche
         _condition(
             {"properties": {"provider": {"const": name}}, "required": ["provider"]},
             section,
-            (name,),
+            name,
             empty,
         )
         for name in names
     ]
 
 
-def _condition(when: Schema, section: str, names: Sequence[str], empty: Schema) -> Schema:
-    configs = [empty, *({"$ref": f"#/$defs/{section}.{name}"} for name in names)]
+def _condition(when: Schema, section: str, provider: str, empty: Schema) -> Schema:
+    configs = [empty, {"$ref": f"#/$defs/{section}.{provider}"}]
     return {"if": when, "then": {"properties": {"config": {"anyOf": configs}}}}

@@ -257,7 +257,10 @@ def test_every_provider_is_covered() -> None:
 
 def memory_with(**parts: Any) -> Memory:
     given = {"embedder": {"provider": "mock"}, "llm": {"provider": "mock"}, **parts}
-    config = {"vector_store": {"config": {"path": ":memory:"}}, "raise_on_llm_error": True}
+    config = {
+        "vector_store": {"provider": "embedded", "config": {"path": ":memory:"}},
+        "raise_on_llm_error": True,
+    }
     return Memory.from_config({**config, **given})
 
 

@@ -40,7 +40,10 @@ def configuration(folder: Path, url: str, *, apart: bool) -> dict[str, Any]:
     """Every part that holds something; the history in a file of its own or not."""
     model = {"provider": "openai", "config": {"api_key": "k", "openai_base_url": url}}
     return {
-        "vector_store": {"config": {"path": str(folder / "memory.db"), "embedding_model_dims": 3}},
+        "vector_store": {
+            "provider": "embedded",
+            "config": {"path": str(folder / "memory.db"), "embedding_model_dims": 3},
+        },
         "llm": model,
         "embedder": {"provider": "openai", "config": {**model["config"], "embedding_dims": 3}},
         "reranker": {"provider": "llm_reranker", "config": {"llm": model}},

@@ -56,8 +56,8 @@ def test_a_json_file_is_read(kind: Any, tmp_path: Path) -> None:
 def test_a_toml_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "isomem.toml"
     file.write_text(
-        'llm.provider = "mock"\nembedder.provider = "mock"\nvector_store.provider = "embedded"\n'
-        '[vector_store.config]\npath = ":memory:"\n'
+        'llm.provider = "mock"\nembedder.provider = "mock"\n'
+        '[vector_store]\nprovider = "embedded"\n[vector_store.config]\npath = ":memory:"\n'
     )
     assert path_of(Memory.from_file(file)) == ":memory:"
 
@@ -69,7 +69,7 @@ def test_a_toml_file_is_read(tmp_path: Path) -> None:
         ("a.json", "[]", "its top level is not an object"),
         ("a.json", "{", "it is not JSON"),
         ("a.toml", "=", "TOML"),
-        ("a.json", '{"vectorstore": {}}', "vector_store"),
+        ("a.json", '{"vector_store": {"provider": "embeded"}}', "embedded"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(

@@ -127,7 +127,7 @@ class Model:
         return json.dumps({"memory": [{"text": TEXT}, {"text": f"Bruno Costa said word{number}"}]})
 
 memory = Memory.from_config({
-    "vector_store": {"config": {"path": path, "busy_timeout_s": 60}},
+    "vector_store": {"provider": "embedded", "config": {"path": path, "busy_timeout_s": 60}},
     "embedder": {"provider": "mock", "config": {"embedding_dims": 64}},
     "llm": {"provider": "mock"},
     "dedup_concurrent": True,

@@ -262,7 +262,7 @@ def _compares(own: str, value: Any) -> bool:
 @pytest.fixture
 def memory() -> Iterator[Memory]:
     config = {
-        "vector_store": {"config": {"path": ":memory:", "cache_mb": 1}},
+        "vector_store": {"provider": "embedded", "config": {"path": ":memory:", "cache_mb": 1}},
         "embedder": {"provider": "mock", "config": {"embedding_dims": 16}},
         "llm": {"provider": "mock"},
     }

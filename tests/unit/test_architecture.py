@@ -247,7 +247,7 @@ import sys
 before = set(sys.modules)
 from isomem import Memory
 memory = Memory.from_config({{
-    "vector_store": {{"config": {{"path": {str(tmp_path / "m.db")!r}}}}},
+    "vector_store": {{"provider": "embedded", "config": {{"path": {str(tmp_path / "m.db")!r}}}}},
     "embedder": {{"provider": "mock", "config": {{"embedding_dims": 16}}}},
     "llm": {{"provider": "mock", "config": {{"replies": [
         {{"memory": [{{"text": "Ana likes green tea"}}]}}]}}}},

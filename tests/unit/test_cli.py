@@ -744,15 +744,25 @@ def test_a_toml_file_configures_or_says_what_it_needs(
         assert "Python 3.11" in done.err
 
 
+def test_a_key_that_does_nothing_is_shown(isomem: Isomem, home: Path) -> None:
+    (home / "c.json").write_text('{"llmm": {}, "embedder": {"provider": "mock"}}')
+    done = isomem("--config", "c.json", "list", "--user", "ana")
+    assert done.code == 0
+    assert "do nothing: llmm (did you mean llm?)" in done.err
+
+
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [
         ("absent.json", None, "No such file"),
         ("c.json", "{", "not JSON"),
         ("c.json", "[]", "not an object"),
-        ("c.json", '{"llmm": {}}', "Did you mean 'llm'?"),
         ("c.json", '{"llm": {"provider": "opnai"}}', "Did you mean 'openai'?"),
-        ("c.json", '{"vector_store": {"config": {"pth": "x"}}}', "Did you mean 'path'?"),
+        (
+            "c.json",
+            '{"vector_store": {"provider": "embedded", "config": {"pth": "x"}}}',
+            "Did you mean 'path'?",
+        ),
         ("c.json", '{"vector_store": "x"}', "must be a dict"),
     ],
 )

@@ -63,7 +63,7 @@ def test_every_option_can_be_told_by_its_variable(configured: Any) -> None:
 def test_a_variable_goes_before_the_file_option_by_option(configured: Any) -> None:
     file = {
         "llm": {"provider": "ollama", "config": {"model": "m", "temperature": 0.5}},
-        "vector_store": {"config": {"path": "x.db"}},
+        "vector_store": {"provider": "embedded", "config": {"path": "x.db"}},
         "custom_instructions": "in French",
     }
     config = configured(

@@ -31,11 +31,12 @@ TURNS = [
 def memory() -> Any:
     config = {
         "vector_store": {
+            "provider": "embedded",
             "config": {
                 "path": ":memory:",
                 "embedding_model_dims": DIMS,
                 "keyword_search": False,
-            }
+            },
         },
         "embedder": {"provider": "mock"},
         "llm": {"provider": "mock"},
@@ -193,7 +194,9 @@ def test_a_payload_with_a_field_of_another_type_comes_in_and_can_be_removed(
     """With keyword search, which is the default."""
     path = {"path": ":memory:", "embedding_model_dims": DIMS}
     embedder = {"provider": "mock", "config": {"embedding_dims": DIMS}}
-    memory = Memory.from_config({"vector_store": {"config": path}, "embedder": embedder})
+    memory = Memory.from_config(
+        {"vector_store": {"provider": "embedded", "config": path}, "embedder": embedder}
+    )
     payload = POINT["payload"] | {field: value}  # type: ignore[operator]
     counts = import_mem0(
         memory, qdrant=write_points(tmp_path, [stored(**POINT | {"payload": payload})])

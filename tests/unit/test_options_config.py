@@ -50,8 +50,6 @@ def test_the_nearest_known_word_is_suggested() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"vectorstore": {}}, "Did you mean 'vector_store'"),
-        ({"llm": {"provder": "openai"}}, "Did you mean 'provider'"),
         ({"llm": {"provider": "opnai"}}, "Did you mean 'openai'"),
         ({"llm": {"provider": ""}}, "llm names no provider"),
         ({"llm": {"provider": 5}}, "llm names no provider"),
@@ -60,12 +58,16 @@ def test_the_nearest_known_word_is_suggested() -> None:
         ({"embedder": {"provider": "mok"}}, "Did you mean 'mock'"),
         ({"embedder": {"provider": "mock", "config": {"dims": 3}}}, "Unknown key"),
         ({"reranker": {"provider": "nothing_like_it"}}, "nothing_like_it"),
-        ({"reranker": {"config": {}}}, "reranker names no provider"),
+        ({"reranker": {"provider": None}}, "reranker names no provider"),
+        ({"reranker": {"confg": {}}}, "Did you mean 'config'"),
         ({"nlp": {"provider": "buildin"}}, "Did you mean 'builtin'"),
         ({"nlp": {"config": {"languge": "english"}}}, "Did you mean 'language'"),
         ({"vector_store": {"provider": "embeded"}}, "Did you mean 'embedded'"),
-        ({"vector_store": {"config": {"pth": "x"}}}, "Did you mean 'path'"),
-        ({"vector_store": {"config": {"synchronous": "ful"}}}, "Did you mean 'full'"),
+        ({"vector_store": {"provider": "embedded", "config": {"pth": "x"}}}, "Did you mean 'path'"),
+        (
+            {"vector_store": {"provider": "embedded", "config": {"synchronous": "ful"}}},
+            "Did you mean 'full'",
+        ),
         ({"custom_instructions": 5}, "custom_instructions must be text, or None, got 5"),
     ],
 )
@@ -85,10 +87,40 @@ def test_a_mistake_is_refused_with_what_was_meant(
 def test_what_mem0_passes_over_does_no_harm_and_is_named(
     key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    given = {key: {"provider": "neo4j"}}
+    given: dict[str, Any] = {key: {"provider": "neo4j"}}
     assert MemoryConfig(**given).custom_instructions is None
-    assert f"'{key}' of the configuration does nothing" in caplog.text
+    assert f"do nothing: {key} (nothing since mem0 2)" in caplog.text
     assert given == {key: {"provider": "neo4j"}}
+    caplog.clear()
+    MemoryConfig(**{key: None})
+    assert not caplog.text
+
+
+def test_unknown_keys_are_passed_over_with_one_warning_that_names_the_nearest(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = MemoryConfig(
+        vectorstore={"provider": "chroma"},
+        llm={"provider": "mock", "confg": {"replies": []}, "zzz": 1},
+        nlp={"provder": "none"},
+    )
+    assert (config.vector_store.provider, config.nlp.provider) == ("embedded", "builtin")
+    [message] = caplog.messages
+    assert message == (
+        "The configuration has keys that do nothing: vectorstore (did you mean vector_store?), "
+        "llm.confg (did you mean llm.config?), llm.zzz, nlp.provder (did you mean nlp.provider?)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "provider"),
+    [("vector_store", "qdrant"), ("llm", "openai"), ("embedder", "openai"), ("reranker", "cohere")],
+)
+def test_a_section_that_names_no_provider_means_that_of_mem0(section: str, provider: str) -> None:
+    """Also without a key of OpenAI's in the environment: it may be in the section."""
+    config = MemoryConfig(**{section: {"config": {"api_key": "k"}}})
+    assert getattr(config, section).provider == provider
+    assert getattr(config, section).config["api_key"] == "k"
 
 
 def test_without_a_key_the_embedder_is_local_and_no_model_is_set() -> None:
@@ -117,13 +149,16 @@ def test_the_default_file_is_in_the_home_or_where_the_environment_says(
 
 
 def test_the_embedded_store_has_defaults_for_every_key(tmp_path: Path) -> None:
-    store = MemoryConfig(vector_store={"config": {"path": tmp_path / "x.db"}}).vector_store
+    store = MemoryConfig(
+        vector_store={"provider": "embedded", "config": {"path": tmp_path / "x.db"}}
+    ).vector_store
     assert store.config.model_dump() == {**EMBEDDED, "path": str(tmp_path / "x.db")}
 
 
-def test_another_store_keeps_its_options_and_gets_a_collection() -> None:
+def test_another_store_keeps_its_options() -> None:
+    """Its default collection is its own: not every store of mem0's calls it "mem0"."""
     store = MemoryConfig(vector_store={"provider": "qdrant", "config": {"path": "/q"}}).vector_store
-    assert store.config.model_dump() == {"path": "/q", "collection_name": "mem0"}
+    assert store.config.model_dump() == {"path": "/q"}
     named = {"provider": "qdrant", "config": {"collection_name": "c"}}
     assert MemoryConfig(vector_store=named).vector_store.config["collection_name"] == "c"
 
@@ -167,7 +202,7 @@ def test_a_wrong_value_of_the_store_is_named_with_what_is_expected(name: str, wr
     with pytest.raises(
         InvalidConfigError, match=rf"vector_store\.config: {name} must be "
     ) as caught:
-        MemoryConfig(vector_store={"config": {name: wrong}})
+        MemoryConfig(vector_store={"provider": "embedded", "config": {name: wrong}})
     expected = next(option.kind.words for option in EMBEDDED_OPTIONS if option.name == name)
     assert caught.value.details["key"] == name
     assert caught.value.details["expected"] == expected
@@ -199,7 +234,10 @@ def test_the_collection_of_any_store_is_checked(name: Any) -> None:
 
 
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
-    for config in ({"vector_store": {"config": {"path": tmp_path}}}, {"history_db_path": tmp_path}):
+    for config in (
+        {"vector_store": {"provider": "embedded", "config": {"path": tmp_path}}},
+        {"history_db_path": tmp_path},
+    ):
         with pytest.raises(InvalidConfigError, match="must be the path of a file"):
             MemoryConfig(**config)
 
@@ -209,7 +247,8 @@ def test_the_home_of_the_user_stands_for_a_tilde(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     config = MemoryConfig(
-        vector_store={"config": {"path": "~/a.db"}}, history_db_path=Path("~/b.db")
+        vector_store={"provider": "embedded", "config": {"path": "~/a.db"}},
+        history_db_path=Path("~/b.db"),
     )
     assert config.vector_store.config["path"] == str(tmp_path / "a.db")
     assert config.history_db_path == str(tmp_path / "b.db")

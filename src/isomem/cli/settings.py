@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+from isomem.config import OF_MEM0, section_of
 from isomem.config_file import read_file
 from isomem.errors import InvalidConfigError
-from isomem.options import read_options
+from isomem.options import as_dict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,11 +94,18 @@ def _with_flags(llm: Config, chosen: Config) -> Config:
 
 
 def _store_at(path: str, store: object) -> Config:
-    store = read_options(store, {"provider": "embedded", "config": None}, "vector_store")
-    if store["provider"] != "embedded":
+    """The store section, with the file that `--path` names.
+
+    Raises:
+        InvalidConfigError: another store is configured.
+    """
+    parts = {"provider": "embedded"} if store is None else section_of("vector_store", store, [])
+    provider = parts.get("provider", OF_MEM0["vector_store"])
+    if provider != "embedded":
         raise InvalidConfigError(
-            f"--path names a file, but the configured vector_store is {store['provider']!r}",
+            f"--path names a file, but the configured vector_store is {provider!r}",
             error_code="CONFIG_005",
             suggestion="Leave out --path, or the vector_store in the configuration.",
         )
-    return {**store, "config": {**(store.get("config") or {}), "path": path}}
+    options = as_dict(parts.get("config") or {}, "vector_store.config")
+    return {"provider": provider, "config": {**options, "path": path}}

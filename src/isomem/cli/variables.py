@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 
-from isomem.config import TOP, default_provider
+from isomem.config import OF_MEM0, TOP, default_provider, section_of
 from isomem.errors import InvalidConfigError
-from isomem.options import as_dict, check_option, read_options, unknown
+from isomem.options import as_dict, check_option, unknown
 from isomem.reference import SECTIONS, has_variable, table_in, variable
 
 TYPE_CHECKING = False
@@ -43,8 +43,11 @@ def overlay_variables(config: Config) -> None:
 
 def _overlaid(section: str, configured: object, given: Mapping[str, str]) -> Config:
     """A section, overlaid with options given as text. Another provider starts without options."""
-    present = read_options(configured, {"provider": None, "config": None}, section)
-    before = present["provider"] or default_provider(section).replace("unset", "openai")
+    present: Config = {} if configured is None else section_of(section, configured, [])
+    unnamed = default_provider(section).replace("unset", "openai")
+    if configured is not None:
+        unnamed = OF_MEM0.get(section, unnamed)
+    before = str(present.get("provider") or unnamed)
     provider = given.get("provider") or before
     if not provider:
         raise InvalidConfigError(
@@ -52,7 +55,7 @@ def _overlaid(section: str, configured: object, given: Mapping[str, str]) -> Con
             error_code="CONFIG_002",
             suggestion=f"Name it: {variable(section, 'provider')}.",
         )
-    kept = present["config"] if provider == before else None
+    kept = present.get("config") if provider == before else None
     options = as_dict(kept or {}, f"{section}.config")
     return {"provider": provider, "config": {**options, **_read(section, provider, given)}}
 

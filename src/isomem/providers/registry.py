@@ -3,13 +3,15 @@
 A built-in provider is one line in a table here; its module is imported when it is first needed.
 Any other name is looked up in the entry points of the installed packages, one group per kind:
 "isomem.llms", "isomem.embedders", "isomem.rerankers", "isomem.vector_stores". An entry point is a
-callable that takes the dict of options and returns the provider.
+callable that takes the dict of options and returns the provider. What is left of mem0's names is
+made by an installed mem0 (`isomem.providers.bridge`).
 """
 
 from __future__ import annotations
 
 import sys
 
+from isomem import log
 from isomem.errors import InvalidConfigError
 
 TYPE_CHECKING = False
@@ -21,30 +23,32 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import LLM, Embedder, Reranker, VectorStore
 
     # What a package provides is not checked until it is used.
-    Factory = Callable[[Mapping[str, object]], Any]
+    Factory = Callable[..., Any]
 
 
 class Kind:
     """One kind of provider.
 
     Attributes:
+        section: its key in the configuration.
         title: names it in errors.
         group: its entry-point group.
         builtin: name to "module:callable".
-        elsewhere: names that upstream has and we do not.
+        elsewhere: names that upstream has and we do not: an installed mem0 makes these.
     """
 
-    __slots__ = ("builtin", "elsewhere", "group", "title")
+    __slots__ = ("builtin", "elsewhere", "group", "section", "title")
 
-    def __init__(self, title: str, group: str, builtin: dict[str, str], elsewhere: str) -> None:
-        self.title = title
+    def __init__(self, section: str, group: str, builtin: dict[str, str], elsewhere: str) -> None:
+        self.section = section
+        self.title = f"{section} provider"
         self.group = group
         self.builtin = builtin
         self.elsewhere = frozenset(elsewhere.split())
 
 
 LLMS = Kind(
-    "llm provider",
+    "llm",
     "isomem.llms",
     {
         "deepseek": "isomem.providers.llm.services:DeepSeekLLM",
@@ -63,7 +67,7 @@ LLMS = Kind(
 )
 
 EMBEDDERS = Kind(
-    "embedder provider",
+    "embedder",
     "isomem.embedders",
     {
         "lmstudio": "isomem.providers.embedder.openai:LMStudioEmbedder",
@@ -77,7 +81,7 @@ EMBEDDERS = Kind(
 )
 
 RERANKERS = Kind(
-    "reranker provider",
+    "reranker",
     "isomem.rerankers",
     {"llm_reranker": "isomem.providers.reranker.llm:LLMReranker"},
     "cohere huggingface sentence_transformer zero_entropy",
@@ -85,7 +89,7 @@ RERANKERS = Kind(
 
 # Store sets of our own are in `isomem.stores.registry`; only others come from here.
 VECTOR_STORES = Kind(
-    "vector_store provider",
+    "vector_store",
     "isomem.vector_stores",
     {},
     "azure_ai_search azure_mysql baidu cassandra chroma databricks elasticsearch faiss langchain "
@@ -103,32 +107,45 @@ def create_llm(provider: str, config: Mapping[str, object] | None = None) -> LLM
 
     Raises:
         InvalidConfigError: the provider or one of its options is unknown, or a value is wrong.
+        DependencyError: it needs a package that is not installed.
     """
     llm: LLM = _create(LLMS, provider, config)
     return llm
 
 
 def create_embedder(provider: str, config: Mapping[str, object] | None = None) -> Embedder:
-    """The embedder of that name.
-
-    Raises:
-        InvalidConfigError: as `create_llm`.
-        DependencyError: it needs an extra that is not installed.
-    """
+    """The embedder of that name. Raises as `create_llm`."""
     embedder: Embedder = _create(EMBEDDERS, provider, config)
     return embedder
 
 
 def create_reranker(provider: str, config: Mapping[str, object] | None = None) -> Reranker:
-    """The reranker of that name. Raises as `create_llm`."""
-    reranker: Reranker = _create(RERANKERS, provider, config)
+    """The reranker of that name. Raises as `create_llm`, but for unknown options: they warn only,
+    since mem0 passes over them, too.
+    """
+    reranker: Reranker = _create(RERANKERS, provider, _known(RERANKERS, provider, config or {}))
     return reranker
 
 
-def create_vector_store(provider: str, config: Mapping[str, object] | None = None) -> VectorStore:
-    """The vector store that an installed package offers by that name. Raises as `create_llm`."""
-    store: VectorStore = _create(VECTOR_STORES, provider, config)
+def create_vector_store(
+    provider: str, config: Mapping[str, object] | None = None, dims: int | None = None
+) -> VectorStore:
+    """The vector store of mem0's, or of an installed package, of that name. Raises as `create_llm`.
+
+    Args:
+        provider: its name.
+        config: its options.
+        dims: the length of the vectors, which a store of mem0's is told if its options do not say.
+    """
+    known = {"dims": dims} if is_bridged(VECTOR_STORES, provider) else {}
+    store: VectorStore = _create(VECTOR_STORES, provider, config, **known)
     return store
+
+
+def is_bridged(kind: Kind, provider: object) -> bool:
+    """Whether only an installed mem0 has a provider of that name."""
+    is_theirs = isinstance(provider, str) and provider in kind.elsewhere
+    return is_theirs and provider not in _plugged_in(kind)
 
 
 def table_of(kind: Kind, provider: str) -> Table | None:
@@ -142,15 +159,31 @@ def table_of(kind: Kind, provider: str) -> Table | None:
 
 
 def names_of(kind: Kind) -> list[str]:
-    """The built-in providers, and those of installed packages."""
-    from importlib.metadata import entry_points
+    """The providers that can be used: built-in ones, those of installed packages, and mem0's."""
+    from isomem.providers.bridge.copy import folder
 
-    return sorted({*kind.builtin, *(point.name for point in entry_points(group=kind.group))})
+    bridged = kind.elsewhere if folder() else ()
+    return sorted({*kind.builtin, *_plugged_in(kind), *bridged})
 
 
-def _create(kind: Kind, provider: object, config: Mapping[str, object] | None) -> Any:
+def _create(
+    kind: Kind, provider: object, config: Mapping[str, object] | None, **known: object
+) -> Any:
     name = provider if isinstance(provider, str) else repr(provider)
-    return _factory(kind, name)({} if config is None else config)
+    return _factory(kind, name)({} if config is None else config, **known)
+
+
+def _known(kind: Kind, provider: object, config: Mapping[str, object]) -> Mapping[str, object]:
+    """The options that a provider has; a warning names the others."""
+    table = table_of(kind, provider) if isinstance(provider, str) else None
+    if table is None:
+        return config
+    from isomem.options import split_known
+
+    kept, others = split_known(config, [option.name for option in table], f"{kind.section}.config")
+    if others:
+        log.warning("Options that do nothing: %s", ", ".join(others))
+    return kept
 
 
 def _factory(kind: Kind, provider: str) -> Factory:
@@ -169,44 +202,51 @@ def builtin(kind: Kind, provider: str) -> Factory:
     """
     path = kind.builtin.get(provider)
     if path is None:
-        return _plugged_in(kind, provider)
+        return _found_elsewhere(kind, provider)
     module, _, name = path.partition(":")
     __import__(module)
     factory: Factory = getattr(sys.modules[module], name)
     return factory
 
 
-def _plugged_in(kind: Kind, provider: str) -> Factory:
+def _found_elsewhere(kind: Kind, provider: str) -> Factory:
+    found = _plugged_in(kind)
+    if provider in found:
+        return _loaded(kind, provider, found[provider])
+    if provider in kind.elsewhere:
+        return _from_mem0(kind, provider)
+    from isomem.options import unknown
+
+    own = ["embedded"] if kind is VECTOR_STORES else []
+    raise unknown(kind.title, provider, {*kind.builtin, *kind.elsewhere, *found, *own})
+
+
+def _plugged_in(kind: Kind) -> dict[str, Any]:
+    """The entry points of installed packages, by name."""
     # Costs megabytes and milliseconds: only for names that are not built in.
     from importlib.metadata import entry_points
 
-    found = {point.name: point for point in entry_points(group=kind.group)}
-    if provider not in found:
-        raise _not_found(kind, provider, list(found))
+    return {point.name: point for point in entry_points(group=kind.group)}
+
+
+def _loaded(kind: Kind, provider: str, point: Any) -> Factory:
     try:
-        factory: Factory = found[provider].load()
+        factory: Factory = point.load()
     except (ImportError, AttributeError) as error:
         raise InvalidConfigError(
             f"The {kind.title} {provider!r} is offered by the entry point "
-            f"{found[provider].value!r}, which cannot be loaded: {error}",
+            f"{point.value!r}, which cannot be loaded: {error}",
             error_code="CONFIG_003",
-            details={"given": provider, "entry_point": found[provider].value},
+            details={"given": provider, "entry_point": point.value},
             suggestion="Repair or reinstall the package that offers it",
         ) from error
     return factory
 
 
-def _not_found(kind: Kind, provider: str, plugged_in: list[str]) -> InvalidConfigError:
-    from isomem.options import unknown
+def _from_mem0(kind: Kind, provider: str) -> Factory:
+    def make(config: Mapping[str, object], **known: Any) -> Any:
+        from isomem.providers.bridge import making
 
-    known = sorted([*kind.builtin, *plugged_in, *(["embedded"] if kind is VECTOR_STORES else [])])
-    if provider not in kind.elsewhere:
-        return unknown(kind.title, provider, known)
-    return InvalidConfigError(
-        f"The {kind.title} {provider!r} is one of mem0's that isomem does not carry yet. "
-        f"Ready to use: {', '.join(known)}. Plug in your own by an entry point in the group "
-        f"{kind.group!r}, or by assigning an object with the same methods to the memory.",
-        error_code="CONFIG_001",
-        details={"given": provider, "known": known},
-        suggestion=f"Choose one of {known}, or see docs/providers.md on how to plug one in",
-    )
+        return getattr(making, f"make_{kind.section}")(provider, config, **known)
+
+    return make

@@ -15,7 +15,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from isomem import log
-from isomem.config import ENTITIES_SUFFIX, default_path
+from isomem.config import COLLECTION, ENTITIES_SUFFIX, default_path
 from isomem.contract.arguments import ANY_VALUE, not_found_for_update
 from isomem.contract.limits import MOST_REMOVED
 from isomem.contract.payload import changed_event, listed, removed_event, restored_event
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.clock import Clock
-    from isomem.config import MemoryConfig
+    from isomem.config import MemoryConfig, ProviderConfig
     from isomem.contract.plan import Change, Plan, Record
     from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
@@ -439,20 +439,29 @@ def _file_of(store: Any) -> Database | None:
 
 
 def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> ComposedSet:
-    """A vector store that an installed package offers, twice, over a ledger of ours.
+    """A vector store of mem0's, or of an installed package, twice, over a ledger of ours.
 
     Raises:
         ConfigurationError: CONFIG_009, `dedup_concurrent` is set.
     """
-    del embedder
     if config.dedup_concurrent:
         raise _cannot_dedup()
-    provider, options = config.vector_store.provider, config.vector_store.config.model_dump()
-    entities = {**options, "collection_name": f"{options['collection_name']}{ENTITIES_SUFFIX}"}
     path = config.history_db_path or f"{default_path()}-history"
     return ComposedSet(
-        registry.create_vector_store(provider, options),
-        registry.create_vector_store(provider, entities),
+        *_open_stores(config.vector_store, embedder),
         Ledger(Database(path, prepare_ledger), clock),
         profile_of(config.profile),
     )
+
+
+def _open_stores(store: ProviderConfig, embedder: Embedder) -> tuple[Any, Any]:
+    """The collections of the memories and of their entities."""
+    options = store.config.model_dump()
+    if not registry.is_bridged(registry.VECTOR_STORES, store.provider):
+        options.setdefault(COLLECTION.name, COLLECTION.default)
+    dims = getattr(embedder, "dims", None)
+    memories: Any = registry.create_vector_store(store.provider, options, dims)
+    if hasattr(memories, "beside"):
+        return memories, memories.beside(f"{memories.collection_name}{ENTITIES_SUFFIX}")
+    named = {COLLECTION.name: f"{options[COLLECTION.name]}{ENTITIES_SUFFIX}"}
+    return memories, registry.create_vector_store(store.provider, {**options, **named})

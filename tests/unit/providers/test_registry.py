@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from isomem.errors import ConfigurationError, InvalidConfigError
+from isomem.errors import DependencyError, InvalidConfigError
 from isomem.providers import registry
+from isomem.providers.bridge import copy
 from isomem.providers.registry import (
     EMBEDDERS,
     LLMS,
@@ -22,6 +23,7 @@ from isomem.providers.registry import (
     create_llm,
     create_reranker,
     create_vector_store,
+    is_bridged,
 )
 
 KINDS = [
@@ -73,7 +75,7 @@ def test_a_misspelt_provider_is_refused_and_the_nearest_suggested(kind: Kind, cr
     for name in kind.builtin:
         with pytest.raises(InvalidConfigError) as caught:
             create(f"{name}x", {})
-        assert caught.value.details["known"] == sorted(kind.builtin)
+        assert set(caught.value.details["known"]) >= kind.builtin.keys() | kind.elsewhere
         assert "Did you mean" in str(caught.value)
 
 
@@ -85,11 +87,29 @@ def test_what_is_no_name_at_all_is_refused(kind: Kind, create: Any, name: Any) -
 
 
 @kinds
-def test_a_provider_that_only_upstream_has_is_refused_as_such(kind: Kind, create: Any) -> None:
+def test_without_mem0_a_provider_that_only_it_has_names_what_to_install(
+    kind: Kind, create: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy, "folder", lambda: None)
     for name in kind.elsewhere:
-        with pytest.raises(ConfigurationError, match=f"{name}.*does not carry yet") as caught:
+        assert is_bridged(kind, name)
+        with pytest.raises(DependencyError, match=rf"{name}.*pip install mem0ai") as caught:
             create(name, {})
-        assert kind.group in str(caught.value)
+        assert caught.value.details == {"package": "mem0ai", "given": name}
+        is_store = kind is VECTOR_STORES
+        assert ("`isomem import`" in str(caught.value)) == is_store
+    assert not set(registry.names_of(kind)) & kind.elsewhere
+
+
+@kinds
+def test_an_installed_package_takes_precedence_over_mem0(
+    kind: Kind, create: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in kind.elsewhere:
+        monkeypatch.setattr(Point, "name", name)
+        install(monkeypatch, kind.group, lambda config: "theirs")
+        assert create(name, {}) == "theirs"
+        assert not is_bridged(kind, name)
 
 
 @kinds

@@ -24,7 +24,7 @@ WRITER = """
 import sys
 from isomem import Memory
 memory = Memory.from_config({
-    "vector_store": {"config": {"path": sys.argv[1], "synchronous": "off"}},
+    "vector_store": {"provider": "embedded", "config": {"path": sys.argv[1], "synchronous": "off"}},
     "embedder": {"provider": "mock", "config": {"embedding_dims": 16}},
 })
 number = 0
@@ -40,7 +40,7 @@ while True:
 def memory_at(path: Path, **config: Any) -> Memory:
     return Memory.from_config(
         {
-            "vector_store": {"config": {"path": str(path)}},
+            "vector_store": {"provider": "embedded", "config": {"path": str(path)}},
             "embedder": {"provider": "mock", "config": {"embedding_dims": 16}},
             **config,
         }

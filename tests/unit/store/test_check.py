@@ -31,7 +31,7 @@ def memory_at(path: Path, **options: Any) -> Memory:
     store = {"path": str(path), **options}
     made = Memory.from_config(
         {
-            "vector_store": {"config": store},
+            "vector_store": {"provider": "embedded", "config": store},
             "embedder": {"provider": "mock", "config": {"embedding_dims": 32}},
         }
     )

@@ -1,0 +1,1 @@
+"""Uses the providers and vector stores of an installed mem0 that isomem does not carry itself."""

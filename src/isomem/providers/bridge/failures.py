@@ -1,0 +1,131 @@
+"""What a part of mem0's raises, as an error of isomem's that shows no secret."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from isomem.causes import retry_after
+from isomem.errors import (
+    AuthenticationError,
+    EmbeddingError,
+    LLMError,
+    MemoryError,
+    NetworkError,
+    RateLimitError,
+    RerankError,
+    VectorStoreError,
+    VectorValueError,
+)
+from isomem.providers.settings import passwords, redact
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from isomem.errors import ProviderError
+
+MODELS: dict[str, type[ProviderError]] = {
+    "llm": LLMError,
+    "embedder": EmbeddingError,
+    "reranker": RerankError,
+}
+"""The error of each section whose providers are models."""
+
+_BY_STATUS: dict[int, type[ProviderError]] = {
+    401: AuthenticationError,
+    403: AuthenticationError,
+    429: RateLimitError,
+}
+_SECRET = re.compile(
+    r"(api|access|account|private|secret|service)_?key|secret|token|password|credential|auth",
+    re.IGNORECASE,
+)
+
+
+class Failures:
+    """The failures of one part.
+
+    Args:
+        section: of the configuration.
+        provider: the name of the part there.
+        options: what it was configured with; secrets in them are never shown.
+    """
+
+    def __init__(self, section: str, provider: str, options: Mapping[str, object]) -> None:
+        self.section = section
+        self.provider = provider
+        self._secrets = [*_secrets_in(options), *_secrets_in(os.environ)]
+
+    def guarding(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """A method that raises isomem's errors in place of its own."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return method(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - a vendor's library can raise anything
+                failure = self.of(error)
+            raise failure  # Out here, so that its only cause is the one that it names.
+
+        return call
+
+    def of(self, error: Exception) -> MemoryError:
+        """The error for what a part has raised, which is its cause unless it shows a secret."""
+        text = self.shown(error)
+        message = f"{self.section} {self.provider} (mem0's class) failed: {text}"
+        kind = MODELS.get(self.section)
+        failure = (
+            _of_store(message, error) if kind is None else self._of_model(kind, message, error)
+        )
+        failure.__cause__ = error if text == _described(error) else None
+        return failure
+
+    def shown(self, error: Exception) -> str:
+        """The name and the text of an error, without secrets."""
+        return redact(_described(error), self._secrets)
+
+    def _of_model(self, kind: type[ProviderError], message: str, error: Exception) -> ProviderError:
+        response = getattr(error, "response", None)
+        status = getattr(error, "status_code", getattr(response, "status_code", None))
+        headers: Mapping[str, str] | None = getattr(response, "headers", None)
+        seconds = retry_after(headers) if headers is not None and hasattr(headers, "get") else None
+        details: dict[str, Any] = {"provider": self.provider}
+        if isinstance(status, int):
+            kind, details["status"] = _BY_STATUS.get(status, kind), status
+        elif any(isinstance(each, (ConnectionError, TimeoutError)) for each in _chain(error)):
+            kind = NetworkError
+        wait = None if seconds is None else {"retry_after": seconds}
+        return kind(message, details=details, debug_info=wait)
+
+
+def _of_store(message: str, error: Exception) -> MemoryError:
+    """mem0 shows a caller what a store raises; who catches a ValueError goes on catching it."""
+    if isinstance(error, ValueError):
+        return VectorValueError(message, suggestion="Check the filters, and the embedder")
+    return VectorStoreError(message)
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what it was raised for."""
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__ or each.__context__
+
+
+def _secrets_in(options: Mapping[str, object]) -> list[str]:
+    """The values that must not be shown, in dicts inside of it, too."""
+    found: list[str] = []
+    for name, value in options.items():
+        if isinstance(value, dict):
+            found += _secrets_in(value)
+        elif isinstance(value, str):
+            found += [value] if _SECRET.search(str(name)) else passwords(value)
+    return found
