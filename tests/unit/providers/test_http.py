@@ -212,3 +212,14 @@ def test_other_refusals_and_embedders_get_other_suggestions() -> None:
     assert "context" not in run(reply(400, "temperature is not supported"))[0].suggestion
     of_embedder = run(reply(400, "maximum context length"), failure=EmbeddingError)[0]
     assert "8,600" not in of_embedder.suggestion
+
+
+def test_no_retry_begins_after_the_time_for_it() -> None:
+    """At 119.6 s, a wait of half a second is too long."""
+    moments = iter([0.0, 119.4, 119.6])
+    steps = attempts(endpoint(max_retries=9), REQUEST, lambda: 0.0, lambda: next(moments))
+    assert next(steps) is REQUEST
+    assert steps.send(reply(500)) == Pause(0.5)
+    assert steps.send(None) is REQUEST
+    with pytest.raises(LLMError, match="500"):
+        steps.send(reply(500))
