@@ -32,8 +32,8 @@ def __getattr__(name: str) -> object:
         for provider, path in paths.items():
             module, _, title = path.rpartition(".")
             if title == name:
-                globals()[name] = made = _class(kind, provider, base, module, title)
-                return made
+                # Two threads that ask at once are given the same class.
+                return globals().setdefault(name, _class(kind, provider, base, module, title))
     raise AttributeError(name)
 
 

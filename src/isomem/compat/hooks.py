@@ -10,8 +10,16 @@ from __future__ import annotations
 import warnings
 
 from isomem.compat.texts import parse_vision_messages, remove_code_blocks
-from isomem.contract.arguments import check_ids, check_memory_type
+from isomem.contract.arguments import (
+    check_ids,
+    check_memory_type,
+    check_threshold,
+    check_top_k,
+    refuse_top_level_ids,
+)
+from isomem.contract.filters import translate
 from isomem.pipeline.add import add_text
+from isomem.pipeline.asked import checked_filters
 from isomem.text.messages import Conversation
 from isomem.types import PROCEDURAL, SCOPE_KEYS
 
@@ -141,8 +149,10 @@ async def add(memory: Any, messages: Any, options: dict[str, Any]) -> Any:
 async def search(memory: Any, query: str, options: dict[str, Any]) -> Any:
     """`search`, as mem0's calls its hook."""
     _refuse_others(memory, "search", options, ("top_k", "filters", "threshold", "rerank"))
-    filters = dict(options.get("filters") or {})
-    limit, threshold = options.get("top_k", 20), options.get("threshold", 0.1)
+    threshold = options.get("threshold", 0.1)
+    check_threshold(threshold)
+    limit = check_top_k(options.get("top_k", 20))
+    filters = translate(checked_filters(memory._ports, options.get("filters")))
     hits = await _settled(memory._search_vector_store(query, filters, limit, threshold))
     if options.get("rerank") and memory.reranker is not None and hits:
         hits = await memory._ports.rerank(query, hits, limit)
@@ -152,8 +162,9 @@ async def search(memory: Any, query: str, options: dict[str, Any]) -> Any:
 async def get_all(memory: Any, options: dict[str, Any]) -> Any:
     """`get_all`, as mem0's calls its hook."""
     _refuse_others(memory, "get_all", options, ("top_k", "filters"))
-    filters = dict(options.get("filters") or {})
-    listed = memory._get_all_from_vector_store(filters, options.get("top_k", 20))
+    limit = check_top_k(options.get("top_k", 20))
+    filters = checked_filters(memory._ports, options.get("filters"))
+    listed = memory._get_all_from_vector_store(filters, limit)
     return {"results": await _settled(listed)}
 
 
@@ -190,7 +201,12 @@ _ALL = 1_000_000_000
 def _refuse_others(
     memory: Any, call: str, options: Mapping[str, Any], known: tuple[str, ...]
 ) -> None:
-    """Raises ValueError for an option of isomem's, which mem0's hooks have no place for."""
+    """Raises ValueError for an option of isomem's, which mem0's hooks have no place for.
+
+    The same for an id that belongs in the filters.
+    """
+    if "filters" in known:
+        refuse_top_level_ids(options, call)
     others = [name for name, value in options.items() if name not in known and value]
     if others:
         raise ValueError(
@@ -269,5 +285,5 @@ async def _summarized(
     text = remove_code_blocks(await memory._ports.generate(asked))
     vectors = {text: await memory._ports.embed(text, "add")}
     fields = {**metadata, "memory_type": PROCEDURAL}
-    memory_id = await _settled(memory._create_memory(text, vectors, fields))
+    memory_id = await _settled(memory._create_memory(text, vectors, metadata=fields))
     return {"results": [{"id": memory_id, "memory": text, "event": "ADD"}]}

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sys
 from copy import copy, deepcopy
+from functools import partial
 
+from isomem.compat import values as kinds
 from isomem.errors import InvalidConfigError
 
 TYPE_CHECKING = False
@@ -75,22 +77,22 @@ class Record:
     extra: ClassVar[str] = "ignore"
     """"ignore", "allow" or "forbid", as in pydantic."""
 
+    model_config: ClassVar[Any] = {}
     model_fields_set: set[str]
     _validators: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, **options: object) -> None:
-        super().__init_subclass__(**options)
+        super().__init_subclass__()
         cls._validators = {**cls._validators, **_decorated(cls)}
         own = {name: _field(cls, name, kind) for name, kind in _annotated(cls)}
         cls.model_fields = {**cls.model_fields, **own}
-        configured = cls.__dict__.get("model_config")
-        if isinstance(configured, dict) and "extra" in configured:
-            cls.extra = str(configured["extra"])
+        cls.model_config = {**cls.model_config, **options}
+        cls.extra = str(cls.__dict__.get("extra") or cls.model_config.get("extra") or cls.extra)
+        cls.model_config["extra"] = cls.extra
 
     def __init__(self, **values: object) -> None:
         try:
-            values = self._validated_before(self._before(values))
-            given = self._check(values)
+            given = self._known(self._validated_before(self._before(values)))
             self.__dict__["model_fields_set"] = {*given}
             for name, field in self.model_fields.items():
                 found = name in given
@@ -98,6 +100,7 @@ class Record:
                 self.__dict__[name] = value
             self.__dict__.update(given)
             self._after()
+            self.model_post_init(None)
             self._validated_after()
         except (ValueError, AssertionError) as error:
             raise _refusal(type(self), error) from None
@@ -111,17 +114,17 @@ class Record:
         """What depends on several fields."""
 
     @classmethod
-    def _check(cls, values: Mapping[str, object]) -> dict[str, object]:
+    def _known(cls, values: Mapping[str, object]) -> dict[str, object]:
         missing = [
             name
             for name, field in cls.model_fields.items()
             if field.is_required() and name not in values
         ]
         if missing:
-            raise _wrong(cls, f"{missing[0]} is required")
+            raise wrong(cls, f"{missing[0]} is required", missing[0])
         cls.check_known(values)
         return {
-            name: _typed(cls, name, value)
+            name: value
             for name, value in values.items()
             if name in cls.model_fields or cls.extra == "allow"
         }
@@ -131,10 +134,11 @@ class Record:
         """Raises InvalidConfigError if there is an unknown field, and the class refuses those."""
         unknown = [name for name in values if name not in cls.model_fields]
         if unknown and cls.extra == "forbid":
-            raise _wrong(
+            raise wrong(
                 cls,
                 f"Extra fields not allowed: {', '.join(unknown)}. Please input only the following "
                 f"fields: {', '.join(cls.model_fields)}",
+                unknown[0],
             )
 
     # --- Validators that a program writes with pydantic's decorators -------------------------
@@ -146,10 +150,26 @@ class Record:
         return values
 
     def _validated(self, field: str, value: object) -> object:
-        for name, info in self._validators.items():
-            if field in getattr(info, "fields", ()) and info.mode != "wrap":
-                value = _called(getattr(type(self), name), value, _Info(field, dict(self)))
+        """A value after the program's validators of its field, and the check of its type."""
+        info = _Info(field, dict(self))
+        check: Callable[[object], object] = partial(_typed, type(self), field)
+        for validator in reversed(self._validators_of(field, "before")):
+            value = _called(validator, value, info)
+        for validator in self._validators_of(field, "wrap"):
+            check = partial(_wrapped, validator, check, info)
+        for validator in self._validators_of(field, "plain"):
+            check = partial(_called, validator, info=info)
+        value = check(value)
+        for validator in self._validators_of(field, "after"):
+            value = _called(validator, value, info)
         return value
+
+    def _validators_of(self, field: str, mode: str) -> list[Any]:
+        return [
+            getattr(type(self), name)
+            for name, info in self._validators.items()
+            if info.mode == mode and {field, "*"} & {*getattr(info, "fields", ())}
+        ]
 
     def _validated_after(self) -> None:
         for name, info in self._validators.items():
@@ -168,8 +188,32 @@ class Record:
         if isinstance(obj, cls):
             return obj
         if not isinstance(obj, dict):
-            raise _refusal(cls, _wrong(cls, f"a dict is needed, not {type(obj).__name__}"))
+            raise _refusal(cls, wrong(cls, f"a dict is needed, not {type(obj).__name__}"))
         return cls(**obj)
+
+    @classmethod
+    def model_validate_json(
+        cls: type[Self], json_data: str | bytes | bytearray, **_options: object
+    ) -> Self:
+        """A record from a JSON object.
+
+        Raises:
+            InvalidConfigError: as the constructor, and if it is not JSON.
+        """
+        import json
+
+        try:
+            given = json.loads(json_data)
+        except ValueError:
+            raise _refusal(cls, wrong(cls, "JSON is needed, and this is something else")) from None
+        return cls.model_validate(given)
+
+    @classmethod
+    def model_rebuild(cls, **_options: object) -> None:
+        """None: there is nothing to build."""
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Called when the fields are set; for subclasses."""
 
     @classmethod
     def model_construct(
@@ -180,6 +224,7 @@ class Record:
         missing = {n: f.get_default() for n, f in cls.model_fields.items() if n not in values}
         made.__dict__.update({**missing, **values})
         made.__dict__["model_fields_set"] = {*values} if _fields_set is None else _fields_set
+        made.model_post_init(None)
         return made
 
     def model_dump(
@@ -196,7 +241,7 @@ class Record:
         """The fields as a dict; records in them become dicts, too.
 
         Args:
-            include, exclude: names of fields.
+            include, exclude: names of fields; a dict has what to take or leave in each.
             exclude_unset: leaves out what was not given.
             exclude_defaults: leaves out what equals its default.
             exclude_none: leaves out what is None.
@@ -205,11 +250,12 @@ class Record:
         leave_out = {"exclude_none": exclude_none, "exclude_unset": exclude_unset}
         inner = {"mode": mode, **leave_out, "exclude_defaults": exclude_defaults, **options}
         return {
-            name: _dumped(value, inner)
+            name: kinds.parts_of(
+                _dumped(value, inner), kinds.below(include, name), kinds.below(exclude, name)
+            )
             for name, value in self
-            if (name in self.model_fields or self.extra == "allow")
-            and (include is None or name in include)
-            and not (exclude and name in exclude)
+            if (include is None or name in include)
+            and not kinds.is_whole(exclude, name)
             and not (exclude_unset and name not in self.model_fields_set)
             and not (exclude_none and value is None)
             and not (exclude_defaults and self._is_default(name, value))
@@ -223,28 +269,38 @@ class Record:
         """`model_dump` as JSON; what JSON has no form for is written as text."""
         import json
 
-        return json.dumps(self.model_dump(**options), indent=indent, default=str)
+        separators = (",", ": " if indent else ":")
+        dumped = self.model_dump(**options)
+        return json.dumps(
+            dumped, indent=indent, separators=separators, ensure_ascii=False, default=str
+        )
 
     def model_copy(
         self: Self, *, update: Mapping[str, Any] | None = None, deep: bool = False
     ) -> Self:
         """A copy with other values for some fields, unchecked."""
         made = deepcopy(self) if deep else copy(self)
-        made.__dict__["model_fields_set"] = {*self.model_fields_set, *(update or {})}
+        made.model_fields_set.update(update or ())
         made.__dict__.update(update or {})
         return made
 
+    def __copy__(self: Self) -> Self:
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, model_fields_set={*self.model_fields_set})
+        return made
+
+    @property
+    def model_extra(self) -> dict[str, Any] | None:
+        """What was given beside the fields; None if the class does not keep it."""
+        if self.extra != "allow":
+            return None
+        return {name: value for name, value in self if name not in self.model_fields}
+
     @classmethod
     def model_json_schema(cls, **_options: object) -> dict[str, Any]:
-        """The fields as a JSON schema, without types."""
+        """The fields as a JSON schema; one of an unusual type has no type there."""
         required = [name for name, field in cls.model_fields.items() if field.is_required()]
-        properties = {
-            name: {
-                "title": name,
-                **({"description": field.description} if field.description else {}),
-            }
-            for name, field in cls.model_fields.items()
-        }
+        properties = {name: _schema_of(name, field) for name, field in cls.model_fields.items()}
         schema = {"title": cls.__name__, "type": "object", "properties": properties}
         return {**schema, "required": required} if required else schema
 
@@ -256,7 +312,9 @@ class Record:
 
         return core_schema.no_info_plain_validator_function(
             cls.model_validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(Record.model_dump),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                _serialized, info_arg=True
+            ),
         )
 
     @classmethod
@@ -267,10 +325,16 @@ class Record:
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         for name, value in self.__dict__.items():
-            if name != "model_fields_set":
+            own = not name.startswith("_") and name != "model_fields_set"
+            if name in self.model_fields or (own and self.extra == "allow"):
                 yield name, value
 
     def __setattr__(self, name: str, value: object) -> None:
+        if name.startswith("_") or hasattr(getattr(type(self), name, None), "__set__"):
+            object.__setattr__(self, name, value)
+            return
+        if name not in self.model_fields and self.extra != "allow":
+            raise ValueError(f'"{type(self).__name__}" object has no field "{name}"')
         self.model_fields_set.add(name)
         self.__dict__[name] = value
 
@@ -326,6 +390,13 @@ def _called(validator: Any, value: Any, info: _Info | None = None) -> Any:
     return validator(value, info) if wanted > 1 else validator(value)
 
 
+def _wrapped(validator: Any, check: Callable[[object], object], info: _Info, value: object) -> Any:
+    from inspect import signature
+
+    more = (info,) if len(signature(validator).parameters) > 2 else ()
+    return validator(value, check, *more)
+
+
 def _annotated(cls: type) -> Iterator[tuple[str, object]]:
     own = (
         cls.__annotations__
@@ -352,6 +423,21 @@ def _field(cls: type, name: str, kind: object) -> Field:
     return Field(kind, default, factory, getattr(given, "description", None))
 
 
+def _schema_of(name: str, field: Field) -> dict[str, Any]:
+    plain, optional = kinds.words_of(field.annotation)
+    kind = kinds.SCHEMA.get(plain.partition("[")[0], {})
+    told = {"anyOf": [kind, {"type": "null"}]} if optional and kind else kind
+    described = {"description": field.description} if field.description else {}
+    # As in pydantic: the names of the fields with spaces, each word with a capital.
+    return {"title": name.replace("_", " ").title(), **told, **described}
+
+
+def _serialized(record: Record, info: Any) -> dict[str, Any]:
+    """A record in a model of pydantic's, as that one is asked for."""
+    names = ("mode", "include", "exclude", "exclude_unset", "exclude_defaults", "exclude_none")
+    return record.model_dump(**{name: getattr(info, name) for name in names})
+
+
 def _dumped(value: object, options: Mapping[str, Any]) -> object:
     if isinstance(value, (list, tuple)):
         return [_dumped(each, options) for each in value]
@@ -362,85 +448,46 @@ def _dumped(value: object, options: Mapping[str, Any]) -> object:
     return value.model_dump() if hasattr(value, "model_dump") else value
 
 
-# --- Types -----------------------------------------------------------------------------------
-
-_PLAIN: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "dict": (dict,),
-    "Dict": (dict,),
-    "list": (list, tuple),
-    "List": (list, tuple),
-}
+# --- Faults ----------------------------------------------------------------------------------
 
 
 def _typed(cls: type[Record], name: str, value: object) -> object:
     """A value as its field wants it: text that is a number becomes one, as in pydantic."""
     field = cls.model_fields.get(name)
-    words = _words_of(field.annotation) if field else ""
-    optional = "None" in words or "Optional" in words
-    if value is None:
-        if words not in ("", "Any") and not optional:
-            raise _wrong(cls, f"{name} must not be None")
+    if field is None:
         return value
-    plain = words.replace(" | None", "").removeprefix("Optional[").removesuffix("]")
-    wanted = _PLAIN.get(plain.partition("[")[0])
-    if wanted is None or isinstance(value, wanted):
-        return value
-    if wanted[0] is dict and hasattr(value, "model_dump"):
-        return value.model_dump()
-    converted = _converted(value, wanted[-1])
-    if converted is None:
-        raise _wrong(cls, f"{name} must be of type {plain}, not {type(value).__name__}")
-    return converted
+    try:
+        return kinds.typed(field.annotation, value)
+    except ValueError as error:
+        raise wrong(cls, f"{name} must {error}", name) from None
 
 
-def _words_of(annotation: object) -> str:
-    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
-        return annotation.__name__
-    return str(annotation).replace("typing.", "")
-
-
-def _converted(value: object, wanted: type) -> object:
-    if wanted is bool:
-        known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-        return known.get(str(value).lower())
-    if wanted in (int, float) and isinstance(value, (str, float)):
-        try:
-            number = float(value)
-        except ValueError:
-            return None
-        return number if wanted is float else int(number) if number == int(number) else None
-    if wanted is str and hasattr(value, "__fspath__"):
-        return str(value)
-    return None
-
-
-def _wrong(cls: type, fault: str) -> InvalidConfigError:
-    return InvalidConfigError(
-        f"{cls.__name__}: {fault}", error_code="CONFIG_002", details={"class": cls.__name__}
-    )
-
-
-def wrong(cls: type, fault: str) -> InvalidConfigError:
-    """The error for values that a configuration class refuses."""
-    return _wrong(cls, fault)
+def wrong(cls: type, fault: str, field: str | None = None) -> InvalidConfigError:
+    """The error for values that a configuration class refuses; `field` is what they are for."""
+    details = {"class": cls.__name__, **({"field": field} if field else {})}
+    return InvalidConfigError(f"{cls.__name__}: {fault}", error_code="CONFIG_002", details=details)
 
 
 def _refusal(cls: type, error: Exception) -> Exception:
     """The error as pydantic's, for a program that has imported pydantic and catches that."""
     core: Any = sys.modules.get("pydantic_core")
     if core is None:
-        return error if isinstance(error, InvalidConfigError) else _wrong(cls, str(error))
-    fault = error.message if isinstance(error, InvalidConfigError) else str(error)
+        return error if isinstance(error, InvalidConfigError) else wrong(cls, str(error))
+    place: tuple[str, ...] = ()
+    if isinstance(error, core.ValidationError):
+        # Of a class of the program's: its text would show the values.
+        fault = "; ".join(each["msg"] for each in error.errors(include_input=False))
+    elif isinstance(error, InvalidConfigError):
+        fault = error.message
+        place = (error.details["field"],) if "field" in error.details else ()
+    else:
+        fault = str(error)
     made: Exception = core.ValidationError.from_exception_data(
         cls.__name__,
         [
             {
                 "type": core.PydanticCustomError("value_error", "{fault}", {"fault": fault}),
-                "loc": (),
+                "loc": place,
                 "input": None,
             }
         ],

@@ -185,7 +185,9 @@ class MemoryConfig(Record):
             "reranker": RerankerConfig,
         }
         return {
-            name: _section(kinds[name], value) if name in kinds and value is not None else value
+            name: _section(kinds[name], name, value)
+            if name in kinds and value is not None
+            else value
             for name, value in values.items()
         }
 
@@ -194,8 +196,15 @@ for _name, _factory in (("vector_store", _store), ("llm", _llm), ("embedder", _e
     MemoryConfig.model_fields[_name].default_factory = _factory
 
 
-def _section(kind: type[Record], value: object) -> object:
-    return kind.model_validate(value) if isinstance(value, dict) else value
+def _section(kind: type[Record], name: str, value: object) -> object:
+    if isinstance(value, dict):
+        return kind.model_validate(value)
+    # An object of mem0's own is as good as one of these.
+    other = isinstance(value, Record) and not isinstance(value, kind)
+    if other or not hasattr(value, "provider"):
+        fault = f"{name} must be a dict or a {kind.__name__}, not {type(value).__name__}"
+        raise wrong(MemoryConfig, fault, name)
+    return value
 
 
 SECTIONS = ("vector_store", "llm", "embedder", "reranker")
@@ -271,6 +280,5 @@ def kind_of_memory() -> object:
 
 def __getattr__(name: str) -> object:
     if name == "MemoryType":
-        globals()[name] = found = kind_of_memory()
-        return found
+        return globals().setdefault(name, kind_of_memory())
     raise AttributeError(name)

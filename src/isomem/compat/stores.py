@@ -59,6 +59,11 @@ class StoreRecord(Record):
                 raise wrong(cls, found)
         return values
 
+    def _after(self) -> None:
+        index = self.__dict__.get("index_id")
+        if index and not self.__dict__["collection_name"]:
+            self.__dict__["collection_name"] = index  # Vertex AI has no other name for it.
+
 
 # --- The rows --------------------------------------------------------------------------------
 
@@ -530,5 +535,4 @@ def __getattr__(name: str) -> object:
 
     words = _ENUMS[name]
     values = words if isinstance(words, dict) else {word: word for word in words}
-    globals()[name] = made = Enum(name, values, type=str, module=__name__)
-    return made
+    return globals().setdefault(name, Enum(name, values, type=str, module=__name__))

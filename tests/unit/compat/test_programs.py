@@ -44,6 +44,84 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert as_mem0(folder=tmp_path).stderr.startswith("usage: python -m isomem.compat")
 
 
+def test_a_folder_of_the_name_of_a_console_script_does_not_hide_it(tmp_path: Path) -> None:
+    (tmp_path / "isomem").mkdir()
+    done = as_mem0("isomem", "--version", folder=tmp_path)
+    assert (done.returncode, done.stdout[:7]) == (0, "isomem "), done.stderr
+
+
+def test_a_folder_with_a_main_module_is_a_program(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/__main__.py").write_text("import helper")
+    (tmp_path / "app/helper.py").write_text("import mem0; print(mem0.Memory.__module__)")
+    done = as_mem0("app", folder=tmp_path)
+    assert done.stdout == "isomem.compat.memories\n", done.stderr
+
+
+def test_a_module_that_is_not_there_is_named_and_one_that_lacks_another_fails(
+    tmp_path: Path,
+) -> None:
+    done = as_mem0("-m", "no_such_module", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "no_such_module: there is no such module\n")
+    (tmp_path / "lacking.py").write_text("import no_such_module")
+    done = as_mem0("-m", "lacking", folder=tmp_path)
+    assert (done.returncode, "ModuleNotFoundError" in done.stderr) == (1, True)
+
+
+LATE = """
+import pickle, sys, threading
+from mem0.embeddings.base import EmbeddingBase
+from mem0.utils.factory import EmbedderFactory
+class Own(EmbeddingBase):
+    def embed(self, text, memory_action=None):
+        return [1.0]
+EmbedderFactory.register_provider("own", "__main__.Own")
+main = threading.main_thread()
+def late():
+    main.join()
+    print(EmbedderFactory.create("own", {}).embed("x"), pickle.loads(pickle.dumps(Own)) is Own)
+threading.Thread(target=late).start()
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "code"])
+def test_a_program_is_the_main_module_for_as_long_as_its_threads_run(
+    kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / "late.py").write_text(LATE)
+    done = as_mem0(*(["late.py"] if kind == "file" else ["-c", LATE]), folder=tmp_path)
+    assert (done.stdout, done.returncode) == ("[1.0] True\n", 0), done.stderr
+
+
+def test_a_traceback_ends_in_the_program_and_a_text_for_exit_is_printed(tmp_path: Path) -> None:
+    (tmp_path / "fails.py").write_text("def f():\n    1 / 0\nf()\n")
+    done = as_mem0("fails.py", folder=tmp_path)
+    assert done.returncode == 1
+    assert 'File "fails.py", line 2, in f' in done.stderr
+    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+    done = as_mem0("-c", "import sys; sys.exit('bad')", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "bad\n")
+
+
+def test_threads_that_import_at_once_get_the_same_classes() -> None:
+    assert told("""
+        import isomem.compat, json, sys, threading
+        sys.setswitchinterval(1e-6)
+        names = [("mem0.llms.openai", "OpenAILLM"), ("mem0.configs.enums", "MemoryType"),
+                 ("mem0.configs.vector_stores.milvus", "MetricType"), ("mem0", "Memory")]
+        start, found = threading.Barrier(8), []
+        def work():
+            start.wait()
+            for module, name in names:
+                __import__(module)
+                found.append(getattr(sys.modules[module], name))
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        [each.start() for each in threads]
+        [each.join() for each in threads]
+        print(json.dumps([len(found), len({id(each) for each in found})]))
+    """) == [32, 4]
+
+
 def test_log_lines_are_those_of_mem0s_logger() -> None:
     assert told("""
         import logging

@@ -122,3 +122,76 @@ def test_options_print_no_values() -> None:
         print(OpenAIConfig(api_key="sk-hidden"))
     """
     assert "hidden" not in printed(program)
+
+
+def test_a_section_of_the_wrong_kind_is_refused_by_name() -> None:
+    done = run("""
+        import isomem.compat
+        from isomem import InvalidConfigError
+        from mem0.configs.base import EmbedderConfig, MemoryConfig
+        for wrong in ("sk-hidden", 3, ["openai"], EmbedderConfig()):
+            try:
+                MemoryConfig(llm=wrong)
+            except InvalidConfigError as error:
+                fault = f"llm must be a dict or a LlmConfig, not {type(wrong).__name__}"
+                assert fault in str(error) and "hidden" not in str(error), error
+            else:
+                raise AssertionError(wrong)
+    """)
+    assert done.returncode == 0, done.stderr
+
+
+def test_validators_of_a_program_run_before_in_place_of_and_after_the_check() -> None:
+    """The same class, made from pydantic's base and from mem0's, takes and makes the same."""
+    ours, theirs = told("""
+        import isomem.compat, json
+        from pydantic import BaseModel, ValidationError, field_validator
+        from mem0.configs.base import RerankerConfig
+        def made_from(base):
+            class Made(base):
+                tags: list = []
+                size: int = 1
+                note: str = ""
+                @field_validator("tags", mode="before")
+                @classmethod
+                def split(cls, value):
+                    return value.split(",") if isinstance(value, str) else value
+                @field_validator("size", mode="wrap")
+                @classmethod
+                def at_most(cls, value, handler):
+                    return min(handler(value), 9)
+                @field_validator("note", mode="plain")
+                @classmethod
+                def any_note(cls, value):
+                    return repr(value)
+                @field_validator("*")
+                @classmethod
+                def counted(cls, value):
+                    return value * 2 if isinstance(value, int) else value
+            return Made
+        def outcome(kind, **asked):
+            try:
+                made = kind(**asked)
+            except ValidationError as error:
+                return [each["loc"] for each in error.errors()]
+            return [made.tags, made.size, made.note]
+        asked = [{"tags": "a,b"}, {"tags": 3}, {"size": "50"}, {"size": "x"}, {"note": 3},
+                 {"tags": ("a",), "size": 2.0, "note": None}]
+        print(json.dumps([[outcome(made_from(base), **each) for each in asked]
+                          for base in (RerankerConfig, BaseModel)]))
+    """)
+    assert ours == theirs
+
+
+def test_vertex_ai_names_its_collection_after_the_index() -> None:
+    assert told("""
+        import isomem.compat, json
+        from mem0.configs.base import VectorStoreConfig
+        names = ("project_id project_number region endpoint_id index_id deployment_index_id")
+        given = {name: name for name in names.split()}
+        print(json.dumps([
+            VectorStoreConfig(provider="vertex_ai_vector_search", config=each)
+            .config.collection_name
+            for each in (given, {**given, "collection_name": "mine"})
+        ]))
+    """) == ["index_id", "mine"]
