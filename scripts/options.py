@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from isomem.config import EMBEDDED_OPTIONS, TOP
-from isomem.options import Option
+from isomem.options import Option, merged
 from isomem.providers import registry
-from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS
+from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, RERANKER_OPTIONS
 from isomem.reference import has_variable, table_in, variable
 from isomem.text.tables import SPACY_OPTIONS
 
@@ -26,7 +26,10 @@ BLOCK = re.compile(
 )
 PAGE = re.compile(r"docs/(\w+\.md)")
 
-NETWORK = ("http_client_proxies", "timeout_s", "max_retries", "headers")
+KEYS = {"aws_bedrock": "aws_access_key_id", "vertexai": "vertex_credentials_json"}
+"""The option that holds the credentials of a provider, if it is not `api_key`."""
+
+NETWORK = ("http_client_proxies", "timeout_s", "max_retries", "retry_within_s", "headers")
 """What the providers have that use the network."""
 
 
@@ -101,12 +104,13 @@ def _first(kind: registry.Kind, name: str) -> list[str]:
 
 def _service(section: str, provider: str) -> list[str]:
     by_name = {option.name: option for option in table_in(section, provider) or ()}
-    model, key = by_name["model"], by_name["api_key"]
+    model, key = by_name["model"], by_name[KEYS.get(provider, "api_key")]
     addresses = [o for o in by_name.values() if _is_address(o)]
     address = ", ".join(_address(option) for option in addresses[:1])
     keys = [*map(_code, key.variables), *([f"else {key.unset}"] if key.unset else [])]
     key_from = ", ".join(keys).removeprefix("else ")
-    return [_code(provider), model.unset or "none", key_from or "none", address or "none"]
+    named = default(model).replace('"', "") or "none"
+    return [_code(provider), named, key_from or "none", address or "none"]
 
 
 def _is_address(option: Option) -> bool:
@@ -114,7 +118,7 @@ def _is_address(option: Option) -> bool:
         option.name.endswith("_base_url")
         and not option.idle
         and option.name != "openrouter_base_url"
-    )
+    ) or (option.name == "azure_kwargs" and not option.idle)
 
 
 def _address(option: Option) -> str:
@@ -138,13 +142,13 @@ def _common_llm() -> str:
 def _own_llm() -> str:
     """What only one language model takes."""
     common = {option.name for option in LLM_OPTIONS} | set(NETWORK)
-    return _of_one(registry.LLMS, "llm", common)
+    return _of_one(registry.LLMS, "llm", common, "openai")
 
 
-def _of_one(kind: registry.Kind, section: str, common: set[str]) -> str:
+def _of_one(kind: registry.Kind, section: str, common: set[str], first: str) -> str:
     rows = [
         [_code(name), _code(option.name), default(option), words(option), option.doc]
-        for name in _first(kind, "openai")
+        for name in _first(kind, first)
         for option in table_in(section, name) or ()
         if option.name not in common and not option.idle
     ]
@@ -158,19 +162,28 @@ def _common_embedder() -> str:
     return _rows("embedder", [*own, *network])
 
 
-def _idle_embedder() -> str:
-    """What mem0's embedders take and ours have no use for."""
-    names: dict[str, list[str]] = {}
-    for provider in sorted(registry.EMBEDDERS.builtin):
-        for option in table_in("embedder", provider) or ():
-            names.setdefault(option.name, [])
-            if not option.idle:
-                names[option.name].append(provider)
-    return ", ".join(_code(name) for name, users in names.items() if not users)
+def _own_embedder() -> str:
+    """What only some embedders take."""
+    common = {option.name for option in EMBEDDER_OPTIONS if not option.idle} | set(NETWORK)
+    return _of_one(registry.EMBEDDERS, "embedder", common, "local")
 
 
-def _reranker() -> str:
-    return _rows("reranker", table_in("reranker", "llm_reranker") or ())
+def _rerankers() -> str:
+    header = ("provider", "default model", "key from", "address: option, variable, default")
+    return _table(header, [_service("reranker", name) for name in _first(registry.RERANKERS, "")])
+
+
+def _common_reranker() -> str:
+    """What every reranker takes."""
+    shown = ("model", "api_key", "top_k", *NETWORK)
+    rows = merged(table_in("reranker", "cohere") or (), RERANKER_OPTIONS[:1])
+    return _rows("reranker", [option for option in rows if option.name in shown])
+
+
+def _own_reranker() -> str:
+    """What only some rerankers take."""
+    common = {"model", "api_key", "top_k", *NETWORK}
+    return _of_one(registry.RERANKERS, "reranker", common, "")
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -182,8 +195,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "llm-own": _own_llm,
     "embedders": _embedders,
     "embedder": _common_embedder,
-    "embedder-idle": _idle_embedder,
-    "reranker": _reranker,
+    "embedder-own": _own_embedder,
+    "rerankers": _rerankers,
+    "reranker": _common_reranker,
+    "reranker-own": _own_reranker,
 }
 
 

@@ -37,7 +37,7 @@ Needs = tuple[tuple[str, ...], ...]
 
 ISOMEM, HARNESS = ("--editable", ".[test,local]"), ("--editable", "./parity")
 # One call, so that the isomem that the harness asks for is this one, and not one of an index.
-FULL: Needs = ((*ISOMEM, "--editable", "./parity[tiers,fuzz]"),)
+FULL: Needs = ((*ISOMEM, "--editable", "./parity[tiers,fuzz,providers]"),)
 FAST: Needs = (ISOMEM, ("--no-deps", *HARNESS))
 # All tests, in halves that take about equally long.
 HALVES = (("tests", "--ignore=tests/unit"), ("tests/unit",))

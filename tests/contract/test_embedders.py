@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib.util
 import json
 import math
 from collections.abc import Iterator
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,6 +22,18 @@ from isomem.errors import (
 from isomem.options import defaults_of
 from isomem.providers.registry import EMBEDDERS, create_embedder
 from isomem.providers.tables import EMBEDDER_OPTIONS
+from tests.unit.providers.clouds import (
+    NEEDED,
+    access,
+    account,
+    bedrock,
+    gemini,
+    is_installed,
+    skip_unless_installed,
+    texts_in,
+    token_server,
+    vertexai,
+)
 from tests.unit.providers.servers import (
     KEY,
     Answer,
@@ -33,22 +45,47 @@ from tests.unit.providers.servers import (
     vector_of,
 )
 
-OVER_HTTP = ("lmstudio", "ollama", "openai")
+OVER_HTTP = (
+    *("aws_bedrock", "azure_openai", "gemini", "huggingface", "lmstudio", "ollama", "openai"),
+    *("together", "vertexai"),
+)
+PROTOCOLS = {"aws_bedrock": bedrock, "gemini": gemini, "ollama": ollama, "vertexai": vertexai}
+"""The others speak OpenAI's."""
+TOKEN = "ya29.token"
 TEXTS = ["I like tea.", "My dog is called Rex.", "Zürich\nand 東京 🗼"]
 
 
+class Cloud(NamedTuple):
+    """The servers by the name of the embedder, and a file with an account of Google."""
+
+    servers: dict[str, Server]
+    account: str
+
+
 @pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, Server]]:
-    with serving(openai) as first, serving(ollama) as second:
-        yield {"openai": first, "lmstudio": first, "ollama": second}
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with ExitStack() as stack:
+        shared = stack.enter_context(serving(openai))
+        servers = dict.fromkeys(OVER_HTTP, shared)
+        for name, usual in PROTOCOLS.items():
+            servers[name] = stack.enter_context(serving(usual))
+        file = ""
+        if is_installed("vertexai"):
+            tokens = stack.enter_context(token_server([TOKEN]))
+            file = str(account(tmp_path_factory.mktemp("google"), tokens))
+        yield Cloud(servers, file)
 
 
-def make(name: str, servers: dict[str, Server], **options: Any) -> Any:
+def make(name: str, cloud: Cloud, **options: Any) -> Any:
+    skip_unless_installed(name)
     if name in OVER_HTTP:
-        url = {f"{name}_base_url": servers[name].url}
-        options = {**url, "api_key": KEY, "model": "e-1", "embedding_dims": 3, **options}
-    if name in {"local", "wordllama"} and importlib.util.find_spec("wordllama") is None:
-        pytest.skip("the extra [local] is not installed")
+        url = options.pop("url", cloud.servers[name].url)
+        known = {"model": "e-1", "embedding_dims": 3, **options}
+        return create_embedder(name, {**known, **access(name, url, file=cloud.account)})
+    if name == "langchain":
+        return create_embedder(name, {"embedding_dims": 3, **options, **NEEDED[name]})
+    if name == "fastembed":
+        pytest.skip("its models are downloaded; tests/contract/test_libraries.py has one")
     if name == "hash":
         return create_embedder("mock", {"embedding_dims": 64, **options})
     return create_embedder(name, options)
@@ -56,24 +93,24 @@ def make(name: str, servers: dict[str, Server], **options: Any) -> Any:
 
 @pytest.fixture(params=[*EMBEDDERS.builtin, "hash"])
 def embedder(
-    request: pytest.FixtureRequest, servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
     clean_environment(monkeypatch)
-    for server in servers.values():
+    for server in cloud.servers.values():
         server.forget()
-    embedder = make(request.param, servers)
+    embedder = make(request.param, cloud)
     yield embedder
     embedder.close()
 
 
 @pytest.fixture(params=OVER_HTTP)
 def remote(
-    request: pytest.FixtureRequest, servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Any, Server]]:
     clean_environment(monkeypatch)
-    servers[request.param].forget()
-    embedder = make(request.param, servers)
-    yield embedder, servers[request.param]
+    cloud.servers[request.param].forget()
+    embedder = make(request.param, cloud)
+    yield embedder, cloud.servers[request.param]
     embedder.close()
 
 
@@ -116,23 +153,18 @@ def test_upstreams_attributes_are_there(embedder: Any) -> None:
     assert hasattr(embedder.config, "model")
 
 
-def test_upstreams_options_are_all_taken(servers: dict[str, Server]) -> None:
-    for name in EMBEDDERS.builtin:
-        make(
-            name,
-            servers,
-            **defaults_of(EMBEDDER_OPTIONS) | {"api_key": KEY, "ollama_base_url": "x"},
-        )
+@pytest.mark.parametrize("name", EMBEDDERS.builtin)
+def test_upstreams_options_are_all_taken(name: str, cloud: Cloud) -> None:
+    every = defaults_of(EMBEDDER_OPTIONS) | {"api_key": KEY, "ollama_base_url": "x"}
+    make(name, cloud, **every)
 
 
-def test_an_unknown_option_is_refused_and_the_nearest_suggested(
-    servers: dict[str, Server],
-) -> None:
-    for name in EMBEDDERS.builtin:
-        with pytest.raises(InvalidConfigError, match="'embedding_dims'"):
-            make(name, servers, embeding_dims=3)
-        with pytest.raises(InvalidConfigError, match="embedding_dims"):
-            make(name, servers, embedding_dims=-3)
+@pytest.mark.parametrize("name", EMBEDDERS.builtin)
+def test_an_unknown_option_is_refused_and_the_nearest_suggested(name: str, cloud: Cloud) -> None:
+    with pytest.raises(InvalidConfigError, match="'embedding_dims'"):
+        make(name, cloud, embeding_dims=3)
+    with pytest.raises(InvalidConfigError, match="embedding_dims"):
+        make(name, cloud, embedding_dims=-3)
 
 
 def test_it_can_be_used_after_it_was_closed(embedder: Any) -> None:
@@ -160,17 +192,20 @@ def test_the_asynchronous_way_gives_the_same(remote: tuple[Any, Server]) -> None
     gc.collect()  # a socket left open is a ResourceWarning here, and warnings are errors
 
 
-def test_a_hundred_texts_go_into_one_request(remote: tuple[Any, Server]) -> None:
+def test_as_many_texts_go_into_one_request_as_it_can_have(remote: tuple[Any, Server]) -> None:
     embedder, server = remote
     texts = [f"{n}" for n in range(101)]
     assert embedder.embed_batch(texts) == [vector_of(text) for text in texts]
-    assert len(server.seen) == 2
-    assert server.seen[0].body["input"] == texts[:100]
+    size = embedder.batch_size
+    assert [texts_in(seen) for seen in server.seen] == [
+        texts[start : start + size] for start in range(0, 101, size)
+    ]
 
 
 def test_a_refused_key_is_an_authentication_error(remote: tuple[Any, Server]) -> None:
     embedder, server = remote
-    server.always = Answer(401, json.dumps({"error": {"message": f"no such key {KEY}"}}))
+    key = TOKEN if embedder.name == "vertexai" else KEY
+    server.always = Answer(401, json.dumps({"error": {"message": f"no such key {key}"}}))
     with pytest.raises(AuthenticationError, match=r"no such key \*\*\*") as caught:
         embedder.embed("x")
     assert caught.value.details["provider"] == embedder.identity.split("/")[0]
@@ -192,11 +227,8 @@ def test_failures_are_tried_again_and_then_named(remote: tuple[Any, Server]) -> 
 
 
 @pytest.mark.parametrize("name", OVER_HTTP)
-def test_a_server_that_is_not_there_is_a_network_error(
-    name: str, servers: dict[str, Server]
-) -> None:
-    url = {f"{name}_base_url": "http://127.0.0.1:9"}
-    embedder = make(name, servers, max_retries=0, **url)
+def test_a_server_that_is_not_there_is_a_network_error(name: str, cloud: Cloud) -> None:
+    embedder = make(name, cloud, max_retries=0, url="http://127.0.0.1:9")
     with pytest.raises(NetworkError, match=r"127\.0\.0\.1:9"):
         embedder.embed("x")
     embedder.close()
@@ -224,10 +256,10 @@ def test_an_answer_of_another_shape_names_what_is_missing(
         embedder.embed_batch(["x", "y", "z"])
 
 
-def test_text_that_cannot_be_sent_is_an_embedding_error(servers: dict[str, Server]) -> None:
-    for name in (*OVER_HTTP, "local", "wordllama"):
-        with pytest.raises(EmbeddingError):
-            make(name, servers).embed("a \ud800 b")
+@pytest.mark.parametrize("name", [*OVER_HTTP, "e5", "local", "wordllama"])
+def test_text_that_cannot_be_sent_is_an_embedding_error(name: str, cloud: Cloud) -> None:
+    with pytest.raises(EmbeddingError):
+        make(name, cloud).embed("a \ud800 b")
 
 
 def test_an_error_inside_an_answer_keeps_the_servers_sentence(remote: tuple[Any, Server]) -> None:

@@ -213,8 +213,8 @@ def test_a_server_that_stays_broken_is_an_llm_error(
 
 
 def test_a_bad_request_is_not_sent_again(adapter: Adapter, llm: Any) -> None:
-    adapter.server.always = Answer(400, {"error": "max_tokens is not supported"})
-    with pytest.raises(LLMError, match="max_tokens is not supported"):
+    adapter.server.always = Answer(400, {"error": "messages are not supported"})
+    with pytest.raises(LLMError, match="messages are not supported"):
         ask(llm, False)
     assert len(adapter.server.seen) == 1
 
@@ -582,3 +582,21 @@ def test_a_wait_of_one_call_that_makes_no_sense_is_an_llm_error(
     with pytest.raises(LLMError, match="timeout="):
         ask(llm, False, timeout=timeout)
     assert ask(llm, False, timeout=30) == "GRÜEZI"
+
+
+@both_ways
+def test_a_reply_in_parts_is_their_text(adapter: Adapter, llm: Any, asynchronously: bool) -> None:
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": "Grü"},
+        {"type": "text", "text": "ezi"},
+    ]
+    adapter.server.answers = [Answer(body=ending(adapter, parts, "stop"))]
+    assert ask(llm, asynchronously) == "Grüezi"
+
+
+def test_an_option_that_is_none_is_not_sent(adapter: Adapter) -> None:
+    llm = adapter.make(temperature=None, max_tokens=None, top_p=None)
+    ask(llm, False)
+    llm.close()
+    assert b"null" not in adapter.server.seen[0].content

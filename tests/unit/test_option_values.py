@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 
 from isomem import MemoryConfig
 from isomem.config import TOP
-from isomem.errors import ConfigurationError, InvalidConfigError
+from isomem.errors import ConfigurationError, DependencyError, InvalidConfigError
 from isomem.options import ANYTHING, Option
 from isomem.providers.registry import create_embedder, create_llm, create_reranker
 from isomem.reference import SECTIONS, names_in, table_in
 from isomem.text.tiers import load_tier
+from tests.unit.providers.clouds import NEEDED
 from tests.unit.providers.servers import clean_environment
 
 KEY = "sk-secret-key"
@@ -33,17 +35,25 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clean_environment(monkeypatch)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)  # The reranker's model is OpenAI's by default.
     monkeypatch.setenv("ISOMEM_DIR", str(tmp_path))
+    for part in ("OPENAI_API_KEY", "ENDPOINT", "DEPLOYMENT", "API_VERSION"):
+        monkeypatch.setenv(f"EMBEDDING_AZURE_{part}", "x")
 
 
 def made(section: str, provider: str, config: Any) -> None:
     """Does what a memory does with the options of one part, but for opening files."""
     MemoryConfig(**{section: {"provider": provider, "config": config}})
     if section in MAKERS and not (section == "nlp" and provider == "spacy"):
-        MAKERS[section](provider, config)
+        with suppress(DependencyError):  # The options are read before the library is looked for.
+            MAKERS[section](provider, config)
 
 
 def base(section: str, provider: str) -> dict[str, Any]:
-    return {"api_key": KEY} if section in {"llm", "embedder"} and provider != "mock" else {}
+    if (section, provider) == ("embedder", "langchain"):
+        return NEEDED[provider]
+    by_key = section in {"llm", "embedder"} or provider in {"cohere", "zero_entropy"}
+    own = {"aws_access_key_id": "AKID", "aws_secret_access_key": KEY}
+    more = own if (section, provider) == ("embedder", "aws_bedrock") else {}
+    return {"api_key": KEY, **more} if by_key and provider != "mock" else {}
 
 
 def missing(provider: str) -> bool:

@@ -92,6 +92,10 @@ DIFFERENCES: tuple[tuple[str, Callable[[str, str, str, Any], bool]], ...] = (
         lambda section, provider, name, value: name == "ollama_base_url",
     ),
     (
+        "an object with methods cannot be written in JSON",
+        lambda section, provider, name, value: (provider, name) == ("langchain", "model"),
+    ),
+    (
         "who the reranker's model is stands in two places, and the schema looks at each alone",
         lambda section, provider, name, value: (
             section == "reranker" and name in {"provider", "llm"}

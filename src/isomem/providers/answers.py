@@ -49,6 +49,18 @@ def ended(content: Any, reason: object, explanation: object = None) -> Any:
     return Reply(content or "", reason, explanation)
 
 
+def text_of(content: object) -> Any:
+    """The text of a content that a server sends in parts; any other content as it is.
+
+    Parts that are not text, such as reasoning, are left out.
+    """
+    if not isinstance(content, list) or not content:
+        return content
+    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts) if texts else None
+
+
 class MissingError(Exception):
     """An answer lacks something; the message names it."""
 

@@ -7,10 +7,11 @@ the Azure CLI.
 from __future__ import annotations
 
 from isomem.errors import AuthenticationError, InvalidConfigError
-from isomem.options import Kind, Option, is_dict, is_text, nearest, optional, or_empty
+from isomem.options import TEXT, Kind, Option, is_dict, nearest, or_empty
 from isomem.providers.extras import require
-from isomem.providers.headers import HEADERS, sendable, sendable_headers
+from isomem.providers.headers import HEADERS, KEY, sendable, sendable_headers
 from isomem.providers.settings import environment, first_of
+from isomem.providers.tables import ADDRESS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,28 +21,27 @@ if TYPE_CHECKING:
 SCOPE = "https://cognitiveservices.azure.com/.default"
 PLACEHOLDER_KEY = "your-api-key"
 
-_TEXTS = ("api_key", "azure_deployment", "azure_endpoint", "api_version")
-_KEYS = (*_TEXTS, "default_headers")
-
 
 def _names_a_deployment(value: object) -> bool:
     if not is_dict(value):
         return False
     given = dict(value)
-    texts = all(optional(_TEXT).accepts(given.get(name)) for name in _TEXTS)
-    return texts and or_empty(HEADERS).accepts(given.get("default_headers"))
+    return all(or_empty(kind).accepts(given.get(name)) for name, kind in _KINDS.items())
 
 
-_TEXT = Kind("text", is_text, {"type": "string"})
+_KINDS = {
+    "api_key": KEY,
+    "azure_deployment": TEXT,
+    "azure_endpoint": ADDRESS,
+    "api_version": TEXT,
+    "default_headers": HEADERS,
+}
 DEPLOYMENT = Kind(
-    f"a dict of {', '.join(_KEYS)}",
+    f"a dict of {', '.join(_KINDS)}",
     _names_a_deployment,
     {
         "type": "object",
-        "properties": {
-            **{name: {"type": ["string", "null"]} for name in _TEXTS},
-            "default_headers": or_empty(HEADERS).schema,
-        },
+        "properties": {name: or_empty(kind).schema for name, kind in _KINDS.items()},
     },
 )
 
@@ -53,7 +53,9 @@ def azure_option(prefix: str) -> Option:
         None,
         or_empty(DEPLOYMENT),
         "the deployment: a dict of `azure_endpoint`, `azure_deployment`, `api_version`, `api_key` "
-        f"and `default_headers`; each but the last may be in the environment, see `{prefix}_*`",
+        "and `default_headers`",
+        unset="no default",
+        variables=(f"{prefix}_AZURE_ENDPOINT", "AZURE_OPENAI_ENDPOINT"),
         secret=True,
     )
 
@@ -106,16 +108,16 @@ class Deployment:
 
 
 def _either(kwargs: Mapping[str, Any], name: str, variable: str) -> str | None:
-    return first_of(kwargs.get(name), environment(variable))
+    return first_of(str(kwargs.get(name) or ""), environment(variable))
 
 
 def _warn_of_unknown(name: str, kwargs: Mapping[str, Any]) -> None:
     """mem0 passes over keys that it does not know; so do we, but not silently."""
     for key in kwargs:
-        if key not in _KEYS:
+        if key not in _KINDS:
             from isomem import log
 
-            close = nearest(key, _KEYS)
+            close = nearest(key, _KINDS)
             hint = f"; did you mean {close!r}?" if close else ""
             log.warning("%s: azure_kwargs has an unknown key, %r, ignored%s", name, key, hint)
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from isomem.errors import EmbeddingError, InvalidConfigError, LLMError
 from isomem.providers.answers import MissingError
 from isomem.providers.headers import sendable, sendable_headers
+from isomem.providers.refusals import CHAT, Refusals
 from isomem.providers.settings import Settings, refuse_unquoted
+from isomem.providers.usage import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +65,10 @@ class Service:
         """What to suggest for an HTTP status; 0 stands for "cannot be reached"."""
         return {}
 
+    def amended(self, request: Request, answer: object) -> Request | None:  # noqa: ARG002
+        """The request without what the server refuses in its answer; None if there is no such."""
+        return None
+
     def _connection(self) -> Sender:
         # No lock: in the child of a fork it might be held forever. If two threads make one at the
         # same time, both get the first, since `setdefault` is atomic.
@@ -80,6 +86,8 @@ class Service:
                 headers=self._headers,
                 timeout_s=self.config.timeout_s or self.default_timeout_s,
                 max_retries=self.config.max_retries,
+                retry_within_s=self.config.retry_within_s,
+                amend=self.amended,
                 failure=self.failure,
                 proxies=self.config.http_client_proxies,
                 advice=self.advice(),
@@ -106,12 +114,23 @@ class Service:
 
 
 class NetworkLLM(Service):
-    """A language model behind HTTP."""
+    """A language model behind HTTP.
+
+    Attributes:
+        usage: calls that were answered, and their tokens.
+        refusable: the parameters that are left out if a model refuses them.
+    """
 
     failure = LLMError
     # As long as upstream's SDKs wait: a reasoning model can take minutes, and a call that is
     # abandoned and sent again is paid for twice.
     default_timeout_s = 600.0
+    refusable: ClassVar[tuple[tuple[str, ...], ...]] = CHAT
+
+    def __init__(self, config: Settings, base_url: str, api_key: str | None) -> None:
+        super().__init__(config, base_url, api_key)
+        self.usage = Usage()
+        self._refusals = Refusals(self.name, self.refusable)
 
     def generate_response(
         self,
@@ -139,7 +158,7 @@ class NetworkLLM(Service):
             AuthenticationError, RateLimitError, NetworkError: as their names say.
             LLMError: the model failed otherwise, or its answer does not have the agreed shape.
         """
-        request = self.request(messages, response_format, tools, tool_choice, kwargs)
+        request = self._adapted(messages, response_format, tools, tool_choice, kwargs)
         return self._result(request, self._connection().send(request), tools)
 
     async def agenerate_response(
@@ -151,8 +170,24 @@ class NetworkLLM(Service):
         **kwargs: object,
     ) -> Reply:
         """As `generate_response`, without blocking the event loop."""
-        request = self.request(messages, response_format, tools, tool_choice, kwargs)
+        request = self._adapted(messages, response_format, tools, tool_choice, kwargs)
         return self._result(request, await self._connection().asend(request), tools)
+
+    def _adapted(
+        self,
+        messages: list[Message],
+        response_format: ResponseFormat,
+        tools: Tools,
+        tool_choice: str,
+        extra: Parameters,
+    ) -> Request:
+        """The request without what the model has refused before."""
+        request = self.request(messages, response_format, tools, tool_choice, extra)
+        return request.with_body(self._refusals.applied(self.config.model, request.body))
+
+    def amended(self, request: Request, answer: object) -> Request | None:
+        body = self._refusals.learnt(self.config.model, request.body, answer)
+        return None if body is None else request.with_body(body)
 
     def request(
         self,
@@ -174,6 +209,7 @@ class NetworkLLM(Service):
         raise NotImplementedError
 
     def _result(self, _request: Request, answer: object, tools: Tools) -> Reply:
+        self.usage.add(answer)
         try:
             return self.parse(answer, tools)
         except MissingError as missing:

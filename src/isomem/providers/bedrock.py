@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isomem.errors import AuthenticationError, InvalidConfigError
+from isomem.options import Kind, is_text
 from isomem.providers.extras import require
 from isomem.providers.settings import environment, first_of
 
@@ -16,8 +17,29 @@ ADDRESS_VARIABLES = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
 TOKEN_VARIABLE = "AWS_BEARER_TOKEN_BEDROCK"
 
 
+def _is_region(value: object) -> bool:
+    return is_text(value) and value.isascii() and value.replace("-", "").isalnum()
+
+
+REGION = Kind(
+    "the name of a region, such as us-east-1",
+    _is_region,
+    {"type": "string", "pattern": r"^[A-Za-z0-9-]*[A-Za-z0-9][A-Za-z0-9-]*(?![\s\S])"},
+)
+
+
 def address(configured: object, region: str) -> str:
-    """Where Bedrock is: what is configured or in the environment, else the region's own."""
+    """Where Bedrock is: what is configured or in the environment, else the region's own.
+
+    Raises:
+        InvalidConfigError: the region is not the name of one: it would become part of an address.
+    """
+    if not _is_region(region):
+        raise InvalidConfigError(
+            f"AWS_REGION must be {REGION.words}, got {region!r}",
+            error_code="CONFIG_002",
+            details={"variable": "AWS_REGION"},
+        )
     variables = (environment(name) for name in ADDRESS_VARIABLES)
     suffix = ".cn" if region.startswith("cn-") else ""
     own = f"https://bedrock-runtime.{region}.amazonaws.com{suffix}"

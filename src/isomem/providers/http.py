@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import httpx
@@ -18,6 +19,7 @@ import httpx
 from isomem.causes import retry_after
 from isomem.errors import AuthenticationError, NetworkError, ProviderError, RateLimitError
 from isomem.providers.answers import complaint
+from isomem.providers.refusals import STATUSES
 from isomem.providers.routes import Proxy
 from isomem.providers.settings import passwords, redact
 
@@ -58,6 +60,10 @@ class Endpoint:
         proxies: a proxy's address, or one per URL pattern.
         advice: suggestions by HTTP status; 0 stands for "cannot be reached".
         authorize: makes further headers for each attempt, such as a signature.
+        retry_within_s: how long after the start of a call a request may be sent again.
+        amend: given a request and the answer that refuses it (JSON or text), returns the request
+            without what is refused; None if it cannot. What it returns must be smaller, so that
+            this comes to an end.
     """
 
     provider: str
@@ -70,6 +76,10 @@ class Endpoint:
     proxies: str | dict[str, str] | None = field(default=None, repr=False)
     advice: dict[int, str] = field(default_factory=dict)
     authorize: Authorizer | None = field(default=None, repr=False)
+    retry_within_s: float = 120.0
+    amend: Callable[[Request, object], Request | None] = field(
+        default=lambda _request, _answer: None, repr=False
+    )
 
     def url(self, path: str) -> str:
         """The full address of `path`."""
@@ -142,6 +152,10 @@ class Request:
     query: Mapping[str, str] | None = None
     timeout_s: object = None
 
+    def with_body(self, body: dict[str, object]) -> Request:
+        """The same request with another body; itself if the body is its own."""
+        return self if body is self.body else replace(self, body=body)
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -175,7 +189,10 @@ Attempts = Generator[Request | Pause, Outcome, object]
 
 
 def attempts(
-    endpoint: Endpoint, request: Request, chance: Callable[[], float] = random.random
+    endpoint: Endpoint,
+    request: Request,
+    chance: Callable[[], float] = random.random,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Attempts:
     """Decides what to do, one step at a time.
 
@@ -183,9 +200,11 @@ def attempts(
         endpoint: the provider.
         request: what to send.
         chance: returns numbers from 0 to 1, to spread out retries.
+        clock: returns a time in seconds.
 
     Yields:
-        The request, or a `Pause`. For the request it expects the `Reply` or a `Broken`.
+        The request, or a `Pause`. For the request it expects the `Reply` or a `Broken`. A request
+        that the server refuses because of a parameter is followed by one without it.
 
     Returns:
         The JSON of the answer.
@@ -196,15 +215,30 @@ def attempts(
         NetworkError: nothing answered in time, after the retries.
         LLMError, EmbeddingError: any other failure; the endpoint names which of the two.
     """
-    for retries in range(endpoint.max_retries + 1):
+    last, retries = clock() + endpoint.retry_within_s, 0
+    while True:
         outcome = yield request
         if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
             return _json(endpoint, outcome)
+        if amended := _amended(endpoint, request, outcome):
+            request = amended
+            continue
         seconds = _backoff(outcome, retries, chance)
-        if seconds is None or retries == endpoint.max_retries:
-            break
+        if seconds is None or retries == endpoint.max_retries or clock() + seconds > last:
+            raise _refusal(endpoint, outcome)
+        retries += 1
         yield Pause(seconds)
-    raise _refusal(endpoint, outcome)
+
+
+def _amended(endpoint: Endpoint, request: Request, outcome: Outcome) -> Request | None:
+    """The request without what the server refuses; None if it does not say that."""
+    if not isinstance(outcome, Reply) or outcome.status not in STATUSES:
+        return None
+    text = redact(outcome.body.decode("utf-8", "replace"), endpoint.secrets())
+    answer: object = text
+    with suppress(ValueError, RecursionError):
+        answer = json.loads(text)
+    return endpoint.amend(request, answer)
 
 
 def _json(endpoint: Endpoint, reply: Reply) -> object:

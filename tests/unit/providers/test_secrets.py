@@ -7,6 +7,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -15,6 +16,17 @@ import pytest
 from isomem import AuthenticationError, InvalidConfigError
 from isomem.errors import MemoryError
 from isomem.providers.registry import EMBEDDERS, LLMS, Kind, create_embedder, create_llm
+from isomem.reference import table_in
+from tests.unit.providers.clouds import (
+    NO_BEARER,
+    access,
+    account,
+    bedrock,
+    gemini,
+    is_installed,
+    token_server,
+    vertexai,
+)
 from tests.unit.providers.servers import (
     KEY,
     Answer,
@@ -27,11 +39,27 @@ from tests.unit.providers.servers import (
 
 PASSWORD = "geheim-77"
 MESSAGES = [{"role": "user", "content": "I moved to Lisbon."}]
-PARTS = [
-    pytest.param(kind, name, id=f"{kind.title.split()[0]}-{name}")
-    for kind in (LLMS, EMBEDDERS)
-    for name in sorted(kind.builtin.keys() - {"local", "mock", "wordllama"})
+NAMES = [
+    (section, kind, name)
+    for section, kind in (("llm", LLMS), ("embedder", EMBEDDERS))
+    for name in sorted(kind.builtin)
+    if "timeout_s" in {option.name for option in table_in(section, name) or ()}
 ]
+PARTS = [
+    pytest.param(
+        kind,
+        name,
+        id=f"{section}-{name}",
+        marks=[] if is_installed(name) else pytest.mark.skip("its libraries are not installed"),
+    )
+    for section, kind, name in NAMES
+]
+BEARERS = [
+    pytest.param(kind, name, id=f"{section}-{name}")
+    for section, kind, name in NAMES
+    if name not in NO_BEARER
+]
+PROTOCOLS = {"aws_bedrock": bedrock, "gemini": gemini, "ollama": ollama, "vertexai": vertexai}
 
 
 @pytest.fixture(autouse=True)
@@ -40,13 +68,26 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, Server]]:
-    with serving(openai) as first, serving(ollama) as second:
-        yield {"openai": first, "ollama": second}
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    with ExitStack() as stack:
+        made = {name: stack.enter_context(serving(PROTOCOLS[name])) for name in PROTOCOLS}
+        made["openai"] = stack.enter_context(serving(openai))
+        if is_installed("vertexai"):
+            tokens = stack.enter_context(token_server([KEY]))
+            files.append(str(account(tmp_path_factory.mktemp("google"), tokens)))
+        yield made
+
+
+files = [""]
+"""The last one has an account of Google, whose token is the key."""
+
+
+def at(name: str, url: Any) -> dict[str, Any]:
+    return access(name, url, file=files[-1])
 
 
 def of(servers: dict[str, Server], name: str) -> Server:
-    server = servers["ollama" if name == "ollama" else "openai"]
+    server = servers.get(name, servers["openai"])
     server.forget()
     return server
 
@@ -85,7 +126,7 @@ def test_a_password_in_an_address_is_sent_and_not_logged(
     caplog.set_level(logging.DEBUG)
     server = of(servers, name)
     url = server.url.replace("://", f"://ana:{PASSWORD}%2F@")
-    part = call(kind, name, {f"{name}_base_url": url, "api_key": KEY})
+    part = call(kind, name, at(name, url))
     sent = base64.b64encode(f"ana:{PASSWORD}/".encode()).decode()
     assert [seen.headers["authorization"] for seen in server.seen] == [f"Basic {sent}"]
     assert PASSWORD not in caplog.text
@@ -104,7 +145,7 @@ def test_a_password_in_an_address_that_fails_is_not_shown(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     secret = PASSWORD if "@" in way else "127.0.0.1:1"
-    error = failure(kind, name, {f"{name}_base_url": way.format(secret)})
+    error = failure(kind, name, at(name, way.format(secret)))
     assert PASSWORD not in shown(error)
     assert PASSWORD not in caplog.text
 
@@ -115,7 +156,7 @@ def test_an_address_with_an_unquoted_password_is_not_taken_for_another_one(
 ) -> None:
     server = of(servers, name)
     url = server.url.replace("://", f"://ana:{PASSWORD}/x@")
-    error = failure(kind, name, {f"{name}_base_url": url})
+    error = failure(kind, name, at(name, url))
     assert not server.seen
     assert PASSWORD not in shown(error)
 
@@ -126,7 +167,7 @@ def test_an_address_with_an_unquoted_password_is_not_taken_for_another_one(
 ])  # fmt: skip
 @pytest.mark.parametrize(("kind", "name"), PARTS)
 def test_a_key_in_wrong_headers_is_not_shown(kind: Kind, name: str, headers: Any) -> None:
-    error = failure(kind, name, {"api_key": "another", "headers": headers})
+    error = failure(kind, name, {**at(name, "http://127.0.0.1:9"), "headers": headers})
     assert isinstance(error, InvalidConfigError)
     assert KEY not in shown(error)
 
@@ -152,7 +193,7 @@ def test_a_refused_key_that_the_server_repeats_is_not_shown(
 ) -> None:
     server = of(servers, name)
     server.always = Answer(401, {"error": {"message": f"Incorrect API key: {KEY}"}})
-    error = failure(kind, name, {f"{name}_base_url": server.url})
+    error = failure(kind, name, at(name, server.url))
     assert isinstance(error, AuthenticationError)
     assert KEY not in shown(error)
     assert KEY not in caplog.text
@@ -162,7 +203,7 @@ def test_a_refused_key_that_the_server_repeats_is_not_shown(
 
 
 @pytest.mark.parametrize("spelling", ["Authorization", "authorization", "AUTHORIZATION"])
-@pytest.mark.parametrize(("kind", "name"), PARTS)
+@pytest.mark.parametrize(("kind", "name"), BEARERS)
 def test_a_header_is_sent_once_however_it_is_spelt(
     kind: Kind,
     name: str,
@@ -205,6 +246,6 @@ def test_an_address_may_be_an_object_as_openais_library_takes_it(
 ) -> None:
     server = of(servers, name)
     url = make(server.url.replace("://", f"://ana:{PASSWORD}@"))
-    part = call(kind, name, {f"{name}_base_url": url, "api_key": KEY})
+    part = call(kind, name, at(name, url))
     assert len(server.seen) == 1
     assert PASSWORD not in repr(part)

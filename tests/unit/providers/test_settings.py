@@ -118,5 +118,5 @@ def test_no_number_of_retries_is_refused_since_no_request_could_be_sent() -> Non
 
 
 def test_an_option_may_be_none_as_mem0_has_it() -> None:
-    none = {**dict.fromkeys(defaults_of(EVERY)), "max_retries": 0}
+    none = {**dict.fromkeys(defaults_of(EVERY)), "max_retries": 0, "retry_within_s": 0}
     assert vars(read_settings(none, EVERY, "llm.config")) == none

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from isomem.options import merged
+from isomem.options import Kind, Option, merged, optional
 from isomem.providers import ollama
-from isomem.providers.answers import MissingError, arguments, calls_in, ended, member
+from isomem.providers.answers import MissingError, arguments, calls_in, ended, member, text_of
 from isomem.providers.base import NetworkLLM
 from isomem.providers.settings import read_settings
-from isomem.providers.tables import llm_options
+from isomem.providers.tables import LENGTH, llm_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,39 @@ if TYPE_CHECKING:
     from isomem.providers.answers import JsonObject
     from isomem.providers.base import Parameters, Reply, ResponseFormat, Tools
     from isomem.providers.http import Request
+
+
+_LEVELS = ("low", "medium", "high")
+THINK = optional(
+    Kind(
+        "True, False, or one of 'low', 'medium', 'high'",
+        lambda value: isinstance(value, bool) or (isinstance(value, str) and value in _LEVELS),
+        {"enum": [True, False, *_LEVELS]},
+        _LEVELS,
+    )
+)
+KEEP_ALIVE = optional(
+    Kind(
+        "a number of seconds, or text such as '10m'",
+        lambda value: isinstance(value, (int, float, str)) and not isinstance(value, bool),
+        {"type": ["number", "string"]},
+    )
+)
+OWN_OPTIONS = (
+    Option(
+        "num_ctx",
+        None,
+        LENGTH,
+        "length of the context, in tokens; Ollama's default is too short for the prompt of `add`",
+    ),
+    Option("think", None, THINK, "whether the model reasons before it answers, or how much"),
+    Option(
+        "keep_alive",
+        None,
+        KEEP_ALIVE,
+        'how long the model stays loaded: seconds, or text such as `"10m"`; -1 is forever',
+    ),
+)
 
 
 class OllamaLLM(NetworkLLM):
@@ -32,7 +65,10 @@ class OllamaLLM(NetworkLLM):
     name = "ollama"
     default_url = ollama.DEFAULT_URL
     default_model = "llama3.1:70b"
-    table = merged(llm_options(default_model, NetworkLLM.default_timeout_s), ollama.OPTIONS)
+    table = merged(
+        llm_options(default_model, NetworkLLM.default_timeout_s), ollama.OPTIONS, OWN_OPTIONS
+    )
+    refusable = (("think",),)
 
     def __init__(self, config: Mapping[str, object] | None = None) -> None:
         settings = read_settings(config, self.table, "llm.config (ollama)")
@@ -57,8 +93,9 @@ class OllamaLLM(NetworkLLM):
             raise self.refusal(fault)
         wants_json = (response_format or {}).get("type") == "json_object"
         config = self.config
-        sampling = (config.temperature, config.max_tokens, config.top_p)
-        options = dict(zip(("temperature", "num_predict", "top_p"), sampling, strict=True))
+        sampling = (config.temperature, config.max_tokens, config.top_p, config.num_ctx)
+        named = zip(("temperature", "num_predict", "top_p", "num_ctx"), sampling, strict=True)
+        options = {name: value for name, value in named if value is not None}
         body = {
             "model": config.model,
             "stream": False,
@@ -66,11 +103,13 @@ class OllamaLLM(NetworkLLM):
             **({"format": "json"} if wants_json else {}),
             "messages": asking_for_json(messages) if wants_json else messages,
             "tools": tools or [],
+            **({"think": config.think} if config.think is not None else {}),
+            **({"keep_alive": config.keep_alive} if config.keep_alive is not None else {}),
         }
         return Request("/api/chat", body)
 
     def parse(self, answer: object, tools: Tools) -> Reply:
-        content = member(answer, "message", "content")
+        content = text_of(member(answer, "message", "content"))
         if not tools:
             text: Reply = ended(content, member(answer).get("done_reason"))
             return text

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from isomem.options import CALLABLE, SWITCH, TEXT, TEXTS, Option, merged, optional, or_empty
-from isomem.providers.answers import MissingError, arguments, calls_in, complaint, ended, member
+from isomem.providers.answers import (
+    MissingError,
+    arguments,
+    calls_in,
+    complaint,
+    ended,
+    member,
+    text_of,
+)
 from isomem.providers.base import NetworkLLM, required_key
 from isomem.providers.settings import Settings, environment, first_of, read_settings
 from isomem.providers.tables import OPENAI_URL, address_option, key_option, llm_options
@@ -120,7 +128,8 @@ class ChatLLM(NetworkLLM):
             effort = config.reasoning_effort
             return {"reasoning_effort": effort} if effort else {}
         common = {name: getattr(config, name) for name in ("temperature", "max_tokens", "top_p")}
-        return {**common, **(extra if self.takes_extra else {})}
+        given = {name: value for name, value in common.items() if value is not None}
+        return {**given, **(extra if self.takes_extra else {})}
 
     def _customize(self, parameters: Parameters) -> dict[str, str]:  # noqa: ARG002
         """Adapts `parameters` to this service, and returns its extra headers."""
@@ -133,7 +142,7 @@ class ChatLLM(NetworkLLM):
         message = member(answer, "choices", 0, "message")
         if not isinstance(message, dict):
             raise MissingError("choices[0].message")
-        content = message.get("content")
+        content = text_of(message.get("content"))
         if not tools:
             choice = member(answer, "choices", 0)
             said = message.get("refusal") or complaint(choice.get("error"))

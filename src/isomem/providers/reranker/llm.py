@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from isomem.options import TEXT, Kind, Option, is_dict, is_text, or_empty
 from isomem.providers.headers import KEY
+from isomem.providers.reranker.documents import text_of
 from isomem.providers.settings import Settings, read_settings
 from isomem.providers.tables import COUNT, LENGTH, MODEL, TEMPERATURE
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.ports.shapes import Message
+    from isomem.providers.reranker.documents import Document
 
-    Document = dict[str, Any]
     Asked = Generator[list[Message], object, list[Document]]
 
 LONGEST_INPUT = 4000
@@ -214,14 +215,6 @@ def _model(config: Settings) -> tuple[str, dict[str, object]]:
     if config.api_key:
         options.setdefault("api_key", config.api_key)
     return nested.get("provider", config.provider), options
-
-
-def text_of(document: Document) -> object:
-    """The text of one result."""
-    for name in ("memory", "text", "content"):
-        if name in document:
-            return document[name]
-    return str(document)
 
 
 def score_in(answer: object) -> float:

@@ -1,0 +1,34 @@
+"""What a server can do wrong, and what comes of it on both sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isomem.errors import AuthenticationError, LLMError, NetworkError, RateLimitError
+from tests.unit.providers.servers import Answer
+
+SAID = "the model is on holiday"
+ERROR = {"error": {"message": SAID, "type": "trouble", "code": "trouble"}}
+SOON = {"Retry-After": "0"}
+TIMEOUT_S = 0.1
+
+FAULTS: dict[str, tuple[Answer, type[Exception]]] = {
+    "401": (Answer(401, ERROR), AuthenticationError),
+    "429": (Answer(429, ERROR, SOON), RateLimitError),
+    "500": (Answer(500, ERROR, SOON), LLMError),
+    "timeout": (Answer(after_s=8 * TIMEOUT_S), NetworkError),
+    "HTML": (Answer(200, "<html>holiday</html>", {"Content-Type": "text/html"}), LLMError),
+    "truncated JSON": (Answer(200, '{"choices": [{"mess'), LLMError),
+    "error in a 200": (Answer(200, ERROR), LLMError),
+}
+"""The server's answer to every request, and the error that ours raises."""
+
+Outcome = tuple[str, int]
+"""The class of upstream's error, or what it returned instead, and how often it sent the request."""
+
+
+def outcome(made: Any) -> Outcome:
+    """What came of a call, in words."""
+    if made.error is None:
+        return f"returns {made.result!r}", len(made.sent)
+    return type(made.error).__name__, len(made.sent)
