@@ -326,6 +326,15 @@ class TestModels:
         with pytest.raises(InvalidConfigError, match=f"Did you mean '{known}'"):
             make(provider, {f"{known}x": 1})
 
+    def test_options_that_a_class_passes_on_to_another_are_known(self) -> None:
+        place = copy.folder()
+        assert place is not None
+        with copy.imported(place):
+            module: Any = importlib.import_module("mem0.configs.llms.aws_bedrock")
+        names = making.names_of(module.AWSBedrockConfig)
+        assert {"aws_region", "model", "enable_vision", "api_key"} <= set(names)
+        assert not {"kwargs", "self"} & set(names)
+
     def test_a_class_without_a_key_is_refused_without_a_call(self) -> None:
         with pytest.raises(LLMError, match="api_key"):
             making.make_llm("openai", {})
