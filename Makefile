@@ -9,7 +9,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs check format bench bench-check clean
+.PHONY: libraries demo test test-fast torture parity-2.2.1 byte-pairs check format bench bench-check clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -41,6 +41,12 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 # The tokenizer of older stores against the package `tokenizers`, on 200,000 texts: some minutes.
 byte-pairs: .venvs/byte-pairs/installed
 	PYTHONPATH=. .venvs/byte-pairs/bin/python -m tests.unit.providers.byte_pair_texts 200000
+
+# Embedders and rerankers that a library computes, beside mem0's with the same library, and e5. The
+# libraries take three gigabytes on disk; no model is downloaded.
+libraries: .venvs/libraries/installed
+	HF_HUB_OFFLINE=1 .venvs/libraries/bin/python -m pytest -q tests/contract/test_libraries.py \
+	    tests/unit/providers/test_e5.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -80,6 +86,12 @@ bench-check: .venvs/bench/installed
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --requirement parity/mem0-2.2.1-tiers.txt
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --no-deps --editable ./parity
+	@touch $@
+
+.venvs/libraries/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/libraries
+	.venvs/libraries/bin/python -m pip install $(PIP_QUIET) \
+	    --editable '.[test,e5,fastembed,huggingface]' --editable ./parity
 	@touch $@
 
 .venvs/bench/installed: $(PACKAGING)
