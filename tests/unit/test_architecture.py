@@ -58,6 +58,7 @@ ALLOWED: dict[str, set[str]] = {
     "memory": PURE | {"facade", "pipeline", "config", "ports", "results"},
     "memory_async": PURE | {"facade", "pipeline", "config", "ports", "results"},
     "config_file": LOWEST,
+    "location": LOWEST | {"config"},
     "testing": PURE | {"providers", "ports"},
     "reference": PURE | {"config", "providers", "text"},
     "": {"config", "errors", "memory", "memory_async"},
@@ -69,7 +70,8 @@ ALLOWED |= {
     "demo": BELOW | {"ingest"},
     "importer": BELOW,
     "ingest": BELOW,
-    "cli": BELOW | {"demo", "importer", "ingest"},
+    "reembed": BELOW,
+    "cli": BELOW | {"demo", "importer", "ingest", "reembed"},
     "__main__": {"cli"},
 }
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.

@@ -734,7 +734,8 @@ def test_a_toml_file_configures_or_says_what_it_needs(
     isomem: Isomem, home: Path, name: str
 ) -> None:
     (home / name).write_text(
-        '[embedder]\nprovider = "mock"\n[vector_store.config]\npath = "toml.db"\n'
+        '[embedder]\nprovider = "mock"\n'
+        '[vector_store]\nprovider = "embedded"\nconfig.path = "toml.db"\n'
     )
     done = isomem("--config", name, "add", "x", "--user", "ana", "--raw")
     if sys.version_info >= (3, 11):
@@ -1056,3 +1057,65 @@ def test_what_cannot_be_checked_or_copied_is_named(
     done = isomem(*words)
     assert (done.code, done.out) == (code, "")
     assert said in done.err
+
+
+# --- Another embedder ------------------------------------------------------------------------
+
+
+def with_dims(home: Path, dims: int) -> list[str]:
+    """The options for a configuration whose vectors have another length."""
+    config = json.loads((home / "config.json").read_text())
+    config["embedder"]["config"]["embedding_dims"] = dims
+    (home / f"{dims}.json").write_text(json.dumps(config))
+    return ["--config", f"{dims}.json"]
+
+
+def test_reembed_changes_the_embedder_of_a_file(isomem: Isomem, home: Path) -> None:
+    isomem.add("I like tea")
+    isomem.add("Rex is a dog")
+    words = with_dims(home, 32)
+    refused = isomem("search", "tea", "--user", "ana", *words)
+    assert refused.code == 4
+    assert "`isomem reembed`" in refused.err
+    done = isomem("reembed", *words)
+    assert (done.code, done.out) == (
+        0,
+        "2 vectors replaced by those of mock/hash (32 dimensions).\n",
+    )
+    assert done.err == "100%  2 of 2 vectors\n"
+    assert "I like tea" in isomem("search", "tea", "--user", "ana", *words).out
+    assert isomem("check", *words).code == 0
+    again = isomem("reembed", *words)
+    assert again.out == "Nothing to do: mock/hash (32 dimensions) made all vectors already.\n"
+    assert isomem("reembed", "--json").json == {
+        "path": f"{home}/memory/memory.db",
+        "embedder": "mock/hash",
+        "dims": 64,
+        "replaced": 2,
+        "embedded": 2,
+        "without_text": 0,
+    }
+
+
+def test_reembed_makes_no_file(isomem: Isomem, home: Path) -> None:
+    done = isomem("reembed")
+    assert (done.code, done.out) == (3, "")
+    assert "There is no memory file" in done.err
+    assert not (home / "memory").exists()
+
+
+def test_reembed_that_is_cut_off_says_how_to_go_on(
+    isomem: Isomem, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isomem.add("I like tea")
+    words = with_dims(home, 32)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("isomem.store.reembedding.Reembedding.replace", stop)
+        done = isomem("reembed", *words)
+    assert done.code == 130
+    assert "Stopped after 1 of 1 vector; run this again to go on." in done.err
+    assert isomem("reembed", "--json", *words).json["embedded"] == 0

@@ -6,7 +6,7 @@ import os
 import sys
 
 from isomem.cli import views
-from isomem.cli.failures import EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
+from isomem.cli.failures import EXIT_CONFIG, EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
 from isomem.cli.settings import open_existing, open_memory, read_config
 from isomem.cli.views import counted
 from isomem.types import UNCHANGED
@@ -350,8 +350,9 @@ def stats(options: Namespace, screen: Screen) -> None:
 
 def check(options: Namespace, screen: Screen) -> int:
     """`isomem check`; only reads the file, as `stats` does."""
-    from isomem.cli.inventory import damage, path_of
+    from isomem.cli.inventory import damage
     from isomem.config import MemoryConfig
+    from isomem.location import path_of
 
     config = MemoryConfig(**read_config(options))
     found = [{"file": path, **each._asdict()} for path, each in damage(config)]
@@ -362,13 +363,37 @@ def check(options: Namespace, screen: Screen) -> int:
 
 def backup(options: Namespace, screen: Screen) -> None:
     """`isomem backup FILE`."""
-    from isomem.cli.inventory import copy_files, path_of
+    from isomem.cli.inventory import copy_files
     from isomem.config import MemoryConfig
+    from isomem.location import path_of
 
     config = MemoryConfig(**read_config(options))
     copies = copy_files(config, options.file)
     files = [{"path": path, "size_bytes": size} for path, size in copies.items()]
     screen.show({"path": path_of(config), "files": files}, views.backed_up)
+
+
+def reembed(options: Namespace, screen: Screen) -> None:
+    """`isomem reembed`."""
+    from isomem.config import from_dict
+    from isomem.reembed import reembed as make_anew
+
+    done, total = 0, 0
+
+    def show(new_done: int, new_total: int) -> None:
+        nonlocal done, total
+        done, total = new_done, new_total
+        screen.progress(done, total, f"{done} of {counted(total, 'vector', 'vectors')}")
+
+    try:
+        result = make_anew(from_dict(read_config(options)), progress=show)
+    except BaseException:
+        if total:
+            text = f"Stopped after {done} of {counted(total, 'vector', 'vectors')}"
+            screen.note(f"{text}; run this again to go on.")
+        raise
+    screen.clear_progress()
+    screen.show(result, views.reembedded)
 
 
 def parity(options: Namespace, screen: Screen) -> int:
@@ -417,6 +442,18 @@ def config_schema(options: Namespace, screen: Screen) -> None:
 
     del options
     screen.show(schema(), views.document)
+
+
+def check_config(options: Namespace, screen: Screen) -> int:
+    """`isomem check-config FILE`; opens, sends and fetches nothing."""
+    from isomem.cli.config_check import FAILS, examine
+    from isomem.config_file import read_file
+
+    lines = examine(read_file(options.file))
+    failed = any(line.verdict == FAILS for line in lines)
+    result = {"ok": not failed, "lines": [line._asdict() for line in lines]}
+    screen.show(result, views.verdicts)
+    return EXIT_CONFIG if failed else 0
 
 
 # --- Shared by several commands --------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from isomem import kernel
-from isomem.errors import InvalidConfigError, MemoryNotFoundError
+from isomem.location import path_of
 from isomem.store.snapshot import snapshot
 
 TYPE_CHECKING = False
@@ -40,27 +40,6 @@ def inventory(config: MemoryConfig) -> dict[str, Any]:
     path = path_of(config)
     with snapshot(path) as connection:
         return {"path": path, "size_bytes": _size(path), **_counts(connection, config)}
-
-
-def path_of(config: MemoryConfig) -> str:
-    """The file that a configuration names.
-
-    Raises:
-        MemoryNotFoundError: it is not there.
-        InvalidConfigError: the memories are not in a file.
-    """
-    store = config.vector_store
-    if store.provider != "embedded":
-        raise InvalidConfigError(
-            f"The memories are in {store.provider!r}, not in a file", error_code="CONFIG_005"
-        )
-    path: str = store.config["path"]
-    if not os.path.isfile(path):
-        raise MemoryNotFoundError(
-            f"There is no memory file {path} yet.",
-            suggestion="`isomem add` creates it; --path or ISOMEM_DIR names another one.",
-        )
-    return path
 
 
 def _size(path: str) -> int:

@@ -105,7 +105,7 @@ def _common(default: str | None) -> _Parser:
     common = _Parser(add_help=False)
     group = common.add_argument_group("common options")
     group.add_argument(
-        "--config", metavar="FILE", default=default, help="configuration, as JSON or TOML"
+        "--config", metavar="FILE", default=default, help="configuration, as JSON, TOML or YAML"
     )
     _add_option(group, "--path", PATH, "FILE", default)
     group.add_argument(
@@ -291,6 +291,8 @@ def _add_keeping(groups: Groups) -> None:
     text = "copy the memory file, even while other processes write to it"
     parser = _command(groups, "backup", commands.backup, text)
     parser.add_argument("file", metavar="FILE", help="the copy; the file must not exist yet")
+    text = "make all vectors anew with the configured embedder; continues where it stopped"
+    _command(groups, "reembed", commands.reembed, text)
     text = "run scenario files on isomem and on mem0ai, and compare (needs isomem-parity)"
     parser = _command(groups, "parity", commands.parity, text)
     which = "a scenario, or a folder of scenarios (default: all that come with isomem-parity)"
@@ -303,6 +305,13 @@ def _add_keeping(groups: Groups) -> None:
     parser.add_argument(
         "--report", metavar="DIR", help="write the report there, as text, JSON and HTML"
     )
+    _add_describing(groups)
+
+
+def _add_describing(groups: Groups) -> None:
+    text = "tell, key by key, what of a configuration works here, and what to write instead"
+    parser = _command(groups, "check-config", commands.check_config, text)
+    parser.add_argument("file", metavar="FILE", help="a configuration, as JSON, TOML or YAML")
     prompts = groups.add_parser("prompts", help="check the prompts", allow_abbrev=False)
     inner = prompts.add_subparsers(title="commands", metavar="COMMAND", required=True)
     text = "compare every prompt with its pinned digest, and with an installed mem0ai"

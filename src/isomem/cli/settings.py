@@ -32,8 +32,8 @@ def open_existing(options: Namespace) -> Memory:
     Raises:
         MemoryNotFoundError: the configured file does not exist.
     """
-    from isomem.cli.inventory import path_of
     from isomem.config import from_dict
+    from isomem.location import path_of
 
     config = read_config(options)
     read = from_dict(config)

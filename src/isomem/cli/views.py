@@ -131,6 +131,18 @@ def imported(counts: dict[str, int], screen: Screen) -> Iterator[str]:
     yield from _table(counts, screen)
 
 
+def reembedded(result: Json, screen: Screen) -> Iterator[str]:
+    """What became of the vectors of a file."""
+    del screen
+    maker = f"{printable(result['embedder'] or 'the embedder')} ({result['dims']} dimensions)"
+    if not result["replaced"]:
+        yield f"Nothing to do: {maker} made all vectors already."
+        return
+    yield f"{counted(result['replaced'], 'vector', 'vectors')} replaced by those of {maker}."
+    if result["without_text"]:
+        yield f"{result['without_text']} of them have no text, so no search by meaning finds them."
+
+
 def nothing(result: object, screen: Screen) -> tuple[str, ...]:
     """For a result that has been shown already."""
     del result, screen
@@ -218,6 +230,22 @@ def prompts(result: Json, screen: Screen) -> Iterator[str]:
         yield f"{each['name']:<34}  {each['length']:>6} bytes  {digest}  {status}{beside}"
     if not result["ok"]:
         yield "Not every prompt is the pinned one: reinstall isomem."
+
+
+def verdicts(result: Json, screen: Screen) -> Iterator[str]:
+    """What of a configuration works: a line for each key, and what to write instead below it."""
+    lines = result["lines"]
+    width = max((len(each["key"]) for each in lines), default=0)
+    for each in lines:
+        paint = {"fails": screen.bad, "works": screen.good, "bridge": screen.good}.get(
+            each["verdict"], screen.bold
+        )
+        key = printable(each["key"]).ljust(width)
+        yield f"{paint(each['verdict'].ljust(7))}  {key}  {printable(each['note'])}".rstrip()
+        if each["instead"]:
+            yield f"{' ' * (width + 11)}{screen.dim('-> ' + printable(each['instead']))}"
+    failed = sum(each["verdict"] == "fails" for each in lines)
+    yield f"{counted(failed, 'key fails', 'keys fail')}." if failed else "This configuration works."
 
 
 def counted(count: int, one: str, many: str) -> str:

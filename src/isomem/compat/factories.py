@@ -20,6 +20,7 @@ from isomem.compat.paths import (
 from isomem.compat.records import Record
 from isomem.compat.sections import VectorStoreConfig, options_of
 from isomem.providers import registry
+from isomem.providers.settings import takes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -260,13 +261,14 @@ def resolve(kind: registry.Kind, provider: str) -> Callable[[Mapping[str, object
         return None
     if _is_ours(factory) and _is_delegated(row):
         return None
-    return lambda config: _created(factory, kind, provider, config)
 
+    # What is known of a store beside its options is for those that isomem makes.
+    def make(config: Mapping[str, object], **_known: object) -> Any:
+        more = (None,) if kind is registry.EMBEDDERS else ()
+        return factory.create(provider, dict(config), *more)
 
-def _created(factory: Any, kind: registry.Kind, provider: str, config: Mapping[str, object]) -> Any:
-    if kind is registry.EMBEDDERS:
-        return factory.create(provider, dict(config), None)
-    return factory.create(provider, dict(config))
+    table = getattr(_class_in(row), "table", None) if _is_ours(factory) else None
+    return make if table is None else takes(table)(make)
 
 
 def _factory_of(kind: registry.Kind) -> Any:
@@ -281,8 +283,12 @@ def _is_ours(factory: Any) -> bool:
 
 def _is_delegated(row: Any) -> bool:
     """Whether a row has a class that asks isomem's tables itself."""
-    made = load_class(_path_and_config(row, None)[0])
+    made = _class_in(row)
     return isinstance(made, type) and issubclass(made, Delegated)
+
+
+def _class_in(row: Any) -> Any:
+    return load_class(_path_and_config(row, None)[0])
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from isomem import memory, memory_async
 from isomem.compat import hooks
 from isomem.compat.bases import MemoryBase
 from isomem.compat.records import Record
-from isomem.compat.sections import own_config
+from isomem.compat.sections import completed, own_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class _Hooked:
         Raises:
             InvalidConfigError: a provider is unknown, or a value is wrong.
         """
-        return super().from_config(cls._process_config(config_dict), **options)  # type: ignore[misc]
+        given = completed(cls._process_config(config_dict))
+        return super().from_config(given, **options)  # type: ignore[misc]
 
     @staticmethod
     def _process_config(config_dict: dict[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,9 @@ class _Keyed(ABC):  # noqa: B024 - as in mem0, where programs use the metaclass
     """
 
     defaults: ClassVar[dict[str, Any]] = {}
+    always: ClassVar[dict[str, Any]] = {}
+    """Attributes of objects whose class does not take them as options."""
+
     __signature__ = _Signed()
 
     def __init__(self, *values: object, **options: object) -> None:
@@ -60,7 +63,7 @@ class _Keyed(ABC):  # noqa: B024 - as in mem0, where programs use the metaclass
         for name in options:
             if name not in self.defaults:
                 raise TypeError(f"{title} got an unexpected keyword argument {name!r}")
-        self.__dict__.update({**self.defaults, **options})
+        self.__dict__.update({**self.always, **self.defaults, **options})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(vars(self))})"  # Values can be keys.
@@ -117,6 +120,7 @@ class BaseLlmConfig(_Proxied):
         def __getattr__(self, name: str) -> Any: ...
 
     defaults = _and_effort({})
+    always: ClassVar[dict[str, Any]] = {"reasoning_effort": None}
 
     def __init__(self, *values: object, **options: object) -> None:
         super().__init__(*values, **options)

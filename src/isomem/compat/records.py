@@ -207,7 +207,8 @@ class Record:
         return {
             name: _dumped(value, inner)
             for name, value in self
-            if (include is None or name in include)
+            if (name in self.model_fields or self.extra == "allow")
+            and (include is None or name in include)
             and not (exclude and name in exclude)
             and not (exclude_unset and name not in self.model_fields_set)
             and not (exclude_none and value is None)
@@ -381,7 +382,7 @@ def _typed(cls: type[Record], name: str, value: object) -> object:
     words = _words_of(field.annotation) if field else ""
     optional = "None" in words or "Optional" in words
     if value is None:
-        if words and not optional and field is not None and field.default is not None:
+        if words not in ("", "Any") and not optional:
             raise _wrong(cls, f"{name} must not be None")
         return value
     plain = words.replace(" | None", "").removeprefix("Optional[").removesuffix("]")

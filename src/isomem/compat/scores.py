@@ -1,12 +1,14 @@
 """`mem0.utils.scoring`, `.lemmatization` and `.entity_extraction`, by isomem's own rules.
 
-Lemmas and entities are those of the tier that isomem uses by default, which needs no spaCy.
+Lemmas and entities are spaCy's, as mem0's, if spaCy and its English model are installed. Without
+them, where mem0 finds nothing, they are those of isomem's own tier.
 """
 
 from __future__ import annotations
 
 from isomem.contract.limits import ENTITY_WEIGHT
 from isomem.contract.scoring import Signals, normalize_bm25, rank, sigmoid_for
+from isomem.errors import DependencyError
 from isomem.text.tiers import load_tier
 
 TYPE_CHECKING = False
@@ -33,12 +35,15 @@ _tier: list[Nlp] = []
 
 def _nlp() -> Nlp:
     if not _tier:
-        _tier.append(load_tier("builtin"))
+        try:
+            _tier.append(load_tier("spacy"))
+        except DependencyError:
+            _tier.append(load_tier("builtin"))
     return _tier[0]
 
 
 def lemmatize_for_bm25(text: str) -> str:
-    """The lemmas of a text, as the keyword search of a memory has them."""
+    """The lemmas of a text, for a keyword search."""
     return _nlp().lemmatize(text)
 
 

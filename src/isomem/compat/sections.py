@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from isomem.compat.paths import names_of
+from isomem.compat.paths import LIVE, STORE_CLASSES, names_of
 from isomem.compat.records import Record, wrong
 from isomem.compat.stores import CLASSES
 from isomem.config import STORE_OPTIONS, Options, default_provider, from_dict
@@ -52,8 +52,7 @@ class LlmConfig(Record):
     config: dict[str, Any] | None = {}  # noqa: RUF012 - copied for each record
 
     def _after(self) -> None:
-        if "validate_config" not in self._validators:  # A program's own takes its place.
-            _known(self, registry.LLMS, "LLM")
+        _check_provider(self, registry.LLMS, "LLM")
 
 
 class EmbedderConfig(Record):
@@ -63,8 +62,7 @@ class EmbedderConfig(Record):
     config: dict[str, Any] | None = {}  # noqa: RUF012 - copied for each record
 
     def _after(self) -> None:
-        if "validate_config" not in self._validators:
-            _known(self, registry.EMBEDDERS, "embedding")
+        _check_provider(self, registry.EMBEDDERS, "embedding")
 
 
 class RerankerConfig(Record):
@@ -135,6 +133,13 @@ def _store_record(kind: type, provider: str, config: object) -> object:
     if "path" in getattr(kind, "model_fields", ()):
         options.setdefault("path", f"/tmp/{provider}")
     return kind(**options)
+
+
+def _check_provider(section: Record, kind: registry.Kind, title: str) -> None:
+    """As mem0's `validate_config`: with options only, and a program's own takes its place."""
+    given = "config" in section.model_fields_set
+    if given and "validate_config" not in section._validators:
+        _known(section, kind, title)
 
 
 def _known(section: Any, kind: registry.Kind, title: str) -> None:
@@ -215,6 +220,19 @@ def own_config(given: Any) -> OwnConfig:
             if name not in own
         }
     )
+
+
+def completed(given: Any) -> Any:
+    """A dict of options, in which a store of the program's own has all options of its class.
+
+    Its constructor may want every one of them, as it gets them from mem0.
+    """
+    section = given.get("vector_store") if isinstance(given, dict) else None
+    provider = str(section.get("provider")) if isinstance(section, dict) else ""
+    row = LIVE[registry.VECTOR_STORES].get(provider)
+    if row is None or row == STORE_CLASSES.get(provider):
+        return given
+    return {**given, "vector_store": _as_dict(VectorStoreConfig.model_validate(section))}
 
 
 def _as_dict(section: Any) -> object:

@@ -159,8 +159,10 @@ def create_vector_store(
 
 def is_bridged(kind: Kind, provider: object) -> bool:
     """Whether only an installed mem0 has a provider of that name."""
-    is_theirs = isinstance(provider, str) and provider in kind.elsewhere
-    return is_theirs and provider not in _plugged_in(kind)
+    if not isinstance(provider, str) or provider not in kind.elsewhere:
+        return False
+    is_resolved = any(resolve(kind, provider) is not None for resolve in RESOLVERS)
+    return not is_resolved and provider not in _plugged_in(kind)
 
 
 def table_of(kind: Kind, provider: str) -> Table | None:

@@ -93,9 +93,10 @@ class Writer:
         Raises:
             VectorValueError: a vector has the wrong length, or contains NaN or infinity.
             ValidationError: a payload cannot be written as JSON.
+            InvalidConfigError: the collection has vectors of another embedder by now.
         """
         vectors, keywords = self._vectors, self._keywords
-        dims, rows = vectors.dims, []
+        dims, rows = vectors.current(), []
         for point in points:
             vector, payload = point.vector, point.payload
             row = (

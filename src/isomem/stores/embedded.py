@@ -494,13 +494,13 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Embedded
     """The set that `vector_store.config` describes; see `isomem.stores.registry`."""
     options = config.vector_store.config
     has_own_ledger = not _in_one_file(config.history_db_path, options["path"])
-    database = _open(options, options["path"], prepare_store if has_own_ledger else _prepare_both)
+    database = open_file(
+        options, options["path"], prepare_store if has_own_ledger else _prepare_both
+    )
     try:
         cache = ScopeCache(database, int(options["cache_mb"] * 1_000_000))
-        facts = {
-            "dims": options["embedding_model_dims"] or _stated(embedder, "dims", int),
-            "embedder": _stated(embedder, "identity", str),
-        }
+        dims, identity = facts_of(options, embedder)
+        facts: dict[str, Any] = {"dims": dims, "embedder": identity}
         encoder = None
         if options["keyword_search"]:
             encoder = load_encoder(config.nlp.provider, config.nlp.config.model_dump())
@@ -509,12 +509,18 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Embedded
         entities = Entities(database, f"{name}{ENTITIES_SUFFIX}", cache, **facts)
         history = database
         if has_own_ledger:
-            history = _open(options, config.history_db_path, prepare_ledger)
+            history = open_file(options, config.history_db_path, prepare_ledger)
         ledger = Ledger(history, clock)
     except BaseException:
         database.close()
         raise
     return EmbeddedSet(vectors, entities, ledger, profile_of(config.profile))
+
+
+def facts_of(options: Any, embedder: Embedder) -> tuple[int | None, str | None]:
+    """The length of an embedder's vectors and its identity; None for what is not known."""
+    dims = options["embedding_model_dims"] or _stated(embedder, "dims", int)
+    return dims, _stated(embedder, "identity", str)
 
 
 def _in_one_file(history: str | None, path: str) -> bool:
@@ -526,7 +532,8 @@ def _in_one_file(history: str | None, path: str) -> bool:
     return os.path.realpath(history) == os.path.realpath(path)
 
 
-def _open(options: Any, path: Any, prepare: Callable[[apsw.Connection], None]) -> Database:
+def open_file(options: Any, path: Any, prepare: Callable[[apsw.Connection], None]) -> Database:
+    """A file, opened as `vector_store.config` says."""
     return Database(
         path,
         prepare,

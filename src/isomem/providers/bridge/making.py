@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from importlib import import_module
 
 from isomem import log
@@ -14,7 +15,7 @@ from isomem.providers.bridge.parts import Bridged, BridgedEmbedder, BridgedStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -33,37 +34,20 @@ def make_llm(provider: str, options: Options) -> Bridged:
         LLMError: the class fails in another way.
     """
     failures = Failures("llm", provider, options)
-
-    def make(mem0: Any) -> Any:
-        _, config = _entry(mem0.LlmFactory, failures)
-        _refuse_unknown(failures, options, _parameters(config))
-        return mem0.LlmFactory.create(provider, dict(options))
-
-    return Bridged(_made(failures, make), failures)
+    return Bridged(made(failures, lambda mem0: _create(mem0, failures, options)), failures)
 
 
 def make_embedder(provider: str, options: Options) -> BridgedEmbedder:
     """The embedder of that name. Raises as `make_llm`, and EmbeddingError."""
     failures = Failures("embedder", provider, options)
-
-    def make(mem0: Any) -> Any:
-        _entry(mem0.EmbedderFactory, failures)
-        _refuse_unknown(failures, options, _parameters(mem0.BaseEmbedderConfig))
-        return mem0.EmbedderFactory.create(provider, dict(options), None)
-
-    return BridgedEmbedder(_made(failures, make), failures)
+    part = made(failures, lambda mem0: _create(mem0, failures, options, None))
+    return BridgedEmbedder(part, failures)
 
 
 def make_reranker(provider: str, options: Options) -> Bridged:
     """The reranker of that name. Raises as `make_llm`, and RerankError."""
     failures = Failures("reranker", provider, options)
-
-    def make(mem0: Any) -> Any:
-        _, config = _entry(mem0.RerankerFactory, failures)
-        _check_fields(failures, options, config)
-        return mem0.RerankerFactory.create(provider, dict(options))
-
-    return Bridged(_made(failures, make), failures)
+    return Bridged(made(failures, lambda mem0: _create(mem0, failures, options)), failures)
 
 
 def make_vector_store(provider: str, options: Options, dims: int | None = None) -> BridgedStore:
@@ -75,8 +59,14 @@ def make_vector_store(provider: str, options: Options, dims: int | None = None) 
         dims: the length of the vectors, where the options do not say. mem0 assumes 1536.
     """
     failures = Failures("vector_store", provider, options)
-    config = _made(failures, lambda mem0: _store_config(mem0, failures, options, dims))
+    config = made(failures, lambda mem0: _store_config(mem0, failures, options, dims))
     return _open(failures, config, {}, owns_client="client" not in options)
+
+
+def _create(mem0: Any, failures: Failures, options: Options, *more: object) -> Any:
+    _check_names(mem0, failures, options)
+    factory = getattr(mem0, _FACTORIES[failures.section])
+    return factory.create(failures.provider, dict(options), *more)
 
 
 def _open(
@@ -85,7 +75,7 @@ def _open(
     provider, named = failures.provider, "collection_name"
     if named not in config:
         named = "table_name"  # As Baidu's is called.
-    part = _made(failures, lambda mem0: mem0.VectorStoreFactory.create(provider, dict(config)))
+    part = made(failures, lambda mem0: mem0.VectorStoreFactory.create(provider, dict(config)))
     # A local folder of Qdrant can only be open once.
     common = {"client": part.client} if provider == "qdrant" else shared
 
@@ -99,27 +89,17 @@ def _store_config(
     mem0: Any, failures: Failures, options: Options, dims: int | None
 ) -> Mapping[str, Any]:
     """All options of a store: what is configured, and mem0's defaults."""
-    _entry(mem0.VectorStoreFactory, failures)
-    kind = store_options(failures.provider)
-    _check_fields(failures, options, kind)
-    known = {_DIMS: dims} if dims and _DIMS in kind.model_fields else {}
-    section = import_module("mem0.vector_stores.configs").VectorStoreConfig
-    read = section(provider=failures.provider, config={**known, **options})
-    values: Mapping[str, Any] = read.config.model_dump()
+    _check_names(mem0, failures, options)
+    _, kind = classes(mem0, failures)
+    known = {_DIMS: dims} if dims and _DIMS in names_of(kind) else {}
+    values: Mapping[str, Any] = read_options(failures, kind, {**known, **options}).model_dump()
     return values
-
-
-def store_options(provider: str) -> Any:
-    """mem0's class for the options of a store; to be called where the copy is imported."""
-    section = import_module("mem0.vector_stores.configs").VectorStoreConfig
-    names = section.__private_attributes__["_provider_configs"].get_default()
-    return getattr(import_module(f"mem0.configs.vector_stores.{provider}"), names[provider])
 
 
 # --- With mem0's modules ---------------------------------------------------------------------
 
 
-def _made(failures: Failures, make: Callable[[Any], T]) -> T:
+def made(failures: Failures, make: Callable[[Any], T]) -> T:
     """What `make` makes from mem0's module of factories, with its failures as isomem's."""
     place = copy.folder()
     if place is None:
@@ -138,43 +118,81 @@ def _made(failures: Failures, make: Callable[[Any], T]) -> T:
     raise failure  # Its cause is set, or left out where it would show a secret.
 
 
-def _entry(factory: Any, failures: Failures) -> Any:
-    """What a factory knows of a provider.
+_FACTORIES = {
+    "llm": "LlmFactory",
+    "embedder": "EmbedderFactory",
+    "reranker": "RerankerFactory",
+    "vector_store": "VectorStoreFactory",
+}
+
+
+def classes(mem0: Any, failures: Failures) -> tuple[str, Any]:
+    """The path of a provider's class, and mem0's class for its options.
 
     Raises:
-        DependencyError: the installed mem0 does not have it.
+        DependencyError: the installed mem0 does not have the provider, or lacks a package.
     """
-    try:
-        return factory.provider_to_class[failures.provider]
-    except KeyError:
+    section, provider = failures.section, failures.provider
+    known = getattr(mem0, _FACTORIES[section]).provider_to_class
+    if provider not in known:
         raise DependencyError(
-            f"the installed mem0ai has no {failures.section} {failures.provider!r}",
+            f"the installed mem0ai has no {section} {provider!r}",
             details={"package": "mem0ai"},
             suggestion="pip install --upgrade mem0ai",
-        ) from None
+        )
+    if section == "embedder":
+        return known[provider], mem0.BaseEmbedderConfig
+    if section == "vector_store":
+        names = _store_section().__private_attributes__["_provider_configs"].get_default()
+        module = import_module(f"mem0.configs.vector_stores.{provider}")
+        return known[provider], getattr(module, names[provider])
+    path, config = known[provider]
+    return path, config
 
 
-def _parameters(config: type) -> Iterable[str]:
+def _store_section() -> Any:
+    return import_module("mem0.vector_stores.configs").VectorStoreConfig
+
+
+def names_of(config: Any) -> Sequence[str]:
+    """The options that one of mem0's classes for options has."""
+    if hasattr(config, "model_fields"):
+        return list(config.model_fields)
     return [name for name in inspect.signature(config).parameters if name != "self"]
 
 
-def _refuse_unknown(failures: Failures, options: Options, known: Iterable[str]) -> None:
-    names = list(known)
-    for name in options:
-        if name not in names:
-            raise unknown(f"key in {failures.section}.config", name, names)
+def refuses_unknown(config: Any) -> bool:
+    """Whether such a class refuses other options; if not, it passes over them."""
+    if not hasattr(config, "model_fields"):
+        return True
+    return hasattr(config, "validate_extra_fields") or config.model_config.get("extra") == "forbid"
 
 
-def _check_fields(failures: Failures, options: Options, kind: Any) -> None:
+def read_options(failures: Failures, config: Any, options: Options) -> Any:
+    """The options as mem0 reads them.
+
+    Raises:
+        InvalidConfigError: mem0 refuses them; its `details` have the `faults` by option.
+    """
+    try:
+        if failures.section == "vector_store":
+            return _store_section()(provider=failures.provider, config=dict(options)).config
+        return config(**options)
+    except ValueError as error:
+        raise _refused(failures, error) from None
+
+
+def _check_names(mem0: Any, failures: Failures, options: Options) -> None:
     """Refuses options that mem0 refuses, and names those that it ignores.
 
     Raises:
         InvalidConfigError: an option is unknown, and mem0 does not ignore it.
     """
-    names = list(kind.model_fields)
-    if hasattr(kind, "validate_extra_fields") or kind.model_config.get("extra") == "forbid":
-        _refuse_unknown(failures, options, names)
-    _, others = split_known(options, names, f"{failures.section}.config")
+    _, config = classes(mem0, failures)
+    names, where = names_of(config), f"{failures.section}.config"
+    _, others = split_known(options, names, where)
+    if others and refuses_unknown(config):
+        raise unknown(f"key in {where}", next(key for key in options if key not in names), names)
     if others:
         log.warning("Options that do nothing: %s", ", ".join(others))
 
@@ -198,29 +216,29 @@ def _not_installed(failures: Failures) -> DependencyError:
 
 
 def _lacks_package(failures: Failures, error: BaseException) -> DependencyError:
+    named = re.search(r"pip install [\w\[\],.-]*\w\]?", str(error))
     module = getattr(error, "name", None)
     return DependencyError(
         f"the {failures.section} {failures.provider} of mem0 needs a package that is not "
         f"installed: {error}",
         details={"package": module, "given": failures.provider},
-        suggestion=f"pip install {module}" if module else None,
+        suggestion=named[0] if named else f"pip install {module}" if module else None,
     )
 
 
 def _refused(failures: Failures, error: ValueError) -> InvalidConfigError:
     """From an error of pydantic's, whose own text would show the values."""
-    if hasattr(error, "errors"):
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        text = "; ".join(_fault(each) for each in found)
-    else:
-        text = failures.shown(error)
+    faults = _faults(error) if hasattr(error, "errors") else {"": failures.shown(error)}
+    text = "; ".join(f"{where}: {fault}" if where else fault for where, fault in faults.items())
     return InvalidConfigError(
         f"{failures.section}.config ({failures.provider}): mem0 refuses it: {text}",
         error_code="CONFIG_002",
-        details={"given": failures.provider},
+        details={"given": failures.provider, "faults": faults},
     )
 
 
-def _fault(found: Mapping[str, Any]) -> str:
-    where = ".".join(map(str, found["loc"]))
-    return f"{where}: {found['msg']}" if where else str(found["msg"])
+def _faults(error: Any) -> dict[str, str]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return {
+        ".".join(map(str, each["loc"])): each["msg"].removeprefix("Value error, ") for each in found
+    }
