@@ -43,7 +43,7 @@ byte-pairs: .venvs/byte-pairs/installed
 	PYTHONPATH=. .venvs/byte-pairs/bin/python -m tests.unit.providers.byte_pair_texts 200000
 
 # Embedders and rerankers that a library computes, beside mem0's with the same library, and e5. The
-# libraries take three gigabytes on disk; no model is downloaded.
+# libraries take six gigabytes on disk; no model is downloaded.
 libraries: .venvs/libraries/installed
 	HF_HUB_OFFLINE=1 .venvs/libraries/bin/python -m pytest -q tests/contract/test_libraries.py \
 	    tests/unit/providers/test_e5.py $(ARGS)
