@@ -9,7 +9,8 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     build_support/prompts.py build_support/kernel.py \
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
 
-.PHONY: libraries demo test test-fast torture parity-2.2.1 byte-pairs check format bench bench-check clean
+.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs libraries providers check format \
+    bench bench-check clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -47,6 +48,11 @@ byte-pairs: .venvs/byte-pairs/installed
 libraries: .venvs/libraries/installed
 	HF_HUB_OFFLINE=1 .venvs/libraries/bin/python -m pytest -q tests/contract/test_libraries.py \
 	    tests/unit/providers/test_e5.py $(ARGS)
+
+# Every provider beside mem0's own class, with every SDK; `make test` leaves out those of litellm and
+# langchain, which are large.
+providers: .venvs/providers/installed
+	LITELLM_LOCAL_MODEL_COST_MAP=True .venvs/providers/bin/python -m pytest -q tests/recorded
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -92,6 +98,12 @@ bench-check: .venvs/bench/installed
 	$(PYTHON) -m venv --clear .venvs/libraries
 	.venvs/libraries/bin/python -m pip install $(PIP_QUIET) \
 	    --editable '.[test,e5,fastembed,huggingface]' --editable ./parity
+	@touch $@
+
+.venvs/providers/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/providers
+	.venvs/providers/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
+	    --editable './parity[providers,libraries]'
 	@touch $@
 
 .venvs/bench/installed: $(PACKAGING)

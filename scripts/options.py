@@ -114,17 +114,12 @@ def _service(section: str, provider: str) -> list[str]:
 
 
 def _is_address(option: Option) -> bool:
-    return (
-        option.name.endswith("_base_url")
-        and not option.idle
-        and option.name != "openrouter_base_url"
-    ) or (option.name == "azure_kwargs" and not option.idle)
+    return not option.idle and (option.name.endswith("_base_url") or option.name == "azure_kwargs")
 
 
 def _address(option: Option) -> str:
-    return ", ".join(
-        [_code(option.name), *map(_code, option.variables), default(option).replace('"', "")]
-    )
+    cells = [_code(option.name), *map(_code, option.variables), default(option).replace('"', "")]
+    return ", ".join(filter(None, cells))
 
 
 def _dims(provider: str) -> str:

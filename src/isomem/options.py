@@ -202,6 +202,12 @@ class Option:
         self.idle = idle
 
 
+def idle(option: Option) -> Option:
+    """The same option of a provider that accepts it, but has no use for it."""
+    doc = "accepted, but does nothing here"
+    return Option(option.name, option.default, option.kind, doc, secret=option.secret, idle=True)
+
+
 def merged(*tables: Sequence[Option]) -> Table:
     """The rows of all tables. Of two with the same name, the later one counts."""
     return tuple({option.name: option for table in tables for option in table}.values())

@@ -24,7 +24,7 @@ from tests.unit.providers.servers import Seen, Server, Usual, clean_environment,
 
 KEY = "sk-test-0123456789abcdef"
 
-TRANSPORT = {"accept-encoding", "connection", "content-length", "host"}
+TRANSPORT = {"accept-encoding", "connection", "content-length", "host", "x-amz-date"}
 TELEMETRY = ("user-agent", "x-stainless-", "x-fern-", "x-goog-api-client", "amz-sdk-")
 """Headers that are not compared: those of the connection, and what SDKs tell of themselves."""
 
@@ -90,7 +90,11 @@ class Case:
         differences: those that every call has.
         of_tools: those that a call with tools has in addition.
         same_bytes: whether the bodies are compared as bytes, too, where no difference is named.
+        calls: arguments of the calls to compare, if they are not the usual ones.
+        mine: the name of our provider, if it is another one.
+        make: makes upstream's object if its factory cannot.
         prepare: makes upstream's object ready, such as with a shorter timeout.
+        patch: the same for what is shared in the process.
     """
 
     name: str
@@ -103,7 +107,11 @@ class Case:
     differences: tuple[Difference, ...] = ()
     of_tools: tuple[Difference, ...] = ()
     same_bytes: bool = False
+    calls: tuple[dict[str, Any], ...] = ()
+    mine: str = ""
+    make: Callable[[dict[str, Any]], Any] | None = None
     prepare: Callable[[Any], object] = _same
+    patch: Callable[[pytest.MonkeyPatch], object] = _same
 
     def with_(self, *differences: Difference, **options: Any) -> Case:
         """The same with further options, and the differences that come with them."""
@@ -167,12 +175,21 @@ def sent(seen: Seen) -> Sent:
     """A request as it is compared."""
     parts = urlsplit(seen.path)
     headers = {
-        name: value
+        name: _signer(value) if name == "authorization" else value
         for name, value in seen.headers.items()
         if name not in TRANSPORT and not name.startswith(TELEMETRY)
     }
     body = json.loads(seen.content) if seen.content else None
     return Sent(seen.method, parts.path, parse_qs(parts.query), headers, body)
+
+
+def _signer(authorization: str) -> str:
+    """Of a signature by AWS, who signs for what; the rest depends on the second."""
+    scheme, _, rest = authorization.partition(" ")
+    if scheme != "AWS4-HMAC-SHA256":
+        return authorization
+    key, _date, region, service, *_ = rest.partition("=")[2].split(",")[0].split("/")
+    return f"{key} {region} {service}"
 
 
 @contextmanager
@@ -190,9 +207,11 @@ def pair(
         filled = case.with_url(server.url)
         for name, value in filled.environment.items():
             monkeypatch.setenv(name, value)
-        theirs = make_theirs(case.name, {**filled.options, **filled.theirs})
+        given = {**filled.options, **filled.theirs}
+        theirs = case.make(given) if case.make else make_theirs(case.name, given)
         case.prepare(theirs)
-        mine = make_mine(case.name, {**filled.options, **filled.ours})
+        case.patch(monkeypatch)
+        mine = make_mine(case.mine or case.name, {**filled.options, **filled.ours})
         try:
             yield Pair(filled, server, theirs, mine)
         finally:

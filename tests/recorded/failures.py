@@ -30,5 +30,6 @@ Outcome = tuple[str, int]
 def outcome(made: Any) -> Outcome:
     """What came of a call, in words."""
     if made.error is None:
-        return f"returns {made.result!r}", len(made.sent)
+        kind = type(made.result).__name__
+        return "returns None" if made.result is None else f"returns a {kind}", len(made.sent)
     return type(made.error).__name__, len(made.sent)

@@ -37,6 +37,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ISOMEM_DIR", str(tmp_path))
     for part in ("OPENAI_API_KEY", "ENDPOINT", "DEPLOYMENT", "API_VERSION"):
         monkeypatch.setenv(f"EMBEDDING_AZURE_{part}", "x")
+        monkeypatch.setenv(f"LLM_AZURE_{part}", "x")
 
 
 def made(section: str, provider: str, config: Any) -> None:
@@ -48,11 +49,11 @@ def made(section: str, provider: str, config: Any) -> None:
 
 
 def base(section: str, provider: str) -> dict[str, Any]:
-    if (section, provider) == ("embedder", "langchain"):
+    if provider == "langchain":
         return NEEDED[provider]
     by_key = section in {"llm", "embedder"} or provider in {"cohere", "zero_entropy"}
     own = {"aws_access_key_id": "AKID", "aws_secret_access_key": KEY}
-    more = own if (section, provider) == ("embedder", "aws_bedrock") else {}
+    more = own if provider == "aws_bedrock" else {}
     return {"api_key": KEY, **more} if by_key and provider != "mock" else {}
 
 

@@ -8,6 +8,7 @@ Such a provider is an address and two pure functions: `request` turns a call int
 from __future__ import annotations
 
 from isomem.errors import EmbeddingError, InvalidConfigError, LLMError
+from isomem.options import is_dict
 from isomem.providers.answers import MissingError
 from isomem.providers.headers import sendable, sendable_headers
 from isomem.providers.refusals import CHAT, Refusals
@@ -113,6 +114,10 @@ class Service:
         return f"<{type(self).__name__} {self.config!r}>"
 
 
+# Like `timeout`, these are for the vendors' SDKs themselves, which do not send them as parameters.
+_EXTRAS = ("extra_body", "extra_headers", "extra_query")
+
+
 class NetworkLLM(Service):
     """A language model behind HTTP.
 
@@ -184,6 +189,26 @@ class NetworkLLM(Service):
         """The request without what the model has refused before."""
         request = self.request(messages, response_format, tools, tool_choice, extra)
         return request.with_body(self._refusals.applied(self.config.model, request.body))
+
+    def check_messages(self, messages: object) -> None:
+        """Raises LLMError unless the messages are a list of dicts."""
+        if isinstance(messages, list) and all(isinstance(each, dict) for each in messages):
+            return
+        raise self.refusal("cannot be sent messages that are not a list of dicts")
+
+    def extras(self, parameters: Parameters) -> tuple[dict[str, Any], ...]:
+        """What a call adds to the body, the headers and the query; removed from `parameters`.
+
+        Raises:
+            LLMError: one of them is not a dict with strings as keys.
+        """
+        return tuple(self._extra(parameters, name) for name in _EXTRAS)
+
+    def _extra(self, parameters: Parameters, name: str) -> dict[str, Any]:
+        given = parameters.pop(name, None) or {}
+        if is_dict(given) and all(isinstance(key, str) for key in given.keys()):  # noqa: SIM118
+            return dict(given)
+        raise self.refusal(f"cannot be sent {name} that is not a dict with strings as keys")
 
     def amended(self, request: Request, answer: object) -> Request | None:
         body = self._refusals.learnt(self.config.model, request.body, answer)

@@ -50,7 +50,7 @@ def path(model: str, action: str) -> str:
     """The path of an action, such as "invoke", on a model, which may be named by its ARN."""
     from urllib.parse import quote
 
-    return f"/model/{quote(model, safe='-_.~')}/{action}"
+    return f"/model/{quote(model, safe='-_.~', errors='surrogatepass')}/{action}"
 
 
 def authorizer(
@@ -91,6 +91,17 @@ def authorizer(
     require("botocore", "bedrock", name)
     keys = (access_key_id, secret_access_key, session_token) if access_key_id else None
     return Signature(name, region, keys, profile)
+
+
+def _has_host(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return bool(parts.hostname)
 
 
 class Token:
@@ -145,6 +156,8 @@ class Signature:
         Raises:
             AuthenticationError: there are no credentials, or they cannot be renewed.
         """
+        if not _has_host(url):
+            return {}  # The request itself will fail, and say why.
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.exceptions import BotoCoreError

@@ -51,19 +51,28 @@ LLMS = Kind(
     "llm",
     "isomem.llms",
     {
+        "anthropic": "isomem.providers.llm.anthropic:AnthropicLLM",
+        "aws_bedrock": "isomem.providers.llm.aws_bedrock:BedrockLLM",
+        "azure_openai": "isomem.providers.llm.azure:AzureOpenAILLM",
+        "azure_openai_structured": "isomem.providers.llm.azure:AzureOpenAIStructuredLLM",
         "deepseek": "isomem.providers.llm.services:DeepSeekLLM",
+        "gemini": "isomem.providers.llm.gemini:GeminiLLM",
         "groq": "isomem.providers.llm.services:GroqLLM",
+        "langchain": "isomem.providers.llm.library:LangchainLLM",
+        "litellm": "isomem.providers.llm.library:LiteLLM",
         "lmstudio": "isomem.providers.llm.services:LMStudioLLM",
         "minimax": "isomem.providers.llm.services:MiniMaxLLM",
         "mock": "isomem.providers.llm.mock:mock_llm",
         "ollama": "isomem.providers.llm.ollama:OllamaLLM",
         "openai": "isomem.providers.llm.openai:OpenAILLM",
+        "openai_structured": "isomem.providers.llm.openai:OpenAIStructuredLLM",
+        "openrouter": "isomem.providers.llm.openai:OpenRouterLLM",
+        "sarvam": "isomem.providers.llm.services:SarvamLLM",
         "together": "isomem.providers.llm.services:TogetherLLM",
         "vllm": "isomem.providers.llm.services:VllmLLM",
         "xai": "isomem.providers.llm.services:XaiLLM",
     },
-    "anthropic aws_bedrock azure_openai azure_openai_structured gemini langchain litellm "
-    "openai_structured sarvam",
+    "",
 )
 
 EMBEDDERS = Kind(

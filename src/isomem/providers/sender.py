@@ -172,7 +172,7 @@ class Sender:
         return await asyncio.to_thread(self._proof, request, content)
 
     def _arguments(self, request: Request, content: bytes, proof: Mapping[str, str]) -> _Arguments:
-        url = httpx.URL(self.endpoint.url(request.path))
+        url = self._url(request)
         headers = httpx.Headers(_ALWAYS)  # However they are spelt, one takes the place of another.
         headers.update(self.endpoint.headers)
         headers.update(sendable_headers(request.headers, f"{self.endpoint.provider}: header"))
@@ -188,6 +188,12 @@ class Sender:
             "params": request.query,
             "timeout": self._timeout(request),
         }
+
+    def _url(self, request: Request) -> httpx.URL:
+        try:
+            return httpx.URL(self.endpoint.url(request.path))
+        except UnicodeEncodeError as error:
+            raise self.endpoint.error(f"cannot be sent this in an address: {error}") from error
 
     def _timeout(self, request: Request) -> httpx.Timeout:
         seconds = request.timeout_s or self.endpoint.timeout_s

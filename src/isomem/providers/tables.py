@@ -74,6 +74,8 @@ COUNT = optional(whole(0, _MANY))
 LENGTH = optional(whole(1, _MANY))
 DIMS = optional(whole(1, LONGEST_VECTOR))
 
+TIMEOUT = optional(number(0.001, _MANY))
+
 # --- The rows --------------------------------------------------------------------------------
 
 _PROXIES_DOC = "a proxy's address, or one per pattern, such as `{'https://': 'http://proxy:3128'}`"
@@ -194,7 +196,7 @@ def network_options(timeout_s: float) -> tuple[Option, ...]:
         Option(
             "timeout_s",
             timeout_s,
-            optional(number(0.001, _MANY)),
+            TIMEOUT,
             "how long to wait for an answer, in seconds; connecting takes at most 10 of them",
         ),
         Option("max_retries", 3, whole(0, 1_000), "how often a failed request is retried"),

@@ -183,6 +183,8 @@ _KINDS = {
 
 _ENDINGS = {
     "length": "the model was cut off: raise max_tokens",
+    "max_tokens": "the model was cut off: raise max_tokens",  # Anthropic, Bedrock
+    "MAX_TOKENS": "the model was cut off: raise max_tokens",  # Google
     "content_filter": "a content filter stopped the model",
     "tool_calls": "the model called a tool",
     "function_call": "the model called a tool",

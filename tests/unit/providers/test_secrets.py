@@ -17,6 +17,7 @@ from isomem import AuthenticationError, InvalidConfigError
 from isomem.errors import MemoryError
 from isomem.providers.registry import EMBEDDERS, LLMS, Kind, create_embedder, create_llm
 from isomem.reference import table_in
+from tests.unit.providers.chats import anthropic
 from tests.unit.providers.clouds import (
     NO_BEARER,
     access,
@@ -43,7 +44,7 @@ NAMES = [
     (section, kind, name)
     for section, kind in (("llm", LLMS), ("embedder", EMBEDDERS))
     for name in sorted(kind.builtin)
-    if "timeout_s" in {option.name for option in table_in(section, name) or ()}
+    if "headers" in {option.name for option in table_in(section, name) or ()}
 ]
 PARTS = [
     pytest.param(
@@ -59,7 +60,13 @@ BEARERS = [
     for section, kind, name in NAMES
     if name not in NO_BEARER
 ]
-PROTOCOLS = {"aws_bedrock": bedrock, "gemini": gemini, "ollama": ollama, "vertexai": vertexai}
+PROTOCOLS = {
+    "anthropic": anthropic,
+    "aws_bedrock": bedrock,
+    "gemini": gemini,
+    "ollama": ollama,
+    "vertexai": vertexai,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -221,7 +228,7 @@ def test_a_header_is_sent_once_however_it_is_spelt(
     monkeypatch.setattr(httpx.Client, "send", noting)
     headers = {spelling: "Token t", "user-agent": "mine", "X-Own": "1"}
     url = of(servers, name).url
-    call(kind, name, {f"{name}_base_url": url, "api_key": KEY, "headers": headers})
+    call(kind, name, {**at(name, url), "headers": headers})
     assert sent[0].get_list("authorization") == [f"Bearer {KEY}"]
     assert sent[0].get_list("user-agent") == ["mine"]
 

@@ -17,7 +17,7 @@ REMOTE = [
     for section in MAKERS
     for name in names_in(section)
     if is_installed(name)
-    if any(option.name == "timeout_s" for option in table_in(section, name) or ())
+    if any(option.name == "headers" for option in table_in(section, name) or ())
 ]
 
 BASE: dict[str, dict[str, Any]] = {
@@ -26,7 +26,7 @@ BASE: dict[str, dict[str, Any]] = {
 }
 """Options without which a provider cannot be made, or sends nothing."""
 
-READ_ELSEWHERE = {"aws_access_key_id", "azure_kwargs", "vertex_credentials_json"}
+READ_ELSEWHERE = {"aws_access_key_id", "aws_region", "azure_kwargs", "vertex_credentials_json"}
 """Options whose variables a library reads, or that hold several; test_authorizers.py has those."""
 
 
@@ -44,7 +44,8 @@ def value_in(section: str, name: str, option: Option, config: dict[str, Any]) ->
         return made.base_url
     if option.name == "api_key":
         headers = made._connection().endpoint.headers
-        key = headers.get("Authorization") or headers.get("x-goog-api-key") or ""
+        names = ("Authorization", "x-goog-api-key", "x-api-key")
+        key = next((headers[each] for each in names if each in headers), "")
         return key.removeprefix("Bearer ")
     return getattr(made.config, option.name)
 

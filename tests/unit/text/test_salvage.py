@@ -32,6 +32,8 @@ LIST, OBJECT = json.dumps(BOTH), json.dumps({"memory": BOTH})
         f"```json\n{LIST}\n```",
         OBJECT.replace("}]", "},]").replace('"user"', '"user",'),
         f"<thinking>no: {json.dumps([{'text': 'x'}])}</thinking>{LIST}",
+        f"<thought>no: {json.dumps([{'text': 'x'}])}</thought>{LIST}",
+        f"no: {json.dumps([{'text': 'x'}])}</thought>{LIST}",
         f'<think>a<think>{{"text": "x"}}</think>{LIST}',
         f'I first thought {{"text": "x"}}</think>\n{LIST}',
         OBJECT[:-2],

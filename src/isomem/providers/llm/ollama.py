@@ -89,8 +89,9 @@ class OllamaLLM(NetworkLLM):
     ) -> Request:
         from isomem.providers.http import Request
 
-        if fault := _fault(messages, response_format):
-            raise self.refusal(fault)
+        self.check_messages(messages)
+        if response_format and not isinstance(response_format, Mapping):
+            raise self.refusal("cannot be sent a response_format that is not a dict")
         wants_json = (response_format or {}).get("type") == "json_object"
         config = self.config
         sampling = (config.temperature, config.max_tokens, config.top_p, config.num_ctx)
@@ -115,15 +116,6 @@ class OllamaLLM(NetworkLLM):
             return text
         calls = [_tool_call(call) for call in calls_in(member(answer, "message"))]
         return {"content": content, "tool_calls": calls}
-
-
-def _fault(messages: object, response_format: object) -> str | None:
-    """What is wrong with the arguments of a call, or None."""
-    if response_format and not isinstance(response_format, Mapping):
-        return "cannot be sent a response_format that is not a dict"
-    if isinstance(messages, list) and all(isinstance(each, dict) for each in messages):
-        return None
-    return "cannot be sent messages that are not a list of dicts"
 
 
 def asking_for_json(messages: list[Message]) -> list[Message]:

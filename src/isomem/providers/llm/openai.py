@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
-from isomem.options import CALLABLE, SWITCH, TEXT, TEXTS, Option, merged, optional, or_empty
+from isomem.options import (
+    CALLABLE,
+    SWITCH,
+    TEXT,
+    TEXTS,
+    Option,
+    idle,
+    merged,
+    optional,
+    or_empty,
+)
 from isomem.providers.answers import (
     MissingError,
     arguments,
@@ -43,32 +54,111 @@ def is_reasoning_model(model: str) -> bool:
     return base in _REASONING or base.startswith(_REASONING_FAMILIES)
 
 
-class ChatLLM(NetworkLLM):
-    """Any service with OpenAI's protocol. A subclass states what differs.
+class ChatProtocol(NetworkLLM):
+    """OpenAI's chat completions, wherever they are. A subclass states what differs.
+
+    Attributes:
+        path: of the chat endpoint, below the address.
+        query: what is appended to the address of every request.
+        takes_extra: whether further arguments of a call are sent, and reasoning models get the
+            reduced parameters.
+        table: every option that it takes.
+    """
+
+    path: ClassVar[str] = "/chat/completions"
+    query: Mapping[str, str] = MappingProxyType({})
+    takes_extra: ClassVar[bool] = True
+    table: ClassVar[Table]
+
+    def request(
+        self,
+        messages: list[Message],
+        response_format: ResponseFormat,
+        tools: Tools,
+        tool_choice: str,
+        extra: Parameters,
+    ) -> Request:
+        from isomem.providers.http import Request
+
+        parameters = self._parameters(extra)
+        timeout = parameters.pop("timeout", None)
+        body, own, query = self.extras(parameters)
+        parameters.update(model=self.config.model, messages=self._messages(messages))
+        headers = self._customize(parameters)
+        parameters.update(self._format(response_format))
+        if tools:
+            parameters.update(tools=tools, tool_choice=tool_choice)
+        content = {**_ordered(parameters), **body}
+        return Request(self.path, content, {**headers, **own}, {**self.query, **query}, timeout)
+
+    def _messages(self, messages: list[Message]) -> list[Message]:
+        """The messages as this service gets them."""
+        return messages
+
+    def _parameters(self, extra: Parameters) -> Parameters:
+        config = self.config
+        if self.takes_extra and is_reasoning_model(config.model):
+            effort = config.reasoning_effort
+            return {"reasoning_effort": effort} if effort else {}
+        return {**self._sampling(), **(extra if self.takes_extra else {})}
+
+    def _sampling(self) -> Parameters:
+        names = ("temperature", "max_tokens", "top_p")
+        common = {name: getattr(self.config, name) for name in names}
+        return {name: value for name, value in common.items() if value is not None}
+
+    def _customize(self, parameters: Parameters) -> dict[str, str]:  # noqa: ARG002
+        """Adapts `parameters` to this service, and returns its extra headers."""
+        return {}
+
+    def _format(self, response_format: ResponseFormat) -> Parameters:
+        return {"response_format": response_format} if response_format else {}
+
+    def parse(self, answer: object, tools: Tools) -> Reply:
+        message = member(answer, "choices", 0, "message")
+        if not isinstance(message, dict):
+            raise MissingError("choices[0].message")
+        content = text_of(message.get("content"))
+        if not tools:
+            choice = member(answer, "choices", 0)
+            said = message.get("refusal") or complaint(choice.get("error"))
+            text: Reply = ended(content, choice.get("finish_reason"), said)
+            return text
+        return {"content": content, "tool_calls": [_tool_call(each) for each in calls_in(message)]}
+
+
+def _ordered(parameters: Parameters) -> Parameters:
+    """The parameters in the order of OpenAI's SDK, so that even the bytes are equal."""
+    first = [name for name in ("model", "stream", "messages") if name in parameters]
+    return {name: parameters[name] for name in [*first, *sorted(parameters.keys() - set(first))]}
+
+
+def _tool_call(call: JsonObject) -> JsonObject:
+    return {
+        "name": member(call, "function", "name"),
+        "arguments": arguments(member(call, "function", "arguments")),
+    }
+
+
+class ChatLLM(ChatProtocol):
+    """A service with OpenAI's protocol and a key, at an address of its own or at yours.
 
     Attributes:
         default_model: used if the configuration does not name one.
         default_url: where the service is.
-        path: of the chat endpoint, below the address.
         url_option: the option for another address.
         url_variable: the environment variable for another address.
         key_variable: the environment variable for the key.
         fallback_key: sent if there is no other key; None if a key is required.
-        takes_extra: whether further arguments of a call are sent, and reasoning models get the
-            reduced parameters.
         own_options: options that only this service takes.
-        table: every option that it takes.
     """
 
     default_model: ClassVar[str]
-    path: ClassVar[str] = "/chat/completions"
     url_option: ClassVar[str]
     url_variable: ClassVar[str]
     key_variable: ClassVar[str]
     fallback_key: ClassVar[str | None] = None
-    takes_extra: ClassVar[bool] = True
     own_options: ClassVar[Table] = ()
-    table: ClassVar[Table]
 
     def __init_subclass__(cls) -> None:
         cls.table = merged(
@@ -94,78 +184,23 @@ class ChatLLM(NetworkLLM):
         needed = url == self.default_url
         return str(url), required_key(self.name, key, self.key_variable, needed)
 
-    def request(
-        self,
-        messages: list[Message],
-        response_format: ResponseFormat,
-        tools: Tools,
-        tool_choice: str,
-        extra: Parameters,
-    ) -> Request:
-        from isomem.providers.http import Request
 
-        parameters = self._parameters(extra)
-        timeout = parameters.pop("timeout", None)
-        body, own, query = [self._extra(parameters, name) for name in _EXTRAS]
-        parameters.update(model=self.config.model, messages=messages)
-        headers = self._customize(parameters)
-        parameters.update(self._format(response_format))
-        if tools:
-            parameters.update(tools=tools, tool_choice=tool_choice)
-        content = {**_ordered(parameters), **body}
-        return Request(self.path, content, {**headers, **own}, query, timeout)
-
-    def _extra(self, parameters: Parameters, name: str) -> dict[str, Any]:
-        """What a call adds to the body, the headers or the query; removed from `parameters`."""
-        given = parameters.pop(name, None) or {}
-        if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
-            return dict(given)
-        raise self.refusal(f"cannot be sent {name} that is not a dict with strings as keys")
-
-    def _parameters(self, extra: Parameters) -> Parameters:
-        config = self.config
-        if self.takes_extra and is_reasoning_model(config.model):
-            effort = config.reasoning_effort
-            return {"reasoning_effort": effort} if effort else {}
-        common = {name: getattr(config, name) for name in ("temperature", "max_tokens", "top_p")}
-        given = {name: value for name, value in common.items() if value is not None}
-        return {**given, **(extra if self.takes_extra else {})}
-
-    def _customize(self, parameters: Parameters) -> dict[str, str]:  # noqa: ARG002
-        """Adapts `parameters` to this service, and returns its extra headers."""
-        return {}
-
-    def _format(self, response_format: ResponseFormat) -> Parameters:
-        return {"response_format": response_format} if response_format else {}
-
-    def parse(self, answer: object, tools: Tools) -> Reply:
-        message = member(answer, "choices", 0, "message")
-        if not isinstance(message, dict):
-            raise MissingError("choices[0].message")
-        content = text_of(message.get("content"))
-        if not tools:
-            choice = member(answer, "choices", 0)
-            said = message.get("refusal") or complaint(choice.get("error"))
-            text: Reply = ended(content, choice.get("finish_reason"), said)
-            return text
-        return {"content": content, "tool_calls": [_tool_call(each) for each in calls_in(message)]}
-
-
-# Like `timeout`, these are for OpenAI's SDK itself, which does not send them as parameters.
-_EXTRAS = ("extra_body", "extra_headers", "extra_query")
-
-
-def _ordered(parameters: Parameters) -> Parameters:
-    """The parameters in the order of OpenAI's SDK, so that even the bytes are equal."""
-    first = [name for name in ("model", "messages") if name in parameters]
-    return {name: parameters[name] for name in [*first, *sorted(parameters.keys() - set(first))]}
-
-
-def _tool_call(call: JsonObject) -> JsonObject:
-    return {
-        "name": member(call, "function", "name"),
-        "arguments": arguments(member(call, "function", "arguments")),
-    }
+_ROUTING = (
+    Option("models", None, or_empty(TEXTS), "OpenRouter: models to try in turn"),
+    Option("route", "fallback", or_empty(TEXT), "OpenRouter: how to go through `models`"),
+    Option("site_url", None, or_empty(TEXT), "OpenRouter: identifies your app, with `app_name`"),
+    Option("app_name", None, or_empty(TEXT), "OpenRouter: identifies your app, with `site_url`"),
+    Option(
+        "response_callback",
+        None,
+        or_empty(CALLABLE),
+        "called as `callback(llm, answer, parameters)` after each answer",
+    ),
+)
+_OTHERS = (
+    address_option("openrouter_base_url", OPENROUTER_URL, "OPENROUTER_API_BASE"),
+    Option("store", None, optional(SWITCH), "whether OpenAI keeps the answer; sent when given"),
+)
 
 
 class OpenAILLM(ChatLLM):
@@ -184,38 +219,22 @@ class OpenAILLM(ChatLLM):
     url_option = "openai_base_url"
     url_variable = "OPENAI_BASE_URL"
     key_variable = "OPENAI_API_KEY"
-    own_options = (
-        Option("models", None, or_empty(TEXTS), "OpenRouter: models to try in turn"),
-        Option("route", "fallback", or_empty(TEXT), "OpenRouter: how to go through `models`"),
-        address_option("openrouter_base_url", OPENROUTER_URL, "OPENROUTER_API_BASE"),
-        Option(
-            "site_url", None, or_empty(TEXT), "OpenRouter: identifies your app, with `app_name`"
-        ),
-        Option(
-            "app_name", None, or_empty(TEXT), "OpenRouter: identifies your app, with `site_url`"
-        ),
-        Option("store", None, optional(SWITCH), "whether OpenAI keeps the answer; sent when given"),
-        Option(
-            "response_callback",
-            None,
-            or_empty(CALLABLE),
-            "called as `callback(llm, answer, parameters)` after each answer",
-        ),
-    )
+    own_options: ClassVar[Table] = (*_ROUTING, *_OTHERS)
 
     def _access(self, settings: Settings) -> tuple[str, str | None]:
         # A configured address takes precedence over the environment: prompts go nowhere else.
         own = settings.openai_base_url is not None
-        self._openrouter_key = None if own else environment("OPENROUTER_API_KEY")
-        if not self._openrouter_key:
+        key = None if own else environment("OPENROUTER_API_KEY")
+        self._routes = bool(key)
+        if not key:
             return super()._access(settings)
         variable = environment("OPENROUTER_API_BASE")
         url = first_of(settings.openrouter_base_url, variable, OPENROUTER_URL)
-        return str(url), self._openrouter_key
+        return str(url), key
 
     def _customize(self, parameters: Parameters) -> dict[str, str]:
         config = self.config
-        if not self._openrouter_key:
+        if not self._routes:
             if config.store is not None:
                 parameters["store"] = config.store
             return {}
@@ -241,6 +260,58 @@ class OpenAILLM(ChatLLM):
             from isomem import log
 
             log.error("The response_callback of the llm failed: %s", error)
+
+
+class OpenRouterLLM(OpenAILLM):
+    """OpenRouter by its own name: `openai` goes there only if the environment has its key.
+
+    Args:
+        config: options; see docs/providers.md.
+
+    Raises:
+        InvalidConfigError: an option is unknown, or there is no key for openrouter.ai.
+    """
+
+    name = "openrouter"
+    default_model = "openai/gpt-5-mini"
+    default_url = OPENROUTER_URL
+    url_option = "openrouter_base_url"
+    url_variable = "OPENROUTER_API_BASE"
+    key_variable = "OPENROUTER_API_KEY"
+    own_options = _ROUTING
+    _routes = True
+
+    def _access(self, settings: Settings) -> tuple[str, str | None]:
+        return ChatLLM._access(self, settings)
+
+
+class OpenAIStructuredLLM(ChatLLM):
+    """OpenAI as mem0's `openai_structured` calls it: the temperature is all of the sampling.
+
+    Args:
+        config: options under upstream's names; see docs/providers.md.
+
+    Raises:
+        InvalidConfigError: an option is unknown, or there is no key for api.openai.com.
+    """
+
+    name = "openai_structured"
+    default_model = "gpt-5-mini"
+    default_url = OPENAI_URL
+    url_option = "openai_base_url"
+    url_variable = "OPENAI_API_BASE"
+    key_variable = "OPENAI_API_KEY"
+    takes_extra = False
+    own_options = tuple(map(idle, (*_ROUTING, *_OTHERS)))
+
+    def _sampling(self) -> Parameters:
+        given = super()._sampling()
+        return {"stream": False, **{key: given[key] for key in ("temperature",) if key in given}}
+
+    def parse(self, answer: object, tools: Tools) -> Reply:
+        """The text, even if the model was given tools, as in mem0."""
+        reply = super().parse(answer, tools)
+        return reply["content"] if isinstance(reply, dict) else reply
 
 
 class Attributes(dict):  # type: ignore[type-arg]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from isomem.options import DICT, Option, or_empty
+from collections.abc import Mapping
+
+from isomem.options import DICT, TEXT, Kind, Option, is_dict, or_empty
 from isomem.providers.llm.openai import ChatLLM
 from isomem.providers.tables import LMSTUDIO_URL
 
@@ -48,6 +50,62 @@ class TogetherLLM(ChatLLM):
     url_variable = "TOGETHER_BASE_URL"
     key_variable = "TOGETHER_API_KEY"
     takes_extra = False
+
+
+_OF_A_MODEL = ("reasoning_effort", "frequency_penalty", "presence_penalty", "seed", "stop", "n")
+
+
+def _is_model(value: object) -> bool:
+    return TEXT.accepts(value) or (
+        is_dict(value) and all(name in {"name", *_OF_A_MODEL} for name in dict(value))
+    )
+
+
+_MODEL = Kind(
+    f"text, or a dict of name, {', '.join(_OF_A_MODEL)}",
+    _is_model,
+    {
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": dict.fromkeys(("name", *_OF_A_MODEL), True),
+                "additionalProperties": False,
+            },
+        ]
+    },
+)
+
+
+class SarvamLLM(ChatLLM):
+    name = "sarvam"
+    default_model = "sarvam-m"
+    default_url = "https://api.sarvam.ai/v1"
+    default_timeout_s = 30.0
+    url_option = "sarvam_base_url"
+    url_variable = "SARVAM_API_BASE"
+    key_variable = "SARVAM_API_KEY"
+    takes_extra = False
+    own_options = (
+        Option(
+            "model",
+            None,
+            or_empty(_MODEL),
+            "which model answers, or a dict of its `name` and of its own parameters",
+            unset="`sarvam-m`",
+        ),
+    )
+
+    def _customize(self, parameters: Parameters) -> dict[str, str]:
+        model = self.config.model
+        if isinstance(model, Mapping):
+            parameters.update({name: model[name] for name in _OF_A_MODEL if name in model})
+            parameters["model"] = model.get("name", self.default_model)
+        return {}
+
+    def _format(self, response_format: ResponseFormat) -> Parameters:  # noqa: ARG002
+        """None: mem0 sends none to Sarvam."""
+        return {}
 
 
 class XaiLLM(ChatLLM):
