@@ -7,9 +7,11 @@ PIP_QUIET = --quiet --disable-pip-version-check
 # What an editable install depends on; source files are read where they lie.
 PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py \
     build_support/prompts.py build_support/kernel.py \
-    src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd
+    src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
+    src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 byte-pairs check format bench bench-check clean providers
+.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs providers check format \
+    bench bench-check model clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -38,6 +40,12 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 	        --tier $$tier --class $$class --jobs 2 || exit 1; \
 	done; done
 
+# The tokenizer of the local embedder against the package `tokenizers`, on 200,000 texts and every
+# character: a minute.
+wordpiece: .venvs/bench/installed
+	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[test]'
+	ISOMEM_TEXTS=200000 .venvs/bench/bin/python -m pytest -q tests/unit/providers/test_wordpiece.py
+
 # The tokenizer of older stores against the package `tokenizers`, on 200,000 texts: some minutes.
 byte-pairs: .venvs/byte-pairs/installed
 	PYTHONPATH=. .venvs/byte-pairs/bin/python -m tests.unit.providers.byte_pair_texts 200000
@@ -46,6 +54,12 @@ byte-pairs: .venvs/byte-pairs/installed
 # langchain, which are large.
 providers: .venvs/providers/installed
 	LITELLM_LOCAL_MODEL_COST_MAP=True .venvs/providers/bin/python -m pytest -q tests/recorded
+
+# Every scenario over mem0's Qdrant, and the stores of mem0's that work in a folder (Qdrant, FAISS,
+# Chroma): some minutes.
+bridge: .venvs/bridge/installed
+	BRIDGE=all .venvs/bridge/bin/python -m pytest -q tests/parity/test_bridge.py \
+	    tests/facade/test_bridge.py tests/unit/providers/test_bridge.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -65,14 +79,21 @@ bench: .venvs/bench/installed
 bench-check: .venvs/bench/installed
 	.venvs/bench/bin/python -m bench.check $(ARGS)
 
+# The table of the local embedder, from nothing: an hour or two on two cores, Python 3.11, npm. It
+# prints the figures and compares the digest with the recorded one. ARGS="--locomo DATA_DIR" measures
+# recall.
+MODEL_PYTHON ?= python3.11
+model: .venvs/model/installed
+	PYTHONPATH=src:. .venvs/model/bin/python -m models $(ARGS)
+
 .venv/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python -m pip install $(PIP_QUIET) --editable '.[local]'
+	.venv/bin/python -m pip install $(PIP_QUIET) --editable .
 	@touch $@
 
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
-	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,local]'
+	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,wordllama]'
 	@touch $@
 
 .venvs/byte-pairs/installed: $(PACKAGING)
@@ -93,13 +114,24 @@ bench-check: .venvs/bench/installed
 	    --editable './parity[providers,libraries]'
 	@touch $@
 
+.venvs/bridge/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/bridge
+	.venvs/bridge/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' --editable ./parity \
+	    faiss-cpu==1.15.1 chromadb==1.5.9
+	@touch $@
+
 .venvs/bench/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/bench
 	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[bench]' --editable ./parity
 	@touch $@
 
+.venvs/model/installed: models/requirements.txt
+	$(MODEL_PYTHON) -m venv --clear .venvs/model
+	.venvs/model/bin/python -m pip install $(PIP_QUIET) --requirement models/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf .venv .venvs build dist src/*.egg-info src/isomem/prompts/pinned
+	rm -rf .venv .venvs build dist models/build src/*.egg-info src/isomem/prompts/pinned
 	rm -rf parity/build parity/dist parity/src/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,10 +1,10 @@
 """The built-in text tier against upstream's full system, from the terms to what is found.
 
-    python -m bench.keyword_entity_report FOLDER [--json FILE]
+    python -m bench.keyword_entity_report FOLDER [--embedder NAME] [--json FILE]
 
 FOLDER is as for `bench/text_quality.py`; facts also name the turns they were taken from, and
 questions the turns that answer them. Needs upstream's full system (mem0ai, fastembed, spaCy and
-the model that `isomem_parity.tiers` names) and isomem[local]; nothing is downloaded. It takes some
+the model that `isomem_parity.tiers` names); nothing is downloaded. It takes some
 minutes, almost all of them in upstream.
 
 Each session is added once, with its facts as the model's reply. Every system is asked each
@@ -37,7 +37,7 @@ from typing import Any
 
 from bench.text_quality import REPEATS, cost, jaccard, mean, read_texts
 from isomem import Memory
-from isomem.providers.embedder.local import LocalEmbedder
+from isomem.providers.registry import create_embedder
 from isomem.testing import ScriptedLLM
 from isomem.text import compounds, lemma
 from isomem.text.terms import TermEncoder
@@ -186,10 +186,9 @@ def ordered_ties() -> Iterator[None]:
         local_collection.np = kept
 
 
-def run_systems(conversations: list[Conversation]) -> dict[str, list[Hits]]:
+def run_systems(conversations: list[Conversation], embedder: Any) -> dict[str, list[Hits]]:
     """What each system finds for all questions, in their order."""
     questions = [question for talk in conversations for question in talk.questions]
-    embedder = LocalEmbedder()
     found = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -339,10 +338,10 @@ def _first_right(question: Question, turns: Sequence[set[str]]) -> int:
 # --- The report ---------------------------------------------------------------------------
 
 
-def measure(folder: Path) -> Figures:
+def measure(folder: Path, embedder: str) -> Figures:
     """All figures for the conversations in a folder."""
     conversations = read_conversations(folder)
-    found = run_systems(conversations)
+    found = run_systems(conversations, create_embedder(embedder))
     from mem0.utils.entity_extraction import extract_entities
     from mem0.utils.lemmatization import lemmatize_for_bm25
 
@@ -406,12 +405,13 @@ def _row(values: Iterable[Any], widths: Iterable[int]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--embedder", metavar="NAME", default="local", help="of all systems")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as home:
         os.environ.update({"MEM0_TELEMETRY": "False", "MEM0_DIR": home})
-        figures = measure(arguments.folder)
+        figures = measure(arguments.folder, arguments.embedder)
     print(show(figures))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -16,6 +16,7 @@ it with the package installed, or with PYTHONPATH=src::
     python bench/locomo.py DATA_DIR
     python bench/locomo.py DATA_DIR --memories turns --ranking fused
     python bench/locomo.py DATA_DIR --nlp none --no-keywords
+    python bench/locomo.py DATA_DIR --embedder wordllama
     python bench/locomo.py DATA_DIR --cli          # through `isomem ingest` and `isomem search`
 """
 
@@ -254,7 +255,7 @@ def main() -> None:
         raise SystemExit(f"{options.data} holds no conversations")
     with tempfile.TemporaryDirectory() as folder:
         config = {
-            "embedder": {"provider": "local"},
+            "embedder": {"provider": options.embedder},
             "ranking": options.ranking,
             "nlp": {
                 "provider": options.nlp,
@@ -281,6 +282,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("data", type=Path, metavar="DATA_DIR")
     parser.add_argument("--memories", choices=MEMORIES, default="facts")
     parser.add_argument("--ranking", choices=("contract", "fused"), default="contract")
+    parser.add_argument("--embedder", metavar="NAME", default="local")
     parser.add_argument("--nlp", choices=("builtin", "spacy", "none"), default="builtin")
     parser.add_argument("--spacy-model", metavar="NAME", help="of --nlp spacy")
     parser.add_argument("--no-keywords", dest="keywords", action="store_false")

@@ -1,6 +1,6 @@
 """How often a new fact supersedes the right stored one, on the dialogues in `bench/updates`.
 
-    python -m bench.supersession                          # supersede="similar"; needs isomem[local]
+    python -m bench.supersession                          # supersede="similar"
     python -m bench.supersession --wrong                  # also what it gets wrong and misses
     python -m bench.supersession --mode model --model NAME [--base-url URL]
     python -m bench.supersession --mode model --scripted  # a model that knows the answers

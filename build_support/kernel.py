@@ -1,4 +1,4 @@
-"""The optional extension: `isomem.kernel`, compiled if there is a compiler."""
+"""The optional extensions: `isomem.kernel` and `isomem.pieces`, compiled if there is a compiler."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from setuptools import Extension
 
-SOURCE = "src/isomem/kernel.py"
+MODULES = ("kernel", "pieces")
 
 # Faster by up to a third, and equal to what Python computes: no product and sum become one, and
 # the same bytes may be read as floats and as integers.
@@ -20,9 +20,14 @@ def extensions() -> list[Extension]:
     except ImportError:
         return []
     flags = [] if sys.platform == "win32" else _UNIX_FLAGS
-    kernel = Extension("isomem.kernel", [SOURCE], extra_compile_args=flags, language="c")
+    modules = [
+        Extension(
+            f"isomem.{name}", [f"src/isomem/{name}.py"], extra_compile_args=flags, language="c"
+        )
+        for name in MODULES
+    ]
     made: list[Extension] = cythonize(  # type: ignore[no-untyped-call,unused-ignore]
-        [kernel],
+        modules,
         build_dir="build/cython",
         language_level=3,
         quiet=True,
@@ -31,7 +36,7 @@ def extensions() -> list[Extension]:
             "wraparound": False,
             "cdivision": True,
             "initializedcheck": False,
-            "annotation_typing": False,  # the types are in kernel.pxd
+            "annotation_typing": False,  # the types are in the .pxd files
             "binding": False,
         },
     )

@@ -3,7 +3,7 @@
     python examples/conversation.py "What is the cat called?" "Who is her boss?"
 
 The conversation is the one in `isomem demo`. It comes with the package, and so do the replies that
-stand in for a model here. Needs `pip install "isomem[local]"`.
+stand in for a model here.
 """
 
 import sys

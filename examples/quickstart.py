@@ -1,4 +1,4 @@
-"""The first steps: store two memories, find one. Needs `pip install "isomem[local]"`."""
+"""The first steps: store two memories, find one."""
 
 from isomem import Memory
 

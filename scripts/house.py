@@ -26,7 +26,7 @@ ROOMS = {
 LOWEST = frozenset(
     {
         "causes", "clock", "dates", "digest", "errors", "kernel", "log", "options", "pattern",
-        "types",
+        "pieces", "types",
     }
 )  # fmt: skip
 

@@ -15,11 +15,11 @@ from isomem.config import EMBEDDED_OPTIONS, TOP
 from isomem.options import Option, merged
 from isomem.providers import registry
 from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, RERANKER_OPTIONS
-from isomem.reference import has_variable, table_in, variable
+from isomem.reference import KINDS, has_variable, table_in, variable
 from isomem.text.tables import SPACY_OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("configuration.md", "providers.md")
+PAGES = ("configuration.md", "providers.md", "switching.md")
 BLOCK = re.compile(
     r"(<!-- options: (\S+), written by `python -m scripts\.options` -->\n).*?(<!-- end -->)",
     re.DOTALL,
@@ -31,6 +31,19 @@ KEYS = {"aws_bedrock": "aws_access_key_id", "vertexai": "vertex_credentials_json
 
 NETWORK = ("http_client_proxies", "timeout_s", "max_retries", "retry_within_s", "headers")
 """What the providers have that use the network."""
+
+
+OF_MEM0 = {
+    "llm": "anthropic aws_bedrock azure_openai azure_openai_structured deepseek gemini groq "
+    "langchain litellm lmstudio minimax ollama openai openai_structured sarvam together vllm xai",
+    "embedder": "aws_bedrock azure_openai fastembed gemini huggingface langchain lmstudio ollama "
+    "openai together vertexai",
+    "reranker": "cohere huggingface llm_reranker sentence_transformer zero_entropy",
+    "vector_store": "azure_ai_search azure_mysql baidu cassandra chroma databricks elasticsearch "
+    "faiss langchain milvus mongodb neptune opensearch pgvector pinecone qdrant redis s3_vectors "
+    "supabase turbopuffer upstash_vector valkey vertex_ai_vector_search weaviate",
+}
+"""The names of mem0 2.0.4 in each section."""
 
 
 def main() -> int:
@@ -75,6 +88,24 @@ def _row(section: str, option: Option) -> list[str]:
 def _linked(doc: str) -> str:
     """The text for a page in docs/: what errors and the schema name by its path is a link there."""
     return PAGE.sub(r"[\1](\1)", doc)
+
+
+def _names() -> str:
+    """Who makes the providers that mem0 has names for."""
+    header = ("section", "names", "by isomem", "by mem0's own class", "refused")
+    return _table(header, [_makers(section, names.split()) for section, names in OF_MEM0.items()])
+
+
+def _makers(section: str, names: list[str]) -> list[str]:
+    kind = KINDS[section]
+    own = [name for name in names if name in kind.builtin]
+    bridged = [name for name in names if name not in own and name in kind.elsewhere]
+    refused = [name for name in names if name not in own and name not in bridged]
+    return [_code(section), str(len(names)), *map(_counted, (own, bridged, refused))]
+
+
+def _counted(names: list[str]) -> str:
+    return f"{len(names)}: {', '.join(map(_code, names))}" if names else "none"
 
 
 def _models() -> str:
@@ -194,6 +225,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rerankers": _rerankers,
     "reranker": _common_reranker,
     "reranker-own": _own_reranker,
+    "names": _names,
 }
 
 

@@ -35,7 +35,7 @@ SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 Needs = tuple[tuple[str, ...], ...]
 """What an environment is made of: what pip is given, one call after the other."""
 
-ISOMEM, HARNESS = ("--editable", ".[test,local]"), ("--editable", "./parity")
+ISOMEM, HARNESS = ("--editable", ".[test,wordllama]"), ("--editable", "./parity")
 # One call, so that the isomem that the harness asks for is this one, and not one of an index.
 FULL: Needs = ((*ISOMEM, "--editable", "./parity[tiers,fuzz,providers]"),)
 FAST: Needs = (ISOMEM, ("--no-deps", *HARNESS))
@@ -94,6 +94,8 @@ PACKAGING = (
     "build_support/kernel.py",
     "src/isomem/kernel.py",
     "src/isomem/kernel.pxd",
+    "src/isomem/pieces.py",
+    "src/isomem/pieces.pxd",
 )
 PINNED = ROOT / "src/isomem/prompts/pinned"
 

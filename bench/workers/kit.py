@@ -210,12 +210,13 @@ def interpret_the_kernel() -> None:
     package = find_spec("isomem")
     assert package
     assert package.submodule_search_locations
-    path = f"{package.submodule_search_locations[0]}/kernel.py"
-    spec = spec_from_file_location("isomem.kernel", path)
-    assert spec
-    assert spec.loader
-    sys.modules["isomem.kernel"] = module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    for name in ("kernel", "pieces"):
+        path = f"{package.submodule_search_locations[0]}/{name}.py"
+        spec = spec_from_file_location(f"isomem.{name}", path)
+        assert spec
+        assert spec.loader
+        sys.modules[f"isomem.{name}"] = module = module_from_spec(spec)
+        spec.loader.exec_module(module)
 
 
 def _mem0(given: dict[str, Any], place: str, dims: int) -> Any:

@@ -120,7 +120,7 @@ class _Show:
         messages = conversation()
         self._heading("1. A conversation goes in")
         self.screen.say(self._model_line())
-        self.screen.say("Embeddings: computed here, by the model in the package wordllama.")
+        self.screen.say("Embeddings: computed here, by the model that comes with isomem.")
         prepared = None if self.has_model else replies()
         started = time.perf_counter()
         steps = Ingest(self.memory, messages, ids={"user_id": USER}, replies=prepared)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import logging
 from collections.abc import Iterator
@@ -208,9 +207,6 @@ def answered(part: Part) -> Any:
     return part.protocol.saying("tea", None)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("wordllama") is None, reason="the extra [local] is not installed"
-)
 def test_the_local_embedder() -> None:
     with pytest.raises(EmbeddingError) as caught:
         create_embedder("local").embed("\ud800")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,10 +16,6 @@ from isomem.ingest import chunks_of
 from tests.unit.providers.servers import clean_environment, serving
 
 ROOT = Path(__file__).resolve().parents[2]
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("wordllama") is None, reason="needs isomem[local]"
-)
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from isomem import kernel
 
-SOURCE = kernel.__file__.rpartition("kernel")[0] + "kernel.py"
+FOLDER = kernel.__file__.rpartition("kernel")[0]
 
 
-def interpreted() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("kernel_as_it_is", SOURCE)
+def interpreted(name: str) -> ModuleType:
+    """A module that may be compiled, as Python."""
+    path = f"{FOLDER}{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_as_it_is", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -27,7 +29,7 @@ def interpreted() -> ModuleType:
     return module
 
 
-PLAIN = interpreted()
+PLAIN = interpreted("kernel")
 BOTH = pytest.mark.parametrize("form", [kernel, PLAIN], ids=["installed", "as it is"])
 EXAMPLES = settings(max_examples=200, deadline=None)
 

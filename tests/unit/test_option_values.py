@@ -60,7 +60,7 @@ def base(section: str, provider: str) -> dict[str, Any]:
 def missing(provider: str) -> bool:
     from importlib.util import find_spec
 
-    return provider in {"local", "wordllama"} and find_spec("wordllama") is None
+    return provider == "wordllama" and find_spec("wordllama") is None
 
 
 ROWS = [

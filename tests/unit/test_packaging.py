@@ -240,7 +240,7 @@ def is_extension(name: str) -> bool:
 def test_wheel_holds_the_compiled_kernel_where_a_compiler_is(checkout):
     pytest.importorskip("Cython")
     names = [name for name in wheel_names(checkout / "dist") if is_extension(name)]
-    assert [name.split(".")[0] for name in names] == ["isomem/kernel"]
+    assert {name.split(".")[0] for name in names} == {"isomem/kernel", "isomem/pieces"}
 
 
 @pytest.mark.build
@@ -258,6 +258,19 @@ def test_wheel_is_built_without_a_compiler_all_the_same(tmp_path, real_home, mon
 def test_wheel_carries_licence_and_notice(checkout):
     names = {name.split("/", 1)[1] for name in wheel_names(checkout / "dist") if "/" in name}
     assert {"licenses/LICENSE", "licenses/NOTICE"} < names
+
+
+@pytest.mark.build
+def test_wheel_brings_the_table_of_the_local_embedder_and_says_where_it_is_from(checkout):
+    table = "isomem/providers/embedder/english.safetensors"
+    (wheel,) = (checkout / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.getinfo(table).file_size < 9_000_000
+        (notice,) = (name for name in archive.namelist() if name.endswith("/licenses/NOTICE"))
+        said = archive.read(notice).decode()
+    for source in (table, "all-MiniLM-L6-v2", "BERT", "WordNet"):
+        assert source in said
+    assert wheel.stat().st_size < 12_000_000
 
 
 @pytest.mark.build

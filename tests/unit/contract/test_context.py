@@ -50,9 +50,9 @@ def conversations() -> list[str]:
     return found
 
 
-@pytest.mark.skipif(importlib.util.find_spec("wordllama") is None, reason="needs isomem[local]")
+@pytest.mark.skipif(importlib.util.find_spec("wordllama") is None, reason="needs isomem[wordllama]")
 def test_it_is_more_than_a_tokenizer_of_32000_words_counts() -> None:
-    """That of Llama 2, which comes with the local embedder: newer ones need fewer tokens."""
+    """That of Llama 2, which comes with wordllama: newer ones need fewer tokens."""
     import tokenizers
     import wordllama
 

@@ -22,7 +22,6 @@ NEEDS = {
     "fastembed": ("fastembed",),
     "litellm": ("litellm",),
     "huggingface": (),  # its endpoint needs nothing
-    "local": ("wordllama",),
     "vertexai": ("google.auth", "requests", "cryptography"),
     "wordllama": ("wordllama",),
 }

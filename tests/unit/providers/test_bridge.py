@@ -32,6 +32,7 @@ from isomem.providers.bridge.failures import Failures
 from isomem.providers.bridge.parts import Bridged, BridgedStore
 from isomem.providers.registry import create_vector_store
 from isomem.reference import KINDS
+from scripts.options import OF_MEM0
 from tests.unit.providers.servers import (
     KEY,
     Answer,
@@ -120,12 +121,19 @@ print(sorted(os.listdir(".")), sorted(os.listdir("store")))
         code = f"""
 import isomem.compat
 import sys, mem0
-before = {{name: module for name, module in sys.modules.items() if name.startswith("mem0")}}
+from isomem.compat.modules import MARK
 {USE}
 assert issubclass(mem0.Memory, Memory)
-after = {{name: module for name, module in sys.modules.items() if name.startswith("mem0")}}
-same = all(before[name] is after[name] for name in before)
-print(same and all(hasattr(module, "__isomem__") for module in after.values()))
+memory.close()
+again = mem0.Memory.from_config({{
+    "vector_store": {{"config": {{"path": "store/qdrant", "embedding_model_dims": 32}}}},
+    "embedder": {{"provider": "mock", "config": {{"embedding_dims": 32}}}},
+    "llm": {{"provider": "mock"}},
+}})
+assert again.get_all(filters={{"user_id": "ana"}})["results"][0]["memory"] == hit["memory"]
+assert type(again.vector_store.part).__module__ == "mem0.vector_stores.qdrant"
+again.close()
+print(all(hasattr(sys.modules[name], MARK) for name in sys.modules if name.startswith("mem0")))
 """
         assert python(code, tmp_path / "home", MEM0_TELEMETRY="True") == "True"
 
@@ -352,6 +360,7 @@ class TestModels:
             theirs = set(factories[kind.section].provider_to_class)
             assert kind.elsewhere <= theirs
             assert theirs <= kind.elsewhere | kind.builtin.keys()
+            assert theirs == set(OF_MEM0[kind.section].split())
 
 
 # --- What a part raises ----------------------------------------------------------------------

@@ -31,7 +31,7 @@ def test_a_provider_does_what_its_row_says(create: Any, text: str, name: str) ->
     """The model and the address are those of the object that is made, not of a table."""
     row = re.search(rf"^\| `{name}` \| (.*) \|$", text, re.MULTILINE)
     assert row is not None
-    if name in {"local", "wordllama"}:
+    if name == "wordllama":
         pytest.importorskip("wordllama")
     skip_unless_installed(name)
     if name == "huggingface":
