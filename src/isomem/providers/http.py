@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
@@ -17,7 +18,13 @@ from typing import Protocol
 import httpx
 
 from isomem.causes import retry_after
-from isomem.errors import AuthenticationError, NetworkError, ProviderError, RateLimitError
+from isomem.errors import (
+    AuthenticationError,
+    LLMError,
+    NetworkError,
+    ProviderError,
+    RateLimitError,
+)
 from isomem.providers.answers import complaint
 from isomem.providers.refusals import STATUSES
 from isomem.providers.routes import Proxy
@@ -27,6 +34,8 @@ LONGEST_BACKOFF_S = 8.0
 LONGEST_RETRY_AFTER_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
 _EXCERPT = 500
+PROMPT_TOKENS = 8600
+"""Length of the prompt of an inferred add, in tokens of a small model's vocabulary."""
 
 
 class Authorizer(Protocol):
@@ -273,12 +282,31 @@ def _is_passing(failure: Failure) -> bool:
 
 def _refusal(endpoint: Endpoint, outcome: Outcome) -> ProviderError:
     if isinstance(outcome, Reply):
-        fault = f"answered with status {outcome.status}: {_excerpt(endpoint, outcome.body)}"
-        return endpoint.error(fault, _KINDS.get(outcome.status), outcome.status, _wait(outcome))
+        said = _excerpt(endpoint, outcome.body)
+        kind, advice = _KINDS.get(outcome.status), _for_a_short_context(endpoint, said)
+        fault = f"answered with status {outcome.status}: {said}"
+        return endpoint.error(fault, kind, outcome.status, _wait(outcome), advice)
     broken = outcome or Broken(httpx.RequestError("nothing came of it"))
     error = _explained(endpoint, broken)
     error.__cause__ = broken.failure
     return error
+
+
+_SHORT_CONTEXT = re.compile(
+    r"context (length|size|window)|model length|prompt is too long|reduce the length|token count",
+    re.IGNORECASE,
+)
+"""How servers say that a prompt is longer than what their model reads."""
+
+
+def _for_a_short_context(endpoint: Endpoint, said: str) -> str | None:
+    """What to do if a language model cannot read so long a prompt; None if that is not it."""
+    if endpoint.failure is not LLMError or not _SHORT_CONTEXT.search(said):
+        return None
+    return (
+        f"Give the model a longer context: an inferred add sends about {PROMPT_TOKENS:,} tokens, "
+        "to which the conversation and the answer (max_tokens) are added"
+    )
 
 
 def _wait(reply: Reply) -> dict[str, float | str | None] | None:

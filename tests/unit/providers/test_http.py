@@ -9,7 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from isomem.errors import AuthenticationError, LLMError, NetworkError, RateLimitError
+from isomem.errors import (
+    EmbeddingError,
+    LLMError,
+    NetworkError,
+    ProviderError,
+)
 from isomem.providers.http import (
     Broken,
     Endpoint,
@@ -59,7 +64,7 @@ def run(*outcomes: Any, chance: float = 0.0, **changes: Any) -> tuple[Any, list[
                 step = steps.send(Broken(outcome) if isinstance(outcome, Exception) else outcome)
     except StopIteration as stop:
         return stop.value, pauses
-    except (LLMError, AuthenticationError, RateLimitError, NetworkError) as error:
+    except ProviderError as error:
         return error, pauses
     finally:
         assert not todo
@@ -183,6 +188,30 @@ def test_any_2xx_is_an_answer() -> None:
 
 def test_paths_are_appended_to_the_address() -> None:
     assert endpoint(base_url="http://h/v1/").url("/chat") == "http://h/v1/chat"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "request (8628 tokens) exceeds the available context size (4096 tokens), try increasing it",
+        "This model's maximum context length is 8192 tokens. However, you requested 10628 tokens",
+        "The decoder prompt (length 8628) is longer than the maximum model length of 4096",
+        "The model is loaded with context length of only 4096 tokens, which is not enough",
+        "prompt is too long: 205148 tokens > 200000 maximum",
+        "Please reduce the length of the messages or completion",
+        "The input token count (8628) exceeds the maximum number of tokens allowed (4096)",
+    ],
+)
+def test_a_context_that_is_too_short_is_what_the_suggestion_is_about(said: str) -> None:
+    error, _ = run(reply(400, said))
+    assert "longer context" in error.suggestion
+    assert "8,600 tokens" in error.suggestion
+
+
+def test_other_refusals_and_embedders_get_other_suggestions() -> None:
+    assert "context" not in run(reply(400, "temperature is not supported"))[0].suggestion
+    of_embedder = run(reply(400, "maximum context length"), failure=EmbeddingError)[0]
+    assert "8,600" not in of_embedder.suggestion
 
 
 def test_no_retry_begins_after_the_time_for_it() -> None:
