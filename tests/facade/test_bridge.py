@@ -172,6 +172,30 @@ def test_mem0s_own_configuration_object_is_taken(tmp_path: Path) -> None:
         made.close()
 
 
+def test_mem0s_objects_for_options_are_taken_in_every_section(tmp_path: Path) -> None:
+    pytest.importorskip("mem0")
+    from mem0.configs.embeddings.base import BaseEmbedderConfig
+    from mem0.configs.llms.base import BaseLlmConfig
+    from mem0.configs.rerankers.llm import LLMRerankerConfig
+    from mem0.configs.vector_stores.qdrant import QdrantConfig
+
+    store = QdrantConfig(path=str(tmp_path / "q"), collection_name="c", on_disk=True)
+    parts: dict[str, Any] = {
+        "vector_store": {"provider": "qdrant", "config": store},
+        "llm": {"provider": "openai", "config": BaseLlmConfig(model="m", api_key="k")},
+        "embedder": {
+            "provider": "openai",
+            "config": BaseEmbedderConfig(model="e", api_key="k", embedding_dims=DIMS),
+        },
+        "reranker": {"provider": "llm_reranker", "config": LLMRerankerConfig(api_key="k", top_k=3)},
+    }
+    memory: Any = Memory(MemoryConfig(**parts, history_db_path=str(tmp_path / "h.db")))
+    assert (memory.collection_name, memory.vector_store.embedding_model_dims) == ("c", DIMS)
+    assert (memory.llm.config.model, memory.embedding_model.config.model) == ("m", "e")
+    assert memory.reranker.config.top_k == 3
+    memory.close()
+
+
 def test_without_mem0_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from isomem.config import TOP
 from isomem.errors import InvalidConfigError
 from isomem.options import defaults_of, read_table
 from isomem.providers import registry
+from isomem.providers.bridge import making
 from isomem.reference import KINDS, table_in
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
@@ -43,11 +44,7 @@ def options_of(section: str, provider: str) -> Any:
 
 
 def names_in(section: str, provider: str) -> list[str]:
-    import inspect
-
-    kind = options_of(section, provider)
-    fields = getattr(kind, "model_fields", None)
-    return list(fields or inspect.signature(kind).parameters)
+    return list(making.names_of(options_of(section, provider)))
 
 
 def shared(section: str) -> list[str]:

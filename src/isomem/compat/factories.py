@@ -17,6 +17,7 @@ from isomem.compat.paths import (
     RERANKER_CLASSES,
     STORE_CLASSES,
 )
+from isomem.compat.pieces import SQLiteManager
 from isomem.compat.records import Record
 from isomem.compat.sections import VectorStoreConfig, options_of
 from isomem.providers import registry
@@ -275,6 +276,21 @@ def _factory_of(kind: registry.Kind) -> Any:
     """The factory under its name in `mem0.memory.main`, where programs replace it."""
     __import__("mem0.memory.main")
     return getattr(sys.modules["mem0.memory.main"], _FACTORIES[kind].__name__)
+
+
+def default_store() -> dict[str, Any] | None:
+    """The section of a vector store if a configuration has none; None: isomem's own store.
+
+    It is mem0's default if a program, or its tests, have replaced what makes stores: they mean it.
+    """
+    factory = _factory_of(registry.VECTOR_STORES)
+    return None if _is_ours(factory) else {"provider": "qdrant", "config": {}}
+
+
+def replaced_manager() -> Any:
+    """What a program has put in the place of `mem0.memory.main.SQLiteManager`, or None."""
+    found = sys.modules["mem0.memory.main"].SQLiteManager
+    return None if found is SQLiteManager else found
 
 
 def _is_ours(factory: Any) -> bool:

@@ -7,8 +7,9 @@ from functools import wraps
 from isomem import memory, memory_async
 from isomem.compat import hooks
 from isomem.compat.bases import MemoryBase
+from isomem.compat.factories import default_store, replaced_manager
 from isomem.compat.records import Record
-from isomem.compat.sections import completed, own_config
+from isomem.compat.sections import MemoryConfig, completed, own_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +29,18 @@ class _Hooked:
 
     _ports: Any
     config: Any
+    db: Any
 
     def __init__(self, config: Any = None, **options: Any) -> None:
-        given = own_config(config) if isinstance(config, Record) else config
+        if config is None and options.get("path") is None:
+            config = MemoryConfig()
+        given = own_config(config, default_store()) if isinstance(config, Record) else config
         super().__init__(given, **options)  # type: ignore[call-arg]  # of isomem's memory
         if isinstance(config, Record):
             self.config = config  # What the program reads later is what it gave.
+        manager = replaced_manager()
+        if manager is not None:
+            self.db = manager(self.config.history_db_path)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import ModuleSpec
 
 from isomem.compat.surface import SURFACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from importlib.machinery import ModuleSpec
     from importlib.metadata import DistributionFinder
     from types import ModuleType
     from typing import Any
@@ -94,10 +94,16 @@ class StandIn:
 STAND_IN = StandIn()
 
 
+def _new_spec(name: str, loader: Any, **facts: Any) -> ModuleSpec:
+    """A spec, by a class that is at hand: importlib is not imported by every program."""
+    made: ModuleSpec = type(sys.__spec__)(name, loader, **facts)
+    return made
+
+
 def _spec(name: str, loader: StandIn) -> ModuleSpec:
     is_package = any(other.startswith(f"{name}.") for other in SURFACE)
     origin = os.path.join(_FOLDER, "__init__.py" if name == _ROOT else "surface.py")
-    spec = ModuleSpec(name, loader, origin=origin, is_package=is_package)  # type: ignore[arg-type]
+    spec = _new_spec(name, loader, origin=origin, is_package=is_package)
     spec.has_location = True
     return spec
 
@@ -185,4 +191,4 @@ def _real_spec(name: str) -> ModuleSpec | None:
     except ModuleNotFoundError:
         return None
     is_package = hasattr(module, "__path__")
-    return ModuleSpec(name, _Found(), origin=module.__file__, is_package=is_package)  # type: ignore[arg-type]
+    return _new_spec(name, _Found(), origin=module.__file__, is_package=is_package)

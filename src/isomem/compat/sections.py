@@ -210,16 +210,19 @@ def _section(kind: type[Record], name: str, value: object) -> object:
 SECTIONS = ("vector_store", "llm", "embedder", "reranker")
 
 
-def own_config(given: Any) -> OwnConfig:
+def own_config(given: Any, store: dict[str, Any] | None = None) -> OwnConfig:
     """A configuration of mem0's as one of isomem's.
 
     Args:
         given: a `MemoryConfig` of this module or a class made from it.
+        store: the section of the vector store if it has none; None means isomem's own store.
 
     Raises:
         InvalidConfigError: a key is unknown, or a value is wrong.
     """
     chosen = {name: value for name, value in given if name in given.model_fields_set}
+    if store is not None:
+        chosen.setdefault("vector_store", store)
     # Fields that a program's own subclass has are its own business.
     own = {name for name in type(given).model_fields if name not in MemoryConfig.model_fields}
     return from_dict(

@@ -111,13 +111,14 @@ RERANKERS = Kind(
     "",
 )
 
-# Store sets of our own are in `isomem.stores.registry`; only others come from here.
+# Store sets of our own are in `isomem.stores.registry`; only others come from here. mem0 has
+# `oracledb` since a later release than 2.0.4.
 VECTOR_STORES = Kind(
     "vector_store",
     "isomem.vector_stores",
     {},
     "azure_ai_search azure_mysql baidu cassandra chroma databricks elasticsearch faiss langchain "
-    "milvus mongodb neptune opensearch pgvector pinecone qdrant redis s3_vectors supabase "
+    "milvus mongodb neptune opensearch oracledb pgvector pinecone qdrant redis s3_vectors supabase "
     "turbopuffer upstash_vector valkey vertex_ai_vector_search weaviate",
 )
 

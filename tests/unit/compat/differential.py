@@ -22,7 +22,7 @@ import isomem.compat
 
 COMPARISONS: dict[str, Callable[[], None]] = {}
 EXAMPLES = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     database=None,
     derandomize=True,

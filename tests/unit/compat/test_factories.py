@@ -160,6 +160,8 @@ def test_create_that_a_test_replaces_is_what_a_memory_calls() -> None:
              patch("mem0.utils.factory.EmbedderFactory.create") as embedder, \\
              patch("mem0.utils.factory.VectorStoreFactory.create") as store:
             memory = Memory.from_config(config)
+            plain = Memory()
+        assert plain.vector_store is store.return_value and plain.config.version == "v1.1"
         print(json.dumps([
             memory.llm is llm.return_value, memory.embedding_model is embedder.return_value,
             memory.vector_store is store.return_value, llm.call_args.args[0],
@@ -169,6 +171,25 @@ def test_create_that_a_test_replaces_is_what_a_memory_calls() -> None:
         with patch("mem0.memory.main.LlmFactory") as llm:
             assert Memory.from_config(config).llm is llm.create.return_value
     """) == [True, True, True, "openai"]
+
+
+def test_a_history_that_a_program_replaces_is_what_a_memory_writes_to() -> None:
+    assert told("""
+        import isomem.compat, json
+        import mem0.memory.main as main
+        class Own(main.SQLiteManager):
+            rows = []
+            def batch_add_history(self, records):
+                Own.rows += [[each["event"], each["new_memory"]] for each in records]
+        main.SQLiteManager = Own
+        memory = main.Memory.from_config({
+            "vector_store": {"provider": "embedded", "config": {"path": ":memory:"}},
+            "llm": {"provider": "mock"}, "embedder": {"provider": "mock"},
+            "history_db_path": ":memory:",
+        })
+        memory.add("likes tea", user_id="u", infer=False)
+        print(json.dumps([type(memory.db).__name__, Own.rows]))
+    """) == ["Own", [["ADD", "likes tea"]]]
 
 
 def test_a_name_that_nobody_has_is_refused() -> None:

@@ -186,6 +186,7 @@ def test_without_an_installed_mem0ai_the_error_says_so() -> None:
         import sys
         import isomem.compat
         from isomem import DependencyError
+        from mem0 import Memory
         sys.path[:] = [each for each in sys.path if "site-packages" not in each]
         sys.path_importer_cache.clear()
         try:
@@ -195,7 +196,7 @@ def test_without_an_installed_mem0ai_the_error_says_so() -> None:
         else:
             raise AssertionError("no error")
         import mem0
-        assert mem0.Memory
+        assert mem0.Memory is Memory
     """)
     assert done.returncode == 0, done.stderr
 

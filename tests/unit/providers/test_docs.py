@@ -16,7 +16,8 @@ MODELS, VECTORS = PAGE.split("## Reranker")[0].split("## Embedders")
 
 
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
-def test_the_examples_run(block: str) -> None:
+def test_the_examples_run(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     exec(compile(block, "docs/providers.md", "exec"), {})
 
 

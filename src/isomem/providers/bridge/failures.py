@@ -39,9 +39,11 @@ _BY_STATUS: dict[int, type[ProviderError]] = {
     429: RateLimitError,
 }
 _SECRET = re.compile(
-    r"(api|access|account|private|secret|service)_?key|secret|token|password|credential|auth",
+    r"(api|access|account|private|secret|service)_?key|secret|token|password|credential|http_auth",
     re.IGNORECASE,
 )
+
+_SHORTEST_OF_ENVIRONMENT = 8
 
 
 class Failures:
@@ -56,7 +58,10 @@ class Failures:
     def __init__(self, section: str, provider: str, options: Mapping[str, object]) -> None:
         self.section = section
         self.provider = provider
-        self._secrets = [*_secrets_in(options), *_secrets_in(os.environ)]
+        found = _secrets_in(os.environ)
+        # Many variables only sound secret: masking a "false" would spoil the text.
+        long = [secret for secret in found if len(secret) >= _SHORTEST_OF_ENVIRONMENT]
+        self._secrets = [*_secrets_in(options), *long]
 
     def guarding(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """A method that raises isomem's errors in place of its own."""

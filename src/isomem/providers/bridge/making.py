@@ -158,7 +158,14 @@ def names_of(config: Any) -> Sequence[str]:
     """The options that one of mem0's classes for options has."""
     if hasattr(config, "model_fields"):
         return list(config.model_fields)
-    return [name for name in inspect.signature(config).parameters if name != "self"]
+    names: dict[str, None] = {}
+    for kind in config.__mro__:
+        parameters = inspect.signature(kind.__init__).parameters.values()
+        named = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+        names |= dict.fromkeys(named[1:])
+        if not any(each.kind is each.VAR_KEYWORD for each in parameters):
+            break  # It passes nothing on to the class that it extends.
+    return list(names)
 
 
 def refuses_unknown(config: Any) -> bool:
