@@ -58,7 +58,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 ANYTHING: st.SearchStrategy[Any] = st.sampled_from(
     [None, "", "text", "low", 0, 1, 3, 0.5, -1, float("nan"), float("inf"), True, False, 10**9,
-     b"x", [], ["a"], {}, {"a": 1}, "http://127.0.0.1:9", "not an address", "a\0b", "\ud800", object()]
+     b"x", [], ["a"], {}, {"a": 1}, "http://127.0.0.1:9", "no address", "a\0b", "\ud800", object()]
 )  # fmt: skip
 HIDDEN: st.SearchStrategy[Any] = st.sampled_from(
     [SECRET, [SECRET], {"a": SECRET}, f"{SECRET}\n", f"u:{SECRET}@h", SECRET.encode()]

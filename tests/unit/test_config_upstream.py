@@ -15,6 +15,7 @@ from isomem.errors import InvalidConfigError
 from isomem.options import defaults_of, read_table
 from isomem.providers import registry
 from isomem.providers.bridge import making
+from isomem.providers.llm.bedrock_families import FAMILIES
 from isomem.reference import KINDS, table_in
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
@@ -150,6 +151,16 @@ def test_a_configuration_is_taken_or_refused_as_by_mem0(config: dict[str, Any]) 
     if theirs != ours:
         assert ours, config
         assert own_options(config), config
+
+
+@pytest.mark.skipif(extract_provider is None, reason="boto3 is not installed")
+@given(model=st.lists(st.sampled_from([*FAMILIES, "us", "m", ".", "-", "x", "", "\u00e9", "0"]),
+                      max_size=4).map("".join))  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_a_bedrock_model_is_refused_if_mem0_does_not_know_its_maker(model: str) -> None:
+    """mem0's class refuses it when it is made, before any question is asked."""
+    config = {"llm": {"provider": "aws_bedrock", "config": {"model": model}}}
+    assert mem0_takes(config) is isomem_takes(config)
 
 
 def test_both_verdicts_come_up() -> None:
