@@ -10,8 +10,8 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
     src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece providers clients \
-    upstream-tests realmodel check format bench bench-check model clean
+.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
+    clients upstream-tests realmodel check format bench bench-check model model-test clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -63,6 +63,12 @@ upstream-tests: .venvs/upstream-tests/installed
 byte-pairs: .venvs/byte-pairs/installed
 	PYTHONPATH=. .venvs/byte-pairs/bin/python -m tests.unit.providers.byte_pair_texts 200000
 
+# Embedders and rerankers that a library computes, beside mem0's with the same library, and e5. The
+# libraries take six gigabytes on disk; no model is downloaded.
+libraries: .venvs/libraries/installed
+	HF_HUB_OFFLINE=1 .venvs/libraries/bin/python -m pytest -q tests/contract/test_libraries.py \
+	    tests/unit/providers/test_e5.py $(ARGS)
+
 # Every provider beside mem0's own class, with every SDK; `make test` leaves out those of litellm and
 # langchain, which are large.
 providers: .venvs/providers/installed
@@ -99,6 +105,10 @@ MODEL_PYTHON ?= python3.11
 model: .venvs/model/installed
 	PYTHONPATH=src:. .venvs/model/bin/python -m models $(ARGS)
 
+# What the recipe's steps promise, with the packages that only the recipe needs.
+model-test: .venvs/model/installed
+	.venvs/model/bin/python -m pytest -q tests/unit/models/test_recipe.py
+
 .venv/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install $(PIP_QUIET) --editable .
@@ -119,6 +129,12 @@ model: .venvs/model/installed
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --requirement parity/mem0-2.2.1-tiers.txt
 	.venvs/parity-2.2.1/bin/python -m pip install $(PIP_QUIET) --no-deps --editable ./parity
+	@touch $@
+
+.venvs/libraries/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/libraries
+	.venvs/libraries/bin/python -m pip install $(PIP_QUIET) \
+	    --editable '.[test,e5,fastembed,huggingface]' --editable ./parity
 	@touch $@
 
 .venvs/providers/installed: $(PACKAGING)

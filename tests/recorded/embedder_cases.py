@@ -32,13 +32,13 @@ def with_part(name: str, value: object) -> Any:
 
 
 ACCEPT = Difference(
-    "`gemini`, `cohere`",
-    "accepts answers of any type",
-    "accepts JSON",
+    "the embedder `gemini`, and `cohere`",
+    "has `Accept: */*`",
+    "has `Accept: application/json`",
     with_header("accept", "application/json"),
 )
 FLOATS = Difference(
-    "`lmstudio`",
+    "the embedder `lmstudio`",
     "the SDK asks for vectors in base 64",
     "asks for numbers; vectors in base 64 are read, too",
     with_part("encoding_format", "float"),
@@ -52,10 +52,17 @@ def unsigned(sent: Sent) -> Sent:
 
 
 UNSIGNED = Difference(
-    "`aws_bedrock`",
-    "writes JSON with spaces and escapes, so it has another signature",
-    "writes it without; tests/unit/providers/test_authorizers.py checks our signatures",
+    "the embedder `aws_bedrock`",
+    "writes JSON with spaces and escapes",
+    "writes it without, so the signature is another one",
     unsigned,
+)
+
+
+BATCH = Difference(
+    "embedders but `azure_openai` and `openai`, with several texts",
+    "sends each text in a request of its own",
+    "sends as many at once as the service takes",
 )
 
 

@@ -211,8 +211,11 @@ class NetworkLLM(Service):
         raise self.refusal(f"cannot be sent {name} that is not a dict with strings as keys")
 
     def amended(self, request: Request, answer: object) -> Request | None:
-        body = self._refusals.learnt(self.config.model, request.body, answer)
-        return None if body is None else request.with_body(body)
+        refusal = self._refusals.read(request.body, answer)
+        if refusal is None:
+            return None
+        request.refused.append(refusal)
+        return request.with_body(refusal.applied(request.body))
 
     def request(
         self,
@@ -233,8 +236,9 @@ class NetworkLLM(Service):
         """
         raise NotImplementedError
 
-    def _result(self, _request: Request, answer: object, tools: Tools) -> Reply:
+    def _result(self, request: Request, answer: object, tools: Tools) -> Reply:
         self.usage.add(answer)
+        self._refusals.remember(self.config.model, request.refused)
         try:
             return self.parse(answer, tools)
         except MissingError as missing:

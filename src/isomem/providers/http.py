@@ -26,7 +26,7 @@ from isomem.errors import (
     RateLimitError,
 )
 from isomem.providers.answers import complaint
-from isomem.providers.refusals import STATUSES
+from isomem.providers.refusals import STATUSES, Refusal
 from isomem.providers.routes import Proxy
 from isomem.providers.settings import passwords, redact
 
@@ -153,16 +153,23 @@ _ADVICE: dict[type[ProviderError], str] = {
 
 @dataclass(frozen=True)
 class Request:
-    """One POST of JSON: a path below the endpoint's address, and what overrides its defaults."""
+    """One POST of JSON: a path below the endpoint's address, and what overrides its defaults.
+
+    `refused` is what the server has refused so far, and the body does not have any more.
+    """
 
     path: str
     body: dict[str, object]
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] | None = None
     timeout_s: object = None
+    refused: list[Refusal] = field(default_factory=list, repr=False, compare=False)
 
     def with_body(self, body: dict[str, object]) -> Request:
-        """The same request with another body; itself if the body is its own."""
+        """The same request with another body; itself if the body is its own.
+
+        Both share `refused`, so the first knows what was left out of the last.
+        """
         return self if body is self.body else replace(self, body=body)
 
 

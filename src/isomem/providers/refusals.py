@@ -39,6 +39,29 @@ _NEW_NAMES: dict[Path, str] = {("max_tokens",): "max_completion_tokens"}
 _EXCERPT = 2000
 
 
+class Refusal:
+    """One parameter that a model refused.
+
+    Attributes:
+        path: the keys that lead to it in the body.
+        value: what was sent.
+        new_name: the name under which it is sent instead; None if it is left out.
+        said: what the server said.
+    """
+
+    __slots__ = ("new_name", "path", "said", "value")
+
+    def __init__(self, path: Path, value: object, new_name: str | None, said: str) -> None:
+        self.path = path
+        self.value = value
+        self.new_name = new_name
+        self.said = said
+
+    def applied(self, body: Body) -> Body:
+        """A copy of the body without the parameter, or with another name for it."""
+        return _without(body, self.path, self.new_name)
+
+
 class Refusals:
     """What the models of one provider have refused.
 
@@ -51,20 +74,19 @@ class Refusals:
     def __init__(self, provider: str, paths: Iterable[Path]) -> None:
         self._provider = provider
         self._paths = tuple(paths)
-        self._refused: dict[tuple[str, Path], tuple[object, str | None]] = {}
+        self._refused: dict[tuple[str, Path], Refusal] = {}
 
     def applied(self, model: object, body: Body) -> Body:
         """The body without what that model has refused. The same object if that is nothing."""
-        for (refusing, path), (value, new_name) in list(self._refused.items()):
-            if refusing == str(model) and _value(body, path) == value:
-                body = _without(body, path, new_name)
+        for (refusing, path), each in list(self._refused.items()):
+            if refusing == str(model) and _value(body, path) == each.value:
+                body = each.applied(body)
         return body
 
-    def learnt(self, model: object, body: Body, answer: object) -> Body | None:
-        """The body without the parameter that a server refuses; None if it names none.
+    def read(self, body: Body, answer: object) -> Refusal | None:
+        """Which parameter a server refuses; None if it names none that may be left out.
 
         Args:
-            model: which model was asked.
             body: what was sent.
             answer: what the server answered: JSON, or text.
         """
@@ -72,17 +94,22 @@ class Refusals:
         if path is None:
             return None
         new_name = _NEW_NAMES.get(path)
-        if new_name not in _words(_said(answer)):
-            new_name = None
-        value = _value(body, path)
-        if (str(model), path) not in self._refused:
-            log.warning(
-                "%s: the model %r refuses %s=%r; it is sent %s from now on. It says: %.200s",
-                *(self._provider, model, path[-1], value),
-                *(f"as {new_name}" if new_name else "without it", _said(answer)),
-            )
-        self._refused[str(model), path] = (value, new_name)
-        return _without(body, path, new_name)
+        new_name = new_name if new_name in _words(_said(answer)) else None
+        return Refusal(path, _value(body, path), new_name, _said(answer))
+
+    def remember(self, model: object, refused: Iterable[Refusal]) -> None:
+        """Keeps what a model has refused, once it has answered without it.
+
+        Not before: a complaint about something else may name a parameter, too.
+        """
+        for each in refused:
+            if (str(model), each.path) not in self._refused:
+                log.warning(
+                    "%s: the model %r refuses %s=%r; it is sent %s from now on. It said: %.200s",
+                    *(self._provider, model, each.path[-1], each.value),
+                    *(f"as {each.new_name}" if each.new_name else "without it", each.said),
+                )
+            self._refused[str(model), each.path] = each
 
     def _named(self, body: Body, answer: object) -> Path | None:
         present = [path for path in self._paths if _value(body, path) is not None]

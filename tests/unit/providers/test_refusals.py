@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -50,16 +51,23 @@ COMPLAINTS: list[tuple[Any, str]] = [
 ]
 
 
+def without_refused(refusals: Refusals, body: Any, answer: Any) -> Any:
+    """The body without what the server refuses; None if it names nothing."""
+    refusal = refusals.read(body, answer)
+    return None if refusal is None else refusal.applied(body)
+
+
 @pytest.mark.parametrize(("answer", "refused"), COMPLAINTS)
 def test_a_complaint_names_the_parameter(answer: Any, refused: str) -> None:
-    left = Refusals("openai", CHAT).learnt("m", BODY, answer)
+    left = without_refused(Refusals("openai", CHAT), BODY, answer)
     assert left == {name: value for name, value in BODY.items() if name != refused}
 
 
 def test_a_parameter_that_has_a_new_name_is_sent_under_it() -> None:
     said = "Unsupported parameter: 'max_tokens' is not supported with this model."
     advice = " Use 'max_completion_tokens' instead."
-    left = Refusals("openai", CHAT).learnt("m", BODY, {"error": {"message": said + advice}})
+    answer = {"error": {"message": said + advice}}
+    left = without_refused(Refusals("openai", CHAT), BODY, answer)
     assert left is not None
     assert left["max_completion_tokens"] == 9
     assert "max_tokens" not in left
@@ -76,12 +84,15 @@ def test_a_parameter_that_has_a_new_name_is_sent_under_it() -> None:
     ],
 )
 def test_any_other_complaint_changes_nothing(answer: Any) -> None:
-    assert Refusals("openai", CHAT).learnt("m", BODY, answer) is None
+    assert Refusals("openai", CHAT).read(BODY, answer) is None
 
 
 def test_what_was_refused_is_remembered_for_that_model_and_that_value() -> None:
     refusals = Refusals("openai", CHAT)
-    refusals.learnt("m", BODY, "no temperature")
+    refusal = refusals.read(BODY, "no temperature")
+    assert refusal is not None
+    assert refusals.applied("m", BODY) is BODY  # The model has not answered yet.
+    refusals.remember("m", [refusal])
     assert "temperature" not in refusals.applied("m", BODY)
     assert refusals.applied("other", BODY) is BODY
     hot = {**BODY, "temperature": 1}
@@ -91,9 +102,8 @@ def test_what_was_refused_is_remembered_for_that_model_and_that_value() -> None:
 def test_a_parameter_inside_another_is_found_in_either_spelling() -> None:
     refusals = Refusals("gemini", [("generationConfig", "topP")])
     body = {"contents": [], "generationConfig": {"topP": 0.1, "temperature": 0.1}}
-    left = refusals.learnt("m", body, "top_p is not supported")
+    left = without_refused(refusals, body, "top_p is not supported")
     assert left == {"contents": [], "generationConfig": {"temperature": 0.1}}
-    assert refusals.applied("m", body) == left
     assert body["generationConfig"] == {"topP": 0.1, "temperature": 0.1}
 
 
@@ -104,7 +114,7 @@ def test_it_comes_to_an_end(words: list[str]) -> None:
     body: Any = dict(BODY, response_format=JSON, reasoning_effort="low")
     rounds = 0
     while body is not None:
-        body = refusals.learnt("m", body, " ".join(words))
+        body = without_refused(refusals, body, " ".join(words))
         rounds += 1
         assert rounds <= len(CHAT) + 2
 
@@ -167,6 +177,27 @@ def test_a_server_that_refuses_what_is_not_sent_any_more_is_an_error(server: Ser
     with pytest.raises(LLMError, match=r"400.*'temperature' is not supported"):
         ask(llm, False)
     assert len(server.seen) == 2
+    llm.close()
+
+
+def test_a_complaint_that_leads_to_no_answer_is_not_remembered(server: Server) -> None:
+    """A prompt that is too long, in the words of vLLM, says nothing about other prompts."""
+    said = (
+        "'max_tokens' or 'max_completion_tokens' is too large: 2000. Your request has 9000 tokens"
+    )
+    server.always = Answer(400, {"error": {"message": said}})
+    llm: Any = create_llm("openai", {"openai_base_url": server.url, "model": "gpt-6"})
+    with pytest.raises(LLMError, match="too large"):
+        ask(llm, False)
+    assert [
+        len({"max_tokens", "max_completion_tokens"} & each.body.keys()) for each in server.seen
+    ] == [*(1, 1, 0)]
+    server.forget()
+    server.answers = [
+        Answer(body=openai(Seen("", {}, json.dumps({"messages": MESSAGES}).encode(), 0)))
+    ]
+    assert ask(llm, False) == "HI"
+    assert server.seen[0].body["max_tokens"] == 2000
     llm.close()
 
 

@@ -13,7 +13,7 @@ from isomem.errors import (
 from isomem.options import ANYTHING, Option, merged
 from isomem.providers.answers import MissingError, arguments, ended, text_of
 from isomem.providers.extras import require
-from isomem.providers.refusals import CHAT, STATUSES, Refusals
+from isomem.providers.refusals import CHAT, STATUSES, Refusal, Refusals
 from isomem.providers.settings import read_settings
 from isomem.providers.tables import COUNT, LLM_OPTIONS, MODEL, TIMEOUT
 from isomem.providers.usage import Usage
@@ -129,13 +129,13 @@ class LiteLLM(LibraryLLM):
         """
         import litellm
 
-        given: Parameters | None = self._parameters(messages, response_format, tools, tool_choice)
-        while given is not None:
+        given = self._parameters(messages, response_format, tools, tool_choice)
+        refused: list[Refusal] = []
+        while True:
             try:
-                return self._read(litellm.completion(**given), tools)
+                return self._read(litellm.completion(**given), tools, refused)
             except Exception as error:  # noqa: BLE001  (those of every vendor)
-                given = self._amended(given, error)
-        raise AssertionError
+                given = self._amended(given, error, refused)
 
     async def agenerate_response(
         self,
@@ -147,13 +147,13 @@ class LiteLLM(LibraryLLM):
         """As `generate_response`, without blocking the event loop."""
         import litellm
 
-        given: Parameters | None = self._parameters(messages, response_format, tools, tool_choice)
-        while given is not None:
+        given = self._parameters(messages, response_format, tools, tool_choice)
+        refused: list[Refusal] = []
+        while True:
             try:
-                return self._read(await litellm.acompletion(**given), tools)
+                return self._read(await litellm.acompletion(**given), tools, refused)
             except Exception as error:  # noqa: BLE001  (those of every vendor)
-                given = self._amended(given, error)
-        raise AssertionError
+                given = self._amended(given, error, refused)
 
     def _parameters(
         self,
@@ -180,16 +180,18 @@ class LiteLLM(LibraryLLM):
             config.model, {"model": config.model, "messages": messages, **given}
         )
 
-    def _amended(self, given: Parameters, error: Exception) -> Parameters:
+    def _amended(self, given: Parameters, error: Exception, refused: list[Refusal]) -> Parameters:
         """The parameters without what was refused; otherwise raises our error."""
         if getattr(error, "status_code", None) in STATUSES:
-            amended = self._refusals.learnt(self.config.model, given, str(error))
-            if amended is not None:
-                return amended
+            refusal = self._refusals.read(given, str(error))
+            if refusal is not None:
+                refused.append(refusal)
+                return refusal.applied(given)
         raise self._failed(error) from error
 
-    def _read(self, answer: Any, tools: Tools) -> Reply:
+    def _read(self, answer: Any, tools: Tools, refused: list[Refusal]) -> Reply:
         self.usage.add(answer)
+        self._refusals.remember(self.config.model, refused)
         if not answer.choices:
             raise MissingError("choices")
         choice = answer.choices[0]
