@@ -11,7 +11,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/pieces.py src/isomem/pieces.pxd
 
 .PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
-    clients upstream-tests realmodel check format bench bench-check model clean
+    clients upstream-tests realmodel check format bench bench-check model model-test clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -104,6 +104,10 @@ bench-check: .venvs/bench/installed
 MODEL_PYTHON ?= python3.11
 model: .venvs/model/installed
 	PYTHONPATH=src:. .venvs/model/bin/python -m models $(ARGS)
+
+# What the recipe's steps promise, with the packages that only the recipe needs.
+model-test: .venvs/model/installed
+	.venvs/model/bin/python -m pytest -q tests/unit/models/test_recipe.py
 
 .venv/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venv

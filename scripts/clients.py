@@ -118,14 +118,18 @@ def outcome(client: Client, python: Path, side: str) -> dict[str, Any]:
     # Errors name sets; with a seed they come in the same order on both sides.
     environment.update(PYTHONPATH=str(ROOT / "src"), PYTHONHASHSEED="0")
     command = [str(python), str(HERE / "drive.py"), side, client.program]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment, timeout=LONGEST_S
-    )
-    for line in done.stdout.splitlines():
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment, timeout=LONGEST_S
+        )
+    except subprocess.TimeoutExpired:
+        return {"failed": f"{client.program} did not end within {LONGEST_S} seconds"}
+    for line in done.stdout.splitlines() if not done.returncode else ():
         if line.startswith(MARK):
             told: dict[str, Any] = json.loads(line.removeprefix(MARK))
             return {**told, "stored": sorted(told["stored"])}
-    return {"failed": (done.stderr.strip() or done.stdout.strip())[-2000:]}
+    said = (done.stderr.strip() or done.stdout.strip())[-2000:]
+    return {"failed": f"exit status {done.returncode}: {said}"}
 
 
 def faults(client: Client, ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
@@ -147,9 +151,15 @@ def faults(client: Client, ours: dict[str, Any], theirs: dict[str, Any]) -> list
 
 
 def with_table(page: str) -> str:
-    """The page with the table written anew between its markers."""
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
+    """The page with the table written anew between its markers.
+
+    Raises:
+        ValueError: it lacks one of them.
+    """
+    before, start, rest = page.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise ValueError(f"{PAGE.name} lacks one of the lines {START!r} and {END!r}")
     head = "| client | version | what its test calls | result |\n| --- | --- | --- | --- |"
     rows = [f"| {c.name} | {c.version} | {c.calls} | {c.result} |" for c in clients().values()]
     table = "\n".join([head, *rows])

@@ -19,6 +19,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
@@ -30,8 +31,10 @@ CORE = (
 )  # fmt: skip
 """Files of the memory core, as patterns under FOLDER."""
 
-PATCHES = frozenset({"patch", "object", "setattr", "getattr", "hasattr", "multiple"})
-"""Calls whose text arguments are names."""
+PATCHES = frozenset(
+    ("delattr", "getattr", "hasattr", "multiple", "object", "patch", "setattr", "spy")
+)
+"""Calls whose text arguments are names; those of `multiple` have names as keywords, too."""
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
@@ -93,7 +96,7 @@ def _gather(source: Source, body: list[ast.stmt], prefix: str, around: list[ast.
         if isinstance(node, ast.ClassDef):
             source.functions[node.name] = node
             _gather(source, node.body, f"{prefix}{node.name}::", [*around, *node.decorator_list])
-        elif isinstance(node, Function) and node.name.startswith("test"):
+        elif isinstance(node, Function) and node.name.startswith("test") and not _is_fixture(node):
             source.tests[prefix + node.name] = [node, *around, *setup]
         elif isinstance(node, Function):
             source.functions[node.name] = node
@@ -103,6 +106,22 @@ def _gather(source: Source, body: list[ast.stmt], prefix: str, around: list[ast.
             source.functions |= {
                 each.id: node for each in node.targets if isinstance(each, ast.Name)
             }
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            source.functions |= _imported(node)
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, ast.AST]:
+    """What a file imports from mem0, by the names that it gives to it."""
+    module = f"{node.module or ''}." if isinstance(node, ast.ImportFrom) else ""
+    return {
+        each.asname or each.name.partition(".")[0]: ast.alias(module + each.name)
+        for each in node.names
+        if (module + each.name).startswith("mem0.")
+    }
+
+
+def _is_fixture(node: Function) -> bool:
+    return any("fixture" in ast.dump(each) for each in node.decorator_list)
 
 
 def _is_setup(node: Function) -> bool:
@@ -116,6 +135,8 @@ def _defined(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, Function | ast.ClassDef):
             yield node.name
+        elif isinstance(node, ast.alias) and node.asname:
+            yield node.asname
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
         elif isinstance(node, ast.Attribute) and _is_set_on_self(node):
@@ -145,8 +166,7 @@ def _names(node: ast.AST) -> Iterator[str]:
         elif isinstance(each, ast.alias):
             yield from each.name.split(".")
         elif isinstance(each, ast.Call) and _called(each) in PATCHES:
-            for text in _texts(each):
-                yield from (text, *text.split("."))
+            yield from _named(each)
 
 
 def _called(call: ast.Call) -> str:
@@ -154,10 +174,13 @@ def _called(call: ast.Call) -> str:
     return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
 
 
-def _texts(call: ast.Call) -> Iterator[str]:
-    for argument in call.args:
+def _named(call: ast.Call) -> Iterator[str]:
+    """The names in the text arguments of a call, whole and in parts, and those of its keywords."""
+    for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-            yield argument.value
+            yield from (argument.value, *argument.value.split("."))
+    if _called(call) == "multiple":
+        yield from (keyword.arg for keyword in call.keywords if keyword.arg)
 
 
 def _is_private(name: str) -> bool:
@@ -221,7 +244,17 @@ def _counted(results: dict[str, str]) -> str:
 
 
 def run(folder: Path, tests: list[str], on: str) -> dict[str, str]:
-    """How each case of the tests went: passed, failed or skipped."""
+    """How each case of the tests went: passed, failed or skipped.
+
+    Each file runs by itself: pytest runs nothing at all if one file cannot be imported.
+    """
+    results: dict[str, str] = {}
+    for file, chosen in groupby(tests, key=lambda test: test.partition("::")[0]):
+        results |= _run(folder, list(chosen), on) or {Path(file).name: FAILED}
+    return results
+
+
+def _run(folder: Path, tests: list[str], on: str) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as place:
         report = Path(place, "report.xml")
         plugin = ("-p", "isomem.compat") if on == "isomem" else ()
@@ -243,7 +276,8 @@ def _cases(report: Path) -> Iterator[tuple[str, str]]:
     for case in ET.parse(report).getroot().iter("testcase"):
         bad = case.find("failure") is not None or case.find("error") is not None
         how = FAILED if bad else PASSED if case.find("skipped") is None else SKIPPED
-        yield f"{case.get('classname')}::{case.get('name')}", how
+        # A file that cannot be imported is a case without a class.
+        yield f"{case.get('classname')}::{case.get('name')}".lstrip(":"), how
 
 
 if __name__ == "__main__":

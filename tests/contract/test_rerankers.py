@@ -6,7 +6,9 @@ import asyncio
 import copy
 import gc
 import logging
+import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
 
@@ -133,6 +135,9 @@ def test_nothing_is_sent_for_no_documents(name: str, server: Server) -> None:
                 *(None, {}, [3], [{}], [{"index": 0}], [{"index": 4, "relevance_score": 1}]),
                 *([{"index": -1, "relevance_score": 1}], [{"index": "0", "relevance_score": 1}]),
                 *([{"index": 0, "relevance_score": None}], [{"index": True, "relevance_score": 1}]),
+                *([{"index": 0, "relevance_score": 10**400}], [{"index": 0.0}]),
+                *([{"index": 0, "relevance_score": math.nan}],),
+                *([{"index": 0, "relevance_score": -math.inf}],),
             )
         ),
     ],
@@ -147,6 +152,63 @@ def test_if_it_fails_the_documents_keep_their_order_and_the_log_says_why(
     assert len(warnings) == 2
     assert all(f"The reranker {name} failed" in record.getMessage() for record in warnings)
     assert KEY not in caplog.text
+
+
+SECRET = "geheim-77"
+
+
+@pytest.mark.parametrize("way", ["http://ana:{}@127.0.0.1:9", "http://ana:{}/x@127.0.0.1:9",
+                                 "http://ana:{}@127.0.0.1:port", "ana:{}@127.0.0.1:9"])  # fmt: skip
+def test_a_password_in_the_address_is_shown_nowhere(
+    name: str, way: str, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = {f"{name}_base_url": way.format(SECRET)}
+    if "/x" in way:  # whose address is another one if it is not quoted
+        with pytest.raises(InvalidConfigError) as caught:
+            make(name, server, **url)
+        assert SECRET not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
+        return
+    reranker = make(name, server, max_retries=0, **url)
+    assert both(reranker, "tea?", DOCUMENTS)[0]["rerank_score"] == 0.0
+    assert SECRET not in repr(reranker)
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("wrong", [
+    {"headers": {f"X-Key={SECRET}": "1"}}, {"headers": {"X": f"{SECRET}é"}},
+    {"headers": [SECRET]}, {"api_key": f"{SECRET}\nx"}, {"api_key": [SECRET]},
+    {"model": {"api_key": SECRET}},
+])  # fmt: skip
+def test_a_key_in_a_wrong_option_is_not_shown(
+    name: str, wrong: dict[str, Any], server: Server
+) -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        make(name, server, **wrong)
+    assert SECRET not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
+
+
+PAYLOADS = [None, 3, b"x", {1, 2}, math.nan, object(), {"a": [1]}, 10**5000, "\ud800", ["x"], ""]
+
+
+@pytest.mark.parametrize("value", PAYLOADS, ids=lambda value: type(value).__name__)
+def test_a_text_that_is_odd_never_fails_a_search(name: str, value: Any, server: Server) -> None:
+    """What can be sent is sent; else, the documents keep their order."""
+    documents = [{"id": "1", "memory": value}, {"id": "2", "memory": "tea"}]
+    reranker = make(name, server, max_retries=0)
+    ranked = both(reranker, "tea?", documents)
+    assert sorted(ids(ranked)) == ["1", "2"]
+    assert all(type(each["rerank_score"]) is float for each in ranked)
+    assert documents == [{"id": "1", "memory": value}, {"id": "2", "memory": "tea"}]
+
+
+def test_threads_rank_at_once(name: str, server: Server) -> None:
+    reranker = make(name, server)
+    with ThreadPoolExecutor(6) as pool:
+        lists = [[{"id": f"{n}", "memory": "x" * n}, {"id": "0", "text": ""}] for n in range(1, 25)]
+        ranked = list(pool.map(lambda each: reranker.rerank("tea?", each), lists))
+    assert [ids(each) for each in ranked] == [[f"{n}", "0"] for n in range(1, 25)]
+    reranker.close()
 
 
 def test_a_server_that_is_not_there_is_a_failure_too(
@@ -253,6 +315,17 @@ def test_a_model_that_cannot_be_loaded_is_an_error() -> None:
     reranker.fault = ImportError("libcuda")
     with pytest.raises(DependencyError, match="libcuda"):
         reranker.rerank("tea?", DOCUMENTS)
+
+
+class ClosedAtOnce(ByLength):
+    """Another thread closes it at the worst moment: as soon as its model is kept."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, {} if name == "_models" else value)
+
+
+def test_a_ranking_ends_although_another_thread_closes_the_reranker() -> None:
+    assert ids(ClosedAtOnce().rerank("tea?", DOCUMENTS)) == RANKED
 
 
 def test_scores_are_spread_from_0_to_nearly_1() -> None:

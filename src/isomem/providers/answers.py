@@ -105,6 +105,22 @@ def complaint(answer: object) -> str | None:
     return answer if isinstance(answer, str) else None
 
 
+def finite(value: object, name: str) -> float:
+    """`value`, if it is a number, and neither infinite nor NaN, which Python reads in JSON.
+
+    Raises:
+        MissingError: it is not; the message has its `name`.
+    """
+    from math import isfinite
+
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+            return float(value)
+    except OverflowError:  # an int of hundreds of digits
+        pass
+    raise MissingError(name)
+
+
 def vector(value: object) -> list[float]:
     """`value`, if it is a list of numbers that is not empty.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from isomem.errors import DependencyError
 
 
@@ -16,14 +18,31 @@ def require(module: str, extra: str, provider: str) -> None:
     Raises:
         DependencyError: it is not installed.
     """
+    if not is_there(module):
+        raise missing(module, extra, provider)
+
+
+def is_there(module: str) -> bool:
+    """Whether a module can be imported. Packages around it are imported, it is not."""
     from importlib.util import find_spec
 
     try:
-        found = find_spec(module) is not None
+        return find_spec(module) is not None
     except ModuleNotFoundError:  # not even the package around it
-        found = False
-    if not found:
-        raise missing(module, extra, provider)
+        return False
+    except ValueError:  # a program put a module of its own there, which lacks a spec
+        return True
+
+
+def folder_of(package: str) -> str | None:
+    """The folder of a package, which is not imported; None if there is none."""
+    from importlib.util import find_spec
+
+    try:
+        spec = find_spec(package)
+    except ValueError:  # as in `is_there`
+        return None
+    return os.path.dirname(spec.origin) if spec and spec.origin else None
 
 
 def missing(module: str, extra: str, provider: str, fault: str = "") -> DependencyError:

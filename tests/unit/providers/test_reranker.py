@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import re
+import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isomem.prompts import loader
 from isomem.providers.registry import create_reranker
-from isomem.providers.reranker.llm import score_in, text_of
+from isomem.providers.reranker.llm import read_score, score_in, text_of
 from isomem.testing import ScriptedLLM
 
 DOCUMENTS = [{"memory": text, "id": n} for n, text in enumerate("abcd")]
@@ -213,3 +215,97 @@ def test_a_model_that_cannot_be_closed_is_no_failure() -> None:
     made.llm = object()
     made.close()
     asyncio.run(made.aclose())
+
+
+# --- Long answers, and odd numbers -----------------------------------------------------------
+
+
+def test_a_long_answer_is_read_in_time_that_grows_with_its_length() -> None:
+    """Of the square of its length, this would take minutes."""
+    for answer in ("hm " * 70_000, "<think>" * 30_000, "</think>" * 30_000, "1" * 200_000 + "x"):
+        begun = time.process_time()
+        assert read_score(answer) is None
+        assert time.process_time() - begun < 2
+    assert read_score("<think>" + "0.1 " * 50_000 + "</think>0.8") == 0.8
+
+
+pieces = st.lists(st.sampled_from(("<think>", "</think>", "0.1", "0.9", " ", "\n", "<", "x")))
+
+
+@given(pieces.map("".join))
+def test_thoughts_are_those_between_their_marks(answer: str) -> None:
+    """Complete thoughts go first, then one without a beginning, then one without an end."""
+    left = re.sub(r"<think>.*?</think>", " ", answer, flags=re.DOTALL)
+    left = re.sub(r".*</think>|<think>.*", " ", left, flags=re.DOTALL)
+    assert read_score(answer) == read_score(left)
+
+
+@pytest.mark.parametrize("huge", ["9" * 400, "9" * 5000, "٩" * 400])
+def test_a_number_of_hundreds_of_digits_is_not_a_score(huge: str) -> None:
+    for answer in (huge, f"{huge}/{huge}", f"{huge}%", f"{huge} out of {huge}"):
+        assert read_score(answer) is None
+        assert read_score(f"{answer} or 0.3") == 0.3
+
+
+answers = st.one_of(
+    st.floats(0, 1).map(lambda x: f"{x:.2f}"),
+    st.sampled_from(["no", "Score: 0.5", "1", "0", RuntimeError("x"), {"a": 1}, None]),
+)
+texts_under = st.dictionaries(
+    st.sampled_from(("memory", "text", "content", "id")), st.text(max_size=5) | st.none(),
+    max_size=3,
+)  # fmt: skip
+
+
+@pytest.mark.oracle
+@settings(max_examples=60)
+@given(st.lists(st.tuples(texts_under, answers), max_size=6), st.none() | st.integers(0, 7),
+       st.none() | st.integers(0, 7))  # fmt: skip
+def test_the_ranking_is_mem0s(
+    given: list[tuple[dict[str, Any], Any]], top_k: int | None, configured: int | None
+) -> None:
+    """For answers that mem0 reads rightly, of which it asks in the same words."""
+    pytest.importorskip("mem0")
+    from mem0.configs.rerankers.llm import LLMRerankerConfig
+    from mem0.reranker.llm_reranker import LLMReranker
+
+    documents = [document for document, _ in given]
+    asked = [
+        answer
+        for document, answer in given
+        if isinstance(text_of(document), str)  # others are not sent
+    ]
+    mine = reranker(*asked, top_k=configured, scoring_prompt="Score it.")
+    theirs = LLMReranker.__new__(LLMReranker)
+    theirs.config = LLMRerankerConfig(top_k=configured)
+    theirs.llm, theirs._system_prompt = ScriptedLLM(asked), "Score it."
+    expected = theirs.rerank("q" * 4001, copy.deepcopy(documents), top_k)
+    assert mine.rerank("q" * 4001, documents, top_k) == expected
+    sent = [[call["messages"] for call in each.llm.calls] for each in (mine, theirs)]
+    assert sent[0] == sent[1]
+
+
+def test_cancelling_a_ranking_ends_it_at_the_document_it_is_at() -> None:
+    class Slow:
+        asked = 0
+        waits = asyncio.Event()
+
+        async def agenerate_response(self, messages: list[Any]) -> str:
+            self.asked += 1
+            if self.asked == 2:
+                self.waits.set()
+                await asyncio.Event().wait()
+            return "0.5"
+
+    async def cancelled(model: Slow) -> None:
+        made = reranker()
+        made.llm = model
+        task = asyncio.create_task(made.arerank("q", DOCUMENTS))
+        await model.waits.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    model = Slow()
+    asyncio.run(cancelled(model))
+    assert model.asked == 2

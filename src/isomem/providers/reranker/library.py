@@ -89,9 +89,11 @@ class LibraryReranker:
 
     def _loaded(self) -> Any:
         process = os.getpid()
-        if process not in self._models:
-            self._models = {process: self._load()}
-        return self._models[process]
+        model = self._models.get(process)
+        if model is None:
+            model = self._load()
+            self._models = {process: model}  # which another thread may close at any time
+        return model
 
     def _load(self) -> Any:
         try:

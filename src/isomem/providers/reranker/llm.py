@@ -30,8 +30,7 @@ NEUTRAL_SCORE = 0.5
 _FAILED = object()
 """Stands for the answer of a model that failed. The failure was logged."""
 
-_THOUGHTS = (r"<think>.*?</think>", r".*</think>|<think>.*")
-"""Complete thoughts; then a thought whose beginning was not sent, or one that was cut off."""
+_BEGIN, _END = "<think>", "</think>"
 
 _NUMBER = (
     r"(?<!\w)(?<!\d[.,])(\d+(?:[.,]\d+)?|(?<!\.)\.\d+)(?!\w)"
@@ -234,14 +233,14 @@ def score_in(answer: object) -> float:
 def read_score(answer: str) -> float | None:
     """The score in an answer, 0 to 1; None if there is none."""
     import re
+    from math import inf
 
-    text = answer
-    for thought in _THOUGHTS:
-        text = re.sub(thought, " ", text, flags=re.DOTALL)
     without_scale = None
-    for number, percent, scale in re.findall(_NUMBER, text):
+    for number, percent, scale in re.findall(_NUMBER, _said(answer)):
         value = float(number.replace(",", "."))
         most = 100.0 if percent else float(scale or 0)
+        if value == inf:  # hundreds of digits
+            continue
         if most and value <= most:
             return value / most
         if not most and value < 2:
@@ -249,6 +248,16 @@ def read_score(answer: str) -> float | None:
         if not most and without_scale is None and value <= 100:
             without_scale = value / (10 if value <= 10 else 100)
     return without_scale
+
+
+def _said(answer: str) -> str:
+    """The answer without thoughts, also one whose beginning was not sent or that was cut off.
+
+    An answer may consist of thoughts of any length, so this takes time in proportion to it.
+    """
+    first, *others = answer.split(_BEGIN)
+    kept = [first, *(each.partition(_END)[2] for each in others)]
+    return " ".join(kept).rpartition(_END)[2]
 
 
 def _no_answer(error: Exception) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isomem.errors import ProviderError, RerankError
 from isomem.options import SWITCH, Option, merged, optional
-from isomem.providers.answers import MissingError, member
+from isomem.providers.answers import MissingError, finite, member
 from isomem.providers.base import Service, required_key
 from isomem.providers.reranker.documents import text_of, unranked, with_score
 from isomem.providers.settings import environment, first_of, read_settings
@@ -138,9 +138,7 @@ def _scored(answer: object, documents: list[Document]) -> list[Document]:
         index, score = member(result, "index"), member(result, "relevance_score")
         if type(index) is not int or not 0 <= index < len(documents):
             raise MissingError("results[].index of a document")
-        if type(score) not in {int, float}:
-            raise MissingError("results[].relevance_score")
-        scored.append(with_score(documents[index], float(score)))
+        scored.append(with_score(documents[index], finite(score, "results[].relevance_score")))
     return scored
 
 
