@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import random
@@ -20,6 +21,7 @@ from isomem import pieces
 from isomem.errors import DependencyError, EmbeddingError, InvalidConfigError
 from isomem.providers.embedder import local, sums, table
 from isomem.providers.embedder.table import Table
+from isomem.providers.embedder.wordpiece import BLOCK
 from isomem.providers.registry import create_embedder
 from tests.unit.providers.scripts import HOSTILE, texts
 from tests.unit.test_kernel import interpreted
@@ -259,19 +261,30 @@ print(same, os.waitpid(child, 0)[1])
     assert run(script) == "True 0"
 
 
-def test_others_have_a_chance_within_a_long_text_and_a_long_batch(
+def test_others_have_a_chance_once_per_turn_in_a_long_text_and_in_a_long_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A block of a text takes 0.3 ms by this clock."""
     pauses: list[float] = []
+    clock = itertools.count(step=0.0003)
+    monkeypatch.setattr(local, "monotonic", lambda: next(clock))
     monkeypatch.setattr(local, "sleep", pauses.append)
     embedder: Any = create_embedder("local")
     embedder.embed("a word, " * 10)
     assert pauses == []
-    embedder.embed("a word, " * 1000)
-    assert len(pauses) >= 6
+    embedder.embed("a word, " * 8 * BLOCK)
+    assert 64 / 5 - 1 <= len(pauses) <= 64 / 3
+    assert set(pauses) == {0}
     del pauses[:]
     embedder.embed_batch(["a word, " * 10] * 100)
-    assert len(pauses) >= 6
+    assert 100 / 5 - 1 <= len(pauses) <= 100 / 3
+
+
+def test_a_text_that_is_fast_does_not_give_its_turns_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, each time can cost more than the whole text."""
+    monkeypatch.setattr(local, "monotonic", lambda: 7.0)
+    monkeypatch.setattr(local, "sleep", lambda _: pytest.fail("it gave its turn away"))
+    create_embedder("local").embed("[MASK] a word, " * 1000)
 
 
 # --- The file --------------------------------------------------------------------------------

@@ -7,8 +7,7 @@ its pieces, scaled to length 1. `docs/model.md` says where it is from and what i
 from __future__ import annotations
 
 import os
-from itertools import islice
-from time import sleep
+from time import monotonic, sleep
 
 from isomem.errors import DependencyError, EmbeddingError
 from isomem.options import Option, merged, one_of, optional
@@ -26,8 +25,10 @@ if TYPE_CHECKING:
 MODEL = "isomem-english-1"
 _PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "english.safetensors")
 _SIZES = (64, 128, 256)
-_PAUSE = 1024
-"""After so many characters of a batch, other threads have a chance."""
+_CHECKSUM = 0xB7BD7D4E
+"""Of the file, see `Table`. Another file that `make model` made needs another one."""
+_TURN_S = 0.001
+"""After so long, other threads have a chance."""
 
 
 class LocalEmbedder:
@@ -85,11 +86,14 @@ class LocalEmbedder:
             EmbeddingError: the text is not valid Unicode.
             DependencyError: the file of the model is missing or damaged.
         """
+        return self._embedded(text, _Pace())
+
+    def _embedded(self, text: str, pace: _Pace) -> list[float]:
         from isomem.providers.embedder.sums import vector
 
         table, words = self._model or self._loaded()
         try:
-            return vector(table, _paced(words.split(text)), self.dims)
+            return vector(table, pace.each(words.split(text)), self.dims)
         except (AttributeError, TypeError, UnicodeError) as error:
             raise EmbeddingError(
                 f"local (model {MODEL!r}) cannot read the text: {error}",
@@ -98,21 +102,19 @@ class LocalEmbedder:
             ) from error
 
     def _loaded(self) -> tuple[Table, WordPiece]:
-        # If two threads load it at the same time, one of the two stays; both are right.
-        self._model = _load(self._path)
-        return self._model
+        # If two threads load it at the same time, one of the two stays; both are right. Another
+        # one may close it meanwhile, so what was loaded is returned, not what is there now.
+        self._model = loaded = _load(self._path)
+        return loaded
 
-    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
+    def embed_batch(
+        self,
+        texts: list[str],
+        memory_action: str | None = "add",  # noqa: ARG002  (part of the port)
+    ) -> list[list[float]]:
         """One vector per text, in their order. Raises as `embed`."""
-        vectors: list[list[float]] = []
-        characters = 0
-        for each in texts:
-            vectors.append(self.embed(each, memory_action))
-            characters += len(each)
-            if characters > _PAUSE:
-                sleep(0)
-                characters = 0
-        return vectors
+        pace = _Pace()
+        return [self._embedded(text, pace) for text in texts]
 
     def close(self) -> None:
         """Releases the model; the next call loads it again."""
@@ -126,15 +128,25 @@ class LocalEmbedder:
         return f"<LocalEmbedder {self.identity} dims={self.dims}>"
 
 
-def _paced(blocks: Iterator[array[int]]) -> Iterator[array[int]]:
-    """The blocks of a text, with a chance for other threads between them.
+class _Pace:
+    """Gives other threads a chance between blocks, once per turn.
 
-    Without it, an event loop would wait for the interpreter's lock for 5 ms at a time.
+    Without it, an event loop would wait for the interpreter's lock for 5 ms at a time. After every
+    block would be too often: on a busy machine, each time can cost a turn of the processor.
     """
-    yield from islice(blocks, 1)
-    for block in blocks:
-        sleep(0)
-        yield block
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since = monotonic()
+
+    def each(self, blocks: Iterator[array[int]]) -> Iterator[array[int]]:
+        """The blocks of a text."""
+        for block in blocks:
+            if monotonic() - self._since > _TURN_S:
+                sleep(0)
+                self._since = monotonic()
+            yield block
 
 
 def _load(path: str) -> tuple[Table, WordPiece]:
@@ -142,9 +154,7 @@ def _load(path: str) -> tuple[Table, WordPiece]:
     from isomem.providers.embedder.wordpiece import WordPiece
 
     try:
-        table = Table(path)
-        if table.name != MODEL or table.width != _SIZES[-1]:
-            raise ValueError(f"it is the model {table.name!r} with {table.width} numbers per row")
+        table = Table(path, _CHECKSUM)
     except (OSError, ValueError) as error:
         raise DependencyError(
             f"The local embedder's model cannot be read from {path} ({error})",

@@ -25,6 +25,7 @@ from __future__ import annotations
 import mmap
 import sys
 from array import array
+from zlib import crc32
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Table:
 
     Args:
         path: of the file.
+        checksum: CRC-32 of all that stands before the rows; None if it is not known. What is
+            looked up there is not checked again: a damaged file without it can end the process.
 
     Attributes:
         name: of the model.
@@ -63,7 +66,7 @@ class Table:
         ValueError: it is not such a table.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, checksum: int | None = None) -> None:
         self._map = _mapped(path)
         self._file = memoryview(self._map)
         self._kept: dict[int, bytes] = {}
@@ -72,9 +75,14 @@ class Table:
         self._start = 8 + length
         if self._text("format") != FORMAT:
             raise ValueError(f"it is not a file of the format {FORMAT}")
+        self._first_row, end = self._bounds("rows")
+        found = crc32(self._file[: self._first_row])
+        if checksum not in (None, found):
+            name = self._text("name")
+            raise ValueError(f"it is damaged or another model: {name!r} with checksum {found:#x}")
         self.name = self._text("name")
         self.weights = self._numbers("weights")
-        self.rows = self._bytes("rows").cast("b")
+        self.rows = self._file[self._first_row : end].cast("b")
         self.slots = self._numbers("slots")
         self.offsets = self._numbers("offsets")
         self.spelled = self._bytes("spelled")
@@ -84,7 +92,7 @@ class Table:
         self._replaced = self._bytes("replaced")
         self._check()
         self.width = len(self.rows) // len(self.weights)
-        self._first_row = self._bounds("rows")[0]
+        self._release()
         self.longest = int(self._text("longest"))
         self.unknown = int(self._text("unknown"))
         self.specials = {
@@ -103,6 +111,8 @@ class Table:
             and len(self.characters) == len(self.rules)
         ):
             raise ValueError("its parts do not fit together")
+        if not any(self.rows[-len(self.rows) // pieces :]):
+            raise ValueError("its end is empty")  # A crash can leave zeros at the end of a file.
 
     def piece(self, number: int) -> str:
         """The text of a piece."""

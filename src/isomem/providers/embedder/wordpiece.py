@@ -72,11 +72,14 @@ class WordPiece:
         if "[" not in text:
             yield from self._words(text)
             return
+        pieces = array("I")
         for part in self._parts(text):
-            if isinstance(part, int):
-                yield array("I", [part])
-            else:
-                yield from self._words(part)
+            for block in (array("I", [part]),) if isinstance(part, int) else self._words(part):
+                pieces += block
+                if len(pieces) >= BLOCK:  # A block for each special piece would take long.
+                    yield pieces
+                    pieces = array("I")
+        yield pieces
 
     def _parts(self, text: str) -> Iterator[str | int]:
         """The special pieces in a text, and the texts between them."""
