@@ -72,7 +72,7 @@ class Conversation:
         data = json.loads(path.read_text("utf-8"))
         self.name = path.stem
         # A question without evidence in the conversation cannot be found by it.
-        self.questions: list[Json] = [each for each in data["qa"] if _turn_ids(each["evidence"])]
+        self.questions: list[Json] = [each for each in data["qa"] if turn_ids(each["evidence"])]
         self.lines: list[Json] = []
         self.replies: list[Json] | None = [] if memories == "facts" else None
         self.sources: Sources = defaultdict(set)
@@ -93,7 +93,7 @@ class Conversation:
         facts: list[Json] = []
         for speaker, pairs in session["facts"].items():
             for text, turns in pairs:
-                self.sources[text] |= _turn_ids(turns)
+                self.sources[text] |= turn_ids(turns)
                 role = "user" if speaker == user else "assistant"
                 facts.append({"id": str(len(facts)), "text": text, "attributed_to": role})
         return facts
@@ -116,7 +116,7 @@ def _document(lines: list[Json]) -> Json:
     return {**lines[0], "role": "user", "content": "\n".join(line["content"] for line in lines)}
 
 
-def _turn_ids(value: Any) -> set[str]:
+def turn_ids(value: Any) -> set[str]:
     """The ids in a text or a list of texts; a few entries hold several in one text."""
     return set(re.findall(r"D\d+:\d+", json.dumps(value)))
 
@@ -133,7 +133,7 @@ class Tally:
 
     def count(self, question: Json, hits: list[Json], sources: Sources) -> None:
         """Counts one question by the first of its results that comes from its evidence."""
-        category, evidence = question["category"], _turn_ids(question["evidence"])
+        category, evidence = question["category"], turn_ids(question["evidence"])
         self.asked[category] += 1
         ranks = [
             rank for rank, hit in enumerate(hits, 1) if sources.get(hit["memory"], set()) & evidence

@@ -65,7 +65,7 @@ def ranks_in(embedder: Any, conversation: Any) -> list[int]:
     """For each question, at which place the first fact from its evidence is, from 0 on."""
     import numpy as np
 
-    from bench.locomo import _turn_ids
+    from bench.locomo import turn_ids
 
     facts = list(conversation.sources)
     rows = unit(np.array(embedder.embed_batch(facts, "add"), dtype=np.float32))
@@ -75,7 +75,7 @@ def ranks_in(embedder: Any, conversation: Any) -> list[int]:
             continue
         vector = np.array(embedder.embed(question["question"], "search"), dtype=np.float32)
         order = np.argsort(-(rows @ vector), kind="stable")
-        evidence = _turn_ids(question["evidence"])
+        evidence = turn_ids(question["evidence"])
         places = (at for at, row in enumerate(order) if conversation.sources[facts[row]] & evidence)
         ranks.append(next(places, len(facts)))
     return ranks

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +49,48 @@ MEM0_ALONE = [
 ]
 
 
+CONVERSATION = {
+    "speaker_a": "Ana",
+    "speaker_b": "Ben",
+    "sessions": [
+        {
+            "session": 1,
+            "date_time": "1:56 pm on 8 May, 2023",
+            "turns": [
+                {"speaker": "Ana", "dia_id": "D1:1", "text": "I moved to Lisbon."},
+                {"speaker": "Ben", "dia_id": "D1:2", "text": "I bought a red bicycle."},
+            ],
+            "facts": {
+                "Ana": [["Ana lives in Lisbon.", "D1:1"]],
+                "Ben": [["Ben has a red bicycle.", "D1:2"]],
+            },
+        }
+    ],
+    "qa": [
+        {"question": "Ana lives in Lisbon.", "answer": "yes", "evidence": ["D1:1"], "category": 4},
+        {
+            "question": "Ben has a red bicycle.",
+            "answer": "yes",
+            "evidence": ["D1:2"],
+            "category": 1,
+        },
+        {"question": "Who is Eva?", "answer": "", "evidence": ["D1:1"], "category": 5},
+    ],
+}
+"""A file in the form of LoCoMo's. Two of its questions are equal to the facts that answer them."""
+
+
+def _with_data(run: Run, folder: Path) -> Run:
+    if "data" not in run.options:
+        return run
+    return replace(run, options={**run.options, "data": str(folder)})
+
+
 def check(name: str, runs: list[Run], folder: Path) -> None:
     """Every run gives the figures that the workload shows, and loses nothing."""
     given: set[str] = set()
-    for number, run in rounds.in_turn(runs, 1):
+    (folder / "conversation.json").write_text(json.dumps(CONVERSATION), "utf-8")
+    for number, run in rounds.in_turn([_with_data(run, folder) for run in runs], 1):
         figures = rounds.start(run, folder)
         if number:
             given |= figures.keys()
@@ -60,6 +100,8 @@ def check(name: str, runs: list[Run], folder: Path) -> None:
         assert not figures.get("lost")
         assert not figures.get("add_failed")
         assert not figures.get("search_failed")
+        assert figures.get("recall_1", 100) == 100
+        assert figures.get("questions", 2) == 2
     assert set(WORKLOADS[name].shows) <= given
 
 
