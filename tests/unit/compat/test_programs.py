@@ -103,6 +103,16 @@ def test_a_traceback_ends_in_the_program_and_a_text_for_exit_is_printed(tmp_path
     assert (done.returncode, done.stderr) == (1, "bad\n")
 
 
+@pytest.mark.parametrize("own", ["", "import isomem.compat; "])
+def test_a_process_that_the_program_starts_has_isomem_only_if_it_imports_it(
+    own: str, tmp_path: Path
+) -> None:
+    child = f"{own}import sys; print([type(each).__name__ for each in sys.meta_path])"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    done = as_mem0("-c", code, folder=tmp_path)
+    assert ("'StandIn'" in done.stdout, done.returncode) == (bool(own), 0), done.stderr
+
+
 def test_threads_that_import_at_once_get_the_same_classes() -> None:
     assert told("""
         import isomem.compat, json, sys, threading
