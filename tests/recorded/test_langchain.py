@@ -98,6 +98,24 @@ def test_what_the_model_raises_is_an_error_of_ours(
         assert caught.value.__cause__ is raised
 
 
+@pytest.mark.parametrize("odd", [[{"content": "x"}], [{"role": []}], ["x"], "x", None])
+def test_messages_that_make_no_sense_are_an_error_of_ours(odd: Any) -> None:
+    made: Any = create_llm("langchain", {"model": model()})
+    for call in (made.generate_response, lambda each: asyncio.run(made.agenerate_response(each))):
+        with pytest.raises(LLMError, match=r"No valid messages|not a list of dicts"):
+            call(odd)
+
+
+def test_a_key_that_the_library_shows_is_not_in_our_error() -> None:
+    class Telling(Model):
+        def _generate(self, *args: Any, **kwargs: Any) -> Any:
+            raise ValueError("no such key: sk-test-0123456789")
+
+    options = {"model": Telling(messages=iter(())), "api_key": "sk-test-0123456789"}
+    with pytest.raises(LLMError, match=r"no such key: \*\*\*"):
+        create_llm("langchain", options).generate_response(MESSAGES)
+
+
 def test_without_a_message_that_it_knows_there_is_nothing_to_ask() -> None:
     for each in (
         theirs("langchain", {"model": model()}),

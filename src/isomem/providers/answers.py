@@ -144,9 +144,9 @@ def arguments(text: object) -> object:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         inner = text[text.find("{") : text.rfind("}") + 1]
     try:
         return json.loads(inner)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise MissingError("arguments of a tool call that are JSON") from None

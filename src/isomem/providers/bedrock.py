@@ -5,6 +5,7 @@ from __future__ import annotations
 from isomem.errors import AuthenticationError, InvalidConfigError
 from isomem.options import Kind, is_text
 from isomem.providers.extras import require
+from isomem.providers.headers import sendable
 from isomem.providers.settings import environment, first_of
 
 TYPE_CHECKING = False
@@ -115,7 +116,7 @@ class Token:
                 details={"provider": name, "variable": TOKEN_VARIABLE},
                 suggestion=f"Use an https address, or unset {TOKEN_VARIABLE}",
             )
-        self._token = token
+        self._token = sendable(token, f"{name}: {TOKEN_VARIABLE}")
 
     def __call__(self, url: str, content: bytes) -> dict[str, str]:  # noqa: ARG002  (the protocol)
         """A header with the token."""

@@ -260,11 +260,12 @@ def _amended(endpoint: Endpoint, request: Request, outcome: Outcome) -> Request 
 def _json(endpoint: Endpoint, reply: Reply) -> object:
     try:
         answer: object = json.loads(reply.body)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError):
+        # No cause: it would hold the whole body, in which a server may echo a key.
         raise endpoint.error(
             f"answered something that is not JSON: {_excerpt(endpoint, reply.body)}",
             status=reply.status,
-        ) from error
+        ) from None
     return answer
 
 

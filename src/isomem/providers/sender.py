@@ -176,7 +176,7 @@ class Sender:
         headers = httpx.Headers(_ALWAYS)  # However they are spelt, one takes the place of another.
         headers.update(self.endpoint.headers)
         headers.update(sendable_headers(request.headers, f"{self.endpoint.provider}: header"))
-        headers.update(proof)
+        headers.update(sendable_headers(proof, f"{self.endpoint.provider}: header"))
         if url.userinfo:
             # As httpx does it, which would log the address with the password.
             headers["Authorization"] = _basic(url)

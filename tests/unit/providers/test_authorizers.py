@@ -212,6 +212,33 @@ def test_a_bedrock_key_is_sent_over_https_only(monkeypatch: pytest.MonkeyPatch) 
     assert "bearer-secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("odd", ["bearer\nsecret", "bearer-sécret", "bearer\x7fsecret"])
+def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(
+    odd: str, monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
+    """httpx's own error, which would be the cause, shows the header."""
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", odd)
+    with pytest.raises(InvalidConfigError, match="AWS_BEARER_TOKEN_BEDROCK") as refused:
+        bedrock.authorizer("b", "r", "https://x")
+
+    class Odd(Counter):
+        def __call__(self, url: str, content: bytes) -> dict[str, str]:
+            return {"X-Amz-Security-Token": odd}
+
+    with pytest.raises(InvalidConfigError, match="X-Amz-Security-Token") as unsent:
+        sender(server, Odd()).send(Request("/", {}))
+    for caught in (refused.value, unsent.value):
+        assert caught.__cause__ is None
+        assert not any(shown in f"{caught!r} {vars(caught)}" for shown in (odd, repr(odd)[1:-1]))
+    assert not server.seen
+
+
+def test_white_space_around_a_token_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bearer-secret\n")
+    token = bedrock.authorizer("b", "r", "https://x")
+    assert token("https://x", b"") == {"Authorization": "Bearer bearer-secret"}
+
+
 def test_where_bedrock_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bedrock.address(None, "eu-west-1") == "https://bedrock-runtime.eu-west-1.amazonaws.com"
     assert bedrock.address("", "cn-north-1").endswith(".amazonaws.com.cn")

@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from isomem.errors import (
     EmbeddingError,
@@ -223,3 +225,59 @@ def test_no_retry_begins_after_the_time_for_it() -> None:
     assert steps.send(None) is REQUEST
     with pytest.raises(LLMError, match="500"):
         steps.send(reply(500))
+
+
+WAITS = (
+    st.none() | st.text(max_size=8) | st.floats(-1, 70).map(str) | st.integers(-1, 9**9).map(str)
+)
+FAILURES = st.builds(
+    lambda status, wait: reply(status, **({} if wait is None else {"Retry-After": wait})),
+    st.sampled_from([408, 429, 500, 503, 529]),
+    WAITS.filter(lambda wait: wait is None or (wait.isascii() and wait.isprintable())),
+) | st.sampled_from([httpx.ConnectError("x"), httpx.ReadTimeout("x")]).map(Broken)
+TAKES = st.floats(0, 50)
+"""How long a server takes to fail, in seconds."""
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(
+    st.lists(st.tuples(FAILURES, TAKES), min_size=40, max_size=40),
+    st.integers(0, 30),
+    st.floats(0, 200),
+    st.floats(0, 1),
+)
+def test_whatever_fails_the_bounds_of_count_and_time_are_kept(
+    outcomes: Any, most: int, within_s: float, chance: float
+) -> None:
+    """A clock that only servers and pauses move."""
+    now = start = 1000.0
+    begun: list[float] = []
+    limits = endpoint(max_retries=most, retry_within_s=within_s)
+    steps = attempts(limits, REQUEST, lambda: chance, lambda: now)
+    step: Any = next(steps)
+    with pytest.raises(ProviderError) as caught:
+        while True:
+            if isinstance(step, Pause):
+                assert 0 <= step.seconds <= 60
+                now += step.seconds
+                step = steps.send(None)
+            else:
+                begun.append(now)
+                outcome, took = outcomes[len(begun) - 1]
+                now += took
+                step = steps.send(outcome)
+    assert len(begun) <= most + 1
+    assert all(moment <= start + within_s + 1e-9 for moment in begun[1:])
+    last = outcomes[len(begun) - 1][0]
+    status = last.status if isinstance(last, Reply) else None
+    assert caught.value.details["status"] == status
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(st.text(max_size=40) | st.datetimes().map(lambda each: each.strftime("%a, %d %b %Y %T GMT")))
+@example("Mon, 01 Jan 0001 00:00:00")
+@example("Fri, 31 Dec 9999 23:59:59 -2359")
+@example("1e309")
+def test_no_retry_after_raises_or_asks_for_less_than_nothing(value: str) -> None:
+    seconds = retry_after({"retry-after": value})
+    assert seconds is None or 0 <= seconds < float("inf")

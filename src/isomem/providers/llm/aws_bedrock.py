@@ -132,13 +132,15 @@ class BedrockLLM(NetworkLLM):
         return {**own, **(config.model_kwargs or {})}
 
     def parse(self, answer: object, tools: Tools) -> Reply:
+        is_calling = bool(tools) and family_of(str(self.config.model)) in CALLING_TOOLS
         blocks = blocks_of(answer)
         if blocks is None:
-            return text_in(answer)
-        text = joined(list(blocks))
-        if not (tools and family_of(str(self.config.model)) in CALLING_TOOLS):
-            reply: Reply = ended(text or "", member(answer).get("stopReason"))
+            text = text_in(answer)
+            return {"content": text, "tool_calls": []} if is_calling else text
+        said = joined(list(blocks))
+        if not is_calling:
+            reply: Reply = ended(said or "", member(answer).get("stopReason"))
             return reply
         uses = [each["toolUse"] for each in blocks if "toolUse" in each]
         calls = [{"name": member(use, "name"), "arguments": member(use, "input")} for use in uses]
-        return {"content": text, "tool_calls": calls}
+        return {"content": said, "tool_calls": calls}

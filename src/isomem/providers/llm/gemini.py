@@ -102,7 +102,7 @@ class GeminiLLM(NetworkLLM):
         """The text of the first candidate; "" if a filter left none, as in mem0."""
         blocked = answer.get("promptFeedback") if isinstance(answer, dict) else None
         candidates = answer.get("candidates") if isinstance(answer, dict) else None
-        if not isinstance(candidates, list) and not blocked:
+        if not isinstance(candidates, list) and (candidates or not blocked):
             raise MissingError("candidates")
         candidate = candidates[0] if candidates else {}
         content = member(candidate).get("content") if isinstance(candidate, dict) else None
@@ -120,9 +120,7 @@ class GeminiLLM(NetworkLLM):
 def _content(message: Message) -> JsonObject:
     content = message.get("content")
     texts = content if isinstance(content, list) else [content]
-    parts = [
-        {"text": each.get("text") if isinstance(each, dict) else each} for each in texts if each
-    ]
+    parts = [{"text": each.get("text") if isinstance(each, dict) else each} for each in texts]
     role = message.get("role")
     return {"parts": parts, "role": _ROLES.get(str(role), role)}
 

@@ -14,7 +14,7 @@ from isomem.options import ANYTHING, Option, merged
 from isomem.providers.answers import MissingError, arguments, ended, text_of
 from isomem.providers.extras import require
 from isomem.providers.refusals import CHAT, STATUSES, Refusal, Refusals
-from isomem.providers.settings import read_settings
+from isomem.providers.settings import read_settings, redact
 from isomem.providers.tables import COUNT, LLM_OPTIONS, MODEL, TIMEOUT
 from isomem.providers.usage import Usage
 
@@ -62,7 +62,8 @@ class LibraryLLM:
         status = status if isinstance(status, int) else None
         names = {kind.__name__ for kind in type(error).__mro__}
         kind = NetworkError if names & set(_NETWORK) else _KINDS.get(status, LLMError)
-        made = caused(kind, f"{self.label} failed: {error}", error)
+        said = redact(str(error), [self.config.api_key or ""])
+        made = caused(kind, f"{self.label} failed: {said}", error)
         made.details = self._facts(status if kind is not NetworkError else None)
         return made
 
@@ -285,10 +286,14 @@ class LangchainLLM(LibraryLLM):
         except Exception as error:  # the object may raise anything
             raise self._failed(error) from error
 
-    def _turns(self, messages: list[Message]) -> list[tuple[str, Any]]:
-        known = [each for each in messages if each["role"] in _ROLES]
+    def _turns(self, messages: object) -> list[tuple[str, Any]]:
+        if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
+            fault = f"{self.label} cannot be sent messages that are not a list of dicts"
+            raise LLMError(fault, details=self._facts(None))
+        roles = [(_ROLES.get(str(each.get("role"))), each.get("content")) for each in messages]
+        known = [(role, content) for role, content in roles if role]
         if known:
-            return [(_ROLES[each["role"]], each["content"]) for each in known]
+            return known
         raise LLMError("No valid messages found in the messages list", details=self._facts(None))
 
     def _with(self, tools: Tools, tool_choice: str) -> Any:

@@ -308,10 +308,9 @@ class OpenAIStructuredLLM(ChatLLM):
         given = super()._sampling()
         return {"stream": False, **{key: given[key] for key in ("temperature",) if key in given}}
 
-    def parse(self, answer: object, tools: Tools) -> Reply:
+    def parse(self, answer: object, tools: Tools) -> Reply:  # noqa: ARG002  (as in mem0)
         """The text, even if the model was given tools, as in mem0."""
-        reply = super().parse(answer, tools)
-        return reply["content"] if isinstance(reply, dict) else reply
+        return super().parse(answer, None)
 
 
 class Attributes(dict):  # type: ignore[type-arg]
