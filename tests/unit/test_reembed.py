@@ -406,6 +406,77 @@ def test_two_at_once_are_refused(path: str, new: New) -> None:
     assert makers(path, new) == {"new"}
 
 
+def test_two_at_once_are_refused_even_by_another_name_of_the_file(
+    path: str, new: New, tmp_path: Path
+) -> None:
+    fill(path, 20)
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    told: list[str] = []
+
+    def again(number: int) -> None:
+        new.meanwhile = lambda number: None
+        with pytest.raises(DatabaseError, match="by another process") as caught:
+            reembed(new_config(str(link), new.server))
+        told.append(str(caught.value))
+
+    new.meanwhile = again
+    reembed(new_config(path, new.server))
+    assert len(told) == 1
+    assert makers(path, new) == {"new"}
+    assert list(link.parent.iterdir()) == [link]
+    assert reembed(new_config(str(link), new.server))["replaced"] == 0
+
+
+def test_a_run_whose_progress_fails_is_gone_on_with(path: str, new: New) -> None:
+    fill(path, 20)
+
+    def fail(done: int, total: int) -> None:
+        raise LookupError(f"{done} of {total}")
+
+    with pytest.raises(LookupError, match="of"):
+        reembed(new_config(path, new.server), progress=fail)
+    assert makers(path, new) == {"old"}
+    made_before = len(new.texts)
+    assert reembed(new_config(path, new.server))["embedded"] == 0
+    assert len(new.texts) == made_before
+    assert makers(path, new) == {"new"}
+
+
+def test_memories_that_are_hidden_change_too(path: str, new: New) -> None:
+    """What has expired or was superseded comes back in some searches, so it needs its vector."""
+    with Memory.from_config({**old_config(path), "supersede": "similar"}) as memory:
+        memory.llm = ScriptedLLM([
+            {"memory": [{"text": "Ana Silva lives in Lisbon"}]},
+            {"memory": [{"text": "Ana Silva lives in Lisbon now"}]},
+        ])  # fmt: skip
+        memory.add("Where?", user_id="u")
+        memory.add("And now?", user_id="u")
+        memory.add("Old", user_id="u", infer=False, expiration_date="2020-01-01")
+        shown = [each["memory"] for each in memory.get_all(filters={"user_id": "u"})["results"]]
+        before = {text for _, text, _ in points(path)}
+    assert shown == ["Ana Silva lives in Lisbon now"]
+    result = reembed(new_config(path, new.server))
+    assert result["replaced"] == len(points(path))
+    assert {text for _, text, _ in points(path)} == before >= {"Old"}
+    assert makers(path, new) == {"new"}
+    assert findings(path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
+def test_a_folder_that_cannot_be_written_is_named(path: str, new: New, tmp_path: Path) -> None:
+    fill(path, 5)
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(DatabaseError, match=r"memory\.db"):
+            reembed(new_config(path, new.server))
+    finally:
+        tmp_path.chmod(0o700)
+    assert new.texts == []
+    assert makers(path, new) == {"old"}
+
+
 def test_what_it_leaves_behind_is_for_the_owner_alone(path: str, new: New) -> None:
     fill(path, 150)
     modes = []

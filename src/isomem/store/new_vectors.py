@@ -42,7 +42,8 @@ class NewVectors:
 
     def __init__(self, path: str, maker: str) -> None:
         self._memory_path = path
-        self.path = f"{path}{SUFFIX}"
+        # Whoever names the memory file by a link uses the same file, and finds it locked.
+        self.path = f"{os.path.realpath(path)}{SUFFIX}"
         self._seed = blake2b(maker.encode("utf-8", "surrogatepass") + b"\0")
         self._connection = self._open()
 

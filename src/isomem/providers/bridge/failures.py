@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 
 from isomem.causes import retry_after
 from isomem.errors import (
@@ -21,7 +22,7 @@ from isomem.providers.settings import passwords, redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from isomem.errors import ProviderError
@@ -39,10 +40,18 @@ _BY_STATUS: dict[int, type[ProviderError]] = {
     429: RateLimitError,
 }
 _SECRET = re.compile(
-    r"(api|access|account|private|secret|service)_?key|secret|token|password|credential|http_auth",
+    r"(api|access|account|private|secret|service)_?key|secret|token|password|credential|http_auth"
+    r"|service_account_json",
     re.IGNORECASE,
 )
 
+_IN_TEXT = re.compile(
+    r"""\bpassword\s*=\s*(?:'((?:[^'\\]|\\.)*)'|([^\s'&;]+))|^(?:bearer|basic|apikey)\s+(\S{8,})$""",
+    re.IGNORECASE,
+)
+"""A password in a connection string such as PostgreSQL's, and the secret in a header."""
+
+_CONTAINERS = (Mapping, list, tuple, set, frozenset)
 _SHORTEST_OF_ENVIRONMENT = 8
 
 
@@ -126,11 +135,28 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _secrets_in(options: Mapping[str, object]) -> list[str]:
-    """The values that must not be shown, in dicts inside of it, too."""
+    """The values that must not be shown, in what is inside of it, too."""
     found: list[str] = []
-    for name, value in options.items():
-        if isinstance(value, dict):
-            found += _secrets_in(value)
-        elif isinstance(value, str):
-            found += [value] if _SECRET.search(str(name)) else passwords(value)
+    seen: set[tuple[int, bool]] = set()  # Options can contain themselves.
+    waiting: list[tuple[object, bool]] = [(options, False)]
+    while waiting:
+        value, is_secret = waiting.pop()
+        if isinstance(value, str):
+            found += [value] if is_secret else [*passwords(value), *_in_text(value)]
+        elif isinstance(value, _CONTAINERS) and (id(value), is_secret) not in seen:
+            seen.add((id(value), is_secret))
+            waiting += _inside(value, is_secret=is_secret)
     return found
+
+
+def _inside(value: object, *, is_secret: bool) -> list[tuple[object, bool]]:
+    """What a container holds, each with whether it is a secret."""
+    if isinstance(value, Mapping):
+        return [
+            (each, is_secret or bool(_SECRET.search(str(name)))) for name, each in value.items()
+        ]
+    return [(each, is_secret) for each in value] if isinstance(value, Iterable) else []
+
+
+def _in_text(text: str) -> list[str]:
+    return [part for found in _IN_TEXT.findall(text) for part in found if part]
