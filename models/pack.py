@@ -13,6 +13,7 @@ import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,8 +99,8 @@ def _check(
             f"{len(tokens)} tokens need as many scales and rows, got {len(scales)} scales and "
             f"{len(rows)} numbers"
         )
-    if min(scales) < 0 or not 0 < max(scales) < float("inf"):
-        raise ValueError("scales must be numbers of at least 0, one of them more")
+    if not all(0 <= scale < inf for scale in scales) or not any(scales):
+        raise ValueError("scales must be finite numbers of at least 0, one of them more")
     for text in (name, *notes, *notes.values()):
         if not text.isascii() or not text.isprintable() or {'"', "\\"} & set(text):
             raise ValueError(f"metadata must be printable ASCII without quotes: {text!r}")

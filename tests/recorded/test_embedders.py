@@ -9,18 +9,26 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from isomem.errors import EmbeddingError, LLMError, ProviderError
 from isomem.providers.registry import create_embedder
-from tests.recorded.comparison import Case, Made, compared, ours, pair, sent
+from tests.recorded.comparison import Case, Made, Pair, compared, ours, pair, sent
 from tests.recorded.embedder_cases import (
     ACTIONS,
+    AZURE,
     EMBEDDERS,
+    ENDPOINT,
+    GEMINI,
+    LMSTUDIO,
     OLLAMA,
     ONE_OF_EACH,
     ONE_REQUEST,
+    OPENAI,
     SIGNED,
     TEXTS,
+    TOGETHER,
     UPSTREAMS_FAILURES,
     stand_in_for_sentence_transformers,
     unsigned,
@@ -161,3 +169,27 @@ def test_vertexai_is_sent_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         made = [(sent(seen).path, sent(seen).body) for seen in server.seen]
         assert made[::2] == made[1::2]
         both[1].close()
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@settings(max_examples=8, deadline=None)
+@given(single=texts, batch=st.lists(texts, max_size=5), action=st.sampled_from(ACTIONS))
+def whatever_is_written(both: Pair, single: str, batch: list[str], action: str | None) -> None:
+    """Both sides send the same bytes for it, and get the same vectors."""
+    compared(both, "embed", single, action)
+    if both.case.name in ONE_REQUEST:
+        compared(both, "embed_batch", batch, action)
+    else:
+        expected = both.call_theirs("embed_batch", batch, action).result
+        for mine in ours(both, "embed_batch", batch, action):
+            assert mine.result == expected
+
+
+@pytest.mark.parametrize(
+    "case", [OPENAI, LMSTUDIO, AZURE, TOGETHER, GEMINI, ENDPOINT], ids=lambda case: case.name
+)
+def test_whatever_is_written_is_sent_alike(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pair(case, monkeypatch, theirs, create_embedder) as both:
+        whatever_is_written(both)  # type: ignore[call-arg]

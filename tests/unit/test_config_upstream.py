@@ -15,12 +15,17 @@ from isomem.errors import InvalidConfigError
 from isomem.options import defaults_of, read_table
 from isomem.providers import registry
 from isomem.providers.bridge import making
+from isomem.providers.llm.bedrock_families import FAMILIES
 from isomem.reference import KINDS, table_in
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 
 factory = pytest.importorskip("mem0.utils.factory")
 base = pytest.importorskip("mem0.configs.base")
+try:
+    from mem0.llms.aws_bedrock import extract_provider
+except ImportError:  # Without boto3, which the extra `providers` of isomem-parity brings.
+    extract_provider = None
 
 UNKNOWN = ["modle", "config_", "temprature", "x", "provder", "embedding_dim", "filters"]
 WORDS = st.sampled_from(UNKNOWN)
@@ -54,7 +59,10 @@ def shared(section: str) -> list[str]:
         "embedder": factory.EmbedderFactory,
         "reranker": factory.RerankerFactory,
     }[section].provider_to_class
-    return sorted(KINDS[section].builtin.keys() & set(theirs))
+    both = KINDS[section].builtin.keys() & set(theirs)
+    if section == "llm" and extract_provider is None:
+        both -= {"aws_bedrock"}
+    return sorted(both)
 
 
 @st.composite
@@ -90,10 +98,21 @@ def mem0_takes(given_: dict[str, Any]) -> bool:
         for section in MODELS:
             part = getattr(read, section)
             if section in config:
-                options_of(section, part.provider)(**part.config)
+                options = options_of(section, part.provider)(**part.config)
+                if part.provider == "aws_bedrock":
+                    check_maker(section, options)
     except (ValueError, TypeError):
         return False
     return True
+
+
+def check_maker(section: str, options: Any) -> None:
+    """What mem0's class does with the name of a Bedrock model, before it asks anything of AWS.
+
+    The class itself cannot be made here, since it calls AWS when it is made.
+    """
+    if section == "llm":
+        extract_provider(options.model)
 
 
 def isomem_takes(given_: dict[str, Any]) -> bool:
@@ -132,6 +151,16 @@ def test_a_configuration_is_taken_or_refused_as_by_mem0(config: dict[str, Any]) 
     if theirs != ours:
         assert ours, config
         assert own_options(config), config
+
+
+@pytest.mark.skipif(extract_provider is None, reason="boto3 is not installed")
+@given(model=st.lists(st.sampled_from([*FAMILIES, "us", "m", ".", "-", "x", "", "\u00e9", "0"]),
+                      max_size=4).map("".join))  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_a_bedrock_model_is_refused_if_mem0_does_not_know_its_maker(model: str) -> None:
+    """mem0's class refuses it when it is made, before any question is asked."""
+    config = {"llm": {"provider": "aws_bedrock", "config": {"model": model}}}
+    assert mem0_takes(config) is isomem_takes(config)
 
 
 def test_both_verdicts_come_up() -> None:

@@ -157,7 +157,8 @@ def copy_checkout(target: Path) -> Path:
         left = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so")
         shutil.copytree(ROOT / name, target / name, ignore=left)
     left = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist")
-    shutil.copytree(ROOT / "parity", target / "parity", ignore=left, symlinks=True)
+    for name in ("models", "parity"):
+        shutil.copytree(ROOT / name, target / name, ignore=left, symlinks=True)
     return target
 
 
@@ -188,6 +189,8 @@ def checkout(tmp_path_factory, real_home) -> Path:
     They are in its `dist` and in `parity/dist`.
     """
     copy = copy_checkout(tmp_path_factory.mktemp("build") / "checkout")
+    (copy / "models/build").mkdir()
+    (copy / "models/build/chat.json").write_text('["what the recipe downloaded"]')
     for project in (copy, copy / "parity"):
         for kind in ("sdist", "wheel"):
             result = build(project, kind, real_home)
@@ -271,6 +274,13 @@ def test_wheel_brings_the_table_of_the_local_embedder_and_says_where_it_is_from(
     for source in (table, "all-MiniLM-L6-v2", "BERT", "WordNet"):
         assert source in said
     assert wheel.stat().st_size < 12_000_000
+
+
+@pytest.mark.build
+def test_sdist_brings_the_recipe_of_the_table_but_nothing_that_the_recipe_downloaded(checkout):
+    names = {name for name in sdist_names(checkout / "dist") if name.startswith("models/")}
+    assert {"models/__main__.py", "models/README.md", "models/recorded.json"} < names
+    assert not [name for name in names if name.startswith("models/build")]
 
 
 @pytest.mark.build

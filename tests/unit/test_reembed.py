@@ -270,6 +270,21 @@ def test_the_same_embedder_has_nothing_to_do(path: str, new: New) -> None:
     assert not Path(f"{path}.reembed").exists()
 
 
+def test_zeros_that_the_embedder_makes_of_a_text_are_not_made_again(
+    path: str, new: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(path, 10)
+    nothing = "Ana Silva keeps box 7 of Bruno Costa in Lisbon"
+    vector = new.vector
+    zeros = [0.0] * DIMS
+    monkeypatch.setattr(new, "vector", lambda text: zeros if text == nothing else vector(text))
+    assert reembed(new_config(path, new.server))["without_text"] == 0
+    asked = len(new.texts)
+    result = reembed(new_config(path, new.server))
+    assert (result["replaced"], result["embedded"], len(new.texts)) == (0, 0, asked)
+    assert [text for _, text, found in points(path) if not any(found)] == [nothing]
+
+
 def test_progress_counts_up_to_all_points(path: str, new: New) -> None:
     fill(path, 600)
     steps: list[tuple[int, int]] = []
@@ -490,7 +505,8 @@ def test_what_was_left_without_a_vector_is_filled_in_by_the_next_run(path: str, 
     fill(path, 20)
     reembed(new_config(path, new.server))
     connection = apsw.Connection(path)
-    connection.execute("UPDATE points SET vector = zeroblob(?) WHERE row_key % 7 = 0", (4 * DIMS,))
+    lacking = b"\0\0\0\x80" + bytes(4 * DIMS - 4)
+    connection.execute("UPDATE points SET vector = ? WHERE row_key % 7 = 0", (lacking,))
     connection.close()
     assert makers(path, new) == {"new", "zeros"}
     assert reembed(new_config(path, new.server))["replaced"] > 0

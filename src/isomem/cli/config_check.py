@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from isomem.causes import message_of
-from isomem.config import OF_MEM0, OF_MEM0_1, SECTION_KEYS, TOP, default_path, default_provider
+from isomem.config import (
+    COLLECTION,
+    OF_MEM0,
+    OF_MEM0_1,
+    SECTION_KEYS,
+    TOP,
+    default_path,
+    default_provider,
+)
 from isomem.errors import ConfigurationError, DependencyError, InvalidConfigError
 from isomem.options import check_option, is_dict, nearest
 from isomem.providers import registry
 from isomem.reference import KINDS, SECTIONS, names_in, table_in
+from isomem.text.tiers import load_tier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +35,7 @@ _MAKE = {
     "llm": registry.create_llm,
     "embedder": registry.create_embedder,
     "reranker": registry.create_reranker,
+    "nlp": load_tier,
 }
 _OWN_STORE = (
     'or {"provider": "embedded"}, isomem\'s own store; `isomem import` copies the memories of a '
@@ -57,7 +67,7 @@ def examine(config: Mapping[str, object]) -> list[Line]:
 
     No line shows a value that may be secret.
     """
-    lines = [line for key, value in config.items() for line in _top(str(key), value)]
+    lines = [line for key, value in config.items() for line in _top(key, value, config)]
     absent = [section for section in SECTIONS if config.get(section) is None]
     lines += [_absent(section) for section in absent if section != "reranker"]
     uses_a_bridge = any(line.key == "vector_store" and line.verdict == BRIDGE for line in lines)
@@ -78,9 +88,13 @@ def _absent(section: str) -> Line:
     return Line(section, DEFAULT, provider)
 
 
-def _top(key: str, value: object) -> Iterator[Line]:
+def _top(key: object, value: object, config: Mapping[str, object]) -> Iterator[Line]:
     rows = {option.name: option for option in TOP}
-    if key in SECTIONS:
+    if not isinstance(key, str):
+        yield Line(str(key), FAILS, f"a key must be text, got {type(key).__name__}", f'"{key}"')
+    elif key == "dedup_concurrent" and value is True and not _is_embedded(config):
+        yield Line(key, FAILS, "needs isomem's own store", "leave it out")
+    elif key in SECTIONS:
         yield from () if value is None else _section(key, value)
     elif key in rows:
         yield _checked(key, rows[key], value, "the configuration")
@@ -88,6 +102,11 @@ def _top(key: str, value: object) -> Iterator[Line]:
         yield Line(key, IGNORED, "nothing since mem0 2")
     else:
         yield _unknown(key, IGNORED, list(rows), "")
+
+
+def _is_embedded(config: Mapping[str, object]) -> bool:
+    store = config.get("vector_store")
+    return store is None or (is_dict(store) and store.get("provider") == "embedded")
 
 
 def _unknown(key: str, verdict: str, known: Sequence[str], at: str) -> Line:
@@ -198,6 +217,11 @@ def _own_options(section: str, provider: str, options: Mapping[str, object]) -> 
 def _foreign_options(section: str, provider: str, options: Mapping[str, object]) -> Iterator[Line]:
     """Those of mem0's class; those of another package's, which says what it takes when made."""
     at = f"{section}.config"
+    if section == "vector_store" and COLLECTION.name in options:
+        named = _checked(f"{at}.{COLLECTION.name}", COLLECTION, options[COLLECTION.name], at)
+        if named.verdict == FAILS:
+            yield named
+            return
     if not registry.is_bridged(KINDS[section], provider):
         yield from (Line(f"{at}.{key}", WORKS) for key in options)
         return
@@ -221,9 +245,9 @@ def _foreign_options(section: str, provider: str, options: Mapping[str, object])
 
 
 def _tried(section: str, provider: str, options: Mapping[str, Any]) -> Iterator[Line]:
-    """Makes a model of isomem's own, to see what else it lacks: a key, or a package."""
+    """Makes a model or a tier of isomem's own, to see what else it lacks: a key, or a package."""
     make = _MAKE.get(section)
-    if make is None or provider not in KINDS[section].builtin:
+    if make is None or (section in KINDS and provider not in KINDS[section].builtin):
         return
     try:
         part: Any = make(provider, options)

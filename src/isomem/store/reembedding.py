@@ -5,7 +5,8 @@ transaction replaces all of them. Nobody sees some vectors of each kind.
 
 Where others write all the time, there is always a text whose vector has not been made yet. Such a
 point gets a vector of zeros then, which nothing is similar to. From that moment on the others are
-refused, so the few that are left can be filled in.
+refused, so the few that are left can be filled in. The first of these zeros is negative, which
+changes no score, and tells them from the zeros that an embedder has made of a text.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ _FIRST = -1
 """Before the first row key."""
 
 _BYTES_PER_NUMBER = 4
+_NEGATIVE_ZERO = b"\0\0\0\x80"
 _POINTS = (
     "SELECT p.row_key, p.id, p.payload, s.collection > 0,"
-    " abs(coalesce(s.collection, p.collection)), p.vector = zeroblob(?) FROM points AS p"
+    " abs(coalesce(s.collection, p.collection)), p.vector = ? FROM points AS p"
     f" LEFT JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
     " WHERE p.row_key > ? ORDER BY p.row_key LIMIT ?"
 )
@@ -63,6 +65,7 @@ class Reembedding:
         self._made = (dims, embedder)
         self._epoch = -1
         self._zeros = bytes(dims * _BYTES_PER_NUMBER)
+        self._lacking = _NEGATIVE_ZERO + self._zeros[_BYTES_PER_NUMBER:]
         self.replaced = self.without_text = self.lacking = 0
 
     def is_done(self) -> bool:
@@ -78,11 +81,9 @@ class Reembedding:
     def count(self) -> int:
         """How many points get another vector."""
         with self._database.reading():
-            sql = (
-                "SELECT abs(collection), count(*), sum(vector = zeroblob(?)) FROM points GROUP BY 1"
-            )
-            numbers, counts = self._to_replace(), self._database.rows(sql, (len(self._zeros),))
-            return sum(every if each in numbers else zero for each, every, zero in counts)
+            sql = "SELECT abs(collection), count(*), sum(vector = ?) FROM points GROUP BY 1"
+            numbers, counts = self._to_replace(), self._database.rows(sql, (self._lacking,))
+            return sum(every if each in numbers else lacking for each, every, lacking in counts)
 
     def pages(self) -> Iterator[Sequence[Row]]:
         """The points that get another vector, some at a time; in between, others may write.
@@ -147,14 +148,14 @@ class Reembedding:
 
         Args:
             numbers: of the collections whose points all get another vector. Of others, those do
-                that have a text and a vector of zeros.
+                whose vector has not been made yet.
         """
-        rows = self._database.rows(_POINTS, (len(self._zeros), last, _AT_ONCE))
+        rows = self._database.rows(_POINTS, (self._lacking, last, _AT_ONCE))
         page = [
             (row_key, point_id, text)
-            for row_key, point_id, payload, is_visible, number, is_zero in rows
+            for row_key, point_id, payload, is_visible, number, is_lacking in rows
             for text in (_text_of(payload) if is_visible else None,)
-            if number in numbers or (is_zero and text is not None)
+            if is_lacking or number in numbers
         ]
         return page, rows[-1][0] if rows else None
 
@@ -167,7 +168,10 @@ class Reembedding:
         made = [None if text is None else self._vectors.get(text) for _, _, text in page]
         self._database.execute_many(
             _UPDATE,
-            [(vector or self._zeros, row[0]) for vector, row in zip(made, page, strict=True)],
+            [
+                (vector or (self._zeros if text is None else self._lacking), row_key)
+                for vector, (row_key, _, text) in zip(made, page, strict=True)
+            ],
         )
         without_text = sum(text is None for *_, text in page)
         lacking = made.count(None) - without_text

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import math
 import os
+import pickle
 import random
 import shutil
 import threading
@@ -358,6 +360,23 @@ def test_closing_in_the_middle_of_loading_harms_nobody(
             super().__setattr__(name, None if name == "_model" else value)
 
     assert Closed().embed("hello") == embedder.embed("hello")
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))]
+)
+def test_it_can_be_copied_and_sent_to_another_process(
+    embedder: Any, duplicate: Callable[[Any], Any], is_loaded: bool
+) -> None:
+    made: Any = create_embedder("local", {"embedding_dims": 64})
+    if is_loaded:
+        made.embed("hello")
+    other = duplicate(made)
+    assert other.embed("hello") == made.embed("hello")
+    assert (other.dims, other.identity, repr(other)) == (64, embedder.identity, repr(made))
+    other.close()
+    assert made._model is not None
 
 
 def test_closing_lets_go_of_the_file(embedder: Any) -> None:

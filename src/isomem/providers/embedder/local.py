@@ -124,6 +124,10 @@ class LocalEmbedder:
         """As `close`."""
         self.close()
 
+    def __getstate__(self) -> dict[str, object]:
+        # A copy, in this process or another one, loads the model itself: a map has no copies.
+        return {**self.__dict__, "_model": None}
+
     def __repr__(self) -> str:
         return f"<LocalEmbedder {self.identity} dims={self.dims}>"
 
