@@ -15,6 +15,9 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -192,6 +195,17 @@ def _signer(authorization: str) -> str:
     return f"{key} {region} {service}"
 
 
+@cache
+def _one_certificate() -> TemporaryDirectory[str]:
+    """A folder with one certificate: each SDK's client would read all that there are."""
+    import certifi
+
+    first, end, _ = certifi.contents().partition("-----END CERTIFICATE-----\n")
+    folder = TemporaryDirectory()
+    Path(folder.name, "one.pem").write_text(first + end, "utf-8")
+    return folder
+
+
 @contextmanager
 def pair(
     case: Case,
@@ -203,6 +217,7 @@ def pair(
     pytest.importorskip(case.needs)
     clean_environment(monkeypatch)
     monkeypatch.setenv("MEM0_TELEMETRY", "False")
+    monkeypatch.setenv("SSL_CERT_FILE", f"{_one_certificate().name}/one.pem")
     with serving(case.usual) as server:
         filled = case.with_url(server.url)
         for name, value in filled.environment.items():

@@ -78,7 +78,7 @@ FORMATS = st.sampled_from([None, {"type": "json_object"}, {"type": "text"}])
 CHOICES = st.sampled_from(["auto", "any", "none", "required"])
 
 few = settings(
-    max_examples=8, deadline=None, database=None, phases=[Phase.explicit, Phase.generate],
+    max_examples=6, deadline=None, database=None, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -208,4 +209,19 @@ def test_a_model_of_ollama_that_cannot_think_is_not_told_to() -> None:
         llm: Any = create_llm("ollama", {"ollama_base_url": server.url, "think": True})
         assert ask(llm, False) == "HI"
         assert ["think" in seen.body for seen in server.seen] == [True, False]
+        llm.close()
+
+
+def test_threads_share_what_was_refused_and_other_objects_do_not(server: Server) -> None:
+    made: list[Any] = [
+        create_llm("openai", {"openai_base_url": server.url, "model": "gpt-6"}) for _ in range(2)
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda _: ask(made[0], False, response_format=JSON), range(24)))
+    assert replies == ["HI"] * 24
+    assert made[0].usage.calls == 24
+    for llm, requests in zip(made, (1, 5), strict=True):
+        server.forget()
+        assert ask(llm, False, response_format=JSON) == "HI"
+        assert len(server.seen) == requests
         llm.close()
