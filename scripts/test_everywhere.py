@@ -4,9 +4,10 @@ On one of them (the one that runs this script, if it is supported) everything ru
 installed and coverage measured, in two halves side by side. On the others, the library's tests
 run: all but those that need upstream, that build packages (each environment has built the kernel
 already) and that try the benchmarks and the mutation check, which have one Python of their own.
-All of these run side by side, as many as there are processors, and so do the parity tests with
-the later mem0 that has a profile, in tier A. What they print comes in order. The environments are
-created under .venvs/ and kept until the packaging changes.
+Properties are tried on half as many examples there: other ones on each. All of these run side by
+side, as many as there are processors, and so do the parity tests with the later mem0 that has a
+profile, in tier A. What they print comes in order. The environments are created under .venvs/ and
+kept until the packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -32,13 +33,13 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".venvs"
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 
-Needs = tuple[tuple[str, ...], ...]
-"""What an environment is made of: what pip is given, one call after the other."""
+Needs = tuple[str, ...]
+"""What an environment has beside this project: what pip is given. Of the project itself, which is
+built before, it takes the one that is installed."""
 
-ISOMEM, HARNESS = ("--editable", ".[test,wordllama]"), ("--editable", "./parity")
-# One call, so that the isomem that the harness asks for is this one, and not one of an index.
-FULL: Needs = ((*ISOMEM, "--editable", "./parity[tiers,fuzz,providers]"),)
-FAST: Needs = (ISOMEM, ("--no-deps", *HARNESS))
+PROJECT = ("--no-deps", "--editable", ".", "--editable", "./parity")
+FULL: Needs = ("isomem[test,wordllama]", "isomem-parity[tiers,fuzz,providers]")
+FAST: Needs = ("isomem[test,wordllama]",)
 # All tests, in halves that take about equally long.
 HALVES = (("tests", "--ignore=tests/unit"), ("tests/unit",))
 # The library's tests.
@@ -48,10 +49,7 @@ LIBRARY = (
 )  # fmt: skip
 # Of the later mem0, tier A: what tiers B and C need takes long to install.
 LATER = "2.2.1"
-WITH_LATER: Needs = (
-    ("--editable", ".[test]", "--requirement", f"parity/mem0-{LATER}.txt"),
-    ("--no-deps", *HARNESS),
-)
+WITH_LATER: Needs = ("isomem[test]", "--requirement", f"parity/mem0-{LATER}.txt")
 OF_LATER = (
     "tests/parity/test_scenarios.py::test_without_extras_it_is_the_same_memory",
     "tests/parity/test_generated.py",
@@ -152,7 +150,8 @@ def run_suite(name: str, python: Interpreter, arguments: list[str]) -> int:
         )
         for number, share in enumerate(shares)
     }  # fmt: skip
-    broken = next(iter(runs.values())).install()
+    run = next(iter(runs.values()))
+    broken = run.build() or run.install()
     outcome = broken or added_up(list(together(runs)))
     say(f"\n{outcome.note}\n{counts(outcome)}")
     return 1 if outcome.failed else 0
@@ -163,14 +162,14 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
     runs = full_runs(pythons[full], arguments)
     whole = dict(runs)
     quick = ("-q", "-p", "no:cacheprovider", *LIBRARY, *arguments)
+    fewer = {"FUZZ": os.environ.get("FUZZ") or "0.5"}
     for version in sorted(set(pythons) - {full}):
-        runs[version] = Run(pythons[version], FAST, quick, in_memory=True)
+        runs[version] = Run(pythons[version], FAST, quick, in_memory=True, variables=fewer)
     if not arguments:
         later = ("-q", "-p", "no:cacheprovider", *OF_LATER)
         name = f"mem0-{LATER}"
         runs[name] = Run(pythons[full], WITH_LATER, later, in_memory=True, name=name)
-    # One after the other, and before any test: they build in the tree that the tests read.
-    failed = {version: outcome for version, run in runs.items() if (outcome := run.install())}
+    failed = installed(runs)
     able = [version for version in runs if version not in failed]
     titled = {f"{title(version)}: {kind(version, full)}": runs[version] for version in able}
     outcomes = {**dict(zip(able, together(titled), strict=True)), **failed}
@@ -178,6 +177,21 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
     if not arguments:
         total = with_floor(total, list(whole.values()))
     return {full: total, **outcomes}
+
+
+def installed(runs: dict[str, Run]) -> dict[str, Outcome]:
+    """Makes the environments, before any test; which could not be made.
+
+    The project is built in them one after the other, since that writes into the tree. What else
+    they need, they get side by side.
+    """
+    failed = {version: outcome for version, run in runs.items() if (outcome := run.build())}
+    # Halves share an environment.
+    makers = {run.environment: run for version, run in runs.items() if version not in failed}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = dict(zip(makers, pool.map(Run.install, makers.values()), strict=True))
+    broken = {version: made.get(run.environment) for version, run in runs.items()}
+    return failed | {version: outcome for version, outcome in broken.items() if outcome}
 
 
 def full_runs(python: Interpreter, arguments: list[str]) -> dict[str, Run]:
@@ -301,10 +315,17 @@ class Run:
         self.report = ENVIRONMENTS / f"{name}.xml"
         self.output = ENVIRONMENTS / f"{name}.txt"
 
+    def build(self) -> Outcome | None:
+        """Makes an environment with this project alone. What it came to if that failed."""
+        return self._made_by(build)
+
     def install(self) -> Outcome | None:
-        """Makes the environment. What it came to when that failed, else None."""
+        """Adds what else the tests need. What it came to if that failed."""
+        return self._made_by(install)
+
+    def _made_by(self, step: Callable[[Interpreter, Path, Needs], None]) -> Outcome | None:
         try:
-            install(self.python, self.environment, self.needs)
+            step(self.python, self.environment, self.needs)
         except subprocess.CalledProcessError as error:
             return Outcome(0, 1, 0, f"environment: exit status {error.returncode}")
         return None
@@ -333,19 +354,44 @@ class Run:
         return MEMORY if shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED_BYTES else None
 
 
+def build(python: Interpreter, environment: Path, needs: Needs) -> None:
+    """Makes the environment with this project alone, unless a finished one is there."""
+    if is_made(python, environment, needs):
+        return
+    subprocess.run([python.path, "-m", "venv", "--clear", environment], check=True)
+    pip_install(environment, *PROJECT)
+
+
 def install(python: Interpreter, environment: Path, needs: Needs) -> None:
-    """Makes the environment, unless one with all this or more is there, made from the same."""
-    stamp = environment / "made-from"
-    made = stamp.read_text() if PINNED.is_dir() and stamp.is_file() else ""
-    if made in {packaging_state(python, each) for each in (needs, FULL)}:
+    """Adds the rest to what `build` made, unless a finished environment is there."""
+    if is_made(python, environment, needs):
         return
     started = time.monotonic()
-    subprocess.run([python.path, "-m", "venv", "--clear", environment], check=True)
-    pip = [python_of(environment), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    for arguments in needs:
-        subprocess.run([*pip, "install", *arguments], cwd=ROOT, check=True)
-    stamp.write_text(packaging_state(python, needs))
+    pip_install(environment, *needs)
+    stamp_of(environment).write_text(packaging_state(python, needs))
     say(f"Python {python.version}: installed in {time.monotonic() - started:.0f} s")
+
+
+def is_made(python: Interpreter, environment: Path, needs: Needs) -> bool:
+    """Whether the environment has all this or more, and was made from the same."""
+    stamp = stamp_of(environment)
+    made = stamp.read_text() if PINNED.is_dir() and stamp.is_file() else ""
+    return made in {packaging_state(python, each) for each in (needs, FULL)}
+
+
+def stamp_of(environment: Path) -> Path:
+    """The file that says what an environment was made from."""
+    return environment / "made-from"
+
+
+def pip_install(environment: Path, *what: str) -> None:
+    """Installs into an environment. What is imported is compiled then, and most of it never is.
+
+    Raises:
+        CalledProcessError: pip failed; it has said why.
+    """
+    pip = [python_of(environment), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--no-compile", *what], cwd=ROOT, check=True)
 
 
 def packaging_state(python: Interpreter, needs: Needs) -> str:

@@ -49,7 +49,9 @@ def check(case: Case, fault: str, kind: type[Exception], mine: Made) -> None:
     assert type(mine.error) is kind, fault
     assert isinstance(mine.error, ProviderError)
     assert mine.error.provider == (case.mine or case.name)
-    assert case.name == "litellm" or len(mine.sent) == ATTEMPTS.get(fault, 1)
+    # On a busy machine the time may be up before the request is out.
+    unsent = int(fault == "timeout" and not mine.sent)
+    assert case.name == "litellm" or len(mine.sent) == ATTEMPTS.get(fault, 1) - unsent
     is_lost = case.name == "litellm" and answer.status == 200  # by the library
     assert answer.body != ERROR or is_lost or SAID in str(mine.error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,12 @@ def test_an_environment_with_more_extras_than_needed_is_kept(
     unusable = Interpreter(HERE.version, str(tmp_path / "no-python"))
     stamp = tmp_path / "made-from"
     stamp.write_text(everywhere.packaging_state(unusable, FULL))
-    everywhere.install(unusable, tmp_path, FAST)
+    for step in (everywhere.build, everywhere.install):
+        step(unusable, tmp_path, FAST)
     stamp.write_text(everywhere.packaging_state(unusable, FAST))
-    with pytest.raises(FileNotFoundError):
-        everywhere.install(unusable, tmp_path, FULL)
+    for step in (everywhere.build, everywhere.install):
+        with pytest.raises(FileNotFoundError):
+            step(unusable, tmp_path, FULL)
 
 
 def test_the_closing_line_holds_the_totals_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +107,7 @@ def test_the_other_pythons_run_beside_the_first_and_print_after_it(
 ) -> None:
     """Each run waits until both have left a file: one after the other they would fail."""
     (folder / "py9.9").symlink_to(sys.prefix)
+    monkeypatch.setattr(everywhere, "build", lambda *_: None)
     monkeypatch.setattr(everywhere, "install", lambda *_: None)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     tests = folder / "test_invented.py"
@@ -131,14 +135,17 @@ def test_meets_the_other():
     assert printed.index("1 passed") < printed.index(headings[1]) < printed.rindex("1 passed")
 
 
+@pytest.mark.parametrize("failing", ["build", "install"])
 def test_a_python_without_its_environment_is_a_failure_and_the_others_run(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    def install(python: Interpreter, *_: object) -> None:
+    def fail(python: Interpreter, *_: object) -> None:
         if python.version == "9.9":
             raise subprocess.CalledProcessError(1, "pip")
 
-    monkeypatch.setattr(everywhere, "install", install)
+    monkeypatch.setattr(everywhere, "build", lambda *_: None)
+    monkeypatch.setattr(everywhere, "install", lambda *_: None)
+    monkeypatch.setattr(everywhere, failing, fail)
     tests = folder / "test_invented.py"
     tests.write_text("def test_passes(): pass")
     pythons = {HERE.version: HERE, "9.9": Interpreter("9.9", sys.executable)}
@@ -147,9 +154,31 @@ def test_a_python_without_its_environment_is_a_failure_and_the_others_run(
     assert outcomes["9.9"].failed == 1
 
 
+def test_the_project_is_built_alone_and_the_rest_comes_side_by_side(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Halves share an environment, which is made once; no install begins before the last build."""
+    steps: list[str] = []
+    both = threading.Barrier(2, timeout=60)
+
+    def install(python: Interpreter, *_: object) -> None:
+        both.wait()
+        steps.append(f"install {python.version}")
+
+    monkeypatch.setattr(everywhere, "build", lambda python, *_: steps.append("build"))
+    monkeypatch.setattr(everywhere, "install", install)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    other = Interpreter("9.9", sys.executable)
+    runs = everywhere.full_runs(HERE, []) | {"9.9": Run(other, FAST, ())}
+    assert everywhere.installed(runs) == {}
+    assert steps[:3] == ["build"] * 3
+    assert sorted(steps[3:]) == sorted([f"install {HERE.version}", "install 9.9"])
+
+
 def test_a_suite_runs_its_shares_and_adds_them_up(
     folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(everywhere, "build", lambda *_: None)
     monkeypatch.setattr(everywhere, "install", lambda *_: None)
     source = "import os\ndef test(): assert os.environ['OF_THE_SUITE'] == 'yes'\n"
     (folder / "test_one.py").write_text(source)

@@ -153,7 +153,7 @@ def test_they_agree_on_the_keys_at_the_top(option: Option, value: Any) -> None:
 
 @given(word=st.text(max_size=8))
 def test_they_agree_on_unknown_keys(word: str) -> None:
-    """Passed over beside the options of a provider, as in mem0, and refused among them."""
+    """Passed over beside the options of a provider, as in mem0; those among them come below."""
     if word not in TOP_NAMES:
         assert VALIDATOR.is_valid({word: None})
     for section in SECTIONS:
@@ -161,11 +161,31 @@ def test_they_agree_on_unknown_keys(word: str) -> None:
         provider = names_in(section)[0]
         beside = {section: {"provider": provider, **({word: None} if word != "provider" else {})}}
         assert VALIDATOR.is_valid(beside) == is_taken
-        for provider in names_in(section):
-            table = table_in(section, provider)
-            if table is not None and word not in {option.name for option in table}:
-                nested = {section: {"provider": provider, "config": {word: 1}}}
-                assert VALIDATOR.is_valid(nested) == (section == "reranker")
+
+
+CLOSED = [
+    (section, provider, {option.name for option in table})
+    for section in SECTIONS
+    for provider in names_in(section)
+    if (table := table_in(section, provider)) is not None
+]
+
+
+@given(st.text(max_size=8), st.sampled_from(CLOSED))
+def test_they_agree_on_unknown_options(word: str, of: tuple[str, str, set[str]]) -> None:
+    section, provider, known = of
+    if word not in known:
+        check_unknown(section, provider, word)
+
+
+@pytest.mark.parametrize(("section", "provider"), [each[:2] for each in CLOSED])
+def test_an_unknown_option_is_refused_but_for_a_reranker(section: str, provider: str) -> None:
+    check_unknown(section, provider, "no_such_option")
+
+
+def check_unknown(section: str, provider: str, word: str) -> None:
+    nested = {section: {"provider": provider, "config": {word: 1}}}
+    assert VALIDATOR.is_valid(nested) == (section == "reranker")
 
 
 @pytest.mark.parametrize(

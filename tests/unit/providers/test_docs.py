@@ -15,12 +15,6 @@ PAGE = Path(__file__).parents[3].joinpath("docs", "providers.md").read_text("utf
 MODELS, VECTORS = PAGE.split("## Reranker")[0].split("## Embedders")
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
-def test_the_examples_run(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    exec(compile(block, "docs/providers.md", "exec"), {})
-
-
 @pytest.mark.parametrize(
     ("create", "text", "name"),
     [

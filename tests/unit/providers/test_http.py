@@ -241,8 +241,8 @@ TAKES = st.floats(0, 50)
 
 @settings(max_examples=150, deadline=None, database=None)
 @given(
-    st.lists(st.tuples(FAILURES, TAKES), min_size=40, max_size=40),
-    st.integers(0, 30),
+    st.lists(st.tuples(FAILURES, TAKES), min_size=13, max_size=13),
+    st.integers(0, 12),
     st.floats(0, 200),
     st.floats(0, 1),
 )
