@@ -220,6 +220,7 @@ def test_what_needs_the_own_store_fails_with_another() -> None:
     assert [line.verdict for line in lines if line.key == "dedup_concurrent"] == [FAILS]
 
 
+@pytest.mark.oracle
 def test_a_collection_of_mem0s_cannot_be_named_as_one_of_entities() -> None:
     store = {"provider": "qdrant", "config": {"path": "q", "collection_name": "mine_entities"}}
     found = verdict({"embedder": {"provider": "mock"}, "vector_store": store},
