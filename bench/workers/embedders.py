@@ -55,7 +55,10 @@ def recall(embedder: Any, data: str, conversations: int) -> dict[str, float]:
     from bench.locomo import Conversation
 
     ranks = []
-    for path in sorted(Path(data).glob("*.json"))[:conversations]:
+    paths = sorted(Path(data).glob("*.json"))[:conversations]
+    if not paths:
+        raise SystemExit(f"LOCOMO_DIR: {data} has no conversations")
+    for path in paths:
         ranks += ranks_in(embedder, Conversation(path, "facts"))
     found = {k: sum(rank < k for rank in ranks) for k in KS}
     return {f"recall_{k}": 100 * found[k] / len(ranks) for k in KS} | {"questions": len(ranks)}

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from isomem.compat.surface import (
+    EMBEDDER_MODULES,
+    LLM_MODULES,
+    RERANKER_MODULES,
+    STORE_MODULES,
+)
 from isomem.providers import registry
 from isomem.stores.registry import SETS
 
@@ -9,87 +15,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_LLM_NAMES = {
-    "anthropic": "AnthropicLLM",
-    "aws_bedrock": "AWSBedrockLLM",
-    "azure_openai": "AzureOpenAILLM",
-    "azure_openai_structured": "AzureOpenAIStructuredLLM",
-    "deepseek": "DeepSeekLLM",
-    "gemini": "GeminiLLM",
-    "groq": "GroqLLM",
-    "langchain": "LangchainLLM",
-    "litellm": "LiteLLM",
-    "lmstudio": "LMStudioLLM",
-    "minimax": "MiniMaxLLM",
-    "ollama": "OllamaLLM",
-    "openai": "OpenAILLM",
-    "openai_structured": "OpenAIStructuredLLM",
-    "sarvam": "SarvamLLM",
-    "together": "TogetherLLM",
-    "vllm": "VllmLLM",
-    "xai": "XAILLM",
-}
-_EMBEDDER_NAMES = {
-    "aws_bedrock": "AWSBedrockEmbedding",
-    "azure_openai": "AzureOpenAIEmbedding",
-    "fastembed": "FastEmbedEmbedding",
-    "gemini": "GoogleGenAIEmbedding",
-    "huggingface": "HuggingFaceEmbedding",
-    "langchain": "LangchainEmbedding",
-    "lmstudio": "LMStudioEmbedding",
-    "ollama": "OllamaEmbedding",
-    "openai": "OpenAIEmbedding",
-    "together": "TogetherEmbedding",
-    "vertexai": "VertexAIEmbedding",
-}
-_STORE_NAMES = {
-    "azure_ai_search": "AzureAISearch",
-    "azure_mysql": "AzureMySQL",
-    "baidu": "BaiduDB",
-    "cassandra": "CassandraDB",
-    "chroma": "ChromaDB",
-    "databricks": "Databricks",
-    "elasticsearch": "ElasticsearchDB",
-    "faiss": "FAISS",
-    "langchain": "Langchain",
-    "milvus": "MilvusDB",
-    "mongodb": "MongoDB",
-    "neptune": "NeptuneAnalyticsVector",
-    "opensearch": "OpenSearchDB",
-    "pgvector": "PGVector",
-    "pinecone": "PineconeDB",
-    "qdrant": "Qdrant",
-    "redis": "RedisDB",
-    "s3_vectors": "S3Vectors",
-    "supabase": "Supabase",
-    "turbopuffer": "TurbopufferDB",
-    "upstash_vector": "UpstashVector",
-    "valkey": "ValkeyDB",
-    "vertex_ai_vector_search": "GoogleMatchingEngine",
-    "weaviate": "Weaviate",
-}
-_RERANKER_NAMES = {
-    "cohere": "CohereReranker",
-    "huggingface": "HuggingFaceReranker",
-    "llm_reranker": "LLMReranker",
-    "sentence_transformer": "SentenceTransformerReranker",
-    "zero_entropy": "ZeroEntropyReranker",
-}
-_RERANKER_MODULES = {"llm_reranker": "llm_reranker"}
-_STORE_MODULES = {"neptune": "neptune_analytics"}
+_STORE_FILES = {"neptune": "neptune_analytics"}
 
-LLM_CLASSES = {name: f"mem0.llms.{name}.{kind}" for name, kind in _LLM_NAMES.items()}
+LLM_CLASSES = {
+    name: f"mem0.llms.{name}.{classes.split()[0]}" for name, classes in LLM_MODULES.items()
+}
 """The dotted path of each provider's class in mem0; the same for the three below."""
 EMBEDDER_CLASSES = {
-    name: f"mem0.embeddings.{name}.{kind}" for name, kind in _EMBEDDER_NAMES.items()
+    name: f"mem0.embeddings.{name}.{kind}" for name, kind in EMBEDDER_MODULES.items()
 }
 STORE_CLASSES = {
-    name: f"mem0.vector_stores.{_STORE_MODULES.get(name, name)}.{kind}"
-    for name, kind in _STORE_NAMES.items()
+    name: f"mem0.vector_stores.{_STORE_FILES.get(name, name)}.{kind}"
+    for name, (kind, _) in STORE_MODULES.items()
 }
 RERANKER_CLASSES = {
-    name: f"mem0.reranker.{_RERANKER_MODULES.get(name, f'{name}_reranker')}.{kind}"
-    for name, kind in _RERANKER_NAMES.items()
+    module if module == "llm_reranker" else module.removesuffix("_reranker"): (
+        f"mem0.reranker.{module}.{kind}"
+    )
+    for module, (kind, _) in RERANKER_MODULES.items()
 }
 
 LIVE: dict[registry.Kind, dict[str, Any]] = {

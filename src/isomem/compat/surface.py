@@ -212,7 +212,7 @@ SURFACE: dict[str, dict[str, str]] = {
 
 # --- One module for each provider ------------------------------------------------------------
 
-_LLM_MODULES = {
+LLM_MODULES = {
     "anthropic": "AnthropicLLM AnthropicConfig",
     "aws_bedrock": "AWSBedrockLLM AWSBedrockConfig",
     "azure_openai": "AzureOpenAILLM AzureOpenAIConfig",
@@ -244,7 +244,7 @@ _LLM_CONFIG_MODULES = {
     "openai": "OpenAIConfig",
     "vllm": "VllmConfig",
 }
-_EMBEDDER_MODULES = {
+EMBEDDER_MODULES = {
     "aws_bedrock": "AWSBedrockEmbedding",
     "azure_openai": "AzureOpenAIEmbedding",
     "fastembed": "FastEmbedEmbedding",
@@ -265,7 +265,7 @@ _RERANKER_CONFIG_MODULES = {
     "sentence_transformer": "SentenceTransformerRerankerConfig",
     "zero_entropy": "ZeroEntropyRerankerConfig",
 }
-_RERANKER_MODULES = {
+RERANKER_MODULES = {
     "cohere_reranker": ("CohereReranker", ""),
     "huggingface_reranker": (
         "HuggingFaceReranker",
@@ -278,7 +278,7 @@ _RERANKER_MODULES = {
     ),
     "zero_entropy_reranker": ("ZeroEntropyReranker", ""),
 }
-_STORE_MODULES = {
+STORE_MODULES = {
     "azure_ai_search": ("AzureAISearch", "AzureAISearchConfig"),
     "azure_mysql": ("AzureMySQL", "AzureMySQLConfig"),
     "baidu": ("BaiduDB", "BaiduDBConfig"),
@@ -316,7 +316,7 @@ _REEXPORTED = {
 _WITHOUT_JSON = "anthropic gemini langchain openai_structured sarvam xai"
 """The modules of models that do not have `extract_json`."""
 
-for _provider, _names in _LLM_MODULES.items():
+for _provider, _names in LLM_MODULES.items():
     _class, *_config = _names.split()
     SURFACE[f"mem0.llms.{_provider}"] = {
         **_of("concrete", _class),
@@ -330,7 +330,7 @@ SURFACE["mem0.llms.aws_bedrock"] |= {**_of("pieces", "PROVIDERS extract_provider
 for _provider, _names in _LLM_CONFIG_MODULES.items():
     SURFACE[f"mem0.configs.llms.{_provider}"] = _some(_LLM_OPTIONS, f"BaseLlmConfig {_names}")
 SURFACE["mem0.configs.llms.azure"] |= _some(_SECTION_CLASSES, "AzureConfig")
-for _provider, _class in _EMBEDDER_MODULES.items():
+for _provider, _class in EMBEDDER_MODULES.items():
     SURFACE[f"mem0.embeddings.{_provider}"] = {
         **_of("concrete", _class),
         **_EMBEDDER_OPTIONS,
@@ -342,14 +342,14 @@ for _provider, _names in _RERANKER_CONFIG_MODULES.items():
     SURFACE[f"mem0.configs.rerankers.{_provider}"] = _some(
         _RERANKER_OPTIONS, f"BaseRerankerConfig {_names}"
     )
-for _module, (_class, _names) in _RERANKER_MODULES.items():
+for _module, (_class, _names) in RERANKER_MODULES.items():
     SURFACE[f"mem0.reranker.{_module}"] = {
         **_of("concrete", _class),
         **_some(_BASES, "BaseReranker"),
         **_some(_RERANKER_OPTIONS, _names),
     }
 SURFACE["mem0.reranker.llm_reranker"] |= _some(_FACTORIES, "LlmFactory")
-for _provider, (_class, _names) in _STORE_MODULES.items():
+for _provider, (_class, _names) in STORE_MODULES.items():
     SURFACE[f"mem0.configs.vector_stores.{_provider}"] = _of("stores", _names)
     _module = "neptune_analytics" if _provider == "neptune" else _provider
     SURFACE[f"mem0.vector_stores.{_module}"] = {

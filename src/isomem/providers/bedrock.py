@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from isomem.errors import AuthenticationError, InvalidConfigError
-from isomem.options import Kind, is_text
+from isomem.options import TEXT, Kind, Option, is_text, or_empty
 from isomem.providers.extras import require
 from isomem.providers.headers import sendable
 from isomem.providers.settings import environment, first_of
+from isomem.providers.tables import address_option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from isomem.options import Table
+    from isomem.providers.settings import Settings
 
 DEFAULT_REGION = "us-west-2"
 SERVICE = "bedrock"
@@ -42,9 +46,46 @@ def address(configured: object, region: str) -> str:
             details={"variable": "AWS_REGION"},
         )
     variables = (environment(name) for name in ADDRESS_VARIABLES)
+    return first_of(str(configured or ""), *variables) or _own_address(region)
+
+
+def _own_address(region: str) -> str:
     suffix = ".cn" if region.startswith("cn-") else ""
-    own = f"https://bedrock-runtime.{region}.amazonaws.com{suffix}"
-    return first_of(str(configured or ""), *variables, own) or own
+    return f"https://bedrock-runtime.{region}.amazonaws.com{suffix}"
+
+
+KEYS: Table = (
+    Option(
+        "aws_access_key_id",
+        None,
+        or_empty(TEXT),
+        "the key of an AWS account",
+        unset="AWS's own search for credentials",
+        variables=("AWS_ACCESS_KEY_ID",),
+        secret=True,
+    ),
+    Option("aws_secret_access_key", None, or_empty(TEXT), "the secret of that key", secret=True),
+)
+REGION_OPTION = Option(
+    "aws_region",
+    None,
+    or_empty(REGION),
+    "the region of the service",
+    unset=f"`{DEFAULT_REGION}`",
+    variables=("AWS_REGION",),
+)
+DEFAULT_ADDRESS = _own_address(DEFAULT_REGION)
+ADDRESS_OPTION = address_option("aws_bedrock_base_url", DEFAULT_ADDRESS, *ADDRESS_VARIABLES)
+
+
+def located(settings: Settings) -> str:
+    """Fills in the region of the settings, and returns the address.
+
+    Raises:
+        InvalidConfigError: as `address`.
+    """
+    settings.aws_region = first_of(settings.aws_region, environment("AWS_REGION")) or DEFAULT_REGION
+    return address(settings.aws_bedrock_base_url, settings.aws_region)
 
 
 def path(model: str, action: str) -> str:

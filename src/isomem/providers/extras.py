@@ -6,6 +6,11 @@ import os
 
 from isomem.errors import DependencyError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 
 def require(module: str, extra: str, provider: str) -> None:
     """Looks for a library without importing it.
@@ -54,3 +59,30 @@ def missing(module: str, extra: str, provider: str, fault: str = "") -> Dependen
         details={"package": module, "extra": extra},
         suggestion=command,
     )
+
+
+class OncePerProcess:
+    """What a library has loaded, in the process that did so.
+
+    The threads of such libraries do not live on in the child of a fork, so a child loads anew.
+
+    Args:
+        load: loads it.
+    """
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+        self._loaded: dict[int, Any] = {}
+
+    def get(self) -> Any:
+        """What is loaded, if need be now. Raises as `load`."""
+        process = os.getpid()
+        found = self._loaded.get(process)
+        if found is None:
+            found = self._load()
+            self._loaded = {process: found}  # which another thread may forget at any time
+        return found
+
+    def forget(self) -> None:
+        """Releases it; `get` loads it again."""
+        self._loaded = {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from isomem.options import TEXT, Option, merged, or_empty
+from isomem.options import merged
 from isomem.providers import bedrock
 from isomem.providers.answers import MissingError, member, vector
 from isomem.providers.base import NetworkEmbedder
-from isomem.providers.settings import environment, first_of, read_settings
-from isomem.providers.tables import address_option, embedder_options
+from isomem.providers.settings import environment, read_settings
+from isomem.providers.tables import embedder_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,42 +32,17 @@ class BedrockEmbedder(NetworkEmbedder):
 
     name = "aws_bedrock"
     default_model = "amazon.titan-embed-text-v1"
-    default_url = bedrock.address(None, bedrock.DEFAULT_REGION)
+    default_url = bedrock.DEFAULT_ADDRESS
     table = merged(
         embedder_options(default_model, NetworkEmbedder.default_timeout_s),
-        (
-            Option(
-                "aws_access_key_id",
-                None,
-                or_empty(TEXT),
-                "the key of an AWS account",
-                unset="AWS's own search for credentials",
-                variables=("AWS_ACCESS_KEY_ID",),
-                secret=True,
-            ),
-            Option(
-                "aws_secret_access_key", None, or_empty(TEXT), "the secret of that key", secret=True
-            ),
-            Option(
-                "aws_region",
-                None,
-                or_empty(bedrock.REGION),
-                "the region of the service",
-                unset=f"`{bedrock.DEFAULT_REGION}`",
-                variables=("AWS_REGION",),
-            ),
-            address_option("aws_bedrock_base_url", default_url, *bedrock.ADDRESS_VARIABLES),
-        ),
+        (*bedrock.KEYS, bedrock.REGION_OPTION, bedrock.ADDRESS_OPTION),
     )
 
     def __init__(self, config: Mapping[str, object] | None = None) -> None:
         settings = read_settings(config, self.table, f"embedder.config ({self.name})")
         settings.model = settings.model or self.default_model
-        settings.aws_region = (
-            first_of(settings.aws_region, environment("AWS_REGION")) or bedrock.DEFAULT_REGION
-        )
         self.dims = settings.embedding_dims
-        url = bedrock.address(settings.aws_bedrock_base_url, settings.aws_region)
+        url = bedrock.located(settings)
         self.authorizer = bedrock.authorizer(
             self.name,
             settings.aws_region,

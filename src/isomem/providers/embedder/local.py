@@ -11,6 +11,7 @@ from time import monotonic, sleep
 
 from isomem.errors import DependencyError, EmbeddingError
 from isomem.options import Option, merged, one_of, optional
+from isomem.providers.embedder.in_process import InProcessEmbedder
 from isomem.providers.settings import read_settings
 from isomem.providers.tables import EMBEDDER_OPTIONS
 
@@ -31,7 +32,7 @@ _TURN_S = 0.001
 """After so long, other threads have a chance."""
 
 
-class LocalEmbedder:
+class LocalEmbedder(InProcessEmbedder):
     """The model that comes with isomem. It is for English, needs no key and no network.
 
     Any number of threads may use it at the same time, and so may the child of a fork.
@@ -49,8 +50,6 @@ class LocalEmbedder:
     """
 
     identity = f"local/{MODEL}"
-    ignores_action = True
-    embeds_alike_in_batch = True
     table = merged(
         EMBEDDER_OPTIONS,
         (
@@ -73,7 +72,6 @@ class LocalEmbedder:
         self.dims: int = self.config.embedding_dims or _SIZES[-1]
         self.config.embedding_dims = self.dims
         self._path = _PATH
-        self._model: tuple[Table, WordPiece] | None = None
 
     def embed(
         self,
@@ -91,7 +89,8 @@ class LocalEmbedder:
     def _embedded(self, text: str, pace: _Pace) -> list[float]:
         from isomem.providers.embedder.sums import vector
 
-        table, words = self._model or self._loaded()
+        model: tuple[Table, WordPiece] = self._model or self._loaded()
+        table, words = model
         try:
             return vector(table, pace.each(words.split(text)), self.dims)
         except (AttributeError, TypeError, UnicodeError) as error:
@@ -116,20 +115,9 @@ class LocalEmbedder:
         pace = _Pace()
         return [self._embedded(text, pace) for text in texts]
 
-    def close(self) -> None:
-        """Releases the model; the next call loads it again."""
-        self._model = None
-
-    async def aclose(self) -> None:
-        """As `close`."""
-        self.close()
-
     def __getstate__(self) -> dict[str, object]:
         # A copy, in this process or another one, loads the model itself: a map has no copies.
         return {**self.__dict__, "_model": None}
-
-    def __repr__(self) -> str:
-        return f"<LocalEmbedder {self.identity} dims={self.dims}>"
 
 
 class _Pace:

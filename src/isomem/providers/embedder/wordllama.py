@@ -12,6 +12,7 @@ import os
 from isomem.errors import DependencyError, EmbeddingError
 from isomem.options import Option, merged, one_of, optional
 from isomem.providers.embedder.byte_pairs import BytePairs
+from isomem.providers.embedder.in_process import InProcessEmbedder
 from isomem.providers.extras import folder_of
 from isomem.providers.settings import read_settings
 from isomem.providers.tables import EMBEDDER_OPTIONS
@@ -30,7 +31,7 @@ _SIZES = (64, 128, 256)
 _BLOCK = 64
 
 
-class WordLlamaEmbedder:
+class WordLlamaEmbedder(InProcessEmbedder):
     """The model in the `wordllama` package. It works best for English.
 
     Its identity is the one that stores have recorded since it was the local embedder.
@@ -49,8 +50,6 @@ class WordLlamaEmbedder:
     """
 
     identity = f"local/{MODEL}"
-    ignores_action = True
-    embeds_alike_in_batch = True
     table = merged(
         EMBEDDER_OPTIONS,
         (
@@ -73,7 +72,6 @@ class WordLlamaEmbedder:
         self.dims: int = self.config.embedding_dims or _SIZES[-1]
         self.config.embedding_dims = self.dims
         self._directory = _directory()
-        self._model: tuple[_Table, BytePairs] | None = None
 
     def embed(
         self,
@@ -97,25 +95,10 @@ class WordLlamaEmbedder:
         return table.mean(tokens, self.dims)
 
     def _loaded(self) -> tuple[_Table, BytePairs]:
-        model = self._model
+        model: tuple[_Table, BytePairs] | None = self._model
         if model is None:
             model = self._model = _load(self._directory)
         return model
-
-    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
-        """One vector per text, in their order. Raises as `embed`."""
-        return [self.embed(each, memory_action) for each in texts]
-
-    def close(self) -> None:
-        """Releases the model; the next call loads it again."""
-        self._model = None
-
-    async def aclose(self) -> None:
-        """As `close`."""
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<WordLlamaEmbedder {self.identity} dims={self.dims}>"
 
 
 def _directory() -> str:

@@ -17,8 +17,8 @@ from isomem.providers.llm.bedrock_families import (
     invocation,
     text_in,
 )
-from isomem.providers.settings import environment, first_of, read_settings
-from isomem.providers.tables import LLM_OPTIONS, address_option, llm_options
+from isomem.providers.settings import read_settings
+from isomem.providers.tables import LLM_OPTIONS, llm_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,32 +36,12 @@ OWN_OPTIONS: Table = (
     Option("model", None, optional(MODEL), "which model answers", unset=f"`{DEFAULT_MODEL}`"),
     Option("top_p", None, optional(number(0, 1)), "share of the likely words; sent if given"),
     *(idle(option) for option in LLM_OPTIONS if option.name == "api_key"),
-    Option(
-        "aws_access_key_id",
-        None,
-        or_empty(TEXT),
-        "the key of an AWS account",
-        unset="AWS's own search for credentials",
-        variables=("AWS_ACCESS_KEY_ID",),
-        secret=True,
-    ),
-    Option("aws_secret_access_key", None, or_empty(TEXT), "the secret of that key", secret=True),
+    *bedrock.KEYS,
     Option("aws_session_token", None, or_empty(TEXT), "of temporary credentials", secret=True),
     Option("aws_profile", None, or_empty(TEXT), "a profile in `~/.aws`"),
-    Option(
-        "aws_region",
-        None,
-        or_empty(bedrock.REGION),
-        "the region of the service",
-        unset=f"`{bedrock.DEFAULT_REGION}`",
-        variables=("AWS_REGION",),
-    ),
+    bedrock.REGION_OPTION,
     Option("model_kwargs", None, or_empty(DICT), "further parameters of the model"),
-    address_option(
-        "aws_bedrock_base_url",
-        bedrock.address(None, bedrock.DEFAULT_REGION),
-        *bedrock.ADDRESS_VARIABLES,
-    ),
+    bedrock.ADDRESS_OPTION,
 )
 
 
@@ -78,7 +58,7 @@ class BedrockLLM(NetworkLLM):
     """
 
     name = "aws_bedrock"
-    default_url = bedrock.address(None, bedrock.DEFAULT_REGION)
+    default_url = bedrock.DEFAULT_ADDRESS
     default_model = DEFAULT_MODEL
     refusable = (
         *(("inferenceConfig", name) for name in _SAMPLING),
@@ -90,10 +70,7 @@ class BedrockLLM(NetworkLLM):
     def __init__(self, config: Mapping[str, object] | None = None) -> None:
         settings = read_settings(config, self.table, "llm.config (aws_bedrock)")
         settings.model = settings.model or self.default_model
-        settings.aws_region = (
-            first_of(settings.aws_region, environment("AWS_REGION")) or bedrock.DEFAULT_REGION
-        )
-        url = bedrock.address(settings.aws_bedrock_base_url, settings.aws_region)
+        url = bedrock.located(settings)
         self.authorizer = bedrock.authorizer(
             self.name,
             settings.aws_region,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from isomem.errors import RerankError
 from isomem.options import SWITCH, TEXT, Option, merged, optional, whole
-from isomem.providers.extras import missing, require
+from isomem.providers.extras import OncePerProcess, missing, require
 from isomem.providers.reranker.documents import by_score, text_of, unranked
 from isomem.providers.settings import read_settings
 from isomem.providers.tables import RERANKER_OPTIONS, named_model
@@ -52,8 +50,7 @@ class LibraryReranker:
         self.config = read_settings(config, self.table, f"reranker.config ({self.name})")
         self.config.model = self.config.model or self.default_model
         require(self.module, EXTRA, f"The reranker {self.name!r}")
-        # By process: the threads of these libraries do not live on in the child of a fork.
-        self._models: dict[int, Any] = {}
+        self._held = OncePerProcess(self._load)
 
     def load(self) -> Any:
         """The model."""
@@ -79,21 +76,13 @@ class LibraryReranker:
         """
         if not documents:
             return documents
-        model = self._loaded()
+        model = self._held.get()
         most = top_k or self.config.top_k
         try:
             texts = [text_of(document) for document in documents]
             return by_score(documents, self.scores(model, query, texts), most)
         except Exception as error:  # noqa: BLE001  (a library may raise anything; see the docstring)
             return unranked(self.name, documents, most, error)
-
-    def _loaded(self) -> Any:
-        process = os.getpid()
-        model = self._models.get(process)
-        if model is None:
-            model = self._load()
-            self._models = {process: model}  # which another thread may close at any time
-        return model
 
     def _load(self) -> Any:
         try:
@@ -108,7 +97,7 @@ class LibraryReranker:
 
     def close(self) -> None:
         """Releases the model; the next call loads it again."""
-        self._models = {}
+        self._held.forget()
 
     async def aclose(self) -> None:
         """As `close`."""
