@@ -12,10 +12,11 @@ The tree, with the codes that each class is raised with::
         │   ├── RerankError             a reranker failed otherwise            RERANK_001
         │   └── LLMError                a model failed otherwise               LLM_001
         │       └── UnusableReplyError  its reply cannot be used               LLM_002
-        ├── ValidationError             an argument or a file is wrong         VALIDATION_001-007
+        ├── ValidationError             an argument or a file is wrong         VALIDATION_001-008
         │                                                                      BACKUP_001
         │                                                                      INGEST_001, 003
         ├── MemoryNotFoundError         no memory has that id; a ValueError    MEM_404
+        ├── PermissionDeniedError       a service's key is not for that        AUTH_002
         ├── ConfigurationError          the configuration cannot work          CONFIG_004-009
         │   └── InvalidConfigError      a key or value in it; a ValueError     CONFIG_001-005
         ├── DependencyError             an optional package is missing         DEPS_001
@@ -54,6 +55,7 @@ __all__ = [
     "MemoryError",
     "MemoryNotFoundError",
     "NetworkError",
+    "PermissionDeniedError",
     "PromptIntegrityError",
     "ProviderError",
     "RateLimitError",
@@ -235,6 +237,12 @@ class MemoryNotFoundError(_CodedError, ValueError):
     """No memory has that id."""
 
     default_code = "MEM_404"
+
+
+class PermissionDeniedError(_CodedError):
+    """A key of a service does not allow the call, or not for that scope."""
+
+    default_code = "AUTH_002"
 
 
 class ConfigurationError(MemoryError):

@@ -72,7 +72,9 @@ ALLOWED |= {
     "importer": BELOW,
     "ingest": BELOW,
     "reembed": BELOW,
-    "cli": BELOW | {"demo", "importer", "ingest", "reembed"},
+    "serve": BELOW,
+    "client": BELOW | {"serve"},
+    "cli": BELOW | {"client", "demo", "importer", "ingest", "reembed", "serve"},
     "__main__": {"cli"},
 }
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.

@@ -133,6 +133,16 @@ def _history(stores: Stores, memory_id: object) -> list[Any]:
     return stores.ledger.get_history(memory_id)  # type: ignore[arg-type]  # may not be an id
 
 
+async def owner_of_removed(ports: Ports, memory_id: str) -> dict[str, str] | None:
+    """The ids that a removed memory had; None if that is not known."""
+    return await ports.store(_owner_of_removed, memory_id)
+
+
+def _owner_of_removed(stores: Stores, memory_id: str) -> dict[str, str] | None:
+    owner_of: Any = getattr(stores.ledger, "owner_of", None)  # mem0's ledger cannot say
+    return owner_of(memory_id) if owner_of is not None else None
+
+
 # --- Change ----------------------------------------------------------------------------------
 
 

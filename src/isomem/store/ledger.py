@@ -185,6 +185,16 @@ class Ledger:
         with self.database.writing() as database:
             database.execute_many("INSERT OR REPLACE INTO removed VALUES (?, ?, ?, ?)", rows)
 
+    def owner_of(self, memory_id: str) -> dict[str, str] | None:
+        """The ids that a removed memory had; None if it is not one of those."""
+        sql = f"SELECT {', '.join(SCOPE_KEYS)} FROM removed WHERE memory_id IN (?, ?)"
+        with self.database.reading() as database:
+            rows = database.rows(sql, (memory_id, canonical_id(memory_id)))
+        if not rows:
+            return None
+        named = zip(SCOPE_KEYS, rows[0], strict=True)
+        return {key: value for key, value in named if value is not None}
+
     def purge(self, ids: Mapping[str, str], most: int) -> bool:
         """Removes the history of memories that were removed from scopes with all these ids.
 

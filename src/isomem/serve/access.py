@@ -1,0 +1,166 @@
+"""Access: what one key sees of a memory. Every call of every way in goes through here.
+
+A key never reads, writes, filters, lists or removes its way out of its scopes: a call is narrowed
+down to them before it is made, and what comes back is looked at once more.
+"""
+
+from __future__ import annotations
+
+from isomem.contract.arguments import check_filters, check_id, check_memory_id
+from isomem.errors import MemoryNotFoundError, PermissionDeniedError, ValidationError
+from isomem.options import nearest
+from isomem.pipeline import manage
+from isomem.serve.calls import CALLS, EVERYTHING, FILTERS, IDS, MEMORY, REQUIRED
+from isomem.serve.grants import covered, is_everything, narrow
+from isomem.types import SCOPE_KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from isomem.memory_async import AsyncMemory
+    from isomem.serve.calls import Call
+    from isomem.serve.keys import Key
+
+    Arguments = dict[str, Any]
+
+
+class Access:
+    """A memory as one key sees it.
+
+    Args:
+        memory: everybody's.
+        key: who calls.
+    """
+
+    def __init__(self, memory: AsyncMemory, key: Key) -> None:
+        self.memory = memory
+        self.key = key
+        self.sees_everything = is_everything(key.grants)
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """Makes one call of `calls.CALLS`; what the method of `Memory` returns.
+
+        Args:
+            arguments: by name, as JSON has them.
+
+        Raises:
+            PermissionDeniedError: the key is not for such calls, or not for this scope.
+            MemoryNotFoundError: no memory that the key may touch has that id.
+            ValidationError: an unknown call, or an argument that is unknown or missing.
+            Exception: as the method.
+        """
+        call = CALLS.get(name)
+        if call is None:
+            raise ValidationError(f"There is no call {name!r}.", error_code="VALIDATION_008")
+        self.check_right(call.right)
+        checked = _checked(call, arguments)
+        if not self.sees_everything:
+            checked = await self._narrowed(call, checked)
+        result = await getattr(self.memory, name)(**checked)
+        return result if self.sees_everything else self._own(result)
+
+    def check_right(self, right: str) -> None:
+        """Raises PermissionDeniedError unless the key has a right."""
+        if right not in self.key.rights:
+            raise PermissionDeniedError(f"This key does not have the right {right!r}.")
+
+    def check_everything(self) -> None:
+        """Raises PermissionDeniedError unless the key may touch every memory."""
+        if not self.sees_everything:
+            raise PermissionDeniedError("This key may only touch some memories, not all.")
+
+    def narrow(self, ids: Mapping[str, object]) -> dict[str, str]:
+        """The scope that a call with these ids has for this key.
+
+        Raises:
+            ValueError: an id is not valid.
+            PermissionDeniedError: it is not the key's.
+        """
+        given = {key: ids[key] for key in SCOPE_KEYS if ids.get(key) is not None}
+        read_id = self.memory.profile.read_id
+        return narrow(
+            self.key.grants, {key: check_id(each, key, read_id) for key, each in given.items()}
+        )
+
+    async def _narrowed(self, call: Call, arguments: Arguments) -> Arguments:
+        if call.kept_by == EVERYTHING:
+            self.check_everything()
+        if call.kept_by == IDS:
+            named = {key: value for key, value in arguments.items() if key not in SCOPE_KEYS}
+            return {**named, **self._ids(call, arguments)}
+        if call.kept_by == FILTERS:
+            return {**arguments, "filters": self._filters(arguments.get("filters"))}
+        if call.kept_by == MEMORY:
+            await self._find(call, arguments["memory_id"])
+        return arguments
+
+    def _ids(self, call: Call, arguments: Arguments) -> dict[str, str]:
+        if call.lists_scopes and len(self.key.grants) > 1:
+            return {key: arguments[key] for key in SCOPE_KEYS if arguments.get(key) is not None}
+        return self.narrow(arguments)
+
+    def _filters(self, filters: Any) -> dict[str, Any]:
+        """The filters, narrowed. At the top level, an id is one string, and all conditions hold."""
+        if filters is not None and not isinstance(filters, dict):
+            raise ValueError(f"filters must be a dict, got {type(filters).__name__}.")
+        given = filters or {}
+        return check_filters({**given, **self.narrow(given)}, self.memory.profile.read_id)
+
+    async def _find(self, call: Call, memory_id: object) -> None:
+        """Raises unless the memory is there and the key may touch it.
+
+        A memory of somebody else is treated like one that is not there.
+        """
+        found = await self.memory.get(check_memory_id(memory_id))
+        if found is not None and covered(self.key.grants, found):
+            return
+        if found is None and call.name == "history" and await self._was_own(memory_id):
+            return
+        raise MemoryNotFoundError(
+            f"Memory with id {memory_id} not found. Please provide a valid 'memory_id'",
+            details={"memory_id": str(memory_id)},
+        )
+
+    async def _was_own(self, memory_id: object) -> bool:
+        """Whether a removed memory was one that the key may touch."""
+        ids = await manage.owner_of_removed(self.memory._ports, str(memory_id))
+        return ids is not None and covered(self.key.grants, ids)
+
+    def _own(self, result: Any) -> Any:
+        """A result without what the key may not touch: scopes of others, and nothing else."""
+        if isinstance(result, dict) and isinstance(result.get("results"), list):
+            return {**result, "results": self._own_items(result["results"])}
+        return self._own_items(result) if isinstance(result, list) else result
+
+    def _own_items(self, items: list[Any]) -> list[Any]:
+        return [item for item in items if _is_unscoped(item) or covered(self.key.grants, item)]
+
+
+def _is_unscoped(item: Any) -> bool:
+    """Whether a result does not say whose it is: it is new, or a row of a history."""
+    return not isinstance(item, dict) or "event" in item
+
+
+def _checked(call: Call, arguments: Mapping[str, Any]) -> Arguments:
+    """The arguments, all of which the call knows.
+
+    Raises:
+        ValidationError: VALIDATION_008, one is unknown or missing.
+    """
+    parameters = call.parameters
+    for name in arguments:
+        if name not in parameters:
+            meant = nearest(str(name), list(parameters))
+            raise ValidationError(
+                f"{call.name} does not take {name!r}.",
+                error_code="VALIDATION_008",
+                suggestion=f"Did you mean {meant!r}?"
+                if meant
+                else f"It takes {', '.join(parameters)}.",
+            )
+    for name, parameter in parameters.items():
+        if parameter.default is REQUIRED and name not in arguments:
+            raise ValidationError(f"{call.name} needs {name!r}.", error_code="VALIDATION_008")
+    return dict(arguments)

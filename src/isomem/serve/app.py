@@ -1,0 +1,85 @@
+"""The HTTP application: FastAPI over a `Service`, made of one router per dialect."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+
+from isomem import __version__, log
+from isomem.serve.calls import CALLS
+from isomem.serve.problems import FAILED, Problem, problem_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from isomem.serve.access import Access
+    from isomem.serve.service import Service
+
+
+def make_app(service: Service) -> FastAPI:
+    """The application that serves a memory. It closes the service when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.close()
+
+    app = FastAPI(title="isomem", version=__version__, lifespan=lifespan)
+    app.state.service = service
+    app.add_exception_handler(Exception, answer_error)
+    app.add_exception_handler(Problem, answer_error)
+    app.include_router(native_routes())
+    return app
+
+
+def native_routes() -> APIRouter:
+    """Every call of the table as `POST /api/NAME`, with its arguments as a JSON object."""
+    router = APIRouter(prefix="/api", tags=["isomem"])
+    for name in CALLS:
+        router.add_api_route(f"/{name}", _native(name), methods=["POST"], name=name)
+    return router
+
+
+def _native(name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        arguments: Any = await request.json()
+        return JSONResponse(await access_of(request).call(name, arguments))
+
+    return answer
+
+
+def access_of(request: Request) -> Access:
+    """The view of the caller of a request.
+
+    Raises:
+        Problem: 401, there is no key, or it does not work.
+    """
+    service: Service = request.app.state.service
+    return service.access(shown_key(request))
+
+
+def shown_key(request: Request) -> str | None:
+    """The key that a request shows: X-API-Key, or Authorization: Bearer or Token."""
+    key = request.headers.get("x-api-key")
+    if key:
+        return key
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() in ("bearer", "token") else None
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The problem that an error is, as JSON."""
+    problem = problem_of(error)
+    request_id = getattr(request.state, "request_id", None) or uuid.uuid4().hex
+    if problem.status == FAILED:
+        log.error("Request %s failed: %r", request_id, error)
+    return JSONResponse(
+        problem.body(request_id),
+        status_code=problem.status,
+        headers={**problem.headers, "X-Request-ID": request_id},
+        media_type="application/problem+json",
+    )

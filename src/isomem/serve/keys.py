@@ -1,0 +1,307 @@
+"""API keys: who may call the service, what for, and whose memories they may touch.
+
+A key is `iso_<id>_<secret>`. The file has the SHA-256 of a key, which is enough for a secret of 256
+random bits; the key itself is shown once, when it is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import threading
+import time
+
+from isomem.contract.arguments import shown
+from isomem.errors import DatabaseError, MemoryNotFoundError
+from isomem.serve.grants import Grant, check_grants
+from isomem.types import is_unicode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Any
+
+    import apsw
+
+RIGHTS = ("read", "write", "admin")
+"""What a key may be for. One does not include another."""
+
+PREFIX = "iso_"
+_ID_BYTES = 6
+_SECRET_BYTES = 32
+_USE_NOTED_EVERY_S = 300
+_BUSY_MS = 10_000
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS keys (
+    id               TEXT PRIMARY KEY,
+    name             TEXT NOT NULL,
+    digest           BLOB NOT NULL,
+    rights           TEXT NOT NULL,
+    grants           TEXT NOT NULL,
+    rate_per_minute  INTEGER,
+    created_at       REAL NOT NULL,
+    expires_at       REAL,
+    last_used_at     REAL,
+    revoked_at       REAL
+) WITHOUT ROWID;
+"""
+_SELECT = (
+    "SELECT id, name, digest, rights, grants, rate_per_minute, created_at, expires_at,"
+    " last_used_at, revoked_at FROM keys"
+)
+_INSERT = "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class Key:
+    """One key, without its secret.
+
+    Attributes:
+        id: what it is called by; it is no secret.
+        name: what it is for, in words.
+        rights: those of `RIGHTS` that it has.
+        grants: whose memories it may touch; see `Grant`. () means nobody's.
+        rate_per_minute: the most calls per minute; None means the service's limit.
+        created_at, expires_at, last_used_at, revoked_at: seconds since 1970, or None.
+    """
+
+    __slots__ = (
+        "created_at", "digest", "expires_at", "grants", "id", "last_used_at", "name",
+        "rate_per_minute", "revoked_at", "rights",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        key_id: str,
+        name: str,
+        digest: bytes,
+        rights: Collection[str],
+        grants: Sequence[Grant],
+        rate_per_minute: int | None = None,
+        created_at: float = 0,
+        expires_at: float | None = None,
+        last_used_at: float | None = None,
+        revoked_at: float | None = None,
+    ) -> None:
+        self.id = key_id
+        self.name = name
+        self.digest = digest
+        self.rights = frozenset(rights)
+        self.grants = tuple(grants)
+        self.rate_per_minute = rate_per_minute
+        self.created_at = created_at
+        self.expires_at = expires_at
+        self.last_used_at = last_used_at
+        self.revoked_at = revoked_at
+
+    def works_at(self, now: float) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+    def shown(self) -> dict[str, Any]:
+        """What an administrator sees."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "rights": [right for right in RIGHTS if right in self.rights],
+            "grants": [grant.patterns for grant in self.grants],
+            "rate_per_minute": self.rate_per_minute,
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
+            "last_used_at": self.last_used_at,
+            "revoked_at": self.revoked_at,
+        }
+
+
+EVERYTHING = Key("none", "no authentication", b"", RIGHTS, (Grant({}),))
+"""What a caller is where authentication is off."""
+
+
+class Keys:
+    """The keys in one file, which several processes may use at once.
+
+    Args:
+        path: the file, made with the first key; only its owner can read it. ":memory:" works.
+
+    Raises:
+        DatabaseError: the file cannot be opened, or is something else.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._connection = _open(path)
+        self._version = -1
+        self._known: dict[str, Key] = {}
+
+    def create(
+        self,
+        name: str,
+        rights: Collection[str],
+        grants: Sequence[Mapping[str, str]],
+        *,
+        rate_per_minute: int | None = None,
+        expires_at: float | None = None,
+    ) -> tuple[str, Key]:
+        """Makes a key. Returns it, which cannot be shown again, and what is kept of it.
+
+        Args:
+            name: what it is for, in words.
+            rights: some of "read", "write" and "admin".
+            grants: whose memories it may touch: dicts of ids or patterns; [{}] means everybody's.
+
+        Raises:
+            ValueError: a name, right, grant, rate or time that cannot be.
+        """
+        _check(name, rights, rate_per_minute)
+        checked = check_grants(grants)
+        key_id = secrets.token_hex(_ID_BYTES)
+        text, digest = _new_secret(key_id)
+        key = Key(
+            key_id, name, digest, rights, checked, rate_per_minute, time.time(), expires_at
+        )  # fmt: skip
+        row = (
+            key_id, name, digest, json.dumps(sorted(key.rights)),
+            json.dumps([grant.patterns for grant in checked]), rate_per_minute, key.created_at,
+            expires_at, None, None,
+        )  # fmt: skip
+        self._write(_INSERT, row)
+        return text, key
+
+    def rotate(self, key_id: str) -> tuple[str, Key]:
+        """A new secret for a key; the old one stops working at once.
+
+        Raises:
+            MemoryNotFoundError: there is no such key, or it is revoked.
+        """
+        text, digest = _new_secret(key_id)
+        sql = "UPDATE keys SET digest = ? WHERE id = ? AND revoked_at IS NULL"
+        if not self._write(sql, (digest, key_id)):
+            raise _no_key(key_id)
+        return text, self.get(key_id)
+
+    def revoke(self, key_id: str) -> Key:
+        """Ends a key. It stays in the list.
+
+        Raises:
+            MemoryNotFoundError: there is no such key, or it is revoked.
+        """
+        sql = "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
+        if not self._write(sql, (time.time(), key_id)):
+            raise _no_key(key_id)
+        return self.get(key_id)
+
+    def all(self) -> list[Key]:
+        """Every key, oldest first, revoked ones too."""
+        with self._lock:
+            self._refresh()
+            return sorted(self._known.values(), key=lambda key: (key.created_at, key.id))
+
+    def get(self, key_id: str) -> Key:
+        """One key.
+
+        Raises:
+            MemoryNotFoundError: there is no such key.
+        """
+        with self._lock:
+            self._refresh()
+            if key_id not in self._known:
+                raise _no_key(key_id)
+            return self._known[key_id]
+
+    def verify(self, text: str) -> Key | None:
+        """The key that a caller has shown, or None if it is unknown, revoked or expired.
+
+        It takes equally long for every secret of the same length.
+        """
+        key_id = text[len(PREFIX) :].partition("_")[0] if text.startswith(PREFIX) else ""
+        with self._lock:
+            self._refresh()
+            key = self._known.get(key_id)
+        digest = _digest(text)
+        is_right = hmac.compare_digest(digest, key.digest if key else b"\0" * len(digest))
+        if key is None or not is_right or not key.works_at(time.time()):
+            return None
+        self._note_use(key)
+        return key
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _refresh(self) -> None:
+        """Reads the keys again if this or another process has changed them."""
+        version = self._connection.pragma("data_version")
+        if version != self._version:
+            rows = self._connection.execute(_SELECT).fetchall()
+            self._known = {key.id: key for key in map(_key, rows)}
+            self._version = version
+
+    def _write(self, sql: str, values: tuple[object, ...]) -> int:
+        """Executes one statement. Returns how many rows it changed."""
+        with self._lock:
+            self._connection.execute(sql, values)
+            self._version = -1
+            return self._connection.changes()
+
+    def _note_use(self, key: Key) -> None:
+        now = time.time()
+        if key.last_used_at is None or now - key.last_used_at > _USE_NOTED_EVERY_S:
+            key.last_used_at = now
+            self._write("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, key.id))
+
+
+def _open(path: str) -> apsw.Connection:
+    import apsw
+
+    if path != ":memory:":
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)):
+            pass
+    try:
+        connection = apsw.Connection(path)
+        connection.set_busy_timeout(_BUSY_MS)
+        connection.pragma("journal_mode", "wal")
+        connection.execute(_TABLES)
+    except apsw.Error as error:
+        raise DatabaseError(f"the keys in {path} cannot be read: {error}") from error
+    return connection
+
+
+def _new_secret(key_id: str) -> tuple[str, bytes]:
+    text = f"{PREFIX}{key_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+    return text, _digest(text)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _key(row: tuple[Any, ...]) -> Key:
+    grants = [Grant(patterns) for patterns in json.loads(row[4])]
+    key_id, name, digest, rights, _, *rest = row
+    return Key(key_id, name, digest, json.loads(rights), grants, *rest)
+
+
+def _check(name: object, rights: Collection[str], rate_per_minute: object) -> None:
+    if not isinstance(name, str) or not name.strip() or not is_unicode(name):
+        raise ValueError("A key needs a name that says what it is for.")
+    unknown = [right for right in rights if right not in RIGHTS]
+    if unknown or not rights:
+        said = shown(unknown[0]) if unknown else "none"
+        raise ValueError(f"Invalid right: {said}. Rights are {', '.join(RIGHTS)}.")
+    if rate_per_minute is not None and not (
+        isinstance(rate_per_minute, int) and rate_per_minute > 0
+    ):
+        raise ValueError("rate_per_minute must be a whole number above 0")
+
+
+def _no_key(key_id: str) -> MemoryNotFoundError:
+    return MemoryNotFoundError(
+        f"There is no key {shown(key_id)}, or it is revoked.",
+        suggestion="`isomem keys list` shows the ids of keys.",
+    )

@@ -1,0 +1,122 @@
+"""Problems: what an error means for a caller on the network (RFC 9457).
+
+A problem never has a stack trace, a key, or the text of an error that is not ours.
+"""
+
+from __future__ import annotations
+
+from isomem.causes import message_of
+from isomem.errors import (
+    ConfigurationError,
+    DatabaseError,
+    DependencyError,
+    MemoryError,
+    MemoryNotFoundError,
+    PermissionDeniedError,
+    PromptIntegrityError,
+    ProviderError,
+    ValidationError,
+    VectorStoreError,
+    VectorValueError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+BAD_INPUT, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
+CONFLICT, TOO_LARGE, TOO_MANY = 409, 413, 429
+FAILED, PROVIDER_FAILED, UNAVAILABLE, TOO_SLOW = 500, 502, 503, 504
+
+TITLES = {
+    BAD_INPUT: "Bad request",
+    UNAUTHENTICATED: "Not authenticated",
+    FORBIDDEN: "Forbidden",
+    NOT_FOUND: "Not found",
+    CONFLICT: "Conflict",
+    TOO_LARGE: "Too large",
+    TOO_MANY: "Too many requests",
+    FAILED: "Internal error",
+    PROVIDER_FAILED: "A provider failed",
+    UNAVAILABLE: "Unavailable",
+    TOO_SLOW: "Timed out",
+}
+
+
+class Problem(Exception):
+    """A call that is answered with an error.
+
+    Args:
+        status: of HTTP.
+        code: stable identifier, for a program.
+        detail: what was wrong, for a person.
+        suggestion: what to do about it, or None.
+        headers: of the answer, such as Retry-After.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        suggestion: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.suggestion = suggestion
+        self.headers = headers or {}
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """The JSON of the answer."""
+        body = {
+            "type": "about:blank",
+            "title": TITLES.get(self.status, "Error"),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        }
+        return {**body, "suggestion": self.suggestion} if self.suggestion else body
+
+
+# The first match counts.
+_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (PermissionDeniedError, FORBIDDEN),
+    (MemoryNotFoundError, NOT_FOUND),
+    (VectorValueError, PROVIDER_FAILED),
+    (ProviderError, PROVIDER_FAILED),
+    (ValidationError, BAD_INPUT),
+    (ConfigurationError, UNAVAILABLE),
+    (DependencyError, UNAVAILABLE),
+    (PromptIntegrityError, UNAVAILABLE),
+    (VectorStoreError, UNAVAILABLE),
+    (DatabaseError, UNAVAILABLE),
+    (MemoryError, FAILED),
+    (ValueError, BAD_INPUT),
+    (TypeError, FAILED),
+)
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error of any kind is."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, ProviderError) and isinstance(error.__cause__, MemoryError):
+        error = error.__cause__  # The provider's own error says more about what to do.
+    for kind, status in _STATUSES:
+        if isinstance(error, kind) and status != FAILED:
+            code = getattr(error, "error_code", "INVALID_VALUE")
+            suggestion = getattr(error, "suggestion", None)
+            return Problem(status, code, message_of(error), suggestion, _headers(error))
+    return Problem(
+        FAILED, "INTERNAL", "Something failed that should not have.",
+        "The service's log has the request id and what happened.",
+    )  # fmt: skip
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    seconds = getattr(error, "retry_after", None)
+    return {} if seconds is None else {"Retry-After": str(int(seconds) + 1)}

@@ -1,0 +1,92 @@
+"""Settings of the service: the section `serve` of the configuration, its flags and variables."""
+
+from __future__ import annotations
+
+import os
+
+from isomem.errors import InvalidConfigError
+from isomem.options import SWITCH, TEXT, Option, home, number, optional, read_table, whole
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from isomem.config import MemoryConfig
+
+TABLE = (
+    Option("host", "127.0.0.1", TEXT, "the address to listen at; beyond loopback it needs keys"),
+    Option("port", 8765, whole(0, 65535), "the port; `0` chooses a free one"),
+    Option("auth", True, SWITCH, "whether callers need a key"),
+    Option("workers", 1, whole(1, 256), "processes"),
+    Option(
+        "state_path",
+        None,
+        optional(TEXT),
+        "the file of keys",
+        unset="`service.db` beside the memory file, or in `$ISOMEM_DIR`",
+    ),
+    Option("max_body_mb", 10.0, number(0.001, 10_000), "the largest body of a request"),
+    Option("max_messages", 1000, whole(1, 1_000_000), "the most messages of one `add`"),
+    Option("timeout_s", 120.0, number(0.001, 86_400), "the longest that a call may take"),
+    Option("rate_per_minute", 6000, whole(1, 100_000_000), "the most calls of one key per minute"),
+    Option("record", False, SWITCH, "whether the last exchanges with the model are kept"),
+)
+"""The options of the section `serve`."""
+
+
+class Settings:
+    """The options of `TABLE`, by attribute.
+
+    Args:
+        given: options by name; the others have their defaults.
+
+    Raises:
+        InvalidConfigError: an unknown option, or a wrong value.
+    """
+
+    host: str
+    port: int
+    auth: bool
+    workers: int
+    state_path: str | None
+    max_body_mb: float
+    max_messages: int
+    timeout_s: float
+    rate_per_minute: int
+    record: bool
+
+    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+        self.__dict__.update(read_table(dict(given or {}), TABLE, "serve"))
+
+    def check_address(self) -> None:
+        """Raises InvalidConfigError if the service would be open to other machines without keys."""
+        if not self.auth and not is_loopback(self.host):
+            raise InvalidConfigError(
+                f"Without keys the service may only listen on loopback, not at {self.host!r}",
+                error_code="CONFIG_005",
+                suggestion="Leave auth on, or listen at 127.0.0.1.",
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can only be reached from this machine."""
+    import ipaddress
+
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def state_path(settings: Settings, config: MemoryConfig) -> str:
+    """The file of keys."""
+    from isomem.config import default_path
+
+    if settings.state_path is not None:
+        return home(settings.state_path)
+    store = config.vector_store
+    path: str = store.config.get("path") if store.provider == "embedded" else default_path()
+    return path if path == ":memory:" else os.path.join(os.path.dirname(path), "service.db")
