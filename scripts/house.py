@@ -20,7 +20,7 @@ END = "<!-- The house ends. -->"
 # names has its own room.
 ROOMS = {
     "ways in": ("__main__", "cli", "compat", "demo", "importer", "ingest", "reembed", "reference"),
-    "Memory, AsyncMemory": ("", "memory", "memory_async", "facade", "wiring"),
+    "Memory, Client": ("", "client", "memory", "memory_async", "facade", "wiring"),
 }
 # Nearly every part imports some of these, and they import nothing above them: no arrows.
 LOWEST = frozenset(
