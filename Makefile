@@ -10,11 +10,16 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
     src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
+.PHONY: demo serve test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
     clients upstream-tests realmodel check format bench bench-check model model-test clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
+
+# The service on files of its own, until Ctrl-C; ARGS="--once" stops it at once, and other flags are
+# those of `isomem serve`, such as ARGS="--port 0".
+serve: .venvs/serve/installed
+	@.venvs/serve/bin/python -m scripts.serve $(ARGS)
 
 # PYTHONS="3.11 3.12" chooses interpreters; ARGS="-k scope" goes to pytest.
 test:
@@ -112,6 +117,11 @@ model-test: .venvs/model/installed
 .venv/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install $(PIP_QUIET) --editable .
+	@touch $@
+
+.venvs/serve/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/serve
+	.venvs/serve/bin/python -m pip install $(PIP_QUIET) --editable '.[serve,mcp]'
 	@touch $@
 
 .venvs/check/installed: $(PACKAGING)
