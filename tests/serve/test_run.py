@@ -25,6 +25,8 @@ from tests.unit.providers.servers import Seen, Server, serving
 pytest.importorskip("uvicorn")
 pytest.importorskip("fastapi")
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
