@@ -8,6 +8,7 @@ from isomem.reference import ON_FRONT_ENDS
 from isomem.serve.access import Access
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.problems import UNAUTHENTICATED, Problem
+from isomem.serve.recording import Recorder
 from isomem.serve.settings import RIGHTS, Settings, state_path
 
 TYPE_CHECKING = False
@@ -46,6 +47,7 @@ class Service:
         read = from_dict({**OWN, **given}) if memory is None else memory.config
         self.memory = AsyncMemory(read) if memory is None else memory
         self.keys = Keys(state_path(self.settings, read))
+        self.recorder = Recorder() if self.settings.record else None
 
     def access(self, shown_key: str | None) -> Access:
         """The view that a caller with this key gets.
@@ -53,7 +55,7 @@ class Service:
         Raises:
             Problem: 401, the key is missing or does not work.
         """
-        return Access(self.memory, self._key(shown_key))
+        return Access(self.memory, self._key(shown_key), self.recorder)
 
     def _key(self, shown: str | None) -> Key:
         if not self.settings.auth:
