@@ -192,7 +192,7 @@ def main(host):
         found[name] = make()
     for kind in ("sync", "async"):
         part(kind, lambda: outcomes(kind, %(calls)r, options))
-        part(f"failing {kind}", lambda: outcomes(kind, %(failing)r, options))
+        part(f"failing-{kind}", lambda: outcomes(kind, %(failing)r, options))
     for kind in (MemoryClient, AsyncMemoryClient):
         part(kind.__name__, lambda: refusals(kind, host))
     part("hostile", lambda: outcomes("sync", %(hostile)r, options))
@@ -278,12 +278,12 @@ def test_every_call_sends_and_returns_the_same(sides: tuple[Side, Side], kind: s
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_every_failure_is_the_same_error(sides: tuple[Side, Side], kind: str) -> None:
-    theirs, ours = (side.told[f"failing {kind}"] for side in sides)
+    theirs, ours = (side.told[f"failing-{kind}"] for side in sides)
     for call, their, our in zip(FAILING_CALLS, theirs, ours, strict=True):
         assert our == their, call
         # What `delete_users` is answered is not read, so only a refusal is an error.
         assert (our[0] != "returns") or "delete_users" in call
-    assert sides[1].asked[f"failing {kind}"] == sides[0].asked[f"failing {kind}"]
+    assert sides[1].asked[f"failing-{kind}"] == sides[0].asked[f"failing-{kind}"]
 
 
 @pytest.mark.parametrize("kind", ["MemoryClient", "AsyncMemoryClient"])
