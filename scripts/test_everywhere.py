@@ -1,13 +1,13 @@
 """Runs the tests on every supported Python that this machine has.
 
 On one of them (the one that runs this script, if it is supported) everything runs, with upstream
-installed and coverage measured, in two halves side by side. On the others, the library's tests
-run: all but those that need upstream, that build packages (each environment has built the kernel
+installed and coverage measured, in two halves side by side. On the others, the library's tests run:
+all but those that need upstream, that build packages (each environment has built the kernel
 already) and that try the benchmarks and the mutation check, which have one Python of their own.
 Slow ones run on the oldest and the newest of them. Properties are tried on a quarter of the
-examples there: other ones on each. All of these run side by side, as many as there are processors, and so do the parity tests with the later mem0 that has a
-profile, in tier A. What they print comes in order. The environments are created under .venvs/ and
-kept until the packaging changes.
+examples there: other ones on each. All of these run side by side, as many as there are processors,
+and so do the parity tests with the later mem0 that has a profile, in tier A. What they print comes
+in order. The environments are created under .venvs/ and kept until the packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
