@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("fastapi")
 
 from isomem.errors import InvalidConfigError
-from isomem.serve.limits import RateLimits
 from isomem.serve.keys import EVERYTHING, Key
+from isomem.serve.limits import RateLimits
 from isomem.serve.problems import Problem
 from isomem.serve.settings import Settings
 from tests.serve.service import Served, serving

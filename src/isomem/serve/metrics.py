@@ -47,4 +47,4 @@ class Metrics:
 def route_of(scope: Scope) -> str:
     """The pattern of the path that was asked for, so that no id becomes a label."""
     known: str | None = scope["state"].get("route")
-    return known or getattr(scope.get("route"), "path", "other")
+    return known or str(getattr(scope.get("route"), "path", "other"))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from isomem.config import from_dict
+from isomem.config import SERVICE, from_dict
 from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
 from isomem.serve.access import Access
 from isomem.serve.configuration import Changes, check_fixed, merged, without_hidden
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.problems import UNAUTHENTICATED, Problem
-from isomem.serve.settings import Settings, state_path
+from isomem.serve.settings import RIGHTS, Settings, state_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 OWN = {**ON_FRONT_ENDS, "dedup_concurrent": True}
 """What the service sets if the configuration does not: failed calls are errors, and equal facts of
 calls at the same time are stored once."""
+
+FIRST_KEY = "first key"
+"""What the key is called that a new service makes."""
 
 
 class Service:
@@ -40,7 +43,7 @@ class Service:
         self, config: Mapping[str, Any] | None = None, *, memory: AsyncMemory | None = None
     ) -> None:
         given = dict(config or {})
-        self.settings = Settings(given.pop("serve", None))
+        self.settings = Settings(given.pop(SERVICE, None))
         self.settings.check_address()
         given = {**OWN, **given}
         read = from_dict(given) if memory is None else memory.config
@@ -78,6 +81,15 @@ class Service:
                 {"WWW-Authenticate": "Bearer"},
             )
         return key
+
+    def first_key(self) -> str | None:
+        """A key for everything, if keys are needed and none was ever made; else None.
+
+        It cannot be shown again.
+        """
+        if not self.settings.auth or self.keys.all():
+            return None
+        return self.keys.create(FIRST_KEY, RIGHTS, [{}])[0]
 
     def configure(self, changed: dict[str, Any]) -> None:
         """Changes the configuration, and keeps the change.
