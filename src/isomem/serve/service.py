@@ -9,6 +9,7 @@ from isomem.serve.access import Access
 from isomem.serve.configuration import Changes, check_fixed, merged, without_hidden
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.problems import UNAUTHENTICATED, Problem
+from isomem.serve.recording import Recorder
 from isomem.serve.settings import RIGHTS, Settings, state_path
 
 TYPE_CHECKING = False
@@ -54,6 +55,7 @@ class Service:
         if memory is None and self.configuration != given:
             read = from_dict(self.configuration)
         self.memory = AsyncMemory(read) if memory is None else memory
+        self.recorder = Recorder() if self.settings.record else None
         self._started_with = given
         self._replaced: list[AsyncMemory] = []
 
@@ -65,7 +67,7 @@ class Service:
         """
         key = self._key(shown_key)
         self.follow()
-        return Access(self.memory, key)
+        return Access(self.memory, key, self.recorder)
 
     def _key(self, shown: str | None) -> Key:
         if not self.settings.auth:
