@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -15,12 +15,8 @@ def running(app: Any) -> Iterator[str]:
     """Serves an ASGI application; its address."""
     import uvicorn
 
-    async def answering(scope: Any, receive: Any, send: Any) -> None:
-        with suppress(Exception):  # It has been answered.
-            await app(scope, receive, send)
-
     config = uvicorn.Config(
-        answering, host="127.0.0.1", port=0, log_level="critical", lifespan="on", loop="asyncio",
+        app, host="127.0.0.1", port=0, log_level="critical", lifespan="on", loop="asyncio",
         timeout_graceful_shutdown=5, ws="none",
     )  # fmt: skip
     server = uvicorn.Server(config)

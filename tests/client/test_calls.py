@@ -110,6 +110,8 @@ WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("add", ([{"content": "x"}],), ANA),
     ("add", ([{"role": "user", "content": b"x"}],), {**ANA, "infer": False}),
     ("add", ("\ud800",), {**ANA, "infer": False}),
+    ("add", ([{"role": "user", "content": "\ud800"}],), ANA),
+    ("add", ("x",), {"user_id": "\ud800"}),
     ("add", ("x",), {**ANA, "memory_type": "other"}),
     ("add", ("x",), {**ANA, "metadata": [1]}),
     ("add", ("x",), {**ANA, "metadata": {"f": len}, "infer": False}),
@@ -125,6 +127,7 @@ WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("remember", ("x",), {}),
     ("search", ("",), {"filters": ANA}),
     ("search", (5,), {"filters": ANA}),
+    ("search", ("\ud800",), {"filters": ANA}),
     ("search", ("x",), {}),
     ("search", ("x",), {"filters": []}),
     ("search", ("x",), {"filters": ("user_id", "ana")}),
@@ -160,6 +163,8 @@ WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("update", (NOBODY,), {}),
     ("update", (NOBODY, "x"), {}),
     ("update", (NOBODY, 5), {}),
+    ("update", (NOBODY, "\ud800"), {}),
+    ("update", (NOBODY,), {"text": "\ud800"}),
     ("update", (NOBODY, None, [1]), {}),
     ("restore", (NOBODY,), {}),
     ("delete", (NOBODY,), {}),
@@ -197,6 +202,15 @@ def test_what_json_lacks_means_the_same(both: Both) -> None:
     ]:
         assert_alike(both, name, *args, **kwargs)
     assert both.direct.kept.llm.calls == both.client.kept.llm.calls
+
+
+@pytest.mark.parametrize("value", [float("nan"), "\ud800", float("-inf")])
+def test_metadata_that_json_cannot_say_is_refused(both: Both, value: object) -> None:
+    """A memory in this process would store it."""
+    with pytest.raises(isomem.ValidationError) as caught:
+        both.client.add("x", **ANA, metadata={"v": value}, infer=False)
+    assert caught.value.code == "VALIDATION_005"
+    assert both.client.count(ANA) == 0
 
 
 def test_failures_of_providers_are_the_same_errors(both: Both) -> None:

@@ -12,6 +12,8 @@ from isomem.contract.arguments import (
     check_id,
     check_memory_id,
     check_metadata,
+    check_query,
+    check_text,
     check_threshold,
     shown,
     size_fault,
@@ -62,8 +64,15 @@ def _sent(name: str, value: object, form: Callable[[Any], object] | None) -> obj
     if form is not None and value is not None:
         value = form(value)
     try:
-        json.dumps(value)
-    except (TypeError, ValueError, RecursionError):
+        # A service refuses NaN, and text that is not Unicode.
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as fault:
+        if name in _REFUSALS:
+            _REFUSALS[name](value)
+        if name in _JSON:
+            raise ValidationError(
+                f"{name} cannot be sent as JSON: {fault}", error_code=_JSON[name]
+            ) from None
         raise ValueError(
             f"Invalid {name}: {shown(value):.200}. It cannot be sent to a service."
         ) from None
@@ -71,15 +80,15 @@ def _sent(name: str, value: object, form: Callable[[Any], object] | None) -> obj
 
 
 def _messages(messages: object) -> object:
+    Conversation(messages)
+    return messages
+
+
+def _refuse_messages(messages: object) -> None:
+    """Raises ValidationError if `Memory` would; it may store what JSON cannot say."""
     conversation = Conversation(messages)
-    try:
-        return _plain(messages)
-    except _UnsayableError as fault:
-        conversation.read()
-        conversation.remembered()
-        raise ValidationError(
-            f"messages cannot be sent as JSON: {fault}", error_code="VALIDATION_003"
-        ) from None
+    conversation.read()
+    conversation.remembered()
 
 
 def _metadata(metadata: object) -> object:
@@ -93,10 +102,11 @@ def _timestamp(timestamp: Any) -> object:
 
 
 def _id(name: str) -> Callable[[object], object]:
-    def read(value: object) -> object:
-        return value if isinstance(value, _SCALARS) else check_id(value, name)
+    return lambda value: value if isinstance(value, _SCALARS) else check_id(value, name)
 
-    return read
+
+def _refuse_id(name: str) -> Callable[[object], object]:
+    return lambda value: check_id(value, name)
 
 
 def _threshold(threshold: object) -> object:
@@ -110,20 +120,25 @@ def _threshold(threshold: object) -> object:
 def _filters(filters: Any) -> object:
     is_small = hasattr(filters, "items") and size_fault(filters) is None
     try:
-        return _plain(dict(filters) if is_small else filters, dated=True)
+        return _plain(dict(filters) if is_small else filters)
     except (_UnsayableError, RecursionError):
-        # The id is the key's, if the filters have none.
-        told = {SCOPE_KEYS[0]: "-", **filters} if is_small else filters
-        compile_filters(translate(check_filters(told)))
+        _refuse_filters(filters)
         raise ValueError(f"filters cannot be sent as JSON: {shown(filters):.200}") from None
 
 
-def _plain(value: Any, name: object = None, *, dated: bool = False) -> object:
-    """A value of JSON's types.
+def _refuse_filters(filters: Any) -> None:
+    """Raises ValueError if `Memory` would. The id is the key's, if they have none."""
+    is_dict = isinstance(filters, dict)
+    compile_filters(
+        translate(check_filters({SCOPE_KEYS[0]: "-", **filters} if is_dict else filters))
+    )
+
+
+def _plain(value: Any, name: object = None) -> object:
+    """A part of filters, of JSON's types.
 
     Args:
-        name: of the argument, operator or condition that it belongs to.
-        dated: whether moments and collections are read as in filters.
+        name: of the operator or the condition that it belongs to.
 
     Raises:
         _UnsayableError: there is a value of another type.
@@ -131,14 +146,12 @@ def _plain(value: Any, name: object = None, *, dated: bool = False) -> object:
     if isinstance(value, _SCALARS):
         return value
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: _plain(each, key, dated=dated) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each, name, dated=dated) for each in value]
-    if dated and name in ("in", "nin") and _is_alike(value):
-        return [_plain(each, name, dated=dated) for each in value]
-    if dated and name not in SCOPE_KEYS and hasattr(value, "isoformat"):
+        return {key: _plain(each, key) for key, each in value.items()}
+    if isinstance(value, list) or (name in ("in", "nin") and _is_alike(value)):
+        return [_plain(each, name) for each in value]
+    if name not in SCOPE_KEYS and hasattr(value, "isoformat"):
         return utc_text(value) if isinstance(value, datetime) else value.isoformat()
-    raise _UnsayableError(f"{shown(value):.200} is a {type(value).__name__}")
+    raise _UnsayableError
 
 
 def _is_alike(values: object) -> bool:
@@ -160,3 +173,16 @@ _FORMS: dict[str, Callable[[Any], object]] = {
     "threshold": _threshold,
     **{key: _id(key) for key in SCOPE_KEYS},
 }
+
+_REFUSALS: dict[str, Callable[[Any], object]] = {
+    "messages": _refuse_messages,
+    "filters": _refuse_filters,
+    "query": check_query,
+    "data": lambda text: check_text(text, "data"),
+    "text": lambda text: check_text(text, "data"),
+    **{key: _refuse_id(key) for key in SCOPE_KEYS},
+}
+"""What raises the error of `Memory` where JSON cannot say a value."""
+
+_JSON = {"messages": "VALIDATION_003", "metadata": "VALIDATION_005"}
+"""The codes of what cannot be sent although `Memory` might keep it."""
