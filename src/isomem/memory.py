@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from isomem.contract.plan import Progress
+    from isomem.contract.plan import Progress, Receipt
     from isomem.facade import Day, Json, Moment, Self
     from isomem.pipeline.listing import Walk
     from isomem.results import (
@@ -40,8 +40,8 @@ class Memory(Facade):
     memory, and can be shared between threads.
     """
 
-    def _connect(self, progress: Progress | None = None) -> None:
-        self._ports = BlockingPorts(self, progress)
+    def _connect(self, progress: Progress | None = None, receipt: Receipt | None = None) -> None:
+        self._ports = BlockingPorts(self, progress, receipt)
 
     def add(
         self,
