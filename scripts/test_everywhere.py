@@ -38,8 +38,8 @@ Needs = tuple[str, ...]
 built before, it takes the one that is installed."""
 
 PROJECT = ("--no-deps", "--editable", ".", "--editable", "./parity")
-FULL: Needs = ("isomem[test,wordllama]", "isomem-parity[tiers,fuzz,providers]")
-FAST: Needs = ("isomem[test,wordllama]",)
+FULL: Needs = ("isomem[test,wordllama,serve]", "isomem-parity[tiers,fuzz,providers]")
+FAST: Needs = ("isomem[test,wordllama,serve]",)
 # All tests, in halves that take about equally long.
 HALVES = (("tests", "--ignore=tests/unit"), ("tests/unit",))
 # The library's tests.
