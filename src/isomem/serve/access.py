@@ -54,14 +54,24 @@ class Access:
             ValidationError: an unknown call, or an argument that is unknown or missing.
             Exception: as the method.
         """
+        prepared = await self.prepare(name, arguments)
+        return self.shown(await getattr(self.memory, name)(**prepared))
+
+    async def prepare(self, name: str, arguments: Mapping[str, Any]) -> Arguments:
+        """The arguments of a call that this key may make, narrowed down to its scopes.
+
+        Raises:
+            Exception: as `call`, before the method is called.
+        """
         call = CALLS.get(name)
         if call is None:
             raise ValidationError(f"There is no call {name!r}.", error_code="VALIDATION_008")
         self.check_right(call.right)
         checked = _checked(call, arguments)
-        if not self.sees_everything:
-            checked = await self._narrowed(call, checked)
-        result = await getattr(self.memory, name)(**checked)
+        return checked if self.sees_everything else await self._narrowed(call, checked)
+
+    def shown(self, result: Any) -> Any:
+        """What this key may see of a result."""
         return result if self.sees_everything else self._own(result)
 
     async def everything(

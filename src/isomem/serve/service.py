@@ -7,6 +7,7 @@ from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
 from isomem.serve.access import Access
 from isomem.serve.configuration import Changes, check_fixed, merged, without_hidden
+from isomem.serve.jobs import Jobs
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.problems import UNAUTHENTICATED, Problem
 from isomem.serve.settings import RIGHTS, Settings, state_path
@@ -54,6 +55,7 @@ class Service:
         if memory is None and self.configuration != given:
             read = from_dict(self.configuration)
         self.memory = AsyncMemory(read) if memory is None else memory
+        self.jobs = Jobs(path, lambda: self.memory, self.settings)
         self._started_with = given
         self._replaced: list[AsyncMemory] = []
 
@@ -123,12 +125,18 @@ class Service:
             if configuration != self.configuration:
                 self.use(from_dict(configuration), configuration)
 
+    def start(self) -> None:
+        """Begins to work on jobs, in the running event loop."""
+        self.jobs.start()
+
     async def close(self) -> None:
-        """Closes the memory and the keys."""
+        """Closes the memory, the jobs and the keys. Jobs under way may go on for `grace_s`."""
+        await self.jobs.stop(self.settings.grace_s)
         for memory in self._replaced:
             await _close_models(memory)
         await self.memory.aclose()
         self.changes.close()
+        self.jobs.close()
         self.keys.close()
 
 
