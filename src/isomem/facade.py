@@ -76,6 +76,8 @@ class Facade:
         self.db: shapes.Ledger
         self.vector_store, self.entity_store, self.db = self._opened.parts
         self.collection_name = self._collection_name()
+        self._progress: Progress | None = None
+        self._receipt: Receipt | None = None
         self._connect()
 
     def _read(self, config: MemoryConfig) -> None:
@@ -155,7 +157,9 @@ class Facade:
         """
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__, **parts)
-        other._connect(progress, receipt)
+        other._progress = self._progress if progress is None else progress
+        other._receipt = self._receipt if receipt is None else receipt
+        other._connect()
         return other
 
     def with_config(self: Self, config: MemoryConfig) -> Self:
@@ -172,8 +176,8 @@ class Facade:
         other._connect()
         return other
 
-    def _connect(self, progress: Progress | None = None, receipt: Receipt | None = None) -> None:
-        """Makes the ports; `progress` and `receipt` are what the plans carry."""
+    def _connect(self) -> None:
+        """Makes the ports."""
         raise NotImplementedError
 
     def _parts(self) -> list[Any]:

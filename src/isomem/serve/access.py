@@ -18,15 +18,18 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import Any, TypeVar
 
+    from isomem.contract.plan import Receipt
     from isomem.memory_async import AsyncMemory
     from isomem.results import MemoryPage
     from isomem.serve.calls import Call
     from isomem.serve.keys import Key
+    from isomem.serve.recording import Recorder
 
     Arguments = dict[str, Any]
+    T = TypeVar("T")
 
 
 class Access:
@@ -35,11 +38,13 @@ class Access:
     Args:
         memory: everybody's.
         key: who calls.
+        recorder: keeps the last exchanges with the model; None if they are not kept.
     """
 
-    def __init__(self, memory: AsyncMemory, key: Key) -> None:
+    def __init__(self, memory: AsyncMemory, key: Key, recorder: Recorder | None = None) -> None:
         self.memory = memory
         self.key = key
+        self._recorder = recorder
         self.sees_everything = is_everything(key.grants)
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
@@ -54,8 +59,7 @@ class Access:
             ValidationError: an unknown call, or an argument that is unknown or missing.
             Exception: as the method.
         """
-        prepared = await self.prepare(name, arguments)
-        return self.shown(await getattr(self.memory, name)(**prepared))
+        return await self.make(name, await self.prepare(name, arguments))
 
     async def prepare(self, name: str, arguments: Mapping[str, Any]) -> Arguments:
         """The arguments of a call that this key may make, narrowed down to its scopes.
@@ -70,8 +74,20 @@ class Access:
         checked = _checked(call, arguments)
         return checked if self.sees_everything else await self._narrowed(call, checked)
 
-    def shown(self, result: Any) -> Any:
-        """What this key may see of a result."""
+    async def make(self, name: str, prepared: Arguments, receipt: Receipt | None = None) -> Any:
+        """Makes a call whose arguments are prepared.
+
+        Args:
+            receipt: written with what the call stores; see `Memory.replacing`.
+
+        Raises:
+            Exception: as the method.
+        """
+        memory = self.memory if receipt is None else self.memory.replacing(receipt=receipt)
+        if self._recorder is not None:
+            result = await self._recorder.call(memory, name, prepared)
+        else:
+            result = await getattr(memory, name)(**prepared)
         return result if self.sees_everything else self._own(result)
 
     async def everything(
@@ -91,14 +107,19 @@ class Access:
         """
         self.check_right("read")
         self.check_everything()
-        ports = self.memory._ports
         visibility = visibility_of(
-            ports, show_expired=show_expired, show_superseded=show_superseded
+            self.memory._ports, show_expired=show_expired, show_superseded=show_superseded
         )
-        return await listing.page(
-            ports, {}, visibility,
+        return await self.ask(
+            listing.page, {}, visibility,
             top_k=DEFAULT_TOP_K, order=order, page_size=page_size, cursor=cursor,
         )  # fmt: skip
+
+    async def ask(
+        self, question: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
+    ) -> T:
+        """What a step of `isomem.pipeline` says. Its arguments have to be narrowed already."""
+        return await self.memory._ports.run(question(self.memory._ports, *args, **kwargs))
 
     def check_right(self, right: str) -> None:
         """Raises PermissionDeniedError unless the key has a right."""
@@ -122,6 +143,15 @@ class Access:
         return narrow(
             self.key.grants, {key: check_id(each, key, read_id) for key, each in given.items()}
         )
+
+    def filters(self, filters: Any) -> Any:
+        """The filters that a call with these filters has for this key.
+
+        Raises:
+            ValueError: they are not valid.
+            PermissionDeniedError: they are for memories that are not the key's.
+        """
+        return filters if self.sees_everything else self._filters(filters)
 
     async def _narrowed(self, call: Call, arguments: Arguments) -> Arguments:
         if call.kept_by == EVERYTHING:

@@ -18,6 +18,8 @@ from isomem.serve.metrics import Metrics
 from isomem.serve.rest import admin, jobs, native, selfhosted, status
 from isomem.serve.rest.openapi import document
 from isomem.serve.rest.operations import routes_of
+from isomem.serve.web.assets import asset_routes
+from isomem.serve.web.routes import view_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,6 +66,8 @@ def make_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _raise)
     app.add_exception_handler(RequestValidationError, _raise)
     app.router.routes += routes_of(operations())
+    app.include_router(view_routes())
+    app.include_router(asset_routes())
     _add_layers(app, service)
     return app
 

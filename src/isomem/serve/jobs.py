@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.plan import Outcome
-    from isomem.memory_async import AsyncMemory
     from isomem.serve.access import Access
     from isomem.serve.queue import Job
     from isomem.serve.settings import Settings
@@ -44,14 +43,14 @@ class Jobs:
 
     Args:
         path: the state file.
-        memory: gives the memory that calls are made on.
+        access: gives the view through which jobs are made: of everything.
         settings: of the service.
     """
 
-    def __init__(self, path: str, memory: Callable[[], AsyncMemory], settings: Settings) -> None:
+    def __init__(self, path: str, access: Callable[[], Access], settings: Settings) -> None:
         self._queue = Queue(path)
-        self._memory = memory
-        self._worker = Worker(self._queue, memory, settings)
+        self._access = access
+        self._worker = Worker(self._queue, access, settings)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # --- What callers do ---
@@ -108,9 +107,8 @@ class Jobs:
                 raise other_body()
             found = await self._told(receipt, digest)
             if found is None:
-                memory = access.memory.replacing(receipt=Receipt(receipt, digest))
                 try:
-                    return access.shown(await getattr(memory, name)(**prepared))
+                    return await access.make(name, prepared, Receipt(receipt, digest))
                 except DatabaseError as error:
                     if not was_carried_out(error):
                         raise
@@ -201,7 +199,7 @@ class Jobs:
         return seen
 
     async def _told(self, receipt: str, digest: str) -> Outcome | None:
-        return await told(self._memory(), receipt, digest)
+        return await told(self._access(), receipt, digest)
 
     # --- Working on them ---
 

@@ -10,6 +10,7 @@ from isomem.serve.configuration import Changes, check_fixed, merged, without_hid
 from isomem.serve.jobs import Jobs
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.problems import UNAUTHENTICATED, Problem
+from isomem.serve.recording import Recorder
 from isomem.serve.settings import RIGHTS, Settings, state_path
 
 TYPE_CHECKING = False
@@ -55,7 +56,8 @@ class Service:
         if memory is None and self.configuration != given:
             read = from_dict(self.configuration)
         self.memory = AsyncMemory(read) if memory is None else memory
-        self.jobs = Jobs(path, lambda: self.memory, self.settings)
+        self.recorder = Recorder() if self.settings.record else None
+        self.jobs = Jobs(path, self._own_access, self.settings)
         self._started_with = given
         self._replaced: list[AsyncMemory] = []
 
@@ -67,7 +69,12 @@ class Service:
         """
         key = self._key(shown_key)
         self.follow()
-        return Access(self.memory, key)
+        return Access(self.memory, key, self.recorder)
+
+    def _own_access(self) -> Access:
+        """The view of the service itself. A failed call of the model is an error for it."""
+        memory = self.memory.replacing(raise_on_llm_error=True)
+        return Access(memory, EVERYTHING, self.recorder)
 
     def _key(self, shown: str | None) -> Key:
         if not self.settings.auth:

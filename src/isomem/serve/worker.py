@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, ParamSpec, TypeVar
 
     from isomem.contract.plan import Outcome
-    from isomem.memory_async import AsyncMemory
+    from isomem.serve.access import Access
     from isomem.serve.queue import Job, Queue
     from isomem.serve.settings import Settings
 
@@ -50,13 +50,13 @@ class Worker:
 
     Args:
         queue: the jobs.
-        memory: gives the memory that calls are made on.
+        access: gives the view through which jobs are made: of everything.
         settings: of the service.
     """
 
-    def __init__(self, queue: Queue, memory: Callable[[], AsyncMemory], settings: Settings) -> None:
+    def __init__(self, queue: Queue, access: Callable[[], Access], settings: Settings) -> None:
         self._queue = queue
-        self._memory = memory
+        self._access = access
         self._settings = settings
         self._work: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -115,7 +115,7 @@ class Worker:
     async def forget(self) -> None:
         """Removes jobs and receipts that are older than `keep_hours`."""
         before = time.time() - 3600 * self._settings.keep_hours
-        ports = self._memory()._ports
+        ports = self._access().memory._ports
 
         def forget_receipts(stores: Any, kept: list[str]) -> None:
             for prefix in (OF_JOBS, OF_KEYS):
@@ -142,14 +142,12 @@ class Worker:
 
     async def _make(self, job: Job) -> None:
         """Makes the call of a job, unless it was made already."""
-        if await told(self._memory(), job.receipt, job.digest) is not None:
+        if await told(self._access(), job.receipt, job.digest) is not None:
             return
         if job.starts > MOST_STARTS:
             raise Problem(INTERNAL, "JOB_002", "Too many processes have died while at this job.")
-        memory = self._memory().replacing(
-            receipt=Receipt(job.receipt, job.digest), raise_on_llm_error=True
-        )
-        call = getattr(memory, job.call)(**job.arguments)
+        receipt = Receipt(job.receipt, job.digest)
+        call = self._access().make(job.call, job.arguments, receipt)
         try:
             await asyncio.wait_for(call, self._settings.timeout_s)
         except DatabaseError as error:
@@ -172,14 +170,13 @@ class Worker:
 # --- Receipts --------------------------------------------------------------------------------
 
 
-async def told(memory: AsyncMemory, receipt: str, digest: str) -> Outcome | None:
+async def told(access: Access, receipt: str, digest: str) -> Outcome | None:
     """What a receipt says; None if there is none.
 
     Raises:
         Problem: 409, it is the receipt of something else.
     """
-    ports = memory._ports
-    found = await ports.run(receipts.outcome(ports, receipt))
+    found = await access.ask(receipts.outcome, receipt)
     if found is not None and found.digest != digest:
         raise other_body()
     return found
