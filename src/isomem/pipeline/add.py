@@ -219,11 +219,7 @@ async def _add_inferred(
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
     known = {payload["hash"] for payload in existing if payload.get("hash")}
     records = await _inferred_records(ports, _new_facts(facts, vectors, known), vectors, fields)
-    stale: Sequence[Supersession] = ()
-    if mode != OFF:
-        stale = await _stale(ports, facts, records, scope, mode)
-        for record in records:
-            record.supersedes = ()
+    stale = await _stale(ports, facts, records, scope, mode)
     plan = Plan(
         ports.clock,
         records=records,
@@ -250,6 +246,10 @@ async def _stale(
     ports: Ports, facts: list[Fact], records: list[Record], scope: dict[str, str], mode: str
 ) -> Sequence[Supersession]:
     """The stored facts that the new ones supersede: `records` has those of `facts` that are new."""
+    if mode == OFF:
+        return ()
+    for record in records:
+        record.supersedes = ()  # Until they are stored, which a caller is told of.
     # Here: most memories supersede nothing, and importing isomem would take longer.
     from isomem.pipeline.superseding import supersessions
 

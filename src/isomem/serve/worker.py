@@ -14,7 +14,6 @@ from isomem.pipeline import receipts
 from isomem.serve.problems import CONFLICT, Problem, problem_of
 from isomem.serve.problems import FAILED as INTERNAL
 from isomem.serve.queue import DONE, FAILED, OF_JOBS
-from isomem.store.receipts import CARRIED_OUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,7 +191,7 @@ def other_body() -> Problem:
 
 def was_carried_out(error: DatabaseError) -> bool:
     """Whether a call failed because somebody else has carried it out meanwhile."""
-    return error.error_code == CARRIED_OUT
+    return error.error_code == "RECEIPT_001"
 
 
 # --- Tries -----------------------------------------------------------------------------------

@@ -88,10 +88,6 @@ def _without_text(result: dict[str, Any]) -> dict[str, Any]:
 def _carried_out(receipt_id: str) -> DatabaseError:
     return DatabaseError(
         "this call was carried out already; nothing was stored a second time",
-        error_code=CARRIED_OUT,
+        error_code="RECEIPT_001",
         details={"receipt": receipt_id},
     )
-
-
-CARRIED_OUT = "RECEIPT_001"
-"""The code of the error for a call that was carried out already."""
