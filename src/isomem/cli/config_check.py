@@ -10,6 +10,7 @@ from isomem.config import (
     OF_MEM0,
     OF_MEM0_1,
     SECTION_KEYS,
+    SERVICE,
     STORE_OPTIONS,
     TOP,
     default_path,
@@ -98,6 +99,8 @@ def _top(key: object, value: object, config: Mapping[str, object]) -> Iterator[L
         yield Line(key, FAILS, "needs isomem's own store", "leave it out")
     elif key in SECTIONS:
         yield from () if value is None else _section(key, value)
+    elif key == SERVICE and is_dict(value):
+        yield from _service(value)
     elif key in rows:
         yield _checked(key, rows[key], value, "the configuration")
     elif key in OF_MEM0_1:
@@ -111,6 +114,18 @@ def _is_set(config: Mapping[str, object]) -> bool:
     store = config.get("vector_store")
     provider = store.get("provider") if is_dict(store) else None
     return isinstance(provider, str) and provider in STORE_OPTIONS
+
+
+def _service(given: Mapping[str, object]) -> Iterator[Line]:
+    from isomem.serve.settings import TABLE
+
+    rows = {option.name: option for option in TABLE}
+    for name, value in given.items():
+        key = f"{SERVICE}.{name}"
+        if name in rows:
+            yield _checked(key, rows[name], value, SERVICE)
+        else:
+            yield _unknown(key, FAILS, list(rows), f"{SERVICE}.")
 
 
 def _is_embedded(config: Mapping[str, object]) -> bool:
