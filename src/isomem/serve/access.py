@@ -11,7 +11,7 @@ from isomem.errors import MemoryNotFoundError, PermissionDeniedError, Validation
 from isomem.options import nearest
 from isomem.pipeline import manage
 from isomem.serve.calls import CALLS, EVERYTHING, FILTERS, IDS, MEMORY, REQUIRED
-from isomem.serve.grants import covered, is_everything, narrow
+from isomem.serve.grants import Grant, covered, is_everything, narrow
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
@@ -83,6 +83,15 @@ class Access:
         return narrow(
             self.key.grants, {key: check_id(each, key, read_id) for key, each in given.items()}
         )
+
+    def within(self, ids: Mapping[str, object]) -> Access:
+        """This view, of one scope alone.
+
+        Raises:
+            ValueError: an id is not valid.
+            PermissionDeniedError: the scope is not the key's.
+        """
+        return Access(self.memory, self.key.limited(Grant(self.narrow(ids), exact=True)))
 
     async def _narrowed(self, call: Call, arguments: Arguments) -> Arguments:
         if call.kept_by == EVERYTHING:

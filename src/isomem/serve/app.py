@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 
 from isomem import __version__, log
 from isomem.serve.calls import CALLS
+from isomem.serve.mcp.http import Endpoint
 from isomem.serve.problems import FAILED, Problem, problem_of
 
 if TYPE_CHECKING:
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 def make_app(service: Service) -> FastAPI:
     """The application that serves a memory. It closes the service when it ends."""
 
+    mcp = Endpoint(service, access_of)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await mcp.close()
         await service.close()
 
     app = FastAPI(title="isomem", version=__version__, lifespan=lifespan)
@@ -33,6 +37,7 @@ def make_app(service: Service) -> FastAPI:
     app.add_exception_handler(Exception, answer_error)
     app.add_exception_handler(Problem, answer_error)
     app.include_router(native_routes())
+    app.router.routes.extend(mcp.routes())
     return app
 
 

@@ -7,6 +7,7 @@ from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
 from isomem.serve.access import Access
 from isomem.serve.keys import EVERYTHING, Keys
+from isomem.serve.mcp.settings import Settings as McpSettings
 from isomem.serve.problems import UNAUTHENTICATED, Problem
 from isomem.serve.settings import Settings, state_path
 
@@ -26,7 +27,7 @@ class Service:
     """One memory for many callers.
 
     Args:
-        config: of the memory, as `Memory.from_config` takes it, with a section `serve`.
+        config: of the memory, as `Memory.from_config` takes it, with sections `serve` and `mcp`.
         memory: a memory to serve in place of the one that is configured.
 
     Raises:
@@ -40,6 +41,7 @@ class Service:
         given = dict(config or {})
         self.settings = Settings(given.pop("serve", None))
         self.settings.check_address()
+        self.mcp = McpSettings(given.pop("mcp", None))
         read = from_dict({**OWN, **given}) if memory is None else memory.config
         self.memory = AsyncMemory(read) if memory is None else memory
         self.keys = Keys(state_path(self.settings, read))
