@@ -19,11 +19,11 @@ import pytest
 
 pytest.importorskip("mcp")
 
-from mcp import Client, MCPError, StdioServerParameters, stdio_client  # noqa: E402
+from mcp import Client, MCPError, StdioServerParameters, stdio_client
 
-from isomem import Memory  # noqa: E402
-from isomem.serve.mcp.tools import TOOLS  # noqa: E402
-from tests.serve.mcp_parts import (  # noqa: E402
+from isomem import Memory
+from isomem.serve.mcp.tools import TOOLS
+from tests.serve.mcp_parts import (
     HELLO,
     NAMES,
     call,
@@ -241,4 +241,4 @@ def test_a_scope_in_the_file_is_one_and_the_environment_is_stronger(tmp_path: Pa
         patch.setenv("ISOMEM_MCP_ALLOW_SCOPE", "true")
         found = read_settings(flags, config)
     assert (found.user_id, found.max_tokens, found.allow_scope) == ("bob", 500, True)
-    assert config == {}
+    assert found.infer is True

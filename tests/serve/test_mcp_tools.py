@@ -11,22 +11,22 @@ import pytest
 
 pytest.importorskip("jsonschema")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from jsonschema import Draft202012Validator  # noqa: E402
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from isomem.contract.context import estimate_tokens  # noqa: E402
-from isomem.errors import DatabaseError, InvalidConfigError, ValidationError  # noqa: E402
-from isomem.memory_async import AsyncMemory  # noqa: E402
-from isomem.serve.access import Access  # noqa: E402
-from isomem.serve.grants import Grant  # noqa: E402
-from isomem.serve.keys import RIGHTS, Key  # noqa: E402
-from isomem.serve.mcp.session import open_local_session, open_session  # noqa: E402
-from isomem.serve.mcp.settings import Settings  # noqa: E402
-from isomem.serve.mcp.shown import fitting, how_many_fit, memory_shown, most_that_fit  # noqa: E402
-from isomem.serve.mcp.toolbox import Toolbox  # noqa: E402
-from isomem.serve.mcp.tools import TOOLS  # noqa: E402
-from tests.serve.mcp_parts import NAMES, failed, open_memory, used  # noqa: E402
+from isomem.contract.context import estimate_tokens
+from isomem.errors import DatabaseError, InvalidConfigError, ValidationError
+from isomem.memory_async import AsyncMemory
+from isomem.serve.access import Access
+from isomem.serve.grants import Grant
+from isomem.serve.keys import RIGHTS, Key
+from isomem.serve.mcp.session import open_local_session, open_session
+from isomem.serve.mcp.settings import Settings
+from isomem.serve.mcp.shown import fitting, how_many_fit, memory_shown, most_that_fit
+from isomem.serve.mcp.toolbox import Toolbox
+from isomem.serve.mcp.tools import TOOLS
+from tests.serve.mcp_parts import NAMES, failed, open_memory, used
 
 T = TypeVar("T")
 

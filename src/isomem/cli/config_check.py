@@ -7,9 +7,11 @@ from typing import NamedTuple
 from isomem.causes import message_of
 from isomem.config import (
     COLLECTION,
+    MCP,
     OF_MEM0,
     OF_MEM0_1,
     SECTION_KEYS,
+    SERVICE,
     TOP,
     default_path,
     default_provider,
@@ -96,12 +98,27 @@ def _top(key: object, value: object, config: Mapping[str, object]) -> Iterator[L
         yield Line(key, FAILS, "needs isomem's own store", "leave it out")
     elif key in SECTIONS:
         yield from () if value is None else _section(key, value)
+    elif key in (SERVICE, MCP) and is_dict(value):
+        yield from _service(str(key), value)
     elif key in rows:
         yield _checked(key, rows[key], value, "the configuration")
     elif key in OF_MEM0_1:
         yield Line(key, IGNORED, "nothing since mem0 2")
     else:
         yield _unknown(key, IGNORED, list(rows), "")
+
+
+def _service(section: str, given: Mapping[str, object]) -> Iterator[Line]:
+    from isomem.serve.mcp.settings import TABLE as TOOLS
+    from isomem.serve.settings import TABLE
+
+    rows = {option.name: option for option in (TABLE if section == SERVICE else TOOLS)}
+    for name, value in given.items():
+        key = f"{section}.{name}"
+        if name in rows:
+            yield _checked(key, rows[name], value, section)
+        else:
+            yield _unknown(key, FAILS, list(rows), f"{section}.")
 
 
 def _is_embedded(config: Mapping[str, object]) -> bool:

@@ -6,10 +6,12 @@ import os
 
 from isomem.cli.failures import UsageError
 from isomem.cli.settings import read_config
-from isomem.cli.variables import read_text
-from isomem.options import nearest
+from isomem.cli.variables import read_texts, texts_of
+from isomem.config import MCP
+from isomem.options import as_dict, nearest
 from isomem.serve.mcp.install import CLIENTS, Start, lines
-from isomem.serve.mcp.settings import TABLE, Settings, variable
+from isomem.serve.mcp.settings import TABLE, Settings, variable_of
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.cli.screen import Screen
+
+    Config = dict[str, Any]
 
 _FLAGS = {"user_id": "user", "agent_id": "agent", "run_id": "run_id"}
 """The options whose flags have other names."""
@@ -32,26 +36,28 @@ def serve(options: Namespace, screen: Screen) -> None:
     stdio.serve(wire, config, read_settings(options, config))
 
 
-def read_settings(options: Namespace, config: dict[str, Any]) -> Settings:
+def read_settings(options: Namespace, config: Config) -> Settings:
     """The settings: flags take precedence over the environment, and that over the file.
-
-    Args:
-        config: the whole configuration; the section `mcp` is taken out of it, and `serve`, too,
-            which is for another command.
 
     Raises:
         InvalidConfigError: an option is unknown, or has a wrong value.
     """
-    config.pop("serve", None)
-    given = dict(config.pop("mcp", None) or {})
-    for option in TABLE:
-        name = variable(option.name)
-        if text := os.environ.get(name):
-            given[option.name] = read_text(option, text, name)
-        flag = getattr(options, _FLAGS.get(option.name, option.name), None)
-        if flag is not None:
-            given[option.name] = flag
-    return Settings(given)
+    short = {key: os.environ.get(variable_of(key)) for key in SCOPE_KEYS}
+    flags = {each.name: getattr(options, _FLAGS.get(each.name, each.name), None) for each in TABLE}
+    given = {name: value for name, value in flags.items() if value is not None}
+    named = {key: value for key, value in short.items() if value}
+    return Settings({**read_section(config), **named, **given})
+
+
+def read_section(config: Config) -> Config:
+    """The section `mcp` of a configuration, overlaid with its variables.
+
+    Raises:
+        InvalidConfigError: a variable does not name an option, or its option does not accept it.
+    """
+    section = config.get(MCP)
+    given = {} if section is None else as_dict(section, MCP)
+    return {**given, **read_texts(MCP, TABLE, texts_of(MCP), MCP)}
 
 
 def install(options: Namespace, screen: Screen) -> None:

@@ -16,14 +16,16 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import Any, TypeVar
 
     from isomem.memory_async import AsyncMemory
     from isomem.serve.calls import Call
     from isomem.serve.keys import Key
+    from isomem.serve.recording import Recorder
 
     Arguments = dict[str, Any]
+    T = TypeVar("T")
 
 
 class Access:
@@ -32,11 +34,13 @@ class Access:
     Args:
         memory: everybody's.
         key: who calls.
+        recorder: keeps the last exchanges with the model; None if they are not kept.
     """
 
-    def __init__(self, memory: AsyncMemory, key: Key) -> None:
+    def __init__(self, memory: AsyncMemory, key: Key, recorder: Recorder | None = None) -> None:
         self.memory = memory
         self.key = key
+        self._recorder = recorder
         self.sees_everything = is_everything(key.grants)
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
@@ -58,8 +62,14 @@ class Access:
         checked = _checked(call, arguments)
         if not self.sees_everything:
             checked = await self._narrowed(call, checked)
-        result = await getattr(self.memory, name)(**checked)
+        result = await self._made(call, checked)
         return result if self.sees_everything else self._own(result)
+
+    async def ask(
+        self, question: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
+    ) -> T:
+        """What a step of `isomem.pipeline` says. Its arguments have to be narrowed already."""
+        return await self.memory._ports.run(question(self.memory._ports, *args, **kwargs))
 
     def check_right(self, right: str) -> None:
         """Raises PermissionDeniedError unless the key has a right."""
@@ -91,7 +101,22 @@ class Access:
             ValueError: an id is not valid.
             PermissionDeniedError: the scope is not the key's.
         """
-        return Access(self.memory, self.key.limited(Grant(self.narrow(ids), exact=True)))
+        key = self.key.limited(Grant(self.narrow(ids), exact=True))
+        return Access(self.memory, key, self._recorder)
+
+    def filters(self, filters: Any) -> Any:
+        """The filters that a call with these filters has for this key.
+
+        Raises:
+            ValueError: they are not valid.
+            PermissionDeniedError: they are for memories that are not the key's.
+        """
+        return filters if self.sees_everything else self._filters(filters)
+
+    async def _made(self, call: Call, arguments: Arguments) -> Any:
+        if self._recorder is not None:
+            return await self._recorder.call(self.memory, call.name, arguments)
+        return await getattr(self.memory, call.name)(**arguments)
 
     async def _narrowed(self, call: Call, arguments: Arguments) -> Arguments:
         if call.kept_by == EVERYTHING:

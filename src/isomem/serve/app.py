@@ -10,21 +10,22 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from isomem import __version__, log
+from isomem.serve.callers import access_of
 from isomem.serve.calls import CALLS
 from isomem.serve.mcp.http import Endpoint
 from isomem.serve.problems import FAILED, Problem, problem_of
+from isomem.serve.web.assets import asset_routes
+from isomem.serve.web.routes import view_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from isomem.serve.access import Access
     from isomem.serve.service import Service
 
 
 def make_app(service: Service) -> FastAPI:
     """The application that serves a memory. It closes the service when it ends."""
-
-    mcp = Endpoint(service, access_of)
+    mcp = Endpoint(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -38,6 +39,8 @@ def make_app(service: Service) -> FastAPI:
     app.add_exception_handler(Problem, answer_error)
     app.include_router(native_routes())
     app.router.routes.extend(mcp.routes())
+    app.include_router(view_routes())
+    app.include_router(asset_routes())
     return app
 
 
@@ -55,25 +58,6 @@ def _native(name: str) -> Callable[[Request], Awaitable[Response]]:
         return JSONResponse(await access_of(request).call(name, arguments))
 
     return answer
-
-
-def access_of(request: Request) -> Access:
-    """The view of the caller of a request.
-
-    Raises:
-        Problem: 401, there is no key, or it does not work.
-    """
-    service: Service = request.app.state.service
-    return service.access(shown_key(request))
-
-
-def shown_key(request: Request) -> str | None:
-    """The key that a request shows: X-API-Key, or Authorization: Bearer or Token."""
-    key = request.headers.get("x-api-key")
-    if key:
-        return key
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    return text.strip() if scheme.lower() in ("bearer", "token") else None
 
 
 async def answer_error(request: Request, error: Exception) -> Response:

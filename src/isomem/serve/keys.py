@@ -17,6 +17,7 @@ import time
 from isomem.contract.arguments import shown
 from isomem.errors import DatabaseError, MemoryNotFoundError
 from isomem.serve.grants import Grant, check_grants
+from isomem.serve.settings import RIGHTS
 from isomem.types import is_unicode
 
 TYPE_CHECKING = False
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     import apsw
-
-RIGHTS = ("read", "write", "admin")
-"""What a key may be for. One does not include another."""
 
 PREFIX = "iso_"
 _ID_BYTES = 6

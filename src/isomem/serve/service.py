@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from isomem.config import from_dict
+from isomem.config import MCP, SERVICE, from_dict
 from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
 from isomem.serve.access import Access
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.mcp.settings import Settings as McpSettings
 from isomem.serve.problems import UNAUTHENTICATED, Problem
-from isomem.serve.settings import Settings, state_path
+from isomem.serve.recording import Recorder
+from isomem.serve.settings import RIGHTS, Settings, state_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 OWN = {**ON_FRONT_ENDS, "dedup_concurrent": True}
 """What the service sets if the configuration does not: failed calls are errors, and equal facts of
 calls at the same time are stored once."""
+
+FIRST_KEY = "first key"
+"""What the key is called that a new service makes."""
 
 
 class Service:
@@ -39,12 +43,13 @@ class Service:
         self, config: Mapping[str, Any] | None = None, *, memory: AsyncMemory | None = None
     ) -> None:
         given = dict(config or {})
-        self.settings = Settings(given.pop("serve", None))
+        self.settings = Settings(given.pop(SERVICE, None))
         self.settings.check_address()
-        self.mcp = McpSettings(given.pop("mcp", None))
+        self.mcp = McpSettings(given.pop(MCP, None))
         read = from_dict({**OWN, **given}) if memory is None else memory.config
         self.memory = AsyncMemory(read) if memory is None else memory
         self.keys = Keys(state_path(self.settings, read))
+        self.recorder = Recorder() if self.settings.record else None
 
     def access(self, shown_key: str | None) -> Access:
         """The view that a caller with this key gets.
@@ -52,7 +57,7 @@ class Service:
         Raises:
             Problem: 401, the key is missing or does not work.
         """
-        return Access(self.memory, self._key(shown_key))
+        return Access(self.memory, self._key(shown_key), self.recorder)
 
     def _key(self, shown: str | None) -> Key:
         if not self.settings.auth:
@@ -68,6 +73,15 @@ class Service:
                 {"WWW-Authenticate": "Bearer"},
             )
         return key
+
+    def first_key(self) -> str | None:
+        """A key for everything, if keys are needed and none was ever made; else None.
+
+        It cannot be shown again.
+        """
+        if not self.settings.auth or self.keys.all():
+            return None
+        return self.keys.create(FIRST_KEY, RIGHTS, [{}])[0]
 
     async def close(self) -> None:
         """Closes the memory and the keys."""

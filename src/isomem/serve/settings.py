@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from isomem.config import SERVICE, default_path
 from isomem.errors import InvalidConfigError
-from isomem.options import SWITCH, TEXT, Option, home, number, optional, read_table, whole
+from isomem.options import SWITCH, TEXT, Option, home, number, one_of, optional, read_table, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.config import MemoryConfig
+
+RIGHTS = ("read", "write", "admin")
+"""What a key may be for. One does not include another."""
 
 TABLE = (
     Option("host", "127.0.0.1", TEXT, "the address to listen at; beyond loopback it needs keys"),
@@ -31,6 +35,19 @@ TABLE = (
     Option("timeout_s", 120.0, number(0.001, 86_400), "the longest that a call may take"),
     Option("rate_per_minute", 6000, whole(1, 100_000_000), "the most calls of one key per minute"),
     Option("record", False, SWITCH, "whether the last exchanges with the model are kept"),
+    Option(
+        "grace_s",
+        30,
+        whole(0, 86_400),
+        "how long calls may go on after a signal to stop; then they are cut off, unacknowledged",
+    ),
+    Option("log_format", "text", one_of("text", "json"), "the form of the log on standard error"),
+    Option(
+        "log_level",
+        "warning",
+        one_of("debug", "info", "warning", "error"),
+        "the least severe lines of the log; `info` has one line per request",
+    ),
 )
 """The options of the section `serve`."""
 
@@ -55,9 +72,12 @@ class Settings:
     timeout_s: float
     rate_per_minute: int
     record: bool
+    grace_s: int
+    log_format: str
+    log_level: str
 
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
-        self.__dict__.update(read_table(dict(given or {}), TABLE, "serve"))
+        self.__dict__.update(read_table({} if given is None else given, TABLE, SERVICE))
 
     def check_address(self) -> None:
         """Raises InvalidConfigError if the service would be open to other machines without keys."""
@@ -83,8 +103,6 @@ def is_loopback(host: str) -> bool:
 
 def state_path(settings: Settings, config: MemoryConfig) -> str:
     """The file of keys."""
-    from isomem.config import default_path
-
     if settings.state_path is not None:
         return home(settings.state_path)
     store = config.vector_store

@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.routing import Route
 
+from isomem.serve.callers import access_of
 from isomem.serve.mcp.session import open_session
 from isomem.serve.problems import BAD_INPUT, Problem, problem_of
 from isomem.types import SCOPE_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
     from starlette.types import Receive, Scope, Send
 
-    from isomem.serve.access import Access
     from isomem.serve.mcp.session import Session
     from isomem.serve.service import Service
 
@@ -36,12 +34,10 @@ class Endpoint:
 
     Args:
         service: whose memory it is.
-        access_of: the view of the caller of a request; it raises if there is none.
     """
 
-    def __init__(self, service: Service, access_of: Callable[[Request], Access]) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self._access_of = access_of
         self._starting = asyncio.Lock()
         self._ending = asyncio.Event()
         self._manager: StreamableHTTPSessionManager | None = None
@@ -74,7 +70,7 @@ class Endpoint:
         Raises:
             Problem: the key does not work, or is not for this scope, or there is no scope.
         """
-        access = self._access_of(request)
+        access = access_of(request)
         try:
             return open_session(access, _ids(request), self._service.mcp)
         except Exception as error:

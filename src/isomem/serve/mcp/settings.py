@@ -21,9 +21,9 @@ TABLE = (
 """The options of the section `mcp`."""
 
 
-def variable(name: str) -> str:
-    """The environment variable of an option, such as ISOMEM_USER_ID or ISOMEM_MCP_INFER."""
-    return f"ISOMEM_{name}".upper() if name in SCOPE_KEYS else f"ISOMEM_MCP_{name}".upper()
+def variable_of(key: str) -> str:
+    """The short name of the variable of an id, such as ISOMEM_USER_ID."""
+    return f"ISOMEM_{key}".upper()
 
 
 class Settings:

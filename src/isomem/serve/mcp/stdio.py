@@ -113,11 +113,12 @@ def serve(wire: Wire, config: Mapping[str, Any], settings: Settings) -> None:
         DependencyError: the SDK is not installed.
         ConfigurationError: the configuration cannot work.
     """
-    from isomem.config import from_dict
+    from isomem.config import MCP, SERVICE, from_dict
     from isomem.memory_async import AsyncMemory
     from isomem.serve.service import OWN
 
-    memory = AsyncMemory(from_dict({**OWN, **config}))
+    own = {name: value for name, value in config.items() if name not in (MCP, SERVICE)}
+    memory = AsyncMemory(from_dict({**OWN, **own}))
     session = open_local_session(memory, settings)
     try:
         import anyio
