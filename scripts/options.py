@@ -248,6 +248,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "top": _top,
     "embedded": _embedded,
     "nlp": _nlp,
+    "tools": _tools,
+    "mcp": _mcp,
     "models": _models,
     "llm": _common_llm,
     "llm-own": _own_llm,
@@ -258,8 +260,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "reranker": _common_reranker,
     "reranker-own": _own_reranker,
     "serve": _serve,
-    "mcp": _mcp,
-    "tools": _tools,
     "names": _names,
 }
 
