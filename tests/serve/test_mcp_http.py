@@ -111,10 +111,10 @@ def test_the_official_client_uses_every_tool(server: Server, mode: str) -> None:
 
 
 def test_two_users_never_see_each_other(server: Server) -> None:
-    """By keys, and by addresses of one key; with twenty clients at once."""
+    """By keys, and by addresses of one key; with eight clients at once."""
     whole = server.key()
-    places = [(server.url, server.key({"user_id": f"k{n}"})) for n in range(10)]
-    places += [(f"{server.url}?user_id=u{n}", whole) for n in range(10)]
+    places = [(server.url, server.key({"user_id": f"k{n}"})) for n in range(4)]
+    places += [(f"{server.url}?user_id=u{n}", whole) for n in range(4)]
 
     async def write(url: str, key: str) -> str:
         async with Connected(url, key) as client:
@@ -221,7 +221,7 @@ def test_without_keys_only_this_machine_under_its_own_name_is_answered() -> None
     try:
         assert server.post().status_code == 200
         for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
-            assert server.post(headers=headers).status_code in (403, 421)
+            assert server.post(headers=headers).status_code == 403
         listed = server.post(json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
         first = listed.json()["result"]["tools"][0]
         assert "user_id" in first["inputSchema"]["properties"]

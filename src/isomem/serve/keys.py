@@ -138,7 +138,7 @@ class Keys:
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._connection = _open(path)
+        self._connection = open_file(path)
         self._version = -1
         self._known: dict[str, Key] = {}
 
@@ -260,7 +260,12 @@ class Keys:
             self._write("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, key.id))
 
 
-def _open(path: str) -> apsw.Connection:
+def open_file(path: str) -> apsw.Connection:
+    """The file of keys, made if it is not there; only its owner can read it.
+
+    Raises:
+        DatabaseError: it cannot be opened, or is something else.
+    """
     import apsw
 
     if path != ":memory:":

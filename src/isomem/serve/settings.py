@@ -6,7 +6,18 @@ import os
 
 from isomem.config import SERVICE, default_path
 from isomem.errors import InvalidConfigError
-from isomem.options import SWITCH, TEXT, Option, home, number, one_of, optional, read_table, whole
+from isomem.options import (
+    SWITCH,
+    TEXT,
+    TEXTS,
+    Option,
+    home,
+    number,
+    one_of,
+    optional,
+    read_table,
+    whole,
+)  # fmt: skip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +45,18 @@ TABLE = (
     Option("max_messages", 1000, whole(1, 1_000_000), "the most messages of one `add`"),
     Option("timeout_s", 120.0, number(0.001, 86_400), "the longest that a call may take"),
     Option("rate_per_minute", 6000, whole(1, 100_000_000), "the most calls of one key per minute"),
+    Option(
+        "cors_origins",
+        (),
+        TEXTS,
+        "the origins whose pages may call from a browser, such as `https://app.example`",
+    ),
+    Option(
+        "open_metrics",
+        False,
+        SWITCH,
+        "whether `/metrics` needs no key, which is only allowed on loopback",
+    ),
     Option("record", False, SWITCH, "whether the last exchanges with the model are kept"),
     Option(
         "grace_s",
@@ -71,6 +94,8 @@ class Settings:
     max_messages: int
     timeout_s: float
     rate_per_minute: int
+    cors_origins: list[str]
+    open_metrics: bool
     record: bool
     grace_s: int
     log_format: str
@@ -86,6 +111,12 @@ class Settings:
                 f"Without keys the service may only listen on loopback, not at {self.host!r}",
                 error_code="CONFIG_005",
                 suggestion="Leave auth on, or listen at 127.0.0.1.",
+            )
+        if self.open_metrics and not is_loopback(self.host):
+            raise InvalidConfigError(
+                f"`open_metrics` is only allowed on loopback, not at {self.host!r}",
+                error_code="CONFIG_005",
+                suggestion="Let Prometheus send a key with the right `admin`.",
             )
 
 

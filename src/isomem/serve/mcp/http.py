@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.routing import Route
 
-from isomem.serve.callers import access_of
+from isomem.serve.callers import Caller
 from isomem.serve.mcp.session import open_session
-from isomem.serve.problems import BAD_INPUT, Problem, problem_of
+from isomem.serve.problems import BAD_INPUT, Problem
 from isomem.types import SCOPE_KEYS
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from isomem.serve.mcp.session import Session
     from isomem.serve.service import Service
 
+PATH = "/mcp"
 _SESSION = "isomem.mcp.session"
 _BYTES_PER_MB = 1_000_000
 
@@ -50,11 +51,12 @@ class Endpoint:
         """
         if find_spec("mcp") is None:
             return []
-        return [Route(path, self, methods=["POST"]) for path in ("/mcp", "/mcp/{user_id}")]
+        return [Route(path, self, methods=["POST"]) for path in (PATH, f"{PATH}/{{user_id}}")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
-        scope[_SESSION] = self._session_of(Request(scope))
+        scope["state"]["route"] = PATH
+        scope[_SESSION] = self._session_of(Caller(Request(scope)))
         manager = await self._started()
         await manager.handle_request(scope, receive, send)
 
@@ -64,17 +66,18 @@ class Endpoint:
         if self._running is not None:
             await self._running
 
-    def _session_of(self, request: Request) -> Session:
+    def _session_of(self, caller: Caller) -> Session:
         """The session that a request is for, from its key and its address.
 
         Raises:
-            Problem: the key does not work, or is not for this scope, or there is no scope.
+            ValueError: an id in the address is not valid.
+            PermissionDeniedError: the key is not for this scope.
+            ValidationError: VALIDATION_001, there is no scope.
         """
-        access = access_of(request)
-        try:
-            return open_session(access, _ids(request), self._service.mcp)
-        except Exception as error:
-            raise problem_of(error) from error
+        session = open_session(caller.access, _ids(caller.request), self._service.mcp)
+        caller.access = session.access
+        session.call = caller.call
+        return session
 
     async def _started(self) -> StreamableHTTPSessionManager:
         async with self._starting:
@@ -112,22 +115,13 @@ def _ids(request: Request) -> dict[str, str]:
 
 def _make_manager(service: Service) -> StreamableHTTPSessionManager:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-    from mcp.server.transport_security import TransportSecuritySettings
 
     from isomem.serve.mcp.server import make_server
 
-    # Without keys, a page that a browser shows must not reach the service under a name of its own.
-    names = ("127.0.0.1", "localhost", "[::1]")
-    security = TransportSecuritySettings(
-        enable_dns_rebinding_protection=not service.settings.auth,
-        allowed_hosts=[f"{name}{port}" for name in names for port in ("", ":*")],
-        allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],
-    )
     return StreamableHTTPSessionManager(
         make_server(_session_of_context),
         json_response=True,
         stateless=True,
-        security_settings=security,
         max_request_body_size=int(service.settings.max_body_mb * _BYTES_PER_MB),
     )
 

@@ -9,7 +9,8 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import Any
 
     from isomem.memory_async import AsyncMemory
     from isomem.serve.mcp.settings import Settings
@@ -19,17 +20,19 @@ class Session:
     """One client's view of a memory.
 
     Attributes:
-        access: makes the calls. Unless the model may name a scope, it reaches no other one.
+        access: unless the model may name a scope, it reaches no other one.
         scope: the ids that a call has if the model names none.
         settings: of the server.
+        call: makes a call, as `Access.call`; a transport may put limits around it.
     """
 
-    __slots__ = ("access", "scope", "settings")
+    __slots__ = ("access", "call", "scope", "settings")
 
     def __init__(self, access: Access, scope: dict[str, str], settings: Settings) -> None:
         self.access = access
         self.scope = scope
         self.settings = settings
+        self.call: Callable[[str, Mapping[str, Any]], Awaitable[Any]] = access.call
 
     @property
     def said_scope(self) -> str:

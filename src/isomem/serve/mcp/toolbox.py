@@ -119,7 +119,7 @@ class Toolbox:
 
     async def _get_memory(self, given: Json) -> Outcome:
         memory_id = given["memory_id"]
-        found = await self._access.call("get", {"memory_id": memory_id})
+        found = await self._session.call("get", {"memory_id": memory_id})
         if found is None:
             raise _no_memory(memory_id)
         shown = self._shown(found)
@@ -161,12 +161,12 @@ class Toolbox:
         """Makes a call, in the session's scope unless the model named another and may do so.
 
         Raises:
-            ValidationError: VALIDATION_001, nothing says whose memories are meant.
+            ValidationError: VALIDATION_008, nothing says whose memories are meant.
             Exception: as `Access.call`.
         """
         kept_by = CALLS[name].kept_by
         if kept_by not in (IDS, FILTERS):
-            return await self._access.call(name, arguments)
+            return await self._session.call(name, arguments)
         named = {key: arguments.pop(key) for key in SCOPE_KEYS if key in arguments}
         filters = arguments.get("filters") or {}
         ids = {**self._session.scope, **{key: filters[key] for key in SCOPE_KEYS if key in filters}}
@@ -174,7 +174,7 @@ class Toolbox:
         if not ids and self._access.sees_everything:
             raise _invalid("Name whose memories are meant: a user_id, an agent_id or a run_id.")
         scoped = ids if kept_by == IDS else {"filters": {**filters, **ids}}
-        return await self._access.call(name, {**arguments, **scoped})
+        return await self._session.call(name, {**arguments, **scoped})
 
     async def _changed(self, memory: Mapping[str, Any]) -> Shown:
         """A memory that has just been stored, as it is now if the key may read it.
@@ -182,7 +182,7 @@ class Toolbox:
         The call that stored it was successful, so nothing that fails here may say otherwise.
         """
         try:
-            found = await self._access.call("get", {"memory_id": memory["id"]})
+            found = await self._session.call("get", {"memory_id": memory["id"]})
         except OurError as error:
             log.warning("%s was stored, but cannot be shown: %r", memory["id"], error)
             found = None
