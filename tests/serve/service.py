@@ -43,14 +43,15 @@ class Client:
 
 
 class Served:
-    """A service whose model is scripted and whose embedder hashes."""
+    """A service; if it is scripted, its model is, and its embedder hashes."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], *, scripted: bool = True) -> None:
         self.loop = asyncio.new_event_loop()
         self.service = Service({**IN_MEMORY, **config})
         self.llm = ScriptedLLM(default={"memory": []})
-        self.service.memory.llm = self.llm
-        self.service.memory.embedding_model = HashEmbedder(256)
+        if scripted:
+            self.service.memory.llm = self.llm
+            self.service.memory.embedding_model = HashEmbedder(256)
         self.app = make_app(self.service)
         transport = httpx.ASGITransport(self.app)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765")
@@ -75,9 +76,9 @@ class Served:
 
 
 @contextmanager
-def serving(config: dict[str, Any] | None = None) -> Iterator[Served]:
+def serving(config: dict[str, Any] | None = None, *, scripted: bool = True) -> Iterator[Served]:
     """A service as long as the context."""
-    served = Served(config or {})
+    served = Served(config or {}, scripted=scripted)
     try:
         yield served
     finally:

@@ -15,7 +15,7 @@ from isomem import __version__
 from isomem.serve.guard import Guard
 from isomem.serve.limits import RateLimits
 from isomem.serve.metrics import Metrics
-from isomem.serve.rest import admin, native, selfhosted, status
+from isomem.serve.rest import admin, hosted, native, rust, selfhosted, status
 from isomem.serve.rest.openapi import document
 from isomem.serve.rest.operations import routes_of
 from isomem.serve.web.assets import asset_routes
@@ -76,6 +76,8 @@ def operations() -> list[Operation]:
     return [
         *selfhosted.operations(),
         *native.operations(),
+        *hosted.operations(),
+        *rust.operations(),
         *admin.operations(),
         *status.operations(),
     ]
