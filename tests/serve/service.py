@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -83,3 +85,23 @@ def serving(config: dict[str, Any] | None = None, *, scripted: bool = True) -> I
         yield served
     finally:
         served.close()
+
+
+@contextmanager
+def listening(served: Served) -> Iterator[str]:
+    """The address at which a service listens in a thread."""
+    import uvicorn
+
+    config = uvicorn.Config(served.app, port=0, log_level="error", lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    listener = config.bind_socket()
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

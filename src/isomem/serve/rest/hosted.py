@@ -50,7 +50,7 @@ UPDATE = Reader({"text": TEXT, **_METADATA, "timestamp": of_call("add")["timesta
 DELETE = Reader({"delete_linked": {"type": "boolean"}})
 DELETE_ALL = Reader({**_IDS, "filters": TEXT})
 BATCH = Reader({"memories": {"type": "array", "items": OBJECT}}, required=("memories",))
-EXPORT = Reader({**_FILTERS, "schema": {}, "memory_export_id": TEXT})
+EXPORT = Reader({**_FILTERS, "memory_export_id": TEXT})
 INSTRUCTIONS = "custom_instructions"
 
 _PAGED: Schema = {
