@@ -49,7 +49,7 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 # character: a minute.
 wordpiece: .venvs/bench/installed
 	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[test]'
-	ISOMEM_TEXTS=200000 .venvs/bench/bin/python -m pytest -q tests/unit/providers/test_wordpiece.py
+	TEXTS=200000 .venvs/bench/bin/python -m pytest -q tests/unit/providers/test_wordpiece.py
 
 # Published programs that use mem0, unchanged, each in an environment of its own: some 4 GB, half an
 # hour the first time. ARGS="agno memward" runs these.
