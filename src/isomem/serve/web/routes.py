@@ -130,7 +130,7 @@ async def create_key(request: Request) -> JSONResponse:
     text, key = _service(request).keys.create(
         body.get("name", ""),
         _texts(body.get("rights", []), "rights"),
-        body.get("grants", []),
+        _list(body.get("grants", []), "grants"),
         rate_per_minute=body.get("rate_per_minute"),
         expires_at=_moment(body.get("expires_at")),
     )
@@ -182,9 +182,16 @@ def _whole(value: object, least: int, most: int, name: str) -> int:
     raise ValueError(f"{name} must be a whole number from {least} to {most}")
 
 
-def _texts(value: object, name: str) -> list[str]:
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+def _list(value: object, name: str) -> list[Any]:
+    if isinstance(value, list):
         return value
+    raise ValueError(f"{name} must be a list")
+
+
+def _texts(value: object, name: str) -> list[str]:
+    texts = _list(value, name)
+    if all(isinstance(each, str) for each in texts):
+        return texts
     raise ValueError(f"{name} must be a list of texts")
 
 

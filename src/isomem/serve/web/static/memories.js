@@ -105,7 +105,9 @@ export class MemoryPane {
       : "Memories");
     this.filterCount.hidden = !this.filters.count;
     fill(this.filterCount, String(this.filters.count));
-    fill(this.actions, this.ids && this.app.may("write") ? [
+    const entities = button("Entities", () => go({ view: "entities", memory: null }), {
+      kind: "icon plain to-entities", drawing: "graph" });
+    fill(this.actions, this.ids ? entities : null, this.ids && this.app.may("write") ? [
       button("Add", () => this.app.add(this.ids), { drawing: "plus" }),
       button("Delete all", () => this.app.deleteAll(this.ids), { kind: "icon plain danger", drawing: "remove" }),
     ] : null);
