@@ -88,10 +88,10 @@ class Page:
 
     # --- The window ---
 
-    def size(self, width: int, height: int) -> None:
+    def size(self, width: int, height: int, scale: float = 1) -> None:
         """In CSS pixels; below 600 it is a phone."""
         metrics = {
-            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
+            "width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600,
         }  # fmt: skip
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
