@@ -10,11 +10,16 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
     src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
+.PHONY: demo serve test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
     clients upstream-tests realmodel check format bench bench-check model model-test clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
+
+# The service on files of its own, until Ctrl-C; ARGS="--once" stops it at once, and other flags are
+# those of `isomem serve`, such as ARGS="--port 0".
+serve: .venvs/serve/installed
+	@.venvs/serve/bin/python -m scripts.serve $(ARGS)
 
 # PYTHONS="3.11 3.12" chooses interpreters; ARGS="-k scope" goes to pytest.
 test:
@@ -44,7 +49,7 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 # character: a minute.
 wordpiece: .venvs/bench/installed
 	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[test]'
-	ISOMEM_TEXTS=200000 .venvs/bench/bin/python -m pytest -q tests/unit/providers/test_wordpiece.py
+	TEXTS=200000 .venvs/bench/bin/python -m pytest -q tests/unit/providers/test_wordpiece.py
 
 # Published programs that use mem0, unchanged, each in an environment of its own: some 4 GB, half an
 # hour the first time. ARGS="agno memward" runs these.
@@ -115,9 +120,14 @@ model-test: .venvs/model/installed
 	.venv/bin/python -m pip install $(PIP_QUIET) --editable .
 	@touch $@
 
+.venvs/serve/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/serve
+	.venvs/serve/bin/python -m pip install $(PIP_QUIET) --editable '.[serve,mcp]'
+	@touch $@
+
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
-	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,wordllama]'
+	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,serve,wordllama]'
 	@touch $@
 
 .venvs/byte-pairs/installed: $(PACKAGING)

@@ -1,4 +1,4 @@
-"""Writes the tables of options into docs/configuration.md and docs/providers.md.
+"""Writes the tables of options into docs/configuration.md, docs/providers.md and docs/serve.md.
 
 `python -m scripts.options` writes them between the markers of each page, from the same rows that
 check a configuration. A test fails when a page is not what the rows say.
@@ -11,15 +11,16 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from isomem.config import EMBEDDED_OPTIONS, TOP
+from isomem.config import EMBEDDED_OPTIONS, SERVICE, TOP
 from isomem.options import Option, merged
 from isomem.providers import registry
 from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, RERANKER_OPTIONS
 from isomem.reference import KINDS, has_variable, table_in, variable
+from isomem.serve.settings import TABLE as SERVICE_OPTIONS
 from isomem.text.tables import SPACY_OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("configuration.md", "providers.md", "switching.md")
+PAGES = ("configuration.md", "providers.md", "serve.md", "switching.md")
 BLOCK = re.compile(
     r"(<!-- options: (\S+), written by `python -m scripts\.options` -->\n).*?(<!-- end -->)",
     re.DOTALL,
@@ -72,6 +73,10 @@ def _embedded() -> str:
 
 def _nlp() -> str:
     return _rows("nlp", SPACY_OPTIONS)
+
+
+def _serve() -> str:
+    return _rows(SERVICE, SERVICE_OPTIONS)
 
 
 def _rows(section: str, options: Iterable[Option]) -> str:
@@ -225,6 +230,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rerankers": _rerankers,
     "reranker": _common_reranker,
     "reranker-own": _own_reranker,
+    "serve": _serve,
     "names": _names,
 }
 

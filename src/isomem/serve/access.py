@@ -7,9 +7,11 @@ down to them before it is made, and what comes back is looked at once more.
 from __future__ import annotations
 
 from isomem.contract.arguments import check_filters, check_id, check_memory_id
+from isomem.contract.pages import DEFAULT_TOP_K
 from isomem.errors import MemoryNotFoundError, PermissionDeniedError, ValidationError
 from isomem.options import nearest
-from isomem.pipeline import manage
+from isomem.pipeline import listing, manage
+from isomem.pipeline.asked import visibility_of
 from isomem.serve.calls import CALLS, EVERYTHING, FILTERS, IDS, MEMORY, REQUIRED
 from isomem.serve.grants import covered, is_everything, narrow
 from isomem.types import SCOPE_KEYS
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from isomem.memory_async import AsyncMemory
+    from isomem.results import MemoryPage
     from isomem.serve.calls import Call
     from isomem.serve.keys import Key
     from isomem.serve.recording import Recorder
@@ -64,6 +67,31 @@ class Access:
             checked = await self._narrowed(call, checked)
         result = await self._made(call, checked)
         return result if self.sees_everything else self._own(result)
+
+    async def everything(
+        self,
+        *,
+        order: str = "id",
+        page_size: int | None = None,
+        cursor: str | None = None,
+        show_expired: bool = False,
+        show_superseded: bool = False,
+    ) -> MemoryPage:
+        """A page of all memories of everybody, as `get_all` shows it.
+
+        Raises:
+            PermissionDeniedError: the key may not read, or not every memory.
+            ValueError: as `get_all`.
+        """
+        self.check_right("read")
+        self.check_everything()
+        visibility = visibility_of(
+            self.memory._ports, show_expired=show_expired, show_superseded=show_superseded
+        )
+        return await self.ask(
+            listing.page, {}, visibility,
+            top_k=DEFAULT_TOP_K, order=order, page_size=page_size, cursor=cursor,
+        )  # fmt: skip
 
     async def ask(
         self, question: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
