@@ -149,6 +149,11 @@ class Page:
             "return e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent"
         )
 
+    def rest(self) -> None:
+        """Takes the pointer away from whatever it is over."""
+        point = {"type": "mouseMoved", "x": 0, "y": 0}
+        self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", point)
+
     # --- What went wrong ---
 
     def requests(self) -> set[str]:

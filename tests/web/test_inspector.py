@@ -491,8 +491,10 @@ def test_the_last_exchanges_say_what_was_sent_and_why_nothing_was_stored(
         page.wait(".outcome", outcome)
     page.click(".exchanges summary", "known already")
     page.wait(".exchange-body", "User is vegetarian")
+    assert not [each for each in page.texts("pre") if "As I said" in each]
+    for each in page.all("details[open] .message .button"):
+        each.click()
     page.wait(".exchange-body pre", "As I said, I'm vegetarian.")
-    page.click(".exchange-body .button", "Show all")
     page.click(".exchanges summary", "could not be used")
     page.wait(".exchange-body pre", "a poem about trams")
 

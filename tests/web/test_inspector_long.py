@@ -148,11 +148,14 @@ def picture(page: Page, name: str) -> None:
     from PIL import Image
 
     page.run("document.activeElement?.blur()")
+    page.rest()
     path = IMAGES / f"inspector-{name}.png"
     path.parent.mkdir(exist_ok=True)
     page.driver.save_screenshot(str(path))
     with Image.open(path) as image:
-        few = image.convert("RGB").quantize(192, dither=Image.Dither.NONE)
+        few = image.convert("RGB").quantize(
+            160, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
     few.save(path, optimize=True)
     assert path.stat().st_size < 200_000
 
@@ -170,7 +173,7 @@ def shown(page: Page, site: Any) -> Iterator[Page]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pictures_of_the_desktop(shown: Page, site: Any, scheme: str) -> None:
     shown.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
-    shown.size(*DESKTOP, scale=1.5)
+    shown.size(*DESKTOP, scale=1.25)
     see(shown, site.address, RUTH)
     shown.wait(".graph")
     shown.click(".chip", "Kofi")
@@ -190,7 +193,7 @@ def test_pictures_of_the_desktop(shown: Page, site: Any, scheme: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pictures_of_the_sheets(shown: Page, site: Any, scheme: str) -> None:
     shown.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
-    shown.size(*DESKTOP, scale=1.5)
+    shown.size(*DESKTOP, scale=1.25)
     see(shown, site.address, "exchanges")
     shown.click(".exchanges summary", "known already")
     shown.wait(".exchange-body pre")

@@ -6,7 +6,7 @@ import { moment, number, plural, scopeName } from "./format.js";
 import { announce, emptyBox, problemBox } from "./notices.js";
 import { addressOf } from "./router.js";
 
-const SHORT = 1200;
+const SHORT = 800;
 
 export class Exchanges {
   constructor() {
@@ -14,7 +14,7 @@ export class Exchanges {
     const again = button("Read again", () => this.show());
     this.node = el("main", { class: "sheet", id: "main", tabindex: -1 },
       el("header", { class: "sheet-head" }, el("h1", {}, "Last exchanges"), el("span", { class: "spread" }), again),
-      el("p", { class: "faint lead" }, "What the model was sent at the last adds, what it answered, and why nothing was stored where nothing was."),
+      el("p", { class: "faint lead" }, "What the model was sent at the last adds, what it answered, and what came of it."),
       this.body);
   }
 
@@ -76,22 +76,22 @@ function turnOf(turn, index, count) {
     part(`Answered${name}, after ${number(Math.round(turn.seconds * 1000))} ms`,
       turn.error ? el("p", { class: "note" }, turn.error) : long(pretty(turn.reply ?? ""))),
     part(`Sent${name}`, turn.sent.map((message) => el("div", { class: "message" },
-      el("p", { class: "faint" }, `${message.role}, ${plural(message.content.length, "character")}`), long(message.content)))),
+      el("p", { class: "faint" }, message.role), long(message.content)))),
   ];
 }
 
 const part = (title, ...content) => el("section", {}, el("h3", {}, title), content);
 
-/** A long text, of which the end is shown first: that is where the conversation is. */
+/** A text, which is only shown when asked for if it is long. */
 function long(text) {
-  const shown = el("pre", { tabindex: 0 }, text.length > SHORT ? `…${text.slice(-SHORT)}` : text || "(empty)");
-  if (text.length <= SHORT) return shown;
-  const more = button(`Show all ${number(text.length)} characters`, () => {
-    fill(shown, text);
-    more.remove();
-    shown.focus();
-  }, { kind: "plain" });
-  return el("div", {}, more, shown);
+  const shown = () => el("pre", { tabindex: 0 }, text || "(empty)");
+  if (text.length <= SHORT) return shown();
+  const more = button(`Show ${plural(text.length, "character")}`, () => {
+    const node = shown();
+    more.replaceWith(node);
+    node.focus();
+  });
+  return more;
 }
 
 function pretty(text) {

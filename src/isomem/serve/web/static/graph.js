@@ -77,8 +77,8 @@ function untangle(nodes) {
   for (let i = 0; i < nodes.length; i += 1) {
     for (let j = i + 1; j < nodes.length; j += 1) {
       const one = nodes[i], other = nodes[j];
-      const x = (one.width + other.width) / 2 - Math.abs(one.x - other.x);
-      const y = (one.height + other.height) / 2 + 2 - Math.abs(one.y - other.y);
+      const x = (one.width + other.width) / 2 + 6 - Math.abs(one.x - other.x);
+      const y = (one.height + other.height) / 2 + 6 - Math.abs(one.y - other.y);
       if (x <= 0 || y <= 0) continue;
       moved = true;
       if (x < y) shift(one, other, "x", x / 2);

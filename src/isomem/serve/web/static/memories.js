@@ -52,7 +52,7 @@ export class MemoryPane {
     this.node = el("section", { class: "pane", "aria-labelledby": "main" },
       el("header", { class: "pane-head" },
         el("div", { class: "pane-title" }, this.back, this.title, this.actions),
-        el("div", { class: "tools", role: "search" }, this.find, this.filterButton),
+        (this.tools = el("div", { class: "tools", role: "search" }, this.find, this.filterButton)),
         this.filters.node,
         el("div", { class: "state-line" }, this.state, this.legend, el("span", { class: "spread" }),
           this.ranking, this.hitOrder, this.order)),
@@ -99,6 +99,7 @@ export class MemoryPane {
   }
 
   head() {
+    this.tools.hidden = !this.ids;
     const ids = this.ids ? named(this.ids) : [];
     fill(this.title, ids.length
       ? ids.map(([kind, id]) => el("span", { class: "title-id" }, el("span", { class: "faint" }, `${kind} `), id))
@@ -114,7 +115,7 @@ export class MemoryPane {
   }
 
   showTools(isSearch) {
-    this.order.hidden = isSearch;
+    this.order.hidden = isSearch || !this.ids;
     this.hitOrder.hidden = this.ranking.hidden = !isSearch;
   }
 
