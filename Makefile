@@ -11,7 +11,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/pieces.py src/isomem/pieces.pxd
 
 .PHONY: demo serve test test-fast torture parity-2.2.1 bridge engines byte-pairs wordpiece \
-    libraries providers clients upstream-tests server-parity realmodel check format bench \
+    libraries inspector providers clients upstream-tests server-parity realmodel check format bench \
     bench-check model model-test clean
 
 demo: .venv/installed
@@ -86,6 +86,12 @@ providers: .venvs/providers/installed .venvs/vertexai/installed
 	LITELLM_LOCAL_MODEL_COST_MAP=True .venvs/providers/bin/python -m pytest -q tests/recorded
 	.venvs/vertexai/bin/python -m pytest -q tests/recorded/test_embedders.py -k vertexai
 
+# The inspector in a real Chromium: with 100,000 memories, and the pictures in docs/images. Debian's
+# packages are installed if they are missing and that is allowed. Some minutes.
+inspector: .venvs/inspector/installed
+	.venvs/inspector/bin/python -m scripts.browser --install
+	INSPECTOR=1 .venvs/inspector/bin/python -m pytest -q tests/web $(ARGS)
+
 # Every scenario over mem0's Qdrant, and the stores of mem0's that work in a folder (Qdrant, FAISS,
 # Chroma): some minutes.
 bridge: .venvs/bridge/installed
@@ -157,6 +163,11 @@ model-test: .venvs/model/installed
 	$(PYTHON) -m venv --clear .venvs/libraries
 	.venvs/libraries/bin/python -m pip install $(PIP_QUIET) \
 	    --editable '.[test,e5,fastembed,huggingface]' --editable ./parity
+	@touch $@
+
+.venvs/inspector/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/inspector
+	.venvs/inspector/bin/python -m pip install $(PIP_QUIET) --editable '.[test,serve,browser]'
 	@touch $@
 
 .venvs/providers/installed: $(PACKAGING)
