@@ -294,7 +294,35 @@ def self_hosted(world: World) -> Asked:
     return pick(asked)()
 
 
-DIALECTS: Sequence[Callable[[World], Asked]] = (native, self_hosted)
+def tools(world: World) -> Asked:
+    """A model's call of a tool, which may name a scope, at an address that may name one, too."""
+    pick = world.random.choice
+    arguments: Mapping[str, Callable[[], dict[str, Any]]] = {
+        "add_memory": lambda: {
+            "text": world.new_text(), "infer": False, "metadata": world.metadata(), **world.ids(),
+        },
+        "search_memories": lambda: {
+            "query": pick(WORDS), "filters": world.filters(), "top_k": pick((1, 1000)),
+            **pick(({}, world.ids())),
+        },
+        "get_memories": lambda: {"filters": world.filters(), **pick(({}, world.ids()))},
+        "get_memory": lambda: {"memory_id": world.memory_id()},
+        "update_memory": lambda: {"memory_id": world.memory_id(), "text": world.new_text()},
+        "delete_memory": lambda: {"memory_id": world.memory_id()},
+        "delete_all_memories": world.ids,
+        "memory_history": lambda: {"memory_id": world.memory_id()},
+    }  # fmt: skip
+    name = pick(list(arguments))
+    params = {"name": name, "arguments": arguments[name]()}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    return "POST", pick(("/mcp", f"/mcp?{urlencode(world.text_ids())}")), body
+
+
+DIALECTS: Sequence[Callable[[World], Asked]] = (native, self_hosted, tools)
+
+
+TOOLS = {"mcp": {"allow_scope": True, "max_tokens": 1_000_000}}
+"""The model may name a scope, and sees everything of it."""
 
 
 # --- The test --------------------------------------------------------------------------------
@@ -304,7 +332,7 @@ DIALECTS: Sequence[Callable[[World], Asked]] = (native, self_hosted)
 async def world(seed: int) -> AsyncIterator[World]:
     """A service with everybody's memories, and 50 keys."""
     store = {"provider": "embedded", "config": {"path": ":memory:"}}
-    service = Service({"vector_store": store, "serve": {"rate_per_minute": 100_000_000}})
+    service = Service({"vector_store": store, "serve": {"rate_per_minute": 100_000_000}, **TOOLS})
     service.memory.embedding_model = HashEmbedder()
     transport = httpx.ASGITransport(make_app(service), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://isomem") as client:
@@ -320,6 +348,7 @@ async def ask(world: World) -> None:
     method, path, body = world.random.choice(DIALECTS)(world)
     content = None if body is None else json.dumps(body)
     headers = {"X-API-Key": caller.text, "Content-Type": "application/json"}
+    headers["Accept"] = "application/json, text/event-stream"
     answer = await world.client.request(method, path, content=content, headers=headers)
     await world.check(caller, (method, path, body), answer)
     if len(world.stored) < MOST_MEMORIES // 2:
