@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from isomem.config import EMBEDDED_OPTIONS, MCP, SERVICE, TOP
+from isomem.config import EMBEDDED_OPTIONS, MCP, QDRANT_OPTIONS, SERVICE, TOP
 from isomem.options import Option, merged
 from isomem.providers import registry
 from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, RERANKER_OPTIONS
@@ -22,7 +22,7 @@ from isomem.serve.settings import TABLE as SERVICE_OPTIONS
 from isomem.text.tables import SPACY_OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("configuration.md", "mcp.md", "providers.md", "serve.md", "switching.md")
+PAGES = ("configuration.md", "engines.md", "mcp.md", "providers.md", "serve.md", "switching.md")
 BLOCK = re.compile(
     r"(<!-- options: (\S+), written by `python -m scripts\.options` -->\n).*?(<!-- end -->)",
     re.DOTALL,
@@ -71,6 +71,10 @@ def _top() -> str:
 
 def _embedded() -> str:
     return _rows("vector_store", EMBEDDED_OPTIONS)
+
+
+def _qdrant() -> str:
+    return _rows("vector_store", QDRANT_OPTIONS)
 
 
 def _nlp() -> str:
@@ -248,6 +252,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "top": _top,
     "embedded": _embedded,
     "nlp": _nlp,
+    "qdrant": _qdrant,
     "tools": _tools,
     "mcp": _mcp,
     "models": _models,

@@ -12,6 +12,7 @@ from isomem.config import (
     OF_MEM0_1,
     SECTION_KEYS,
     SERVICE,
+    STORE_OPTIONS,
     TOP,
     default_path,
     default_provider,
@@ -24,7 +25,7 @@ from isomem.text.tiers import load_tier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.options import Option
@@ -33,11 +34,12 @@ WORKS, BRIDGE, DEFAULT, IGNORED, FAILS = "works", "bridge", "default", "ignored"
 """Verdicts: done by isomem, or by a class of mem0's; not configured; without effect; refused."""
 
 _REFUSALS = (ConfigurationError, DependencyError)
-_MAKE = {
+_MAKE: dict[str, Callable[[str, Mapping[str, Any]], Any]] = {
     "llm": registry.create_llm,
     "embedder": registry.create_embedder,
     "reranker": registry.create_reranker,
     "nlp": load_tier,
+    "vector_store": registry.check_vector_store,
 }
 _OWN_STORE = (
     'or {"provider": "embedded"}, isomem\'s own store; `isomem import` copies the memories of a '
@@ -72,8 +74,8 @@ def examine(config: Mapping[str, object]) -> list[Line]:
     lines = [line for key, value in config.items() for line in _top(key, value, config)]
     absent = [section for section in SECTIONS if config.get(section) is None]
     lines += [_absent(section) for section in absent if section != "reranker"]
-    uses_a_bridge = any(line.key == "vector_store" and line.verdict == BRIDGE for line in lines)
-    if uses_a_bridge and config.get("history_db_path") is None:
+    works = any(line.key == "vector_store" and line.verdict in {WORKS, BRIDGE} for line in lines)
+    if works and not _is_set(config) and config.get("history_db_path") is None:
         note = f"history and messages are in {default_path()}-history"
         lines.append(Line("history_db_path", DEFAULT, note, _MEM0_HISTORY))
     return lines
@@ -106,6 +108,13 @@ def _top(key: object, value: object, config: Mapping[str, object]) -> Iterator[L
         yield Line(key, IGNORED, "nothing since mem0 2")
     else:
         yield _unknown(key, IGNORED, list(rows), "")
+
+
+def _is_set(config: Mapping[str, object]) -> bool:
+    """Whether the vector store is a store set, which keeps the history, too."""
+    store = config.get("vector_store")
+    provider = store.get("provider") if is_dict(store) else None
+    return isinstance(provider, str) and provider in STORE_OPTIONS
 
 
 def _service(section: str, given: Mapping[str, object]) -> Iterator[Line]:
@@ -262,7 +271,10 @@ def _foreign_options(section: str, provider: str, options: Mapping[str, object])
 
 
 def _tried(section: str, provider: str, options: Mapping[str, Any]) -> Iterator[Line]:
-    """Makes a model or a tier of isomem's own, to see what else it lacks: a key, or a package."""
+    """Makes a model or a tier of isomem's own, to see what else it lacks: a key, or a package.
+
+    A vector store only looks at its options.
+    """
     make = _MAKE.get(section)
     if make is None or (section in KINDS and provider not in KINDS[section].builtin):
         return
