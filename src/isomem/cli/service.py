@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from isomem.options import Option
     from isomem.serve.keys import Keys
     from isomem.serve.run import Started
+    from isomem.serve.settings import Settings
     from isomem.types import Json
 
     Config = dict[str, Any]
@@ -202,8 +203,10 @@ def _end(text: str) -> float:
 
 def _open(options: Namespace) -> Keys:
     from isomem.serve.keys import Keys
+    from isomem.serve.trail import Trail, audit_path
 
-    return Keys(_path(options))
+    settings, path = _settings(options)
+    return Keys(path, Trail(audit_path(settings, path)).key_changed)
 
 
 def _existing(options: Namespace) -> Keys:
@@ -212,7 +215,7 @@ def _existing(options: Namespace) -> Keys:
     Raises:
         MemoryNotFoundError: it is not.
     """
-    path = _path(options)
+    _, path = _settings(options)
     if not os.path.isfile(path):
         raise MemoryNotFoundError(
             f"There is no file of keys {path} yet.",
@@ -221,15 +224,21 @@ def _existing(options: Namespace) -> Keys:
     return _open(options)
 
 
-def _path(options: Namespace) -> str:
+def _settings(options: Namespace) -> tuple[Settings, str]:
+    """The options of the service, and its file of keys.
+
+    Raises:
+        UsageError: it has none.
+    """
     from isomem.config import from_dict
     from isomem.serve.settings import Settings, state_path
 
     config = read_service(options)
-    path = state_path(Settings(config[SERVICE]), from_dict(config))
+    settings = Settings(config[SERVICE])
+    path = state_path(settings, from_dict(config))
     if path == ":memory:":
         raise UsageError("The keys are in one process alone, not in a file.", "Name a --path.")
-    return path
+    return settings, path
 
 
 # --- Views -----------------------------------------------------------------------------------
