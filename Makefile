@@ -10,8 +10,8 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
     src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo serve test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
-    clients upstream-tests realmodel check format bench bench-check model model-test clean
+.PHONY: demo serve test test-fast torture parity-2.2.1 bridge engines byte-pairs wordpiece libraries \
+    providers clients upstream-tests realmodel check format bench bench-check model model-test clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -85,6 +85,11 @@ providers: .venvs/providers/installed .venvs/vertexai/installed
 bridge: .venvs/bridge/installed
 	BRIDGE=all .venvs/bridge/bin/python -m pytest -q tests/parity/test_bridge.py \
 	    tests/facade/test_bridge.py tests/unit/providers/test_bridge.py $(ARGS)
+
+# The contract suite on every engine, and every scenario over Qdrant in every tier: half an hour.
+# QDRANT_URL names a server of Qdrant for the tests that need one.
+engines: .venvs/engines/installed
+	ENGINES=all .venvs/engines/bin/python -m pytest -q tests/stores tests/parity/test_qdrant.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -164,6 +169,12 @@ model-test: .venvs/model/installed
 	$(PYTHON) -m venv --clear .venvs/bridge
 	.venvs/bridge/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' --editable ./parity \
 	    faiss-cpu==1.15.1 chromadb==1.5.9
+
+.venvs/engines/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/engines
+	.venvs/engines/bin/python -m pip install $(PIP_QUIET) --editable '.[test,qdrant]' \
+	    --editable './parity[tiers]'
+	@touch $@
 
 # The model's package asks for a command-line program that is not needed: no dependencies.
 .venvs/realmodel/installed: $(PACKAGING)
