@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from isomem.results import MemoryPage
     from isomem.serve.calls import Call
     from isomem.serve.keys import Key
+    from isomem.serve.noted import Noted
     from isomem.serve.recording import Recorder
-    from isomem.serve.trail import Noted
 
     Arguments = dict[str, Any]
     T = TypeVar("T")
@@ -58,7 +58,7 @@ class Access:
         self._trail = trail or Trail()
         self.sees_everything = is_everything(key.grants)
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+    async def call(self, name: str, arguments: Mapping[str, object]) -> Any:
         """Makes one call of `calls.CALLS`; what the method of `Memory` returns.
 
         Args:
@@ -74,11 +74,11 @@ class Access:
             noted.arguments = await self.prepare(name, arguments)
             return noted.end(await self.make(name, noted.arguments))
 
-    def noted(self, name: str, arguments: Mapping[str, Any]) -> AbstractContextManager[Noted]:
+    def noted(self, name: str, arguments: Mapping[str, object]) -> AbstractContextManager[Noted]:
         """A block that makes one call, which is noted however it ends."""
         return self._trail.call(self.key, name, arguments)
 
-    async def prepare(self, name: str, arguments: Mapping[str, Any]) -> Arguments:
+    async def prepare(self, name: str, arguments: Mapping[str, object]) -> Arguments:
         """The arguments of a call that this key may make, narrowed down to its scopes.
 
         Raises:
@@ -92,7 +92,7 @@ class Access:
         return checked if self.sees_everything else await self._narrowed(call, checked)
 
     async def make(
-        self, name: str, prepared: Mapping[str, Any], receipt: Receipt | None = None
+        self, name: str, prepared: Mapping[str, object], receipt: Receipt | None = None
     ) -> Any:
         """Makes a call whose arguments are prepared.
 
@@ -242,7 +242,7 @@ def _is_unscoped(item: Any) -> bool:
     return not isinstance(item, dict) or "event" in item
 
 
-def _checked(call: Call, arguments: Mapping[str, Any]) -> Arguments:
+def _checked(call: Call, arguments: Mapping[str, object]) -> Arguments:
     """The arguments, all of which the call knows.
 
     Raises:

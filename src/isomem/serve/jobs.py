@@ -64,7 +64,7 @@ class Jobs:
         self,
         access: Access,
         name: str,
-        arguments: Mapping[str, Any],
+        arguments: Mapping[str, object],
         idempotency_key: str | None = None,
     ) -> Json:
         """Accepts a call, and returns its job. Once it returns, the call will be made.
@@ -86,8 +86,12 @@ class Jobs:
         return await self._shown(job)
 
     async def _added(
-        self, access: Access, name: str, arguments: Mapping[str, Any], idempotency_key: str | None
-    ) -> tuple[Mapping[str, Any], Job]:
+        self,
+        access: Access,
+        name: str,
+        arguments: Mapping[str, object],
+        idempotency_key: str | None,
+    ) -> tuple[Mapping[str, object], Job]:
         """The arguments as they are narrowed, and the job."""
         _check_call(access, name)
         prepared = await access.prepare(name, arguments)
@@ -103,7 +107,7 @@ class Jobs:
         return prepared, job
 
     async def once(
-        self, access: Access, name: str, arguments: Mapping[str, Any], idempotency_key: str
+        self, access: Access, name: str, arguments: Mapping[str, object], idempotency_key: str
     ) -> Any:
         """Makes a call now, or says once more what it came to when it was made before.
 
@@ -120,7 +124,7 @@ class Jobs:
                 return noted.end(await self._made_once(access, name, noted.arguments, receipt))
 
     async def _made_once(
-        self, access: Access, name: str, prepared: Mapping[str, Any], receipt: Receipt
+        self, access: Access, name: str, prepared: Mapping[str, object], receipt: Receipt
     ) -> Any:
         job = await asyncio.to_thread(self._queue.with_receipt, receipt.id)
         if job is not None and job.digest != receipt.digest:
@@ -255,7 +259,7 @@ def _moment(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
 
 
-def digest_of(name: str, arguments: Mapping[str, Any]) -> str:
+def digest_of(name: str, arguments: Mapping[str, object]) -> str:
     """A digest of what is asked for: equal for equal calls."""
     text = json.dumps([name, arguments], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

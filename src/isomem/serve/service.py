@@ -10,10 +10,11 @@ from isomem.serve.configuration import Changes, check_fixed, merged, without_hid
 from isomem.serve.jobs import Jobs
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.mcp.settings import Settings as McpSettings
+from isomem.serve.noted import Noted
 from isomem.serve.problems import UNAUTHENTICATED, Problem
 from isomem.serve.recording import Recorder
 from isomem.serve.settings import RIGHTS, Settings, state_path
-from isomem.serve.trail import CALLER, Noted, trail_of
+from isomem.serve.trail import CALLER, trail_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
-    from isomem.serve.trail import Noted
+    from isomem.serve.noted import Noted
 
 _FAILED = 500
 
