@@ -112,7 +112,7 @@ class Access:
     async def everything(
         self,
         *,
-        order: str = "id",
+        order: str | None = None,
         page_size: int | None = None,
         cursor: str | None = None,
         show_expired: bool = False,

@@ -16,7 +16,7 @@ from isomem.serve.guard import Guard
 from isomem.serve.limits import RateLimits
 from isomem.serve.mcp.http import Endpoint
 from isomem.serve.metrics import Metrics
-from isomem.serve.rest import admin, jobs, native, selfhosted, status
+from isomem.serve.rest import admin, hosted, jobs, native, rust, selfhosted, status
 from isomem.serve.rest.openapi import document
 from isomem.serve.rest.operations import routes_of
 from isomem.serve.web.assets import asset_routes
@@ -81,6 +81,8 @@ def operations() -> list[Operation]:
         *selfhosted.operations(),
         *native.operations(),
         *jobs.operations(),
+        *hosted.operations(),
+        *rust.operations(),
         *admin.operations(),
         *status.operations(),
     ]
