@@ -70,11 +70,12 @@ ALLOWED |= {
     "compat": BELOW,
     "demo": BELOW | {"ingest"},
     "importer": BELOW,
+    "moving": BELOW | {"importer"},
     "ingest": BELOW,
     "reembed": BELOW,
     "serve": BELOW,
     "client": BELOW | {"serve"},
-    "cli": BELOW | {"client", "demo", "importer", "ingest", "reembed", "serve"},
+    "cli": BELOW | {"client", "demo", "importer", "ingest", "moving", "reembed", "serve"},
     "__main__": {"cli"},
 }
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.
