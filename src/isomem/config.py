@@ -18,6 +18,7 @@ Unknown keys of the options of a provider are refused; others are passed over wi
         "dedup_concurrent": False,      # True: equal facts of calls at once are stored once
         "supersede": "off",             # "similar" or "model": new facts hide stale ones
         "serve": {...},                 # options of `isomem serve`
+        "mcp": {...},                   # options of `isomem mcp`
         "version": "v1.1",
     }
 """
@@ -56,8 +57,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
     from typing import Any
 
-SERVICE = "serve"
-"""The section with the options of the service."""
+SERVICE, MCP = "serve", "mcp"
+"""The sections with the options of the service, and of its tools for models."""
 
 ENTITIES_SUFFIX = "_entities"
 """The entities of a collection are in another one, with this appended to its name."""
@@ -164,6 +165,13 @@ TOP = (
         None,
         optional(Kind("a dict", is_dict, {"type": "object"})),
         "the options of `isomem serve`, which nothing else looks at; see docs/serve.md",
+        unset="each has its default",
+    ),
+    Option(
+        MCP,
+        None,
+        optional(Kind("a dict", is_dict, {"type": "object"})),
+        "the options of `isomem mcp`, which nothing else but the service looks at; see docs/mcp.md",
         unset="each has its default",
     ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from isomem.causes import message_of
 from isomem.config import (
     COLLECTION,
+    MCP,
     OF_MEM0,
     OF_MEM0_1,
     SECTION_KEYS,
@@ -99,8 +100,8 @@ def _top(key: object, value: object, config: Mapping[str, object]) -> Iterator[L
         yield Line(key, FAILS, "needs isomem's own store", "leave it out")
     elif key in SECTIONS:
         yield from () if value is None else _section(key, value)
-    elif key == SERVICE and is_dict(value):
-        yield from _service(value)
+    elif key in (SERVICE, MCP) and is_dict(value):
+        yield from _service(str(key), value)
     elif key in rows:
         yield _checked(key, rows[key], value, "the configuration")
     elif key in OF_MEM0_1:
@@ -116,16 +117,17 @@ def _is_set(config: Mapping[str, object]) -> bool:
     return isinstance(provider, str) and provider in STORE_OPTIONS
 
 
-def _service(given: Mapping[str, object]) -> Iterator[Line]:
+def _service(section: str, given: Mapping[str, object]) -> Iterator[Line]:
+    from isomem.serve.mcp.settings import TABLE as TOOLS
     from isomem.serve.settings import TABLE
 
-    rows = {option.name: option for option in TABLE}
+    rows = {option.name: option for option in (TABLE if section == SERVICE else TOOLS)}
     for name, value in given.items():
-        key = f"{SERVICE}.{name}"
+        key = f"{section}.{name}"
         if name in rows:
-            yield _checked(key, rows[name], value, SERVICE)
+            yield _checked(key, rows[name], value, section)
         else:
-            yield _unknown(key, FAILS, list(rows), f"{SERVICE}.")
+            yield _unknown(key, FAILS, list(rows), f"{section}.")
 
 
 def _is_embedded(config: Mapping[str, object]) -> bool:

@@ -37,9 +37,15 @@ POINTS = frozenset({"memory", "entity"})
 _DIGEST_BITS = 128
 
 
-def bad_line(number: int, fault: str, code: str = "MOVE_001") -> ValidationError:
+def bad_line(number: int, fault: str) -> ValidationError:
     """The error for a line that cannot be used."""
-    return ValidationError(f"line {number} {fault}", error_code=code, details={"line": number})
+    return ValidationError(
+        f"line {number} {fault}", error_code="MOVE_001", details={"line": number}
+    )
+
+
+def _not_an_export(fault: str) -> ValidationError:
+    return ValidationError(f"line 1 {fault}", error_code="MOVE_002", details={"line": 1})
 
 
 # --- Digests ---------------------------------------------------------------------------------
@@ -119,11 +125,9 @@ class Lines:
         except (StopIteration, ValueError):
             found = {}
         if HEADER not in found:
-            raise bad_line(1, "does not say that this is an export of isomem", "MOVE_002")
+            raise _not_an_export("does not say that this is an export of isomem")
         if found[HEADER] != VERSION:
-            raise bad_line(
-                1, f"names version {found[HEADER]!r}, which this isomem cannot read", "MOVE_002"
-            )
+            raise _not_an_export(f"names version {found[HEADER]!r}, which this isomem cannot read")
         self.number = 1
         return found
 

@@ -1,7 +1,7 @@
 """Everything that a memory has, as records, part by part and in an order that never changes.
 
-A store of another package can be read if it has `points(after, limit)`, which gives the next points
-ordered by id as `(id, payload, vector)`, with None for a vector that it does not give. A ledger needs
+A store of another package can be read if it has `points(after, limit)`: the next points ordered by
+id, as `(id, payload, vector)`, with None for a vector that it does not give. A ledger needs
 `rows_after(table, columns, after, limit)`. Of a store that only has mem0's methods, all points are
 listed at once, without their vectors.
 """
