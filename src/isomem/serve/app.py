@@ -15,6 +15,7 @@ from isomem import __version__
 from isomem.serve.guard import Guard
 from isomem.serve.limits import RateLimits
 from isomem.serve.metrics import Metrics
+from isomem.serve.proxy import proxy_routes
 from isomem.serve.rest import admin, jobs, native, selfhosted, status
 from isomem.serve.rest.openapi import document
 from isomem.serve.rest.operations import routes_of
@@ -66,6 +67,7 @@ def make_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _raise)
     app.add_exception_handler(RequestValidationError, _raise)
     app.router.routes += routes_of(operations())
+    app.include_router(proxy_routes())
     app.include_router(view_routes())
     app.include_router(asset_routes())
     _add_layers(app, service)

@@ -33,6 +33,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar
 
+    import httpx
+
     from isomem.options import Table
     from isomem.ports.shapes import Message
     from isomem.providers.answers import JsonObject
@@ -44,6 +46,8 @@ _REASONING = frozenset(
     ("o1", "o1-preview", "o3-mini", "o3", "gpt-5", "gpt-5o", "gpt-5o-mini", "gpt-5o-micro")
 )
 _REASONING_FAMILIES = ("o1-", "o1.", "o3-", "o3.")
+
+_CHAT = "/chat/completions"
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
 
@@ -65,7 +69,7 @@ class ChatProtocol(NetworkLLM):
         table: every option that it takes.
     """
 
-    path: ClassVar[str] = "/chat/completions"
+    path: ClassVar[str] = _CHAT
     query: Mapping[str, str] = MappingProxyType({})
     takes_extra: ClassVar[bool] = True
     table: ClassVar[Table]
@@ -90,6 +94,35 @@ class ChatProtocol(NetworkLLM):
             parameters.update(tools=tools, tool_choice=tool_choice)
         content = {**_ordered(parameters), **body}
         return Request(self.path, content, {**headers, **own}, {**self.query, **query}, timeout)
+
+    def open(self, body: Parameters) -> httpx.Response:
+        """The answer to a request of the protocol that is sent as it is, whatever its status.
+
+        The caller reads and closes it.
+
+        Args:
+            body: of the request; the configured model answers if it names none.
+
+        Raises:
+            NetworkError: nothing answers.
+        """
+        return self._connection().open("POST", self._forwarded(body))
+
+    async def aopen(self, body: Parameters) -> httpx.Response:
+        """As `open`, without blocking the running event loop."""
+        return await self._connection().aopen("POST", self._forwarded(body))
+
+    async def amodels(self) -> httpx.Response:
+        """The answer to the question which models there are, as `aopen` gives it."""
+        from isomem.providers.http import Request
+
+        path = self.path.removesuffix(_CHAT) + "/models"
+        return await self._connection().aopen("GET", Request(path, {}, query=self.query))
+
+    def _forwarded(self, body: Parameters) -> Request:
+        from isomem.providers.http import Request
+
+        return Request(self.path, {"model": self.config.model, **body}, query=self.query)
 
     def _messages(self, messages: list[Message]) -> list[Message]:
         """The messages as this service gets them."""
