@@ -66,8 +66,7 @@ def make_app(service: Service) -> FastAPI:
     app.state.metrics = Metrics()
     app.add_exception_handler(HTTPException, _raise)
     app.add_exception_handler(RequestValidationError, _raise)
-    app.router.routes += routes_of(operations())
-    app.include_router(proxy_routes())
+    app.router.routes += [*routes_of(operations()), *proxy_routes()]
     app.include_router(view_routes())
     app.include_router(asset_routes())
     _add_layers(app, service)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from isomem import log
 from isomem.errors import ConfigurationError, NetworkError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     import httpx
-    from fastapi import Request
+    from starlette.requests import Request
 
     from isomem.ports.shapes import Message
     from isomem.serve.service import Service
@@ -47,12 +47,12 @@ _PASSED_PREFIX = "x-ratelimit-"
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
-def proxy_routes() -> APIRouter:
+def proxy_routes() -> list[Route]:
     """`POST /v1/chat/completions` and `GET /v1/models`."""
-    router = APIRouter(prefix="/v1", include_in_schema=False)
-    router.add_api_route("/chat/completions", _answering(_chat), methods=["POST"])
-    router.add_api_route("/models", _answering(_models), methods=["GET"])
-    return router
+    return [
+        Route("/v1/chat/completions", _answering(_chat), methods=["POST"]),
+        Route("/v1/models", _answering(_models), methods=["GET"]),
+    ]
 
 
 def _answering(
