@@ -31,6 +31,7 @@ from isomem.providers.tables import OPENAI_URL, address_option, key_option, llm_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, ClassVar
 
     import httpx
@@ -95,21 +96,46 @@ class ChatProtocol(NetworkLLM):
         content = {**_ordered(parameters), **body}
         return Request(self.path, content, {**headers, **own}, {**self.query, **query}, timeout)
 
-    def open(self, body: Parameters) -> httpx.Response:
-        """The answer to a request of the protocol that is sent as it is, whatever its status.
-
-        The caller reads and closes it.
+    def answer(self, body: Parameters) -> object:
+        """The JSON of the answer to a request of the protocol that is sent as it is.
 
         Args:
             body: of the request; the configured model answers if it names none.
 
         Raises:
-            NetworkError: nothing answers.
+            AuthenticationError, RateLimitError, NetworkError, LLMError: as `generate_response`.
         """
-        return self._connection().open("POST", self._forwarded(body))
+        return self._connection().send(self._forwarded(body))
+
+    def events(self, body: Parameters) -> Iterator[object]:
+        """The same for a request that asks for a stream: the JSON of its events, one by one.
+
+        Nothing is sent again.
+        """
+        response = self._connection().open("POST", self._forwarded(body))
+        try:
+            if not response.is_success:
+                from isomem.providers.http import Reply, refused
+
+                reply = Reply(response.status_code, response.headers, response.read())
+                raise refused(self._connection().endpoint, reply)
+            for line in response.iter_lines():
+                event = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+                if event and event != "[DONE]":
+                    import json
+
+                    yield json.loads(event)
+        finally:
+            response.close()
 
     async def aopen(self, body: Parameters) -> httpx.Response:
-        """As `open`, without blocking the running event loop."""
+        """The answer to a request that is sent as it is, once, whatever its status.
+
+        The caller reads and closes it.
+
+        Raises:
+            NetworkError: nothing answers.
+        """
         return await self._connection().aopen("POST", self._forwarded(body))
 
     async def amodels(self) -> httpx.Response:
@@ -288,7 +314,7 @@ class OpenAILLM(ChatLLM):
         if not callback:
             return
         try:
-            callback(self, _with_attributes(answer), body)
+            callback(self, with_attributes(answer), body)
         except Exception as error:  # noqa: BLE001  (a monitor must not break what it monitors)
             from isomem import log
 
@@ -360,7 +386,8 @@ class Attributes(dict):  # type: ignore[type-arg]
         return dict(self)
 
 
-def _with_attributes(value: object) -> object:
+def with_attributes(value: object) -> object:
+    """JSON whose objects have their values as attributes, too."""
     if isinstance(value, dict):
-        return Attributes({key: _with_attributes(item) for key, item in value.items()})
-    return [_with_attributes(item) for item in value] if isinstance(value, list) else value
+        return Attributes({key: with_attributes(item) for key, item in value.items()})
+    return [with_attributes(item) for item in value] if isinstance(value, list) else value
