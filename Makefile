@@ -10,8 +10,9 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
     src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo serve test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
-    clients upstream-tests server-parity schemathesis realmodel check format bench bench-check model model-test clean
+.PHONY: demo serve test test-fast torture parity-2.2.1 bridge engines byte-pairs wordpiece \
+    libraries inspector providers clients upstream-tests server-parity schemathesis realmodel check format \
+    bench bench-check model model-test clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -90,11 +91,22 @@ providers: .venvs/providers/installed .venvs/vertexai/installed
 	LITELLM_LOCAL_MODEL_COST_MAP=True .venvs/providers/bin/python -m pytest -q tests/recorded
 	.venvs/vertexai/bin/python -m pytest -q tests/recorded/test_embedders.py -k vertexai
 
+# The inspector in a real Chromium: with 100,000 memories, and the pictures in docs/images. Debian's
+# packages are installed if they are missing and that is allowed. Some minutes.
+inspector: .venvs/inspector/installed
+	.venvs/inspector/bin/python -m scripts.browser --install
+	INSPECTOR=1 .venvs/inspector/bin/python -m pytest -q tests/web $(ARGS)
+
 # Every scenario over mem0's Qdrant, and the stores of mem0's that work in a folder (Qdrant, FAISS,
 # Chroma): some minutes.
 bridge: .venvs/bridge/installed
 	BRIDGE=all .venvs/bridge/bin/python -m pytest -q tests/parity/test_bridge.py \
 	    tests/facade/test_bridge.py tests/unit/providers/test_bridge.py $(ARGS)
+
+# The contract suite on every engine, and every scenario over Qdrant in every tier: half an hour.
+# QDRANT_URL names a server of Qdrant for the tests that need one.
+engines: .venvs/engines/installed
+	ENGINES=all .venvs/engines/bin/python -m pytest -q tests/stores tests/parity/test_qdrant.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -137,7 +149,7 @@ model-test: .venvs/model/installed
 
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
-	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,serve,wordllama]'
+	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,serve,mcp,wordllama]'
 	@touch $@
 
 .venvs/byte-pairs/installed: $(PACKAGING)
@@ -158,6 +170,11 @@ model-test: .venvs/model/installed
 	    --editable '.[test,e5,fastembed,huggingface]' --editable ./parity
 	@touch $@
 
+.venvs/inspector/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/inspector
+	.venvs/inspector/bin/python -m pip install $(PIP_QUIET) --editable '.[test,serve,browser]'
+	@touch $@
+
 .venvs/providers/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/providers
 	.venvs/providers/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
@@ -174,6 +191,12 @@ model-test: .venvs/model/installed
 	$(PYTHON) -m venv --clear .venvs/bridge
 	.venvs/bridge/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' --editable ./parity \
 	    faiss-cpu==1.15.1 chromadb==1.5.9
+
+.venvs/engines/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/engines
+	.venvs/engines/bin/python -m pip install $(PIP_QUIET) --editable '.[test,qdrant]' \
+	    --editable './parity[tiers]'
+	@touch $@
 
 # The model's package asks for a command-line program that is not needed: no dependencies.
 .venvs/realmodel/installed: $(PACKAGING)
