@@ -11,7 +11,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/pieces.py src/isomem/pieces.pxd
 
 .PHONY: demo serve test test-fast torture parity-2.2.1 bridge engines byte-pairs wordpiece \
-    libraries inspector providers clients upstream-tests server-parity schemathesis realmodel check format \
+    libraries inspector providers clients upstream-tests server-parity schemathesis bench-serve realmodel check format \
     bench bench-check model model-test clean
 
 demo: .venv/installed
@@ -69,6 +69,10 @@ upstream-tests: .venvs/upstream-tests/installed
 # ARGS=--record renews its recorded answers.
 server-parity: .venvs/server-parity/installed
 	.venvs/server-parity/bin/python -m scripts.server_parity $(FOLDER) $(ARGS)
+
+# Requests per second of a service beside mem0's self-hosted server, from FOLDER: some minutes.
+bench-serve: .venvs/server-parity/installed
+	.venvs/server-parity/bin/python -m bench.serve $(FOLDER) $(ARGS)
 
 # Requests that schemathesis makes from our OpenAPI document, for ten minutes.
 SECONDS ?= 600

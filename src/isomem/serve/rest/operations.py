@@ -127,8 +127,10 @@ def encode(value: Any) -> bytes:
     Raises:
         ValueError: it has something that JSON cannot say.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    return _ENCODER.encode(value).encode()
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def routes_of(operations: Iterable[Operation]) -> list[Route]:
