@@ -49,7 +49,7 @@ def _operation(call: Call) -> Operation:
 
 
 def _runner(name: str) -> Callable[[Caller], Awaitable[Any]]:
-    async def run(caller: Caller) -> Any:
+    async def run(caller: Caller) -> object:
         return await caller.call(name, await caller.object())
 
     return run
