@@ -172,7 +172,7 @@ class Access:
             PermissionDeniedError: the scope is not the key's.
         """
         key = self.key.limited(Grant(self.narrow(ids), exact=True))
-        return Access(self.memory, key, self._recorder)
+        return Access(self.memory, key, self._recorder, self._trail)
 
     def filters(self, filters: Any) -> Any:
         """The filters that a call with these filters has for this key.
