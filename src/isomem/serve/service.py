@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.config import MemoryConfig
+    from isomem.serve.configuration import Configuration
     from isomem.serve.keys import Key
 
 OWN = {**ON_FRONT_ENDS, "dedup_concurrent": True}
@@ -112,7 +113,7 @@ class Service:
             return None
         return self.keys.create(FIRST_KEY, RIGHTS, [{}])[0]
 
-    def configure(self, changed: dict[str, Any]) -> None:
+    def configure(self, changed: Configuration) -> None:
         """Changes the configuration, and keeps the change.
 
         Raises:
@@ -127,7 +128,7 @@ class Service:
         self.changes.write(merged(self.changes.read(), kept))
         self.trail.note(CALLER.get(), Noted("configure", {}))
 
-    def use(self, config: MemoryConfig, configuration: dict[str, Any]) -> None:
+    def use(self, config: MemoryConfig, configuration: Configuration) -> None:
         """From now on, calls use other models and instructions, over the same stores.
 
         Args:

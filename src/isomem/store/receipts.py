@@ -14,10 +14,10 @@ from isomem.errors import DatabaseError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from isomem.contract.plan import Receipt, Record
     from isomem.store.database import Database
+    from isomem.types import Payload
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS receipts (
@@ -122,7 +122,7 @@ class Receipts:
             return database.connection.changes()
 
 
-def _without_text(result: dict[str, Any]) -> dict[str, Any]:
+def _without_text(result: Payload) -> Payload:
     kept = {key: value for key, value in result.items() if key != "memory"}
     if "supersedes" in kept:
         kept["supersedes"] = [_without_text(each) for each in kept["supersedes"]]
