@@ -1,4 +1,4 @@
-"""Writes the tables of options into docs/configuration.md and docs/providers.md.
+"""Writes the tables of options into the pages of docs/ that have markers for them.
 
 `python -m scripts.options` writes them between the markers of each page, from the same rows that
 check a configuration. A test fails when a page is not what the rows say.
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from isomem.config import EMBEDDED_OPTIONS, TOP
+from isomem.config import EMBEDDED_OPTIONS, POSTGRES_OPTIONS, TOP
 from isomem.options import Option, merged
 from isomem.providers import registry
 from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, RERANKER_OPTIONS
@@ -19,7 +19,7 @@ from isomem.reference import KINDS, has_variable, table_in, variable
 from isomem.text.tables import SPACY_OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("configuration.md", "providers.md", "switching.md")
+PAGES = ("configuration.md", "postgres.md", "providers.md", "switching.md")
 BLOCK = re.compile(
     r"(<!-- options: (\S+), written by `python -m scripts\.options` -->\n).*?(<!-- end -->)",
     re.DOTALL,
@@ -68,6 +68,10 @@ def _top() -> str:
 
 def _embedded() -> str:
     return _rows("vector_store", EMBEDDED_OPTIONS)
+
+
+def _postgres() -> str:
+    return _rows("vector_store", POSTGRES_OPTIONS)
 
 
 def _nlp() -> str:
@@ -215,6 +219,7 @@ def _own_reranker() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "top": _top,
     "embedded": _embedded,
+    "postgres": _postgres,
     "nlp": _nlp,
     "models": _models,
     "llm": _common_llm,
