@@ -10,11 +10,16 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
     src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
+.PHONY: demo serve test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries providers \
     clients upstream-tests realmodel check format bench bench-check model model-test clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
+
+# The service on files of its own, until Ctrl-C; ARGS="--once" stops it at once, and other flags are
+# those of `isomem serve`, such as ARGS="--port 0".
+serve: .venvs/serve/installed
+	@.venvs/serve/bin/python -m scripts.serve $(ARGS)
 
 # PYTHONS="3.11 3.12" chooses interpreters; ARGS="-k scope" goes to pytest.
 test:
@@ -44,7 +49,7 @@ parity-2.2.1: .venvs/parity-2.2.1/installed
 # character: a minute.
 wordpiece: .venvs/bench/installed
 	.venvs/bench/bin/python -m pip install $(PIP_QUIET) --editable '.[test]'
-	ISOMEM_TEXTS=200000 .venvs/bench/bin/python -m pytest -q tests/unit/providers/test_wordpiece.py
+	TEXTS=200000 .venvs/bench/bin/python -m pytest -q tests/unit/providers/test_wordpiece.py
 
 # Published programs that use mem0, unchanged, each in an environment of its own: some 4 GB, half an
 # hour the first time. ARGS="agno memward" runs these.
@@ -69,10 +74,11 @@ libraries: .venvs/libraries/installed
 	HF_HUB_OFFLINE=1 .venvs/libraries/bin/python -m pytest -q tests/contract/test_libraries.py \
 	    tests/unit/providers/test_e5.py $(ARGS)
 
-# Every provider beside mem0's own class, with every SDK; `make test` leaves out those of litellm and
-# langchain, which are large.
-providers: .venvs/providers/installed
+# Every provider beside mem0's own class, with every SDK; `make test` leaves out those of litellm,
+# langchain and Vertex AI, which are large. The last one does not go with the others.
+providers: .venvs/providers/installed .venvs/vertexai/installed
 	LITELLM_LOCAL_MODEL_COST_MAP=True .venvs/providers/bin/python -m pytest -q tests/recorded
+	.venvs/vertexai/bin/python -m pytest -q tests/recorded/test_embedders.py -k vertexai
 
 # Every scenario over mem0's Qdrant, and the stores of mem0's that work in a folder (Qdrant, FAISS,
 # Chroma): some minutes.
@@ -114,9 +120,14 @@ model-test: .venvs/model/installed
 	.venv/bin/python -m pip install $(PIP_QUIET) --editable .
 	@touch $@
 
+.venvs/serve/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/serve
+	.venvs/serve/bin/python -m pip install $(PIP_QUIET) --editable '.[serve,mcp]'
+	@touch $@
+
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
-	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,wordllama]'
+	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,serve,wordllama]'
 	@touch $@
 
 .venvs/byte-pairs/installed: $(PACKAGING)
@@ -142,6 +153,12 @@ model-test: .venvs/model/installed
 	.venvs/providers/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --editable './parity[providers,libraries]'
 	@touch $@
+
+# Later releases lack the module from which mem0 2.0.4 imports.
+.venvs/vertexai/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/vertexai
+	.venvs/vertexai/bin/python -m pip install $(PIP_QUIET) --editable '.[test,vertexai]' \
+	    --editable ./parity google-cloud-aiplatform==1.71.1
 
 .venvs/bridge/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/bridge

@@ -19,7 +19,8 @@ END = "<!-- The house ends. -->"
 # What the rooms of the picture hold: parts of the package, from top to bottom. A part that no room
 # names has its own room.
 ROOMS = {
-    "ways in": ("__main__", "cli", "compat", "demo", "importer", "ingest", "reembed", "reference"),
+    "command line": ("__main__", "cli"),
+    "ways in": ("compat", "demo", "importer", "ingest", "reembed", "reference"),
     "Memory, AsyncMemory": ("", "memory", "memory_async", "facade", "wiring"),
 }
 # Nearly every part imports some of these, and they import nothing above them: no arrows.

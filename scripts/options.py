@@ -11,15 +11,16 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from isomem.config import EMBEDDED_OPTIONS, POSTGRES_OPTIONS, TOP
+from isomem.config import EMBEDDED_OPTIONS, POSTGRES_OPTIONS, SERVICE, TOP
 from isomem.options import Option, merged
 from isomem.providers import registry
 from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, RERANKER_OPTIONS
 from isomem.reference import KINDS, has_variable, table_in, variable
+from isomem.serve.settings import TABLE as SERVICE_OPTIONS
 from isomem.text.tables import SPACY_OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("configuration.md", "postgres.md", "providers.md", "switching.md")
+PAGES = ("configuration.md", "postgres.md", "providers.md", "serve.md", "switching.md")
 BLOCK = re.compile(
     r"(<!-- options: (\S+), written by `python -m scripts\.options` -->\n).*?(<!-- end -->)",
     re.DOTALL,
@@ -76,6 +77,10 @@ def _postgres() -> str:
 
 def _nlp() -> str:
     return _rows("nlp", SPACY_OPTIONS)
+
+
+def _serve() -> str:
+    return _rows(SERVICE, SERVICE_OPTIONS)
 
 
 def _rows(section: str, options: Iterable[Option]) -> str:
@@ -230,6 +235,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rerankers": _rerankers,
     "reranker": _common_reranker,
     "reranker-own": _own_reranker,
+    "serve": _serve,
     "names": _names,
 }
 

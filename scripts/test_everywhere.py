@@ -1,13 +1,13 @@
 """Runs the tests on every supported Python that this machine has.
 
 On one of them (the one that runs this script, if it is supported) everything runs, with upstream
-installed and coverage measured, in two halves side by side. On the others, the library's tests
-run: all but those that need upstream, that build packages (each environment has built the kernel
+installed and coverage measured, in two halves side by side. On the others, the library's tests run:
+all but those that need upstream, that build packages (each environment has built the kernel
 already) and that try the benchmarks and the mutation check, which have one Python of their own.
-Properties are tried on half as many examples there: other ones on each. All of these run side by
-side, as many as there are processors, and so do the parity tests with the later mem0 that has a
-profile, in tier A. What they print comes in order. The environments are created under .venvs/ and
-kept until the packaging changes.
+Slow ones run on the oldest and the newest of them. Properties are tried on a quarter of the
+examples there: other ones on each. All of these run side by side, as many as there are processors,
+and so do the parity tests with the later mem0 that has a profile, in tier A. What they print comes
+in order. The environments are created under .venvs/ and kept until the packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -38,15 +38,14 @@ Needs = tuple[str, ...]
 built before, it takes the one that is installed."""
 
 PROJECT = ("--no-deps", "--editable", ".", "--editable", "./parity")
-FULL: Needs = ("isomem[test,wordllama]", "isomem-parity[tiers,fuzz,providers]")
-FAST: Needs = ("isomem[test,wordllama]",)
+FULL: Needs = ("isomem[test,wordllama,serve]", "isomem-parity[tiers,fuzz,providers]")
+FAST: Needs = ("isomem[test,wordllama,serve]",)
 # All tests, in halves that take about equally long.
 HALVES = (("tests", "--ignore=tests/unit"), ("tests/unit",))
 # The library's tests.
-LIBRARY = (
-    "-m", "not oracle and not build",
-    "--ignore=tests/bench", "--ignore=tests/parity/test_mutants.py",
-)  # fmt: skip
+LIBRARY = ("--ignore=tests/bench", "--ignore=tests/parity/test_mutants.py", "-m")
+OF_LIBRARY = "not oracle and not build"
+NOT_SLOW = f"{OF_LIBRARY} and not slow"
 # Of the later mem0, tier A: what tiers B and C need takes long to install.
 LATER = "2.2.1"
 WITH_LATER: Needs = ("isomem[test]", "--requirement", f"parity/mem0-{LATER}.txt")
@@ -161,9 +160,11 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
     """Everything on one Python, and the library's tests on the others beside it."""
     runs = full_runs(pythons[full], arguments)
     whole = dict(runs)
-    quick = ("-q", "-p", "no:cacheprovider", *LIBRARY, *arguments)
-    fewer = {"FUZZ": os.environ.get("FUZZ") or "0.5"}
-    for version in sorted(set(pythons) - {full}):
+    fewer = {"FUZZ": os.environ.get("FUZZ") or "0.25"}
+    others = sorted(set(pythons) - {full}, key=lambda version: [*map(int, version.split("."))])
+    for version in others:
+        which = OF_LIBRARY if version in {others[0], others[-1]} else NOT_SLOW
+        quick = ("-q", "-p", "no:cacheprovider", *LIBRARY, which, *arguments)
         runs[version] = Run(pythons[version], FAST, quick, in_memory=True, variables=fewer)
     if not arguments:
         later = ("-q", "-p", "no:cacheprovider", *OF_LATER)

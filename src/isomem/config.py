@@ -17,6 +17,7 @@ Unknown keys of the options of a provider are refused; others are passed over wi
         "profile": "2.0.4",             # or "2.2.1": the mem0 that it behaves like
         "dedup_concurrent": False,      # True: equal facts of calls at once are stored once
         "supersede": "off",             # "similar" or "model": new facts hide stale ones
+        "serve": {...},                 # options of `isomem serve`
         "version": "v1.1",
     }
 """
@@ -54,6 +55,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
     from typing import Any
+
+SERVICE = "serve"
+"""The section with the options of the service."""
 
 ENTITIES_SUFFIX = "_entities"
 """The entities of a collection are in another one, with this appended to its name."""
@@ -147,6 +151,13 @@ TOP = (
         "whether a new fact hides stored facts that it contradicts or repeats: `similar` compares "
         "their texts, `model` asks the model once more per `add`; see "
         "docs/superseding.md",
+    ),
+    Option(
+        SERVICE,
+        None,
+        optional(Kind("a dict", is_dict, {"type": "object"})),
+        "the options of `isomem serve`, which nothing else looks at; see docs/serve.md",
+        unset="each has its default",
     ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )

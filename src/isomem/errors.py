@@ -19,6 +19,7 @@ The tree, with the codes that each class is raised with::
         ├── PermissionDeniedError       a service's key is not for that        AUTH_002
         ├── ConfigurationError          the configuration cannot work          CONFIG_004-009
         │   └── InvalidConfigError      a key or value in it; a ValueError     CONFIG_001-005
+        │                                                                      SERVE_001
         ├── DependencyError             an optional package is missing         DEPS_001
         ├── PromptIntegrityError        a prompt is not the pinned one         PROMPT_001
         ├── VectorStoreError            the vector store failed                VECTOR_001

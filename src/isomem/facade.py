@@ -66,29 +66,34 @@ class Facade:
         path: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.config = as_config(config) if path is None else at_path(path, config)
-        self.profile = profile_of(self.config.profile)
+        read = as_config(config) if path is None else at_path(path, config)
+        self.profile = profile_of(read.profile)
         self.clock = clock or Clock()
-        self.nlp: shapes.Nlp = build_nlp(self.config)
-        self.llm: shapes.LLM = build_llm(self.config)
-        self.embedding_model: shapes.Embedder = build_embedder(self.config)
-        self.reranker: shapes.Reranker | None = build_reranker(self.config)
-        self._opened = open_set(self.config, self.embedding_model, self.clock)
+        self._read(read)
+        self._opened = open_set(read, self.embedding_model, self.clock)
         self.vector_store: shapes.VectorStore
         self.entity_store: shapes.VectorStore
         self.db: shapes.Ledger
         self.vector_store, self.entity_store, self.db = self._opened.parts
         self.collection_name = self._collection_name()
-        self.api_version: str = self.config.version
-        self.custom_instructions: str | None = self.config.custom_instructions
-        self.raise_on_llm_error = self.config.raise_on_llm_error
-        self.replies = self.config.replies
-        self.ranking = self.config.ranking
-        self.dedup_concurrent = self.config.dedup_concurrent
-        self.supersede = self.config.supersede
-        self.enable_vision = bool(self.config.llm.config.get("enable_vision"))
-        self.vision_details: str | None = self.config.llm.config.get("vision_details")
         self._connect()
+
+    def _read(self, config: MemoryConfig) -> None:
+        """Takes from a configuration all but the stores."""
+        self.config = config
+        self.nlp: shapes.Nlp = build_nlp(config)
+        self.llm: shapes.LLM = build_llm(config)
+        self.embedding_model: shapes.Embedder = build_embedder(config)
+        self.reranker: shapes.Reranker | None = build_reranker(config)
+        self.api_version: str = config.version
+        self.custom_instructions: str | None = config.custom_instructions
+        self.raise_on_llm_error = config.raise_on_llm_error
+        self.replies = config.replies
+        self.ranking = config.ranking
+        self.dedup_concurrent = config.dedup_concurrent
+        self.supersede = config.supersede
+        self.enable_vision = bool(config.llm.config.get("enable_vision"))
+        self.vision_details: str | None = config.llm.config.get("vision_details")
 
     def _collection_name(self) -> str:
         """The collection's, as the store says, since the default differs from store to store."""
@@ -143,6 +148,20 @@ class Facade:
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__, **parts)
         other._connect(progress)
+        return other
+
+    def with_config(self: Self, config: MemoryConfig) -> Self:
+        """This memory with the models and the rules of another configuration, over the same stores.
+
+        Closing one of the two closes the stores of both.
+
+        Args:
+            config: its stores and its profile are those that this memory has.
+        """
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._read(config)
+        other._connect()
         return other
 
     def _connect(self, progress: Progress | None = None) -> None:

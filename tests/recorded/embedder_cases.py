@@ -77,7 +77,27 @@ OPENAI = Case("openai", openai, {"openai_base_url": "{url}", "api_key": KEY}, sa
 LMSTUDIO = Case(
     "lmstudio", openai, {"lmstudio_base_url": "{url}", "api_key": KEY}, differences=(FLOATS,)
 )
-OLLAMA = Case("ollama", ollama, {"ollama_base_url": "{url}"}, needs="ollama")
+
+
+def ollama_with_its_model(options: dict[str, Any]) -> Any:
+    """Upstream's object, which does not ask for the list of models first and pull a missing one."""
+    from mem0.configs.embeddings.base import BaseEmbedderConfig
+    from mem0.embeddings.ollama import OllamaEmbedding
+
+    class WithItsModel(OllamaEmbedding):  # type: ignore[misc]
+        def _ensure_model_exists(self) -> None:
+            pass
+
+    return WithItsModel(BaseEmbedderConfig(**options))
+
+
+OLLAMA = Case(
+    "ollama",
+    ollama,
+    {"ollama_base_url": "{url}"},
+    needs="ollama",
+    make=ollama_with_its_model,
+)
 AZURE = replace(azure(kwargs={"azure_deployment": "d"}), same_bytes=True)
 TOGETHER = Case(
     "together",
@@ -120,6 +140,7 @@ EMBEDDERS = [
     azure(model="e-3", kwargs={"default_headers": {"X-Team": "blue"}}),
     TOGETHER,
     TOGETHER.with_(model="m-1"),
+    OLLAMA,
     GEMINI,
     GEMINI.with_(model="text-embedding-004", embedding_dims=3),
     GEMINI.with_(model="models/x", output_dimensionality="256"),
@@ -159,14 +180,32 @@ def hurried_gemini(theirs: Any) -> None:
     assert isinstance(client._http_options, google.HttpOptions)
 
 
+def hurried_ollama(theirs: Any) -> None:
+    """The same for Ollama's."""
+    theirs.client._client.timeout = TIMEOUT_S
+
+
 def hurried_bedrock(theirs: Any) -> None:
     """The same for Amazon's."""
     theirs.client._endpoint.http_session._timeout = TIMEOUT_S
 
 
+def hurried_vertexai(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for Google's sessions, which its library makes anew for each request."""
+    from google.auth.transport.requests import AuthorizedSession
+
+    request = AuthorizedSession.request
+    monkeypatch.setattr(
+        AuthorizedSession,
+        "request",
+        lambda *args, **kwargs: request(*args, **{**kwargs, "timeout": TIMEOUT_S}),
+    )
+
+
 ONE_OF_EACH = [
     *(replace(case, prepare=hurried) for case in (OPENAI, LMSTUDIO, AZURE, TOGETHER, ENDPOINT)),
     replace(GEMINI, prepare=hurried_gemini),
+    replace(OLLAMA, prepare=hurried_ollama),
     replace(BEDROCK, prepare=hurried_bedrock),
 ]
 
@@ -178,6 +217,24 @@ OF_GEMINI: dict[str, Outcome] = {
     "HTML": ("JSONDecodeError", 1),
     "truncated JSON": ("JSONDecodeError", 1),
     "error in a 200": ("TypeError", 1),
+}
+OF_OLLAMA: dict[str, Outcome] = {
+    "401": ("ResponseError", 1),
+    "429": ("ResponseError", 1),
+    "500": ("ResponseError", 1),
+    "timeout": ("ReadTimeout", 1),
+    "HTML": ("JSONDecodeError", 1),
+    "truncated JSON": ("JSONDecodeError", 1),
+    "error in a 200": ("ValidationError", 1),
+}
+OF_VERTEXAI: dict[str, Outcome] = {
+    "401": ("Unauthorized", 3),
+    "429": ("TooManyRequests", 1),
+    "500": ("InternalServerError", 1),
+    "timeout": ("ReadTimeout", 1),
+    "HTML": ("ParseError", 1),
+    "truncated JSON": ("ParseError", 1),
+    "error in a 200": ("IndexError", 1),
 }
 OF_BEDROCK: dict[str, Outcome] = {
     **dict.fromkeys(("401", "429", "500", "timeout", "HTML", "truncated JSON"), ("ValueError", 1)),
@@ -191,6 +248,7 @@ UPSTREAMS_FAILURES = {
     "openai": OF_SDK,
     "together": OF_SDK,
     "gemini": OF_GEMINI,
+    "ollama": OF_OLLAMA,
     "aws_bedrock": OF_BEDROCK,
 }
 """What comes of each fault in upstream's own class."""

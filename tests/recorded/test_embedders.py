@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from isomem.errors import EmbeddingError, LLMError, ProviderError
 from isomem.providers.registry import create_embedder
-from tests.recorded.comparison import Case, Made, Pair, compared, ours, pair, sent
+from tests.recorded.comparison import Case, Made, Pair, compared, ours, pair
 from tests.recorded.embedder_cases import (
     ACTIONS,
     AZURE,
@@ -22,7 +24,7 @@ from tests.recorded.embedder_cases import (
     ENDPOINT,
     GEMINI,
     LMSTUDIO,
-    OLLAMA,
+    OF_VERTEXAI,
     ONE_OF_EACH,
     ONE_REQUEST,
     OPENAI,
@@ -30,6 +32,7 @@ from tests.recorded.embedder_cases import (
     TEXTS,
     TOGETHER,
     UPSTREAMS_FAILURES,
+    hurried_vertexai,
     stand_in_for_sentence_transformers,
     unsigned,
 )
@@ -81,17 +84,6 @@ def test_a_batch_gives_the_same(case: Case, monkeypatch: pytest.MonkeyPatch) -> 
             assert len(mine.sent) < len(texts) / 20
 
 
-def test_ollama_is_sent_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Upstream's class asks for the list of models first, and would pull one that is missing."""
-    pytest.importorskip("ollama")
-    from mem0.embeddings.ollama import OllamaEmbedding
-
-    monkeypatch.setattr(OllamaEmbedding, "_ensure_model_exists", lambda self: None)
-    with pair(OLLAMA, monkeypatch, theirs, create_embedder) as both:
-        for text in TEXTS:
-            compared(both, "embed", text, "add")
-
-
 @pytest.mark.parametrize("case", SIGNED, ids=str)
 def test_bedrock_is_sent_the_same_but_for_the_signature(
     case: Case, monkeypatch: pytest.MonkeyPatch
@@ -126,15 +118,21 @@ def test_a_server_that_fails(case: Case, fault: str, monkeypatch: pytest.MonkeyP
         assert outcome(made) == UPSTREAMS_FAILURES[case.name][fault]
         calls = [each("embed", "tea", "add") for each in (both.call_mine, both.acall_mine)]
     for mine in calls:
-        assert type(mine.error) is (EmbeddingError if kind is LLMError else kind)
-        assert isinstance(mine.error, ProviderError)
-        assert mine.error.provider == case.name
-        assert is_sent(fault, mine.sent, ATTEMPTS.get(fault, 1))
-        assert answer.body != ERROR or SAID in str(mine.error)
+        assert_failed(mine, case.name, fault, kind)
 
 
-def test_vertexai_is_sent_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Upstream's library speaks gRPC unless it is told otherwise; over REST it sends what we do."""
+def assert_failed(mine: Made, name: str, fault: str, kind: type[Exception]) -> None:
+    """Ours has raised what a fault means, after as many attempts as are configured."""
+    assert type(mine.error) is (EmbeddingError if kind is LLMError else kind)
+    assert isinstance(mine.error, ProviderError)
+    assert mine.error.provider == name
+    assert is_sent(fault, mine.sent, ATTEMPTS.get(fault, 1))
+    assert FAULTS[fault][0].body != ERROR or SAID in str(mine.error)
+
+
+@contextmanager
+def vertexai_pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **own: Any) -> Iterator[Pair]:
+    """Both sides of Vertex AI. Upstream's library speaks gRPC unless it is told otherwise."""
     vertexai = pytest.importorskip("vertexai")
     pytest.importorskip("vertexai.language_models")
     from vertexai._model_garden import _model_garden_models as garden
@@ -159,16 +157,41 @@ def test_vertexai_is_sent_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         given = {"model": "e-1", "vertex_credentials_json": str(account(tmp_path, tokens))}
         given |= {"embedding_dims": 3, "memory_search_embedding_type": "QUESTION_ANSWERING"}
         vertexai.init(api_endpoint=server.url, api_transport="rest")
-        both = (
-            theirs("vertexai", given),
-            create_embedder("vertexai", {**given, "vertexai_base_url": server.url}),
-        )
+        case = Case("vertexai", vertexai_answers, given)
+        own = {"vertexai_base_url": server.url, "timeout_s": 5 * TIMEOUT_S, **own}
+        mine = create_embedder("vertexai", {**given, **own})
+        try:
+            yield Pair(case, server, theirs("vertexai", given), mine)
+        finally:
+            mine.close()
+
+
+def test_vertexai_is_sent_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Over REST, upstream's library sends what we do."""
+    with vertexai_pair(monkeypatch, tmp_path) as both:
         for action in ACTIONS:
-            vectors = [each.embed(TEXTS[1], action) for each in both]
-            assert vectors[0] == vectors[1]
-        made = [(sent(seen).path, sent(seen).body) for seen in server.seen]
-        assert made[::2] == made[1::2]
-        both[1].close()
+            expected = both.call_theirs("embed", TEXTS[1], action)
+            for mine in ours(both, "embed", TEXTS[1], action):
+                assert mine.result == expected.result
+                assert [(each.path, each.body) for each in mine.sent] == [
+                    (each.path, each.body) for each in expected.sent
+                ]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_vertexai_fails(fault: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answer, kind = FAULTS[fault]
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # both wait between attempts
+    retries = {"max_retries": 0} if fault == "timeout" else {}
+    with vertexai_pair(monkeypatch, tmp_path, **retries) as both:
+        for warm in (both.call_theirs, both.call_mine, both.acall_mine):
+            assert warm("embed", "tea", "add").error is None  # now each has a token
+        both.server.always = answer
+        hurried_vertexai(monkeypatch)
+        assert outcome(both.call_theirs("embed", "tea", "add")) == OF_VERTEXAI[fault]
+        calls = [each("embed", "tea", "add") for each in (both.call_mine, both.acall_mine)]
+    for mine in calls:
+        assert_failed(mine, "vertexai", fault, kind)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -9,8 +9,9 @@ from isomem.config import (
     COLLECTION,
     OF_MEM0,
     OF_MEM0_1,
-    STORE_OPTIONS,
     SECTION_KEYS,
+    SERVICE,
+    STORE_OPTIONS,
     TOP,
     default_path,
     default_provider,
@@ -97,12 +98,26 @@ def _top(key: object, value: object, config: Mapping[str, object]) -> Iterator[L
         yield Line(key, FAILS, "needs isomem's own store", "leave it out")
     elif key in SECTIONS:
         yield from () if value is None else _section(key, value)
+    elif key == SERVICE and is_dict(value):
+        yield from _service(value)
     elif key in rows:
         yield _checked(key, rows[key], value, "the configuration")
     elif key in OF_MEM0_1:
         yield Line(key, IGNORED, "nothing since mem0 2")
     else:
         yield _unknown(key, IGNORED, list(rows), "")
+
+
+def _service(given: Mapping[str, object]) -> Iterator[Line]:
+    from isomem.serve.settings import TABLE
+
+    rows = {option.name: option for option in TABLE}
+    for name, value in given.items():
+        key = f"{SERVICE}.{name}"
+        if name in rows:
+            yield _checked(key, rows[name], value, SERVICE)
+        else:
+            yield _unknown(key, FAILS, list(rows), f"{SERVICE}.")
 
 
 def _is_own_set(config: Mapping[str, object]) -> bool:

@@ -6,12 +6,13 @@ import json
 import re
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
-from isomem.cli import commands
+from isomem.cli import commands, service
 from isomem.cli.failures import UsageError
 from isomem.config import COLLECTION, PATH
 from isomem.memory import Memory
 from isomem.options import nearest
 from isomem.providers.tables import LLM_OPTIONS, OPENAI_URL, address_option
+from isomem.serve.settings import RIGHTS
 from isomem.types import CHUNK_MESSAGES, ORDERS, PROFILES, RANKINGS, SUPERSEDING
 
 TYPE_CHECKING = False
@@ -95,6 +96,7 @@ def make_parser() -> ArgumentParser:
         _add_ingest,
         _add_import,
         _add_keeping,
+        _add_service,
     ):
         add_commands(groups)
     return parser
@@ -320,6 +322,41 @@ def _add_describing(groups: Groups) -> None:
     inner = config.add_subparsers(title="commands", metavar="COMMAND", required=True)
     text = "print the JSON schema of the configuration, with every option and its default"
     _command(inner, "schema", commands.config_schema, text)
+
+
+def _add_service(groups: Groups) -> None:
+    text = "serve the memory to other programs: REST, MCP and an OpenAI-compatible proxy"
+    parser = _command(groups, "serve", service.serve, text)
+    service.add_flags(parser)
+    _add_model(parser)
+    keys = groups.add_parser("keys", help="who may call the service", allow_abbrev=False)
+    inner = keys.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_new_key(_command(inner, "create", service.keys_create, "make a key, and show it once"))
+    _command(inner, "list", service.keys_list, "list the keys, revoked ones too")
+    text = "give a key a new secret; the old one stops working at once"
+    parser = _command(inner, "rotate", service.keys_rotate, text)
+    parser.add_argument("id", metavar="ID")
+    text = "end a key at once, for all workers of a running service too"
+    parser = _command(inner, "revoke", service.keys_revoke, text)
+    parser.add_argument("id", metavar="ID")
+
+
+def _add_new_key(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="what it is for, in words")
+    which = "what it is for: read, write or admin; may be repeated (default: read and write)"
+    parser.add_argument("--right", action="append", choices=RIGHTS, help=which)
+    group = parser.add_argument_group(
+        "whose memories it may touch", "ids, or patterns with *; each may be repeated"
+    )
+    group.add_argument("--user", action="append", metavar="ID")
+    group.add_argument("--agent", action="append", metavar="ID")
+    group.add_argument("--run", action="append", metavar="ID", dest="run_id")
+    which = """also these, such as '{"user_id": "ana"}'; may be repeated"""
+    group.add_argument("--grant", action="append", type=_object, metavar="JSON", help=which)
+    group.add_argument("--everything", action="store_true", help="everybody's")
+    parser.add_argument("--rate", type=int, metavar="N", help="at most N calls per minute")
+    when = "when it stops working: a time in ISO 8601, or a number of days such as 30d"
+    parser.add_argument("--expires", metavar="TIME", help=when)
 
 
 # --- Arguments shared by several commands ----------------------------------------------------

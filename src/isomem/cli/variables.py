@@ -12,7 +12,7 @@ from isomem.reference import SECTIONS, has_variable, table_in, variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from isomem.options import Option
 
@@ -31,13 +31,7 @@ def overlay_variables(config: Config) -> None:
         if text := os.environ.get(name):
             config[option.name] = read_text(option, text, name)
     for section in SECTIONS:
-        prefix = variable(section, "")
-        given = {
-            name.removeprefix(prefix).lower(): text
-            for name, text in os.environ.items()
-            if name.startswith(prefix) and text
-        }
-        if given:
+        if given := texts_of(section):
             config[section] = _overlaid(section, config.get(section), given)
 
 
@@ -65,13 +59,39 @@ def _read(section: str, provider: str, given: Mapping[str, str]) -> Config:
     values = {name: text for name, text in given.items() if name != "provider"}
     if table is None:
         return dict(values)
+    return read_texts(section, table, values, f"{section} {provider}")
+
+
+def read_texts(
+    section: str, table: Sequence[Option], given: Mapping[str, str], what: str
+) -> Config:
+    """The values of options of a table that are given as text.
+
+    Args:
+        section: names their variables.
+        given: texts by the names of options.
+        what: whose options they are, for errors.
+
+    Raises:
+        InvalidConfigError: an option is unknown, or does not accept its value.
+    """
     rows = {option.name: option for option in table if has_variable(option)}
-    for name in values:
+    for name in given:
         if name not in rows:
             known = [variable(section, each) for each in rows]
-            raise unknown(f"variable for {section} {provider}", variable(section, name), known)
+            raise unknown(f"variable for {what}", variable(section, name), known)
     return {
-        name: read_text(rows[name], text, variable(section, name)) for name, text in values.items()
+        name: read_text(rows[name], text, variable(section, name)) for name, text in given.items()
+    }
+
+
+def texts_of(section: str) -> dict[str, str]:
+    """The texts of the variables of a section, by the names of its options."""
+    prefix = variable(section, "")
+    return {
+        name.removeprefix(prefix).lower(): text
+        for name, text in os.environ.items()
+        if name.startswith(prefix) and text
     }
 
 

@@ -7,23 +7,28 @@ down to them before it is made, and what comes back is looked at once more.
 from __future__ import annotations
 
 from isomem.contract.arguments import check_filters, check_id, check_memory_id
+from isomem.contract.pages import DEFAULT_TOP_K
 from isomem.errors import MemoryNotFoundError, PermissionDeniedError, ValidationError
 from isomem.options import nearest
-from isomem.pipeline import manage
+from isomem.pipeline import listing, manage
+from isomem.pipeline.asked import visibility_of
 from isomem.serve.calls import CALLS, EVERYTHING, FILTERS, IDS, MEMORY, REQUIRED
 from isomem.serve.grants import covered, is_everything, narrow
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import Any, TypeVar
 
     from isomem.memory_async import AsyncMemory
+    from isomem.results import MemoryPage
     from isomem.serve.calls import Call
     from isomem.serve.keys import Key
+    from isomem.serve.recording import Recorder
 
     Arguments = dict[str, Any]
+    T = TypeVar("T")
 
 
 class Access:
@@ -32,11 +37,13 @@ class Access:
     Args:
         memory: everybody's.
         key: who calls.
+        recorder: keeps the last exchanges with the model; None if they are not kept.
     """
 
-    def __init__(self, memory: AsyncMemory, key: Key) -> None:
+    def __init__(self, memory: AsyncMemory, key: Key, recorder: Recorder | None = None) -> None:
         self.memory = memory
         self.key = key
+        self._recorder = recorder
         self.sees_everything = is_everything(key.grants)
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
@@ -58,8 +65,39 @@ class Access:
         checked = _checked(call, arguments)
         if not self.sees_everything:
             checked = await self._narrowed(call, checked)
-        result = await getattr(self.memory, name)(**checked)
+        result = await self._made(call, checked)
         return result if self.sees_everything else self._own(result)
+
+    async def everything(
+        self,
+        *,
+        order: str = "id",
+        page_size: int | None = None,
+        cursor: str | None = None,
+        show_expired: bool = False,
+        show_superseded: bool = False,
+    ) -> MemoryPage:
+        """A page of all memories of everybody, as `get_all` shows it.
+
+        Raises:
+            PermissionDeniedError: the key may not read, or not every memory.
+            ValueError: as `get_all`.
+        """
+        self.check_right("read")
+        self.check_everything()
+        visibility = visibility_of(
+            self.memory._ports, show_expired=show_expired, show_superseded=show_superseded
+        )
+        return await self.ask(
+            listing.page, {}, visibility,
+            top_k=DEFAULT_TOP_K, order=order, page_size=page_size, cursor=cursor,
+        )  # fmt: skip
+
+    async def ask(
+        self, question: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
+    ) -> T:
+        """What a step of `isomem.pipeline` says. Its arguments have to be narrowed already."""
+        return await self.memory._ports.run(question(self.memory._ports, *args, **kwargs))
 
     def check_right(self, right: str) -> None:
         """Raises PermissionDeniedError unless the key has a right."""
@@ -83,6 +121,20 @@ class Access:
         return narrow(
             self.key.grants, {key: check_id(each, key, read_id) for key, each in given.items()}
         )
+
+    def filters(self, filters: Any) -> Any:
+        """The filters that a call with these filters has for this key.
+
+        Raises:
+            ValueError: they are not valid.
+            PermissionDeniedError: they are for memories that are not the key's.
+        """
+        return filters if self.sees_everything else self._filters(filters)
+
+    async def _made(self, call: Call, arguments: Arguments) -> Any:
+        if self._recorder is not None:
+            return await self._recorder.call(self.memory, call.name, arguments)
+        return await getattr(self.memory, call.name)(**arguments)
 
     async def _narrowed(self, call: Call, arguments: Arguments) -> Arguments:
         if call.kept_by == EVERYTHING:

@@ -1,23 +1,50 @@
-"""The HTTP application: FastAPI over a `Service`, made of one router per dialect."""
+"""The HTTP application: FastAPI over a `Service`, made of one table of operations per dialect."""
 
 from __future__ import annotations
 
-import uuid
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
-from isomem import __version__, log
-from isomem.serve.calls import CALLS
-from isomem.serve.problems import FAILED, Problem, problem_of
+from isomem import __version__
+from isomem.serve.guard import Guard
+from isomem.serve.limits import RateLimits
+from isomem.serve.metrics import Metrics
+from isomem.serve.rest import admin, native, selfhosted, status
+from isomem.serve.rest.openapi import document
+from isomem.serve.rest.operations import routes_of
+from isomem.serve.web.assets import asset_routes
+from isomem.serve.web.routes import view_routes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
-    from isomem.serve.access import Access
+    from starlette.requests import Request
+
+    from isomem.serve.rest.operations import Operation
     from isomem.serve.service import Service
+
+SENT = ("Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-API-Key", "X-Request-ID")
+"""The headers that pages of other origins may send."""
+
+
+class App(FastAPI):
+    """FastAPI with a document that has our operations beside its own."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document; it is made once."""
+        if self.openapi_schema is None:
+            made = document(operations(), __version__)
+            own = get_openapi(title=self.title, version=__version__, routes=self.routes)
+            made["paths"] |= own["paths"]
+            made["components"]["schemas"] |= own.get("components", {}).get("schemas", {})
+            self.openapi_schema = made
+        return self.openapi_schema
 
 
 def make_app(service: Service) -> FastAPI:
@@ -28,58 +55,45 @@ def make_app(service: Service) -> FastAPI:
         yield
         await service.close()
 
-    app = FastAPI(title="isomem", version=__version__, lifespan=lifespan)
+    app = App(
+        title="isomem", version=__version__, lifespan=lifespan,
+        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False,
+    )  # fmt: skip
     app.state.service = service
-    app.add_exception_handler(Exception, answer_error)
-    app.add_exception_handler(Problem, answer_error)
-    app.include_router(native_routes())
+    app.state.limits = RateLimits(service.settings.rate_per_minute)
+    app.state.metrics = Metrics()
+    app.add_exception_handler(HTTPException, _raise)
+    app.add_exception_handler(RequestValidationError, _raise)
+    app.router.routes += routes_of(operations())
+    app.include_router(view_routes())
+    app.include_router(asset_routes())
+    _add_layers(app, service)
     return app
 
 
-def native_routes() -> APIRouter:
-    """Every call of the table as `POST /api/NAME`, with its arguments as a JSON object."""
-    router = APIRouter(prefix="/api", tags=["isomem"])
-    for name in CALLS:
-        router.add_api_route(f"/{name}", _native(name), methods=["POST"], name=name)
-    return router
+def operations() -> list[Operation]:
+    """Everything that the service offers over REST, the hottest first."""
+    return [
+        *selfhosted.operations(),
+        *native.operations(),
+        *admin.operations(),
+        *status.operations(),
+    ]
 
 
-def _native(name: str) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
-        arguments: Any = await request.json()
-        return JSONResponse(await access_of(request).call(name, arguments))
-
-    return answer
-
-
-def access_of(request: Request) -> Access:
-    """The view of the caller of a request.
-
-    Raises:
-        Problem: 401, there is no key, or it does not work.
-    """
-    service: Service = request.app.state.service
-    return service.access(shown_key(request))
+def _add_layers(app: FastAPI, service: Service) -> None:
+    """The outermost comes last."""
+    app.add_middleware(Guard, settings=service.settings, metrics=app.state.metrics)
+    if service.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=SENT,
+            expose_headers=["Retry-After", "X-Request-ID"],
+        )
 
 
-def shown_key(request: Request) -> str | None:
-    """The key that a request shows: X-API-Key, or Authorization: Bearer or Token."""
-    key = request.headers.get("x-api-key")
-    if key:
-        return key
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    return text.strip() if scheme.lower() in ("bearer", "token") else None
-
-
-async def answer_error(request: Request, error: Exception) -> Response:
-    """The problem that an error is, as JSON."""
-    problem = problem_of(error)
-    request_id = getattr(request.state, "request_id", None) or uuid.uuid4().hex
-    if problem.status == FAILED:
-        log.error("Request %s failed: %r", request_id, error)
-    return JSONResponse(
-        problem.body(request_id),
-        status_code=problem.status,
-        headers={**problem.headers, "X-Request-ID": request_id},
-        media_type="application/problem+json",
-    )
+async def _raise(_: Request, error: Exception) -> NoReturn:
+    """Leaves an error to the guard."""
+    raise error

@@ -41,7 +41,7 @@ class Grant:
         return all(self._admits(key, ids.get(key)) for key in self.patterns)
 
     def narrowed(self, ids: Mapping[str, str]) -> dict[str, str] | None:
-        """The ids, and those of the grant that are missing; None if it does not cover the result."""
+        """The ids, and those of the grant that are missing; None if it does not cover them."""
         whole = {**self.fixed, **ids}
         return whole if self.covers(whole) else None
 

@@ -17,6 +17,7 @@ import time
 from isomem.contract.arguments import shown
 from isomem.errors import DatabaseError, MemoryNotFoundError
 from isomem.serve.grants import Grant, check_grants
+from isomem.serve.settings import RIGHTS
 from isomem.types import is_unicode
 
 TYPE_CHECKING = False
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     import apsw
-
-RIGHTS = ("read", "write", "admin")
-"""What a key may be for. One does not include another."""
 
 PREFIX = "iso_"
 _ID_BYTES = 6
@@ -133,7 +131,7 @@ class Keys:
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._connection = _open(path)
+        self._connection = open_file(path)
         self._version = -1
         self._known: dict[str, Key] = {}
 
@@ -255,7 +253,12 @@ class Keys:
             self._write("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, key.id))
 
 
-def _open(path: str) -> apsw.Connection:
+def open_file(path: str) -> apsw.Connection:
+    """The file of keys, made if it is not there; only its owner can read it.
+
+    Raises:
+        DatabaseError: it cannot be opened, or is something else.
+    """
     import apsw
 
     if path != ":memory:":

@@ -24,19 +24,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-BAD_INPUT, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
+BAD_INPUT, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, NO_METHOD = 400, 401, 403, 404, 405
 CONFLICT, TOO_LARGE, TOO_MANY = 409, 413, 429
-FAILED, PROVIDER_FAILED, UNAVAILABLE, TOO_SLOW = 500, 502, 503, 504
+FAILED, NOT_OFFERED, PROVIDER_FAILED, UNAVAILABLE, TOO_SLOW = 500, 501, 502, 503, 504
 
 TITLES = {
     BAD_INPUT: "Bad request",
     UNAUTHENTICATED: "Not authenticated",
     FORBIDDEN: "Forbidden",
     NOT_FOUND: "Not found",
+    NO_METHOD: "Method not allowed",
     CONFLICT: "Conflict",
     TOO_LARGE: "Too large",
     TOO_MANY: "Too many requests",
     FAILED: "Internal error",
+    NOT_OFFERED: "Not offered",
     PROVIDER_FAILED: "A provider failed",
     UNAVAILABLE: "Unavailable",
     TOO_SLOW: "Timed out",

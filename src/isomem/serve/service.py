@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from isomem.config import from_dict
+from isomem.config import SERVICE, from_dict
 from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
 from isomem.serve.access import Access
+from isomem.serve.configuration import Changes, check_fixed, merged, without_hidden
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.problems import UNAUTHENTICATED, Problem
-from isomem.serve.settings import Settings, state_path
+from isomem.serve.recording import Recorder
+from isomem.serve.settings import RIGHTS, Settings, state_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from isomem.config import MemoryConfig
     from isomem.serve.keys import Key
 
 OWN = {**ON_FRONT_ENDS, "dedup_concurrent": True}
 """What the service sets if the configuration does not: failed calls are errors, and equal facts of
 calls at the same time are stored once."""
+
+FIRST_KEY = "first key"
+"""What the key is called that a new service makes."""
 
 
 class Service:
@@ -38,11 +44,20 @@ class Service:
         self, config: Mapping[str, Any] | None = None, *, memory: AsyncMemory | None = None
     ) -> None:
         given = dict(config or {})
-        self.settings = Settings(given.pop("serve", None))
+        self.settings = Settings(given.pop(SERVICE, None))
         self.settings.check_address()
-        read = from_dict({**OWN, **given}) if memory is None else memory.config
+        given = {**OWN, **given}
+        read = from_dict(given) if memory is None else memory.config
+        path = state_path(self.settings, read)
+        self.keys = Keys(path)
+        self.changes = Changes(path)
+        self.configuration = merged(given, self.changes.read())
+        if memory is None and self.configuration != given:
+            read = from_dict(self.configuration)
         self.memory = AsyncMemory(read) if memory is None else memory
-        self.keys = Keys(state_path(self.settings, read))
+        self.recorder = Recorder() if self.settings.record else None
+        self._started_with = given
+        self._replaced: list[AsyncMemory] = []
 
     def access(self, shown_key: str | None) -> Access:
         """The view that a caller with this key gets.
@@ -50,7 +65,9 @@ class Service:
         Raises:
             Problem: 401, the key is missing or does not work.
         """
-        return Access(self.memory, self._key(shown_key))
+        key = self._key(shown_key)
+        self.follow()
+        return Access(self.memory, key, self.recorder)
 
     def _key(self, shown: str | None) -> Key:
         if not self.settings.auth:
@@ -67,7 +84,58 @@ class Service:
             )
         return key
 
+    def first_key(self) -> str | None:
+        """A key for everything, if keys are needed and none was ever made; else None.
+
+        It cannot be shown again.
+        """
+        if not self.settings.auth or self.keys.all():
+            return None
+        return self.keys.create(FIRST_KEY, RIGHTS, [{}])[0]
+
+    def configure(self, changed: dict[str, Any]) -> None:
+        """Changes the configuration, and keeps the change.
+
+        Raises:
+            InvalidConfigError: the result cannot work.
+            Problem: 409, it changes what cannot be changed while the service runs.
+        """
+        kept = without_hidden(changed)
+        configuration = merged(self.configuration, kept)
+        config = from_dict(configuration)
+        check_fixed(self.memory.config, config)
+        self.use(config, configuration)
+        self.changes.write(merged(self.changes.read(), kept))
+
+    def use(self, config: MemoryConfig, configuration: dict[str, Any]) -> None:
+        """From now on, calls use other models and instructions, over the same stores.
+
+        Args:
+            config: the new configuration, with the same stores.
+            configuration: the dict that it was read from.
+        """
+        self._replaced.append(self.memory)
+        self.memory = self.memory.with_config(config)
+        self.configuration = configuration
+
+    def follow(self) -> None:
+        """Takes over what another process has changed in the configuration."""
+        if self.changes.may_differ():
+            configuration = merged(self._started_with, self.changes.read())
+            if configuration != self.configuration:
+                self.use(from_dict(configuration), configuration)
+
     async def close(self) -> None:
         """Closes the memory and the keys."""
+        for memory in self._replaced:
+            await _close_models(memory)
         await self.memory.aclose()
+        self.changes.close()
         self.keys.close()
+
+
+async def _close_models(memory: AsyncMemory) -> None:
+    part: Any
+    for part in (memory.llm, memory.embedding_model, memory.reranker):
+        if hasattr(part, "aclose"):
+            await part.aclose()

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import os
 
+from isomem.config import SERVICE, default_path
 from isomem.errors import InvalidConfigError
-from isomem.options import SWITCH, TEXT, Option, home, number, optional, read_table, whole
+from isomem.options import (
+    SWITCH,
+    TEXT,
+    TEXTS,
+    Option,
+    home,
+    number,
+    one_of,
+    optional,
+    read_table,
+    whole,
+)  # fmt: skip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +25,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.config import MemoryConfig
+
+RIGHTS = ("read", "write", "admin")
+"""What a key may be for. One does not include another."""
 
 TABLE = (
     Option("host", "127.0.0.1", TEXT, "the address to listen at; beyond loopback it needs keys"),
@@ -30,7 +45,32 @@ TABLE = (
     Option("max_messages", 1000, whole(1, 1_000_000), "the most messages of one `add`"),
     Option("timeout_s", 120.0, number(0.001, 86_400), "the longest that a call may take"),
     Option("rate_per_minute", 6000, whole(1, 100_000_000), "the most calls of one key per minute"),
+    Option(
+        "cors_origins",
+        (),
+        TEXTS,
+        "the origins whose pages may call from a browser, such as `https://app.example`",
+    ),
+    Option(
+        "open_metrics",
+        False,
+        SWITCH,
+        "whether `/metrics` needs no key, which is only allowed on loopback",
+    ),
     Option("record", False, SWITCH, "whether the last exchanges with the model are kept"),
+    Option(
+        "grace_s",
+        30,
+        whole(0, 86_400),
+        "how long calls may go on after a signal to stop; then they are cut off, unacknowledged",
+    ),
+    Option("log_format", "text", one_of("text", "json"), "the form of the log on standard error"),
+    Option(
+        "log_level",
+        "warning",
+        one_of("debug", "info", "warning", "error"),
+        "the least severe lines of the log; `info` has one line per request",
+    ),
 )
 """The options of the section `serve`."""
 
@@ -54,10 +94,15 @@ class Settings:
     max_messages: int
     timeout_s: float
     rate_per_minute: int
+    cors_origins: list[str]
+    open_metrics: bool
     record: bool
+    grace_s: int
+    log_format: str
+    log_level: str
 
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
-        self.__dict__.update(read_table(dict(given or {}), TABLE, "serve"))
+        self.__dict__.update(read_table({} if given is None else given, TABLE, SERVICE))
 
     def check_address(self) -> None:
         """Raises InvalidConfigError if the service would be open to other machines without keys."""
@@ -66,6 +111,12 @@ class Settings:
                 f"Without keys the service may only listen on loopback, not at {self.host!r}",
                 error_code="CONFIG_005",
                 suggestion="Leave auth on, or listen at 127.0.0.1.",
+            )
+        if self.open_metrics and not is_loopback(self.host):
+            raise InvalidConfigError(
+                f"`open_metrics` is only allowed on loopback, not at {self.host!r}",
+                error_code="CONFIG_005",
+                suggestion="Let Prometheus send a key with the right `admin`.",
             )
 
 
@@ -83,8 +134,6 @@ def is_loopback(host: str) -> bool:
 
 def state_path(settings: Settings, config: MemoryConfig) -> str:
     """The file of keys."""
-    from isomem.config import default_path
-
     if settings.state_path is not None:
         return home(settings.state_path)
     store = config.vector_store

@@ -21,8 +21,8 @@ from tests.unit.providers.scripts import texts
 from tests.unit.test_kernel import interpreted
 from tests.unit.text.growth import check_linear
 
-TEXTS = int(os.environ.get("ISOMEM_TEXTS", "4000"))
-EVERYTHING = "ISOMEM_TEXTS" in os.environ
+TEXTS = int(os.environ.get("TEXTS", "4000"))
+EVERYTHING = "TEXTS" in os.environ
 Split = Callable[[str], list[int]]
 
 

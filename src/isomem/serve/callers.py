@@ -1,0 +1,217 @@
+"""Callers: who sends a request, what they send, and how the calls that they ask for are made.
+
+Every way in over HTTP reads its requests here, so that a key, a limit and a body mean the same to
+each of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+
+from isomem.serve.calls import CALLS
+from isomem.serve.problems import BAD_INPUT, TOO_LARGE, TOO_SLOW, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+    from typing import NoReturn, TypeVar
+
+    from starlette.requests import HTTPConnection
+
+    from isomem.serve.access import Access
+    from isomem.serve.service import Service
+
+    T = TypeVar("T")
+
+
+class Caller:
+    """The sender of one request.
+
+    Args:
+        request: as it came.
+
+    Raises:
+        Problem: 401, there is no key, or it does not work; 429, it was used too often.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.service: Service = request.app.state.service
+        self.access = access_of(request)
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The parameters in the path."""
+        return self.request.path_params
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters after the question mark; of two with one name, the last."""
+        given = dict(self.request.query_params)
+        for text in given.values():
+            check_text(text)
+        return given
+
+    async def body(self) -> Any:
+        """The JSON of the body.
+
+        Raises:
+            Problem: 400, it is not JSON; 413, it is too long; 504, it does not come.
+        """
+        return read_json(await self._in_time(self.request.body(), "The body did not arrive."))
+
+    async def object(self) -> dict[str, Any]:
+        """The JSON object of the body.
+
+        Raises:
+            Problem: as `body`; 400, it is something else.
+        """
+        given = await self.body()
+        if not isinstance(given, dict):
+            raise Problem(BAD_INPUT, "BODY_001", "The body must be a JSON object.")
+        return given
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """What a call of the memory returns; see `Access.call`.
+
+        Raises:
+            Problem: 413, there are too many messages; 504, it took too long.
+            Exception: as `Access.call`.
+        """
+        check_batch(arguments.get("messages"), self.service.settings.max_messages)
+        return await self._in_time(self.access.call(name, arguments), _after_timeout(name))
+
+    async def everything(self, **paging: Any) -> Any:
+        """A page of all memories; see `Access.everything`."""
+        return await self._in_time(self.access.everything(**paging), _after_timeout("get_all"))
+
+    async def ask_model(self, messages: list[dict[str, str]]) -> Any:
+        """What the model replies.
+
+        Raises:
+            ProviderError: it failed.
+        """
+        ports = self.access.memory._ports
+        asked = ports.run(ports.generate(messages))
+        return await self._in_time(asked, "Nothing was changed.")
+
+    async def _in_time(self, work: Awaitable[T], outcome: str) -> T:
+        seconds = self.service.settings.timeout_s
+        try:
+            return await within(seconds, work)
+        except _OutOfTimeError as error:
+            raise Problem(
+                TOO_SLOW, "TIMEOUT_001", f"It took more than {seconds:g} seconds. {outcome}",
+                "Ask for less at once, or raise `timeout_s` of the service.",
+            ) from error  # fmt: skip
+
+
+class _OutOfTimeError(Exception):
+    """The time that a request may take is over."""
+
+
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    """What `work` returns.
+
+    Raises:
+        _OutOfTimeError: it took longer, and was cancelled. A timeout of its own is raised as it is.
+    """
+    if sys.version_info < (3, 11):
+        task = asyncio.ensure_future(work)
+        done, _ = await asyncio.wait([task], timeout=seconds)
+        if done:
+            return task.result()
+        task.cancel()
+        raise _OutOfTimeError
+    timeout = asyncio.timeout(seconds)
+    try:
+        async with timeout:
+            return await work
+    except TimeoutError:
+        if timeout.expired():
+            raise _OutOfTimeError from None
+        raise
+
+
+def _after_timeout(name: str) -> str:
+    call = CALLS.get(name)
+    if call is None or call.right == "read":
+        return "Nothing was changed."
+    again = "Doing it again does no harm." if call.is_repeatable else "It may be stored already."
+    return f"It was ended, unless it was being written at that moment. {again}"
+
+
+# --- Keys ------------------------------------------------------------------------------------
+
+
+def access_of(request: HTTPConnection) -> Access:
+    """The view that the sender of a request has of the memory.
+
+    Raises:
+        Problem: 401, there is no key, or it does not work; 429, it was used too often.
+    """
+    service: Service = request.app.state.service
+    access = service.access(shown_key(request))
+    request.app.state.limits.take(access.key)
+    return access
+
+
+def shown_key(request: HTTPConnection) -> str | None:
+    """The key that a request shows: X-API-Key, or Authorization: Bearer or Token."""
+    key = request.headers.get("x-api-key")
+    if key:
+        return key
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() in ("bearer", "token") else None
+
+
+# --- Bodies ----------------------------------------------------------------------------------
+
+
+def read_json(data: bytes) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        Problem: 400, it is not JSON in UTF-8, has NaN, Infinity or half a surrogate pair, or is
+            nested too deeply.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Problem(BAD_INPUT, "BODY_001", "The body is not UTF-8.") from None
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise Problem(BAD_INPUT, "BODY_001", "The body is nested too deeply.") from None
+    except ValueError as error:  # Not all say where.
+        raise Problem(BAD_INPUT, "BODY_001", f"The body is not JSON: {error}.") from None
+    if "\\u" in text:
+        check_text(json.dumps(value, ensure_ascii=False))
+    return value
+
+
+def check_text(text: str) -> None:
+    """Raises Problem, 400, if a text has half a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Problem(
+            BAD_INPUT, "BODY_001", "A text is not valid Unicode, it has a lone surrogate."
+        ) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number in JSON")
+
+
+def check_batch(items: object, most: int) -> None:
+    """Raises Problem, 413, if a list is longer than the service takes at once."""
+    if isinstance(items, list) and len(items) > most:
+        raise Problem(
+            TOO_LARGE, "LIMIT_002", f"There are {len(items):,} items; {most:,} are the most.",
+            "Send them in several calls.",
+        )  # fmt: skip

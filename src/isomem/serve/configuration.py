@@ -1,0 +1,134 @@
+"""The configuration of a running service: shown without secrets, changed, and kept.
+
+What an administrator changes is kept in the file of keys, and applied on top of the configuration
+that the service is started with. The models, their options and the instructions can be changed;
+where memories are stored cannot, since nobody may point a running service at another file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from isomem.errors import DatabaseError
+from isomem.serve.keys import open_file
+from isomem.serve.problems import CONFLICT, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from isomem.config import MemoryConfig
+
+    Configuration = dict[str, Any]
+
+HIDDEN = "[redacted]"
+FIXED = ("vector_store", "history_db_path", "profile")
+"""What cannot be changed while the service runs."""
+
+_TABLE = "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
+_NAME = "configuration"
+_SECRET = re.compile(
+    r"(^|_)(key|secret|token|password|passwd|credential|authorization|hash|dsn)s?$|headers$"
+    r"|connection_string",
+    re.IGNORECASE,
+)
+_IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+class Changes:
+    """What administrators have changed, in the file of keys, which several processes may use.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DatabaseError: it cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._lock = threading.Lock()
+        self._connection = open_file(path)
+        self._connection.execute(_TABLE)
+        self._version: int | None = None
+
+    def read(self) -> Configuration:
+        """All of them, as one configuration.
+
+        Raises:
+            DatabaseError: the file has something else.
+        """
+        sql = "SELECT value FROM settings WHERE name = ?"
+        with self._lock:
+            row = self._connection.execute(sql, (_NAME,)).fetchone()
+            self._version = self._connection.pragma("data_version")
+        try:
+            return dict(json.loads(row[0])) if row else {}
+        except ValueError as error:
+            raise DatabaseError("the changed configuration cannot be read") from error
+
+    def write(self, changed: Configuration) -> None:
+        """Keeps them."""
+        sql = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
+        with self._lock:
+            self._connection.execute(sql, (_NAME, json.dumps(changed)))
+
+    def may_differ(self) -> bool:
+        """Whether another process has written to the file since they were last read."""
+        with self._lock:
+            return bool(self._connection.pragma("data_version") != self._version)
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def merged(base: Mapping[str, Any], changed: Mapping[str, Any]) -> Configuration:
+    """A configuration with the keys of another one; dicts in it are merged in the same way."""
+    result = deepcopy(dict(base))
+    for key, value in changed.items():
+        own = result.get(key)
+        if isinstance(own, dict) and isinstance(value, dict):
+            result[key] = merged(own, value)
+        else:
+            result[key] = deepcopy(value)
+    return result
+
+
+def shown(value: Any, name: str = "") -> Any:
+    """A configuration without secrets."""
+    if _SECRET.search(name) and value and not isinstance(value, (bool, int, float)):
+        return HIDDEN
+    if isinstance(value, dict):
+        return {str(key): shown(item, str(key)) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [shown(item, name) for item in value]
+    if isinstance(value, str):
+        return _IN_ADDRESS.sub(HIDDEN, value)
+    return value if isinstance(value, (bool, int, float, type(None))) else str(type(value).__name__)
+
+
+def without_hidden(value: Configuration) -> Configuration:
+    """What was changed, without what was sent back as it was shown: a hidden secret stays."""
+    return {
+        key: without_hidden(item) if isinstance(item, dict) else item
+        for key, item in value.items()
+        if item != HIDDEN
+    }
+
+
+def check_fixed(old: MemoryConfig, new: MemoryConfig) -> None:
+    """Raises Problem, 409, if the new configuration has its memories somewhere else."""
+    for name in FIXED:
+        if _plain(getattr(old, name)) != _plain(getattr(new, name)):
+            raise Problem(
+                CONFLICT, "CONFIG_010", f"{name!r} cannot be changed while the service runs.",
+                "Change it in the configuration that the service is started with.",
+            )  # fmt: skip
+
+
+def _plain(part: Any) -> Any:
+    return (part.provider, part.config.model_dump()) if hasattr(part, "provider") else part

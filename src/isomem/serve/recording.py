@@ -1,0 +1,244 @@
+"""Recording: what the model was sent at the last adds, what it answered, and what came of it.
+
+It is kept in the memory of the process, within bounds, and never written anywhere. What belongs to
+memories that are removed as a whole is forgotten with them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import deque
+
+from isomem.causes import message_of
+from isomem.contract.arguments import shown
+from isomem.errors import UnusableReplyError
+from isomem.serve.grants import covered
+from isomem.text.reply import read_facts
+from isomem.types import SCOPE_KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from isomem.memory_async import AsyncMemory
+    from isomem.serve.grants import Grant
+
+    Json = dict[str, Any]
+
+MOST = 100
+"""How many exchanges are kept."""
+
+MOST_CHARACTERS = 4_000_000
+"""How long their texts may be together."""
+
+LONGEST_TEXT = 200_000
+"""Where a text is cut."""
+
+ADDS = frozenset({"add", "remember"})
+REMOVALS = frozenset({"delete_all", "purge", "reset"})
+
+STORED, AS_SAID, NOTHING_FOUND, ALL_KNOWN, NOT_USED, UNUSABLE, FAILED = (
+    "stored", "as_said", "nothing_found", "all_known", "not_used", "unusable", "failed",
+)  # fmt: skip
+"""What came of an add: memories were stored, after asking the model or without it; or none were:
+the model found nothing, only what is known, or nothing else that could be used; its answer could
+not be used, or the call failed."""
+
+
+class Exchange:
+    """One add.
+
+    Attributes:
+        ids: whose memory it was.
+        turns: what the model was sent, and what it answered, in order.
+        stored: the memories that were added.
+        outcome: what came of it, as above; "" as long as it is not over.
+    """
+
+    def __init__(self, call: str, arguments: Mapping[str, Any]) -> None:
+        self.id = uuid.uuid4().hex
+        self.call = call
+        self.at = time.time()
+        self.seconds = 0.0
+        self.ids = {key: str(arguments[key]) for key in SCOPE_KEYS if arguments.get(key)}
+        self.infers = arguments.get("infer") is not False
+        self.turns: list[Json] = []
+        self.stored: list[Json] = []
+        self.error: str | None = None
+        self.outcome = ""
+        self.size = 0
+
+    def end(self, result: object, error: Exception | None) -> None:
+        """Notes what came of it."""
+        self.seconds = time.time() - self.at
+        if isinstance(result, dict):
+            self.stored = [_added(each) for each in result.get("results", ())]
+        self.error = None if error is None else message_of(error)
+        self.outcome = self._outcome(error)
+        turns = sum(turn["size"] for turn in self.turns)
+        self.size = turns + sum(len(each["memory"]) for each in self.stored)
+
+    def _outcome(self, error: Exception | None) -> str:
+        if error is not None:
+            return UNUSABLE if isinstance(error, UnusableReplyError) else FAILED
+        if self.stored:
+            return STORED if self.turns else AS_SAID
+        facts = [fact for turn in self.turns for fact in turn["facts"]]
+        if not self.turns:
+            return NOT_USED
+        return ALL_KNOWN if facts else NOTHING_FOUND
+
+    def shown(self) -> Json:
+        """As JSON."""
+        return {
+            "id": self.id,
+            "call": self.call,
+            "at": self.at,
+            "seconds": self.seconds,
+            "ids": self.ids,
+            "infer": self.infers,
+            "outcome": self.outcome,
+            "error": self.error,
+            "stored": self.stored,
+            "turns": [{key: turn[key] for key in turn if key != "size"} for turn in self.turns],
+        }
+
+
+class Recorder:
+    """The last adds of one process.
+
+    Args:
+        most: how many are kept.
+        most_characters: how long their texts may be together; the oldest make room.
+    """
+
+    def __init__(self, most: int = MOST, most_characters: int = MOST_CHARACTERS) -> None:
+        self._most = most
+        self._most_characters = most_characters
+        self._kept: deque[Exchange] = deque()
+        self._lock = threading.Lock()
+
+    async def call(self, memory: AsyncMemory, name: str, arguments: Mapping[str, Any]) -> Any:
+        """Makes one call of a memory. An add is recorded, and a removal forgets.
+
+        Returns, Raises:
+            As the call.
+        """
+        if name not in ADDS:
+            result = await getattr(memory, name)(**arguments)
+            if name in REMOVALS:
+                self.forget({key: arguments[key] for key in SCOPE_KEYS if arguments.get(key)})
+            return result
+        exchange = Exchange(name, arguments)
+        heard = memory.replacing(llm=_listener(memory.llm, exchange))
+        try:
+            result = await getattr(heard, name)(**arguments)
+        except Exception as error:
+            self._keep(exchange, None, error)
+            raise
+        self._keep(exchange, result, None)
+        return result
+
+    def shown_to(self, grants: Sequence[Grant]) -> list[Json]:
+        """The adds to scopes that are granted, newest first."""
+        with self._lock:
+            return [each.shown() for each in reversed(self._kept) if covered(grants, each.ids)]
+
+    def forget(self, ids: Mapping[str, object]) -> None:
+        """Forgets the adds to all scopes that have these ids; {} means all adds."""
+        with self._lock:
+            left = [each for each in self._kept if not ids.items() <= each.ids.items()]
+            self._kept = deque(left)
+
+    def _keep(self, exchange: Exchange, result: object, error: Exception | None) -> None:
+        exchange.end(result, error)
+        with self._lock:
+            self._kept.append(exchange)
+            while len(self._kept) > self._most or self._is_too_long():
+                self._kept.popleft()
+
+    def _is_too_long(self) -> bool:
+        return sum(each.size for each in self._kept) > self._most_characters
+
+
+# --- Listening to the model -------------------------------------------------------------------
+
+
+class _Listener:
+    """A model that notes what it is sent and what it answers."""
+
+    def __init__(self, model: Any, exchange: Exchange) -> None:
+        self._model = model
+        self._exchange = exchange
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def generate_response(self, messages: list[Json], *args: Any, **options: Any) -> Any:
+        """As the model's."""
+        turn = _begun(messages)
+        try:
+            reply = self._model.generate_response(messages, *args, **options)
+        except Exception as error:
+            self._note(turn, None, error)
+            raise
+        self._note(turn, reply, None)
+        return reply
+
+    def _note(self, turn: Json, reply: object, error: Exception | None) -> None:
+        turn["seconds"] = time.time() - turn.pop("started")
+        turn["reply"] = None if reply is None else _text(reply)
+        turn["error"] = None if error is None else message_of(error)
+        turn["facts"] = _facts(reply)
+        sent = sum(len(message["content"]) for message in turn["sent"])
+        turn["size"] = sent + len(turn["reply"] or "")
+        self._exchange.turns.append(turn)
+
+
+class _AsyncListener(_Listener):
+    """Likewise, for a model that can be awaited."""
+
+    async def agenerate_response(self, messages: list[Json], *args: Any, **options: Any) -> Any:
+        """As the model's."""
+        turn = _begun(messages)
+        try:
+            reply = await self._model.agenerate_response(messages, *args, **options)
+        except Exception as error:
+            self._note(turn, None, error)
+            raise
+        self._note(turn, reply, None)
+        return reply
+
+
+def _listener(model: Any, exchange: Exchange) -> _Listener:
+    kind = _AsyncListener if hasattr(model, "agenerate_response") else _Listener
+    return kind(model, exchange)
+
+
+def _begun(messages: list[Json]) -> Json:
+    sent = [
+        {"role": str(message.get("role", "")), "content": _text(message.get("content", ""))}
+        for message in messages
+    ]
+    return {"started": time.time(), "sent": sent}
+
+
+def _facts(reply: object) -> list[str]:
+    """What a reply says to remember; nothing if it cannot be read."""
+    try:
+        return [_text(fact["text"]) for fact in read_facts(reply)]
+    except UnusableReplyError:
+        return []
+
+
+def _text(value: object) -> str:
+    text = value if isinstance(value, str) else shown(value)
+    text = text.encode("utf-8", "replace").decode()  # A model may answer half of a character.
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+
+
+def _added(each: Mapping[str, Any]) -> Json:
+    return {"id": str(each.get("id", "")), "memory": _text(each.get("memory", ""))}

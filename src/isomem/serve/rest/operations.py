@@ -1,0 +1,128 @@
+"""Operations: what one method of one path does, for the router and for the OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import Route
+
+from isomem.serve.callers import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from starlette.types import Receive, Scope, Send
+
+    from isomem.serve.rest.schemas import Schema
+
+
+class Operation(NamedTuple):
+    """One method of one path.
+
+    Attributes:
+        method, path: of HTTP; the path may have parameters in braces.
+        run: makes the answer to a caller: what is sent as JSON, or something `Raw`.
+        name: unique among all operations.
+        summary: what it does, in a sentence.
+        tag: the dialect.
+        result: schema of the answer.
+        body: schema of the request, or None if there is none.
+        query: schemas of the parameters after the question mark, by name.
+        doc: more about it, as Markdown.
+        status: of HTTP, if it goes well.
+        is_open: whether it needs no key; then `run` gets the request.
+        content: of the answer by its media type, if that is not JSON.
+    """
+
+    method: str
+    path: str
+    run: Callable[[Any], Awaitable[Any]]
+    name: str
+    summary: str
+    tag: str
+    result: Schema
+    body: Schema | None = None
+    query: dict[str, Schema] | None = None
+    doc: str = ""
+    status: int = 200
+    is_open: bool = False
+    content: Schema | None = None
+
+
+class Raw:
+    """An answer whose bytes are there already, in place of something to send as JSON."""
+
+    __slots__ = ("body", "headers", "media_type", "status")
+
+    def __init__(
+        self,
+        body: bytes,
+        media_type: str,
+        status: int = 200,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.body = body
+        self.media_type = media_type
+        self.status = status
+        self.headers = headers
+
+
+class Endpoint:
+    """Answers the requests for one path.
+
+    It is an ASGI application, so that no framework looks at a request that it reads itself.
+    """
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._path = operations[0].path
+        self._operations = {each.method: each for each in operations}
+        if "GET" in self._operations:
+            self._operations.setdefault("HEAD", self._operations["GET"])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request.
+
+        Raises:
+            Exception: what went wrong; the guard answers.
+        """
+        scope["state"]["route"] = self._path
+        operation = self._operations.get(scope["method"])
+        if operation is None:
+            allowed = {"Allow": ", ".join(sorted(self._operations))}
+            raise HTTPException(405, f"{scope['method']} does nothing here.", allowed)
+        request = Request(scope, receive)
+        answer = await operation.run(request if operation.is_open else Caller(request))
+        await send_answer(answer, operation.status, send)
+
+
+async def send_answer(answer: Any, status: int, send: Send) -> None:
+    """Sends what an operation made."""
+    raw = answer if isinstance(answer, Raw) else Raw(encode(answer), "application/json", status)
+    headers = [
+        (b"content-type", raw.media_type.encode()),
+        (b"content-length", str(len(raw.body)).encode()),
+        *((name.lower().encode(), value.encode()) for name, value in raw.headers),
+    ]
+    await send({"type": "http.response.start", "status": raw.status, "headers": headers})
+    await send({"type": "http.response.body", "body": raw.body})
+
+
+def encode(value: Any) -> bytes:
+    """A value as JSON in UTF-8.
+
+    Raises:
+        ValueError: it has something that JSON cannot say.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+def routes_of(operations: Iterable[Operation]) -> list[Route]:
+    """One route per path."""
+    paths: dict[str, list[Operation]] = {}
+    for each in operations:
+        paths.setdefault(each.path, []).append(each)
+    return [Route(path, Endpoint(some)) for path, some in paths.items()]

@@ -1,0 +1,194 @@
+"""What the inspector asks beyond the calls, below `/ui/api/`: each through the access of a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from isomem import __version__
+from isomem.pipeline import overview
+from isomem.serve.callers import access_of, shown_key
+from isomem.serve.grants import covered
+from isomem.serve.problems import BAD_INPUT, Problem
+from isomem.types import RANKINGS, SCOPE_KEYS
+
+if TYPE_CHECKING:
+    from isomem.serve.access import Access
+    from isomem.serve.service import Service
+
+ENTITIES_SHOWN = 40
+"""The default number of entities of a scope; a graph of more can hardly be read."""
+
+MOST_ENTITIES = 200
+
+_FRESH = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def view_routes() -> APIRouter:
+    """The routes below `/ui/api/`."""
+    router = APIRouter(prefix="/ui/api", include_in_schema=False)
+    for path, method, view in (
+        ("/session", "GET", session),
+        ("/pages", "POST", pages),
+        ("/entities", "POST", entities),
+        ("/exchanges", "GET", exchanges),
+        ("/keys", "GET", keys),
+        ("/keys", "POST", create_key),
+        ("/keys/{key_id}/rotate", "POST", rotate_key),
+        ("/keys/{key_id}/revoke", "POST", revoke_key),
+    ):
+        router.add_api_route(path, view, methods=[method])
+    return router
+
+
+# --- Who is there, and what -------------------------------------------------------------------
+
+
+async def session(request: Request) -> JSONResponse:
+    """What the caller may do, and what the memory offers. Without a key: that one is needed."""
+    service = _service(request)
+    if service.settings.auth and shown_key(request) is None:
+        return _json({"auth": True, "key": None})
+    access = access_of(request)
+    memory, key = access.memory, access.key
+    return _json(
+        {
+            "version": __version__,
+            "auth": service.settings.auth,
+            "key": {name: key.shown()[name] for name in ("id", "name", "rights", "grants")},
+            "sees_everything": access.sees_everything,
+            "has_model": memory.config.llm.provider != "unset",
+            "profile": memory.config.profile,
+            "ranking": memory.ranking,
+            "rankings": [*RANKINGS],
+            "records": service.recorder is not None,
+        }
+    )
+
+
+async def pages(request: Request) -> JSONResponse:
+    """Where every page of `get_all` begins, with the same arguments."""
+    access, body = access_of(request), await _body(request)
+    access.check_right("read")
+    known = ("filters", "order", "page_size", "show_expired", "show_superseded")
+    asked = {name: body[name] for name in known if name in body}
+    asked["filters"] = access.filters(asked.get("filters"))
+    asked.setdefault("order", None)
+    asked.setdefault("page_size", None)
+    return _json(await access.ask(overview.page_starts, **asked))
+
+
+async def entities(request: Request) -> JSONResponse:
+    """The entities of a scope, and the memories that they are in."""
+    access, body = access_of(request), await _body(request)
+    access.check_right("read")
+    scope = access.narrow({key: body.get(key) for key in SCOPE_KEYS})
+    most = _whole(body.get("most", ENTITIES_SHOWN), 1, MOST_ENTITIES, "most")
+    return _json(_own(access, await access.ask(overview.entities, scope, most)))
+
+
+def _own(access: Access, found: dict[str, Any]) -> dict[str, Any]:
+    """What was found, without memories that the key may not touch, and entities only in those."""
+    if access.sees_everything:
+        return found
+    own = {
+        memory_id: memory
+        for memory_id, memory in found["memories"].items()
+        if covered(access.key.grants, memory)
+    }
+    shown = []
+    for entity in found["entities"]:
+        linked = [memory_id for memory_id in entity["memories"] if memory_id in own]
+        if linked:
+            shown.append({**entity, "memories": linked})
+    return {**found, "entities": shown, "memories": own}
+
+
+async def exchanges(request: Request) -> JSONResponse:
+    """The last adds that the caller may see, newest first, and the model's part in them."""
+    access, recorder = access_of(request), _service(request).recorder
+    access.check_right("read")
+    shown = [] if recorder is None else recorder.shown_to(access.key.grants)
+    return _json({"records": recorder is not None, "exchanges": shown})
+
+
+# --- Keys -------------------------------------------------------------------------------------
+
+
+async def keys(request: Request) -> JSONResponse:
+    """Every key, without its secret."""
+    _check_admin(request)
+    return _json({"keys": [key.shown() for key in _service(request).keys.all()]})
+
+
+async def create_key(request: Request) -> JSONResponse:
+    """Makes a key. The answer has its secret, which cannot be shown again."""
+    _check_admin(request)
+    body = await _body(request)
+    text, key = _service(request).keys.create(
+        body.get("name", ""),
+        _texts(body.get("rights", []), "rights"),
+        body.get("grants", []),
+        rate_per_minute=body.get("rate_per_minute"),
+        expires_at=_moment(body.get("expires_at")),
+    )
+    return _json({"secret": text, "key": key.shown()})
+
+
+async def rotate_key(request: Request, key_id: str) -> JSONResponse:
+    """A new secret for a key; the old one stops working at once."""
+    _check_admin(request)
+    text, key = _service(request).keys.rotate(key_id)
+    return _json({"secret": text, "key": key.shown()})
+
+
+async def revoke_key(request: Request, key_id: str) -> JSONResponse:
+    """Ends a key."""
+    _check_admin(request)
+    return _json({"key": _service(request).keys.revoke(key_id).shown()})
+
+
+def _check_admin(request: Request) -> None:
+    """Raises unless the caller may have any key: otherwise it could make itself a better one."""
+    access = access_of(request)
+    access.check_right("admin")
+    access.check_everything()
+
+
+# --- Reading a request ------------------------------------------------------------------------
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    body = await request.json()
+    if not isinstance(body, dict):
+        raise Problem(BAD_INPUT, "VALIDATION_008", "The body has to be a JSON object.")
+    return body
+
+
+def _json(content: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(content, headers=_FRESH)
+
+
+def _whole(value: object, least: int, most: int, name: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise ValueError(f"{name} must be a whole number from {least} to {most}")
+
+
+def _texts(value: object, name: str) -> list[str]:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    raise ValueError(f"{name} must be a list of texts")
+
+
+def _moment(value: object) -> float | None:
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    raise ValueError("expires_at must be seconds since 1970, or null")

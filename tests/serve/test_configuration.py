@@ -1,0 +1,125 @@
+"""The configuration of a running service: shown, changed, kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+from isomem.serve.configuration import HIDDEN, merged, shown, without_hidden
+from tests.serve.service import Served, serving
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"llm": {"config": {"api_key": "sk-1"}}},
+        {"llm": {"config": {"aws_secret_access_key": "sk-1"}}},
+        {"vector_store": {"config": {"connection_string": "host=a password=sk-1"}}},
+        {"vector_store": {"config": {"url": "postgresql://ana:sk-1@host/db"}}},
+        {"llm": {"config": {"default_headers": {"X-Anything": "sk-1"}}}},
+        {"llm": {"config": {"api_keys": ["sk-1"], "Token": "sk-1"}}},
+    ],
+)
+def test_no_secret_is_shown(secret: dict[str, Any]) -> None:
+    assert "sk-1" not in str(shown(secret))
+    assert HIDDEN in str(shown(secret))
+
+
+def test_what_is_not_secret_is_shown() -> None:
+    plain = {"llm": {"provider": "openai", "config": {"max_tokens": 5, "model": "m", "top_p": 0.5}}}
+    assert shown(plain) == plain
+
+
+def test_a_hidden_secret_that_is_sent_back_stays() -> None:
+    old = {"llm": {"config": {"api_key": "sk-1", "model": "a"}}}
+    sent = {"llm": {"config": {"api_key": HIDDEN, "model": "b"}}}
+    assert merged(old, without_hidden(sent)) == {
+        "llm": {"config": {"api_key": "sk-1", "model": "b"}}
+    }
+
+
+def test_an_administrator_sees_and_changes_it(served: Served) -> None:
+    client = served.key()
+    changed = {"custom_instructions": "Only food.", "llm": {"provider": "mock", "config": {}}}
+    assert client.post("/configure", changed).json() == {
+        "message": "Configuration set successfully"
+    }
+    assert client.get("/configure").json()["custom_instructions"] == "Only food."
+    assert served.service.memory.custom_instructions == "Only food."
+
+
+def test_memories_are_still_there_after_a_change(served: Served) -> None:
+    client = served.key()
+    tea = {"messages": "I like tea", "user_id": "ana", "infer": False}
+    client.post("/api/add", tea)
+    client.post("/configure", {"custom_instructions": "Only food."})
+    client.post("/api/add", {**tea, "messages": "I like rye bread"})
+    found = client.get("/memories", params={"user_id": "ana"}).json()["results"]
+    assert {each["memory"] for each in found} == {"I like tea", "I like rye bread"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"llm": {"provider": "opnai"}}, 400),
+        ({"ranking": "best"}, 400),
+        ({"vector_store": {"provider": "embedded", "config": {"path": "/tmp/elsewhere.db"}}}, 409),
+        ({"history_db_path": "/tmp/elsewhere.db"}, 409),
+        ({"profile": "2.2.1"}, 409),
+    ],
+)
+def test_what_cannot_be_is_refused_and_changes_nothing(
+    served: Served, changed: dict[str, Any], status: int
+) -> None:
+    client, before = served.key(), served.service.memory
+    assert client.post("/configure", changed).status_code == status
+    assert served.service.memory is before
+    assert served.service.changes.read() == {}
+
+
+def test_only_administrators_of_everything_may(served: Served) -> None:
+    for client in (served.key(rights=["read", "write"]), served.key({"user_id": "ana"})):
+        assert client.get("/configure").status_code == 403
+        assert client.post("/configure", {}).status_code == 403
+
+
+def test_a_change_is_kept_and_reaches_other_processes(tmp_path: Path) -> None:
+    config = {"vector_store": {"provider": "embedded", "config": {"path": str(tmp_path / "m.db")}}}
+    with serving(config) as first, serving(config) as second:
+        first.key().post("/configure", {"custom_instructions": "Only food."})
+        assert second.key().get("/configure").json()["custom_instructions"] == "Only food."
+        assert second.service.memory.custom_instructions == "Only food."
+    with serving(config) as later:
+        assert later.service.memory.custom_instructions == "Only food."
+
+
+def test_the_providers_are_listed(served: Served) -> None:
+    found = served.key().get("/configure/providers").json()
+    assert {"openai", "ollama"} <= set(found["llm"])
+    assert {"openai", "local"} <= set(found["embedder"])
+
+
+@pytest.mark.parametrize(
+    ("reply", "instructions", "message"),
+    [
+        ("INSTRUCTIONS: Food.\nTEST_MESSAGE: I eat.", "Food.", "I eat."),
+        ("Just food.", "Just food.", None),
+    ],
+)
+def test_the_model_writes_instructions(
+    served: Served, reply: str, instructions: str, message: str | None
+) -> None:
+    served.llm.reply(reply)
+    found = served.key().post("/generate-instructions", {"use_case": "a kitchen"}).json()
+    assert found["custom_instructions"] == instructions
+    assert found["test_message"] == message or message is None
+    assert "a kitchen" in served.llm.calls[0]["messages"][0]["content"]
+
+
+def test_a_use_case_must_say_something(served: Served) -> None:
+    for body in ({}, {"use_case": " "}, {"use_case": 5}):
+        assert served.key().post("/generate-instructions", body).status_code == 400
