@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from psycopg import Connection, Cursor
 
     from isomem.store.cache import Scope
-    from isomem.stores.postgres.scopes import CachedScope, Key
     from isomem.stores.postgres.target import Target
 
     P = ParamSpec("P")
@@ -82,7 +81,7 @@ class Database:
         self.target = target
         self.path = target.name
         self.closed: str | None = None
-        self.release: Callable[[Sequence[CachedScope]], object] = len
+        self.release: Callable[[Sequence[Any]], object] = len
         self._sizes = (pool_min, pool_max)
         self._timeout_s = connect_timeout_s
         self._retry_s = retry_s
@@ -247,8 +246,8 @@ class Transaction:
         self.writes = writes
         self.committing = False
         self.dirty: set[int] = set()
-        self.loaded: dict[Key, Scope] = {}
-        self.pinned: list[CachedScope] = []
+        self.loaded: dict[object, Scope] = {}
+        self.pinned: list[object] = []
         self._database = database
         self._token = token
         self._connection: Connection[Row] | None = None
