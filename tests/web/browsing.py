@@ -88,10 +88,10 @@ class Page:
 
     # --- The window ---
 
-    def size(self, width: int, height: int) -> None:
+    def size(self, width: int, height: int, scale: float = 1) -> None:
         """In CSS pixels; below 600 it is a phone."""
         metrics = {
-            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
+            "width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600,
         }  # fmt: skip
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
@@ -148,6 +148,11 @@ class Page:
             "const e = document.activeElement;"
             "return e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent"
         )
+
+    def rest(self) -> None:
+        """Takes the pointer away from whatever it is over."""
+        point = {"type": "mouseMoved", "x": 0, "y": 0}
+        self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", point)
 
     # --- What went wrong ---
 

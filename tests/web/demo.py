@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from isomem import AsyncMemory, demo
 from isomem.clock import Clock
 from isomem.config import from_dict
+from isomem.errors import UnusableReplyError
 from isomem.serve.service import OWN, Service
 
 Json = dict[str, Any]
@@ -55,11 +57,13 @@ LATER: tuple[tuple[str, Json], ...] = (
     ("I paid for the bookbinding course today, the Monday one.", {"supersede": "similar"}),
     ("Thanks, that was all for now!", {}),
     ("As I said, I'm vegetarian.", {}),
+    ("Could you write me a poem about trams?", {}),
 )
-LATER_REPLIES: tuple[Json, ...] = (
+LATER_REPLIES: tuple[Json | str, ...] = (
     {"memory": [{"text": "User paid 85 pounds for the Monday bookbinding course"}]},
     {"memory": []},
     {"memory": [{"text": "User is vegetarian"}]},
+    "Of course! Here is a poem about trams: they hum along the river, line by line.",
 )
 
 
@@ -83,7 +87,8 @@ async def fill(service: Service, clock: DemoClock) -> None:
     await _change(access, clock)
     clock.set(TODAY)
     for text, options in LATER:
-        await access.call("add", {"messages": text, "user_id": demo.USER, **options})
+        with suppress(UnusableReplyError):
+            await access.call("add", {"messages": text, "user_id": demo.USER, **options})
 
 
 async def _change(access: Any, clock: DemoClock) -> None:

@@ -83,7 +83,7 @@ def test_a_key_sees_its_scopes_only_and_is_offered_only_what_it_may(page: Page, 
     page.click(".pane .row", "aisle seat")
     page.wait(".memory-full", "aisle seat")
     assert not page.all(".detail-bar .danger")
-    assert not page.all(".pane-actions .button")
+    assert [each.text for each in page.all(".pane-actions .button") if each.is_displayed()] == []
 
 
 # --- Scopes, memories, search -----------------------------------------------------------------
@@ -438,3 +438,120 @@ def test_nothing_moves_for_those_who_want_it_still(inside: Page) -> None:
     )
     assert lasting == 0
     inside.prefer()
+
+
+# --- Entities ---------------------------------------------------------------------------------
+
+
+def test_entities_and_what_they_link_are_a_graph_and_a_list(inside: Page, site: Any) -> None:
+    graph = inside.wait(".graph")
+    assert "entities and" in str(graph.get_attribute("aria-label"))
+    assert 2 <= len(inside.all(".entity-node")) <= 60
+    inside.click(".chip", "Kofi")
+    inside.wait(".linked h3", "Kofi is in")
+    shown = inside.texts(".linked-memory")
+    assert shown
+    assert all("Kofi" in text for text in shown)
+    assert len(inside.all(".entity-node.chosen")) == 1
+    overlaps = inside.run(
+        "const boxes = [...document.querySelectorAll('.entity-node rect')]"
+        ".map(e => e.getBoundingClientRect());"
+        "return boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b => a.left < b.right - 1"
+        " && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)).length"
+    )
+    assert overlaps == 0
+    inside.click(".linked-memory")
+    inside.wait(".memory-full", "Kofi")
+
+
+def test_entities_are_reached_by_keys(inside: Page) -> None:
+    inside.wait(".chip")
+    inside.run("document.activeElement.blur()")
+    inside.press("g")
+    until(lambda: inside.focused == "Entities")
+    inside.press(Keys.TAB, Keys.ENTER)
+    inside.wait(".linked h3", "is in")
+    assert inside.run("return document.activeElement.getAttribute('aria-pressed')") == "true"
+
+
+# --- Exchanges --------------------------------------------------------------------------------
+
+
+def test_the_last_exchanges_say_what_was_sent_and_why_nothing_was_stored(
+    page: Page, site: Any
+) -> None:
+    sign_in(page, f"{site.address}/", site.key)
+    page.click("nav a", "Exchanges")
+    for outcome in (
+        "the model’s answer could not be used",
+        "everything that the model found is known already",
+        "the model found nothing to remember",
+        "Stored 5 memories",
+    ):
+        page.wait(".outcome", outcome)
+    page.click(".exchanges summary", "known already")
+    page.wait(".exchange-body", "User is vegetarian")
+    assert not [each for each in page.texts("pre") if "As I said" in each]
+    for each in page.all("details[open] .message .button"):
+        each.click()
+    page.wait(".exchange-body pre", "As I said, I'm vegetarian.")
+    page.click(".exchanges summary", "could not be used")
+    page.wait(".exchange-body pre", "a poem about trams")
+
+
+def test_exchanges_of_other_scopes_are_not_shown(page: Page, site: Any) -> None:
+    key, _ = site.service.keys.create("tomas", ["read"], [{"user_id": "tomas"}])
+    sign_in(page, f"{site.address}/", key)
+    page.click("nav a", "Exchanges")
+    page.wait(".exchanges summary", "tomas")
+    assert not [text for text in page.texts(".exchanges summary") if "tomas" not in text]
+    assert "Keys" not in page.texts("nav a")
+
+
+# --- Keys of the service ----------------------------------------------------------------------
+
+
+def test_a_key_is_made_shown_once_rotated_and_revoked(page: Page, site: Any) -> None:
+    sign_in(page, f"{site.address}/", site.key)
+    page.click("nav a", "Keys")
+    page.click(".button", "Make a key")
+    page.type("dialog .input", "kiosk")
+    page.click("dialog .check", "Everybody’s")
+    page.all("dialog .owners input")[0].send_keys("tomas")
+    page.click("dialog .button", "Make it")
+    secret = page.wait(".secret").text
+    access = site.service.access(secret)
+    assert [grant.patterns for grant in access.key.grants] == [{"user_id": "tomas"}]
+    assert access.key.rights == {"read", "write"}
+    page.click("dialog .button", "Done")
+    page.gone("dialog")
+    row = page.wait(".table tr", "kiosk")
+    assert secret not in page.driver.page_source
+    row.find_element("xpath", ".//button[.='Rotate']").click()
+    page.click("dialog .button.danger", "Rotate it")
+    rotated = page.wait(".secret").text
+    assert site.service.keys.verify(secret) is None
+    assert site.service.keys.verify(rotated) is not None
+    page.click("dialog .button", "Done")
+    page.gone("dialog")
+    page.wait(".table tr", "kiosk").find_element("xpath", ".//button[.='Revoke']").click()
+    page.click("dialog .button.danger", "Revoke it")
+    page.gone("dialog")
+    until(lambda: site.service.keys.verify(rotated) is None)
+    page.wait(".revoked", "Revoked: ")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("view", ["exchanges", "keys", "entities?user_id=ruth"])
+def test_every_view_has_enough_contrast_and_fits_a_phone(
+    page: Page, site: Any, view: str, scheme: str
+) -> None:
+    page.prefer(prefers_color_scheme=scheme)
+    sign_in(page, f"{site.address}/", site.key)
+    see(page, site.address, view)
+    page.wait(".exchanges, .table, .graph")
+    assert page.run(CONTRASTS) == []
+    page.size(*PHONE)
+    assert page.run("return document.documentElement.scrollWidth") == PHONE[0]
+    page.size(*DESKTOP)
+    page.prefer(prefers_color_scheme="light")

@@ -13,7 +13,7 @@ from isomem.options import nearest
 from isomem.pipeline import listing, manage
 from isomem.pipeline.asked import visibility_of
 from isomem.serve.calls import CALLS, EVERYTHING, FILTERS, IDS, MEMORY, REQUIRED
-from isomem.serve.grants import covered, is_everything, narrow
+from isomem.serve.grants import Grant, covered, is_everything, narrow
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from typing import Any, TypeVar
 
+    from isomem.contract.plan import Receipt
     from isomem.memory_async import AsyncMemory
     from isomem.results import MemoryPage
     from isomem.serve.calls import Call
@@ -58,20 +59,41 @@ class Access:
             ValidationError: an unknown call, or an argument that is unknown or missing.
             Exception: as the method.
         """
+        return await self.make(name, await self.prepare(name, arguments))
+
+    async def prepare(self, name: str, arguments: Mapping[str, Any]) -> Arguments:
+        """The arguments of a call that this key may make, narrowed down to its scopes.
+
+        Raises:
+            Exception: as `call`, before the method is called.
+        """
         call = CALLS.get(name)
         if call is None:
             raise ValidationError(f"There is no call {name!r}.", error_code="VALIDATION_008")
         self.check_right(call.right)
         checked = _checked(call, arguments)
-        if not self.sees_everything:
-            checked = await self._narrowed(call, checked)
-        result = await self._made(call, checked)
+        return checked if self.sees_everything else await self._narrowed(call, checked)
+
+    async def make(self, name: str, prepared: Arguments, receipt: Receipt | None = None) -> Any:
+        """Makes a call whose arguments are prepared.
+
+        Args:
+            receipt: written with what the call stores; see `Memory.replacing`.
+
+        Raises:
+            Exception: as the method.
+        """
+        memory = self.memory if receipt is None else self.memory.replacing(receipt=receipt)
+        if self._recorder is not None:
+            result = await self._recorder.call(memory, name, prepared)
+        else:
+            result = await getattr(memory, name)(**prepared)
         return result if self.sees_everything else self._own(result)
 
     async def everything(
         self,
         *,
-        order: str = "id",
+        order: str | None = None,
         page_size: int | None = None,
         cursor: str | None = None,
         show_expired: bool = False,
@@ -122,6 +144,16 @@ class Access:
             self.key.grants, {key: check_id(each, key, read_id) for key, each in given.items()}
         )
 
+    def within(self, ids: Mapping[str, object]) -> Access:
+        """This view, of one scope alone.
+
+        Raises:
+            ValueError: an id is not valid.
+            PermissionDeniedError: the scope is not the key's.
+        """
+        key = self.key.limited(Grant(self.narrow(ids), exact=True))
+        return Access(self.memory, key, self._recorder)
+
     def filters(self, filters: Any) -> Any:
         """The filters that a call with these filters has for this key.
 
@@ -130,11 +162,6 @@ class Access:
             PermissionDeniedError: they are for memories that are not the key's.
         """
         return filters if self.sees_everything else self._filters(filters)
-
-    async def _made(self, call: Call, arguments: Arguments) -> Any:
-        if self._recorder is not None:
-            return await self._recorder.call(self.memory, call.name, arguments)
-        return await getattr(self.memory, call.name)(**arguments)
 
     async def _narrowed(self, call: Call, arguments: Arguments) -> Arguments:
         if call.kept_by == EVERYTHING:

@@ -9,9 +9,8 @@ from fastapi.responses import JSONResponse
 
 from isomem import __version__
 from isomem.pipeline import overview
-from isomem.serve.callers import access_of, shown_key
+from isomem.serve.callers import Caller, shown_key
 from isomem.serve.grants import covered
-from isomem.serve.problems import BAD_INPUT, Problem
 from isomem.types import RANKINGS, SCOPE_KEYS
 
 if TYPE_CHECKING:
@@ -48,10 +47,10 @@ def view_routes() -> APIRouter:
 
 async def session(request: Request) -> JSONResponse:
     """What the caller may do, and what the memory offers. Without a key: that one is needed."""
-    service = _service(request)
+    service: Service = request.app.state.service
     if service.settings.auth and shown_key(request) is None:
         return _json({"auth": True, "key": None})
-    access = access_of(request)
+    access = Caller(request).access
     memory, key = access.memory, access.key
     return _json(
         {
@@ -70,7 +69,8 @@ async def session(request: Request) -> JSONResponse:
 
 async def pages(request: Request) -> JSONResponse:
     """Where every page of `get_all` begins, with the same arguments."""
-    access, body = access_of(request), await _body(request)
+    caller = Caller(request)
+    access, body = caller.access, await caller.object()
     access.check_right("read")
     known = ("filters", "order", "page_size", "show_expired", "show_superseded")
     asked = {name: body[name] for name in known if name in body}
@@ -82,7 +82,8 @@ async def pages(request: Request) -> JSONResponse:
 
 async def entities(request: Request) -> JSONResponse:
     """The entities of a scope, and the memories that they are in."""
-    access, body = access_of(request), await _body(request)
+    caller = Caller(request)
+    access, body = caller.access, await caller.object()
     access.check_right("read")
     scope = access.narrow({key: body.get(key) for key in SCOPE_KEYS})
     most = _whole(body.get("most", ENTITIES_SHOWN), 1, MOST_ENTITIES, "most")
@@ -108,9 +109,10 @@ def _own(access: Access, found: dict[str, Any]) -> dict[str, Any]:
 
 async def exchanges(request: Request) -> JSONResponse:
     """The last adds that the caller may see, newest first, and the model's part in them."""
-    access, recorder = access_of(request), _service(request).recorder
-    access.check_right("read")
-    shown = [] if recorder is None else recorder.shown_to(access.key.grants)
+    caller = Caller(request)
+    caller.access.check_right("read")
+    recorder = caller.service.recorder
+    shown = [] if recorder is None else recorder.shown_to(caller.access.key.grants)
     return _json({"records": recorder is not None, "exchanges": shown})
 
 
@@ -119,18 +121,17 @@ async def exchanges(request: Request) -> JSONResponse:
 
 async def keys(request: Request) -> JSONResponse:
     """Every key, without its secret."""
-    _check_admin(request)
-    return _json({"keys": [key.shown() for key in _service(request).keys.all()]})
+    return _json({"keys": [key.shown() for key in _admin(request).service.keys.all()]})
 
 
 async def create_key(request: Request) -> JSONResponse:
     """Makes a key. The answer has its secret, which cannot be shown again."""
-    _check_admin(request)
-    body = await _body(request)
-    text, key = _service(request).keys.create(
+    caller = _admin(request)
+    body = await caller.object()
+    text, key = caller.service.keys.create(
         body.get("name", ""),
         _texts(body.get("rights", []), "rights"),
-        body.get("grants", []),
+        _list(body.get("grants", []), "grants"),
         rate_per_minute=body.get("rate_per_minute"),
         expires_at=_moment(body.get("expires_at")),
     )
@@ -139,37 +140,28 @@ async def create_key(request: Request) -> JSONResponse:
 
 async def rotate_key(request: Request, key_id: str) -> JSONResponse:
     """A new secret for a key; the old one stops working at once."""
-    _check_admin(request)
-    text, key = _service(request).keys.rotate(key_id)
+    text, key = _admin(request).service.keys.rotate(key_id)
     return _json({"secret": text, "key": key.shown()})
 
 
 async def revoke_key(request: Request, key_id: str) -> JSONResponse:
     """Ends a key."""
-    _check_admin(request)
-    return _json({"key": _service(request).keys.revoke(key_id).shown()})
+    return _json({"key": _admin(request).service.keys.revoke(key_id).shown()})
 
 
-def _check_admin(request: Request) -> None:
-    """Raises unless the caller may have any key: otherwise it could make itself a better one."""
-    access = access_of(request)
-    access.check_right("admin")
-    access.check_everything()
+def _admin(request: Request) -> Caller:
+    """The caller, if it may have any key: otherwise it could make itself a better one.
+
+    Raises:
+        PermissionDeniedError: it may not.
+    """
+    caller = Caller(request)
+    caller.access.check_right("admin")
+    caller.access.check_everything()
+    return caller
 
 
 # --- Reading a request ------------------------------------------------------------------------
-
-
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    body = await request.json()
-    if not isinstance(body, dict):
-        raise Problem(BAD_INPUT, "VALIDATION_008", "The body has to be a JSON object.")
-    return body
 
 
 def _json(content: dict[str, Any]) -> JSONResponse:
@@ -182,9 +174,16 @@ def _whole(value: object, least: int, most: int, name: str) -> int:
     raise ValueError(f"{name} must be a whole number from {least} to {most}")
 
 
-def _texts(value: object, name: str) -> list[str]:
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+def _list(value: object, name: str) -> list[Any]:
+    if isinstance(value, list):
         return value
+    raise ValueError(f"{name} must be a list")
+
+
+def _texts(value: object, name: str) -> list[str]:
+    texts = _list(value, name)
+    if all(isinstance(each, str) for each in texts):
+        return texts
     raise ValueError(f"{name} must be a list of texts")
 
 

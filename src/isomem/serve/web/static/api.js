@@ -59,7 +59,7 @@ export const call = (name, args, options) =>
 /** Asks what only this page asks. */
 export const view = (path, options) => send(`ui/api/${path}`, options);
 
-async function send(path, { method = "GET", body, signal } = {}) {
+export async function send(path, { method = "GET", body, signal } = {}) {
   const headers = { Accept: "application/json" };
   if (key) headers.Authorization = `Bearer ${key}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";

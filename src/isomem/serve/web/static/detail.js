@@ -2,6 +2,7 @@
 
 import { call, isAborted } from "./api.js";
 import { button, el, fill } from "./dom.js";
+import { Entities } from "./entities.js";
 import { scoreTable } from "./explain.js";
 import { idsOf, moment, named, sameIds } from "./format.js";
 import { timeline } from "./history.js";
@@ -13,14 +14,18 @@ export class Detail {
     this.app = app;
     this.node = el("aside", { class: "detail", "aria-label": "Memory", tabindex: -1 });
     this.memory = null;
+    this.entities = new Entities();
   }
 
+  /** The memory with an id; without one, the entities of the scope. */
   async show(id, { focus = true } = {}) {
     this.running?.abort();
     this.id = id;
     this.memory = null;
     if (!id) {
-      fill(this.node, this.nothing());
+      this.shownId = null;
+      this.overview();
+      if (focus && place().view === "entities") this.entities.heading?.focus();
       return;
     }
     const running = (this.running = new AbortController());
@@ -36,8 +41,13 @@ export class Detail {
     }
   }
 
-  nothing() {
-    return el("p", { class: "pad faint" }, "Choose a memory to see where it comes from and what happened to it.");
+  /** What is shown beside the list as long as no memory is chosen. */
+  overview({ again = false } = {}) {
+    const { ids } = place();
+    if (!ids) return fill(this.node);
+    const isShown = getComputedStyle(this.node).display !== "none";
+    if (isShown && (again || !sameIds(ids, this.entities.ids))) this.entities.show(ids);
+    return fill(this.node, this.entities.node);
   }
 
   bar(memory) {

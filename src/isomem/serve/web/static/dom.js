@@ -15,9 +15,11 @@ export function svg(tag, props = {}, ...children) {
 function filled(node, { on = {}, ...attributes }, children) {
   for (const [name, value] of Object.entries(attributes)) setAttribute(node, name, value);
   for (const [event, listener] of Object.entries(on)) node.addEventListener(event, listener);
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.append(...present(children));
   return node;
 }
+
+const present = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined);
 
 function setAttribute(node, name, value) {
   if (value === false || value === null || value === undefined) return;
@@ -26,13 +28,14 @@ function setAttribute(node, name, value) {
 
 /** Replaces what is in an element. */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.replaceChildren(...present(children));
   return node;
 }
 
 const PATHS = {
   search: "M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10Zm3.6-1.4L14 14",
   filter: "M2 4h12M4.5 8h7M7 12h2",
+  graph: "M4 6a2 2 0 1 0 0-4 2 2 0 0 0 0 4ZM12 9a2 2 0 1 0 0-4 2 2 0 0 0 0 4ZM5 14a2 2 0 1 0 0-4 2 2 0 0 0 0 4ZM5.800 4.700l4.400 1.600M6.500 10.800l4-2.600",
   plus: "M8 3v10M3 8h10",
   close: "M4 4l8 8M12 4l-8 8",
   back: "M10 3 5 8l5 5",

@@ -5,17 +5,17 @@ import { scoreOf } from "./format.js";
 
 // What each part of a score is called, and what it says. The names are those of `score_details`.
 const SIGNALS = [
-  { key: "semantic_score", kind: "semantic", name: "meaning", says: "how close its meaning is to the query",
+  { key: "semantic_score", kind: "semantic", name: "meaning", ahead: "is closer in meaning", says: "how near its meaning is",
     because: "its meaning is close to the query" },
-  { key: "bm25_score", kind: "keyword", name: "words", says: "how well its words match the query",
+  { key: "bm25_score", kind: "keyword", name: "words", ahead: "shares more words", says: "how well its words match",
     because: "it shares words with the query" },
-  { key: "keyword_score", kind: "keyword", name: "words", says: "how many of the query’s words it has, rare ones counting more",
+  { key: "keyword_score", kind: "keyword", name: "words", ahead: "shares more words", says: "its share of the words, rare ones first",
     because: "it shares words with the query" },
-  { key: "entity_boost", kind: "entity", name: "entity", says: "what a name or term in the query adds",
+  { key: "entity_boost", kind: "entity", name: "entity", ahead: "has more of its entities", says: "what names in the query add",
     because: "it has an entity that the query names" },
-  { key: "period_score", kind: "period", name: "date", says: "how well its time fits a date in the query",
+  { key: "period_score", kind: "period", name: "date", ahead: "fits the date better", says: "how well its time fits",
     because: "its time fits the date in the query" },
-  { key: "context_score", kind: "context", name: "context", says: "what the memories around it change",
+  { key: "context_score", kind: "context", name: "context", ahead: "is in better company", says: "what its neighbours change",
     because: "the memories around it fit the query" },
 ];
 const LEAST = 0.0005;
@@ -71,7 +71,7 @@ function behind(found, above) {
   const gaps = other.parts.map((part, place) => ({ ...part, gap: part.value - found.parts[place].value }));
   const largest = gaps.sort((a, b) => b.gap - a.gap)[0];
   return largest.gap > LEAST
-    ? ` It is ${scoreOf(gap)} behind the one above, which has more for ${largest.name}.`
+    ? ` It is ${scoreOf(gap)} behind the one above, which ${largest.ahead}.`
     : ` It is ${scoreOf(gap)} behind the one above.`;
 }
 

@@ -17,11 +17,12 @@ export class Filters {
     this.rows = el("div", { class: "conditions" });
     this.node = el("section", { class: "filters", "aria-label": "Filters", hidden: true, id: "filters" },
       el("div", { class: "filter-block" }, el("h3", {}, "Metadata"), this.rows,
-        button("Add a condition", () => this.add().key.focus(), { kind: "plain", drawing: "plus" })),
+        el("div", { class: "filter-actions" },
+          button("Add a condition", () => this.add().key.focus(), { kind: "plain", drawing: "plus" }),
+          button("Clear all filters", () => this.clear(), { kind: "plain" }))),
       el("div", { class: "filter-block" }, el("h3", {}, "Stored"),
         el("div", { class: "pair" }, field("from", this.from), field("to", this.to))),
-      el("div", { class: "filter-block" }, el("h3", {}, "Hidden memories"), this.expired.node, this.superseded.node),
-      button("Clear all filters", () => this.clear(), { kind: "plain" }));
+      el("div", { class: "filter-block" }, el("h3", {}, "Hidden memories"), this.expired.node, this.superseded.node));
     this.conditions = [];
   }
 

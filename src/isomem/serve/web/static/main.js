@@ -4,7 +4,9 @@ import { call, setKey, view, whenSignedOut } from "./api.js";
 import { Detail } from "./detail.js";
 import { button, el, fill } from "./dom.js";
 import * as editing from "./edit.js";
+import { Exchanges } from "./exchanges.js";
 import { sameIds } from "./format.js";
+import { Keys } from "./keys.js";
 import { MemoryPane } from "./memories.js";
 import { announce, notify, problemBox } from "./notices.js";
 import { addressOf, go, place } from "./router.js";
@@ -22,7 +24,17 @@ class App {
     this.memories = new MemoryPane(this);
     this.detail = new Detail(this);
     this.work = el("main", { class: "work" }, this.scopes.node, this.memories.node, this.detail.node);
+    this.sheets = this.sheetsOf(session);
+    this.links = [["memories", "Memories"], ...Object.entries(this.sheets).map(([view, [name]]) => [view, name])]
+      .map(([view, name]) => [view, el("a", { href: addressOf({ view }) }, name)]);
     this.node = el("div", { class: "app" }, this.bar(), this.work);
+  }
+
+  /** The views beside the memories that this key may see: what they are called, and what they are. */
+  sheetsOf({ sees_everything: seesEverything, auth }) {
+    const sheets = { exchanges: ["Exchanges", new Exchanges()] };
+    if (auth && seesEverything && this.may("admin")) sheets.keys = ["Keys", new Keys()];
+    return sheets;
   }
 
   may(right) {
@@ -33,11 +45,12 @@ class App {
     const { auth, key, version } = this.session;
     return el("header", { class: "bar" },
       el("a", { class: "wordmark", href: "#/", title: `isomem ${version}` }, "isomem"),
-      el("span", { class: "spread" }),
-      auth ? el("span", { class: "who faint", title: `key ${key.id}` }, key.name) : el("span", { class: "who faint" }, "no keys needed"),
-      button("Other theme", () => announce(`${otherTheme()} theme`), { kind: "icon plain", drawing: "theme" }),
-      button("Keyboard shortcuts", showShortcuts, { kind: "icon plain", drawing: "help" }),
-      auth ? button("Sign out", signOut, { kind: "icon plain", drawing: "out" }) : null);
+      el("nav", { "aria-label": "Views" }, this.links.map(([, link]) => link)),
+      el("div", { class: "bar-end" },
+        auth ? el("span", { class: "who faint", title: `key ${key.id}` }, key.name) : el("span", { class: "who faint" }, "no keys needed"),
+        button("Other theme", () => announce(`${otherTheme()} theme`), { kind: "icon plain", drawing: "theme" }),
+        button("Keyboard shortcuts", showShortcuts, { kind: "icon plain", drawing: "help" }),
+        auth ? button("Sign out", signOut, { kind: "icon plain", drawing: "out" }) : null));
   }
 
   async start() {
@@ -48,13 +61,31 @@ class App {
   }
 
   route() {
-    const { ids, memory } = place();
-    this.work.dataset.shows = memory ? "memory" : ids ? "memories" : "scopes";
+    const { view: name, ids, memory } = place();
+    const [, sheet] = this.sheets[name] ?? [];
+    this.shown(sheet ? name : "memories", sheet?.node ?? this.work);
+    if (sheet) {
+      document.title = `${this.sheets[name][0]} · isomem`;
+      if (this.sheet !== name) sheet.show();
+      this.sheet = name;
+      return;
+    }
+    this.sheet = null;
+    this.work.dataset.shows = memory || (ids && name === "entities") ? "memory" : ids ? "memories" : "scopes";
     if (!this.last || !sameIds(this.last.ids, ids)) this.scopes.show(ids);
     this.memories.show(ids);
-    if (!this.last || this.last.memory !== memory) this.detail.show(memory, { focus: Boolean(this.last) });
-    this.last = { ids, memory };
+    const isOther = !this.last || this.last.memory !== memory || !sameIds(this.last.ids, ids) || this.last.view !== name;
+    if (isOther) this.detail.show(memory, { focus: Boolean(this.last) });
+    this.last = { ids, memory, view: name };
     document.title = ids ? `${Object.values(ids).join(", ")} · isomem` : "isomem inspector";
+  }
+
+  shown(name, node) {
+    if (this.node.lastChild !== node) this.node.lastChild.replaceWith(node);
+    for (const [each, link] of this.links) {
+      if (each === name) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
   }
 
   async changed({ ids, memory } = {}) {
@@ -62,6 +93,7 @@ class App {
     if (ids && !sameIds(ids, place().ids)) go({ ids, memory: memory ?? null });
     else this.memories.reload({ keep: true });
     if (place().memory) this.detail.show(place().memory, { focus: false });
+    else this.detail.overview({ again: true });
   }
 
   add(ids = place().ids) {
@@ -94,8 +126,15 @@ class App {
     this.changed();
   }
 
+  showEntities() {
+    if (!place().ids) return;
+    if (place().view === "entities" && !place().memory) this.detail.entities.heading?.focus();
+    else go({ view: "entities", memory: null });
+  }
+
   escape() {
     if (place().memory) this.detail.close();
+    else if (place().view !== "memories") go({ view: "memories" });
     else if (place().ids) {
       go({ ids: null });
       this.scopes.list.node.focus();
@@ -138,6 +177,7 @@ shortcut("n", "Add a memory", inApp((page) => page.add()));
 shortcut("e", "Edit the memory that is open", inApp((page) => page.edit()));
 shortcut("d", "Delete the memory that is open", inApp((page) => page.delete()));
 shortcut("Escape", "Back", inApp((page) => page.escape()));
+shortcut("g", "Entities of the scope", inApp((page) => page.showEntities()));
 shortcut("t", "Dark or light", () => announce(`${otherTheme()} theme`));
 shortcut("?", "This list", showShortcuts);
 

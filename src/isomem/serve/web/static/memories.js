@@ -52,7 +52,7 @@ export class MemoryPane {
     this.node = el("section", { class: "pane", "aria-labelledby": "main" },
       el("header", { class: "pane-head" },
         el("div", { class: "pane-title" }, this.back, this.title, this.actions),
-        el("div", { class: "tools", role: "search" }, this.find, this.filterButton),
+        (this.tools = el("div", { class: "tools", role: "search" }, this.find, this.filterButton)),
         this.filters.node,
         el("div", { class: "state-line" }, this.state, this.legend, el("span", { class: "spread" }),
           this.ranking, this.hitOrder, this.order)),
@@ -99,20 +99,23 @@ export class MemoryPane {
   }
 
   head() {
+    this.tools.hidden = !this.ids;
     const ids = this.ids ? named(this.ids) : [];
     fill(this.title, ids.length
       ? ids.map(([kind, id]) => el("span", { class: "title-id" }, el("span", { class: "faint" }, `${kind} `), id))
       : "Memories");
     this.filterCount.hidden = !this.filters.count;
     fill(this.filterCount, String(this.filters.count));
-    fill(this.actions, this.ids && this.app.may("write") ? [
+    const entities = button("Entities", () => go({ view: "entities", memory: null }), {
+      kind: "icon plain to-entities", drawing: "graph" });
+    fill(this.actions, this.ids ? entities : null, this.ids && this.app.may("write") ? [
       button("Add", () => this.app.add(this.ids), { drawing: "plus" }),
       button("Delete all", () => this.app.deleteAll(this.ids), { kind: "icon plain danger", drawing: "remove" }),
     ] : null);
   }
 
   showTools(isSearch) {
-    this.order.hidden = isSearch;
+    this.order.hidden = isSearch || !this.ids;
     this.hitOrder.hidden = this.ranking.hidden = !isSearch;
   }
 
