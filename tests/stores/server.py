@@ -47,13 +47,18 @@ class Server:
     """One server with a folder of its own.
 
     Args:
+        folder: of a server that another process has started; None starts one.
         settings: overlay `SETTINGS`.
 
     Attributes:
         folder: of the data and the socket.
     """
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, folder: Path | None = None, **settings: str) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        if folder is not None:
+            self.folder = folder
+            return
         found = programs()
         assert found is not None
         self.folder = Path(tempfile.mkdtemp(prefix="isomem-pg-", dir="/tmp"))
@@ -65,7 +70,6 @@ class Server:
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             self._programs = _readable(found, self.folder)
-        self._process: subprocess.Popen[bytes] | None = None
         self._run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "-N", "-U", "isomem")
         self.start()
 
@@ -144,27 +148,39 @@ def _readable(programs: Path, folder: Path) -> Path:
 
 
 _numbers = count(1)
+_VARIABLE = "POSTGRES_OF_TESTS"
 
 
 @cache
 def shared() -> Server:
-    """The server of this test run."""
+    """The server of this test run; its child processes find the same one."""
+    if _VARIABLE in os.environ:
+        return Server(Path(os.environ[_VARIABLE]))
     server = Server()
-    atexit.register(server.stop)
+    owner = os.getpid()
+    atexit.register(lambda: server.stop() if os.getpid() == owner else None)
+    os.environ[_VARIABLE] = str(server.folder)
     server.make("tests")
+    server.do("CREATE EXTENSION IF NOT EXISTS vector", "tests")
     return server
 
 
-def section(**more: Any) -> dict[str, Any]:
-    """The `vector_store` of a memory with a schema of its own on the shared server."""
-    config = {"dsn": shared().dsn("tests"), "schema": f"s{next(_numbers)}", **more}
-    return {"provider": "postgres", "config": config}
+def section(schema: str = "", **more: Any) -> dict[str, Any]:
+    """The `vector_store` of a memory on the shared server, in a schema of its own by default."""
+    schema = schema or f"s{os.getpid()}_{next(_numbers)}"
+    return {
+        "provider": "postgres",
+        "config": {"dsn": shared().dsn("tests"), "schema": schema, **more},
+    }
 
 
 def missing() -> str:
     """What is missing for the tests on a real server; empty if nothing is."""
-    if importlib.util.find_spec("psycopg") is None:
-        return "NO POSTGRESQL TESTED: the package psycopg is not installed"
+    lacking = [
+        name for name in ("psycopg", "psycopg_pool") if importlib.util.find_spec(name) is None
+    ]
+    if lacking:
+        return f"NO POSTGRESQL TESTED: not installed: {', '.join(lacking)}"
     if programs() is None:
         return "NO POSTGRESQL TESTED: neither the package pgserver nor PostgreSQL is installed"
     return ""

@@ -135,6 +135,12 @@ CREATE TABLE failed_chunks (
     messages      bigint NOT NULL,
     PRIMARY KEY (target, digest, start)
 );
+CREATE TABLE receipts (
+    id            text COLLATE "C" PRIMARY KEY,
+    digest        text NOT NULL,
+    results       text NOT NULL,
+    written_at    double precision NOT NULL
+);
 CREATE TABLE commits (
     token         uuid PRIMARY KEY,
     at            timestamptz NOT NULL DEFAULT now()

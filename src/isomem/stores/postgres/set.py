@@ -17,6 +17,7 @@ from isomem.stores.postgres.collection import PostgresCollection, PostgresEntiti
 from isomem.stores.postgres.database import Database
 from isomem.stores.postgres.ingests import PostgresIngests
 from isomem.stores.postgres.ledger import PostgresLedger
+from isomem.stores.postgres.receipts import PostgresReceipts
 from isomem.stores.postgres.schema import prepare
 from isomem.stores.postgres.scopes import ScopeCache
 from isomem.stores.postgres.target import Target
@@ -63,6 +64,7 @@ class PostgresSet(EmbeddedSet):
         self._profile = profile
         self.links = PostgresLinks(vectors, entities, (VectorValueError,), Joined, profile)
         self.ingests = PostgresIngests(database)
+        self.receipts = PostgresReceipts(database)
         self._has_one_file = True
         self._held = None
         self._is_swept = False
