@@ -89,6 +89,7 @@ class Database:
         self._making = threading.Lock()
         self._pool: ConnectionPool[Connection[Row]] | None = None
         self._process = -1
+        self._inherited: list[object] = []
 
     def __repr__(self) -> str:
         return f"Database({self.path!r})"
@@ -194,6 +195,8 @@ class Database:
         with self._making:
             # A forked child has none of its parent's threads, and must not use its connections.
             if self._pool is None or self._process != os.getpid():
+                # Not freed: that would wait for its threads, and close connections of the parent.
+                self._inherited.append(self._pool)
                 self._pool = self._new_pool()
                 self._process = os.getpid()
             return self._pool
