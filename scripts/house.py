@@ -21,7 +21,7 @@ END = "<!-- The house ends. -->"
 ROOMS = {
     "command line": ("__main__", "cli"),
     "ways in": ("compat", "demo", "importer", "ingest", "reembed", "reference"),
-    "Memory, AsyncMemory": ("", "memory", "memory_async", "facade", "wiring"),
+    "Memory, Client": ("", "client", "memory", "memory_async", "facade", "wiring"),
 }
 # Nearly every part imports some of these, and they import nothing above them: no arrows.
 LOWEST = frozenset(

@@ -40,13 +40,17 @@ from isomem.memory import Memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from isomem.client.asynchronous import AsyncClient
+    from isomem.client.blocking import Client
     from isomem.memory_async import AsyncMemory
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncClient",
     "AsyncMemory",
     "AuthenticationError",
+    "Client",
     "ConfigurationError",
     "DatabaseError",
     "DependencyError",
@@ -73,11 +77,19 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """`AsyncMemory` is imported on its first use."""
+    """`AsyncMemory` and the clients are imported on their first use."""
     if name == "AsyncMemory":
         from isomem.memory_async import AsyncMemory
 
         return AsyncMemory
+    if name == "Client":
+        from isomem.client.blocking import Client
+
+        return Client
+    if name == "AsyncClient":
+        from isomem.client.asynchronous import AsyncClient
+
+        return AsyncClient
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -18,6 +18,7 @@ The tree, with the codes that each class is raised with::
         ├── MemoryNotFoundError         no memory has that id; a ValueError    MEM_404
         ├── PermissionDeniedError       a service's key is not for that        AUTH_002
         ├── ConfigurationError          the configuration cannot work          CONFIG_004-009
+        │   │                                                                  RECEIPT_002
         │   └── InvalidConfigError      a key or value in it; a ValueError     CONFIG_001-005
         │                                                                      SERVE_001
         ├── DependencyError             an optional package is missing         DEPS_001
@@ -26,6 +27,7 @@ The tree, with the codes that each class is raised with::
         │   └── VectorValueError        wrong length, or NaN; a ValueError     VECTOR_001
         ├── DatabaseError               SQLite failed: locked, full, closed    DB_001
         │                                                                      INGEST_002, 004
+        │                                                                      RECEIPT_001
         └── MemoryCorruptionError       the file is not a memory file          CORRUPT_001
 
 "A ValueError" means that the class is also a ``ValueError``, since mem0 raises the built-in there.

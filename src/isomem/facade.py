@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from typing import Any, TypeVar
 
-    from isomem.contract.plan import Progress
+    from isomem.contract.plan import Progress, Receipt
     from isomem.ports import shapes
 
     Self = TypeVar("Self", bound="Facade")
@@ -76,6 +76,8 @@ class Facade:
         self.db: shapes.Ledger
         self.vector_store, self.entity_store, self.db = self._opened.parts
         self.collection_name = self._collection_name()
+        self._progress: Progress | None = None
+        self._receipt: Receipt | None = None
         self._connect()
 
     def _read(self, config: MemoryConfig) -> None:
@@ -138,16 +140,26 @@ class Facade:
 
         return ComposedSet(self.vector_store, self.entity_store, self.db, self.profile)
 
-    def replacing(self: Self, *, progress: Progress | None = None, **parts: Any) -> Self:
+    def replacing(
+        self: Self,
+        *,
+        progress: Progress | None = None,
+        receipt: Receipt | None = None,
+        **parts: Any,
+    ) -> Self:
         """This memory with other parts, for some calls; the two share everything else.
 
         Args:
             progress: the row of an ingest that is written with what the calls add.
+            receipt: written with what one call of `add` stores, even if that is nothing. A call
+                whose receipt is there already fails with RECEIPT_001, and stores nothing.
             parts: attributes by name, such as `llm` and `clock`. This memory keeps its own.
         """
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__, **parts)
-        other._connect(progress)
+        other._progress = self._progress if progress is None else progress
+        other._receipt = self._receipt if receipt is None else receipt
+        other._connect()
         return other
 
     def with_config(self: Self, config: MemoryConfig) -> Self:
@@ -164,8 +176,8 @@ class Facade:
         other._connect()
         return other
 
-    def _connect(self, progress: Progress | None = None) -> None:
-        """Makes the ports; `progress` is what the plans of an ingest carry."""
+    def _connect(self) -> None:
+        """Makes the ports."""
         raise NotImplementedError
 
     def _parts(self) -> list[Any]:

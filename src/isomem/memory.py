@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from isomem.contract.plan import Progress
     from isomem.facade import Day, Json, Moment, Self
     from isomem.pipeline.listing import Walk
     from isomem.results import (
@@ -40,8 +39,8 @@ class Memory(Facade):
     memory, and can be shared between threads.
     """
 
-    def _connect(self, progress: Progress | None = None) -> None:
-        self._ports = BlockingPorts(self, progress)
+    def _connect(self) -> None:
+        self._ports = BlockingPorts(self, self._progress, self._receipt)
 
     def add(
         self,

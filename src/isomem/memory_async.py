@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
-    from isomem.contract.plan import Progress
     from isomem.facade import Day, Json, Moment, Self
     from isomem.pipeline.listing import Walk
     from isomem.ports.asynchronous import AsyncPorts
@@ -55,10 +54,10 @@ class AsyncMemory(Facade):
         self._pools = Pools()
         super().__init__(config, path=path, clock=clock)
 
-    def _connect(self, progress: Progress | None = None) -> None:
+    def _connect(self) -> None:
         from isomem.ports.asynchronous import AsyncPorts
 
-        self._ports = AsyncPorts(self, self._pools, progress)
+        self._ports = AsyncPorts(self, self._pools, self._progress, self._receipt)
 
     async def add(
         self,

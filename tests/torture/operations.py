@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from isomem import Memory
+from isomem.contract.plan import Receipt
 from isomem.testing import ScriptedLLM
 from tests.torture.storage import open_memory
 
@@ -48,11 +49,16 @@ class AddRaw(Operation):
 
 
 class AddInferred(Operation):
+    """With a receipt, which is there if and only if the rest is."""
+
+    calls = count()
+
     def prepare(self) -> None:
         self.memory.llm = ScriptedLLM([{"memory": [{"text": text} for text in self.texts]}])
 
     def call(self) -> None:
-        self.memory.add(f"what happened {self.number}", **SCOPE)
+        receipted = self.memory.replacing(receipt=Receipt(f"call {next(self.calls)}", ""))
+        receipted.add(f"what happened {self.number}", **SCOPE)
 
 
 class Update(Operation):
@@ -153,6 +159,7 @@ class State(NamedTuple):
     history: list[Any]
     messages: list[Any]
     links: list[Any]
+    receipts: int
     loose: int
     """Links whose memory is gone."""
 
@@ -183,7 +190,13 @@ class Outside:
         loose = self.query(
             "SELECT count(*) FROM linked_memories WHERE memory_id NOT IN (SELECT id FROM points)"
         )
-        return State(self.texts(), history, messages, links, loose[0][0])
+        return State(self.texts(), history, messages, links, self.receipts(), loose[0][0])
+
+    def receipts(self) -> int:
+        if not self.query("SELECT 1 FROM sqlite_schema WHERE name = 'receipts'"):
+            return 0
+        count: int = self.query("SELECT count(*) FROM receipts")[0][0]
+        return count
 
     def close(self) -> None:
         self.connection.close()
@@ -227,5 +240,6 @@ def check_whole(operation: type[Operation], before: State, after: State) -> None
     assert changes == WHOLE[operation]
     if operation is AddInferred:
         assert after.messages != before.messages
+        assert after.receipts == before.receipts + 1
         assert {memory for memory, _ in after.links} == set(after.texts)
     assert after.loose == 0

@@ -5,7 +5,7 @@ A comment that ignores an error is a claim: mypy complains if the error is not t
 
 from __future__ import annotations
 
-from isomem import AsyncMemory, Memory
+from isomem import AsyncClient, AsyncMemory, Client, Memory
 from isomem.results import (
     AddedMemory,
     AddResults,
@@ -84,3 +84,27 @@ async def the_same_for_coroutines(memory: AsyncMemory) -> None:
     assert count == len(items) == len(added["results"]) == page["total"] == scopes[0]["memories"]
     assert found["results"][0]["memory"] == "I like tea"
     assert "- I like tea" in text
+
+
+def a_client_is_typed_like_a_memory(client: Client) -> None:
+    filters = {"user_id": "ana"}
+    added: AddResults = client.remember("I like tea", "So do I", user_id="ana", infer=False)
+    found: SearchResults = client.search("tea", filters=filters)
+    page: MemoryPage = client.get_all(filters=filters, page_size=1)
+    items: list[MemoryItem] = list(client.iter_all(filters))
+    text: str = client.context("tea", filters=filters, count_tokens=len)
+    assert (len(added["results"]), len(items), page["total"]) == (2, 2, 2)
+    assert found["results"][0]["memory"] in text
+
+
+def what_a_memory_does_not_take_a_client_does_not_take(client: Client) -> None:
+    client.search("tea", filters={"user_id": "ana"}, limit=5)  # type: ignore[arg-type]
+    client.get_all(filters={"user_id": "ana"}, limit=5)  # type: ignore[call-overload]
+    client.search("tea", filters={"user_id": "ana"}, top_k=None)  # type: ignore[arg-type]
+
+
+async def coroutines_of_a_client_are_typed_like_a_memorys(client: AsyncClient) -> None:
+    filters = {"user_id": "ana"}
+    page: MemoryPage = await client.get_all(filters=filters, page_size=1)
+    items: list[MemoryItem] = [each async for each in client.iter_all(filters)]
+    assert len(items) == page["total"]

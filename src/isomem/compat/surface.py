@@ -41,9 +41,9 @@ _SECTION_CLASSES = _of(
     "AzureConfig",
 )  # fmt: skip
 _FOLDERS = _of("sections", "home_dir mem0_dir")
-_PROJECTS = _of("client", "ProjectConfig BaseProject Project AsyncProject")
+_PROJECTS = _of("projects", "ProjectConfig BaseProject Project AsyncProject")
 _OPTIONS = _of(
-    "client",
+    "client_options",
     "AddMemoryOptions SearchMemoryOptions GetAllMemoryOptions DeleteAllMemoryOptions "
     "UpdateMemoryOptions ProjectUpdateOptions",
 )
@@ -160,7 +160,8 @@ SURFACE: dict[str, dict[str, str]] = {
     },
     "mem0.proxy": {},
     "mem0.proxy.main": {
-        **_of("client", "Mem0 Chat Completions MemoryClient"),
+        **_of("chat", "Mem0 Chat Completions"),
+        **_some(_CLIENTS, "MemoryClient"),
         **_of("memories", "Memory"),
         **_some(_PROMPTS, "MEMORY_ANSWER_PROMPT"),
         **_some(_TELEMETRY, "capture_event capture_client_event"),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from isomem.types import Message, Payload, Vector
 
 
+_NOTHING: Mapping[str, object] = {}
+
 REMOVED_AT_ONCE = 1000
 """How many memories are removed in one transaction, if more have to go."""
 
@@ -25,10 +27,12 @@ class Record:
 
     Attributes:
         event: its history row.
-        supersedes: what it has superseded once it is stored: `id`, `memory` and `why` of each.
+        supersedes: what it has superseded once it is stored: `id`, `memory` and `why` of each; None
+            if nobody asks.
+        told: what a caller is told of it in addition.
     """
 
-    __slots__ = ("event", "id", "payload", "supersedes", "text", "vector")
+    __slots__ = ("event", "id", "payload", "supersedes", "text", "told", "vector")
 
     def __init__(
         self, memory_id: str, text: str, vector: Vector, payload: Payload, event: dict[str, Any]
@@ -38,7 +42,13 @@ class Record:
         self.vector = vector
         self.payload = payload
         self.event = event
-        self.supersedes: Sequence[dict[str, str]] = ()
+        self.supersedes: Sequence[dict[str, str]] | None = None
+        self.told: Mapping[str, object] = _NOTHING
+
+    def result(self) -> dict[str, Any]:
+        """What a caller is told once it is stored."""
+        result = {"id": self.id, "memory": self.text, "event": "ADD", **self.told}
+        return result if self.supersedes is None else {**result, "supersedes": [*self.supersedes]}
 
 
 class Supersession:
@@ -193,6 +203,37 @@ class FailedChunk:
         self.messages = messages
 
 
+class Receipt:
+    """The proof that a call was carried out: a row that is written with what the call stores.
+
+    A plan whose receipt is there already fails as a whole.
+
+    Attributes:
+        id: of the call, as whoever makes it has chosen.
+        digest: of what is asked for.
+    """
+
+    __slots__ = ("digest", "id")
+
+    def __init__(self, receipt_id: str, digest: str) -> None:
+        self.id = receipt_id
+        self.digest = digest
+
+
+class Outcome:
+    """What a receipt says: the digest, and what the caller was told, without any text.
+
+    Attributes:
+        results: see `Record.result`; without `memory`, which the history has.
+    """
+
+    __slots__ = ("digest", "results")
+
+    def __init__(self, digest: str, results: list[dict[str, Any]]) -> None:
+        self.digest = digest
+        self.results = results
+
+
 class Plan:
     """What one call writes, as a whole or not at all.
 
@@ -215,6 +256,7 @@ class Plan:
         purge_history: also removes the history of what `clear` removes.
         entity_vectors: new vectors, by entity id, for entities that lose a memory but stay.
         progress: the row of an ingest.
+        receipt: written if the plan does not fail, whatever it stores.
 
     Attributes:
         failed: whether no record could be stored, and only the messages were.
@@ -222,8 +264,8 @@ class Plan:
 
     __slots__ = (
         "buffers_failed", "change", "clear", "clock", "entity_vectors", "failed", "mentions",
-        "messages", "partial", "progress", "purge_history", "records", "remove", "restore",
-        "scope", "session", "since", "supersedes",
+        "messages", "partial", "progress", "purge_history", "receipt", "records", "remove",
+        "restore", "scope", "session", "since", "supersedes",
     )  # fmt: skip
 
     def __init__(
@@ -246,6 +288,7 @@ class Plan:
         purge_history: bool = False,
         entity_vectors: Mapping[str, Vector] | None = None,
         progress: Progress | None = None,
+        receipt: Receipt | None = None,
     ) -> None:
         self.clock = clock
         self.records = records
@@ -265,6 +308,7 @@ class Plan:
         self.purge_history = purge_history
         self.entity_vectors = entity_vectors or {}
         self.progress = progress
+        self.receipt = receipt
 
     def fail(self, error: Exception) -> None:
         """No record can be stored: raises `error`, unless the messages are stored all the same."""
@@ -275,7 +319,7 @@ class Plan:
     @property
     def only_adds(self) -> bool:
         """Whether it adds memories, all or none of them, and nothing else."""
-        others = self.partial or self.mentions or self.messages or self.progress
+        others = self.partial or self.mentions or self.messages or self.progress or self.receipt
         return bool(self.records) and not (others or self.change or self.remove)
 
 

@@ -121,26 +121,26 @@ def _image_question(url: str, details: str | None) -> Message:
 
 async def _add_raw(ports: Ports, conversation: Conversation, fields: Payload) -> list[AddedMemory]:
     records: list[Record] = []
-    results: list[Any] = []
     for said in conversation.remembered():
         own = {**fields, "role": said.role}
         if said.name:
             own["actor_id"] = said.name
         record = await _record(ports, said.content, own)
+        record.told = {"actor_id": said.name, "role": said.role}
         records.append(record)
-        results.append({**_result(record), "actor_id": said.name, "role": said.role})
-    if records or ports.progress:
-        await ports.apply(Plan(ports.clock, records=records, progress=ports.progress))
+    if records or ports.progress or ports.receipt:
+        await ports.apply(_plan(ports, records))
+    return _results(records)
+
+
+def _plan(ports: Ports, records: list[Record]) -> Plan:
+    """A plan that stores all records or none."""
+    return Plan(ports.clock, records=records, progress=ports.progress, receipt=ports.receipt)
+
+
+def _results(records: Sequence[Record]) -> list[AddedMemory]:
+    results: list[Any] = [record.result() for record in records]
     return results
-
-
-def _superseding(record: Record) -> AddedMemory:
-    superseded: Any = record.supersedes
-    return {**_result(record), "supersedes": [*superseded]}
-
-
-def _result(record: Record) -> AddedMemory:
-    return {"id": record.id, "memory": record.text, "event": "ADD"}
 
 
 async def add_text(ports: Ports, text: str, fields: Payload, vector: Vector | None = None) -> str:
@@ -190,8 +190,8 @@ async def _add_procedural(
     text = profile.check_summary(text)
     said = {**fields, "memory_type": PROCEDURAL}
     record = await _record(ports, text, said)
-    await ports.apply(Plan(ports.clock, records=[record]))
-    return [_result(record)]
+    await ports.apply(_plan(ports, [record]))
+    return _results([record])
 
 
 # --- Inferred: the model says what to remember -----------------------------------------------
@@ -219,7 +219,7 @@ async def _add_inferred(
     vectors = await _embed_facts(ports, [fact["text"] for fact in facts])
     known = {payload["hash"] for payload in existing if payload.get("hash")}
     records = await _inferred_records(ports, _new_facts(facts, vectors, known), vectors, fields)
-    stale = await _stale(ports, facts, records, scope, mode) if mode != OFF else ()
+    stale = await _stale(ports, facts, records, scope, mode)
     plan = Plan(
         ports.clock,
         records=records,
@@ -232,21 +232,24 @@ async def _add_inferred(
         session=session,
         messages=conversation.texts(),
         progress=ports.progress,
+        receipt=ports.receipt,
     )
     stored = await ports.apply(plan)
     if plan.failed:
         raise VectorStoreError(
             f"Failed to insert any of the {len(records)} extracted memories into the vector store"
         )
-    if mode != OFF:
-        return [_superseding(record) for record in stored]
-    return [_result(record) for record in stored]
+    return _results(stored)
 
 
 async def _stale(
     ports: Ports, facts: list[Fact], records: list[Record], scope: dict[str, str], mode: str
 ) -> Sequence[Supersession]:
     """The stored facts that the new ones supersede: `records` has those of `facts` that are new."""
+    if mode == OFF:
+        return ()
+    for record in records:
+        record.supersedes = ()  # Until they are stored, which a caller is told of.
     # Here: most memories supersede nothing, and importing isomem would take longer.
     from isomem.pipeline.superseding import supersessions
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Filters, Hit, Nlp, Payload, Ports, Stores, Vector
     from isomem.results import Done, GotMemory, HistoryRow, MemoryList, MemoryPage
 
-_LISTING = ("filters", "top_k", "show_expired", "show_superseded", "order", "page_size", "cursor")
+LISTING = ("filters", "top_k", "show_expired", "show_superseded", "order", "page_size", "cursor")
 """The arguments of `get_all`."""
 
 
@@ -64,7 +64,7 @@ async def get_all(
     other: Mapping[str, object],
 ) -> MemoryList | MemoryPage:
     """The first memories of a scope, or a page of them."""
-    check_other(other, "get_all", _LISTING)
+    check_other(other, "get_all", LISTING)
     top_k = check_top_k(top_k)
     asked = checked_filters(ports, filters)
     visibility = visibility_of(ports, show_expired=show_expired, show_superseded=show_superseded)

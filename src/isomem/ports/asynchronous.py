@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from typing import Any, Concatenate, ParamSpec, TypeGuard, TypeVar
 
-    from isomem.contract.plan import Plan, Progress, Record
+    from isomem.contract.plan import Plan, Progress, Receipt, Record
     from isomem.ports import shapes
 
     P = ParamSpec("P")
@@ -144,8 +144,14 @@ class AsyncPorts(PartsView):
 
     run = staticmethod(adrive)
 
-    def __init__(self, parts: shapes.Parts, pools: Pools, progress: Progress | None = None) -> None:
-        super().__init__(parts, progress)
+    def __init__(
+        self,
+        parts: shapes.Parts,
+        pools: Pools,
+        progress: Progress | None = None,
+        receipt: Receipt | None = None,
+    ) -> None:
+        super().__init__(parts, progress, receipt)
         self._pools = pools
 
     async def _call(self, part: Any, name: str, *args: Any, **kwargs: Any) -> Any:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from isomem.clock import Clock
-    from isomem.contract.plan import Plan, Progress, Record
+    from isomem.contract.plan import Plan, Progress, Receipt, Record
     from isomem.contract.profile import Profile
     from isomem.ports import shapes
 
@@ -24,13 +24,20 @@ class PartsView:
     Args:
         parts: the memory; its parts can be replaced while it lives.
         progress: the row of an ingest that the call's plan carries.
+        receipt: the receipt that it carries.
     """
 
-    def __init__(self, parts: shapes.Parts, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        parts: shapes.Parts,
+        progress: Progress | None = None,
+        receipt: Receipt | None = None,
+    ) -> None:
         self._parts = parts
         self.settings: shapes.Settings = parts
         self.profile: Profile = parts.profile
         self.progress = progress
+        self.receipt = receipt
         self._tier: Any = None
         self._guarded_tier: Any = None
 

@@ -14,7 +14,16 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from isomem.clock import Clock
 from isomem.contract.pages import Key, Tally
-from isomem.contract.plan import FailedChunk, Mention, Plan, Progress, Record, TakenIn
+from isomem.contract.plan import (
+    FailedChunk,
+    Mention,
+    Outcome,
+    Plan,
+    Progress,
+    Receipt,
+    Record,
+    TakenIn,
+)
 from isomem.contract.profile import Profile
 from isomem.contract.ranking import Found, Question
 from isomem.contract.visibility import Visibility
@@ -22,8 +31,8 @@ from isomem.types import Filters, Hit, Message, Payload, Vector
 
 __all__ = [
     "LLM", "Embedder", "Entry", "Filters", "Hit", "Ingests", "Ledger", "Links", "Listing",
-    "Message", "Nlp", "Parts", "Payload", "Ports", "Reranker", "Settings", "Stores", "Vector",
-    "VectorStore",
+    "Message", "Nlp", "Parts", "Payload", "Ports", "Receipts", "Reranker", "Settings",
+    "Stores", "Vector", "VectorStore",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -196,6 +205,27 @@ class Ingests(Protocol):
     def save_failed(self, progress: Progress, start: int) -> None: ...
 
 
+class Receipts(Protocol):
+    """Which calls were carried out."""
+
+    def find(self, receipt_id: str) -> Outcome | None:
+        """What a receipt says; None if there is none."""
+        ...
+
+    def forget(self, prefix: str, before: float, kept: Sequence[str] = ()) -> int:
+        """Removes receipts.
+
+        Args:
+            prefix: what their ids begin with.
+            before: when they were written at the latest, in seconds since 1970.
+            kept: ids of those that stay.
+
+        Returns:
+            How many were removed.
+        """
+        ...
+
+
 class Stores(Protocol):
     """A store set: the stores of one memory, for a step that runs where they live."""
 
@@ -213,6 +243,11 @@ class Stores(Protocol):
     @property
     def ingests(self) -> Ingests | None:
         """The progress of ingests; None if there is no file of ours to keep it in."""
+        ...
+
+    @property
+    def receipts(self) -> Receipts | None:
+        """The receipts of calls; None if there is no file of ours to keep them in."""
         ...
 
     @property
@@ -342,6 +377,11 @@ class Ports(Protocol):
     @property
     def progress(self) -> Progress | None:
         """The row of an ingest that the call's plan carries."""
+        ...
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The receipt that the call's plan carries."""
         ...
 
     @property

@@ -239,7 +239,7 @@ def attempts(
         if amended := _amended(endpoint, request, outcome):
             request = amended
             continue
-        seconds = _backoff(outcome, retries, chance)
+        seconds = _pause(outcome, retries, chance)
         if seconds is None or retries == endpoint.max_retries or clock() + seconds > last:
             raise _refusal(endpoint, outcome)
         retries += 1
@@ -269,11 +269,16 @@ def _json(endpoint: Endpoint, reply: Reply) -> object:
     return answer
 
 
-def _backoff(outcome: Outcome, retries: int, chance: Callable[[], float]) -> float | None:
+def backoff(retries: int, chance: Callable[[], float]) -> float:
+    """How long to wait before sending again if the server does not say, in seconds."""
+    return min(LONGEST_BACKOFF_S, 0.5 * 2.0**retries) * (1 - chance() / 2)
+
+
+def _pause(outcome: Outcome, retries: int, chance: Callable[[], float]) -> float | None:
     """How long to wait before sending again, in seconds; None if it would be pointless."""
-    step = min(LONGEST_BACKOFF_S, 0.5 * 2.0**retries) * (1 - chance() / 2)
+    step = backoff(retries, chance)
     if not isinstance(outcome, Reply):
-        return step if outcome and _is_passing(outcome.failure) else None
+        return step if outcome and is_passing(outcome.failure) else None
     if outcome.status not in {408, 429} and outcome.status < 500:
         return None
     wanted = retry_after(outcome.headers)
@@ -282,7 +287,7 @@ def _backoff(outcome: Outcome, retries: int, chance: Callable[[], float]) -> flo
     return wanted if wanted <= LONGEST_RETRY_AFTER_S else None
 
 
-def _is_passing(failure: Failure) -> bool:
+def is_passing(failure: Failure) -> bool:
     """Whether the failure may be temporary."""
     mistakes = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
     return isinstance(failure, httpx.TransportError) and not isinstance(failure, mistakes)
@@ -295,7 +300,7 @@ def _refusal(endpoint: Endpoint, outcome: Outcome) -> ProviderError:
         fault = f"answered with status {outcome.status}: {said}"
         return endpoint.error(fault, kind, outcome.status, _wait(outcome), advice)
     broken = outcome or Broken(httpx.RequestError("nothing came of it"))
-    error = _explained(endpoint, broken)
+    error = explained(endpoint, broken)
     error.__cause__ = broken.failure
     return error
 
@@ -322,7 +327,7 @@ def _wait(reply: Reply) -> dict[str, float | str | None] | None:
     return None if seconds is None else {"retry_after": seconds}
 
 
-def _explained(endpoint: Endpoint, broken: Broken) -> ProviderError:
+def explained(endpoint: Endpoint, broken: Broken) -> ProviderError:
     """The error for a network failure, which names who is to blame."""
     failure, proxy = broken.failure, broken.proxy
     secrets = passwords(proxy.url) if proxy else []

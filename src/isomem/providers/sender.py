@@ -17,6 +17,7 @@ import httpx
 from isomem.providers.headers import sendable_headers
 from isomem.providers.http import (
     CONNECT_TIMEOUT_S,
+    Attempts,
     Broken,
     Endpoint,
     Failure,
@@ -57,7 +58,7 @@ class Sender:
 
     def send(self, request: Request) -> object:
         """The JSON of the answer to `request`. Raises as `attempts`."""
-        steps = attempts(self.endpoint, request)
+        steps = self.steps(request)
         try:
             step = next(steps)
             while True:
@@ -67,13 +68,17 @@ class Sender:
 
     async def asend(self, request: Request) -> object:
         """As `send`, without blocking the running event loop."""
-        steps = attempts(self.endpoint, request)
+        steps = self.steps(request)
         try:
             step = next(steps)
             while True:
                 step = steps.send(await self._aperform(step))
         except StopIteration as stop:
             return stop.value
+
+    def steps(self, request: Request) -> Attempts:
+        """What to do for `request`, one step at a time."""
+        return attempts(self.endpoint, request)
 
     def _perform(self, step: Request | Pause) -> Outcome:
         if isinstance(step, Pause):
@@ -97,7 +102,7 @@ class Sender:
 
     def _exchange(self, request: Request) -> Reply:
         client = self._client(self.endpoint.base_url)
-        content = self._encoded(request)
+        content = self.encoded(request)
         proof = self._proof(request, content)
         sent = client.build_request("POST", **self._arguments(request, content, proof))
         for _ in range(MOST_REDIRECTS + 1):
@@ -116,7 +121,7 @@ class Sender:
 
     async def _aexchange(self, request: Request) -> Reply:
         client = await self._aclient(self.endpoint.base_url)
-        content = self._encoded(request)
+        content = self.encoded(request)
         proof = await self._aproof(request, content)
         sent = client.build_request("POST", **self._arguments(request, content, proof))
         for _ in range(MOST_REDIRECTS + 1):
@@ -147,7 +152,12 @@ class Sender:
         url = self.endpoint.url(request.path)
         return Broken(failure, proxy_for(url, self.endpoint.proxies))
 
-    def _encoded(self, request: Request) -> bytes:
+    def encoded(self, request: Request) -> bytes:
+        """The body of `request` as JSON.
+
+        Raises:
+            ProviderError: it has no form in JSON.
+        """
         try:
             text = json.dumps(
                 request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from typing import Any, TypeVar
 
+    from isomem.contract.plan import Receipt
     from isomem.memory_async import AsyncMemory
     from isomem.results import MemoryPage
     from isomem.serve.calls import Call
@@ -58,14 +59,35 @@ class Access:
             ValidationError: an unknown call, or an argument that is unknown or missing.
             Exception: as the method.
         """
+        return await self.make(name, await self.prepare(name, arguments))
+
+    async def prepare(self, name: str, arguments: Mapping[str, Any]) -> Arguments:
+        """The arguments of a call that this key may make, narrowed down to its scopes.
+
+        Raises:
+            Exception: as `call`, before the method is called.
+        """
         call = CALLS.get(name)
         if call is None:
             raise ValidationError(f"There is no call {name!r}.", error_code="VALIDATION_008")
         self.check_right(call.right)
         checked = _checked(call, arguments)
-        if not self.sees_everything:
-            checked = await self._narrowed(call, checked)
-        result = await self._made(call, checked)
+        return checked if self.sees_everything else await self._narrowed(call, checked)
+
+    async def make(self, name: str, prepared: Arguments, receipt: Receipt | None = None) -> Any:
+        """Makes a call whose arguments are prepared.
+
+        Args:
+            receipt: written with what the call stores; see `Memory.replacing`.
+
+        Raises:
+            Exception: as the method.
+        """
+        memory = self.memory if receipt is None else self.memory.replacing(receipt=receipt)
+        if self._recorder is not None:
+            result = await self._recorder.call(memory, name, prepared)
+        else:
+            result = await getattr(memory, name)(**prepared)
         return result if self.sees_everything else self._own(result)
 
     async def everything(
@@ -130,11 +152,6 @@ class Access:
             PermissionDeniedError: they are for memories that are not the key's.
         """
         return filters if self.sees_everything else self._filters(filters)
-
-    async def _made(self, call: Call, arguments: Arguments) -> Any:
-        if self._recorder is not None:
-            return await self._recorder.call(self.memory, call.name, arguments)
-        return await getattr(self.memory, call.name)(**arguments)
 
     async def _narrowed(self, call: Call, arguments: Arguments) -> Arguments:
         if call.kept_by == EVERYTHING:

@@ -15,7 +15,7 @@ from isomem import __version__
 from isomem.serve.guard import Guard
 from isomem.serve.limits import RateLimits
 from isomem.serve.metrics import Metrics
-from isomem.serve.rest import admin, native, selfhosted, status
+from isomem.serve.rest import admin, jobs, native, selfhosted, status
 from isomem.serve.rest.openapi import document
 from isomem.serve.rest.operations import routes_of
 from isomem.serve.web.assets import asset_routes
@@ -52,6 +52,7 @@ def make_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
         yield
         await service.close()
 
@@ -76,6 +77,7 @@ def operations() -> list[Operation]:
     return [
         *selfhosted.operations(),
         *native.operations(),
+        *jobs.operations(),
         *admin.operations(),
         *status.operations(),
     ]

@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+IDEMPOTENCY_KEY = "idempotency-key"
+"""The header with which a call that adds can be sent again without harm."""
+
+BACKGROUND = "background"
+"""The argument with which a call that adds is made later."""
+
+
 class Caller:
     """The sender of one request.
 
@@ -78,12 +85,35 @@ class Caller:
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """What a call of the memory returns; see `Access.call`.
 
+        A call that adds is made later if the caller prefers that (`Prefer: respond-async`, or
+        `background` among the arguments), and only once for one `Idempotency-Key`.
+
         Raises:
-            Problem: 413, there are too many messages; 504, it took too long.
+            Accepted: it is made later.
+            Problem: 409, the `Idempotency-Key` was used for something else; 413, there are too many
+                messages; 504, it took too long.
             Exception: as `Access.call`.
         """
         check_batch(arguments.get("messages"), self.service.settings.max_messages)
-        return await self._in_time(self.access.call(name, arguments), _after_timeout(name))
+        return await self._in_time(self._made(name, arguments), _after_timeout(name))
+
+    async def _made(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """What a call returns, or the exception that it is made later."""
+        if name not in CALLS or CALLS[name].is_repeatable:
+            return await self.access.call(name, arguments)
+        jobs, key = self.service.jobs, self.request.headers.get(IDEMPOTENCY_KEY)
+        named = {key: value for key, value in arguments.items() if key != BACKGROUND}
+        if self._may_wait(arguments.get(BACKGROUND)):
+            raise Accepted(await jobs.submit(self.access, name, named, key))
+        if key is not None:
+            return await jobs.once(self.access, name, named, key)
+        return await self.access.call(name, named)
+
+    def _may_wait(self, background: Any) -> bool:
+        if background is not None and not isinstance(background, bool):
+            raise Problem(BAD_INPUT, "VALIDATION_008", f"{BACKGROUND}: must be true or false.")
+        preferred = self.request.headers.get("prefer", "").lower().split(",")
+        return bool(background) or "respond-async" in map(str.strip, preferred)
 
     async def everything(self, **paging: Any) -> Any:
         """A page of all memories; see `Access.everything`."""
@@ -108,6 +138,18 @@ class Caller:
                 TOO_SLOW, "TIMEOUT_001", f"It took more than {seconds:g} seconds. {outcome}",
                 "Ask for less at once, or raise `timeout_s` of the service.",
             ) from error  # fmt: skip
+
+
+class Accepted(Exception):  # noqa: N818 - it is no error
+    """A call is made later.
+
+    Attributes:
+        job: as its caller sees it.
+    """
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        super().__init__("accepted")
+        self.job = job
 
 
 class _OutOfTimeError(Exception):

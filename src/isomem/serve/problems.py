@@ -19,6 +19,7 @@ from isomem.errors import (
     VectorStoreError,
     VectorValueError,
 )
+from isomem.serve.raised import raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Problem(Exception):
         detail: what was wrong, for a person.
         suggestion: what to do about it, or None.
         headers: of the answer, such as Retry-After.
+        error: what the call raised, for a client that raises it again.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Problem(Exception):
         detail: str,
         suggestion: str | None = None,
         headers: dict[str, str] | None = None,
+        error: Exception | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -70,10 +73,11 @@ class Problem(Exception):
         self.detail = detail
         self.suggestion = suggestion
         self.headers = headers or {}
+        self.error = error
 
     def body(self, request_id: str) -> dict[str, Any]:
         """The JSON of the answer."""
-        body = {
+        body: dict[str, Any] = {
             "type": "about:blank",
             "title": TITLES.get(self.status, "Error"),
             "status": self.status,
@@ -81,7 +85,9 @@ class Problem(Exception):
             "code": self.code,
             "request_id": request_id,
         }
-        return {**body, "suggestion": self.suggestion} if self.suggestion else body
+        if self.suggestion:
+            body["suggestion"] = self.suggestion
+        return body if self.error is None else {**body, "error": raised(self.error)}
 
 
 # The first match counts.
@@ -106,13 +112,14 @@ def problem_of(error: Exception) -> Problem:
     """The problem that an error of any kind is."""
     if isinstance(error, Problem):
         return error
+    original = error
     if isinstance(error, ProviderError) and isinstance(error.__cause__, MemoryError):
         error = error.__cause__  # The provider's own error says more about what to do.
     for kind, status in _STATUSES:
         if isinstance(error, kind) and status != FAILED:
             code = getattr(error, "error_code", "INVALID_VALUE")
             suggestion = getattr(error, "suggestion", None)
-            return Problem(status, code, message_of(error), suggestion, _headers(error))
+            return Problem(status, code, message_of(error), suggestion, _headers(error), original)
     return Problem(
         FAILED, "INTERNAL", "Something failed that should not have.",
         "The service's log has the request id and what happened.",

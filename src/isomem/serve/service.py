@@ -7,6 +7,7 @@ from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
 from isomem.serve.access import Access
 from isomem.serve.configuration import Changes, check_fixed, merged, without_hidden
+from isomem.serve.jobs import Jobs
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.problems import UNAUTHENTICATED, Problem
 from isomem.serve.recording import Recorder
@@ -56,6 +57,7 @@ class Service:
             read = from_dict(self.configuration)
         self.memory = AsyncMemory(read) if memory is None else memory
         self.recorder = Recorder() if self.settings.record else None
+        self.jobs = Jobs(path, self._own_access, self.settings)
         self._started_with = given
         self._replaced: list[AsyncMemory] = []
 
@@ -68,6 +70,11 @@ class Service:
         key = self._key(shown_key)
         self.follow()
         return Access(self.memory, key, self.recorder)
+
+    def _own_access(self) -> Access:
+        """The view of the service itself. A failed call of the model is an error for it."""
+        memory = self.memory.replacing(raise_on_llm_error=True)
+        return Access(memory, EVERYTHING, self.recorder)
 
     def _key(self, shown: str | None) -> Key:
         if not self.settings.auth:
@@ -125,12 +132,18 @@ class Service:
             if configuration != self.configuration:
                 self.use(from_dict(configuration), configuration)
 
+    def start(self) -> None:
+        """Begins to work on jobs, in the running event loop."""
+        self.jobs.start()
+
     async def close(self) -> None:
-        """Closes the memory and the keys."""
+        """Closes the memory, the jobs and the keys. Jobs under way may go on for `grace_s`."""
+        await self.jobs.stop(self.settings.grace_s)
         for memory in self._replaced:
             await _close_models(memory)
         await self.memory.aclose()
         self.changes.close()
+        self.jobs.close()
         self.keys.close()
 
 

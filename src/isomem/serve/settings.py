@@ -58,6 +58,26 @@ TABLE = (
         "whether `/metrics` needs no key, which is only allowed on loopback",
     ),
     Option("record", False, SWITCH, "whether the last exchanges with the model are kept"),
+    Option("job_workers", 4, whole(1, 1000), "how many jobs a process works on at once"),
+    Option("job_attempts", 8, whole(1, 1000), "how often a job is tried while a provider fails"),
+    Option(
+        "job_backoff_s",
+        2.0,
+        number(0.001, 300),
+        "the wait before the second try of a job, in seconds; then twice as long each time",
+    ),
+    Option(
+        "job_lease_s",
+        30.0,
+        number(0.1, 3600),
+        "after how many seconds another process takes over a job whose process has died",
+    ),
+    Option(
+        "keep_hours",
+        168.0,
+        number(0.001, 1_000_000),
+        "how long finished jobs and the results of idempotency keys are kept, in hours",
+    ),
     Option(
         "grace_s",
         30,
@@ -97,6 +117,11 @@ class Settings:
     cors_origins: list[str]
     open_metrics: bool
     record: bool
+    job_workers: int
+    job_attempts: int
+    job_backoff_s: float
+    job_lease_s: float
+    keep_hours: float
     grace_s: int
     log_format: str
     log_level: str

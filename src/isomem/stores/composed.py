@@ -3,7 +3,9 @@
 Nothing is locked while a foreign store is called. One call writes in this order. The ids of each
 step are known before, so that it can be undone by them:
 
-* an add: the memories, then history and messages; if the ledger fails, the memories are removed.
+* an add: the memories, then history, messages, and the receipt of the call, which are one
+  transaction if the ledger is ours; if the ledger fails, the memories are removed. A process that
+  dies in between leaves memories without a receipt, and a repeated call adds them once more.
   Links come next, since a failure there loses only links. What the new memories supersede is marked
   last: if that fails, both are shown.
 * a change or a removal: its history row, then the memory; if the store fails, the row is removed.
@@ -37,6 +39,7 @@ from isomem.store.database import Database
 from isomem.store.entities import Entities
 from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
+from isomem.store.receipts import Receipts
 from isomem.store.schema import prepare_ledger
 from isomem.stores.embedded import EmbeddedLinks, missing
 from isomem.stores.linking import Links
@@ -127,6 +130,12 @@ class ComposedSet:
         file = _file_of(self.ledger) or _file_of(self.vectors)
         return None if file is None else Ingests(file)
 
+    @property
+    def receipts(self) -> Receipts | None:
+        """The receipts of calls, in the same file; None if there is no such file."""
+        file = _file_of(self.ledger) or _file_of(self.vectors)
+        return None if file is None else Receipts(file)
+
     def reading(self) -> AbstractContextManager[object]:
         """An empty block: separate parts have no common state."""
         return nullcontext()
@@ -192,6 +201,8 @@ class ComposedSet:
                     self.ledger.save_messages(plan.messages, plan.session)
                 if plan.progress and self.ingests and not plan.failed:
                     self.ingests.save(plan.progress, stored[0].id if stored else None)
+                if plan.receipt and self.receipts and not plan.failed:
+                    self.receipts.save(plan.receipt, stored)
         except BaseException:
             self._take_events_back(events)
             self._take_back(stored)

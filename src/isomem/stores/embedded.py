@@ -29,6 +29,7 @@ from isomem.store.entities import Entities
 from isomem.store.held import Held
 from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
+from isomem.store.receipts import Receipts
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
 from isomem.stores.linking import Joined, Links, is_match
@@ -89,6 +90,7 @@ class EmbeddedSet:
         self._profile = profile
         self.links = JoinedLinks(vectors, entities, (VectorValueError,), Joined, profile)
         self.ingests = Ingests(self._database)
+        self.receipts = Receipts(self._database)
         self._has_one_file = ledger.database is self._database
         self._held = None
         if self._has_one_file and self._database.path == IN_MEMORY:
@@ -186,11 +188,17 @@ class EmbeddedSet:
             self._remove(plan.remove, plan)
         if plan.restore is not None:
             self._restore(plan.restore, plan.clock.now())
+        self._note(plan, stored)
+        return stored
+
+    def _note(self, plan: Plan, stored: Sequence[Record]) -> None:
+        """Writes what a plan has beside memories."""
         if plan.messages:
             self.ledger.save_messages(plan.messages, plan.session)
         if plan.progress and not plan.failed:
             self.ingests.save(plan.progress, stored[0].id if stored else None)
-        return stored
+        if plan.receipt and not plan.failed:
+            self.receipts.save(plan.receipt, stored)
 
     def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
         """The records without those that another call has stored meanwhile."""

@@ -165,10 +165,10 @@ class Quiet(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(usual: Usual) -> Iterator[Server]:
+def serving(usual: Usual, handler: type[Handler] = Handler) -> Iterator[Server]:
     """Runs a server whose usual answers are those of `usual`."""
 
-    class Bound(Handler):
+    class Bound(handler):  # type: ignore[valid-type, misc]
         pass
 
     Bound.usual = staticmethod(usual)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from isomem.serve.callers import BACKGROUND
 from isomem.serve.calls import CALLS, REQUIRED
 from isomem.serve.rest.operations import Operation
 from isomem.serve.rest.schemas import of_result
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from isomem.serve.rest.schemas import Schema
 
 TAG = "isomem"
+IN_BACKGROUND: Schema = {
+    "type": "boolean",
+    "description": "whether to answer with a job, and make the call later",
+    "default": False,
+}
 
 
 def operations() -> list[Operation]:
@@ -37,6 +43,7 @@ def _operation(call: Call) -> Operation:
         tag=TAG,
         result=of_result(call.result),
         body=body_of(call),
+        may_wait=not call.is_repeatable,
         doc=f"Needs a key with the right `{call.right}`.\n\n{call.doc}",
     )
 
@@ -54,7 +61,8 @@ def body_of(call: Call) -> Schema:
     return {
         "type": "object",
         "properties": {
-            each.name: described(each.schema, each.doc, each.default) for each in parameters
+            **{each.name: described(each.schema, each.doc, each.default) for each in parameters},
+            **({} if call.is_repeatable else {BACKGROUND: IN_BACKGROUND}),
         },
         "required": [each.name for each in parameters if each.default is REQUIRED],
         "additionalProperties": False,

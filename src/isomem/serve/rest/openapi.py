@@ -53,7 +53,7 @@ def described(operation: Operation) -> Document:
     }
     if operation.doc:
         entry["description"] = operation.doc
-    if parameters := [*_in_path(operation), *_in_query(operation)]:
+    if parameters := [*_in_path(operation), *_in_query(operation), *_in_headers(operation)]:
         entry["parameters"] = parameters
     if operation.body is not None:
         entry["requestBody"] = {"required": True, "content": _json(operation.body)}
@@ -69,7 +69,12 @@ def responses(operation: Operation) -> Document:
         str(status): {"description": title, "content": problem} for status, title in TITLES.items()
     }
     good = {"description": "It was done.", "content": operation.content or _json(operation.result)}
-    return {str(operation.status): good, **problems}
+    later = {"description": "It is made later.", "content": _json(reference("Job"))}
+    return {
+        str(operation.status): good,
+        **({"202": later} if operation.may_wait else {}),
+        **problems,
+    }
 
 
 def _json(schema: Document) -> Document:
@@ -82,6 +87,22 @@ def _in_path(operation: Operation) -> list[Document]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in names
     ]
+
+
+def _in_headers(operation: Operation) -> list[Document]:
+    if not operation.may_wait:
+        return []
+    key = {"type": "string", "minLength": 1, "maxLength": 255}
+    return [
+        {
+            "name": "Idempotency-Key", "in": "header", "required": False, "schema": key,
+            "description": "A request that is sent again with the same key is not made twice.",
+        },
+        {
+            "name": "Prefer", "in": "header", "required": False, "schema": {"type": "string"},
+            "description": "`respond-async`: answer with a job, and make the call later.",
+        },
+    ]  # fmt: skip
 
 
 def _in_query(operation: Operation) -> list[Document]:

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Route
 
-from isomem.serve.callers import Caller
+from isomem.serve.callers import Accepted, Caller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -35,6 +35,7 @@ class Operation(NamedTuple):
         status: of HTTP, if it goes well.
         is_open: whether it needs no key; then `run` gets the request.
         content: of the answer by its media type, if that is not JSON.
+        may_wait: whether it can be made later, and sent again without harm.
     """
 
     method: str
@@ -50,6 +51,7 @@ class Operation(NamedTuple):
     status: int = 200
     is_open: bool = False
     content: Schema | None = None
+    may_wait: bool = False
 
 
 class Raw:
@@ -94,8 +96,17 @@ class Endpoint:
             allowed = {"Allow": ", ".join(sorted(self._operations))}
             raise HTTPException(405, f"{scope['method']} does nothing here.", allowed)
         request = Request(scope, receive)
-        answer = await operation.run(request if operation.is_open else Caller(request))
+        try:
+            answer = await operation.run(request if operation.is_open else Caller(request))
+        except Accepted as accepted:
+            answer = accepted_job(accepted.job)
         await send_answer(answer, operation.status, send)
+
+
+def accepted_job(job: dict[str, Any]) -> Raw:
+    """The answer to a call that is made later."""
+    where = [("Location", f"/api/jobs/{job['id']}"), ("Preference-Applied", "respond-async")]
+    return Raw(encode(job), "application/json", 202, where)
 
 
 async def send_answer(answer: Any, status: int, send: Send) -> None:

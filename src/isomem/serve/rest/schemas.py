@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Union
 
 from isomem import results
+from isomem.serve.queue import STATES
 
 Schema = dict[str, Any]
 
@@ -39,6 +40,39 @@ PROBLEM: Schema = {
 }
 
 
+JOB: Schema = {
+    "type": "object",
+    "description": "A call that is made later.",
+    "properties": {
+        "id": {"type": "string"},
+        "status": {"enum": [*STATES]},
+        "call": {"type": "string", "description": "what is called"},
+        "submitted_at": {"type": "string", "format": "date-time"},
+        "finished_at": {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
+        "failures": {"type": "integer", "description": "how often it has failed so far"},
+        "error": {
+            "description": "the last failure",
+            "anyOf": [
+                {
+                    "type": "object",
+                    "properties": {
+                        "status": {"type": "integer"},
+                        "code": {"type": "string"},
+                        "detail": {"type": "string"},
+                    },
+                    "required": ["status", "code", "detail"],
+                    "additionalProperties": False,
+                },
+                {"type": "null"},
+            ],
+        },
+        "result": {"$ref": f"{REFERENCE}AddResults"},
+    },
+    "required": ["id", "status", "call", "submitted_at", "finished_at", "failures", "error"],
+    "additionalProperties": False,
+}
+
+
 def reference(name: str) -> Schema:
     """A schema that refers to one of `components`."""
     return {"$ref": f"{REFERENCE}{name}"}
@@ -51,7 +85,7 @@ def components() -> dict[str, Schema]:
         for name in results.__all__
         if name != "AddOptions"  # what goes in, and not what comes out
     }
-    return {**named, "Problem": PROBLEM}
+    return {**named, "Problem": PROBLEM, "Job": JOB}
 
 
 def of_result(text: str) -> Schema:

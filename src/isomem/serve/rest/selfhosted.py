@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from isomem.contract.arguments import not_found_for_update
+from isomem.serve.callers import BACKGROUND
 from isomem.serve.problems import BAD_INPUT, Problem
 from isomem.serve.rest.arguments import OBJECT, TEXT, Reader, of_call
+from isomem.serve.rest.native import IN_BACKGROUND
 from isomem.serve.rest.operations import Operation
 from isomem.serve.rest.schemas import of_result, reference
 from isomem.types import SCOPE_KEYS
@@ -26,7 +28,7 @@ LISTED_AT_ONCE = 1000
 FIELD_OF = {"user": "user_id", "agent": "agent_id", "run": "run_id"}
 """The types of entities, and the ids that they are."""
 
-ADD = Reader(of_call("add"), required=("messages",))
+ADD = Reader({**of_call("add"), BACKGROUND: IN_BACKGROUND}, required=("messages",))
 SEARCH = Reader({**of_call("search"), **dict.fromkeys(SCOPE_KEYS, TEXT)}, required=("query",))
 UPDATE = Reader(
     {"text": TEXT, **of_call("update", "memory_id", "data", "text")}, nullable=("expiration_date",)
@@ -98,7 +100,8 @@ def operation(
 ) -> Operation:
     """A row of a dialect's table as an operation."""
     name = f"{prefix}_{run.__name__}"
-    return Operation(method, path, run, name, summary, tag, result, body, query)
+    may_wait = body is not None and BACKGROUND in body.get("properties", ())
+    return Operation(method, path, run, name, summary, tag, result, body, query, may_wait=may_wait)
 
 
 async def add(caller: Caller) -> Any:

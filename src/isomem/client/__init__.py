@@ -1,0 +1,1 @@
+"""The client: a memory that a service keeps, with the calls of `Memory` and of `AsyncMemory`."""

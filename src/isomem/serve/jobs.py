@@ -1,0 +1,286 @@
+"""Jobs: calls that are acknowledged at once and made later, and calls that may be repeated.
+
+Each is made once. Its receipt is written in the transaction that stores what the call stores
+(`contract.plan.Receipt`), so it is there exactly if the call was carried out, however often a
+process died on the way, and however many processes tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from datetime import datetime, timezone
+from weakref import WeakValueDictionary
+
+from isomem.contract.arguments import shown
+from isomem.contract.plan import Receipt
+from isomem.errors import ConfigurationError, DatabaseError, MemoryNotFoundError
+from isomem.serve.calls import CALLS
+from isomem.serve.problems import BAD_INPUT, CONFLICT, Problem
+from isomem.serve.queue import DONE, STATES, Queue
+from isomem.serve.worker import OF_KEYS, Worker, other_body, told, was_carried_out
+from isomem.types import SCOPE_KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from isomem.contract.plan import Outcome
+    from isomem.serve.access import Access
+    from isomem.serve.queue import Job
+    from isomem.serve.settings import Settings
+
+    Json = dict[str, Any]
+
+MOST_PER_PAGE = 1000
+_LONGEST_KEY = 255
+
+
+class Jobs:
+    """The jobs of a service, in this process and in others that have the same state file.
+
+    Args:
+        path: the state file.
+        access: gives the view through which jobs are made: of everything.
+        settings: of the service.
+    """
+
+    def __init__(self, path: str, access: Callable[[], Access], settings: Settings) -> None:
+        self._queue = Queue(path)
+        self._access = access
+        self._worker = Worker(self._queue, access, settings)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    # --- What callers do ---
+
+    async def submit(
+        self,
+        access: Access,
+        name: str,
+        arguments: Mapping[str, Any],
+        idempotency_key: str | None = None,
+    ) -> Json:
+        """Accepts a call, and returns its job. Once it returns, the call will be made.
+
+        Args:
+            access: of the caller, whose rights and scopes are checked now.
+            name: of a call that is not repeatable, such as "add".
+            arguments: by name.
+            idempotency_key: of a second call with the same, no second job is made.
+
+        Raises:
+            Problem: 409, the same key was sent with something else.
+            Exception: as `Access.call` for what can be known before.
+        """
+        _check_call(access, name)
+        prepared = await access.prepare(name, arguments)
+        digest = digest_of(name, arguments)
+        receipt = receipt_of(access, idempotency_key)
+        if receipt is not None:
+            await self._told(receipt, digest)
+        scope = json.dumps([prepared.get(key) for key in SCOPE_KEYS])
+        add = self._queue.add
+        job = await asyncio.to_thread(add, access.key.id, receipt, digest, name, prepared, scope)
+        if job.digest != digest:
+            raise other_body()
+        self._worker.wake()
+        return await self._shown(job)
+
+    async def once(
+        self, access: Access, name: str, arguments: Mapping[str, Any], idempotency_key: str
+    ) -> Any:
+        """Makes a call now, or says once more what it came to when it was made before.
+
+        Raises:
+            Problem: 409, the same key was sent with something else.
+            Exception: as `Access.call`.
+        """
+        _check_call(access, name)
+        prepared = await access.prepare(name, arguments)
+        digest = digest_of(name, arguments)
+        receipt = receipt_of(access, idempotency_key) or ""
+        async with self._turns.setdefault(receipt, asyncio.Lock()):
+            job = await asyncio.to_thread(self._queue.with_receipt, receipt)
+            if job is not None and job.digest != digest:
+                raise other_body()
+            found = await self._told(receipt, digest)
+            if found is None:
+                try:
+                    return await access.make(name, prepared, Receipt(receipt, digest))
+                except DatabaseError as error:
+                    if not was_carried_out(error):
+                        raise
+                found = await self._told(receipt, digest)
+            return {"results": [] if found is None else found.results}
+
+    async def get(self, access: Access, job_id: str) -> Json:
+        """One job, with what it came to.
+
+        Raises:
+            MemoryNotFoundError: the key has no such job.
+        """
+        return await self._shown(await self._own(access, job_id))
+
+    async def page(
+        self,
+        access: Access,
+        *,
+        status: str | None = None,
+        page_size: int = 50,
+        cursor: str | None = None,
+    ) -> Json:
+        """The key's jobs, the newest first; those of all keys for one that administers everything.
+
+        Returns:
+            `results`, without what they came to; `total` on all pages; `next_cursor`, or None.
+
+        Raises:
+            ValueError: an argument is wrong.
+        """
+        _check_page(status, page_size, cursor)
+        key_id = None if _sees_all(access) else access.key.id
+        before = None if cursor is None else int(cursor)
+        page = self._queue.page
+        jobs, total = await asyncio.to_thread(page, key_id, status, before, page_size)
+        more = len(jobs) == page_size and jobs[-1].number > 1
+        next_cursor = str(jobs[-1].number) if more else None
+        return {"results": [*map(described, jobs)], "total": total, "next_cursor": next_cursor}
+
+    async def cancel(self, access: Access, job_id: str) -> Json:
+        """Cancels a job that waits.
+
+        Raises:
+            MemoryNotFoundError: the key has no such job.
+            Problem: 409, it does not wait.
+        """
+        return await self._turn(
+            access, job_id, self._queue.cancel, "Only a waiting job can be cancelled"
+        )
+
+    async def retry(self, access: Access, job_id: str) -> Json:
+        """Lets a job that failed wait again.
+
+        Raises:
+            MemoryNotFoundError: the key has no such job.
+            Problem: 409, it has not failed.
+        """
+        job = await self._turn(
+            access, job_id, self._queue.retry, "Only a failed job can be retried"
+        )
+        self._worker.wake()
+        return job
+
+    async def _turn(
+        self, access: Access, job_id: str, change: Callable[[str], bool], refusal: str
+    ) -> Json:
+        access.check_right("write")
+        await self._own(access, job_id)
+        changed = await asyncio.to_thread(change, job_id)
+        job = await self._own(access, job_id)
+        if not changed:
+            raise Problem(CONFLICT, "JOB_001", f"{refusal}; this one is {job.state}.")
+        return await self._shown(job)
+
+    async def _own(self, access: Access, job_id: str) -> Job:
+        job = await asyncio.to_thread(self._queue.find, job_id)
+        if job is None or not (job.key_id == access.key.id or _sees_all(access)):
+            raise MemoryNotFoundError(
+                f"There is no job {job_id!r}.", suggestion="Finished jobs are kept for some time."
+            )
+        return job
+
+    async def _shown(self, job: Job) -> Json:
+        seen = described(job)
+        if job.state == DONE:
+            found = await self._told(job.receipt, job.digest)
+            seen["result"] = {"results": [] if found is None else found.results}
+        return seen
+
+    async def _told(self, receipt: str, digest: str) -> Outcome | None:
+        return await told(self._access(), receipt, digest)
+
+    # --- Working on them ---
+
+    def start(self) -> None:
+        """Begins to work on jobs, in the running event loop."""
+        self._worker.start()
+
+    async def stop(self, grace_s: float = 0) -> None:
+        """Takes no more jobs; those under way may go on for a time, and are given back then."""
+        await self._worker.stop(grace_s)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._queue.close()
+
+
+def described(job: Job) -> Json:
+    """A job as its caller sees it, without what it came to."""
+    return {
+        "id": job.id,
+        "status": job.state,
+        "call": job.call,
+        "submitted_at": _moment(job.submitted_at),
+        "finished_at": _moment(job.finished_at),
+        "failures": job.failures,
+        "error": job.error,
+    }
+
+
+def _moment(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def digest_of(name: str, arguments: Mapping[str, Any]) -> str:
+    """A digest of what is asked for: equal for equal calls."""
+    text = json.dumps([name, arguments], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def receipt_of(access: Access, idempotency_key: str | None) -> str | None:
+    """The id of the receipt for an idempotency key, which only means something to one API key.
+
+    Raises:
+        Problem: 400, it is empty or too long.
+    """
+    if idempotency_key is None:
+        return None
+    if not 0 < len(idempotency_key) <= _LONGEST_KEY:
+        raise Problem(
+            BAD_INPUT, "VALIDATION_008",
+            f"Idempotency-Key must have 1 to {_LONGEST_KEY} characters.",
+        )  # fmt: skip
+    own = hashlib.sha256(idempotency_key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{OF_KEYS}{access.key.id}:{own}"
+
+
+def _sees_all(access: Access) -> bool:
+    return access.sees_everything and "admin" in access.key.rights
+
+
+def _check_call(access: Access, name: str) -> None:
+    if access.memory.stores.receipts is None:
+        raise ConfigurationError(
+            "a call is made later, or only once, by a receipt in a file of isomem's, and this "
+            "memory has none",
+            error_code="RECEIPT_002",
+            suggestion="Use the embedded store, or isomem's history file.",
+        )
+    if name in CALLS and CALLS[name].is_repeatable:
+        raise Problem(
+            BAD_INPUT, "VALIDATION_008", f"{name!r} is not made in the background.",
+            "Only what adds memories is; anything else can be repeated without harm.",
+        )  # fmt: skip
+
+
+def _check_page(status: str | None, page_size: int, cursor: str | None) -> None:
+    if status is not None and status not in STATES:
+        raise ValueError(f"Invalid status: {shown(status)}. Must be one of {', '.join(STATES)}.")
+    if not 1 <= page_size <= MOST_PER_PAGE:
+        raise ValueError(f"page_size must be from 1 to {MOST_PER_PAGE}.")
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise ValueError(f"Invalid cursor: {shown(cursor)}.")

@@ -1,0 +1,254 @@
+"""The queue of jobs: calls that were accepted and are made later, as rows of the state file.
+
+Several processes share it. One that takes a job has it for a time, and says again and again that it
+still works on it. If it dies, the time runs out and another one takes the job. Jobs of the same
+users, agents and runs are made one after another, in the order in which they came.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import uuid
+
+from isomem.serve.keys import open_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+DONE, FAILED = "done", "failed"
+STATES = ("waiting", "running", DONE, FAILED, "cancelled")
+"""A job waits, runs, and ends in one of the others."""
+
+OF_JOBS = "job:"
+"""What the receipts of jobs begin with that have none of an idempotency key."""
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS jobs (
+    number        INTEGER PRIMARY KEY AUTOINCREMENT,
+    id            TEXT NOT NULL UNIQUE,
+    key_id        TEXT NOT NULL,
+    receipt       TEXT NOT NULL UNIQUE,
+    digest        TEXT NOT NULL,
+    call          TEXT NOT NULL,
+    arguments     TEXT,
+    scope         TEXT NOT NULL,
+    state         TEXT NOT NULL,
+    failures      INTEGER NOT NULL DEFAULT 0,
+    starts        INTEGER NOT NULL DEFAULT 0,
+    due_at        REAL NOT NULL,
+    owner         TEXT,
+    held_until    REAL,
+    error         TEXT,
+    submitted_at  REAL NOT NULL,
+    finished_at   REAL
+);
+CREATE INDEX IF NOT EXISTS open_jobs ON jobs (scope, number)
+    WHERE state IN ('waiting', 'running');
+CREATE INDEX IF NOT EXISTS jobs_of_keys ON jobs (key_id, number);
+"""
+_COLUMNS = (
+    "number, id, key_id, receipt, digest, call, arguments, state, failures, starts, error,"
+    " submitted_at, finished_at"
+)
+_OPEN = "state IN ('waiting', 'running')"
+_FREE = (
+    "((state = 'waiting' AND due_at <= :now) OR (state = 'running' AND held_until < :now))"
+    f" AND NOT EXISTS (SELECT 1 FROM jobs AS earlier WHERE earlier.{_OPEN}"
+    " AND earlier.scope = jobs.scope AND earlier.number < jobs.number)"
+)
+_FIRST_FREE = f"SELECT number FROM jobs WHERE {_OPEN} AND {_FREE} ORDER BY number LIMIT 1"
+_TAKE = (
+    "UPDATE jobs SET state = 'running', owner = :owner, held_until = :until, starts = starts + 1"
+    f" WHERE number = ({_FIRST_FREE}) RETURNING {_COLUMNS}"
+)
+_INSERT = (
+    "INSERT INTO jobs (id, key_id, receipt, digest, call, arguments, scope, state, due_at,"
+    " submitted_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?) ON CONFLICT (receipt) DO NOTHING"
+)
+_MINE = "number = ? AND owner = ? AND state = 'running'"
+
+
+class Job:
+    """One row.
+
+    Attributes:
+        number: jobs are numbered in the order in which they came.
+        id: what callers know it by.
+        key_id: of the key that asked for it.
+        receipt: the id of its receipt.
+        digest: of what was asked for.
+        call, arguments: what is called; {} once it is done or cancelled.
+        state: one of `STATES`.
+        failures, starts: how often it has failed so far, and been begun.
+        error: the last failure, as a problem has it, or None.
+        submitted_at, finished_at: seconds since 1970, or None.
+    """
+
+    __slots__ = (
+        "arguments", "call", "digest", "error", "failures", "finished_at", "id", "key_id", "number",
+        "receipt", "starts", "state", "submitted_at",
+    )  # fmt: skip
+
+    def __init__(self, row: Sequence[Any]) -> None:
+        (
+            self.number, self.id, self.key_id, self.receipt, self.digest, self.call, arguments,
+            self.state, self.failures, self.starts, error, self.submitted_at, self.finished_at,
+        ) = row  # fmt: skip
+        self.arguments: dict[str, Any] = json.loads(arguments) if arguments else {}
+        self.error: dict[str, Any] | None = json.loads(error) if error else None
+
+
+class Queue:
+    """The jobs in one file, which several processes and threads may use at once.
+
+    Args:
+        path: the file, which only its owner can read; ":memory:" works.
+
+    Raises:
+        DatabaseError: the file cannot be opened, or is something else.
+
+    Attributes:
+        owner: what this process takes jobs as.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.owner = f"{os.getpid()}-{uuid.uuid4().hex}"
+        self._lock = threading.Lock()
+        self._connection = open_file(path)
+        self._connection.pragma("secure_delete", 1)  # What is done leaves no text behind.
+        self._connection.execute(_TABLE)
+
+    def _rows(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    def _change(self, sql: str, values: Any = ()) -> int:
+        """Executes one statement. Returns how many rows it changed."""
+        with self._lock:
+            self._connection.execute(sql, values)
+            return self._connection.changes()
+
+    # --- What callers do ---
+
+    def add(
+        self, key_id: str, receipt: str | None, digest: str, call: str,
+        arguments: Mapping[str, Any], scope: str,
+    ) -> Job:  # fmt: skip
+        """Adds a job, or finds the one that has the same receipt. It is on disk then.
+
+        Args:
+            receipt: None makes one of its own.
+            scope: of two jobs with the same, the second waits for the first.
+        """
+        job_id, now = uuid.uuid4().hex, time.time()
+        receipt = receipt or f"{OF_JOBS}{job_id}"
+        text = json.dumps(arguments)
+        self._change(_INSERT, (job_id, key_id, receipt, digest, call, text, scope, now, now))
+        found = self.with_receipt(receipt)
+        if found is None:  # Another process has removed it in between.
+            return self.add(key_id, receipt, digest, call, arguments, scope)
+        return found
+
+    def find(self, job_id: str) -> Job | None:
+        """One job; None if there is none, or none any more."""
+        return self._one("id", job_id)
+
+    def with_receipt(self, receipt: str) -> Job | None:
+        """The job that has a receipt; None if there is none."""
+        return self._one("receipt", receipt)
+
+    def _one(self, column: str, value: str) -> Job | None:
+        rows = self._rows(f"SELECT {_COLUMNS} FROM jobs WHERE {column} = ?", (value,))
+        return Job(rows[0]) if rows else None
+
+    def page(
+        self, key_id: str | None, state: str | None, before: int | None, limit: int
+    ) -> tuple[list[Job], int]:
+        """Jobs, the newest first, and how many there are on all pages.
+
+        Args:
+            key_id: only those of this key; None means those of all.
+            state: only those in this state.
+            before: only those with a smaller number.
+        """
+        where = "(:key IS NULL OR key_id = :key) AND (:state IS NULL OR state = :state)"
+        values = {"key": key_id, "state": state, "before": before, "limit": limit}
+        sql = (
+            f"SELECT {_COLUMNS} FROM jobs WHERE {where}"
+            " AND (:before IS NULL OR number < :before) ORDER BY number DESC LIMIT :limit"
+        )
+        rows = self._rows(sql, values)
+        [(total,)] = self._rows(f"SELECT count(*) FROM jobs WHERE {where}", values)
+        return [Job(row) for row in rows], total
+
+    def cancel(self, job_id: str) -> bool:
+        """Cancels a job that waits. Returns whether it did."""
+        sql = (
+            "UPDATE jobs SET state = 'cancelled', arguments = NULL, finished_at = ?"
+            " WHERE id = ? AND state = 'waiting'"
+        )
+        return self._change(sql, (time.time(), job_id)) > 0
+
+    def retry(self, job_id: str) -> bool:
+        """Lets a job that failed wait again. Returns whether it did."""
+        sql = (
+            "UPDATE jobs SET state = 'waiting', failures = 0, starts = 0, due_at = ?,"
+            " finished_at = NULL WHERE id = ? AND state = 'failed'"
+        )
+        return self._change(sql, (time.time(), job_id)) > 0
+
+    # --- What the processes do that work on them ---
+
+    def take(self, hold_s: float) -> Job | None:
+        """The first job that is due and that nobody has; this process has it then, for a time."""
+        now = time.time()
+        if not self._rows(_FIRST_FREE, {"now": now}):
+            return None  # Found without a lock.
+        rows = self._rows(_TAKE, {"now": now, "owner": self.owner, "until": now + hold_s})
+        return Job(rows[0]) if rows else None
+
+    def hold(self, hold_s: float) -> None:
+        """Says that this process still works on what it has."""
+        sql = "UPDATE jobs SET held_until = ? WHERE owner = ? AND state = 'running'"
+        self._change(sql, (time.time() + hold_s, self.owner))
+
+    def finish(self, job: Job, state: str, error: Mapping[str, Any] | None = None) -> None:
+        """Ends a job, if this process still has it. What is done keeps no arguments."""
+        sql = (
+            "UPDATE jobs SET state = ?, error = ?, finished_at = ?, owner = NULL,"
+            f" failures = failures + ?, arguments = iif(? = 'done', NULL, arguments) WHERE {_MINE}"
+        )
+        text = None if error is None else json.dumps(error)
+        values = (state, text, time.time(), state == FAILED, state, job.number, self.owner)
+        self._change(sql, values)
+
+    def postpone(self, job: Job, delay_s: float, error: Mapping[str, Any]) -> None:
+        """Lets a job that has failed wait, if this process still has it."""
+        sql = (
+            "UPDATE jobs SET state = 'waiting', error = ?, due_at = ?, owner = NULL,"
+            f" failures = failures + 1 WHERE {_MINE}"
+        )
+        self._change(sql, (json.dumps(error), time.time() + delay_s, job.number, self.owner))
+
+    def give_back(self, job: Job) -> None:
+        """Lets another process take a job that this one does not finish."""
+        sql = f"UPDATE jobs SET state = 'waiting', owner = NULL, starts = starts - 1 WHERE {_MINE}"
+        self._change(sql, (job.number, self.owner))
+
+    def open_receipts(self) -> list[str]:
+        """The receipts of the jobs that are not finished."""
+        return [row[0] for row in self._rows(f"SELECT receipt FROM jobs WHERE {_OPEN}")]
+
+    def forget(self, before: float) -> int:
+        """Removes what was finished before a time. Returns how many jobs that were."""
+        return self._change("DELETE FROM jobs WHERE finished_at < ?", (before,))
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,93 @@
+"""Receipts: which calls were carried out, as rows that are written with what the calls store.
+
+A row has ids, and no text of a memory: what was removed must not be left here.
+"""
+
+from __future__ import annotations
+
+import json
+from time import time
+
+from isomem.contract.plan import Outcome
+from isomem.errors import DatabaseError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from isomem.contract.plan import Receipt, Record
+    from isomem.store.database import Database
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS receipts (
+    id          TEXT PRIMARY KEY,
+    digest      TEXT NOT NULL,
+    results     TEXT NOT NULL,
+    written_at  REAL NOT NULL
+) WITHOUT ROWID
+"""
+_IS_THERE = "SELECT 1 FROM sqlite_schema WHERE name = 'receipts'"
+_INSERT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?)"
+_FIND = "SELECT digest, results FROM receipts WHERE id = ?"
+_FORGET = (
+    "DELETE FROM receipts WHERE id >= ? AND id < ? AND written_at < ?"
+    " AND id NOT IN (SELECT value FROM json_each(?))"
+)
+
+
+class Receipts:
+    """The receipts in one file.
+
+    Args:
+        database: the file; the table is created with the first receipt.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, receipt_id: str) -> Outcome | None:
+        """What a receipt says; None if there is none."""
+        with self._database.reading() as database:
+            if not database.rows(_IS_THERE):
+                return None
+            for digest, results in database.rows(_FIND, (receipt_id,)):
+                return Outcome(digest, json.loads(results))
+        return None
+
+    def save(self, receipt: Receipt, stored: Sequence[Record]) -> None:
+        """Writes a receipt, inside the transaction that stores what it is for.
+
+        Raises:
+            DatabaseError: RECEIPT_001, it is there already.
+        """
+        results = json.dumps([_without_text(record.result()) for record in stored])
+        with self._database.writing() as database:
+            database.connection.execute(_TABLE)
+            database.execute(_INSERT, (receipt.id, receipt.digest, results, time()))
+            if not database.connection.changes():
+                raise _carried_out(receipt.id)
+
+    def forget(self, prefix: str, before: float, kept: Sequence[str] = ()) -> int:
+        """Removes receipts; see `ports.shapes.Receipts`."""
+        with self._database.writing() as database:
+            if not database.rows(_IS_THERE):
+                return 0
+            end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+            database.execute(_FORGET, (prefix, end, before, json.dumps(kept)))
+            return database.connection.changes()
+
+
+def _without_text(result: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in result.items() if key != "memory"}
+    if "supersedes" in kept:
+        kept["supersedes"] = [_without_text(each) for each in kept["supersedes"]]
+    return kept
+
+
+def _carried_out(receipt_id: str) -> DatabaseError:
+    return DatabaseError(
+        "this call was carried out already; nothing was stored a second time",
+        error_code="RECEIPT_001",
+        details={"receipt": receipt_id},
+    )
