@@ -37,6 +37,9 @@ MOST_CHARACTERS = 4_000_000
 LONGEST_TEXT = 200_000
 """Where a text is cut."""
 
+REPEATED = "RECEIPT_001"
+"""The code of an add that was made before, and is not made again."""
+
 ADDS = frozenset({"add", "remember"})
 REMOVALS = frozenset({"delete_all", "purge", "reset"})
 
@@ -137,7 +140,8 @@ class Recorder:
         try:
             result = await getattr(heard, name)(**arguments)
         except Exception as error:
-            self._keep(exchange, None, error)
+            if getattr(error, "error_code", None) != REPEATED:
+                self._keep(exchange, None, error)
             raise
         self._keep(exchange, result, None)
         return result
