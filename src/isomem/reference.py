@@ -6,7 +6,7 @@ front ends and tools; the library itself does not need it.
 
 from __future__ import annotations
 
-from isomem.config import COLLECTION, OF_MEM0, OF_MEM0_1, SERVICE, STORE_OPTIONS, TOP
+from isomem.config import COLLECTION, MCP, OF_MEM0, OF_MEM0_1, SERVICE, STORE_OPTIONS, TOP
 from isomem.options import EMPTY_IN_JSON, Option
 from isomem.providers import registry
 from isomem.text.tables import TABLES
@@ -60,7 +60,8 @@ def variable(section: str, name: str) -> str:
 
 def has_variable(option: Option) -> bool:
     """Whether the option can be set by an environment variable."""
-    return not option.idle and option.name not in (*ON_FRONT_ENDS, *SECTIONS, SERVICE, "provider")
+    without = (*ON_FRONT_ENDS, *SECTIONS, SERVICE, MCP, "provider")
+    return not option.idle and option.name not in without
 
 
 # --- JSON schema -----------------------------------------------------------------------------

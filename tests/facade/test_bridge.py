@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from isomem import AsyncMemory, DependencyError, Memory, MemoryConfig, VectorStoreError
 from isomem.providers.bridge import copy
 from isomem.testing import HashEmbedder, ScriptedLLM
+from tests.stores.bridged import mem0s_qdrant
 
 needs_mem0 = pytest.mark.skipif(copy.folder() is None, reason="mem0ai is not installed")
 pytestmark = [needs_mem0, pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
@@ -26,8 +28,10 @@ TURNS = [
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "fastembed", None)
+    with mem0s_qdrant():
+        yield
 
 
 def written_for_mem0(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,14 +45,15 @@ class Client:
 
 
 class Served:
-    """A service whose model is scripted and whose embedder hashes."""
+    """A service; if it is scripted, its model is, and its embedder hashes."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], *, scripted: bool = True) -> None:
         self.loop = asyncio.new_event_loop()
         self.service = Service({**IN_MEMORY, **config})
         self.llm = ScriptedLLM(default={"memory": []})
-        self.service.memory.llm = self.llm
-        self.service.memory.embedding_model = HashEmbedder(256)
+        if scripted:
+            self.service.memory.llm = self.llm
+            self.service.memory.embedding_model = HashEmbedder(256)
         self.app = make_app(self.service)
         transport = httpx.ASGITransport(self.app)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765")
@@ -75,10 +78,30 @@ class Served:
 
 
 @contextmanager
-def serving(config: dict[str, Any] | None = None) -> Iterator[Served]:
+def serving(config: dict[str, Any] | None = None, *, scripted: bool = True) -> Iterator[Served]:
     """A service as long as the context."""
-    served = Served(config or {})
+    served = Served(config or {}, scripted=scripted)
     try:
         yield served
     finally:
         served.close()
+
+
+@contextmanager
+def listening(served: Served) -> Iterator[str]:
+    """The address at which a service listens in a thread."""
+    import uvicorn
+
+    config = uvicorn.Config(served.app, port=0, log_level="error", lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    listener = config.bind_socket()
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

@@ -250,6 +250,10 @@ def test_pages_of_other_origins_may_not_read_unless_they_are_named(served: Serve
         ({"Origin": "null"}, 403),
         ({"Host": "evil.example:8765"}, 403),
         ({"Host": "evil.example:8765", "Origin": "http://evil.example:8765"}, 403),
+        ({"Content-Type": "application/json; charset=utf-8"}, 200),
+        ({"Content-Type": "text/plain"}, 403),
+        ({"Content-Type": "text/plain; x=application/json"}, 403),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 403),
     ],
 )
 def test_without_keys_the_pages_of_others_cannot_call(headers: Any, status: int) -> None:
@@ -257,7 +261,7 @@ def test_without_keys_the_pages_of_others_cannot_call(headers: Any, status: int)
     with serving({"serve": {"auth": False}}) as served:
         answer = served.anyone.request(
             "POST", "/search", content=json.dumps(ASKED),
-            headers={"Content-Type": "text/plain", **headers},
+            headers={"Content-Type": "application/json", **headers},
         )  # fmt: skip
         assert answer.status_code == status
 

@@ -6,6 +6,7 @@ import json
 import socket
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from isomem.cli import main
 from isomem.cli.config_check import FAILS, IGNORED, Line, examine
 from isomem.config_file import read_file
 from isomem.errors import ConfigurationError
+from isomem.providers import extras
 from isomem.providers.bridge import copy
 from tests.unit.providers.servers import KEY, clean_environment
 
@@ -120,7 +122,7 @@ def test_without_mem0_its_stores_fail_with_what_to_do(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copy, "folder", lambda: None)
-    for store in ({"provider": "chroma"}, {"config": {"path": "/tmp/qdrant"}}):
+    for store in ({"provider": "chroma"}, {"provider": "faiss", "config": {"path": "/q"}}):
         code, out, _ = run({**MOCK, "vector_store": store})
         assert code == 4
         assert "pip install mem0ai" in out
@@ -128,24 +130,53 @@ def test_without_mem0_its_stores_fail_with_what_to_do(
         assert "1 key fails." in out
 
 
-@pytest.mark.oracle
-@pytest.mark.skipif(not has_mem0, reason="mem0ai is not installed")
-class TestWithMem0:
-    def test_a_store_of_mem0s_is_said_to_be_made_by_its_class(self, run: Run) -> None:
+@pytest.mark.skipif(find_spec("qdrant_client") is None, reason="qdrant-client is not installed")
+class TestQdrant:
+    def test_a_section_without_a_provider_is_a_qdrant_of_isomems(self, run: Run) -> None:
         code, out, _ = run({**MOCK, "vector_store": {"config": {"path": "/q", "on_disk": True}}})
         assert code == 0
-        assert "qdrant: made by mem0's own class; names no provider" in out
+        assert "qdrant: made by isomem; names no provider" in out
         assert "~/.mem0/history.db" in out
 
-    def test_the_options_of_mem0s_classes_are_checked_by_them(self) -> None:
+    def test_its_options_are_checked(self) -> None:
         store = {"provider": "qdrant", "config": {"pth": "/q", "port": "no number", "path": "/q"}}
         verdicts = {each.key: each.verdict for each in examine({**MOCK, "vector_store": store})}
         assert verdicts["vector_store.config.pth"] == "fails"
         assert verdicts["vector_store.config.port"] == "fails"
-        assert verdicts["vector_store.config.path"] == "bridge"
-        nowhere: dict[str, Any] = {"provider": "qdrant", "config": {"path": "", "api_key": KEY}}
-        found = line({"vector_store": nowhere}, "vector_store.config")
-        assert (found.verdict, "'host' and 'port'" in found.note) == (FAILS, True)
+        assert verdicts["vector_store.config.path"] == "works"
+
+    @pytest.mark.parametrize(
+        ("options", "fault"),
+        [
+            ({"path": ""}, "'host' and 'port'"),
+            ({"host": "h"}, "needs both host and port"),
+            ({"url": "http://h", "host": "h", "port": 1}, "not by both"),
+        ],
+    )
+    def test_options_that_do_not_say_where_it_is_fail(
+        self, options: dict[str, Any], fault: str
+    ) -> None:
+        store = {"provider": "qdrant", "config": options}
+        found = line({"vector_store": store}, "vector_store")
+        assert (found.verdict, fault in found.note) == (FAILS, True)
+
+    def test_without_its_package_it_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(extras, "is_there", lambda _: False)
+        found = line({"vector_store": {"provider": "qdrant"}}, "vector_store")
+        assert (found.verdict, found.instead) == (FAILS, 'pip install "isomem[qdrant]"')
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(not has_mem0, reason="mem0ai is not installed")
+class TestWithMem0:
+    def test_a_store_of_mem0s_is_said_to_be_made_by_its_class(self, run: Run) -> None:
+        _, out, _ = run({**MOCK, "vector_store": {"provider": "pinecone"}})
+        assert "pinecone: made by mem0's own class" in out or "pip install" in out
+
+    def test_the_options_of_mem0s_classes_are_checked_by_them(self) -> None:
+        store = {"provider": "redis", "config": {"redis_ur": "/q"}}
+        verdicts = {each.key: each.verdict for each in examine({**MOCK, "vector_store": store})}
+        assert FAILS in verdicts.values()
 
     def test_a_missing_package_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "pymilvus", None)

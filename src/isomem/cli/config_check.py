@@ -7,10 +7,12 @@ from typing import NamedTuple
 from isomem.causes import message_of
 from isomem.config import (
     COLLECTION,
+    MCP,
     OF_MEM0,
     OF_MEM0_1,
     SECTION_KEYS,
     SERVICE,
+    STORE_OPTIONS,
     TOP,
     default_path,
     default_provider,
@@ -23,7 +25,7 @@ from isomem.text.tiers import load_tier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.options import Option
@@ -32,11 +34,12 @@ WORKS, BRIDGE, DEFAULT, IGNORED, FAILS = "works", "bridge", "default", "ignored"
 """Verdicts: done by isomem, or by a class of mem0's; not configured; without effect; refused."""
 
 _REFUSALS = (ConfigurationError, DependencyError)
-_MAKE = {
+_MAKE: dict[str, Callable[[str, Mapping[str, Any]], Any]] = {
     "llm": registry.create_llm,
     "embedder": registry.create_embedder,
     "reranker": registry.create_reranker,
     "nlp": load_tier,
+    "vector_store": registry.check_vector_store,
 }
 _OWN_STORE = (
     'or {"provider": "embedded"}, isomem\'s own store; `isomem import` copies the memories of a '
@@ -71,8 +74,8 @@ def examine(config: Mapping[str, object]) -> list[Line]:
     lines = [line for key, value in config.items() for line in _top(key, value, config)]
     absent = [section for section in SECTIONS if config.get(section) is None]
     lines += [_absent(section) for section in absent if section != "reranker"]
-    uses_a_bridge = any(line.key == "vector_store" and line.verdict == BRIDGE for line in lines)
-    if uses_a_bridge and config.get("history_db_path") is None:
+    works = any(line.key == "vector_store" and line.verdict in {WORKS, BRIDGE} for line in lines)
+    if works and not _is_set(config) and config.get("history_db_path") is None:
         note = f"history and messages are in {default_path()}-history"
         lines.append(Line("history_db_path", DEFAULT, note, _MEM0_HISTORY))
     return lines
@@ -97,8 +100,8 @@ def _top(key: object, value: object, config: Mapping[str, object]) -> Iterator[L
         yield Line(key, FAILS, "needs isomem's own store", "leave it out")
     elif key in SECTIONS:
         yield from () if value is None else _section(key, value)
-    elif key == SERVICE and is_dict(value):
-        yield from _service(value)
+    elif key in (SERVICE, MCP) and is_dict(value):
+        yield from _service(str(key), value)
     elif key in rows:
         yield _checked(key, rows[key], value, "the configuration")
     elif key in OF_MEM0_1:
@@ -107,16 +110,24 @@ def _top(key: object, value: object, config: Mapping[str, object]) -> Iterator[L
         yield _unknown(key, IGNORED, list(rows), "")
 
 
-def _service(given: Mapping[str, object]) -> Iterator[Line]:
+def _is_set(config: Mapping[str, object]) -> bool:
+    """Whether the vector store is a store set, which keeps the history, too."""
+    store = config.get("vector_store")
+    provider = store.get("provider") if is_dict(store) else None
+    return isinstance(provider, str) and provider in STORE_OPTIONS
+
+
+def _service(section: str, given: Mapping[str, object]) -> Iterator[Line]:
+    from isomem.serve.mcp.settings import TABLE as TOOLS
     from isomem.serve.settings import TABLE
 
-    rows = {option.name: option for option in TABLE}
+    rows = {option.name: option for option in (TABLE if section == SERVICE else TOOLS)}
     for name, value in given.items():
-        key = f"{SERVICE}.{name}"
+        key = f"{section}.{name}"
         if name in rows:
-            yield _checked(key, rows[name], value, SERVICE)
+            yield _checked(key, rows[name], value, section)
         else:
-            yield _unknown(key, FAILS, list(rows), f"{SERVICE}.")
+            yield _unknown(key, FAILS, list(rows), f"{section}.")
 
 
 def _is_embedded(config: Mapping[str, object]) -> bool:
@@ -260,7 +271,10 @@ def _foreign_options(section: str, provider: str, options: Mapping[str, object])
 
 
 def _tried(section: str, provider: str, options: Mapping[str, Any]) -> Iterator[Line]:
-    """Makes a model or a tier of isomem's own, to see what else it lacks: a key, or a package."""
+    """Makes a model or a tier of isomem's own, to see what else it lacks: a key, or a package.
+
+    A vector store only looks at its options.
+    """
     make = _MAKE.get(section)
     if make is None or (section in KINDS and provider not in KINDS[section].builtin):
         return

@@ -6,7 +6,7 @@ import json
 import re
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
-from isomem.cli import commands, service
+from isomem.cli import commands, mcp, service
 from isomem.cli.failures import UsageError
 from isomem.config import COLLECTION, PATH
 from isomem.memory import Memory
@@ -96,6 +96,7 @@ def make_parser() -> ArgumentParser:
         _add_ingest,
         _add_import,
         _add_keeping,
+        _add_mcp,
         _add_service,
     ):
         add_commands(groups)
@@ -116,8 +117,8 @@ def _common(default: str | None) -> _Parser:
     return common
 
 
-def _command(groups: Groups, name: str, run: Command, text: str) -> ArgumentParser:
-    parser: ArgumentParser = groups.add_parser(
+def _command(groups: Groups, name: str, run: Command, text: str) -> _Parser:
+    parser = groups.add_parser(
         name,
         help=text,
         description=text[0].upper() + text[1:] + ".",
@@ -324,6 +325,18 @@ def _add_describing(groups: Groups) -> None:
     _command(inner, "schema", commands.config_schema, text)
 
 
+def _add_mcp(groups: Groups) -> None:
+    text = "serve a memory to a model over stdin and stdout, by the Model Context Protocol"
+    parser = _command(groups, "mcp", mcp.serve, text)
+    _add_scope(parser, "whose memory (at least one, here or in ISOMEM_USER_ID and so on)")
+    mcp.add_arguments(parser)
+    inner: Groups = parser.add_subparsers(title="commands", metavar="COMMAND")
+    text = "print what a client needs to start this server; nothing is written"
+    parser = _command(inner, "install", mcp.install, text)
+    mcp.add_clients(parser)
+    _add_scope(parser, "whose memory (default: that of the user who is logged in)", SUPPRESS)
+
+
 def _add_service(groups: Groups) -> None:
     text = "serve the memory to other programs: REST, MCP and an OpenAI-compatible proxy"
     parser = _command(groups, "serve", service.serve, text)
@@ -362,11 +375,13 @@ def _add_new_key(parser: ArgumentParser) -> None:
 # --- Arguments shared by several commands ----------------------------------------------------
 
 
-def _add_scope(parser: ArgumentParser, title: str = "whose memory (at least one)") -> None:
+def _add_scope(
+    parser: ArgumentParser, title: str = "whose memory (at least one)", default: str | None = None
+) -> None:
     group = parser.add_argument_group(title)
-    group.add_argument("--user", metavar="ID")
-    group.add_argument("--agent", metavar="ID")
-    group.add_argument("--run", metavar="ID", dest="run_id")
+    group.add_argument("--user", metavar="ID", default=default)
+    group.add_argument("--agent", metavar="ID", default=default)
+    group.add_argument("--run", metavar="ID", dest="run_id", default=default)
 
 
 def _add_query(parser: ArgumentParser, method: Callable[..., object]) -> None:

@@ -6,10 +6,11 @@ import os
 import sys
 
 from isomem.cli.failures import EXIT_FAILED, UsageError
+from isomem.cli.mcp import read_section
 from isomem.cli.screen import printable
 from isomem.cli.settings import read_config
 from isomem.cli.variables import read_text, read_texts, texts_of
-from isomem.config import SERVICE
+from isomem.config import MCP, SERVICE
 from isomem.errors import MemoryNotFoundError
 from isomem.options import as_dict
 from isomem.serve.settings import TABLE
@@ -60,7 +61,7 @@ def _dest(option: Option) -> str:
 
 
 def read_service(options: Namespace) -> Config:
-    """The configuration with the section `serve`: flags go before variables, those before the file.
+    """The configuration with `serve` and `mcp`: flags go before variables, those before the file.
 
     Raises:
         ConfigurationError: as `read_config`.
@@ -74,7 +75,7 @@ def read_service(options: Namespace) -> Config:
         if (text := getattr(options, _dest(option), None)) is not None
     }
     given = {} if section is None else as_dict(section, SERVICE)
-    return {**config, SERVICE: {**given, **variables, **flags}}
+    return {**config, SERVICE: {**given, **variables, **flags}, MCP: read_section(config)}
 
 
 def serve(options: Namespace, screen: Screen) -> int:

@@ -1,8 +1,9 @@
 """mem0's classes of single providers, such as `mem0.llms.openai.OpenAILLM`.
 
-If isomem carries the provider, the class is isomem's with mem0's base class beside it, so that
-programs can subclass it as they do mem0's. Otherwise, an object of the class is what isomem's
-tables have for the name: a plug-in, or mem0ai's own class if that is installed.
+If isomem carries a model, an embedder or a reranker, the class is isomem's with mem0's base class
+beside it, so that programs can subclass it as they do mem0's. Otherwise, an object of the class is
+what isomem's tables have for the name: a vector store of isomem's, a plug-in, or mem0ai's own class
+if that is installed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def is_own(made: object) -> bool:
 def _class(kind: registry.Kind, provider: str, base: type, module: str, title: str) -> type:
     native = registry.builtin(kind, provider) if provider in kind.builtin else None
     own = {"__module__": module, "provider_name": provider, "__doc__": f"{title} of mem0."}
-    if isinstance(native, type):
+    if isinstance(native, type) and kind is not registry.VECTOR_STORES:
         bases: tuple[type, ...] = (_Carried, native, base)
         own |= _guards(kind, provider, native)  # type: ignore[arg-type]
     else:

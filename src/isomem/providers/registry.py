@@ -116,9 +116,9 @@ RERANKERS = Kind(
 VECTOR_STORES = Kind(
     "vector_store",
     "isomem.vector_stores",
-    {},
+    {"qdrant": "isomem.stores.qdrant:QdrantStore"},
     "azure_ai_search azure_mysql baidu cassandra chroma databricks elasticsearch faiss langchain "
-    "milvus mongodb neptune opensearch oracledb pgvector pinecone qdrant redis s3_vectors supabase "
+    "milvus mongodb neptune opensearch oracledb pgvector pinecone redis s3_vectors supabase "
     "turbopuffer upstash_vector valkey vertex_ai_vector_search weaviate",
 )
 
@@ -153,18 +153,38 @@ def create_reranker(provider: str, config: Mapping[str, object] | None = None) -
 
 
 def create_vector_store(
-    provider: str, config: Mapping[str, object] | None = None, dims: int | None = None
+    provider: str,
+    config: Mapping[str, object] | None = None,
+    dims: int | None = None,
+    encoder: object = None,
 ) -> VectorStore:
-    """The vector store of mem0's, or of an installed package, of that name. Raises as `create_llm`.
+    """The vector store of that name. Raises as `create_llm`.
 
     Args:
         provider: its name.
         config: its options.
-        dims: the length of the vectors, which a store of mem0's is told if its options do not say.
+        dims: the length of the vectors, which a store of isomem's or mem0's is told if its options
+            do not say.
+        encoder: makes the terms for the keyword search of a store of isomem's.
     """
-    known = {"dims": dims} if is_bridged(VECTOR_STORES, provider) else {}
+    known: dict[str, object] = {}
+    if provider in tuple(VECTOR_STORES.builtin):  # It may be anything, and have no hash.
+        known = {"dims": dims, "encoder": encoder}
+    elif is_bridged(VECTOR_STORES, provider):
+        known = {"dims": dims}
     store: VectorStore = _create(VECTOR_STORES, provider, config, **known)
     return store
+
+
+def check_vector_store(provider: str, config: Mapping[str, object]) -> None:
+    """Checks the options of a vector store of isomem's, and that its package is installed.
+
+    Raises:
+        InvalidConfigError: an option is unknown or wrong, or they do not belong together.
+        DependencyError: the package is not installed.
+    """
+    store: Any = builtin(VECTOR_STORES, provider)
+    store.check(config)
 
 
 def is_bridged(kind: Kind, provider: object) -> bool:

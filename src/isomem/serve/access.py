@@ -13,7 +13,7 @@ from isomem.options import nearest
 from isomem.pipeline import listing, manage
 from isomem.pipeline.asked import visibility_of
 from isomem.serve.calls import CALLS, EVERYTHING, FILTERS, IDS, MEMORY, REQUIRED
-from isomem.serve.grants import covered, is_everything, narrow
+from isomem.serve.grants import Grant, covered, is_everything, narrow
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
@@ -93,7 +93,7 @@ class Access:
     async def everything(
         self,
         *,
-        order: str = "id",
+        order: str | None = None,
         page_size: int | None = None,
         cursor: str | None = None,
         show_expired: bool = False,
@@ -143,6 +143,16 @@ class Access:
         return narrow(
             self.key.grants, {key: check_id(each, key, read_id) for key, each in given.items()}
         )
+
+    def within(self, ids: Mapping[str, object]) -> Access:
+        """This view, of one scope alone.
+
+        Raises:
+            ValueError: an id is not valid.
+            PermissionDeniedError: the scope is not the key's.
+        """
+        key = self.key.limited(Grant(self.narrow(ids), exact=True))
+        return Access(self.memory, key, self._recorder)
 
     def filters(self, filters: Any) -> Any:
         """The filters that a call with these filters has for this key.

@@ -14,8 +14,9 @@ from starlette.middleware.cors import CORSMiddleware
 from isomem import __version__
 from isomem.serve.guard import Guard
 from isomem.serve.limits import RateLimits
+from isomem.serve.mcp.http import Endpoint
 from isomem.serve.metrics import Metrics
-from isomem.serve.rest import admin, jobs, native, selfhosted, status
+from isomem.serve.rest import admin, hosted, jobs, native, rust, selfhosted, status
 from isomem.serve.rest.openapi import document
 from isomem.serve.rest.operations import routes_of
 from isomem.serve.web.assets import asset_routes
@@ -49,11 +50,13 @@ class App(FastAPI):
 
 def make_app(service: Service) -> FastAPI:
     """The application that serves a memory. It closes the service when it ends."""
+    mcp = Endpoint(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
         yield
+        await mcp.close()
         await service.close()
 
     app = App(
@@ -65,7 +68,7 @@ def make_app(service: Service) -> FastAPI:
     app.state.metrics = Metrics()
     app.add_exception_handler(HTTPException, _raise)
     app.add_exception_handler(RequestValidationError, _raise)
-    app.router.routes += routes_of(operations())
+    app.router.routes += [*routes_of(operations()), *mcp.routes()]
     app.include_router(view_routes())
     app.include_router(asset_routes())
     _add_layers(app, service)
@@ -78,6 +81,8 @@ def operations() -> list[Operation]:
         *selfhosted.operations(),
         *native.operations(),
         *jobs.operations(),
+        *hosted.operations(),
+        *rust.operations(),
         *admin.operations(),
         *status.operations(),
     ]

@@ -27,14 +27,20 @@ class Grant:
     Args:
         patterns: an id, or a pattern with `*`, for some of `user_id`, `agent_id` and `run_id`; a
             memory that lacks one of them is not meant. {} means every memory.
+        exact: whether a `*` is only a `*`.
     """
 
     __slots__ = ("_compiled", "fixed", "patterns")
 
-    def __init__(self, patterns: Mapping[str, str]) -> None:
+    def __init__(self, patterns: Mapping[str, str], *, exact: bool = False) -> None:
         self.patterns = {key: patterns[key] for key in SCOPE_KEYS if key in patterns}
-        self.fixed = {key: value for key, value in self.patterns.items() if ANY not in value}
-        self._compiled = {key: _compile(value) for key, value in self.patterns.items()}
+        self.fixed = {
+            key: value for key, value in self.patterns.items() if exact or ANY not in value
+        }
+        self._compiled = {
+            key: re.compile(re.escape(value)) if exact else _compile(value)
+            for key, value in self.patterns.items()
+        }
 
     def covers(self, ids: Mapping[str, object]) -> bool:
         """Whether everything that has these ids is meant."""

@@ -98,13 +98,19 @@ class Guard:
         """Refuses the pages of others: without keys, any page in a browser here could call."""
         host = headers.get(b"host", b"").decode("latin-1")
         origin = headers.get(b"origin", b"").decode("latin-1")
-        is_own = origin.partition("://")[2] == host or origin in self._origins
-        if not is_loopback(_without_port(host)) or (origin and not is_own):
+        is_own = not origin or origin.partition("://")[2] == host or origin in self._origins
+        if not (is_own and is_loopback(_without_port(host)) and is_of_program(headers)):
             raise Problem(
                 FORBIDDEN, "AUTH_003",
-                "Without keys, only this machine and its own pages may call.",
-                "Turn on `auth`, and send a key.",
+                "Without keys, only this machine and its own pages may call, with bodies of JSON.",
+                "Turn on `auth`, and send a key; or send `Content-Type: application/json`.",
             )  # fmt: skip
+
+
+def is_of_program(headers: dict[bytes, bytes]) -> bool:
+    """Whether a body, if there is one, is of a type that a page cannot send without asking."""
+    has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+    return not has_body or b"json" in headers.get(b"content-type", b"").partition(b";")[0]
 
 
 def _without_port(host: str) -> str:

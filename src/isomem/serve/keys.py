@@ -99,6 +99,13 @@ class Key:
         """Whether it is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
+    def limited(self, grant: Grant) -> Key:
+        """The same key, for nothing but what a grant means, which must be part of its own."""
+        return Key(
+            self.id, self.name, self.digest, self.rights, (grant,), self.rate_per_minute,
+            self.created_at, self.expires_at, self.last_used_at, self.revoked_at,
+        )  # fmt: skip
+
     def shown(self) -> dict[str, Any]:
         """What an administrator sees."""
         return {

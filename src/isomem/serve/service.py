@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from isomem.config import SERVICE, from_dict
+from isomem.config import MCP, SERVICE, from_dict
 from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
 from isomem.serve.access import Access
 from isomem.serve.configuration import Changes, check_fixed, merged, without_hidden
 from isomem.serve.jobs import Jobs
 from isomem.serve.keys import EVERYTHING, Keys
+from isomem.serve.mcp.settings import Settings as McpSettings
 from isomem.serve.problems import UNAUTHENTICATED, Problem
 from isomem.serve.recording import Recorder
 from isomem.serve.settings import RIGHTS, Settings, state_path
@@ -33,7 +34,7 @@ class Service:
     """One memory for many callers.
 
     Args:
-        config: of the memory, as `Memory.from_config` takes it, with a section `serve`.
+        config: of the memory, as `Memory.from_config` takes it, with sections `serve` and `mcp`.
         memory: a memory to serve in place of the one that is configured.
 
     Raises:
@@ -47,6 +48,7 @@ class Service:
         given = dict(config or {})
         self.settings = Settings(given.pop(SERVICE, None))
         self.settings.check_address()
+        self.mcp = McpSettings(given.pop(MCP, None))
         given = {**OWN, **given}
         read = from_dict(given) if memory is None else memory.config
         path = state_path(self.settings, read)

@@ -44,6 +44,7 @@ from isomem.store.schema import prepare_ledger
 from isomem.stores.embedded import EmbeddedLinks, missing
 from isomem.stores.linking import Links
 from isomem.stores.superseding import check_superseded, supersede
+from isomem.text.tiers import load_encoder
 from isomem.types import clone
 
 TYPE_CHECKING = False
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.clock import Clock
-    from isomem.config import MemoryConfig, ProviderConfig
+    from isomem.config import MemoryConfig
     from isomem.contract.plan import Change, Plan, Record
     from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
@@ -105,7 +106,7 @@ class ComposedSet:
     Attributes:
         parts: the three stores, as they were given.
         serial: False: steps may run at the same time.
-        takes_any_id: False if a store is not ours: it may read the id "*" as every id.
+        takes_any_id: False if a store does not say so: it may read the id "*" as every id.
     """
 
     serial = False
@@ -118,7 +119,7 @@ class ComposedSet:
         self.vectors = _guarded(vectors, _GuardedStore)
         self.entities = _guarded(entities, _GuardedStore)
         self.ledger = _guarded(ledger, Guarded)
-        self.takes_any_id = isinstance(vectors, Collection) and isinstance(entities, Collection)
+        self.takes_any_id = _takes_any_id(vectors) and _takes_any_id(entities)
         is_ours = isinstance(entities, Entities)
         kind = EmbeddedLinks if is_ours else Links
         atomic = entities.atomic if is_ours else nullcontext
@@ -445,12 +446,16 @@ def _can(store: Any, method: str) -> bool:
     return hasattr(getattr(store, "part", store), method)
 
 
+def _takes_any_id(store: Any) -> bool:
+    return isinstance(store, Collection) or getattr(store, "takes_any_id", False) is True
+
+
 def _file_of(store: Any) -> Database | None:
     return store.database if isinstance(store, (Collection, Ledger)) else None
 
 
 def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> ComposedSet:
-    """A vector store of mem0's, or of an installed package, twice, over a ledger of ours.
+    """A vector store, twice, over a ledger of ours.
 
     Raises:
         ConfigurationError: CONFIG_009, `dedup_concurrent` is set.
@@ -458,21 +463,34 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Composed
     if config.dedup_concurrent:
         raise _cannot_dedup()
     path = config.history_db_path or f"{default_path()}-history"
-    return ComposedSet(
-        *_open_stores(config.vector_store, embedder),
-        Ledger(Database(path, prepare_ledger), clock),
-        profile_of(config.profile),
-    )
+    memories, entities = _open_stores(config, embedder)
+    try:
+        ledger = Ledger(Database(path, prepare_ledger), clock)
+    except BaseException:
+        _close(memories)
+        raise
+    return ComposedSet(memories, entities, ledger, profile_of(config.profile))
 
 
-def _open_stores(store: ProviderConfig, embedder: Embedder) -> tuple[Any, Any]:
+def _open_stores(config: MemoryConfig, embedder: Embedder) -> tuple[Any, Any]:
     """The collections of the memories and of their entities."""
+    store = config.vector_store
     options = store.config.model_dump()
     if not registry.is_bridged(registry.VECTOR_STORES, store.provider):
         options.setdefault(COLLECTION.name, COLLECTION.default)
     dims = getattr(embedder, "dims", None)
-    memories: Any = registry.create_vector_store(store.provider, options, dims)
-    if hasattr(memories, "beside"):
-        return memories, memories.beside(f"{memories.collection_name}{ENTITIES_SUFFIX}")
-    named = {COLLECTION.name: f"{options[COLLECTION.name]}{ENTITIES_SUFFIX}"}
-    return memories, registry.create_vector_store(store.provider, {**options, **named})
+    encoder = load_encoder(config.nlp.provider, config.nlp.config.model_dump())
+    memories: Any = registry.create_vector_store(store.provider, options, dims, encoder)
+    try:
+        if hasattr(memories, "beside"):
+            return memories, memories.beside(f"{memories.collection_name}{ENTITIES_SUFFIX}")
+        named = {COLLECTION.name: f"{options[COLLECTION.name]}{ENTITIES_SUFFIX}"}
+        return memories, registry.create_vector_store(store.provider, {**options, **named})
+    except BaseException:
+        _close(memories)
+        raise
+
+
+def _close(store: Any) -> None:
+    if hasattr(store, "close"):
+        store.close()

@@ -91,12 +91,15 @@ USE = """
 import sys
 sys.modules["fastembed"] = None  # With it, mem0's Qdrant downloads a file.
 from isomem import Memory
+from isomem.providers.bridge.making import make_vector_store
 memory = Memory.from_config({
-    "vector_store": {"provider": "qdrant", "config": {"path": "store/qdrant"}},
+    "vector_store": {"provider": "embedded", "config": {"path": ":memory:"}},
     "history_db_path": "store/history.db",
     "embedder": {"provider": "mock", "config": {"embedding_dims": 32}},
     "llm": {"provider": "mock"},
 })
+memory.vector_store = make_vector_store("qdrant", {"path": "store/qdrant"}, 32)
+memory.entity_store = memory.vector_store.beside("mem0_entities")
 memory.add("Ana lives in Lisbon", user_id="ana", infer=False)
 [hit] = memory.search("Where does Ana live?", filters={"user_id": "ana"}, threshold=0.0)["results"]
 assert hit["memory"] == "Ana lives in Lisbon"
@@ -134,7 +137,7 @@ again = mem0.Memory.from_config({{
     "llm": {{"provider": "mock"}},
 }})
 assert again.get_all(filters={{"user_id": "ana"}})["results"][0]["memory"] == hit["memory"]
-assert type(again.vector_store.part).__module__ == "mem0.vector_stores.qdrant"
+assert type(again.vector_store).__module__ == "isomem.stores.qdrant"
 again.close()
 print(all(hasattr(sys.modules[name], MARK) for name in sys.modules if name.startswith("mem0")))
 """
@@ -501,7 +504,7 @@ class TestStores:
     ) -> None:
         pytest.importorskip(package)
         given = {"path": str(tmp_path / "store"), **more}
-        store: Any = create_vector_store(provider, given, 2)
+        store: Any = making.make_vector_store(provider, given, 2)
         ids = ["7d8c1a44-0000-4000-8000-000000000001", "7d8c1a44-0000-4000-8000-000000000002"]
         payloads = [{"data": "one", **FILTERS}, {"data": "two", "user_id": "eva"}]
         store.insert(vectors=[[1.0, 0.0], [0.0, 1.0]], ids=ids, payloads=payloads)
@@ -510,7 +513,7 @@ class TestStores:
         entities.insert(vectors=[[1.0, 0.0]], ids=ids[:1], payloads=[{"data": "Ana"}])
         entities.close()
         store.close()
-        again: Any = create_vector_store(provider, given, 2)
+        again: Any = making.make_vector_store(provider, given, 2)
         [hit] = again.search(query="", vectors=[1.0, 0.0], top_k=5, filters=FILTERS)
         assert (str(hit.id), hit.payload["data"]) == (ids[0], "one")
         assert again.get(vector_id=ids[1]).payload["data"] == "two"
@@ -520,7 +523,7 @@ class TestStores:
         self, tmp_path: Path, provider: str, package: str, more: dict[str, Any]
     ) -> None:
         pytest.importorskip(package)
-        store: Any = create_vector_store(provider, {"path": str(tmp_path / "s"), **more}, 2)
+        store: Any = making.make_vector_store(provider, {"path": str(tmp_path / "s"), **more}, 2)
         store.insert(vectors=[[1.0, 0.0]], ids=["7d8c1a44-0000-4000-8000-000000000001"],
                      payloads=[{"data": "one"}])  # fmt: skip
         with pytest.raises(VectorStoreError, match=f"vector_store {provider}"):
@@ -535,7 +538,7 @@ class TestStores:
 def test_a_client_of_the_callers_is_used_and_stays_open() -> None:
     qdrant_client = pytest.importorskip("qdrant_client")
     client = qdrant_client.QdrantClient(":memory:")
-    store: Any = create_vector_store("qdrant", {"client": client}, 2)
+    store: Any = making.make_vector_store("qdrant", {"client": client}, 2)
     assert store.client is client
     assert store.embedding_model_dims == 2
     store.close()

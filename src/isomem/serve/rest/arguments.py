@@ -94,10 +94,17 @@ def of_call(name: str, *left_out: str) -> dict[str, Schema]:
 
 
 def _type(schema: Schema) -> Any:
-    kinds = [each.get("type", "string") for each in schema.get("anyOf", [schema])]
+    kinds = _kinds(schema)
     if {"array", "object"} <= {*kinds}:
         return Any  # The call itself says what is wrong with such a value.
     return reduce(or_, (_TYPES[kind] for kind in kinds))
+
+
+def _kinds(schema: Schema) -> list[str]:
+    """The types of JSON that a schema allows."""
+    if "anyOf" in schema:
+        return [kind for each in schema["anyOf"] for kind in _kinds(each)]
+    return [schema.get("type", "string")]
 
 
 def _problem(error: Invalid) -> Problem:

@@ -182,8 +182,13 @@ async def history_of(caller: Caller) -> Any:
 
 
 async def search(caller: Caller) -> Any:
-    """Searches; ids beside the filters count as part of them."""
-    given = SEARCH.read(await caller.object())
+    """Searches."""
+    return await found_by(caller, await caller.object())
+
+
+async def found_by(caller: Caller, body: dict[str, Any]) -> Any:
+    """What a search finds; ids beside the filters count as part of them."""
+    given = SEARCH.read(body)
     ids = {key: given.pop(key) for key in SCOPE_KEYS if key in given}
     return await caller.call("search", {**given, "filters": {**given.get("filters", {}), **ids}})
 

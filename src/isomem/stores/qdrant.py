@@ -1,0 +1,472 @@
+"""Qdrant: a folder, the memory of this process, or a server.
+
+The collections are those of mem0: the vector has no name, keywords are in the sparse vector "bm25",
+entities in a collection of their own, and the payloads have the same keys. So both can use the same
+collections at the same time.
+"""
+
+from __future__ import annotations
+
+from isomem import log
+from isomem.config import QDRANT_OPTIONS
+from isomem.contract.filters import compile_filters, matches
+from isomem.errors import VectorStoreError, VectorValueError
+from isomem.options import home, read_table
+from isomem.stores.qdrant_filters import asked_for, decides_locally, decides_on_server
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Protocol
+
+    from isomem.contract.filters import Group
+    from isomem.ports.shapes import Filters, Hit, Payload, Vector
+    from isomem.stores.qdrant_calls import Connection
+    from isomem.stores.qdrant_filters import Asked, Decides
+
+    Hits = list[Hit]
+
+    class TermEncoder(Protocol):
+        """Encodes a text as numbered terms with weights."""
+
+        def encode(self, text: str) -> Mapping[int, float]: ...
+
+
+KEYWORDS = "bm25"
+"""The sparse vector with the keywords."""
+
+INDEXED = ("user_id", "agent_id", "run_id", "actor_id")
+"""The keys that get an index on a server."""
+
+_DIMS = 1536
+_PAGE = 1000
+_MOST_FETCHED = 2**20
+_FIRST_FETCHED = 64
+
+_OF_NEW_COLLECTIONS = ("shard_number", "replication_factor", "write_consistency_factor")
+
+
+def read(config: Mapping[str, object] | None) -> dict[str, Any]:
+    """The options, checked.
+
+    Raises:
+        InvalidConfigError: one is unknown or wrong, or they do not say where Qdrant is.
+        DependencyError: qdrant-client is not installed.
+    """
+    from isomem.providers.extras import require
+    from isomem.stores.qdrant_calls import check_location
+
+    options = read_table(config, QDRANT_OPTIONS, "vector_store.config")
+    if options["path"]:
+        options["path"] = home(options["path"])
+    check_location(options)
+    require("qdrant_client", "qdrant", "vector_store qdrant")
+    return options
+
+
+class QdrantStore:
+    """One collection.
+
+    Args:
+        config: see `isomem.config.QDRANT_OPTIONS`.
+        dims: the length of the vectors, if the options do not say.
+        encoder: makes the terms for keyword search; None turns it off.
+
+    Attributes:
+        takes_any_id: the id "*" is an ordinary id, and does not mean every id.
+
+    Raises:
+        DependencyError: qdrant-client is not installed.
+        InvalidConfigError: an option is unknown or wrong.
+        VectorStoreError: Qdrant cannot be opened or reached.
+    """
+
+    table = QDRANT_OPTIONS
+    check = staticmethod(read)
+    takes_any_id = True
+
+    def __init__(
+        self,
+        config: Mapping[str, object] | None = None,
+        *,
+        dims: int | None = None,
+        encoder: TermEncoder | None = None,
+    ) -> None:
+        self._options = read(config)
+        self._encoder = encoder if self._options["keyword_search"] else None
+        self.collection_name: str = self._options["collection_name"]
+        self.embedding_model_dims: int = self._options["embedding_model_dims"] or dims or _DIMS
+        self._connection = _opened(self._options)
+        self._owns_client = self._options["client"] is None
+        self._has_keywords = False
+        self._decides: Decides = decides_locally
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def client(self) -> Any:
+        """The `qdrant_client.QdrantClient`."""
+        return self._connection.client
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is local mode."""
+        return self._connection.is_local
+
+    def beside(self, name: str) -> QdrantStore:
+        """Another collection of the same client."""
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__, collection_name=name, _owns_client=False)
+        made._prepare()
+        return made
+
+    def close(self) -> None:
+        """Closes the client, unless it belongs to the caller or to another collection."""
+        if self._owns_client:
+            self._connection.close()
+
+    def _call(self, method: str, /, **arguments: Any) -> Any:
+        return self._connection.call(method, collection_name=self.collection_name, **arguments)
+
+    # --- The collection ---
+
+    def _prepare(self) -> None:
+        if not self._call("collection_exists"):
+            self._make()
+        info = self._call("get_collection")
+        self._has_keywords = KEYWORDS in (info.config.params.sparse_vectors or {})
+        self._check_dims(info.config.params.vectors)
+        if not self._has_keywords and self._encoder is not None:
+            log.warning(
+                "The collection %r has no place for keywords: it is searched without them",
+                self.collection_name,
+            )
+        if not self.is_local:
+            self._index(info.payload_schema or {})
+
+    def _make(self) -> None:
+        from qdrant_client import models
+
+        more = {name: self._options[name] for name in _OF_NEW_COLLECTIONS if self._options[name]}
+        try:
+            self._call(
+                "create_collection",
+                vectors_config=models.VectorParams(
+                    size=self.embedding_model_dims,
+                    distance=models.Distance.COSINE,
+                    on_disk=bool(self._options["on_disk"]),
+                ),
+                sparse_vectors_config={
+                    KEYWORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)
+                },
+                **more,
+            )
+        except VectorStoreError:
+            if not self._call("collection_exists"):  # Another process may have made it meanwhile.
+                raise
+
+    def _check_dims(self, vectors: Any) -> None:
+        """Takes the length of the vectors of a collection that was there before.
+
+        Raises:
+            VectorStoreError: its vectors have names, as no collection of mem0's has.
+        """
+        size = getattr(vectors, "size", None)
+        if size is None:
+            raise VectorStoreError(
+                f"the collection {self.collection_name!r} of Qdrant has vectors with names",
+                suggestion="Use another collection_name.",
+            )
+        self.embedding_model_dims = size
+
+    def _index(self, indexed: Mapping[str, object]) -> None:
+        for key in INDEXED:
+            if key not in indexed:
+                self._call("create_payload_index", field_name=key, field_schema="keyword")
+        self._decides = decides_on_server({*INDEXED, *indexed})
+
+    def create_col(self, vector_size: int, on_disk: bool) -> None:
+        """Makes the collection if it does not exist."""
+        self.embedding_model_dims, self._options["on_disk"] = vector_size, on_disk
+        self._prepare()
+
+    def list_cols(self) -> Any:
+        """The collections, as the client returns them."""
+        return self._connection.call("get_collections")
+
+    def col_info(self) -> Any:
+        """What Qdrant says about the collection."""
+        return self._call("get_collection")
+
+    def delete_col(self) -> None:
+        """Removes the collection."""
+        self._call("delete_collection")
+
+    def reset(self) -> None:
+        """Removes every point, by making the collection anew."""
+        self.delete_col()
+        self._prepare()
+
+    # --- Writing ---
+
+    def insert(
+        self,
+        vectors: list[Vector],
+        payloads: list[Payload] | None = None,
+        ids: list[str] | None = None,
+    ) -> None:
+        """Adds points. A point with a known id replaces the old one.
+
+        They are checked before any is sent. More than `batch_size` are sent to a server in parts.
+
+        Raises:
+            VectorValueError: a vector has the wrong length, or contains NaN or infinity; or Qdrant
+                refuses something.
+            VectorStoreError: the lists differ in length, or Qdrant fails.
+        """
+        payloads = payloads if payloads is not None else [{} for _ in vectors]
+        names: Sequence[int | str] = ids if ids is not None else range(len(vectors))
+        if not len(vectors) == len(payloads) == len(names):
+            raise VectorStoreError("vectors, payloads and ids must be lists of one length")
+        points = [*map(self._point, names, vectors, payloads)]
+        size = max(len(points), 1) if self.is_local else self._options["batch_size"]
+        for start in range(0, len(points), size):
+            self._call("upsert", points=points[start : start + size])
+
+    def _point(self, point_id: int | str, vector: Vector, payload: Payload) -> Any:
+        from qdrant_client import models
+
+        named: dict[str, Any] = {"": self._checked(vector)}
+        terms = self._terms(payload)
+        if terms is not None:
+            named[KEYWORDS] = terms
+        return models.PointStruct(id=point_id, vector=named, payload=payload)
+
+    def _checked(self, vector: Vector) -> list[float]:
+        import numpy as np
+
+        try:
+            numbers = np.asarray(vector, dtype=np.float32)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise VectorValueError(
+                f"vector_store qdrant: a vector is not a list of numbers: {error}"
+            ) from error
+        if numbers.shape != (self.embedding_model_dims,):
+            raise VectorValueError(
+                f"vector_store qdrant: the vectors of {self.collection_name!r} have the length "
+                f"{self.embedding_model_dims}, got one of shape {numbers.shape}"
+            )
+        if not np.isfinite(numbers).all():
+            raise VectorValueError("vector_store qdrant: a vector contains NaN or infinity")
+        return vector if isinstance(vector, list) else numbers.tolist()
+
+    def _terms(self, payload: Payload) -> Any:
+        text = payload.get("text_lemmatized") or payload.get("data")
+        return self._encoded(text) if text and isinstance(text, str) else None
+
+    def _encoded(self, text: str) -> Any:
+        """The sparse vector of a text; None if there is no keyword search."""
+        if self._encoder is None or not self._has_keywords:
+            return None
+        from qdrant_client import models
+
+        terms = self._encoder.encode(text)
+        return models.SparseVector(indices=[*terms], values=[*terms.values()])
+
+    def update(
+        self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
+    ) -> None:
+        """Replaces a point, only keys of its payload, or only its vector.
+
+        With both a vector and a payload the point is replaced, or added if it does not exist. A
+        payload alone overlays the old one key by key.
+
+        Raises:
+            KeyError: local mode: the point does not exist, and only one of the two was given.
+            VectorStoreError: as `insert`.
+        """
+        if vector is not None and payload is not None:
+            self._call("upsert", points=[self._point(vector_id, vector, payload)])
+        elif payload is not None:
+            self._call("set_payload", payload=payload, points=[vector_id])
+        elif vector is not None:
+            from qdrant_client import models
+
+            named = models.PointVectors(id=vector_id, vector=self._checked(vector))
+            self._call("update_vectors", points=[named])
+
+    def delete(self, vector_id: str) -> None:
+        """Removes a point; nothing happens if it is not there."""
+        from qdrant_client import models
+
+        self._call("delete", points_selector=models.PointIdsList(points=[vector_id]))
+
+    # --- Reading ---
+
+    def get(self, vector_id: str) -> Hit | None:
+        """The point with that id, or None."""
+        if not (self.is_local or _is_id(vector_id)):
+            return None  # A server refuses it.
+        found = self._call("retrieve", ids=[vector_id], with_payload=True)
+        return found[0] if found else None
+
+    def list(
+        self, filters: Filters | None = None, top_k: int | None = 100
+    ) -> tuple[Sequence[Hit], None]:
+        """The first `top_k` points that pass, ordered by id; None lists all.
+
+        Raises:
+            ValueError: `top_k` is below 1, or the filters are refused.
+        """
+        group, asked = self._compiled(filters)
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
+        passing: Hits = []
+        for points in self._pages(asked, top_k):
+            passing += _passing(points, group)
+            if top_k is not None and len(passing) >= top_k:
+                break
+        return passing[:top_k], None
+
+    def _pages(self, asked: Asked, top_k: int | None) -> Iterator[Hits]:
+        most = _MOST_FETCHED if self.is_local else _PAGE
+        limit = most if top_k is None or not asked.is_exact else min(top_k, most)
+        offset = None
+        while True:
+            points, offset = self._call(
+                "scroll", scroll_filter=asked.filter, limit=limit, offset=offset, with_payload=True
+            )
+            yield points
+            if offset is None:
+                return
+
+    def vectors_of(self, ids: Iterable[str]) -> dict[str, Vector]:
+        """The vectors of points by their ids, as Qdrant stores them: scaled to length 1."""
+        found = self._call("retrieve", ids=[*ids], with_payload=False, with_vectors=[""])
+        return {str(point.id): _dense(point.vector) for point in found}
+
+    def search(
+        self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
+    ) -> Sequence[Hit]:
+        """The `top_k` points nearest to a vector among those that pass, best first.
+
+        `query`, the text, is not used here; other vector stores use it.
+        """
+        del query
+        return self._nearest(self._checked(vectors), top_k, filters)
+
+    def search_batch(
+        self,
+        queries: Sequence[str],
+        vectors_list: Sequence[Vector],
+        top_k: int = 1,
+        filters: Filters | None = None,
+    ) -> Sequence[Sequence[Hit]]:
+        """One `search` for each vector, in one request if Qdrant decides the filters alone."""
+        del queries
+        vectors = [*map(self._checked, vectors_list)]
+        group, asked = self._compiled(filters)
+        if not vectors or not asked.is_exact:
+            return [self._nearest(vector, top_k, filters) for vector in vectors]
+        from qdrant_client import models
+
+        requests = [
+            models.QueryRequest(
+                query=vector,
+                filter=asked.filter,
+                params=self._params(exact=False),
+                limit=top_k,
+                with_payload=True,
+            )
+            for vector in vectors
+        ]
+        answers = self._call("query_batch_points", requests=requests)
+        return [_passing(answer.points, group) for answer in answers]
+
+    def keyword_search(
+        self, query: str, top_k: int = 5, filters: Filters | None = None
+    ) -> Sequence[Hit] | None:
+        """The `top_k` points with the highest BM25 score among those that pass, best first.
+
+        None if there is no keyword search.
+        """
+        terms = self._encoded(query)
+        if terms is None:
+            return None
+        self._compiled(filters)  # Refused, if they are, even for a query without words.
+        return self._nearest(terms, top_k, filters, using=KEYWORDS) if terms.indices else []
+
+    def _nearest(
+        self, query: Any, top_k: int, filters: Filters | None, **using: str
+    ) -> Sequence[Hit]:
+        group, asked = self._compiled(filters)
+
+        def ask(limit: int) -> Hits:
+            answer = self._call(
+                "query_points",
+                query=query,
+                query_filter=asked.filter,
+                limit=limit,
+                search_params=self._params(exact=not asked.is_exact),
+                **using,
+            )
+            points: Hits = answer.points
+            return points
+
+        if asked.is_exact:
+            return _passing(ask(top_k), group)
+        return _first_passing(ask, group, top_k)
+
+    def _params(self, *, exact: bool) -> Any:
+        """How a server searches; None as it does by itself."""
+        if self.is_local or not (exact or self._options["exact"]):
+            return None
+        from qdrant_client import models
+
+        return models.SearchParams(exact=True)
+
+    def _compiled(self, filters: Filters | None) -> tuple[Group | None, Asked]:
+        group = compile_filters(filters)
+        return group, asked_for(group, self._decides)
+
+
+def _opened(options: Mapping[str, Any]) -> Connection:
+    from isomem.stores.qdrant_calls import opened
+
+    return opened(options)
+
+
+def _is_id(point_id: int | str) -> bool:
+    """Whether a point can have that id: a whole number, or text that is a UUID."""
+    from uuid import UUID
+
+    try:
+        return isinstance(point_id, int) or bool(UUID(point_id))
+    except (TypeError, ValueError, AttributeError):
+        return False
+
+
+def _first_passing(ask: Callable[[int], Hits], group: Group | None, top_k: int) -> Sequence[Hit]:
+    """The first `top_k` hits that pass: more and more are asked for until they are found, or all
+    have been looked at.
+    """
+    limit = max(top_k, _FIRST_FETCHED)
+    while True:
+        hits = ask(limit)
+        passing = _passing(hits, group)
+        if len(passing) >= top_k or len(hits) < limit:
+            return passing[:top_k]
+        limit *= 4
+
+
+def _passing(hits: Hits, group: Group | None) -> Hits:
+    """The hits that pass. Whatever an engine finds, nothing of another scope comes through."""
+    return hits if group is None else [hit for hit in hits if matches(group, hit.payload or {})]
+
+
+def _dense(vector: Any) -> Sequence[float]:
+    dense: Sequence[float] = vector[""] if isinstance(vector, dict) else vector
+    return dense
