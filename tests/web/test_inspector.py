@@ -449,6 +449,14 @@ def test_a_phone_needs_no_sideways_scrolling_and_leads_back(page: Page, site: An
     page.wait(".hit")
     page.click("[aria-label='All scopes']")
     page.wait(".rail .row", "ruth")
+    call(site, "add", messages="x" * 900, user_id="y" * 200, infer=False)
+    see(page, site.address, f"memories?user_id={'y' * 200}")
+    page.wait(".pane .row", "xxx")
+    assert page.run(wide) == PHONE[0]
+    page.click(".pane .row")
+    page.wait(".memory-full")
+    assert page.run(wide) == PHONE[0]
+    call(site, "delete_all", user_id="y" * 200)
     page.size(*DESKTOP)
 
 

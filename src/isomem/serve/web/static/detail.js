@@ -9,6 +9,9 @@ import { timeline } from "./history.js";
 import { notify, problemBox } from "./notices.js";
 import { addressOf, go, place } from "./router.js";
 
+// Texts of more characters are set smaller.
+const LONG = 280;
+
 export class Detail {
   constructor(app) {
     this.app = app;
@@ -70,7 +73,8 @@ export class Detail {
     this.shownId = id;
     if (!memory) return this.drawRemoved(id, history);
     const found = this.app.memories.hitOf(id);
-    this.heading = el("h2", { class: "memory-full prose", tabindex: -1, dir: "auto" }, memory.memory || "(no text)");
+    const kind = (memory.memory ?? "").length > LONG ? "memory-full prose long" : "memory-full prose";
+    this.heading = el("h2", { class: kind, tabindex: -1, dir: "auto" }, memory.memory || "(no text)");
     fill(this.node, this.bar(memory), el("div", { class: "detail-body" }, this.heading,
       this.hidden(memory),
       found ? section("Why it is ranked here", scoreTable(found.hit, found.index, found.hits)) : null,

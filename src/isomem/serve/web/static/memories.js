@@ -102,7 +102,7 @@ export class MemoryPane {
     this.tools.hidden = !this.ids;
     const ids = this.ids ? named(this.ids) : [];
     fill(this.title, ids.length
-      ? ids.map(([kind, id]) => el("span", { class: "title-id" }, el("span", { class: "faint" }, `${kind} `), el("bdi", {}, id)))
+      ? ids.map(([kind, id]) => el("span", { class: "title-id", title: id }, el("span", { class: "faint" }, `${kind} `), el("bdi", {}, id)))
       : "Memories");
     this.filterCount.hidden = !this.filters.count;
     fill(this.filterCount, String(this.filters.count));
