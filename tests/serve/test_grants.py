@@ -82,9 +82,7 @@ def test_what_comes_of_narrowing_is_granted_and_was_asked_for(
 
 
 @given(grants=GRANTS, ids=SCOPES)
-def test_what_is_granted_as_it_is_stays_as_it_is(
-    grants: list[Grant], ids: dict[str, str]
-) -> None:
+def test_what_is_granted_as_it_is_stays_as_it_is(grants: list[Grant], ids: dict[str, str]) -> None:
     if is_everything(grants) or covered(grants, ids):
         assert narrow(grants, ids) == ids
 

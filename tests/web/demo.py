@@ -26,7 +26,7 @@ NOTES: tuple[Json, ...] = tuple(
 
 
 class DemoClock(Clock):
-    """A clock that stands where it was set, goes on by a second with every look, and has its ids."""
+    """A clock that stands where it was set, and goes on with every look; its ids are fixed."""
 
     def __init__(self) -> None:
         self._chance = Random(20)
