@@ -1,4 +1,4 @@
-"""Grants: a call that is narrowed down never touches more than was granted, or than was asked for."""
+"""Grants: a narrowed call never touches more than was granted, or than was asked for."""
 
 from __future__ import annotations
 
