@@ -144,7 +144,7 @@ model-test: .venvs/model/installed
 
 .venvs/check/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/check
-	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,serve,wordllama]'
+	.venvs/check/bin/python -m pip install $(PIP_QUIET) --editable '.[check,serve,mcp,wordllama]'
 	@touch $@
 
 .venvs/byte-pairs/installed: $(PACKAGING)

@@ -38,7 +38,9 @@ Needs = tuple[str, ...]
 built before, it takes the one that is installed."""
 
 PROJECT = ("--no-deps", "--editable", ".", "--editable", "./parity")
-FULL: Needs = ("isomem[test,wordllama,serve]", "isomem-parity[tiers,fuzz,providers]")
+FULL: Needs = (
+    "isomem[test,wordllama,serve,mcp,browser]", "isomem-parity[tiers,fuzz,providers]",
+)  # fmt: skip
 FAST: Needs = ("isomem[test,wordllama,serve]",)
 # All tests, in halves that take about equally long.
 HALVES = (("tests", "--ignore=tests/unit"), ("tests/unit",))

@@ -28,7 +28,7 @@ class Step(NamedTuple):
     def name(self) -> str:
         """What a person sees."""
         sent = self.json if self.content is None else self.content
-        return f"{self.method} {self.path} {sent if sent is not None else ''}".strip()[:200]
+        return f"{self.method} {self.path} {'' if sent is None else repr(sent)}".strip()[:200]
 
 
 def steps() -> list[Step]:

@@ -10,9 +10,11 @@ from isomem.serve.configuration import Changes, check_fixed, merged, without_hid
 from isomem.serve.jobs import Jobs
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.mcp.settings import Settings as McpSettings
+from isomem.serve.noted import Noted
 from isomem.serve.problems import UNAUTHENTICATED, Problem
 from isomem.serve.recording import Recorder
 from isomem.serve.settings import RIGHTS, Settings, state_path
+from isomem.serve.trail import CALLER, trail_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,14 +54,15 @@ class Service:
         given = {**OWN, **given}
         read = from_dict(given) if memory is None else memory.config
         path = state_path(self.settings, read)
-        self.keys = Keys(path)
+        self.trail = trail_of(self.settings, path)
+        self.keys = Keys(path, self.trail.key_changed)
         self.changes = Changes(path)
         self.configuration = merged(given, self.changes.read())
         if memory is None and self.configuration != given:
             read = from_dict(self.configuration)
         self.memory = AsyncMemory(read) if memory is None else memory
         self.recorder = Recorder() if self.settings.record else None
-        self.jobs = Jobs(path, self._own_access, self.settings)
+        self.jobs = Jobs(path, self._own_access, self.settings, self.trail)
         self._started_with = given
         self._replaced: list[AsyncMemory] = []
 
@@ -71,7 +74,8 @@ class Service:
         """
         key = self._key(shown_key)
         self.follow()
-        return Access(self.memory, key, self.recorder)
+        CALLER.set(key)
+        return Access(self.memory, key, self.recorder, self.trail)
 
     def _own_access(self) -> Access:
         """The view of the service itself. A failed call of the model is an error for it."""
@@ -83,6 +87,7 @@ class Service:
             return EVERYTHING
         key = self.keys.verify(shown) if shown else None
         if key is None:
+            self._note_stranger()
             raise Problem(
                 UNAUTHENTICATED,
                 "AUTH_001",
@@ -92,6 +97,11 @@ class Service:
                 {"WWW-Authenticate": "Bearer"},
             )
         return key
+
+    def _note_stranger(self) -> None:
+        noted = Noted("authenticate", {})
+        noted.status, noted.code = UNAUTHENTICATED, "AUTH_001"
+        self.trail.note(None, noted)
 
     def first_key(self) -> str | None:
         """A key for everything, if keys are needed and none was ever made; else None.
@@ -115,6 +125,7 @@ class Service:
         check_fixed(self.memory.config, config)
         self.use(config, configuration)
         self.changes.write(merged(self.changes.read(), kept))
+        self.trail.note(CALLER.get(), Noted("configure", {}))
 
     def use(self, config: MemoryConfig, configuration: dict[str, Any]) -> None:
         """From now on, calls use other models and instructions, over the same stores.
@@ -146,6 +157,7 @@ class Service:
         await self.memory.aclose()
         self.changes.close()
         self.jobs.close()
+        self.trail.close()
         self.keys.close()
 
 
