@@ -14,7 +14,7 @@ pytest.importorskip("mcp")
 pytest.importorskip("openai")
 
 from isomem import Memory
-from tests.serve.mcp_parts import ROOT, environment
+from tests.serve.mcp_parts import ROOT, config_at, environment
 from tests.unit.providers.servers import Seen, serving
 
 pytestmark = pytest.mark.slow
@@ -44,12 +44,16 @@ def called(name: str, **arguments: str) -> dict[str, Any]:
 
 
 def test_the_chat_remembers_by_itself(tmp_path: Path) -> None:
-    with Memory(path=tmp_path / "memory.db") as memory:
+    config = config_at(tmp_path / "memory.db", embedder={"provider": "local"})
+    with Memory.from_config(config) as memory:
         memory.add("Ana plays chess.", user_id="ana", infer=False, timestamp="2026-05-01")
         memory.add("Bob plays chess.", user_id="bob", infer=False)
     with serving(model) as server:
         variables = environment(
-            OPENAI_BASE_URL=server.url, OPENAI_API_KEY="key", ISOMEM_DIR=str(tmp_path)
+            OPENAI_BASE_URL=server.url,
+            OPENAI_API_KEY="key",
+            ISOMEM_DIR=str(tmp_path),
+            ISOMEM_EMBEDDER="local",
         )
         done = subprocess.run(
             [sys.executable, str(ROOT / "examples/mcp_chat.py"), "ana"],
@@ -60,6 +64,6 @@ def test_the_chat_remembers_by_itself(tmp_path: Path) -> None:
     assert "Remembered:" in told
     assert "[2026-05-01] Ana plays chess." in asked, "what an earlier program stored"
     assert "Bob" not in asked
-    with Memory(path=tmp_path / "memory.db") as memory:
+    with Memory.from_config(config) as memory:
         stored = memory.get_all(filters={"user_id": "ana"})["results"]
     assert {each["memory"] for each in stored} == {"Ana plays chess.", "Ana likes green tea."}

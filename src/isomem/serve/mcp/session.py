@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from isomem.memory_async import AsyncMemory
     from isomem.serve.mcp.settings import Settings
 
+    Call = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
+
 
 class Session:
     """One client's view of a memory.
@@ -32,7 +34,7 @@ class Session:
         self.access = access
         self.scope = scope
         self.settings = settings
-        self.call: Callable[[str, Mapping[str, Any]], Awaitable[Any]] = access.call
+        self.call: Call = access.call
 
     @property
     def said_scope(self) -> str:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from mcp.server.lowlevel import Server
-
+    from isomem.serve.mcp.server import McpServer
     from isomem.serve.mcp.session import Session
     from isomem.serve.mcp.settings import Settings
 
@@ -146,7 +145,7 @@ class Output:
         """Nothing is left to do: nothing is kept back."""
 
 
-def serve(wire: Wire, config: Mapping[str, Any], settings: Settings) -> None:
+def serve(wire: Wire, config: Mapping[str, object], settings: Settings) -> None:
     """Serves until stdin is closed, or SIGTERM or SIGINT comes.
 
     Args:
@@ -174,7 +173,7 @@ def serve(wire: Wire, config: Mapping[str, Any], settings: Settings) -> None:
     anyio.run(_serve, wire, session, make_server(lambda _: session, session.said_scope))
 
 
-async def _serve(wire: Wire, session: Session, server: Server[Any]) -> None:
+async def _serve(wire: Wire, session: Session, server: McpServer) -> None:
     from typing import cast
 
     import anyio
