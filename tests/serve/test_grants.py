@@ -1,4 +1,4 @@
-"""Grants: a call that is narrowed down never touches more than was granted, or than was asked for."""
+"""Grants: a narrowed call never touches more than was granted, or than was asked for."""
 
 from __future__ import annotations
 
@@ -82,9 +82,7 @@ def test_what_comes_of_narrowing_is_granted_and_was_asked_for(
 
 
 @given(grants=GRANTS, ids=SCOPES)
-def test_what_is_granted_as_it_is_stays_as_it_is(
-    grants: list[Grant], ids: dict[str, str]
-) -> None:
+def test_what_is_granted_as_it_is_stays_as_it_is(grants: list[Grant], ids: dict[str, str]) -> None:
     if is_everything(grants) or covered(grants, ids):
         assert narrow(grants, ids) == ids
 

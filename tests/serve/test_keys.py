@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import threading
 import time
@@ -57,7 +56,7 @@ def test_the_secret_is_nowhere_in_the_file(keys: Keys, path: str) -> None:
 def test_only_its_owner_can_read_the_file(keys: Keys, path: str) -> None:
     keys.create("k", ["read"], ANA)
     for each in Path(path).parent.iterdir():
-        assert stat.S_IMODE(os.stat(each).st_mode) & 0o077 == 0, each
+        assert stat.S_IMODE(each.stat().st_mode) & 0o077 == 0, each
 
 
 def test_keys_are_long_and_never_the_same(keys: Keys) -> None:

@@ -66,6 +66,7 @@ class Worker:
         self._work: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._may_take = asyncio.Event()
+        self._ends = False
 
     def wake(self) -> None:
         """Says that there may be a job."""
@@ -74,6 +75,7 @@ class Worker:
     def start(self) -> None:
         """Begins to work on jobs, in the running event loop."""
         self._may_take = asyncio.Event()
+        self._ends = False
         self._loops = [asyncio.create_task(self._take_all()), asyncio.create_task(self._hold_all())]
 
     async def stop(self, grace_s: float = 0) -> None:
@@ -82,6 +84,7 @@ class Worker:
         Args:
             grace_s: how long those under way may go on.
         """
+        self._ends = True
         await _end(self._loops[:1])
         if self._work and grace_s:
             await asyncio.wait(self._work, timeout=grace_s)
@@ -89,7 +92,8 @@ class Worker:
         self._loops = []
 
     async def _take_all(self) -> None:
-        while True:
+        # Before Python 3.12, a cancellation is lost if what `wait_for` waits for comes with it.
+        while not self._ends:
             self._may_take.clear()
             job = None
             if len(self._work) < self._settings.job_workers:
