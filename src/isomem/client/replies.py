@@ -81,7 +81,9 @@ def error_of(endpoint: Endpoint, reply: Reply) -> Exception:
 
 
 def _kind(name: object, status: int) -> type[MemoryError]:
-    kind = getattr(errors, str(name), None) if name in errors.__all__ else None
+    kind: type[MemoryError] | None = None
+    if name in errors.__all__:
+        kind = getattr(errors, str(name))
     if kind is not None:
         return kind
     return next((each for each, statuses in _UNNAMED if status in statuses), MemoryError)
