@@ -20,7 +20,7 @@ END = "<!-- The house ends. -->"
 # names has its own room.
 ROOMS = {
     "command line": ("__main__", "cli"),
-    "ways in": ("compat", "demo", "importer", "ingest", "reembed", "reference"),
+    "ways in": ("compat", "demo", "importer", "ingest", "moving", "reembed", "reference"),
     "Memory, Client": ("", "client", "memory", "memory_async", "facade", "wiring"),
 }
 # Nearly every part imports some of these, and they import nothing above them: no arrows.

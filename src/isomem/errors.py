@@ -15,6 +15,7 @@ The tree, with the codes that each class is raised with::
         ├── ValidationError             an argument or a file is wrong         VALIDATION_001-008
         │                                                                      BACKUP_001
         │                                                                      INGEST_001, 003
+        │                                                                      MOVE_001-004
         ├── MemoryNotFoundError         no memory has that id; a ValueError    MEM_404
         ├── PermissionDeniedError       a service's key is not for that        AUTH_002
         ├── ConfigurationError          the configuration cannot work          CONFIG_004-009
@@ -27,7 +28,7 @@ The tree, with the codes that each class is raised with::
         │   └── VectorValueError        wrong length, or NaN; a ValueError     VECTOR_001
         ├── DatabaseError               SQLite failed: locked, full, closed    DB_001
         │                                                                      INGEST_002, 004
-        │                                                                      RECEIPT_001
+        │                                                                      RECEIPT_001, 003
         └── MemoryCorruptionError       the file is not a memory file          CORRUPT_001
 
 "A ValueError" means that the class is also a ``ValueError``, since mem0 raises the built-in there.

@@ -96,14 +96,8 @@ def import_mem0(
         raise VectorStoreError("only a memory with the embedded store can import")
     counts = dict.fromkeys(("memories", "entities", "history", "messages"), 0)
     if qdrant is not None:
-        names = _collections(qdrant)
-        if collection not in names:
-            raise DatabaseError(
-                f"{qdrant} has no collection {collection!r}",
-                details={"collections": sorted(names)},
-                suggestion=f"It has: {', '.join(sorted(names)) or 'none'}.",
-            )
-        read = _with_expiry if expiry else dict
+        names = collections_in(qdrant, collection)
+        read = with_expiry if expiry else dict
         counts["memories"] = _copy_points(names[collection], vectors, read)
         entity_file = names.get(f"{collection}_entities")
         counts["entities"] = _copy_points(entity_file, entities) if entity_file else 0
@@ -113,8 +107,12 @@ def import_mem0(
     return counts
 
 
-def _collections(folder: str) -> dict[str, str]:
-    """The files of the collections in a Qdrant folder, by name."""
+def collections_in(folder: str, collection: str) -> dict[str, str]:
+    """The files of the collections in a Qdrant folder, by name.
+
+    Raises:
+        DatabaseError: it is not such a folder, or `collection` is not among them.
+    """
     root = os.path.join(folder, "collection")
     if not os.path.isdir(root):
         raise DatabaseError(
@@ -122,7 +120,14 @@ def _collections(folder: str) -> dict[str, str]:
             suggestion="Name the folder that mem0's vector_store.config.path named.",
         )
     files = {name: os.path.join(root, name, "storage.sqlite") for name in os.listdir(root)}
-    return {name: file for name, file in files.items() if os.path.isfile(file)}
+    names = {name: file for name, file in files.items() if os.path.isfile(file)}
+    if collection not in names:
+        raise DatabaseError(
+            f"{folder} has no collection {collection!r}",
+            details={"collections": sorted(names)},
+            suggestion=f"It has: {', '.join(sorted(names)) or 'none'}.",
+        )
+    return names
 
 
 def _read(path: str, sql: str) -> Iterator[tuple[Any, ...]]:
@@ -136,7 +141,7 @@ def _read(path: str, sql: str) -> Iterator[tuple[Any, ...]]:
         raise DatabaseError(f"{path} cannot be read: {error}") from error
 
 
-def _with_expiry(payload: Payload) -> Payload:
+def with_expiry(payload: Payload) -> Payload:
     """A payload whose `expiration_date`, if it is one, is where isomem looks for it."""
     if EXPIRATION_DATE not in payload:
         return payload
@@ -148,7 +153,7 @@ def _with_expiry(payload: Payload) -> Payload:
 
 
 def _copy_points(path: str, into: Collection, read: Callable[[Payload], Payload] = dict) -> int:
-    points = _points(path)
+    points = points_in(path)
     count = 0
     with into.database.writing():
         while batch := list(islice(points, _BATCH)):
@@ -160,7 +165,13 @@ def _copy_points(path: str, into: Collection, read: Callable[[Payload], Payload]
     return count
 
 
-def _points(path: str) -> Iterator[tuple[str, list[float], Payload]]:
+def points_in(path: str) -> Iterator[tuple[str, list[float], Payload]]:
+    """Id, vector and payload of each point in the file of a collection.
+
+    Raises:
+        MemoryCorruptionError: one cannot be read.
+        DatabaseError: the file cannot be read.
+    """
     for (data,) in _read(path, "SELECT point FROM points ORDER BY rowid"):
         try:
             point = _read_point(data)
@@ -184,20 +195,31 @@ def _read_point(data: bytes) -> tuple[str, list[float], Payload]:
     return point_id, vector, payload
 
 
-def _copy_rows(path: str, ledger: Ledger, table: str, columns: Iterable[str]) -> int:
+def rows_in(path: str, table: str, columns: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a table of mem0's history, with the columns that it has.
+
+    Raises:
+        DatabaseError: the file is not there, or is something else.
+    """
     if not os.path.isfile(path):
         raise DatabaseError(
             f"{path} is not there", suggestion="Name the file that mem0's history_db_path named."
         )
     present = {row[1] for row in _read(path, f"PRAGMA table_info({table})")}
     names = [name for name in columns if name in present]
-    if not names:
+    if names:
+        sql = f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid"  # noqa: S608 - ours
+        for row in _read(path, sql):
+            yield dict(zip(names, row, strict=True))
+
+
+def _copy_rows(path: str, ledger: Ledger, table: str, columns: Iterable[str]) -> int:
+    rows = [*rows_in(path, table, columns)]
+    if not rows:
         return 0
-    listed = ", ".join(names)
-    rows = list(_read(path, f"SELECT {listed} FROM {table} ORDER BY rowid"))  # noqa: S608 - ours
-    marks = ", ".join("?" * len(names))
+    listed, marks = ", ".join(rows[0]), ", ".join("?" * len(rows[0]))
     sql = f"INSERT OR IGNORE INTO {table} ({listed}) VALUES ({marks})"  # noqa: S608 - ours
     with ledger.atomic() as database:
         before = database.connection.total_changes()
-        database.execute_many(sql, rows)
+        database.execute_many(sql, [tuple(row.values()) for row in rows])
         return database.connection.total_changes() - before

@@ -72,10 +72,11 @@ ALLOWED |= {
     "compat": BELOW,
     "demo": BELOW | {"ingest"},
     "importer": BELOW,
+    "moving": BELOW | {"importer"},
     "ingest": BELOW,
     "reembed": BELOW,
     "serve": BELOW,
-    "cli": BELOW | {"demo", "importer", "ingest", "reembed", "serve"},
+    "cli": BELOW | {"demo", "importer", "ingest", "moving", "reembed", "serve"},
     "__main__": {"cli"},
 }
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.

@@ -291,25 +291,6 @@ def _watch(run: Ingest, screen: Screen, failures: list[dict[str, Any]]) -> Step 
     return last
 
 
-def import_mem0(options: Namespace, screen: Screen) -> None:
-    """`isomem import`."""
-    from isomem import importer
-
-    if options.qdrant is None and options.history is None:
-        raise UsageError(
-            "There is nothing to import.", "Name --qdrant DIR, --history FILE, or both."
-        )
-    with open_memory(options) as memory:
-        counts = importer.import_mem0(
-            memory,
-            qdrant=options.qdrant,
-            history=options.history,
-            collection=options.collection,
-            expiry=options.expiry,
-        )
-    screen.show(counts, views.imported)
-
-
 def demo(options: Namespace, screen: Screen) -> None:
     """`isomem demo`."""
     from isomem import demo as demonstration

@@ -6,7 +6,7 @@ import json
 import re
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
-from isomem.cli import commands, mcp, service
+from isomem.cli import commands, mcp, moving, service
 from isomem.cli.failures import UsageError
 from isomem.config import COLLECTION, PATH
 from isomem.memory import Memory
@@ -267,11 +267,25 @@ def _add_ingest(groups: Groups) -> None:
 
 
 def _add_import(groups: Groups) -> None:
-    text = "copy what mem0 stored on disk; memories that already exist here stay as they are"
-    parser = _command(groups, "import", commands.import_mem0, text)
+    text = "write everything into a file: memories, entities, history and messages"
+    parser = _command(groups, "export", moving.export, text)
+    parser.add_argument("file", metavar="FILE", help="must not exist yet; - is the standard output")
     parser.add_argument(
-        "--qdrant", metavar="DIR", help="folder of mem0's local Qdrant (vector_store.config.path)"
+        "--no-vectors", action="store_true", help="leave out the vectors; an import embeds again"
     )
+    text = "copy an export, or what mem0 stored; what already exists here stays as it is"
+    parser = _command(groups, "import", moving.import_any, text)
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="an export; - is the standard input"
+    )
+    parser.add_argument("--embed", action="store_true", help="make the vectors of an export anew")
+    parser.add_argument(
+        "--qdrant",
+        metavar="DIR",
+        help="folder of mem0's local Qdrant (vector_store.config.path), or the URL of a server, "
+        "whose key is in QDRANT_API_KEY",
+    )
+    parser.add_argument("--chroma", metavar="DIR", help="folder of mem0's Chroma; needs chromadb")
     parser.add_argument("--history", metavar="FILE", help="mem0's history.db (history_db_path)")
     parser.add_argument(
         "--collection",

@@ -131,6 +131,22 @@ def imported(counts: dict[str, int], screen: Screen) -> Iterator[str]:
     yield from _table(counts, screen)
 
 
+def exported(result: Json, screen: Screen) -> Iterator[str]:
+    """What an export has written, with the digests to compare with an import's."""
+    del screen
+    for kind, each in result.items():
+        yield f"{each['count']:>9,} {kind:<8} {each['digest']}"
+
+
+def taken_in(result: Json, screen: Screen) -> Iterator[str]:
+    """What an import has read and added; a digest is that of the export if the records are."""
+    del screen
+    for kind, each in result.items():
+        kept = f", {each['different']:,} are here with other contents" if each["different"] else ""
+        added = f"{each['read']:>9,} {kind:<8} {each['digest']}  {each['added']:,} added{kept}"
+        yield added
+
+
 def reembedded(result: Json, screen: Screen) -> Iterator[str]:
     """What became of the vectors of a file."""
     del screen

@@ -91,7 +91,9 @@ def operations() -> list[Operation]:
 
 def _add_layers(app: FastAPI, service: Service) -> None:
     """The outermost comes last."""
-    app.add_middleware(Guard, settings=service.settings, metrics=app.state.metrics)
+    app.add_middleware(
+        Guard, settings=service.settings, metrics=app.state.metrics, trail=service.trail
+    )
     if service.settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

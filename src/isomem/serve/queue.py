@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from isomem.types import Json
+
+    Row = tuple[Any, ...]
+    Values = Sequence[object] | Mapping[str, object]
+
 DONE, FAILED = "done", "failed"
 STATES = ("waiting", "running", DONE, FAILED, "cancelled")
 """A job waits, runs, and ends in one of the others."""
@@ -94,13 +99,13 @@ class Job:
         "receipt", "starts", "state", "submitted_at",
     )  # fmt: skip
 
-    def __init__(self, row: Sequence[Any]) -> None:
+    def __init__(self, row: Row) -> None:
         (
             self.number, self.id, self.key_id, self.receipt, self.digest, self.call, arguments,
             self.state, self.failures, self.starts, error, self.submitted_at, self.finished_at,
         ) = row  # fmt: skip
-        self.arguments: dict[str, Any] = json.loads(arguments) if arguments else {}
-        self.error: dict[str, Any] | None = json.loads(error) if error else None
+        self.arguments: Json = json.loads(arguments) if arguments else {}
+        self.error: Json | None = json.loads(error) if error else None
 
 
 class Queue:
@@ -123,11 +128,11 @@ class Queue:
         self._connection.pragma("secure_delete", 1)  # What is done leaves no text behind.
         self._connection.execute(_TABLE)
 
-    def _rows(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, sql: str, values: Values = ()) -> list[Row]:
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
 
-    def _change(self, sql: str, values: Any = ()) -> int:
+    def _change(self, sql: str, values: Values = ()) -> int:
         """Executes one statement. Returns how many rows it changed."""
         with self._lock:
             self._connection.execute(sql, values)
@@ -137,7 +142,7 @@ class Queue:
 
     def add(
         self, key_id: str, receipt: str | None, digest: str, call: str,
-        arguments: Mapping[str, Any], scope: str,
+        arguments: Mapping[str, object], scope: str,
     ) -> Job:  # fmt: skip
         """Adds a job, or finds the one that has the same receipt. It is on disk then.
 
@@ -217,7 +222,7 @@ class Queue:
         sql = "UPDATE jobs SET held_until = ? WHERE owner = ? AND state = 'running'"
         self._change(sql, (time.time() + hold_s, self.owner))
 
-    def finish(self, job: Job, state: str, error: Mapping[str, Any] | None = None) -> None:
+    def finish(self, job: Job, state: str, error: Mapping[str, object] | None = None) -> None:
         """Ends a job, if this process still has it. What is done keeps no arguments."""
         sql = (
             "UPDATE jobs SET state = ?, error = ?, finished_at = ?, owner = NULL,"
@@ -227,7 +232,7 @@ class Queue:
         values = (state, text, time.time(), state == FAILED, state, job.number, self.owner)
         self._change(sql, values)
 
-    def postpone(self, job: Job, delay_s: float, error: Mapping[str, Any]) -> None:
+    def postpone(self, job: Job, delay_s: float, error: Mapping[str, object]) -> None:
         """Lets a job that has failed wait, if this process still has it."""
         sql = (
             "UPDATE jobs SET state = 'waiting', error = ?, due_at = ?, owner = NULL,"

@@ -12,9 +12,11 @@ from isomem.serve.configuration import Changes, check_fixed, merged, without_hid
 from isomem.serve.jobs import Jobs
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.mcp.settings import Settings as McpSettings
+from isomem.serve.noted import Noted
 from isomem.serve.problems import UNAUTHENTICATED, Problem
 from isomem.serve.recording import Recorder
 from isomem.serve.settings import RIGHTS, Settings, state_path
+from isomem.serve.trail import CALLER, trail_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from isomem.config import MemoryConfig
     from isomem.providers.llm.openai import ChatProtocol
+    from isomem.serve.configuration import Configuration
     from isomem.serve.keys import Key
 
 OWN = {**ON_FRONT_ENDS, "dedup_concurrent": True}
@@ -55,14 +58,15 @@ class Service:
         given = {**OWN, **given}
         read = from_dict(given) if memory is None else memory.config
         path = state_path(self.settings, read)
-        self.keys = Keys(path)
+        self.trail = trail_of(self.settings, path)
+        self.keys = Keys(path, self.trail.key_changed)
         self.changes = Changes(path)
         self.configuration = merged(given, self.changes.read())
         if memory is None and self.configuration != given:
             read = from_dict(self.configuration)
         self.memory = AsyncMemory(read) if memory is None else memory
         self.recorder = Recorder() if self.settings.record else None
-        self.jobs = Jobs(path, self._own_access, self.settings)
+        self.jobs = Jobs(path, self._own_access, self.settings, self.trail)
         self.model_server: ChatProtocol | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._started_with = given
@@ -76,7 +80,8 @@ class Service:
         """
         key = self._key(shown_key)
         self.follow()
-        return Access(self.memory, key, self.recorder)
+        CALLER.set(key)
+        return Access(self.memory, key, self.recorder, self.trail)
 
     def _own_access(self) -> Access:
         """The view of the service itself. A failed call of the model is an error for it."""
@@ -88,6 +93,7 @@ class Service:
             return EVERYTHING
         key = self.keys.verify(shown) if shown else None
         if key is None:
+            self._note_stranger()
             raise Problem(
                 UNAUTHENTICATED,
                 "AUTH_001",
@@ -98,6 +104,11 @@ class Service:
             )
         return key
 
+    def _note_stranger(self) -> None:
+        noted = Noted("authenticate", {})
+        noted.status, noted.code = UNAUTHENTICATED, "AUTH_001"
+        self.trail.note(None, noted)
+
     def first_key(self) -> str | None:
         """A key for everything, if keys are needed and none was ever made; else None.
 
@@ -107,7 +118,7 @@ class Service:
             return None
         return self.keys.create(FIRST_KEY, RIGHTS, [{}])[0]
 
-    def configure(self, changed: dict[str, Any]) -> None:
+    def configure(self, changed: Configuration) -> None:
         """Changes the configuration, and keeps the change.
 
         Raises:
@@ -120,8 +131,9 @@ class Service:
         check_fixed(self.memory.config, config)
         self.use(config, configuration)
         self.changes.write(merged(self.changes.read(), kept))
+        self.trail.note(CALLER.get(), Noted("configure", {}))
 
-    def use(self, config: MemoryConfig, configuration: dict[str, Any]) -> None:
+    def use(self, config: MemoryConfig, configuration: Configuration) -> None:
         """From now on, calls use other models and instructions, over the same stores.
 
         Args:
@@ -161,6 +173,7 @@ class Service:
         await self.memory.aclose()
         self.changes.close()
         self.jobs.close()
+        self.trail.close()
         self.keys.close()
 
 

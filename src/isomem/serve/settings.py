@@ -105,6 +105,20 @@ TABLE = (
         whole(0, 86_400),
         "how long calls may go on after a signal to stop; then they are cut off, unacknowledged",
     ),
+    Option(
+        "audit",
+        True,
+        SWITCH,
+        "whether `audit.log`, beside the file of keys, has a line per call, without any text",
+    ),
+    Option(
+        "otel_endpoint",
+        None,
+        optional(TEXT),
+        "where spans of OpenTelemetry are sent (OTLP over HTTP), such as "
+        "`http://localhost:4318/v1/traces`; needs the extra `otel`",
+        unset="nowhere",
+    ),
     Option("log_format", "text", one_of("text", "json"), "the form of the log on standard error"),
     Option(
         "log_level",
@@ -148,6 +162,8 @@ class Settings:
     job_lease_s: float
     keep_hours: float
     grace_s: int
+    audit: bool
+    otel_endpoint: str | None
     log_format: str
     log_level: str
 

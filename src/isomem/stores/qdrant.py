@@ -16,7 +16,7 @@ from isomem.stores.qdrant_filters import asked_for, decides_locally, decides_on_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, Protocol
 
     from isomem.contract.filters import Group
@@ -343,10 +343,19 @@ class QdrantStore:
             if offset is None:
                 return
 
-    def vectors_of(self, ids: Iterable[str]) -> dict[str, Vector]:
-        """The vectors of points by their ids, as Qdrant stores them: scaled to length 1."""
-        found = self._call("retrieve", ids=[*ids], with_payload=False, with_vectors=[""])
-        return {str(point.id): _dense(point.vector) for point in found}
+    def payloads_of(self, ids: Sequence[str]) -> dict[str, Payload]:
+        """The payloads of the points that are there, by id."""
+        usable = [name for name in ids if self.is_local or _is_id(name)]
+        found = self._call("retrieve", ids=usable, with_payload=True) if usable else ()
+        return {str(point.id): dict(point.payload or {}) for point in found}
+
+    def points(self, after: str, limit: int) -> Sequence[tuple[str, Payload, Vector]]:
+        """The next points behind an id, ordered by id, with their vectors of length 1."""
+        points, _ = self._call(
+            "scroll", limit=limit + 1, offset=after or None, with_payload=True, with_vectors=[""]
+        )
+        found = [(str(each.id), dict(each.payload or {}), _dense(each.vector)) for each in points]
+        return [each for each in found if each[0] != after][:limit]
 
     def search(
         self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None

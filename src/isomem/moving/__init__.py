@@ -1,0 +1,1 @@
+"""Moving memories between stores: everything of a memory as JSON lines, and back."""

@@ -1,0 +1,118 @@
+"""Writes everything of a memory into a file: memories, entities, history and messages.
+
+The file is written beside its name and renamed when it is whole. An export that was cut off goes on
+behind its last whole line; what others have stored before that place meanwhile is not in it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+
+from isomem.errors import ValidationError
+from isomem.moving.lines import END, HEADER, Digests, Lines, header, line_of
+from isomem.moving.reading import records_of
+from isomem.stores.embedded import facts_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, TextIO
+
+    from isomem.facade import Facade
+    from isomem.moving.lines import Fields
+
+    Result = dict[str, dict[str, Any]]
+
+STDOUT = "-"
+_PART = ".part"
+
+
+def export(memory: Facade, path: str, *, vectors: bool = True) -> Result:
+    """Writes an export.
+
+    Args:
+        memory: may be used by others meanwhile.
+        path: the file, which must not exist yet; "-" is the standard output.
+        vectors: False leaves them out, so that an import embeds the texts again.
+
+    Returns:
+        For each kind how many records were written, and their digest.
+
+    Raises:
+        ValidationError: MOVE_003, the file exists, or cannot be written.
+    """
+    dims, embedder = facts_of({"embedding_model_dims": None}, memory.embedding_model)
+    head = header(vectors=vectors, embedder=embedder, dims=dims)
+    if path == STDOUT:
+        return _write(memory, sys.stdout, head, Digests(), None)
+    if os.path.exists(path):
+        raise _unwritable(path, "already exists")
+    part = f"{path}{_PART}"
+    try:
+        with _opened(part, head) as (file, digests, after):
+            result = _write(memory, file, head, digests, after)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise _unwritable(path, f"cannot be written: {error}") from error
+    return result
+
+
+def _write(
+    memory: Facade,
+    file: TextIO,
+    head: Fields,
+    digests: Digests,
+    after: tuple[str, str] | None,
+) -> Result:
+    if after is None:
+        file.write(line_of(head))
+    records = records_of(memory, vectors=bool(head["vectors"]), after=after)
+    for kind, fields in records:
+        file.write(line_of({kind: fields}))
+        digests.add((kind, fields))
+    result = digests.as_json()
+    file.write(line_of({END: result}))
+    return result
+
+
+@contextmanager
+def _opened(part: str, head: Fields) -> Iterator[tuple[TextIO, Digests, tuple[str, str] | None]]:
+    """The file, open for writing; the digests of what is in it, and its last record."""
+    digests, after, size = _so_far(part, head)
+    # Others must not read what people have told an agent.
+    number = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+    with open(number, "r+", encoding="utf-8", newline="\n") as file:
+        file.truncate(size)
+        file.seek(size)
+        yield file, digests, after
+
+
+def _so_far(part: str, head: Fields) -> tuple[Digests, tuple[str, str] | None, int]:
+    """What an export that was cut off has left: digests, last record, bytes in whole lines."""
+    digests, after, size = Digests(), None, 0
+    try:
+        with open(part, "rb") as file:
+            whole = (line for line in file if line.endswith(b"\n"))
+            first = next(whole, b"")
+            if first.decode() != line_of(head):
+                return digests, None, 0
+            size = len(first)
+            for line in whole:
+                [(kind, fields)] = Lines.read(line.decode()).items()
+                if kind in {END, HEADER}:
+                    break
+                digests.add((kind, fields))
+                after, size = (kind, fields["id"]), size + len(line)
+    except (OSError, ValueError, KeyError, AttributeError):
+        return Digests(), None, 0
+    return digests, after or ("memory", ""), size
+
+
+def _unwritable(path: str, fault: str) -> ValidationError:
+    return ValidationError(
+        f"{path} {fault}", error_code="MOVE_003", suggestion="Name another file."
+    )
