@@ -15,9 +15,12 @@ from isomem.contract.filters import Condition, Group, words
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-    from typing import Any
+    from typing import Any, TypeAlias
 
-    Decides = Callable[[Condition], bool]
+    Model: TypeAlias = Any
+    """An object of `qdrant_client.models`, which is not installed everywhere."""
+
+    Decides: TypeAlias = Callable[[Condition], bool]
     """Whether the engine decides a condition as `matches` does."""
 
 _LARGEST_INT = 2**63 - 1
@@ -32,7 +35,7 @@ class Asked(NamedTuple):
         is_exact: whether it finds exactly the points that pass, and not others, too.
     """
 
-    filter: Any
+    filter: Model
     is_exact: bool
 
 
@@ -70,7 +73,7 @@ def _must(each: Group | Condition, decides: Decides) -> Asked:
     return Asked(_field(each), is_exact=True) if decides(each) else Asked(None, is_exact=False)
 
 
-def _filters(asked: list[Asked]) -> list[Any] | None:
+def _filters(asked: list[Asked]) -> list[Model] | None:
     return [each.filter for each in asked if each.filter is not None] or None
 
 
@@ -85,7 +88,7 @@ def _is_decided(group: Group, decides: Decides) -> bool:
 # --- One condition ---------------------------------------------------------------------------
 
 
-def _field(condition: Condition) -> Any:
+def _field(condition: Condition) -> Model:
     from qdrant_client import models
 
     field = models.FieldCondition
@@ -97,7 +100,7 @@ def _field(condition: Condition) -> Any:
     return field(key=key, match=_match(kind, operand))
 
 
-def _match(kind: str, operand: Any) -> Any:
+def _match(kind: str, operand: Any) -> Model:
     from qdrant_client import models
 
     if kind == "words":
