@@ -42,6 +42,9 @@ def test_a_key_is_shown_once_and_works(keys: Any, tmp_path: Path) -> None:
     assert found.name == "support bot"
     store.close()
     assert made["key"].encode() not in (tmp_path / "service.db").read_bytes()
+    [line] = map(json.loads, (tmp_path / "audit.log").read_text().splitlines())
+    assert (line["call"], line["about"]) == ("keys.create", made["id"])
+    assert line["key"] == "command line"
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,19 @@ def test_a_server_that_cannot_work_says_so_at_once_and_not_on_stdout(
     assert done.stdout == ""
 
 
+def test_without_the_sdk_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "mcp.py").write_text("# An old one, or something else of that name.")
+    variables = environment(ISOMEM_USER_ID="ana", ISOMEM_DIR=str(tmp_path))
+    variables["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{variables['PYTHONPATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "isomem", "mcp"],
+        check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=variables,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert 'pip install "isomem[mcp]"' in done.stderr
+    assert done.stdout == ""
+
+
 def test_a_scope_in_the_file_is_one_and_the_environment_is_stronger(tmp_path: Path) -> None:
     from argparse import Namespace
 

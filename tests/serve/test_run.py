@@ -211,6 +211,34 @@ def test_a_call_that_takes_too_long_at_the_end_is_not_acknowledged(
         assert service.process.wait(30) == 0
 
 
+# --- Backup ----------------------------------------------------------------------------------
+
+
+def test_a_backup_of_a_service_at_work_is_whole(tmp_path: Path) -> None:
+    with Running(tmp_path) as service:
+        for number in range(5):
+            assert service.call("add", messages=f"m{number}", user_id="a", infer=False).is_success
+        goes_on, added = threading.Event(), []
+
+        def add_more() -> None:
+            while not goes_on.is_set():
+                text = f"more {len(added)}"
+                assert service.call("add", messages=text, user_id="a", infer=False).is_success
+                added.append(text)
+
+        adding = threading.Thread(target=add_more)
+        adding.start()
+        done = isomem(tmp_path, "backup", str(tmp_path / "copy.db"))
+        goes_on.set()
+        adding.join(60)
+        assert done.returncode == 0, done.stderr
+        assert len(service.texts(user_id="a")) == 5 + len(added)
+    assert isomem(tmp_path, "check", "--path", str(tmp_path / "copy.db")).returncode == 0
+    listed = isomem(tmp_path, "list", "--path", str(tmp_path / "copy.db"), "--user", "a", "--json")
+    copied = {each["memory"] for each in json.loads(listed.stdout)["results"]}
+    assert {f"m{number}" for number in range(5)} <= copied
+
+
 # --- Several workers -------------------------------------------------------------------------
 
 

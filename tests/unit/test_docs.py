@@ -29,7 +29,7 @@ from tests.unit.providers.servers import KEY, Seen, clean_environment, serving
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = (
     "README.md", "docs/quickstart.md", "docs/cli.md", "docs/errors.md", "docs/ranking.md",
-    "docs/engines.md", "docs/expiry.md", "docs/moving.md", "docs/providers.md",
+    "docs/engines.md", "docs/expiry.md", "docs/mcp.md", "docs/moving.md", "docs/providers.md",
     "docs/superseding.md", "docs/switching.md", "examples/README.md",
 )  # fmt: skip
 CLI = (ROOT / "docs/cli.md").read_text("utf-8")

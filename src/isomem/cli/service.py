@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 
 from isomem.cli.failures import EXIT_FAILED, UsageError
 from isomem.cli.mcp import read_section
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from isomem.options import Option
     from isomem.serve.keys import Keys
     from isomem.serve.run import Started
+    from isomem.serve.settings import Settings
     from isomem.types import Json
 
     Config = dict[str, Any]
@@ -114,8 +116,7 @@ def keys_create(options: Namespace, screen: Screen) -> None:
     """`isomem keys create NAME`."""
     grants = _grants(options)
     expires_at = None if options.expires is None else _end(options.expires)
-    keys = _open(options)
-    try:
+    with _keys(options) as keys:
         text, key = keys.create(
             options.name,
             options.right or ("read", "write"),
@@ -123,38 +124,27 @@ def keys_create(options: Namespace, screen: Screen) -> None:
             rate_per_minute=options.rate,
             expires_at=expires_at,
         )
-    finally:
-        keys.close()
     screen.show({"key": text, **key.shown()}, _made)
 
 
 def keys_list(options: Namespace, screen: Screen) -> None:
     """`isomem keys list`."""
-    keys = _existing(options)
-    try:
+    with _keys(options, must_exist=True) as keys:
         found = [key.shown() for key in keys.all()]
-    finally:
-        keys.close()
     screen.show(found, _listed)
 
 
 def keys_rotate(options: Namespace, screen: Screen) -> None:
     """`isomem keys rotate ID`."""
-    keys = _existing(options)
-    try:
+    with _keys(options, must_exist=True) as keys:
         text, key = keys.rotate(options.id)
-    finally:
-        keys.close()
     screen.show({"key": text, **key.shown()}, _made)
 
 
 def keys_revoke(options: Namespace, screen: Screen) -> None:
     """`isomem keys revoke ID`."""
-    keys = _existing(options)
-    try:
+    with _keys(options, must_exist=True) as keys:
         key = keys.revoke(options.id)
-    finally:
-        keys.close()
     screen.show(key.shown(), _revoked)
 
 
@@ -201,36 +191,49 @@ def _end(text: str) -> float:
     return end
 
 
-def _open(options: Namespace) -> Keys:
-    from isomem.serve.keys import Keys
+@contextmanager
+def _keys(options: Namespace, *, must_exist: bool = False) -> Iterator[Keys]:
+    """The keys of the service, with what changes them noted in its audit log.
 
-    return Keys(_path(options))
-
-
-def _existing(options: Namespace) -> Keys:
-    """The keys of a file that is there: a mistyped path must fail.
+    Args:
+        must_exist: a mistyped path must fail.
 
     Raises:
-        MemoryNotFoundError: it is not.
+        MemoryNotFoundError: there is no such file.
     """
-    path = _path(options)
-    if not os.path.isfile(path):
+    from isomem.serve.keys import Keys
+    from isomem.serve.trail import Trail, audit_path
+
+    settings, path = _settings(options)
+    if must_exist and not os.path.isfile(path):
         raise MemoryNotFoundError(
             f"There is no file of keys {path} yet.",
             suggestion="`isomem serve` and `isomem keys create` make it.",
         )
-    return _open(options)
+    trail = Trail(audit_path(settings, path))
+    keys = Keys(path, trail.key_changed)
+    try:
+        yield keys
+    finally:
+        keys.close()
+        trail.close()
 
 
-def _path(options: Namespace) -> str:
+def _settings(options: Namespace) -> tuple[Settings, str]:
+    """The options of the service, and its file of keys.
+
+    Raises:
+        UsageError: it has none.
+    """
     from isomem.config import from_dict
     from isomem.serve.settings import Settings, state_path
 
     config = read_service(options)
-    path = state_path(Settings(config[SERVICE]), from_dict(config))
+    settings = Settings(config[SERVICE])
+    path = state_path(settings, from_dict(config))
     if path == ":memory:":
         raise UsageError("The keys are in one process alone, not in a file.", "Name a --path.")
-    return path
+    return settings, path
 
 
 # --- Views -----------------------------------------------------------------------------------

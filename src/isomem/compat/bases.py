@@ -43,7 +43,7 @@ class LLMBase(ABC):
         messages: list[Message],
         tools: list[dict[str, Any]] | None = None,
         tool_choice: str = "auto",
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Any:
         """The answer to a list of messages."""
 
@@ -51,7 +51,7 @@ class LLMBase(ABC):
         """Whether a model refuses `temperature`, `max_tokens` and `top_p`."""
         return is_reasoning_model(model)
 
-    def _get_common_params(self, **kwargs: Any) -> dict[str, Any]:
+    def _get_common_params(self, **kwargs: object) -> dict[str, Any]:
         """The parameters of a request that most models take, and those of the caller."""
         config = self.config
         return {
@@ -61,7 +61,7 @@ class LLMBase(ABC):
             **kwargs,
         }
 
-    def _get_supported_params(self, **kwargs: Any) -> dict[str, Any]:
+    def _get_supported_params(self, **kwargs: object) -> dict[str, Any]:
         """As `_get_common_params`, without what a reasoning model refuses."""
         if not self._is_reasoning_model(getattr(self.config, "model", "")):
             return self._get_common_params(**kwargs)
@@ -94,47 +94,49 @@ class VectorStoreBase(ABC):
     """
 
     @abstractmethod
-    def create_col(self, name: Any, vector_size: Any, distance: Any) -> Any:
+    def create_col(self, name: object, vector_size: object, distance: object) -> object:
         """Makes a collection."""
 
     @abstractmethod
-    def insert(self, vectors: Any, payloads: Any = None, ids: Any = None) -> Any:
+    def insert(self, vectors: object, payloads: object = None, ids: object = None) -> object:
         """Stores vectors with their payloads."""
 
     @abstractmethod
-    def search(self, query: Any, vectors: Any, top_k: Any = 5, filters: Any = None) -> Any:
+    def search(
+        self, query: object, vectors: object, top_k: object = 5, filters: object = None
+    ) -> Sequence[Hit]:
         """The nearest points, best first."""
 
     @abstractmethod
-    def delete(self, vector_id: Any) -> Any:
+    def delete(self, vector_id: object) -> object:
         """Removes a point."""
 
     @abstractmethod
-    def update(self, vector_id: Any, vector: Any = None, payload: Any = None) -> Any:
+    def update(self, vector_id: object, vector: object = None, payload: object = None) -> object:
         """Replaces the vector or the payload of a point."""
 
     @abstractmethod
-    def get(self, vector_id: Any) -> Any:
+    def get(self, vector_id: object) -> object:
         """A point, or None."""
 
     @abstractmethod
-    def list_cols(self) -> Any:
+    def list_cols(self) -> object:
         """The collections."""
 
     @abstractmethod
-    def delete_col(self) -> Any:
+    def delete_col(self) -> object:
         """Removes the collection."""
 
     @abstractmethod
-    def col_info(self) -> Any:
+    def col_info(self) -> object:
         """What is known about the collection."""
 
     @abstractmethod
-    def list(self, filters: Any = None, top_k: Any = None) -> Any:
+    def list(self, filters: object = None, top_k: object = None) -> object:
         """The points that pass."""
 
     @abstractmethod
-    def reset(self) -> Any:
+    def reset(self) -> object:
         """Removes everything."""
 
     def keyword_search(
@@ -192,5 +194,5 @@ class MemoryBase(ABC):
         """What happened to a memory."""
 
 
-def _is_plain(config: object) -> bool:
+def _is_plain(config: Any) -> bool:
     return config is None or isinstance(config, dict)

@@ -72,7 +72,7 @@ class LlmFactory:
     }
 
     @classmethod
-    def create(cls, provider_name: str, config: Any = None, **kwargs: Any) -> Any:
+    def create(cls, provider_name: str, config: object = None, **kwargs: object) -> Any:
         """The model of that name.
 
         Args:
@@ -97,7 +97,7 @@ class LlmFactory:
         return made(config)
 
     @classmethod
-    def register_provider(cls, name: str, class_path: str, config_class: Any = None) -> None:
+    def register_provider(cls, name: str, class_path: str, config_class: object = None) -> None:
         """From now on, a name means another class.
 
         Args:
@@ -119,7 +119,7 @@ class EmbedderFactory:
     provider_to_class: ClassVar[dict[str, Any]] = dict(EMBEDDER_CLASSES)
 
     @classmethod
-    def create(cls, provider_name: str, config: Any, vector_config: Any = None) -> Any:
+    def create(cls, provider_name: str, config: Any, vector_config: object = None) -> Any:
         """The embedder of that name.
 
         Args:
@@ -142,7 +142,7 @@ class EmbedderFactory:
         return made(config if is_own(made) or not _is_plain(config) else kind(**(config or {})))
 
     @classmethod
-    def register_provider(cls, name: str, class_path: str, config_class: Any = None) -> None:
+    def register_provider(cls, name: str, class_path: str, config_class: object = None) -> None:
         """As `LlmFactory.register_provider`; mem0 2.0.4 has it for models only."""
         path = class_path if config_class is None else (class_path, config_class)
         cls.provider_to_class[name] = path
@@ -177,7 +177,9 @@ class VectorStoreFactory:
         return instance
 
     @classmethod
-    def register_provider(cls, name: str, class_path: str, config_class: Any = None) -> None:
+    def register_provider(
+        cls, name: str, class_path: str, config_class: type | None = None
+    ) -> None:
         """As `LlmFactory.register_provider`; mem0 2.0.4 has it for models only."""
         cls.provider_to_class[name] = class_path
         if config_class is not None:
@@ -192,7 +194,7 @@ class RerankerFactory:
     }
 
     @classmethod
-    def create(cls, provider_name: str, config: Any = None, **kwargs: Any) -> Any:
+    def create(cls, provider_name: str, config: Any = None, **kwargs: object) -> Any:
         """The reranker of that name.
 
         Args:
@@ -224,12 +226,12 @@ class RerankerFactory:
         return made(config)
 
     @classmethod
-    def register_provider(cls, name: str, class_path: str, config_class: Any = None) -> None:
+    def register_provider(cls, name: str, class_path: str, config_class: object = None) -> None:
         """As `LlmFactory.register_provider`; mem0 2.0.4 has it for models only."""
         cls.provider_to_class[name] = (class_path, config_class or options.BaseRerankerConfig)
 
 
-def _path_and_config(row: Any, config_class: Any) -> tuple[str, Any]:
+def _path_and_config(row: Any, config_class: object) -> tuple[str, Any]:
     """A row of a table: a path, as for embedders and for models before mem0 1, or with a class."""
     return (row, config_class) if isinstance(row, str) else (row[0], row[1] or config_class)
 
@@ -297,13 +299,13 @@ def _is_ours(factory: Any) -> bool:
     return factory in _CREATE and getattr(factory.create, "__func__", None) is _CREATE[factory]
 
 
-def _is_delegated(row: Any) -> bool:
+def _is_delegated(row: object) -> bool:
     """Whether a row has a class that asks isomem's tables itself."""
     made = _class_in(row)
     return isinstance(made, type) and issubclass(made, Delegated)
 
 
-def _class_in(row: Any) -> Any:
+def _class_in(row: object) -> Any:
     return load_class(_path_and_config(row, None)[0])
 
 

@@ -110,7 +110,7 @@ async def _settled(value: Any) -> Any:
     return await value if hasattr(value, "__await__") else value
 
 
-async def settled(call: Any, result: Any) -> Any:
+async def settled(call: Any, result: object) -> Any:
     """`result`, when a call is done."""
     await _settled(call)
     return result
@@ -124,7 +124,7 @@ async def results_of(call: Any) -> Any:
 # --- The calls that go through hooks ---------------------------------------------------------
 
 
-async def add(memory: Any, messages: Any, options: dict[str, Any]) -> Any:
+async def add(memory: Any, messages: object, options: dict[str, Any]) -> Any:
     """`add`, as mem0's calls its hooks."""
     known = (*SCOPE_KEYS, "metadata", "infer", "memory_type", "prompt")
     _refuse_others(memory, "add", options, known)
@@ -168,7 +168,7 @@ async def get_all(memory: Any, options: dict[str, Any]) -> Any:
     return {"results": await _settled(listed)}
 
 
-async def update(memory: Any, memory_id: str, data: str, metadata: Any) -> Any:
+async def update(memory: Any, memory_id: str, data: str, metadata: object) -> Any:
     """`update`, as mem0's calls its hook."""
     # mem0's hook is given the vector. isomem's own, which most overrides call, makes it again.
     vectors = {data: await memory._ports.embed(data, "update")}
@@ -199,7 +199,7 @@ _ALL = 1_000_000_000
 
 
 def _refuse_others(
-    memory: Any, call: str, options: Mapping[str, Any], known: tuple[str, ...]
+    memory: Any, call: str, options: Mapping[str, object], known: tuple[str, ...]
 ) -> None:
     """Raises ValueError for an option of isomem's, which mem0's hooks have no place for.
 
@@ -221,9 +221,9 @@ def _refuse_others(
 async def add_messages(
     memory: Any,
     own: Any,
-    messages: Any,
-    metadata: Mapping[str, Any] | None,
-    filters: Mapping[str, Any],
+    messages: object,
+    metadata: Mapping[str, object] | None,
+    filters: Mapping[str, object],
     infer: bool,
     prompt: str | None,
 ) -> Any:
@@ -236,7 +236,7 @@ async def add_messages(
     )
 
 
-async def _raw(memory: Any, messages: Any, metadata: dict[str, Any]) -> Any:
+async def _raw(memory: Any, messages: object, metadata: dict[str, Any]) -> Any:
     conversation = Conversation(messages, memory.profile)
     conversation.read()
     for said in conversation.remembered():
@@ -254,14 +254,18 @@ async def _raw(memory: Any, messages: Any, metadata: dict[str, Any]) -> Any:
 
 
 async def create(
-    ports: Any, data: str, existing: Embeddings, metadata: Mapping[str, Any] | None
+    ports: Any, data: str, existing: Embeddings, metadata: Mapping[str, object] | None
 ) -> str:
     """`_create_memory`: stores one text as it is, with these fields. Returns its id."""
     return await add_text(ports, data, dict(metadata or {}), (existing or {}).get(data))
 
 
 async def create_procedural(
-    memory: Any, own: Any, messages: Any, metadata: Mapping[str, Any] | None, prompt: str | None
+    memory: Any,
+    own: Any,
+    messages: object,
+    metadata: Mapping[str, object] | None,
+    prompt: str | None,
 ) -> Any:
     """`_create_procedural_memory`: stores a summary of how an agent went about its task."""
     if metadata is None:

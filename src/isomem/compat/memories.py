@@ -13,10 +13,12 @@ from isomem.compat.sections import MemoryConfig, completed, own_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from isomem.compat.hooks import Embeddings
+
+    Fields = Mapping[str, object]
 
 
 class _Hooked:
@@ -31,7 +33,7 @@ class _Hooked:
     config: Any
     db: Any
 
-    def __init__(self, config: Any = None, **options: Any) -> None:
+    def __init__(self, config: object = None, **options: object) -> None:
         if config is None and options.get("path") is None:
             config = MemoryConfig()
         given = own_config(config, default_store()) if isinstance(config, Record) else config
@@ -42,12 +44,12 @@ class _Hooked:
         if manager is not None:
             self.db = manager(self.config.history_db_path)
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         hooks.warn_of_overridden(cls)
 
     @classmethod
-    def from_config(cls, config_dict: dict[str, Any], **options: Any) -> Any:
+    def from_config(cls, config_dict: dict[str, Any], **options: object) -> Any:
         """A memory from a dict of options.
 
         Raises:
@@ -62,25 +64,27 @@ class _Hooked:
 
     # --- Through the hooks -------------------------------------------------------------------
 
-    def add(self, messages: Any, **options: Any) -> Any:
+    def add(self, messages: object, **options: object) -> Any:
         own: Any = super()
         if not hooks.replaced(self, *hooks.OF_ADD):
             return own.add(messages, **options)
         return self._ports.run(hooks.add(self, messages, options))
 
-    def search(self, query: str, **options: Any) -> Any:
+    def search(self, query: str, **options: object) -> Any:
         own: Any = super()
         if not hooks.replaced(self, "_search_vector_store"):
             return own.search(query, **options)
         return self._ports.run(hooks.search(self, query, options))
 
-    def get_all(self, **options: Any) -> Any:
+    def get_all(self, **options: object) -> Any:
         own: Any = super()
         if not hooks.replaced(self, "_get_all_from_vector_store"):
             return own.get_all(**options)
         return self._ports.run(hooks.get_all(self, options))
 
-    def update(self, memory_id: str, data: Any = None, metadata: Any = None, **options: Any) -> Any:
+    def update(
+        self, memory_id: str, data: Any = None, metadata: Fields | None = None, **options: object
+    ) -> Any:
         own: Any = super()
         if data is None or options or not hooks.replaced(self, "_update_memory"):
             return own.update(memory_id, data, metadata, **options)
@@ -97,7 +101,7 @@ class _Hooked:
         user_id: str | None = None,
         agent_id: str | None = None,
         run_id: str | None = None,
-        **options: Any,
+        **options: object,
     ) -> Any:
         own: Any = super()
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
@@ -108,7 +112,12 @@ class _Hooked:
     # --- The hooks ---------------------------------------------------------------------------
 
     def _add_to_vector_store(
-        self, messages: Any, metadata: Any, filters: Any, infer: bool, prompt: str | None = None
+        self,
+        messages: object,
+        metadata: Fields,
+        filters: Fields,
+        infer: bool,
+        prompt: str | None = None,
     ) -> Any:
         own: Any = super()
         return self._ports.run(
@@ -116,40 +125,44 @@ class _Hooked:
         )
 
     def _create_memory(
-        self, data: str, existing_embeddings: Embeddings, metadata: Any = None
+        self, data: str, existing_embeddings: Embeddings, metadata: Fields | None = None
     ) -> Any:
         return self._ports.run(hooks.create(self._ports, data, existing_embeddings, metadata))
 
     def _create_procedural_memory(
-        self, messages: Any, metadata: Any = None, prompt: str | None = None
+        self, messages: object, metadata: Fields | None = None, prompt: str | None = None
     ) -> Any:
         own: Any = super()
         return self._ports.run(hooks.create_procedural(self, own, messages, metadata, prompt))
 
     def _update_memory(
-        self, memory_id: str, data: str, existing_embeddings: Embeddings, metadata: Any = None
+        self,
+        memory_id: str,
+        data: str,
+        existing_embeddings: Embeddings,
+        metadata: Fields | None = None,
     ) -> Any:
         del existing_embeddings
         own: Any = super()
         return self._ports.run(hooks.settled(own.update(memory_id, data, metadata), memory_id))
 
-    def _delete_memory(self, memory_id: str, existing_memory: Any = None) -> Any:
+    def _delete_memory(self, memory_id: str, existing_memory: object = None) -> Any:
         del existing_memory
         own: Any = super()
         return self._ports.run(hooks.settled(own.delete(memory_id), memory_id))
 
     def _search_vector_store(
-        self, query: str, filters: Any, limit: int, threshold: float | None = 0.1
+        self, query: str, filters: Fields, limit: int, threshold: float | None = 0.1
     ) -> Any:
         own: Any = super()
         found = own.search(query, filters=filters, top_k=limit, threshold=threshold)
         return self._ports.run(hooks.results_of(found))
 
-    def _get_all_from_vector_store(self, filters: Any, limit: int) -> Any:
+    def _get_all_from_vector_store(self, filters: Fields, limit: int) -> Any:
         own: Any = super()
         return self._ports.run(hooks.results_of(own.get_all(filters=filters, top_k=limit)))
 
-    def _should_use_agent_memory_extraction(self, messages: Any, metadata: Any) -> bool:
+    def _should_use_agent_memory_extraction(self, messages: list[Fields], metadata: Fields) -> bool:
         """Whether facts about the assistant were asked for, before mem0 2."""
         roles = [each.get("role") for each in messages]
         return metadata.get("agent_id") is not None and "assistant" in roles

@@ -14,18 +14,21 @@ from isomem.pipeline import listing, manage
 from isomem.pipeline.asked import visibility_of
 from isomem.serve.calls import CALLS, EVERYTHING, FILTERS, IDS, MEMORY, REQUIRED
 from isomem.serve.grants import Grant, covered, is_everything, narrow
+from isomem.serve.trail import Trail
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
+    from contextlib import AbstractContextManager
     from typing import Any, TypeVar
 
     from isomem.contract.plan import Receipt
     from isomem.memory_async import AsyncMemory
     from isomem.results import MemoryPage
-    from isomem.serve.calls import Call
+    from isomem.serve.calls import Call, Parameter
     from isomem.serve.keys import Key
+    from isomem.serve.noted import Noted
     from isomem.serve.recording import Recorder
 
     Arguments = dict[str, Any]
@@ -39,15 +42,23 @@ class Access:
         memory: everybody's.
         key: who calls.
         recorder: keeps the last exchanges with the model; None if they are not kept.
+        trail: where calls are noted; by default nowhere.
     """
 
-    def __init__(self, memory: AsyncMemory, key: Key, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        memory: AsyncMemory,
+        key: Key,
+        recorder: Recorder | None = None,
+        trail: Trail | None = None,
+    ) -> None:
         self.memory = memory
         self.key = key
         self._recorder = recorder
+        self._trail = trail or Trail()
         self.sees_everything = is_everything(key.grants)
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+    async def call(self, name: str, arguments: Mapping[str, object]) -> Any:
         """Makes one call of `calls.CALLS`; what the method of `Memory` returns.
 
         Args:
@@ -59,9 +70,15 @@ class Access:
             ValidationError: an unknown call, or an argument that is unknown or missing.
             Exception: as the method.
         """
-        return await self.make(name, await self.prepare(name, arguments))
+        with self.noted(name, arguments) as noted:
+            noted.arguments = await self.prepare(name, arguments)
+            return noted.end(await self.make(name, noted.arguments))
 
-    async def prepare(self, name: str, arguments: Mapping[str, Any]) -> Arguments:
+    def noted(self, name: str, arguments: Mapping[str, object]) -> AbstractContextManager[Noted]:
+        """A block that makes one call, which is noted however it ends."""
+        return self._trail.call(self.key, name, arguments)
+
+    async def prepare(self, name: str, arguments: Mapping[str, object]) -> Arguments:
         """The arguments of a call that this key may make, narrowed down to its scopes.
 
         Raises:
@@ -74,7 +91,9 @@ class Access:
         checked = _checked(call, arguments)
         return checked if self.sees_everything else await self._narrowed(call, checked)
 
-    async def make(self, name: str, prepared: Arguments, receipt: Receipt | None = None) -> Any:
+    async def make(
+        self, name: str, prepared: Mapping[str, object], receipt: Receipt | None = None
+    ) -> Any:
         """Makes a call whose arguments are prepared.
 
         Args:
@@ -119,7 +138,8 @@ class Access:
         self, question: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
     ) -> T:
         """What a step of `isomem.pipeline` says. Its arguments have to be narrowed already."""
-        return await self.memory._ports.run(question(self.memory._ports, *args, **kwargs))
+        with self.noted(question.__name__, kwargs):
+            return await self.memory._ports.run(question(self.memory._ports, *args, **kwargs))
 
     def check_right(self, right: str) -> None:
         """Raises PermissionDeniedError unless the key has a right."""
@@ -152,7 +172,7 @@ class Access:
             PermissionDeniedError: the scope is not the key's.
         """
         key = self.key.limited(Grant(self.narrow(ids), exact=True))
-        return Access(self.memory, key, self._recorder)
+        return Access(self.memory, key, self._recorder, self._trail)
 
     def filters(self, filters: Any) -> Any:
         """The filters that a call with these filters has for this key.
@@ -222,7 +242,7 @@ def _is_unscoped(item: Any) -> bool:
     return not isinstance(item, dict) or "event" in item
 
 
-def _checked(call: Call, arguments: Mapping[str, Any]) -> Arguments:
+def _checked(call: Call, arguments: Mapping[str, object]) -> Arguments:
     """The arguments, all of which the call knows.
 
     Raises:
@@ -242,4 +262,12 @@ def _checked(call: Call, arguments: Mapping[str, Any]) -> Arguments:
     for name, parameter in parameters.items():
         if parameter.default is REQUIRED and name not in arguments:
             raise ValidationError(f"{call.name} needs {name!r}.", error_code="VALIDATION_008")
+        if name in arguments:
+            _check_type(name, parameter, arguments[name])
     return dict(arguments)
+
+
+def _check_type(name: str, parameter: Parameter, value: object) -> None:
+    """Raises ValidationError for what the method would only take for true or false."""
+    if parameter.schema.get("type") == "boolean" and not isinstance(value, bool):
+        raise ValidationError(f"{name} must be true or false.", error_code="VALIDATION_008")

@@ -11,7 +11,7 @@ import re
 from functools import cache
 
 from isomem.memory import Memory
-from isomem.types import ORDERS, RANKINGS, SUPERSEDING, UNCHANGED
+from isomem.types import ORDERS, RANKINGS, SUPERSEDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,12 +192,3 @@ def _documented(call: str, name: str) -> str:
         other = text.split("`")[1]
         text = _documented(other, name) or text
     return text
-
-
-def defaults(call: Call) -> dict[str, object]:
-    """The defaults of the arguments that may be left out, without those that JSON cannot say."""
-    return {
-        each.name: each.default
-        for each in call.parameters.values()
-        if each.default is not REQUIRED and each.default is not UNCHANGED
-    }

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from isomem.serve.metrics import Metrics
     from isomem.serve.settings import Settings
+    from isomem.serve.trail import Trail
 
     Headers = list[tuple[bytes, bytes]]
 
@@ -60,10 +61,12 @@ class Guard:
         app: what answers.
         settings: of the service.
         metrics: where requests are counted.
+        trail: where they are noted.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, trail: Trail) -> None:
         self._app = app
+        self._trail = trail
         self._metrics = metrics
         self._max_bytes = int(settings.max_body_mb * _MEGABYTE)
         self._origins = frozenset(settings.cors_origins)
@@ -79,14 +82,16 @@ class Guard:
         scope.setdefault("state", {})["request_id"] = answer.request_id
         started = time.perf_counter()
         self._metrics.running.inc()
-        try:
-            self._check(headers)
-            await self._app(scope, limited(receive, self._max_bytes), answer.send)
-        except Exception as error:  # noqa: BLE001 - a caller gets an answer whatever happens
-            await answer.fail(error)
-        finally:
-            self._metrics.running.dec()
-            self._metrics.answered(scope, answer.status, time.perf_counter() - started)
+        with self._trail.request(scope, answer.request_id) as noted:
+            try:
+                self._check(headers)
+                await self._app(scope, limited(receive, self._max_bytes), answer.send)
+            except Exception as error:  # noqa: BLE001 - a caller gets an answer whatever happens
+                await answer.fail(error)
+            finally:
+                self._metrics.running.dec()
+                self._metrics.answered(scope, answer.status, time.perf_counter() - started)
+                noted.status = answer.status
 
     def _check(self, headers: dict[bytes, bytes]) -> None:
         length = headers.get(b"content-length", b"0")

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from isomem.serve.access import Access
     from isomem.serve.queue import Job
     from isomem.serve.settings import Settings
+    from isomem.serve.trail import Trail
 
     Json = dict[str, Any]
 
+ACCEPTED = 202
 MOST_PER_PAGE = 1000
 _LONGEST_KEY = 255
 
@@ -45,12 +47,15 @@ class Jobs:
         path: the state file.
         access: gives the view through which jobs are made: of everything.
         settings: of the service.
+        trail: where it is noted what became of them.
     """
 
-    def __init__(self, path: str, access: Callable[[], Access], settings: Settings) -> None:
+    def __init__(
+        self, path: str, access: Callable[[], Access], settings: Settings, trail: Trail
+    ) -> None:
         self._queue = Queue(path)
         self._access = access
-        self._worker = Worker(self._queue, access, settings)
+        self._worker = Worker(self._queue, access, settings, trail)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # --- What callers do ---
@@ -59,7 +64,7 @@ class Jobs:
         self,
         access: Access,
         name: str,
-        arguments: Mapping[str, Any],
+        arguments: Mapping[str, object],
         idempotency_key: str | None = None,
     ) -> Json:
         """Accepts a call, and returns its job. Once it returns, the call will be made.
@@ -74,6 +79,20 @@ class Jobs:
             Problem: 409, the same key was sent with something else.
             Exception: as `Access.call` for what can be known before.
         """
+        with access.noted(name, arguments) as noted:
+            noted.arguments, job = await self._added(access, name, arguments, idempotency_key)
+            noted.status, noted.job = ACCEPTED, job.id
+        self._worker.wake()
+        return await self._shown(job)
+
+    async def _added(
+        self,
+        access: Access,
+        name: str,
+        arguments: Mapping[str, object],
+        idempotency_key: str | None,
+    ) -> tuple[Mapping[str, object], Job]:
+        """The arguments as they are narrowed, and the job."""
         _check_call(access, name)
         prepared = await access.prepare(name, arguments)
         digest = digest_of(name, arguments)
@@ -85,11 +104,10 @@ class Jobs:
         job = await asyncio.to_thread(add, access.key.id, receipt, digest, name, prepared, scope)
         if job.digest != digest:
             raise other_body()
-        self._worker.wake()
-        return await self._shown(job)
+        return prepared, job
 
     async def once(
-        self, access: Access, name: str, arguments: Mapping[str, Any], idempotency_key: str
+        self, access: Access, name: str, arguments: Mapping[str, object], idempotency_key: str
     ) -> Any:
         """Makes a call now, or says once more what it came to when it was made before.
 
@@ -97,23 +115,29 @@ class Jobs:
             Problem: 409, the same key was sent with something else.
             Exception: as `Access.call`.
         """
-        _check_call(access, name)
-        prepared = await access.prepare(name, arguments)
-        digest = digest_of(name, arguments)
-        receipt = receipt_of(access, idempotency_key) or ""
-        async with self._turns.setdefault(receipt, asyncio.Lock()):
-            job = await asyncio.to_thread(self._queue.with_receipt, receipt)
-            if job is not None and job.digest != digest:
-                raise other_body()
-            found = await self._told(receipt, digest)
-            if found is None:
-                try:
-                    return await access.make(name, prepared, Receipt(receipt, digest))
-                except DatabaseError as error:
-                    if not was_carried_out(error):
-                        raise
-                found = await self._told(receipt, digest)
-            return {"results": [] if found is None else found.results}
+        with access.noted(name, arguments) as noted:
+            _check_call(access, name)
+            noted.arguments = await access.prepare(name, arguments)
+            receipt_id = receipt_of(access, idempotency_key) or ""
+            receipt = Receipt(receipt_id, digest_of(name, arguments))
+            async with self._turns.setdefault(receipt_id, asyncio.Lock()):
+                return noted.end(await self._made_once(access, name, noted.arguments, receipt))
+
+    async def _made_once(
+        self, access: Access, name: str, prepared: Mapping[str, object], receipt: Receipt
+    ) -> Any:
+        job = await asyncio.to_thread(self._queue.with_receipt, receipt.id)
+        if job is not None and job.digest != receipt.digest:
+            raise other_body()
+        found = await self._told(receipt.id, receipt.digest)
+        if found is None:
+            try:
+                return await access.make(name, prepared, receipt)
+            except DatabaseError as error:
+                if not was_carried_out(error):
+                    raise
+            found = await self._told(receipt.id, receipt.digest)
+        return {"results": [] if found is None else found.results}
 
     async def get(self, access: Access, job_id: str) -> Json:
         """One job, with what it came to.
@@ -235,7 +259,7 @@ def _moment(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
 
 
-def digest_of(name: str, arguments: Mapping[str, Any]) -> str:
+def digest_of(name: str, arguments: Mapping[str, object]) -> str:
     """A digest of what is asked for: equal for equal calls."""
     text = json.dumps([name, arguments], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

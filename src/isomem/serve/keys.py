@@ -22,7 +22,7 @@ from isomem.types import is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any
 
     import apsw
@@ -95,6 +95,11 @@ class Key:
         self.last_used_at = last_used_at
         self.revoked_at = revoked_at
 
+    @classmethod
+    def named(cls, key_id: str) -> Key:
+        """A key of which only the id is known; it may do nothing."""
+        return cls(key_id, "", b"", (), ())
+
     def works_at(self, now: float) -> bool:
         """Whether it is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
@@ -130,13 +135,15 @@ class Keys:
 
     Args:
         path: the file, made with the first key; only its owner can read it. ":memory:" works.
+        changed: called after each change: "create", "rotate" or "revoke", and the key.
 
     Raises:
         DatabaseError: the file cannot be opened, or is something else.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, changed: Callable[[str, Key], None] | None = None) -> None:
         self.path = path
+        self._changed = changed
         self._lock = threading.Lock()
         self._connection = open_file(path)
         self._version = -1
@@ -174,6 +181,7 @@ class Keys:
             expires_at, None, None,
         )  # fmt: skip
         self._write(_INSERT, row)
+        self._tell("create", key)
         return text, key
 
     def rotate(self, key_id: str) -> tuple[str, Key]:
@@ -186,7 +194,7 @@ class Keys:
         sql = "UPDATE keys SET digest = ? WHERE id = ? AND revoked_at IS NULL"
         if not self._write(sql, (digest, key_id)):
             raise _no_key(key_id)
-        return text, self.get(key_id)
+        return text, self._tell("rotate", self.get(key_id))
 
     def revoke(self, key_id: str) -> Key:
         """Ends a key. It stays in the list.
@@ -197,7 +205,12 @@ class Keys:
         sql = "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
         if not self._write(sql, (time.time(), key_id)):
             raise _no_key(key_id)
-        return self.get(key_id)
+        return self._tell("revoke", self.get(key_id))
+
+    def _tell(self, change: str, key: Key) -> Key:
+        if self._changed is not None:
+            self._changed(change, key)
+        return key
 
     def all(self) -> list[Key]:
         """Every key, oldest first, revoked ones too."""

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+from contextvars import ContextVar
 from datetime import datetime, timezone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from starlette.types import Scope
+
     from isomem.serve.settings import Settings
+
+REQUEST_ID: ContextVar[str | None] = ContextVar("isomem_request_id", default=None)
+"""The id of the request that is being answered, which every line of the log has then."""
+
+REQUESTS = "isomem.requests"
+"""The logger with a line per request."""
 
 FIELDS = "fields"
 """The attribute of a log record with what its line says in JSON beside the message: a dict."""
@@ -41,9 +50,10 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line; a traceback is on further ones."""
-        fields = getattr(record, FIELDS, {})
+        fields = _fields(record)
         said = "".join(f" {key}={value}" for key, value in fields.items() if value is not None)
-        line = f"{_moment(record)} {record.levelname.lower()}: {record.getMessage()}{said}"
+        message = _on_one_line(record.getMessage())
+        line = f"{_moment(record)} {record.levelname.lower()}: {message}{said}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -57,11 +67,32 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, FIELDS, {}),
+            **_fields(record),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
+
+
+def _on_one_line(text: str) -> str:
+    """Text with everything escaped that could begin a line or steer a terminal."""
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    request_id = REQUEST_ID.get()
+    own = {} if request_id is None else {"request_id": request_id}
+    return {**own, **getattr(record, FIELDS, {})}
+
+
+def note_request(scope: Scope, status: int, seconds: float) -> None:
+    """A line about an answered request. What was asked for is named without its parameters."""
+    logger = logging.getLogger(REQUESTS)
+    if logger.isEnabledFor(logging.INFO):
+        fields = {"status": status, "ms": round(1000 * seconds, 1)}
+        path = scope.get("raw_path") or scope["path"].encode()
+        shown = path.decode("ascii", "backslashreplace")
+        logger.info("%s %s", scope["method"], shown, extra={FIELDS: fields})
 
 
 def _moment(record: logging.LogRecord) -> str:

@@ -137,7 +137,7 @@ class Queue:
 
     def add(
         self, key_id: str, receipt: str | None, digest: str, call: str,
-        arguments: Mapping[str, Any], scope: str,
+        arguments: Mapping[str, object], scope: str,
     ) -> Job:  # fmt: skip
         """Adds a job, or finds the one that has the same receipt. It is on disk then.
 
@@ -217,7 +217,7 @@ class Queue:
         sql = "UPDATE jobs SET held_until = ? WHERE owner = ? AND state = 'running'"
         self._change(sql, (time.time() + hold_s, self.owner))
 
-    def finish(self, job: Job, state: str, error: Mapping[str, Any] | None = None) -> None:
+    def finish(self, job: Job, state: str, error: Mapping[str, object] | None = None) -> None:
         """Ends a job, if this process still has it. What is done keeps no arguments."""
         sql = (
             "UPDATE jobs SET state = ?, error = ?, finished_at = ?, owner = NULL,"
@@ -227,7 +227,7 @@ class Queue:
         values = (state, text, time.time(), state == FAILED, state, job.number, self.owner)
         self._change(sql, values)
 
-    def postpone(self, job: Job, delay_s: float, error: Mapping[str, Any]) -> None:
+    def postpone(self, job: Job, delay_s: float, error: Mapping[str, object]) -> None:
         """Lets a job that has failed wait, if this process still has it."""
         sql = (
             "UPDATE jobs SET state = 'waiting', error = ?, due_at = ?, owner = NULL,"

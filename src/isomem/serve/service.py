@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from isomem.config import MCP, SERVICE, from_dict
 from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
@@ -10,16 +12,19 @@ from isomem.serve.configuration import Changes, check_fixed, merged, without_hid
 from isomem.serve.jobs import Jobs
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.mcp.settings import Settings as McpSettings
+from isomem.serve.noted import Noted
 from isomem.serve.problems import UNAUTHENTICATED, Problem
 from isomem.serve.recording import Recorder
 from isomem.serve.settings import RIGHTS, Settings, state_path
+from isomem.serve.trail import CALLER, trail_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from typing import Any
 
     from isomem.config import MemoryConfig
+    from isomem.providers.llm.openai import ChatProtocol
     from isomem.serve.keys import Key
 
 OWN = {**ON_FRONT_ENDS, "dedup_concurrent": True}
@@ -52,14 +57,17 @@ class Service:
         given = {**OWN, **given}
         read = from_dict(given) if memory is None else memory.config
         path = state_path(self.settings, read)
-        self.keys = Keys(path)
+        self.trail = trail_of(self.settings, path)
+        self.keys = Keys(path, self.trail.key_changed)
         self.changes = Changes(path)
         self.configuration = merged(given, self.changes.read())
         if memory is None and self.configuration != given:
             read = from_dict(self.configuration)
         self.memory = AsyncMemory(read) if memory is None else memory
         self.recorder = Recorder() if self.settings.record else None
-        self.jobs = Jobs(path, self._own_access, self.settings)
+        self.jobs = Jobs(path, self._own_access, self.settings, self.trail)
+        self.model_server: ChatProtocol | None = None
+        self._background: set[asyncio.Task[None]] = set()
         self._started_with = given
         self._replaced: list[AsyncMemory] = []
 
@@ -71,7 +79,8 @@ class Service:
         """
         key = self._key(shown_key)
         self.follow()
-        return Access(self.memory, key, self.recorder)
+        CALLER.set(key)
+        return Access(self.memory, key, self.recorder, self.trail)
 
     def _own_access(self) -> Access:
         """The view of the service itself. A failed call of the model is an error for it."""
@@ -83,6 +92,7 @@ class Service:
             return EVERYTHING
         key = self.keys.verify(shown) if shown else None
         if key is None:
+            self._note_stranger()
             raise Problem(
                 UNAUTHENTICATED,
                 "AUTH_001",
@@ -92,6 +102,11 @@ class Service:
                 {"WWW-Authenticate": "Bearer"},
             )
         return key
+
+    def _note_stranger(self) -> None:
+        noted = Noted("authenticate", {})
+        noted.status, noted.code = UNAUTHENTICATED, "AUTH_001"
+        self.trail.note(None, noted)
 
     def first_key(self) -> str | None:
         """A key for everything, if keys are needed and none was ever made; else None.
@@ -115,6 +130,7 @@ class Service:
         check_fixed(self.memory.config, config)
         self.use(config, configuration)
         self.changes.write(merged(self.changes.read(), kept))
+        self.trail.note(CALLER.get(), Noted("configure", {}))
 
     def use(self, config: MemoryConfig, configuration: dict[str, Any]) -> None:
         """From now on, calls use other models and instructions, over the same stores.
@@ -134,18 +150,29 @@ class Service:
             if configuration != self.configuration:
                 self.use(from_dict(configuration), configuration)
 
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does something that no caller waits for. `close` waits until it is done."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     def start(self) -> None:
         """Begins to work on jobs, in the running event loop."""
         self.jobs.start()
 
     async def close(self) -> None:
         """Closes the memory, the jobs and the keys. Jobs under way may go on for `grace_s`."""
+        if self._background:
+            await asyncio.wait(self._background, timeout=self.settings.grace_s)
         await self.jobs.stop(self.settings.grace_s)
+        if self.model_server is not None:
+            await self.model_server.aclose()
         for memory in self._replaced:
             await _close_models(memory)
         await self.memory.aclose()
         self.changes.close()
         self.jobs.close()
+        self.trail.close()
         self.keys.close()
 
 

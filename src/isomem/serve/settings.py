@@ -57,6 +57,27 @@ TABLE = (
         SWITCH,
         "whether `/metrics` needs no key, which is only allowed on loopback",
     ),
+    Option(
+        "proxy_url",
+        None,
+        optional(TEXT),
+        "the model server behind `/v1/chat/completions`, such as `https://api.openai.com/v1`",
+        unset="that of the configured `llm`, if it speaks OpenAI's protocol",
+    ),
+    Option(
+        "proxy_key",
+        None,
+        optional(TEXT),
+        "the key for `proxy_url`",
+        secret=True,
+    ),
+    Option("proxy_memories", 10, whole(1, 1000), "how many memories the proxy tells the model"),
+    Option(
+        "proxy_needs_memory",
+        False,
+        SWITCH,
+        "whether a chat fails if its memories cannot be recalled; otherwise it goes on without",
+    ),
     Option("record", False, SWITCH, "whether the last exchanges with the model are kept"),
     Option("job_workers", 4, whole(1, 1000), "how many jobs a process works on at once"),
     Option("job_attempts", 8, whole(1, 1000), "how often a job is tried while a provider fails"),
@@ -83,6 +104,20 @@ TABLE = (
         30,
         whole(0, 86_400),
         "how long calls may go on after a signal to stop; then they are cut off, unacknowledged",
+    ),
+    Option(
+        "audit",
+        True,
+        SWITCH,
+        "whether `audit.log`, beside the file of keys, has a line per call, without any text",
+    ),
+    Option(
+        "otel_endpoint",
+        None,
+        optional(TEXT),
+        "where spans of OpenTelemetry are sent (OTLP over HTTP), such as "
+        "`http://localhost:4318/v1/traces`; needs the extra `otel`",
+        unset="nowhere",
     ),
     Option("log_format", "text", one_of("text", "json"), "the form of the log on standard error"),
     Option(
@@ -116,6 +151,10 @@ class Settings:
     rate_per_minute: int
     cors_origins: list[str]
     open_metrics: bool
+    proxy_url: str | None
+    proxy_key: str | None
+    proxy_memories: int
+    proxy_needs_memory: bool
     record: bool
     job_workers: int
     job_attempts: int
@@ -123,6 +162,8 @@ class Settings:
     job_lease_s: float
     keep_hours: float
     grace_s: int
+    audit: bool
+    otel_endpoint: str | None
     log_format: str
     log_level: str
 

@@ -11,7 +11,8 @@ from isomem import log
 from isomem.contract.plan import Receipt
 from isomem.errors import DatabaseError, ProviderError, VectorStoreError, VectorValueError
 from isomem.pipeline import receipts
-from isomem.serve.problems import CONFLICT, Problem, problem_of
+from isomem.serve.keys import Key
+from isomem.serve.problems import CONFLICT, TOO_SLOW, Problem, problem_of
 from isomem.serve.problems import FAILED as INTERNAL
 from isomem.serve.queue import DONE, FAILED, OF_JOBS
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from isomem.serve.access import Access
     from isomem.serve.queue import Job, Queue
     from isomem.serve.settings import Settings
+    from isomem.serve.trail import Trail
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -41,7 +43,7 @@ MOST_STARTS = 20
 """A job at which so many processes have died is not begun again."""
 
 _FORGOTTEN_EVERY_S = 3600
-_TRANSIENT = (ProviderError, VectorStoreError, DatabaseError, TimeoutError, asyncio.TimeoutError)
+_TRANSIENT = (ProviderError, VectorStoreError, DatabaseError)
 
 
 class Worker:
@@ -51,15 +53,20 @@ class Worker:
         queue: the jobs.
         access: gives the view through which jobs are made: of everything.
         settings: of the service.
+        trail: where it is noted what becomes of the jobs.
     """
 
-    def __init__(self, queue: Queue, access: Callable[[], Access], settings: Settings) -> None:
+    def __init__(
+        self, queue: Queue, access: Callable[[], Access], settings: Settings, trail: Trail
+    ) -> None:
         self._queue = queue
         self._access = access
         self._settings = settings
+        self._trail = trail
         self._work: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._may_take = asyncio.Event()
+        self._ends = False
 
     def wake(self) -> None:
         """Says that there may be a job."""
@@ -68,6 +75,7 @@ class Worker:
     def start(self) -> None:
         """Begins to work on jobs, in the running event loop."""
         self._may_take = asyncio.Event()
+        self._ends = False
         self._loops = [asyncio.create_task(self._take_all()), asyncio.create_task(self._hold_all())]
 
     async def stop(self, grace_s: float = 0) -> None:
@@ -76,6 +84,7 @@ class Worker:
         Args:
             grace_s: how long those under way may go on.
         """
+        self._ends = True
         await _end(self._loops[:1])
         if self._work and grace_s:
             await asyncio.wait(self._work, timeout=grace_s)
@@ -83,7 +92,8 @@ class Worker:
         self._loops = []
 
     async def _take_all(self) -> None:
-        while True:
+        # Before Python 3.12, a cancellation is lost if what `wait_for` waits for comes with it.
+        while not self._ends:
             self._may_take.clear()
             job = None
             if len(self._work) < self._settings.job_workers:
@@ -130,7 +140,9 @@ class Worker:
 
     async def _carry_out(self, job: Job) -> None:
         try:
-            await self._make(job)
+            with self._trail.call(Key.named(job.key_id), job.call, job.arguments) as noted:
+                noted.job = job.id
+                noted.end(await self._make(job))
         except asyncio.CancelledError:
             self._queue.give_back(job)
             raise
@@ -139,31 +151,34 @@ class Worker:
         else:
             await _patiently(self._queue.finish, job, DONE)
 
-    async def _make(self, job: Job) -> None:
-        """Makes the call of a job, unless it was made already."""
+    async def _make(self, job: Job) -> Any:
+        """What the call of a job returns; None if it was made already."""
         if await told(self._access(), job.receipt, job.digest) is not None:
-            return
+            return None
         if job.starts > MOST_STARTS:
             raise Problem(INTERNAL, "JOB_002", "Too many processes have died while at this job.")
         receipt = Receipt(job.receipt, job.digest)
         call = self._access().make(job.call, job.arguments, receipt)
         try:
-            await asyncio.wait_for(call, self._settings.timeout_s)
+            return await asyncio.wait_for(call, self._settings.timeout_s)
         except DatabaseError as error:
             if not was_carried_out(error):
                 raise
+            return None
+        except asyncio.TimeoutError:
+            raise _too_slow(self._settings.timeout_s) from None
 
     def _fail(self, job: Job, error: Exception) -> None:
         problem = problem_of(error)
-        told = {"status": problem.status, "code": problem.code, "detail": problem.detail}
+        shown = {"status": problem.status, "code": problem.code, "detail": problem.detail}
         tries = job.failures + 1
         if may_go_well(error) and tries < self._settings.job_attempts:
             delay_s = delay_after(tries, self._settings.job_backoff_s, error)
             log.warning("Job %s: %s, tried again in %.1f s", job.id, problem.code, delay_s)
-            self._queue.postpone(job, delay_s, told)
+            self._queue.postpone(job, delay_s, shown)
             return
         log.error("Job %s failed: %s, after %d tries", job.id, problem.code, tries)
-        self._queue.finish(job, FAILED, told)
+        self._queue.finish(job, FAILED, shown)
 
 
 # --- Receipts --------------------------------------------------------------------------------
@@ -199,7 +214,13 @@ def was_carried_out(error: DatabaseError) -> bool:
 
 def may_go_well(error: Exception) -> bool:
     """Whether a call that failed may go well at the next try. A wrong vector stays wrong."""
+    if isinstance(error, Problem):
+        return error.status == TOO_SLOW
     return isinstance(error, _TRANSIENT) and not isinstance(error, VectorValueError)
+
+
+def _too_slow(seconds: float) -> Problem:
+    return Problem(TOO_SLOW, "TIMEOUT_001", f"It took more than {seconds:g} seconds.")
 
 
 def delay_after(failures: int, first_s: float, error: Exception) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.routing import Route
 
+from isomem.providers.extras import missing
 from isomem.serve.callers import Caller
 from isomem.serve.mcp.session import open_session
 from isomem.serve.problems import BAD_INPUT, Problem
@@ -114,10 +115,17 @@ def _ids(request: Request) -> dict[str, str]:
 
 
 def _make_manager(service: Service) -> StreamableHTTPSessionManager:
-    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+    """What reads the protocol.
 
-    from isomem.serve.mcp.server import make_server
+    Raises:
+        DependencyError: the SDK that is installed is too old, or cannot be imported.
+    """
+    try:
+        from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+        from isomem.serve.mcp.server import make_server
+    except ImportError as error:
+        raise missing("mcp", "mcp", "MCP", str(error)) from error
     return StreamableHTTPSessionManager(
         make_server(_session_of_context),
         json_response=True,

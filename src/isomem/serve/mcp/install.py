@@ -60,10 +60,10 @@ def login() -> str:
     import getpass
 
     try:
-        name = getpass.getuser()
+        words = getpass.getuser().split()
     except (KeyError, ImportError, OSError):
         return "me"
-    return name if name and not name.split(None, 1)[1:] else "me"
+    return words[0] if len(words) == 1 else "me"
 
 
 def lines(client: str, start: Start) -> Lines:

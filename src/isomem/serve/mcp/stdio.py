@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from mcp.server.lowlevel import Server
+
     from isomem.serve.mcp.session import Session
     from isomem.serve.mcp.settings import Settings
 
@@ -121,22 +123,20 @@ def serve(wire: Wire, config: Mapping[str, Any], settings: Settings) -> None:
     memory = AsyncMemory(from_dict({**OWN, **own}))
     session = open_local_session(memory, settings)
     try:
-        import anyio
-        import mcp  # noqa: F401
+        from isomem.serve.mcp.server import make_server
     except ImportError as error:
         raise missing("mcp", "mcp", "MCP", str(error)) from error
-    anyio.run(_serve, wire, session)
+    import anyio
+
+    anyio.run(_serve, wire, session, make_server(lambda _: session, session.said_scope))
 
 
-async def _serve(wire: Wire, session: Session) -> None:
+async def _serve(wire: Wire, session: Session, server: Server[Any]) -> None:
     from typing import cast
 
     import anyio
     from mcp.server.stdio import stdio_server
 
-    from isomem.serve.mcp.server import make_server
-
-    server = make_server(lambda _: session, session.said_scope)
     with anyio.CancelScope() as scope:
         _on_signals(scope.cancel)
         lines, output = cast("Any", Lines(wire)), cast("Any", Output(wire))

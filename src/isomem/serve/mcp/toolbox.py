@@ -181,6 +181,8 @@ class Toolbox:
 
         The call that stored it was successful, so nothing that fails here may say otherwise.
         """
+        if "read" not in self._access.key.rights:
+            return self._shown(memory)
         try:
             found = await self._session.call("get", {"memory_id": memory["id"]})
         except OurError as error:

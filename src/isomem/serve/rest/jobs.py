@@ -44,7 +44,7 @@ def operations() -> list[Operation]:
     ]  # fmt: skip
 
 
-async def list_jobs(caller: Caller) -> Any:
+async def list_jobs(caller: Caller) -> object:
     """A page of jobs."""
     given: dict[str, Any] = {key: value for key, value in caller.query.items() if key in _QUERY}
     if "page_size" in given:
@@ -55,16 +55,16 @@ async def list_jobs(caller: Caller) -> Any:
     return await caller.service.jobs.page(caller.access, **given)
 
 
-async def get_job(caller: Caller) -> Any:
+async def get_job(caller: Caller) -> object:
     """One job."""
     return await caller.service.jobs.get(caller.access, caller.path["job_id"])
 
 
-async def cancel_job(caller: Caller) -> Any:
+async def cancel_job(caller: Caller) -> object:
     """Cancels a job."""
     return await caller.service.jobs.cancel(caller.access, caller.path["job_id"])
 
 
-async def retry_job(caller: Caller) -> Any:
+async def retry_job(caller: Caller) -> object:
     """Lets a job wait again."""
     return await caller.service.jobs.retry(caller.access, caller.path["job_id"])

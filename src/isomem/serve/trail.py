@@ -1,0 +1,157 @@
+"""The trail: what is kept of each call, for whoever runs the service. No text of a memory is in it.
+
+The audit log is a file beside the file of keys, with a JSON object per line: who made which call,
+when, in which scope, on how many memories, and how it ended. It can be moved away at any time, as
+logrotate does. Spans of OpenTelemetry are made and sent only if an address for them is configured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime, timezone
+from logging import INFO, LogRecord
+from logging.handlers import WatchedFileHandler
+
+from isomem.serve.logs import REQUEST_ID, note_request
+from isomem.serve.noted import Noted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from io import TextIOWrapper
+
+    from starlette.types import Scope
+
+    from isomem.serve.keys import Key
+    from isomem.serve.settings import Settings
+    from isomem.serve.tracing import Tracing
+
+AUDIT_LOG = "audit.log"
+
+CALLER: ContextVar[Key | None] = ContextVar("isomem_caller", default=None)
+"""The key of who sent it, once it is known."""
+
+BY_COMMAND = "command line"
+"""Who changes keys without a request."""
+
+
+class Trail:
+    """Where calls are noted.
+
+    Args:
+        path: of the audit log; None if there is none.
+        tracing: where spans go; None if nowhere.
+    """
+
+    def __init__(self, path: str | None = None, tracing: Tracing | None = None) -> None:
+        self._file = None if path is None else _File(path, encoding="utf-8", delay=True)
+        self.tracing = tracing
+
+    @contextmanager
+    def call(self, key: Key, name: str, arguments: Mapping[str, object]) -> Iterator[Noted]:
+        """A block in which a call is made; it is noted at the end, also if it fails."""
+        noted = Noted(name, arguments)
+        try:
+            if self.tracing is None:
+                yield noted
+            else:
+                with self.tracing.call(noted):
+                    yield noted
+        except BaseException as error:
+            noted.fail(error)
+            raise
+        finally:
+            self.note(key, noted)
+
+    @contextmanager
+    def request(self, scope: Scope, request_id: str) -> Iterator[Noted]:
+        """A block that answers a request over HTTP. A line of the log says how it went."""
+        noted = Noted(scope["path"], {})
+        before = REQUEST_ID.set(request_id)
+        started = time.perf_counter()
+        try:
+            if self.tracing is None:
+                yield noted
+            else:
+                with self.tracing.request(scope, noted):
+                    yield noted
+        finally:
+            note_request(scope, noted.status, time.perf_counter() - started)
+            REQUEST_ID.reset(before)
+
+    def note(self, key: Key | None, noted: Noted) -> None:
+        """Writes one line.
+
+        Args:
+            key: who called; None for someone without a key, or for the command line.
+        """
+        if self._file is None:
+            return
+        request_id = REQUEST_ID.get()
+        line = {
+            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "request_id": request_id,
+            "key_id": None if key is None else key.id,
+            "key": _name_of(key, request_id),
+            "call": noted.call,
+            **noted.scope,
+            "memories": noted.memories,
+            "status": noted.status,
+            "code": noted.code,
+            "job": noted.job,
+            "about": noted.about,
+        }
+        text = json.dumps({name: value for name, value in line.items() if value is not None})
+        self._file.emit(LogRecord("isomem.audit", INFO, "", 0, text, None, None))
+
+    def key_changed(self, change: str, key: Key) -> None:
+        """Notes that a key was made, got a new secret, or has ended."""
+        noted = Noted(f"keys.{change}", {})
+        noted.about = key.id
+        self.note(CALLER.get(), noted)
+
+    def close(self) -> None:
+        """Closes the file, and sends the last spans."""
+        if self._file is not None:
+            self._file.close()
+        if self.tracing is not None:
+            self.tracing.close()
+
+
+def _name_of(key: Key | None, request_id: str | None) -> str | None:
+    if key is None and request_id is None:
+        return BY_COMMAND
+    return key.name or None if key else None
+
+
+class _File(WatchedFileHandler):
+    """Lines in a file that only its owner can read."""
+
+    def _open(self) -> TextIOWrapper:
+        opener = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731
+        return open(self.baseFilename, "a", encoding="utf-8", opener=opener)
+
+
+def audit_path(settings: Settings, state_path: str) -> str | None:
+    """The audit log of a service; None if it has none, or keeps nothing on disk."""
+    if not settings.audit or state_path == ":memory:":
+        return None
+    return os.path.join(os.path.dirname(os.path.abspath(state_path)), AUDIT_LOG)
+
+
+def trail_of(settings: Settings, state_path: str) -> Trail:
+    """The trail of a service.
+
+    Raises:
+        DependencyError: spans are configured, and a package of the extra `otel` is missing.
+    """
+    tracing = None
+    if settings.otel_endpoint is not None:
+        from isomem.serve.tracing import Tracing
+
+        tracing = Tracing(settings.otel_endpoint)
+    return Trail(audit_path(settings, state_path), tracing)
