@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     """Whether the engine decides a condition as `matches` does."""
 
 _LARGEST_INT = 2**63 - 1
-_LARGEST_FLOAT = 1.7976931348623157e308
+_LARGEST_EXACT = 2**53 - 1
+"""A server compares numbers as doubles. Beyond this, two whole numbers can be the same double."""
 
 
 class Asked(NamedTuple):
@@ -146,7 +147,7 @@ def _is_stored(operand: object) -> bool:
 
 
 def _are_bounds(bounds: Mapping[str, float]) -> bool:
-    """Whether there are bounds, and JSON can express them."""
+    """Whether there are bounds, and a server compares any number with them as `matches` does."""
     return bool(bounds) and all(
-        -_LARGEST_FLOAT <= bound <= _LARGEST_FLOAT for bound in bounds.values()
+        -_LARGEST_EXACT <= bound <= _LARGEST_EXACT for bound in bounds.values()
     )
