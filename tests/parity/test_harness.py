@@ -248,6 +248,14 @@ def test_every_divergence_names_scenarios_that_exist() -> None:
         known = {f"{one.area}/{one.title}" for one in load([SCENARIOS]) if profile in one.profiles}
         for row in rows_of(profile).values():
             assert known.issuperset(row.scenarios), f"{row.id} of {profile}"
+            assert bool(row.scenarios) != bool(row.tests), f"{row.id} of {profile}"
+
+
+def test_every_test_that_a_divergence_names_exists() -> None:
+    for row in rows_of("2.0.4").values():
+        for name in row.tests:
+            path, _, function = name.partition("::")
+            assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8"), name
 
 
 def test_every_scenario_says_what_it_pins() -> None:

@@ -517,3 +517,18 @@ def test_the_document_says_what_can_be_made_later(served: Served) -> None:
         assert {"Idempotency-Key", "Prefer"} <= names
     assert "202" not in paths["/api/search"]["post"]["responses"]
     assert {"/api/jobs", "/api/jobs/{job_id}", "/api/jobs/{job_id}/retry"} <= paths.keys()
+
+
+def test_it_stops_however_the_moment_is_chosen(served: Served) -> None:
+    """A job that comes in the same moment does not keep it from stopping."""
+
+    async def begin_and_stop() -> None:
+        for turn in range(60):
+            served.service.jobs.start()
+            await asyncio.sleep(0.001 * (turn % 20))
+            served.service.jobs._worker.wake()
+            for _ in range(turn % 3):
+                await asyncio.sleep(0)
+            await asyncio.wait_for(served.service.jobs.stop(), 20)
+
+    served.run(begin_and_stop())

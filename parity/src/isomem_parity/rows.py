@@ -23,7 +23,8 @@ class Row:
     """One divergence: what upstream does, what isomem does, and where that is allowed.
 
     `ops`, `classes`, `tiers` and `profiles` are where its ruling may be applied; `scenarios` are
-    the ones that must show it.
+    the ones that must show it. What scripts do not reach, such as classes that talk to a service,
+    has no ruling: `where` says where it is, and `tests` show both sides.
     """
 
     id: str
@@ -31,8 +32,10 @@ class Row:
     upstream: str
     ours: str
     why: str
-    ops: tuple[str, ...]
-    scenarios: tuple[str, ...]
+    ops: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
+    where: str = ""
+    tests: tuple[str, ...] = ()
     fixed_in: str = ""
     classes: tuple[str, ...] = ("sync", "async")
     tiers: tuple[str, ...] = ("A", "B", "C")
@@ -59,7 +62,8 @@ def rows_of(profile: str) -> dict[str, Row]:
     from isomem_parity.rulings import CALL_RULINGS, TRACE_RULINGS
 
     listed = tomllib.loads(FILE.read_text(encoding="utf-8"))["row"]
-    names, ruled = {raw["id"] for raw in listed}, CALL_RULINGS.keys() | TRACE_RULINGS.keys()
+    names = {raw["id"] for raw in listed if "tests" not in raw}
+    ruled = CALL_RULINGS.keys() | TRACE_RULINGS.keys()
     if names != ruled:
         raise ValueError(f"rows without a ruling, or rulings without a row: {names ^ ruled}")
     made = {raw["id"]: _row(raw, profile) for raw in listed}
@@ -82,8 +86,8 @@ HEAD = """# Where isomem differs from mem0
 
 isomem does what mem0ai 2.0.4 does, or mem0ai 2.2.1 with the [profile](profiles.md) of that name,
 except where mem0 loses or leaks stored data, crashes on valid input, or is a security hole. These
-are all the exceptions. Each is checked from both sides by the scenarios it names: that upstream
-does the one, and that isomem does exactly the other.
+are all the exceptions. Each is checked from both sides by the scenarios or the tests it names: that
+upstream does the one, and that isomem does exactly the other.
 """
 
 
@@ -105,13 +109,13 @@ def _section(releases: list[Row]) -> str:
     lines += [f"- **isomem** {row.ours}", f"- **Why** {row.why}"]
     if PROFILES[-1] not in row.profiles:
         lines.append(f"- **In mem0 since fixed** {row.fixed_in}")
-    where = ", ".join(f"`{op}`" for op in row.ops)
+    where = row.where or ", ".join(f"`{op}`" for op in row.ops)
     if len(row.classes) == 1:
         where += f" of {'AsyncMemory' if 'async' in row.classes else 'Memory'}"
     lines += [
         f"- **Profiles** {', '.join(row.profiles)}",
         f"- **Where** {where}",
-        f"- **Shown by** {', '.join(f'`{name}`' for name in row.scenarios)}",
+        f"- **Shown by** {', '.join(f'`{name}`' for name in row.scenarios + row.tests)}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -35,6 +35,12 @@ _MAX_TOKENS = inspect.signature(Memory.context).parameters["max_tokens"].default
 READING = frozenset(("search", "context", "get", "get_all", "count", "scopes", "history"))
 """The calls that change nothing."""
 
+ADDING = frozenset(("add",))
+"""The calls that a service makes once for one key, however often they are sent."""
+
+SETTLING = frozenset(("delete_all", "purge", "compact", "reset"))
+"""The calls that come to the same, whether they are made once or twice."""
+
 
 def bound(method: Callable[..., Any], stands_for: Callable[..., Any], body: Any) -> Any:
     """A method that gets the arguments of `body` by name, and looks like `stands_for`.
@@ -65,7 +71,12 @@ def request_of(call: str, given: Mapping[str, Any]) -> Asked:
         raise ValueError("llm= cannot be sent: the model of the service writes the summary.")
     if call in KNOWN:
         check_other(named.pop("kwargs", {}), call, KNOWN[call])
-    return asked(call, to_send(call, named), is_reading=call in READING)
+    return asked(
+        call,
+        to_send(call, named),
+        has_key=call in ADDING,
+        may_repeat=call in READING | SETTLING | ADDING,
+    )
 
 
 def counted(given: Given) -> tuple[Given, Callable[[Sequence[Given]], str]]:

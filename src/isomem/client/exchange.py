@@ -7,7 +7,7 @@ import os
 import random
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -43,6 +43,8 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 """After these, the service has not seen the request."""
+
+_NO_RECEIPTS = "RECEIPT_002"
 
 _PASSING = (429, 503)
 _GATEWAY = (502, 503, 504)
@@ -120,10 +122,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def asked(call: str, arguments: dict[str, Any], *, is_reading: bool) -> Asked:
-    """A call, with a key of its own unless it only reads."""
-    headers = {} if is_reading else {IDEMPOTENCY_KEY: uuid.uuid4().hex}
-    return Asked(f"/api/{call}", arguments, headers, may_repeat=is_reading)
+def asked(call: str, arguments: dict[str, Any], *, has_key: bool, may_repeat: bool) -> Asked:
+    """A call, and whether it has a key by which the service makes it only once."""
+    headers = {IDEMPOTENCY_KEY: uuid.uuid4().hex} if has_key else {}
+    return Asked(f"/api/{call}", arguments, headers, may_repeat=may_repeat)
 
 
 class Line(Sender):
@@ -131,6 +133,7 @@ class Line(Sender):
 
     def steps(self, request: Request) -> Attempts:
         """What to do for a call, one step at a time."""
+        assert isinstance(request, Asked)
         return attempts(self.endpoint, request)
 
     def encoded(self, request: Request) -> bytes:
@@ -142,7 +145,7 @@ class Line(Sender):
 
 def attempts(
     endpoint: Endpoint,
-    request: Request,
+    request: Asked,
     chance: Callable[[], float] = random.random,
     clock: Callable[[], float] = time.monotonic,
 ) -> Attempts:
@@ -156,16 +159,24 @@ def attempts(
         Exception: as the call in the service.
     """
     last, retries = clock() + endpoint.retry_within_s, 0
-    may_repeat = isinstance(request, Asked) and request.may_repeat
     while True:
         outcome = yield request
         if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
             return result_of(endpoint, outcome)
-        seconds = _pause(outcome, may_repeat, backoff(retries, chance))
+        if _keeps_no_receipts(outcome) and request.headers:
+            request = replace(request, headers={}, may_repeat=False)
+            continue
+        seconds = _pause(outcome, request.may_repeat, backoff(retries, chance))
         if seconds is None or retries == endpoint.max_retries or clock() + seconds > last:
             raise _failure(endpoint, outcome)
         retries += 1
         yield Pause(seconds)
+
+
+def _keeps_no_receipts(outcome: Outcome) -> bool:
+    """Whether the service cannot tell whether it has made a call: its stores are not isomem's."""
+    problem = problem_in(outcome) if isinstance(outcome, Reply) else None
+    return problem is not None and problem["code"] == _NO_RECEIPTS
 
 
 def _pause(outcome: Outcome, may_repeat: bool, step: float) -> float | None:

@@ -241,7 +241,7 @@ def attempts(
             continue
         seconds = _pause(outcome, retries, chance)
         if seconds is None or retries == endpoint.max_retries or clock() + seconds > last:
-            raise _refusal(endpoint, outcome)
+            raise refused(endpoint, outcome)
         retries += 1
         yield Pause(seconds)
 
@@ -293,7 +293,8 @@ def is_passing(failure: Failure) -> bool:
     return isinstance(failure, httpx.TransportError) and not isinstance(failure, mistakes)
 
 
-def _refusal(endpoint: Endpoint, outcome: Outcome) -> ProviderError:
+def refused(endpoint: Endpoint, outcome: Outcome) -> ProviderError:
+    """The error for an outcome that is not an answer."""
     if isinstance(outcome, Reply):
         said = _excerpt(endpoint, outcome.body)
         kind, advice = _KINDS.get(outcome.status), _for_a_short_context(endpoint, said)

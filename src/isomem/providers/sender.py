@@ -26,12 +26,15 @@ from isomem.providers.http import (
     Reply,
     Request,
     attempts,
+    explained,
 )
 from isomem.providers.routes import proxy_for, transport_proxy, trust_for
 
 if TYPE_CHECKING:
     import ssl
     from asyncio import AbstractEventLoop
+
+    from isomem.errors import ProviderError
 
 _ALWAYS = {
     "Accept": "application/json",
@@ -75,6 +78,37 @@ class Sender:
                 step = steps.send(await self._aperform(step))
         except StopIteration as stop:
             return stop.value
+
+    def open(self, method: str, request: Request) -> httpx.Response:
+        """The answer to one attempt, whatever its status; its body has not been read.
+
+        The caller reads and closes it. Nothing is sent again, and no redirect is followed.
+
+        Raises:
+            NetworkError: nothing answers.
+        """
+        try:
+            client = self._client(self.endpoint.base_url)
+            content = self.encoded(request) if method == "POST" else b""
+            proof = self._proof(request, content)
+            sent = client.build_request(method, **self._arguments(request, content, proof))
+            return client.send(sent, stream=True)
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise self._unreachable(error, request) from error
+
+    async def aopen(self, method: str, request: Request) -> httpx.Response:
+        """As `open`, without blocking the running event loop."""
+        try:
+            client = await self._aclient(self.endpoint.base_url)
+            content = self.encoded(request) if method == "POST" else b""
+            proof = await self._aproof(request, content)
+            sent = client.build_request(method, **self._arguments(request, content, proof))
+            return await client.send(sent, stream=True)
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise self._unreachable(error, request) from error
+
+    def _unreachable(self, failure: Failure, request: Request) -> ProviderError:
+        return explained(self.endpoint, self._broken(failure, request))
 
     def steps(self, request: Request) -> Attempts:
         """What to do for `request`, one step at a time."""

@@ -16,6 +16,7 @@ from isomem.serve.guard import Guard
 from isomem.serve.limits import RateLimits
 from isomem.serve.mcp.http import Endpoint
 from isomem.serve.metrics import Metrics
+from isomem.serve.proxy import proxy_routes
 from isomem.serve.rest import admin, hosted, jobs, native, rust, selfhosted, status
 from isomem.serve.rest.openapi import document
 from isomem.serve.rest.operations import routes_of
@@ -68,7 +69,7 @@ def make_app(service: Service) -> FastAPI:
     app.state.metrics = Metrics()
     app.add_exception_handler(HTTPException, _raise)
     app.add_exception_handler(RequestValidationError, _raise)
-    app.router.routes += [*routes_of(operations()), *mcp.routes()]
+    app.router.routes += [*routes_of(operations()), *proxy_routes(), *mcp.routes()]
     app.include_router(view_routes())
     app.include_router(asset_routes())
     _add_layers(app, service)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from isomem.config import MCP, SERVICE, from_dict
 from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
@@ -18,10 +20,12 @@ from isomem.serve.trail import CALLER, trail_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from typing import Any
 
     from isomem.config import MemoryConfig
+    from isomem.providers.llm.openai import ChatProtocol
+    from isomem.serve.configuration import Configuration
     from isomem.serve.keys import Key
 
 OWN = {**ON_FRONT_ENDS, "dedup_concurrent": True}
@@ -63,6 +67,8 @@ class Service:
         self.memory = AsyncMemory(read) if memory is None else memory
         self.recorder = Recorder() if self.settings.record else None
         self.jobs = Jobs(path, self._own_access, self.settings, self.trail)
+        self.model_server: ChatProtocol | None = None
+        self._background: set[asyncio.Task[None]] = set()
         self._started_with = given
         self._replaced: list[AsyncMemory] = []
 
@@ -112,7 +118,7 @@ class Service:
             return None
         return self.keys.create(FIRST_KEY, RIGHTS, [{}])[0]
 
-    def configure(self, changed: dict[str, Any]) -> None:
+    def configure(self, changed: Configuration) -> None:
         """Changes the configuration, and keeps the change.
 
         Raises:
@@ -127,7 +133,7 @@ class Service:
         self.changes.write(merged(self.changes.read(), kept))
         self.trail.note(CALLER.get(), Noted("configure", {}))
 
-    def use(self, config: MemoryConfig, configuration: dict[str, Any]) -> None:
+    def use(self, config: MemoryConfig, configuration: Configuration) -> None:
         """From now on, calls use other models and instructions, over the same stores.
 
         Args:
@@ -145,13 +151,23 @@ class Service:
             if configuration != self.configuration:
                 self.use(from_dict(configuration), configuration)
 
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does something that no caller waits for. `close` waits until it is done."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     def start(self) -> None:
         """Begins to work on jobs, in the running event loop."""
         self.jobs.start()
 
     async def close(self) -> None:
         """Closes the memory, the jobs and the keys. Jobs under way may go on for `grace_s`."""
+        if self._background:
+            await asyncio.wait(self._background, timeout=self.settings.grace_s)
         await self.jobs.stop(self.settings.grace_s)
+        if self.model_server is not None:
+            await self.model_server.aclose()
         for memory in self._replaced:
             await _close_models(memory)
         await self.memory.aclose()

@@ -57,6 +57,27 @@ TABLE = (
         SWITCH,
         "whether `/metrics` needs no key, which is only allowed on loopback",
     ),
+    Option(
+        "proxy_url",
+        None,
+        optional(TEXT),
+        "the model server behind `/v1/chat/completions`, such as `https://api.openai.com/v1`",
+        unset="that of the configured `llm`, if it speaks OpenAI's protocol",
+    ),
+    Option(
+        "proxy_key",
+        None,
+        optional(TEXT),
+        "the key for `proxy_url`",
+        secret=True,
+    ),
+    Option("proxy_memories", 10, whole(1, 1000), "how many memories the proxy tells the model"),
+    Option(
+        "proxy_needs_memory",
+        False,
+        SWITCH,
+        "whether a chat fails if its memories cannot be recalled; otherwise it goes on without",
+    ),
     Option("record", False, SWITCH, "whether the last exchanges with the model are kept"),
     Option("job_workers", 4, whole(1, 1000), "how many jobs a process works on at once"),
     Option("job_attempts", 8, whole(1, 1000), "how often a job is tried while a provider fails"),
@@ -130,6 +151,10 @@ class Settings:
     rate_per_minute: int
     cors_origins: list[str]
     open_metrics: bool
+    proxy_url: str | None
+    proxy_key: str | None
+    proxy_memories: int
+    proxy_needs_memory: bool
     record: bool
     job_workers: int
     job_attempts: int

@@ -19,9 +19,10 @@ from isomem.serve.queue import DONE, FAILED, OF_JOBS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, ParamSpec, TypeVar
+    from typing import ParamSpec, TypeVar
 
     from isomem.contract.plan import Outcome
+    from isomem.ports.shapes import Stores
     from isomem.serve.access import Access
     from isomem.serve.queue import Job, Queue
     from isomem.serve.settings import Settings
@@ -66,6 +67,7 @@ class Worker:
         self._work: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._may_take = asyncio.Event()
+        self._ends = False
 
     def wake(self) -> None:
         """Says that there may be a job."""
@@ -74,6 +76,7 @@ class Worker:
     def start(self) -> None:
         """Begins to work on jobs, in the running event loop."""
         self._may_take = asyncio.Event()
+        self._ends = False
         self._loops = [asyncio.create_task(self._take_all()), asyncio.create_task(self._hold_all())]
 
     async def stop(self, grace_s: float = 0) -> None:
@@ -82,6 +85,7 @@ class Worker:
         Args:
             grace_s: how long those under way may go on.
         """
+        self._ends = True
         await _end(self._loops[:1])
         if self._work and grace_s:
             await asyncio.wait(self._work, timeout=grace_s)
@@ -89,7 +93,8 @@ class Worker:
         self._loops = []
 
     async def _take_all(self) -> None:
-        while True:
+        # Before Python 3.12, a cancellation is lost if what `wait_for` waits for comes with it.
+        while not self._ends:
             self._may_take.clear()
             job = None
             if len(self._work) < self._settings.job_workers:
@@ -122,7 +127,7 @@ class Worker:
         before = time.time() - 3600 * self._settings.keep_hours
         ports = self._access().memory._ports
 
-        def forget_receipts(stores: Any, kept: list[str]) -> None:
+        def forget_receipts(stores: Stores, kept: list[str]) -> None:
             for prefix in (OF_JOBS, OF_KEYS):
                 if stores.receipts is not None:
                     stores.receipts.forget(prefix, before, kept)
@@ -147,7 +152,7 @@ class Worker:
         else:
             await _patiently(self._queue.finish, job, DONE)
 
-    async def _make(self, job: Job) -> Any:
+    async def _make(self, job: Job) -> object:
         """What the call of a job returns; None if it was made already."""
         if await told(self._access(), job.receipt, job.digest) is not None:
             return None

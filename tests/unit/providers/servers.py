@@ -69,6 +69,7 @@ class Answer:
     body: Any = ""
     headers: dict[str, str] = field(default_factory=dict)
     after_s: float = 0.0
+    broken: bool = False
 
 
 Usual = Callable[[Seen], Any]
@@ -140,6 +141,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _give(self, answer: Answer) -> None:
         threading.Event().wait(answer.after_s)  # a test may have replaced `time.sleep`
+        if answer.broken:
+            self.close_connection = True
+            return
         data = as_bytes(answer.body)
         common = {"Content-Type": "application/json", "Content-Length": str(len(data))}
         try:

@@ -31,7 +31,10 @@ from isomem.providers.tables import OPENAI_URL, address_option, key_option, llm_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, ClassVar
+
+    import httpx
 
     from isomem.options import Table
     from isomem.ports.shapes import Message
@@ -44,6 +47,8 @@ _REASONING = frozenset(
     ("o1", "o1-preview", "o3-mini", "o3", "gpt-5", "gpt-5o", "gpt-5o-mini", "gpt-5o-micro")
 )
 _REASONING_FAMILIES = ("o1-", "o1.", "o3-", "o3.")
+
+_CHAT = "/chat/completions"
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
 
@@ -65,7 +70,7 @@ class ChatProtocol(NetworkLLM):
         table: every option that it takes.
     """
 
-    path: ClassVar[str] = "/chat/completions"
+    path: ClassVar[str] = _CHAT
     query: Mapping[str, str] = MappingProxyType({})
     takes_extra: ClassVar[bool] = True
     table: ClassVar[Table]
@@ -90,6 +95,60 @@ class ChatProtocol(NetworkLLM):
             parameters.update(tools=tools, tool_choice=tool_choice)
         content = {**_ordered(parameters), **body}
         return Request(self.path, content, {**headers, **own}, {**self.query, **query}, timeout)
+
+    def answer(self, body: Parameters) -> object:
+        """The JSON of the answer to a request of the protocol that is sent as it is.
+
+        Args:
+            body: of the request; the configured model answers if it names none.
+
+        Raises:
+            AuthenticationError, RateLimitError, NetworkError, LLMError: as `generate_response`.
+        """
+        return self._connection().send(self._forwarded(body))
+
+    def events(self, body: Parameters) -> Iterator[object]:
+        """The same for a request that asks for a stream: the JSON of its events, one by one.
+
+        Nothing is sent again.
+        """
+        response = self._connection().open("POST", self._forwarded(body))
+        try:
+            if not response.is_success:
+                from isomem.providers.http import Reply, refused
+
+                reply = Reply(response.status_code, response.headers, response.read())
+                raise refused(self._connection().endpoint, reply)
+            for line in response.iter_lines():
+                event = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+                if event and event != "[DONE]":
+                    import json
+
+                    yield json.loads(event)
+        finally:
+            response.close()
+
+    async def aopen(self, body: Parameters) -> httpx.Response:
+        """The answer to a request that is sent as it is, once, whatever its status.
+
+        The caller reads and closes it.
+
+        Raises:
+            NetworkError: nothing answers.
+        """
+        return await self._connection().aopen("POST", self._forwarded(body))
+
+    async def amodels(self) -> httpx.Response:
+        """The answer to the question which models there are, as `aopen` gives it."""
+        from isomem.providers.http import Request
+
+        path = self.path.removesuffix(_CHAT) + "/models"
+        return await self._connection().aopen("GET", Request(path, {}, query=self.query))
+
+    def _forwarded(self, body: Parameters) -> Request:
+        from isomem.providers.http import Request
+
+        return Request(self.path, {"model": self.config.model, **body}, query=self.query)
 
     def _messages(self, messages: list[Message]) -> list[Message]:
         """The messages as this service gets them."""
@@ -255,7 +314,7 @@ class OpenAILLM(ChatLLM):
         if not callback:
             return
         try:
-            callback(self, _with_attributes(answer), body)
+            callback(self, with_attributes(answer), body)
         except Exception as error:  # noqa: BLE001  (a monitor must not break what it monitors)
             from isomem import log
 
@@ -327,7 +386,8 @@ class Attributes(dict):  # type: ignore[type-arg]
         return dict(self)
 
 
-def _with_attributes(value: object) -> object:
+def with_attributes(value: object) -> object:
+    """JSON whose objects have their values as attributes, too."""
     if isinstance(value, dict):
-        return Attributes({key: _with_attributes(item) for key, item in value.items()})
-    return [_with_attributes(item) for item in value] if isinstance(value, list) else value
+        return Attributes({key: with_attributes(item) for key, item in value.items()})
+    return [with_attributes(item) for item in value] if isinstance(value, list) else value
