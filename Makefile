@@ -198,7 +198,7 @@ model-test: .venvs/model/installed
 
 .venvs/engines/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/engines
-	.venvs/engines/bin/python -m pip install $(PIP_QUIET) --editable '.[test,qdrant]' \
+	.venvs/engines/bin/python -m pip install $(PIP_QUIET) --editable '.[test,qdrant,postgres]' pgserver \
 	    --editable './parity[tiers]'
 	@touch $@
 
