@@ -265,3 +265,24 @@ def test_answers_of_tools_have_the_headers_of_every_answer(small: Server) -> Non
     assert answer.headers["x-request-id"] == "abc"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"].startswith("no-")
+
+
+@pytest.mark.parametrize("headers", [{}, {"MCP-Protocol-Version": "2025-11-25"}])
+def test_the_audit_log_has_what_a_model_did_with_the_id_of_the_request(
+    tmp_path: Path, headers: dict[str, str]
+) -> None:
+    store = {"provider": "embedded", "config": {"path": str(tmp_path / "memory.db")}}
+    server = Server(vector_store=store, mcp={"infer": False})
+    try:
+        key = server.key({"user_id": "ana"})
+        sent = {**headers, "X-Request-ID": "req-1"}
+        answer = server.post(key=key, json=tool_call("add_memory", text="tea"), headers=sent)
+        assert answer.json()["result"]["isError"] is False
+    finally:
+        server.stop()
+    lines = [json.loads(each) for each in (tmp_path / "audit.log").read_text().splitlines()]
+    [added] = [each for each in lines if each["call"] == "add"]
+    assert added["request_id"] == "req-1"
+    assert added["user_id"] == "ana"
+    assert added["key"] == "test"
+    assert "tea" not in json.dumps(added)
