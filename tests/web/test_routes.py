@@ -424,3 +424,74 @@ def test_a_key_that_cannot_be_is_refused_and_not_made(site: Site, change: Json) 
     body = {"name": "kiosk", "rights": ["read"], "grants": [{}], **change}
     assert site.ask("POST", "/ui/api/keys", body).status_code == 400
     assert len(site.service.keys.all()) == before
+
+
+# --- Answers ----------------------------------------------------------------------------------
+
+
+def test_a_file_that_a_browser_has_is_not_sent_again(site: Site) -> None:
+    tag = site.ask("GET", "/ui/main.js", key=None).headers["etag"]
+    again = site.ask("GET", "/ui/main.js", key=None, headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    other = site.ask("GET", "/ui/main.js", key=None, headers={"If-None-Match": '"old"'})
+    assert other.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/ui/", "/ui/main.js", "/ui/css/base.css", "/ui/icon.svg"])
+def test_every_file_has_the_policy_and_is_for_this_page_only(site: Site, path: str) -> None:
+    headers = site.ask("GET", path, key=None).headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize("path", ["/ui/api/session", "/ui/api/exchanges", "/ui/api/keys"])
+def test_answers_are_kept_nowhere(site: Site, path: str) -> None:
+    headers = site.ask("GET", path).headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_key_of_several_scopes_has_to_name_the_one_that_it_means(site: Site) -> None:
+    key = site.key(["read"], [{"user_id": "ana"}, {"user_id": "bob"}])
+    assert site.ask("POST", "/ui/api/entities", {}, key=key).status_code == 403
+    assert site.ask("POST", "/ui/api/pages", {"page_size": 5}, key=key).status_code == 403
+    for user, status in (("ana", 200), ("bob", 200), ("cid", 403)):
+        asked = {"filters": {"user_id": user}, "page_size": 5}
+        assert site.ask("POST", "/ui/api/pages", asked, key=key).status_code == status
+        assert (
+            site.ask("POST", "/ui/api/entities", {"user_id": user}, key=key).status_code == status
+        )
+
+
+def test_a_key_with_a_pattern_sees_what_it_matches(site: Site) -> None:
+    key = site.key(["read"], [{"user_id": "team-*"}])
+    site.add("Tea at ten", user_id="team-a", infer=False)
+    for user, status in (("team-a", 200), ("xteam-a", 403), ("ana", 403)):
+        asked = {"filters": {"user_id": user}, "page_size": 5}
+        assert site.ask("POST", "/ui/api/pages", asked, key=key).status_code == status
+    assert [each["ids"] for each in site.exchanges(key)] == [{"user_id": "team-a"}]
+
+
+@pytest.mark.parametrize("most", [0, 201, "5", None, True, 1.5])
+def test_a_number_of_entities_that_cannot_be_is_refused(site: Site, most: object) -> None:
+    assert site.ask("POST", "/ui/api/entities", {"user_id": "ana", "most": most}).status_code == 400
+
+
+def test_an_expired_key_is_refused_like_one_that_never_was(site: Site) -> None:
+    text, _ = site.service.keys.create("old", ["read"], [{}], expires_at=1.0)
+    assert site.ask("GET", "/ui/api/session", key=text).status_code == 401
+    assert site.ask("GET", "/ui/api/exchanges", key=text).status_code == 401
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_other_methods_are_refused(site: Site, method: str) -> None:
+    for path in ("/ui/", "/ui/main.js", "/ui/api/keys", "/ui/api/session"):
+        assert site.ask(method, path, {}).status_code == 405
+
+
+def test_what_only_the_page_asks_is_not_part_of_the_interface(site: Site) -> None:
+    paths = site.ask("GET", "/openapi.json", key=None).json()["paths"]
+    assert not [path for path in paths if path.startswith("/ui")]

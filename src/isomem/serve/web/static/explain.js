@@ -11,7 +11,7 @@ const SIGNALS = [
     because: "it shares words with the query" },
   { key: "keyword_score", kind: "keyword", name: "words", ahead: "shares more words", says: "its share of the words, rare ones first",
     because: "it shares words with the query" },
-  { key: "entity_boost", kind: "entity", name: "entity", ahead: "has more of its entities", says: "what names in the query add",
+  { key: "entity_boost", kind: "entity", name: "entity", ahead: "has more of its entities", says: "names in the query",
     because: "it has an entity that the query names" },
   { key: "period_score", kind: "period", name: "date", ahead: "fits the date better", says: "how well its time fits",
     because: "its time fits the date in the query" },
