@@ -1,13 +1,14 @@
 """Runs the tests on every supported Python that this machine has.
 
 On one of them (the one that runs this script, if it is supported) everything runs, with upstream
-installed and coverage measured, in two halves side by side. On the others, the library's tests run:
-all but those that need upstream, that build packages (each environment has built the kernel
-already) and that try the benchmarks and the mutation check, which have one Python of their own.
-Slow ones run on the oldest and the newest of them. Properties are tried on a quarter of the
-examples there: other ones on each. All of these run side by side, as many as there are processors,
-and so do the parity tests with the later mem0 that has a profile, in tier A. What they print comes
-in order. The environments are created under .venvs/ and kept until the packaging changes.
+installed and coverage measured, in parts side by side. On the others, the library's tests run: all
+but those that need upstream, that build packages (each environment has built the kernel already)
+and that try the benchmarks and the mutation check, which have one Python of their own. Slow ones,
+and those of the service, run on the oldest and the newest of them. Properties are tried on a
+quarter of the examples there: other ones on each. All of these run side by side, as many as there
+are processors, and so do the parity tests with the later mem0 that has a profile, in tier A. What
+they print comes in order. The environments are created under .venvs/ and kept until the packaging
+changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -43,12 +44,19 @@ FULL: Needs = (
     "pgserver>=0.1.4",
 )  # fmt: skip
 FAST: Needs = ("isomem[test,wordllama,serve]",)
-# All tests, in halves that take about equally long.
-HALVES = (("tests", "--ignore=tests/unit"), ("tests/unit",))
+# All tests, in parts that run side by side. The first runs long programs, mem0's among them: whether
+# a line is reached is measured in the others, which reach what it does.
+UNMEASURED = ("tests/parity", "tests/recorded", "tests/serve", "tests/web")
+PARTS = (
+    UNMEASURED,
+    ("tests", "--ignore=tests/unit", *(f"--ignore={folder}" for folder in UNMEASURED)),
+    ("tests/unit",),
+)
 # The library's tests.
 LIBRARY = ("--ignore=tests/bench", "--ignore=tests/parity/test_mutants.py", "-m")
 OF_LIBRARY = "not oracle and not build"
 NOT_SLOW = f"{OF_LIBRARY} and not slow"
+OF_SERVICE = tuple(f"--ignore=tests/{name}" for name in ("client", "serve", "stores", "web"))
 # Of the later mem0, tier A: what tiers B and C need takes long to install.
 LATER = "2.2.1"
 WITH_LATER: Needs = ("isomem[test]", "--requirement", f"parity/mem0-{LATER}.txt")
@@ -166,8 +174,8 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
     fewer = {"FUZZ": os.environ.get("FUZZ") or "0.25"}
     others = sorted(set(pythons) - {full}, key=lambda version: [*map(int, version.split("."))])
     for version in others:
-        which = OF_LIBRARY if version in {others[0], others[-1]} else NOT_SLOW
-        quick = ("-q", "-p", "no:cacheprovider", *LIBRARY, which, *arguments)
+        which = (OF_LIBRARY,) if version in {others[0], others[-1]} else (NOT_SLOW, *OF_SERVICE)
+        quick = ("-q", "-p", "no:cacheprovider", *LIBRARY, *which, *arguments)
         runs[version] = Run(pythons[version], FAST, quick, in_memory=True, variables=fewer)
     if not arguments:
         later = ("-q", "-p", "no:cacheprovider", *OF_LATER)
@@ -208,16 +216,16 @@ def need_browser() -> None:
 
 
 def full_runs(python: Interpreter, arguments: list[str]) -> dict[str, Run]:
-    """All tests on one Python: those that the caller names, or two halves that measure coverage."""
+    """All tests on one Python: those that the caller names, or all parts, with coverage."""
     if arguments:
         return {python.version: Run(python, FULL, tuple(arguments))}
     runs = {}
-    for number, half in enumerate(HALVES, 1):
+    for number, part in enumerate(PARTS, 1):
         name = f"py{python.version}-{number}"
-        variables = {"COVERAGE_FILE": str(ENVIRONMENTS / f"{name}.coverage")}
-        measure = ("--cov", "--cov-report=", "--durations=15", *half)
+        measure = () if part is UNMEASURED else ("--cov", "--cov-report=")
+        variables = {"COVERAGE_FILE": str(ENVIRONMENTS / f"{name}.coverage")} if measure else {}
         runs[f"{python.version}, part {number}"] = Run(
-            python, FULL, measure, name=name, variables=variables
+            python, FULL, (*measure, "--durations=15", *part), name=name, variables=variables
         )
     return runs
 
@@ -434,7 +442,7 @@ def count(report: Path, status: int) -> Outcome:
 def with_floor(outcome: Outcome, runs: list[Run]) -> Outcome:
     """Adds a failure when a part that must be covered is not, by all runs together."""
     coverage = [python_of(runs[0].environment), "-m", "coverage"]
-    files = [run.variables["COVERAGE_FILE"] for run in runs]
+    files = [run.variables["COVERAGE_FILE"] for run in runs if run.variables]
     subprocess.run([*coverage, "combine", "--quiet", *files], cwd=ROOT, check=False)
     parts = ",".join(f"src/isomem/{part}" for part in COVERED_PARTS)
     say(f"\nCoverage of the parts that need {COVERAGE_FLOOR} %:")

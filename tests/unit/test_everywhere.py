@@ -192,12 +192,14 @@ def test_a_suite_runs_its_shares_and_adds_them_up(
     assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
 
 
-def test_all_tests_are_in_one_half_or_the_other_and_each_half_has_files_of_its_own() -> None:
-    (rest, left_out), (unit,) = everywhere.HALVES
-    assert (rest, left_out, unit) == ("tests", f"--ignore={unit}", "tests/unit")
+def test_every_test_is_in_one_part_and_each_part_has_files_of_its_own() -> None:
+    unmeasured, (rest, *left_out), unit = everywhere.PARTS
+    assert rest == "tests"
+    assert left_out == [f"--ignore={folder}" for folder in (*unit, *unmeasured)]
     runs = list(everywhere.full_runs(HERE, []).values())
-    assert len({run.report for run in runs}) == len(everywhere.HALVES)
-    assert len({run.variables["COVERAGE_FILE"] for run in runs}) == len(everywhere.HALVES)
+    assert len({run.report for run in runs}) == len(everywhere.PARTS)
+    measured = [run.variables["COVERAGE_FILE"] for run in runs if "--cov" in run.arguments]
+    assert len(set(measured)) == len(everywhere.PARTS) - 1
     assert {run.environment for run in runs} == {everywhere.ENVIRONMENTS / f"py{HERE.version}"}
     assert [run.arguments for run in everywhere.full_runs(HERE, ["-k", "one"]).values()] == [
         ("-k", "one")
