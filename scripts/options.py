@@ -258,11 +258,11 @@ def _own_reranker() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "top": _top,
     "embedded": _embedded,
-    "postgres": _postgres,
     "nlp": _nlp,
     "qdrant": _qdrant,
     "tools": _tools,
     "mcp": _mcp,
+    "postgres": _postgres,
     "models": _models,
     "llm": _common_llm,
     "llm-own": _own_llm,

@@ -46,7 +46,7 @@ def test_every_table_of_the_pages_is_in_a_page() -> None:
 def test_every_option_is_on_a_page_and_says_what_it_is_for(
     section: str, provider: str, option: Option
 ) -> None:
-    own = ("configuration.md", "engines.md")
+    own = ("configuration.md", "engines.md", "postgres.md")
     names = own if section in {"", "nlp", "vector_store"} else ("providers.md",)
     assert any(f"`{option.name}`" in (pages.DOCS / name).read_text("utf-8") for name in names)
     assert option.doc
