@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from isomem.config import EMBEDDED_OPTIONS, MCP, QDRANT_OPTIONS, SERVICE, TOP
+from isomem.config import EMBEDDED_OPTIONS, MCP, POSTGRES_OPTIONS, QDRANT_OPTIONS, SERVICE, TOP
 from isomem.options import Option, merged
 from isomem.providers import registry
 from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, RERANKER_OPTIONS
@@ -22,7 +22,10 @@ from isomem.serve.settings import TABLE as SERVICE_OPTIONS
 from isomem.text.tables import SPACY_OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("configuration.md", "engines.md", "mcp.md", "providers.md", "serve.md", "switching.md")
+PAGES = (
+    "configuration.md", "engines.md", "mcp.md", "postgres.md", "providers.md", "serve.md",
+    "switching.md",
+)  # fmt: skip
 BLOCK = re.compile(
     r"(<!-- options: (\S+), written by `python -m scripts\.options` -->\n).*?(<!-- end -->)",
     re.DOTALL,
@@ -71,6 +74,10 @@ def _top() -> str:
 
 def _embedded() -> str:
     return _rows("vector_store", EMBEDDED_OPTIONS)
+
+
+def _postgres() -> str:
+    return _rows("vector_store", POSTGRES_OPTIONS)
 
 
 def _qdrant() -> str:
@@ -251,6 +258,7 @@ def _own_reranker() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "top": _top,
     "embedded": _embedded,
+    "postgres": _postgres,
     "nlp": _nlp,
     "qdrant": _qdrant,
     "tools": _tools,

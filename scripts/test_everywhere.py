@@ -39,7 +39,8 @@ built before, it takes the one that is installed."""
 
 PROJECT = ("--no-deps", "--editable", ".", "--editable", "./parity")
 FULL: Needs = (
-    "isomem[test,wordllama,serve,mcp,browser]", "isomem-parity[tiers,fuzz,providers]",
+    "isomem[test,wordllama,serve,mcp,browser,postgres]", "isomem-parity[tiers,fuzz,providers]",
+    "pgserver>=0.1.4",
 )  # fmt: skip
 FAST: Needs = ("isomem[test,wordllama,serve]",)
 # All tests, in halves that take about equally long.

@@ -74,6 +74,11 @@ def _is_collection_name(value: object) -> bool:
     )
 
 
+def _is_schema_name(value: object) -> bool:
+    is_name = is_text(value) and bool(value) and "\0" not in value and is_unicode(value)
+    return is_name and len(str(value).encode()) <= 63
+
+
 def _is_folder(value: object) -> bool:
     """Whether it is a path, or empty, which mem0 takes beside the address of a server."""
     if not isinstance(value, (str, os.PathLike)):
@@ -233,6 +238,49 @@ EMBEDDED_OPTIONS = (
 )
 """The keys of `vector_store.config` for the provider "embedded"."""
 
+_SHARED = {option.name: option for option in EMBEDDED_OPTIONS}
+
+POSTGRES_OPTIONS = (
+    Option(
+        "dsn",
+        None,
+        optional(TEXT),
+        "the database, as `postgresql://USER:PASSWORD@HOST:PORT/DBNAME` or as libpq's `key=value` "
+        "pairs. The options below take precedence over what it says",
+        unset="the options below, and libpq's own defaults",
+        variables=("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSSLMODE"),
+        secret=True,
+    ),
+    Option("host", None, optional(TEXT), "the server, or the folder of its socket"),
+    Option("port", None, optional(whole(1, 65535)), "its port", unset="`5432`"),
+    Option("user", None, optional(TEXT), "the user"),
+    Option("password", None, optional(TEXT), "the user's password", secret=True),
+    Option("dbname", None, optional(TEXT), "the database", unset="the user's name"),
+    Option(
+        "sslmode", None,
+        optional(one_of("disable", "allow", "prefer", "require", "verify-ca", "verify-full")),
+        "whether the connection is encrypted and the server is verified", unset="`prefer`",
+    ),
+    Option(
+        "schema", "isomem",
+        Kind("text of at most 63 bytes", _is_schema_name, {"type": "string", "maxLength": 63}),
+        "the schema with isomem's tables; it is made if it does not exist",
+    ),
+    COLLECTION, _SHARED["embedding_model_dims"], _SHARED["keyword_search"], _SHARED["cache_mb"],
+    Option("pool_min", 1, whole(0, 1000), "how many connections a process keeps open"),
+    Option("pool_max", 10, whole(1, 1000), "how many it opens at most"),
+    Option("connect_timeout_s", 10.0, number(0.1, 1_000_000), "seconds to wait for a connection"),
+    Option(
+        "statement_timeout_s", 60.0, number(0, 1_000_000),
+        "seconds that one statement may take; `0` means any time",
+    ),
+    Option(
+        "retry_s", 10.0, number(0, 1_000_000),
+        "seconds for which a call goes on trying after its connection was lost",
+    ),
+)  # fmt: skip
+"""The keys of `vector_store.config` for the provider "postgres"."""
+
 _DIRECTORY = Kind(
     'the path of a folder, or ":memory:"',
     _is_folder,
@@ -299,7 +347,7 @@ QDRANT_OPTIONS = (
 PART_OPTIONS = {"qdrant": QDRANT_OPTIONS}
 """The same for each vector store of isomem's that is a part of a composed set."""
 
-STORE_OPTIONS = {"embedded": EMBEDDED_OPTIONS}
+STORE_OPTIONS = {"embedded": EMBEDDED_OPTIONS, "postgres": POSTGRES_OPTIONS}
 """The keys of `vector_store.config` for each store set of `isomem.stores.registry`."""
 
 EMBEDDED = defaults_of(EMBEDDED_OPTIONS)

@@ -36,7 +36,7 @@ def names_in(section: str) -> list[str]:
     """The providers that a section may name, including those of installed packages."""
     if section == "nlp":
         return sorted(TABLES)
-    own = ["embedded"] if section == "vector_store" else []
+    own = [*STORE_OPTIONS] if section == "vector_store" else []
     return [*own, *registry.names_of(KINDS[section])]
 
 

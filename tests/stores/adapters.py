@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import md5
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from tests.stores import server
 
 DIMS = 32
 
@@ -123,6 +126,11 @@ def _embedded(folder: Path) -> dict[str, Any]:
     return {"vector_store": {"provider": "embedded", "config": store}}
 
 
+def _postgres(folder: Path) -> dict[str, Any]:
+    schema = f"s{md5(str(folder).encode()).hexdigest()}"
+    return {"vector_store": server.section(schema)}
+
+
 def _qdrant(path: str) -> Callable[[Path], dict[str, Any]]:
     def config(folder: Path) -> dict[str, Any]:
         store = {"path": path or str(folder / "qdrant")}
@@ -171,6 +179,14 @@ ADAPTERS = (
         _embedded,
         Abilities(atomic=True, listing=True, fused=True, dedup=True),
         "in the file, where SQL gives the same answer",
+    ),
+    Adapter(
+        "postgres",
+        "`postgres`: a PostgreSQL database",
+        _postgres,
+        Abilities(atomic=True, listing=True, fused=True, dedup=True),
+        "by isomem, for the memories of a scope",
+        lacks=server.missing,
     ),
     Adapter(
         "qdrant-memory",

@@ -96,7 +96,7 @@ def _top(key: object, value: object, config: Mapping[str, object]) -> Iterator[L
     rows = {option.name: option for option in TOP}
     if not isinstance(key, str):
         yield Line(str(key), FAILS, f"a key must be text, got {type(key).__name__}", f'"{key}"')
-    elif key == "dedup_concurrent" and value is True and not _is_embedded(config):
+    elif key == "dedup_concurrent" and value is True and not _is_own_set(config):
         yield Line(key, FAILS, "needs isomem's own store", "leave it out")
     elif key in SECTIONS:
         yield from () if value is None else _section(key, value)
@@ -130,9 +130,9 @@ def _service(section: str, given: Mapping[str, object]) -> Iterator[Line]:
             yield _unknown(key, FAILS, list(rows), f"{section}.")
 
 
-def _is_embedded(config: Mapping[str, object]) -> bool:
+def _is_own_set(config: Mapping[str, object]) -> bool:
     store = config.get("vector_store")
-    return store is None or (is_dict(store) and store.get("provider") == "embedded")
+    return store is None or (is_dict(store) and store.get("provider") in STORE_OPTIONS)
 
 
 def _unknown(key: str, verdict: str, known: Sequence[str], at: str) -> Line:
@@ -200,7 +200,7 @@ def _provider(section: str, provider: object, *, is_named: bool) -> Line:
     if provider not in names_in(section):
         close = nearest(provider, names_in(section))
         return Line(section, FAILS, f"there is no provider {provider!r}", close or "")
-    own = kind is None or provider in kind.builtin or provider == "embedded"
+    own = kind is None or provider in kind.builtin or provider in STORE_OPTIONS
     note = f"{provider}: {'made by isomem' if own else 'made by an installed package'}"
     return Line(section, WORKS, f"{note}; {why}" if why else note)
 

@@ -264,7 +264,7 @@ def _found_elsewhere(kind: Kind, provider: str) -> Factory:
         return _from_mem0(kind, provider)
     from isomem.options import unknown
 
-    own = ["embedded"] if kind is VECTOR_STORES else []
+    own = ["embedded", "postgres"] if kind is VECTOR_STORES else []
     raise unknown(kind.title, provider, {*kind.builtin, *kind.elsewhere, *found, *own})
 
 

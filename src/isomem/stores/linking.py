@@ -249,7 +249,7 @@ class Links:
                 if hit.score >= BOOST_SIMILARITY:
                     linked = self._memories_of(hit)
                     found.append((entity_boost(hit.score, len(linked)), linked))
-        return _highest(found)
+        return highest(found)
 
     def _memories_of(self, entity: Hit) -> Sequence[str]:
         return links_of(entity.payload)
@@ -264,7 +264,7 @@ def _matched(hits: Sequence[Hit]) -> bool:
     return bool(hits) and is_match(hits[0].score)
 
 
-def _highest(found: list[tuple[float, Sequence[str]]]) -> dict[str, float]:
+def highest(found: list[tuple[float, Sequence[str]]]) -> dict[str, float]:
     """The highest boost of each memory, from boosts and the memories that they apply to."""
     highest: dict[str, float] = {}
     for boost, linked in sorted(found, key=itemgetter(0)):

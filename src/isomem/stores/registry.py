@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from isomem.config import MemoryConfig
     from isomem.ports.shapes import Embedder, Stores
 
-SETS = {"embedded": "isomem.stores.embedded"}
+SETS = {
+    "embedded": "isomem.stores.embedded",
+    "postgres": "isomem.stores.postgres.set",
+}
 _COMPOSED = "isomem.stores.composed"
 
 

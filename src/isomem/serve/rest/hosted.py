@@ -275,8 +275,7 @@ def lifted(filters: dict[str, Any]) -> dict[str, Any]:
     for member in map(_with_metadata, members):
         is_plain = all(isinstance(member.get(key, ""), str) for key in SCOPE_KEYS)
         moved = {key: member[key] for key in SCOPE_KEYS if key in member} if is_plain else {}
-        if any(key in ids and ids[key] != value for key, value in moved.items()):
-            moved = {}
+        moved = {key: value for key, value in moved.items() if ids.get(key, value) == value}
         ids |= moved
         others.append({key: value for key, value in member.items() if key not in moved})
     kept = [each for each in others if each]

@@ -1,0 +1,113 @@
+"""Collections: points in the database, with the method names of upstream's vector stores."""
+
+from __future__ import annotations
+
+from isomem.store.collection import Collection
+from isomem.store.entities import Entities
+from isomem.store.keywords import reconcile
+from isomem.stores.postgres.detached import PostgresDetached
+from isomem.stores.postgres.keywords import PostgresKeywords
+from isomem.stores.postgres.links import PostgresLinkTable
+from isomem.stores.postgres.listing import PostgresListing
+from isomem.stores.postgres.reading import PostgresReader
+from isomem.stores.postgres.scopes import ScopeTable
+from isomem.stores.postgres.vectors import PostgresVectors
+from isomem.stores.postgres.writing import PostgresWriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from isomem.contract.visibility import Visibility
+    from isomem.store.keywords import TermEncoder
+    from isomem.store.listing import Listing
+    from isomem.stores.postgres.database import Database
+    from isomem.stores.postgres.scopes import ScopeCache
+
+_MAKE = (
+    "INSERT INTO collections (name, distance) VALUES (?, 'cosine')"
+    " ON CONFLICT (name) DO UPDATE SET distance = excluded.distance RETURNING number"
+)
+
+
+class PostgresCollection(Collection):
+    """One collection. Its methods are those of `isomem.store.collection.Collection`.
+
+    Args:
+        database: with the tables of `isomem.stores.postgres.schema`.
+        name, cache, dims, embedder, encoder: as there.
+    """
+
+    keywords: PostgresKeywords | None
+    links: PostgresLinkTable | None = None
+
+    def __init__(
+        self,
+        database: Any,
+        name: str,
+        cache: Any,
+        *,
+        dims: int | None = None,
+        embedder: str | None = None,
+        encoder: TermEncoder | None = None,
+    ) -> None:
+        self._rows: Database = database
+        self._scope_cache: ScopeCache = cache
+        super().__init__(database, name, cache, dims=dims, embedder=embedder, encoder=encoder)
+
+    def _prepare(self, dims: int | None, embedder: str | None, encoder: TermEncoder | None) -> None:
+        database: Any = self._rows
+        number = self._number = self._find_or_make(self.collection_name)
+        vectors = PostgresVectors(database, self.collection_name, number, dims, embedder)
+        self._vectors = vectors
+        self.keywords = PostgresKeywords(database, number, encoder) if encoder else None
+        self._keywords = self.keywords
+        scopes = ScopeTable(database)
+        detached = PostgresDetached(database, number, scopes, self.keywords)
+        self._detached = detached
+        self.writer = PostgresWriter(
+            database, number, scopes, vectors, self.keywords, self.links, detached
+        )
+        self._points = PostgresReader(database, number, self._scope_cache, vectors, self.links)
+        self.reader = self._points
+        reconcile(database, number, self.keywords)
+
+    def _find_or_make(self, name: str) -> int:
+        found = self._rows.rows("SELECT number FROM collections WHERE name = ?", (name,))
+        number: int = (found or self._rows.rows(_MAKE, (name,)))[0][0]
+        return number
+
+    def listing(self, visibility: Visibility) -> Listing:
+        """Those of its points that a call shows, in an order, part by part."""
+        return PostgresListing(self._rows, self._points, visibility)
+
+    def last_insertion(self) -> int:
+        """The oldest transaction that is not finished: what it inserts is seen later."""
+        with self._rows.reading():
+            sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+            return int(self._rows.rows(sql)[0][0])
+
+    def col_info(self) -> dict[str, Any]:
+        """Name, vector length, distance, embedder and number of points of the collection."""
+        columns = ("name", "dims", "distance", "embedder", "points")
+        sql = (
+            f"SELECT {', '.join(columns[:-1])}, (SELECT count(*) FROM scopes AS s"
+            " JOIN points AS p ON p.scope = s.number WHERE s.collection = c.number)"
+            " FROM collections AS c WHERE number = ?"
+        )
+        with self._rows.reading():
+            return dict(zip(columns, self._rows.rows(sql, (self._number,))[0], strict=True))
+
+
+class PostgresEntities(PostgresCollection, Entities):
+    """One collection of entities.
+
+    Attributes:
+        links: the memories that each entity is in.
+    """
+
+    links: PostgresLinkTable
+
+    def _prepare(self, dims: int | None, embedder: str | None, encoder: TermEncoder | None) -> None:
+        self.links = PostgresLinkTable(self._rows)
+        super()._prepare(dims, embedder, encoder)

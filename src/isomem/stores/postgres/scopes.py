@@ -1,0 +1,297 @@
+"""Scopes: their rows in the database, and the vectors and terms of those in use in memory.
+
+Whoever changes a scope raises its version in the same transaction, and so waits for others that
+change it. A scope in memory knows its version. One statement compares the two, and brings what was
+added or changed since. Only if a point was removed is the whole scope read again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+
+from isomem.errors import ValidationError
+from isomem.store.cache import Scope
+from isomem.store.row_keys import SEQ_BITS, SEQ_MASK
+from isomem.stores.postgres.escaped import escaped
+from isomem.types import SCOPE_KEYS, is_unicode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from isomem.store.context import Context
+    from isomem.store.row_keys import Ids
+    from isomem.stores.postgres.database import Database, Row, Transaction
+
+    Key = tuple[int, str | None, str | None, str | None]
+
+_RAISE = (
+    "UPDATE scopes SET version = version + 1 WHERE collection = ? AND name = ?"
+    " RETURNING number, version"
+)
+_MAKE = (
+    f"INSERT INTO scopes (collection, name, {', '.join(SCOPE_KEYS)}) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (collection, name) DO UPDATE SET version = scopes.version + 1"
+    " RETURNING number, version"
+)
+_TOUCH = "UPDATE scopes SET version = version + 1 WHERE number = ? RETURNING version"
+_REMOVE_FROM = (
+    "UPDATE scopes SET version = version + 1, removed = version + 1 WHERE number = ANY(?)"
+)
+_DROP = (
+    "DELETE FROM scopes AS s WHERE s.number = ANY(?)"
+    " AND NOT EXISTS (SELECT 1 FROM points AS p WHERE p.scope = s.number)"
+)
+_CHANGED = (
+    "SELECT s.number, s.version, s.removed, p.seq, p.id, p.vector, coalesce(p.terms, '')"
+    " FROM scopes AS s"
+    " LEFT JOIN unnest(?::bigint[], ?::bigint[]) AS k (number, version) ON k.number = s.number"
+    " LEFT JOIN points AS p ON p.scope = s.number AND p.version > coalesce(k.version, -1)"
+    " AND s.version > coalesce(k.version, -1) WHERE {where}"
+)
+_ROWS_AT_ONCE = 100
+"""Few enough for all of them to stay in the processor's cache."""
+
+
+def in_scopes(collection: int, ids: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    """The condition on `s` for the scopes that have all these ids, and its bindings."""
+    values = [str(value) for value in ids.values()]
+    if not all(map(is_unicode, values)):
+        return "false", ()  # No stored id is like this.
+    named = "".join(f"s.{key} = ? AND " for key in ids)
+    return f"{named}s.collection = ?", (*map(escaped, values), collection)
+
+
+def row_key_of(scope: int, seq: int) -> int:
+    """A point as one number."""
+    return scope << SEQ_BITS | seq
+
+
+def place_of(row_key: int) -> tuple[int, int]:
+    """The number of the scope of a row key, and its insertion order."""
+    return row_key >> SEQ_BITS, row_key & SEQ_MASK
+
+
+def columns_of(row_keys: Iterable[int]) -> tuple[list[int], list[int]]:
+    """Row keys as the numbers of scopes and the insertion orders."""
+    places = [place_of(row_key) for row_key in row_keys]
+    return [scope for scope, _ in places], [seq for _, seq in places]
+
+
+def _checked(value: str) -> str:
+    if is_unicode(value):
+        return value
+    raise ValidationError(
+        f"{value!r:.60} cannot be stored as an id of a scope",
+        error_code="VALIDATION_005",
+        suggestion="Leave lone surrogates out of it.",
+    )
+
+
+class ScopeTable:
+    """The rows of scopes. Runs in the caller's transaction, which others then wait for."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def change(self, collection: int, ids: Ids) -> tuple[int, int]:
+        """The number and the new version of a scope, which is made if it is not there."""
+        name = json.dumps(ids)
+        found = self._database.rows(_RAISE, (collection, name))
+        if not found:
+            stored = [None if value is None else escaped(_checked(value)) for value in ids]
+            found = self._database.rows(_MAKE, (collection, name, *stored))
+        number, version = found[0]
+        self._database.current.dirty.add(number)
+        return number, version
+
+    def touch(self, number: int) -> int:
+        """The new version of a scope in which a point is about to change."""
+        self._database.current.dirty.add(number)
+        found = self._database.rows(_TOUCH, (number,))
+        return int(found[0][0]) if found else 0
+
+    def remove_from(self, numbers: Sequence[int]) -> None:
+        """Marks scopes from which points are about to be removed."""
+        self._database.current.dirty.update(numbers)
+        self._database.execute(_REMOVE_FROM, (sorted(numbers),))
+
+    def drop_empty(self, numbers: Sequence[int]) -> None:
+        """Removes those of these scopes that have no points left."""
+        self._database.execute(_DROP, (sorted(numbers),))
+
+
+class CachedScope:
+    """A scope in memory, and the versions of the scopes of the database that it is made of.
+
+    Attributes:
+        latest: the insertion order of its latest point.
+        pins: how many transactions look at it.
+    """
+
+    __slots__ = ("latest", "pins", "scope", "versions")
+
+    def __init__(self, scope: Scope, versions: dict[int, int], latest: int) -> None:
+        self.scope = scope
+        self.versions = versions
+        self.latest = latest
+        self.pins = 0
+
+
+class ScopeCache:
+    """The most recently used scopes, up to a number of bytes. Threads share it.
+
+    Args:
+        max_bytes: 0 turns the cache off.
+    """
+
+    def __init__(self, database: Database, max_bytes: int) -> None:
+        self._database = database
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._cached: dict[Key, CachedScope] = {}
+
+    def load(self, collection: int, ids: Mapping[str, str]) -> Scope:
+        """The points that have all these ids, as the caller's transaction sees them."""
+        transaction = self._database.current
+        key = (collection, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
+        scope = transaction.loaded.get(key)
+        if scope is None:
+            scope = self._load(transaction, key, ids)
+            if not transaction.writes:
+                transaction.loaded[key] = scope
+        return scope
+
+    def _load(self, transaction: Transaction, key: Key, ids: Mapping[str, str]) -> Scope:
+        cached = self._pin(transaction, key)
+        if cached is not None:
+            changes = self._changes(key, ids, cached.versions)
+            if not changes.rows and changes.versions == cached.versions:
+                return cached.scope
+            is_shared = transaction.dirty.isdisjoint(changes.versions)
+            if is_shared and changes.follow(cached.versions) and self._extend(cached, changes):
+                return cached.scope
+        changes = self._changes(key, ids, {})
+        new = CachedScope(Scope(), changes.versions, 0)
+        changes.add_to(new)
+        if transaction.dirty.isdisjoint(changes.versions):
+            self._put(key, new, transaction)
+        return new.scope
+
+    def _changes(self, key: Key, ids: Mapping[str, str], known: dict[int, int]) -> Changes:
+        where, bindings = in_scopes(key[0], ids)
+        sql = _CHANGED.format(where=where)
+        return Changes(self._database.rows(sql, ([*known], [*known.values()], *bindings)))
+
+    def _pin(self, transaction: Transaction, key: Key) -> CachedScope | None:
+        with self._lock:
+            cached = self._cached.pop(key, None)
+            if cached is not None:
+                self._cached[key] = cached
+                self._hold(cached, transaction)
+            return cached
+
+    def _hold(self, cached: CachedScope, transaction: Transaction) -> None:
+        cached.pins += 1
+        transaction.pinned.append(cached)
+
+    def release(self, pinned: Sequence[CachedScope]) -> None:
+        """Lets go of the scopes of a transaction that has ended."""
+        if pinned:
+            with self._lock:
+                for cached in pinned:
+                    cached.pins -= 1
+
+    def _extend(self, cached: CachedScope, changes: Changes) -> bool:
+        """Brings a scope up to date, unless another transaction looks at it."""
+        with self._lock:
+            if cached.pins > 1:
+                return False
+            # Without versions meanwhile: one that is changed by half is never used again.
+            cached.versions = {}
+            changes.add_to(cached)
+            cached.versions = changes.versions
+            self._trim()
+            return True
+
+    def _put(self, key: Key, new: CachedScope, transaction: Transaction) -> None:
+        with self._lock:
+            old = self._cached.get(key)
+            if new.scope.size_bytes > self._max_bytes or (old and _is_newer(old, new)):
+                return
+            self._cached.pop(key, None)
+            self._cached[key] = new
+            self._hold(new, transaction)
+            self._trim()
+
+    def keep_context(self, scope: Scope, context: Context) -> None:
+        """Keeps the context of a scope, and counts what it takes."""
+        with self._lock:
+            scope.context, scope.has_context = context, True
+            self._trim()
+
+    def _trim(self) -> None:
+        size = sum(cached.scope.size_bytes for cached in self._cached.values())
+        while self._cached and size > self._max_bytes:
+            size -= self._cached.pop(next(iter(self._cached))).scope.size_bytes
+
+    def clear(self) -> None:
+        """Evicts everything."""
+        with self._lock:
+            self._cached.clear()
+
+
+def _is_newer(one: CachedScope, other: CachedScope) -> bool:
+    """Whether one copy of a scope may know of later changes than another."""
+    return any(
+        version > other.versions.get(number, version) for number, version in one.versions.items()
+    )
+
+
+class Changes:
+    """What a statement says about the points of some scopes.
+
+    Attributes:
+        versions: of these scopes.
+        rows: the points that are new or changed: scope, insertion order, id, vector, terms.
+    """
+
+    def __init__(self, found: Sequence[Row]) -> None:
+        self.versions: dict[int, int] = {}
+        self._removed: dict[int, int] = {}
+        self.rows: list[Row] = []
+        for number, version, removed, *point in found:
+            self.versions[number] = version
+            self._removed[number] = removed
+            if point[0] is not None:
+                self.rows.append((number, *point))
+
+    def follow(self, known: Mapping[int, int]) -> bool:
+        """Whether a scope of the known versions only has to be given the rows."""
+        return all(
+            number in self.versions and self._removed[number] <= version <= self.versions[number]
+            for number, version in known.items()
+        )
+
+    def add_to(self, cached: CachedScope) -> None:
+        """Brings a scope up to date."""
+        new = []
+        for number, seq, point_id, vector, terms in self.rows:
+            row = (row_key_of(number, seq), point_id, bytes(vector), bytes(terms))
+            if seq > cached.latest or not _replaced(cached.scope, row):
+                new.append(row)
+        new.sort()
+        for start in range(0, len(new), _ROWS_AT_ONCE):
+            cached.scope.extend(new[start : start + _ROWS_AT_ONCE])
+        cached.latest = max([cached.latest, *(row[1] for row in self.rows)])
+
+
+def _replaced(scope: Scope, row: tuple[int, str, bytes, bytes]) -> bool:
+    """Replaces a point of a scope; False if it is not there."""
+    try:
+        scope.replace(row)
+    except ValueError:
+        return False
+    return True

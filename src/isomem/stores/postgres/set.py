@@ -1,0 +1,167 @@
+"""The store set `postgres`: memories, entities, history and messages in one PostgreSQL database.
+
+A plan is one transaction. Its rules are those of the embedded set, which it shares the steps with;
+what differs is where they read and write.
+"""
+
+from __future__ import annotations
+
+from isomem.config import ENTITIES_SUFFIX
+from isomem.contract.limits import BOOST_SIMILARITY, ENTITY_MATCHES
+from isomem.contract.profile import profile_of
+from isomem.contract.scoring import entity_boost
+from isomem.errors import InvalidConfigError, VectorValueError
+from isomem.stores.embedded import EmbeddedSet, JoinedLinks, facts_of
+from isomem.stores.linking import Joined, highest
+from isomem.stores.postgres.collection import PostgresCollection, PostgresEntities
+from isomem.stores.postgres.database import Database
+from isomem.stores.postgres.ingests import PostgresIngests
+from isomem.stores.postgres.ledger import PostgresLedger
+from isomem.stores.postgres.receipts import PostgresReceipts
+from isomem.stores.postgres.schema import prepare
+from isomem.stores.postgres.scopes import ScopeCache
+from isomem.stores.postgres.target import Target
+from isomem.text.tiers import load_encoder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, ParamSpec, TypeVar
+
+    from isomem.clock import Clock
+    from isomem.config import MemoryConfig
+    from isomem.contract.plan import Mention, Plan
+    from isomem.contract.profile import Profile
+    from isomem.ports.shapes import Embedder
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+
+class PostgresSet(EmbeddedSet):
+    """The three stores of one memory, in one database.
+
+    Attributes:
+        serial: False: steps run at the same time, each on a connection of its own.
+    """
+
+    serial = False
+
+    def __init__(
+        self,
+        database: Any,
+        vectors: PostgresCollection,
+        entities: PostgresEntities,
+        ledger: PostgresLedger,
+        profile: Profile,
+    ) -> None:
+        self.parts = vectors, entities, ledger
+        self.vectors = vectors
+        self.entities = entities
+        self.ledger = ledger
+        self._database = database
+        self._rows: Database = database
+        self._profile = profile
+        self.links = PostgresLinks(vectors, entities, (VectorValueError,), Joined, profile)
+        self.ingests = PostgresIngests(database)
+        self.receipts = PostgresReceipts(database)
+        self._has_one_file = True
+        self._held = None
+        self._is_swept = False
+        self._keywords = vectors.keywords
+
+    def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `work` in one transaction, once."""
+        written = self._rows.write(work, *args, **kwargs)
+        if self._keywords is not None and self._keywords.is_due:
+            self._rows.write(self._tidy)
+        return written
+
+    def _tidy(self) -> None:
+        if self._keywords is not None:
+            self._keywords.fold()
+        self._rows.execute("DELETE FROM commits WHERE at < now() - interval '1 day'")
+
+    def shares(self, plan: Plan) -> bool:
+        """False: each plan has a transaction of its own."""
+        del plan
+        return False
+
+    def close(self) -> None:
+        """Closes the connections, and evicts what was cached."""
+        self.vectors.close()
+
+
+class PostgresLinks(JoinedLinks):
+    """`JoinedLinks` that asks once for the links of all entities that a query is about."""
+
+    _entities: PostgresEntities
+
+    def boosts(self, probes: Sequence[Mention], scope: dict[str, Any]) -> dict[str, float]:
+        """As `Links.boosts`."""
+        if not probes:
+            return {}
+        near = [hit for probe in probes for hit in self._near(probe, scope)]
+        linked = self._entities.links.of_all({hit.row_key for hit in near}) if near else {}
+        return highest(
+            [
+                (entity_boost(hit.score, len(memories)), memories)
+                for hit in near
+                for memories in [linked.get(hit.row_key, [])]
+            ]
+        )
+
+    def _near(self, probe: Mention, scope: dict[str, Any]) -> list[Any]:
+        hits = self._search(probe, scope, ENTITY_MATCHES)
+        return [hit for hit in hits if hit.score >= BOOST_SIMILARITY]
+
+
+def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> PostgresSet:
+    """The set that `vector_store.config` describes; see `isomem.stores.registry`.
+
+    Raises:
+        InvalidConfigError: `history_db_path` is set, or the collection has vectors of another
+            embedder.
+        DatabaseError: the server cannot be reached or refuses.
+    """
+    options = config.vector_store.config
+    if config.history_db_path is not None:
+        raise InvalidConfigError(
+            "history_db_path names a file, but the history is in the database with the memories",
+            error_code="CONFIG_003",
+            details={"key": "history_db_path"},
+            suggestion="Leave out history_db_path.",
+        )
+    target = Target(options.model_dump())
+    prepare(target)
+    database: Any = Database(
+        target,
+        pool_min=options["pool_min"],
+        pool_max=options["pool_max"],
+        connect_timeout_s=options["connect_timeout_s"],
+        retry_s=options["retry_s"],
+    )
+    try:
+        return _open(config, embedder, clock, database)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _open(config: MemoryConfig, embedder: Embedder, clock: Clock, database: Any) -> PostgresSet:
+    options = config.vector_store.config
+    cache = ScopeCache(database, int(options["cache_mb"] * 1_000_000))
+    database.release = cache.release
+    dims, identity = facts_of(options, embedder)
+    facts: dict[str, Any] = {"dims": dims, "embedder": identity}
+    encoder = None
+    if options["keyword_search"]:
+        encoder = load_encoder(config.nlp.provider, config.nlp.config.model_dump())
+    name = options["collection_name"]
+    return PostgresSet(
+        database,
+        PostgresCollection(database, name, cache, encoder=encoder, **facts),
+        PostgresEntities(database, f"{name}{ENTITIES_SUFFIX}", cache, **facts),
+        PostgresLedger(database, clock),
+        profile_of(config.profile),
+    )

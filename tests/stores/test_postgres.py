@@ -1,0 +1,247 @@
+"""The store set `postgres` on a real server: the same memory as in the embedded store."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isomem import Memory
+from isomem.errors import DatabaseError, InvalidConfigError
+from isomem.testing import ScriptedLLM
+from tests.facade.conftest import Ticks, facts
+from tests.stores import server
+
+pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
+
+REST = {
+    "embedder": {"provider": "mock", "config": {"embedding_dims": 32}},
+    "llm": {"provider": "mock"},
+}
+WORDS = "Ana Silva moved to Berlin with her cat Tom and works at Siemens near Hamburg".split()
+
+
+@pytest.fixture
+def section() -> dict[str, Any]:
+    """The `vector_store` of a memory with a schema of its own."""
+    return server.section()
+
+
+@pytest.fixture
+def memory(section: dict[str, Any]) -> Iterator[Memory]:
+    made = Memory.from_config({"vector_store": section, **REST}, clock=Ticks())
+    yield made
+    made.close()
+
+
+def text(chance: random.Random) -> str:
+    return " ".join(chance.sample(WORDS, 5))
+
+
+def operate(memory: Memory, chance: random.Random) -> Iterator[Any]:
+    """Does random things with a memory; what each returned."""
+    ids: list[str] = []
+    for _ in range(60):
+        user = {"user_id": chance.choice("ab")}
+        if chance.random() < 0.3:
+            user["run_id"] = chance.choice("rs")
+        what = chance.choice("aaiiiussdghlnp")
+        if what == "a":
+            added = memory.add(text(chance), **user, infer=False, metadata={"n": chance.random()})
+        elif what == "i":
+            memory.llm = ScriptedLLM([facts(*(text(chance) for _ in range(3)))])
+            added = memory.add(text(chance), **user)
+        elif what == "s":
+            yield memory.search(text(chance), filters=user, threshold=0.0, explain=True)
+            yield memory.search(text(chance), filters=user, ranking="fused")
+            continue
+        elif what == "n":
+            yield memory.search(text(chance), filters={**user, "n": {"gt": 0.5}})
+            continue
+        elif what == "l":
+            yield memory.get_all(filters=user, top_k=4)
+            yield memory.get_all(filters=user, order="newest")
+            continue
+        elif what == "p" and chance.random() < 0.3:
+            yield memory.delete_all(**user)
+            continue
+        else:
+            yield from change(memory, what, chance, ids)
+            continue
+        ids += [each["id"] for each in added["results"]]
+        yield added
+
+
+def change(memory: Memory, what: str, chance: random.Random, ids: list[str]) -> Iterator[Any]:
+    if not ids:
+        return
+    one = chance.choice(ids)
+    yield memory.history(one)
+    yield memory.get(one)
+    try:
+        if what == "u":
+            yield memory.update(one, text(chance), metadata={"m": 1})
+        elif what == "d":
+            yield memory.delete(one)
+    except Exception as error:
+        yield type(error), str(error)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_gives_the_results_of_the_embedded_store(
+    section: dict[str, Any], tmp_path: Path, seed: int
+) -> None:
+    """Every call returns the same, scores included; two memories of one database take turns."""
+    embedded = {"provider": "embedded", "config": {"path": str(tmp_path / "memory.db")}}
+    ours = Memory.from_config({"vector_store": embedded, **REST}, clock=Ticks())
+    theirs = Memory.from_config({"vector_store": section, **REST}, clock=Ticks())
+    expected = operate(ours, random.Random(seed))
+    given = operate(theirs, random.Random(seed))
+    for number, (one, other) in enumerate(zip(expected, given, strict=True)):
+        assert other == one, f"step {number}"
+    entities = [
+        sorted((point.id, repr(point.payload)) for point in each.entity_store.list(top_k=None)[0])
+        for each in (ours, theirs)
+    ]
+    assert entities[0] == entities[1]
+    ours.close()
+    theirs.close()
+
+
+def test_what_others_write_is_seen_by_the_next_search(section: dict[str, Any]) -> None:
+    """A scope in memory is brought up to date: added, changed, removed."""
+    one, other = (Memory.from_config({"vector_store": section, **REST}) for _ in range(2))
+
+    def found() -> set[str]:
+        hits = one.search("tea", filters={"user_id": "u"}, threshold=0.0)["results"]
+        return {each["memory"] for each in hits}
+
+    ids = [
+        other.add(each, user_id="u", infer=False)["results"][0]["id"]
+        for each in ("green tea", "black tea")
+    ]
+    assert found() == {"green tea", "black tea"}
+    third = other.add("white tea", user_id="u", infer=False)["results"][0]["id"]
+    assert found() == {"green tea", "black tea", "white tea"}
+    other.update(ids[0], "no more tea")
+    assert found() == {"no more tea", "black tea", "white tea"}
+    other.delete(third)
+    assert found() == {"no more tea", "black tea"}
+    other.delete_all(user_id="u")
+    assert found() == set()
+    one.close()
+    other.close()
+
+
+def test_a_plan_that_fails_leaves_nothing(memory: Memory, monkeypatch: Any) -> None:
+    memory.add("tea", user_id="u", infer=False)
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(memory.db, "put", broken)
+    with pytest.raises(ZeroDivisionError):
+        memory.add("coffee", user_id="u", infer=False)
+    monkeypatch.undo()
+    listed = memory.get_all(filters={"user_id": "u"})["results"]
+    assert [each["memory"] for each in listed] == ["tea"]
+    found = memory.search("tea", filters={"user_id": "u"})["results"]
+    assert [each["memory"] for each in found] == ["tea"]
+
+
+def test_nul_and_private_characters_come_back_as_they_were(memory: Memory) -> None:
+    odd = "tea \0 and \ue000N and \ue000"
+    user = odd.replace(" ", "_")
+    added = memory.add(odd, user_id=user, infer=False)["results"][0]
+    assert memory.get(added["id"])["memory"] == odd  # type: ignore[index]
+    assert memory.history(added["id"])[0]["new_memory"] == odd
+    assert len(memory.get_all(filters={"user_id": user})["results"]) == 1
+    assert memory.get_all(filters={"user_id": "tea"})["results"] == []
+    memory.update(added["id"], f"{odd}!")
+    memory.delete_all(user_id=user)
+    assert memory.get_all(filters={"user_id": user})["results"] == []
+
+
+def test_many_starters_make_the_tables_once(section: dict[str, Any]) -> None:
+    memories: list[Memory] = []
+
+    def start() -> None:
+        memories.append(Memory.from_config({"vector_store": section, **REST}))
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(memories) == 8
+    schema = section["config"]["schema"]
+    assert server.shared().do(f"SELECT version, what FROM {schema}.migrations", "tests") == [
+        (1, "all tables")
+    ]
+    for memory in memories:
+        memory.close()
+
+
+def test_a_schema_of_a_newer_isomem_is_left_alone(section: dict[str, Any], memory: Memory) -> None:
+    schema = section["config"]["schema"]
+    server.shared().do(f"INSERT INTO {schema}.migrations VALUES (99, 'later')", "tests")
+    with pytest.raises(DatabaseError, match="schema version 99"):
+        Memory.from_config({"vector_store": section, **REST})
+
+
+def test_another_embedder_is_refused(section: dict[str, Any], memory: Memory) -> None:
+    memory.add("tea", user_id="u", infer=False)
+    other = {**REST, "embedder": {"provider": "mock", "config": {"embedding_dims": 16}}}
+    with pytest.raises(InvalidConfigError, match="dimensions"):
+        Memory.from_config({"vector_store": section, **other})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dsn": "postgresql://someone:s3cret@127.0.0.1:1/none"},
+        {"host": "127.0.0.1", "port": 1, "user": "someone", "password": "s3cret"},
+        {"dsn": "postgresql://someone:s3cret@127.0.0.1:1/none?wrong=1"},
+        {"dsn": "password=s3cret and=some thing"},
+    ],
+)
+def test_no_error_shows_the_password(options: dict[str, Any]) -> None:
+    with pytest.raises((DatabaseError, InvalidConfigError)) as caught:
+        Memory.from_config({"vector_store": {"provider": "postgres", "config": options}, **REST})
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "s3cret" not in repr(error) + str(error) + repr(getattr(error, "debug_info", ""))
+        error = error.__cause__
+    assert "s3cret" not in repr(caught.value.__dict__)
+
+
+def test_it_is_used_after_a_fork(section: dict[str, Any]) -> None:
+    memory = Memory.from_config({"vector_store": section, **REST})
+    memory.add("tea", user_id="u", infer=False)
+    child = os.fork()
+    if child == 0:
+        try:
+            memory.add("coffee", user_id="u", infer=False)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    memory.add("milk", user_id="u", infer=False)
+    listed = memory.get_all(filters={"user_id": "u"})["results"]
+    assert {each["memory"] for each in listed} == {"tea", "coffee", "milk"}
+    memory.close()
+
+
+def test_importing_isomem_imports_nothing_of_it() -> None:
+    code = (
+        "import sys, isomem; isomem.MemoryConfig(vector_store={'provider': 'postgres',"
+        " 'config': {}}); print([n for n in sys.modules if 'psycopg' in n or 'postgres' in n])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
