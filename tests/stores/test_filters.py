@@ -87,7 +87,8 @@ def test_every_operator_meets_every_kind_of_value(memory: Any) -> None:
     for operator in OPERATORS:
         check(store, stored, {"k": operator})
         check(store, stored, {"NOT": [{"k": operator}]})
-        check(store, stored, {"OR": [{"k": operator}, {"k": "a"}]})
+        if RUNS_ALL:
+            check(store, stored, {"OR": [{"k": operator}, {"k": "a"}]})
 
 
 def test_random_filters_on_random_payloads_find_what_matches(memory: Any) -> None:
