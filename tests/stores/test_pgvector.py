@@ -38,8 +38,9 @@ def made(name: str, **more: Any) -> PgvectorStore:
 def theirs(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A collection of mem0's class."""
     pgvector = pytest.importorskip("mem0.vector_stores.pgvector")
+    name = f"of_{request.getfixturevalue('writer')}"
     store = pgvector.PGVector(
-        "tests", f"of_{request.node.callspec.params['writer']}", DIMS, None, None, None, None, False, True,
+        "tests", name, DIMS, None, None, None, None, False, True,
         connection_string=server.shared().dsn("tests"),
     )  # fmt: skip
     yield store

@@ -33,7 +33,10 @@ _ALIKE = "host port user password sslmode connect_timeout_s statement_timeout_s 
 PGVECTOR_OPTIONS = (
     *map(_OF_POSTGRES.__getitem__, _ALIKE),
     Option("dbname", "postgres", optional(TEXT), "the database"),
-    Option("connection_string", None, optional(TEXT), "all of it as libpq's dsn; takes precedence", secret=True),
+    Option(
+        "connection_string", None, optional(TEXT),
+        "all of it as libpq's dsn; takes precedence", secret=True,
+    ),
     COLLECTION, _OF_POSTGRES["embedding_model_dims"],
     Option("hnsw", True, SWITCH, "`True`: a new table gets an HNSW index"),
     Option("diskann", False, SWITCH, "mem0's index for another extension", idle=True),
