@@ -11,8 +11,8 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/pieces.py src/isomem/pieces.pxd
 
 .PHONY: demo serve test test-fast torture parity-2.2.1 bridge engines byte-pairs wordpiece \
-    libraries inspector providers clients upstream-tests server-parity realmodel check format bench \
-    bench-check model model-test clean
+    libraries inspector providers clients upstream-tests server-parity schemathesis bench-serve realmodel check format \
+    bench bench-check model model-test clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -69,6 +69,15 @@ upstream-tests: .venvs/upstream-tests/installed
 # ARGS=--record renews its recorded answers.
 server-parity: .venvs/server-parity/installed
 	.venvs/server-parity/bin/python -m scripts.server_parity $(FOLDER) $(ARGS)
+
+# Requests per second of a service beside mem0's self-hosted server, from FOLDER: some minutes.
+bench-serve: .venvs/server-parity/installed
+	.venvs/server-parity/bin/python -m bench.serve $(FOLDER) $(ARGS)
+
+# Requests that schemathesis makes from our OpenAPI document, for ten minutes.
+SECONDS ?= 600
+schemathesis: .venvs/schemathesis/installed
+	.venvs/schemathesis/bin/python -m scripts.api_fuzz --seconds $(SECONDS) $(ARGS)
 
 # The tokenizer of older stores against the package `tokenizers`, on 200,000 texts: some minutes.
 byte-pairs: .venvs/byte-pairs/installed
@@ -189,8 +198,8 @@ model-test: .venvs/model/installed
 
 .venvs/engines/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/engines
-	.venvs/engines/bin/python -m pip install $(PIP_QUIET) --editable '.[test,qdrant,postgres]' pgserver \
-	    --editable './parity[tiers]'
+	.venvs/engines/bin/python -m pip install $(PIP_QUIET) --editable '.[test,qdrant,postgres]' \
+	    --editable './parity[tiers]' chromadb==1.5.9 pgserver==0.1.4 qdrant-edge-py==0.9.0
 	@touch $@
 
 # The model's package asks for a command-line program that is not needed: no dependencies.
@@ -205,6 +214,12 @@ model-test: .venvs/model/installed
 	$(PYTHON) -m venv --clear .venvs/upstream-tests
 	.venvs/upstream-tests/bin/python -m pip install $(PIP_QUIET) --editable '.[test]' \
 	    --editable ./parity pytest-mock pytest-asyncio
+	@touch $@
+
+.venvs/schemathesis/installed: $(PACKAGING)
+	$(PYTHON) -m venv --clear .venvs/schemathesis
+	.venvs/schemathesis/bin/python -m pip install $(PIP_QUIET) --editable '.[serve]' \
+	    schemathesis==4.32.5
 	@touch $@
 
 # What its server imports beside mem0, and a PostgreSQL with pgvector.

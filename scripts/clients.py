@@ -45,6 +45,12 @@ class Client:
     program: str
     calls: str
     search: str
+    package: str = ""
+
+    @property
+    def published(self) -> str:
+        """The name on PyPI, if a row for another way of using it has another one."""
+        return self.package or self.name
 
     @property
     def pins(self) -> Path:
@@ -161,7 +167,7 @@ def with_table(page: str) -> str:
     if not (start and end):
         raise ValueError(f"{PAGE.name} lacks one of the lines {START!r} and {END!r}")
     head = "| client | version | what its test calls | result |\n| --- | --- | --- | --- |"
-    rows = [f"| {c.name} | {c.version} | {c.calls} | {c.result} |" for c in clients().values()]
+    rows = [f"| {c.published} | {c.version} | {c.calls} | {c.result} |" for c in clients().values()]
     table = "\n".join([head, *rows])
     return f"{before}{START}\n{table}\n{END}{after}"
 

@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -44,8 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch, model.serving() as models:
         place = Path(scratch)
         theirs = answers_of_upstream(given.folder, place, models)
-        with ours(place, models) as url:
-            compared = list(zip(steps(), theirs, [seen for _, seen in answers(url)], strict=True))
+        with ours(place, models) as server:
+            own = [seen for _, seen in answers(server.url)]
+    compared = list(zip(steps(), theirs, own, strict=True))
     if given.record:
         record(theirs)
     counts, unexplained = differences(iter(compared))
@@ -57,11 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def answers_of_upstream(folder: Path, place: Path, models: str) -> list[Seen]:
     """What mem0's server answers: to searches over Qdrant, to everything else as it is."""
-    with upstream(folder, place, models) as url:
-        over_postgres = [seen for _, seen in answers(url)]
-    with upstream(folder, place, models) as url:
-        use_qdrant(url, place)
-        over_qdrant = [seen for _, seen in answers(url)]
+    with upstream(folder, place, models) as server:
+        over_postgres = [seen for _, seen in answers(server.url)]
+    with upstream(folder, place, models) as server:
+        use_qdrant(server.url, place)
+        over_qdrant = [seen for _, seen in answers(server.url)]
     return [
         qdrant if step.path == "/search" else postgres
         for step, postgres, qdrant in zip(steps(), over_postgres, over_qdrant, strict=True)
@@ -104,21 +105,42 @@ def seen_of(step: Step, answer: httpx.Response, ids: Ids) -> Seen:
     return Seen(answer.status_code, ids.plain(body))
 
 
+class Server(NamedTuple):
+    """A server that runs.
+
+    Attributes:
+        pid: of its process.
+    """
+
+    url: str
+    pid: int
+
+
 # --- The two servers -------------------------------------------------------------------------
 
 
 @contextmanager
-def upstream(folder: Path, place: Path, models: str) -> Iterator[str]:
-    """The address of mem0's server."""
+def upstream(
+    folder: Path, place: Path, models: str, app: str = "main:app", path: str = ""
+) -> Iterator[Server]:
+    """mem0's server.
+
+    Args:
+        folder: its files.
+        place: where it may write.
+        models: the address of the model and the embedder.
+        app: the application that is run, as uvicorn names it.
+        path: where its modules are looked for in addition.
+    """
     with postgres(place) as database:
         environment = {
             **database, "AUTH_DISABLED": "true", "MEM0_TELEMETRY": "false",
             "OPENAI_API_KEY": "sk-none", "OPENAI_BASE_URL": models,
             "HISTORY_DB_PATH": str(place / "history.db"), "MEM0_DIR": str(place / "mem0"),
-            "HOME": str(place),
+            "HOME": str(place), "PYTHONPATH": path,
         }  # fmt: skip
-        with process(["uvicorn", "main:app"], folder.resolve(), environment) as url:
-            yield url
+        with process(app, folder.resolve(), environment) as server:
+            yield server
 
 
 def use_qdrant(url: str, place: Path) -> None:
@@ -131,8 +153,8 @@ def use_qdrant(url: str, place: Path) -> None:
 
 
 @contextmanager
-def ours(place: Path, models: str) -> Iterator[str]:
-    """The address of our server."""
+def ours(place: Path, models: str) -> Iterator[Server]:
+    """Our server."""
     service = {"api_key": "sk-none", "openai_base_url": models}
     config = {
         "vector_store": {
@@ -145,10 +167,8 @@ def ours(place: Path, models: str) -> Iterator[str]:
         "serve": {"auth": False, "rate_per_minute": 1_000_000},
     }
     environment = {"SERVER_PARITY": json.dumps(config), "PYTHONPATH": f"{ROOT}/src:{ROOT}"}
-    with process(
-        ["uvicorn", "scripts.server_parity:our_app", "--factory"], ROOT, environment
-    ) as url:
-        yield url
+    with process("scripts.server_parity:our_app", ROOT, environment, "--factory") as server:
+        yield server
 
 
 def our_app() -> Any:
@@ -160,28 +180,19 @@ def our_app() -> Any:
 
 
 @contextmanager
-def process(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The address of a server in a process of its own, once it answers."""
+def process(app: str, folder: Path, environment: dict[str, str], *options: str) -> Iterator[Server]:
+    """A server that uvicorn runs in a process of its own, once it answers."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    arguments = [
-        "-m",
-        *command,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--log-level",
-        "warning",
-    ]
+    at = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     with tempfile.TemporaryFile() as log:
         running = subprocess.Popen(
-            [sys.executable, *arguments], cwd=folder, stdout=log, stderr=log,
-            env={**os.environ, **environment},
+            [sys.executable, "-m", "uvicorn", app, *at, *options],
+            cwd=folder, stdout=log, stderr=log, env={**os.environ, **environment},
         )  # fmt: skip
+        server = Server(f"http://127.0.0.1:{port}", running.pid)
         try:
-            _wait(running, url, log)
-            yield url
+            _wait(running, server.url, log)
+            yield server
         finally:
             running.terminate()
             running.wait(30)
@@ -216,44 +227,18 @@ def postgres(place: Path) -> Iterator[dict[str, str]]:
     import pgserver
 
     data, port = Path(tempfile.mkdtemp(dir=place)), free_port()
-    server = pgserver.get_server(data, cleanup_mode="stop")
+    server = pgserver.get_server(data, cleanup_mode=None)
     server.psql("CREATE EXTENSION IF NOT EXISTS vector; CREATE DATABASE mem0_app;")
-    with bridge(str(data), port):
+    owner = {"pgdata": data, "user": server.system_user}
+    # It listens on a socket only, which mem0's server cannot be told of.
+    pgserver.pg_ctl(["-w", "-o", f"-h 127.0.0.1 -p {port} -k {data}", "restart"], **owner)
+    try:
         yield {
             "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(port),
             "POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "none", "POSTGRES_DB": "postgres",
         }  # fmt: skip
-    server.cleanup()
-
-
-@contextmanager
-def bridge(folder: str, port: int) -> Iterator[None]:
-    """Lets TCP connections reach a PostgreSQL that listens on a socket in a folder only."""
-    import asyncio
-    import threading
-
-    loop = asyncio.new_event_loop()
-    address = f"{folder}/.s.PGSQL.5432"
-
-    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            target.write(data)
-            await target.drain()
-        target.close()
-
-    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(address)
-        both = (copy(reader, inner_writer), copy(inner_reader, writer))
-        await asyncio.gather(*both, return_exceptions=True)
-
-    loop.run_until_complete(asyncio.start_server(connect, "127.0.0.1", port))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield
     finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+        pgserver.pg_ctl(["-w", "-m", "fast", "stop"], **owner)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ built before, it takes the one that is installed."""
 
 PROJECT = ("--no-deps", "--editable", ".", "--editable", "./parity")
 FULL: Needs = (
-    "isomem[test,wordllama,serve,mcp,browser]", "isomem-parity[tiers,fuzz,providers]",
+    "isomem[test,wordllama,serve,mcp,browser,postgres]", "isomem-parity[tiers,fuzz,providers]",
+    "pgserver>=0.1.4",
 )  # fmt: skip
 FAST: Needs = ("isomem[test,wordllama,serve]",)
 # All tests, in halves that take about equally long.
@@ -172,6 +173,7 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
         later = ("-q", "-p", "no:cacheprovider", *OF_LATER)
         name = f"mem0-{LATER}"
         runs[name] = Run(pythons[full], WITH_LATER, later, in_memory=True, name=name)
+        need_browser()
     failed = installed(runs)
     able = [version for version in runs if version not in failed]
     titled = {f"{title(version)}: {kind(version, full)}": runs[version] for version in able}
@@ -195,6 +197,14 @@ def installed(runs: dict[str, Run]) -> dict[str, Outcome]:
         made = dict(zip(makers, pool.map(Run.install, makers.values()), strict=True))
     broken = {version: made.get(run.environment) for version, run in runs.items()}
     return failed | {version: outcome for version, outcome in broken.items() if outcome}
+
+
+def need_browser() -> None:
+    """Installs the browser in which the inspector is tested, if it is missing and may be."""
+    command = [sys.executable, "-m", "scripts.browser", "--install"]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    if done.returncode:
+        say(f"NO BROWSER, so the inspector is not tested. {done.stdout}{done.stderr}".rstrip())
 
 
 def full_runs(python: Interpreter, arguments: list[str]) -> dict[str, Run]:

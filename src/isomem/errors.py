@@ -28,7 +28,7 @@ The tree, with the codes that each class is raised with::
         │   └── VectorValueError        wrong length, or NaN; a ValueError     VECTOR_001
         ├── DatabaseError               SQLite failed: locked, full, closed    DB_001
         │                                                                      INGEST_002, 004
-        │                                                                      RECEIPT_001
+        │                                                                      RECEIPT_001, 003
         └── MemoryCorruptionError       the file is not a memory file          CORRUPT_001
 
 "A ValueError" means that the class is also a ``ValueError``, since mem0 raises the built-in there.

@@ -164,6 +164,38 @@ def test_a_foreign_store_has_its_receipts_in_our_ledger(memory: Face) -> None:
     assert len(memory.vector_store.points) == 1
 
 
+def test_what_a_dead_try_has_put_into_a_foreign_store_is_removed_by_the_next(memory: Face) -> None:
+    store = Store()
+    memory.vector_store, memory.entity_store = store, Store()  # type: ignore[assignment]
+    rows: Any = memory.stores.receipts
+    receipt = Receipt("r", "digest of r")
+    assert rows.begin(receipt, ["dead", "never stored"]) == []
+    store.insert([[1.0] * 64], [{"data": "Ana likes tea", **U}], ["dead"])  # And here it dies.
+    results = once(memory, "r", "Ana likes tea", infer=False)
+    assert [*store.points] == [results[0]["id"]]
+    check_told(memory, "r", results)
+    assert rows.begin(Receipt("s", ""), []) == []
+
+
+def test_a_try_that_was_only_slow_takes_back_what_it_has_stored(memory: Face) -> None:
+    store = Store()
+    memory.vector_store, memory.entity_store = store, Store()  # type: ignore[assignment]
+    rows: Any = memory.stores.receipts
+    insert = store.insert
+
+    def slow(*args: Any, **kwargs: Any) -> None:
+        insert(*args, **kwargs)
+        rows.begin(Receipt("r", "digest of r"), ["of another process"])
+
+    store.insert = slow  # type: ignore[method-assign]
+    with pytest.raises(DatabaseError) as caught:
+        once(memory, "r", "Ana likes tea", infer=False)
+    assert caught.value.error_code == "RECEIPT_003"
+    assert not store.points
+    assert told(memory, "r") is None
+    assert not memory.db.database.rows("SELECT 1 FROM history")  # type: ignore[attr-defined]
+
+
 def test_old_receipts_can_be_forgotten(memory: Face) -> None:
     rows = memory.stores.receipts
     assert rows is not None

@@ -425,6 +425,9 @@ class Model:
     async def amodels(self) -> httpx.Response:
         return httpx.Response(200, json={"data": []})
 
+    async def aclose(self) -> None:
+        pass
+
 
 # --- The test --------------------------------------------------------------------------------
 

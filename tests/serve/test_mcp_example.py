@@ -13,8 +13,11 @@ import pytest
 pytest.importorskip("mcp")
 pytest.importorskip("openai")
 
-from tests.serve.mcp_parts import ROOT, environment
+from isomem import Memory
+from tests.serve.mcp_parts import ROOT, config_at, environment
 from tests.unit.providers.servers import Seen, serving
+
+pytestmark = pytest.mark.slow
 
 
 def model(seen: Seen) -> dict[str, Any]:
@@ -40,18 +43,27 @@ def called(name: str, **arguments: str) -> dict[str, Any]:
     return {"role": "assistant", "content": None, "tool_calls": calls}
 
 
-def test_the_chat_remembers_from_one_run_to_the_next(tmp_path: Path) -> None:
-    def talk(said: str) -> str:
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "examples/mcp_chat.py"), "ana"],
-            input=f"{said}\n\n", check=True, capture_output=True, text=True, env=variables,
-        )  # fmt: skip
-        return done.stdout
-
+def test_the_chat_remembers_by_itself(tmp_path: Path) -> None:
+    config = config_at(tmp_path / "memory.db", embedder={"provider": "local"})
+    with Memory.from_config(config) as memory:
+        memory.add("Ana plays chess.", user_id="ana", infer=False, timestamp="2026-05-01")
+        memory.add("Bob plays chess.", user_id="bob", infer=False)
     with serving(model) as server:
         variables = environment(
-            OPENAI_BASE_URL=server.url, OPENAI_API_KEY="key", ISOMEM_DIR=str(tmp_path),
+            OPENAI_BASE_URL=server.url,
+            OPENAI_API_KEY="key",
+            ISOMEM_DIR=str(tmp_path),
             ISOMEM_EMBEDDER="local",
+        )
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "examples/mcp_chat.py"), "ana"],
+            input="Ana likes green tea.\nWho plays chess?\n\n",
+            check=True, capture_output=True, text=True, env=variables,
         )  # fmt: skip
-        assert "Remembered:" in talk("Ana likes green tea.")
-        assert "Ana likes green tea." in talk("What does Ana like?")
+    told, asked = done.stdout.split("bot> ")[1:]
+    assert "Remembered:" in told
+    assert "[2026-05-01] Ana plays chess." in asked, "what an earlier program stored"
+    assert "Bob" not in asked
+    with Memory.from_config(config) as memory:
+        stored = memory.get_all(filters={"user_id": "ana"})["results"]
+    assert {each["memory"] for each in stored} == {"Ana plays chess.", "Ana likes green tea."}

@@ -8,6 +8,7 @@ text that was acknowledged is there once, and no text twice. It prints what it d
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -32,7 +33,7 @@ MOST_ANSWERS, LONGEST_S = 40, 0.02
 """Until the kill: answers that all clients get together, and the time after the last one."""
 
 KINDS = ("now", "now", "now once", "now once", "later", "later", "later once")
-PATIENCE_S = 120
+PATIENCE_S = 600
 
 Call = dict[str, Any]
 
@@ -195,11 +196,13 @@ class Loop:
         self._settings = config(folder, model)
         self._rng = random.Random(seed)
         self._key = ""
+        self._started: list[int] = []
         self.clients = [Client(number, seed) for number in range(CLIENTS)]
         self.tally = Counter[str]()
 
     def start(self) -> dict[str, Any]:
         started = self._zygote.start(self._settings)
+        self._started.append(started["pid"])
         self._key = self._key or started["key"]
         return started
 
@@ -233,6 +236,12 @@ class Loop:
             for client in self.clients:
                 self._compare(client, http)
         os.kill(last["pid"], signal.SIGTERM)
+
+    def end(self) -> None:
+        """Leaves no service of a failed round behind."""
+        for pid in self._started[-2:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _finish(self, http: httpx.Client) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -276,9 +285,12 @@ def main(folder: str, rounds: str, seed: str) -> None:
     zygote = Zygote()  # Before there is any thread.
     with serving(answer) as model:
         loop = Loop(zygote, Path(folder), int(seed), model.url)
-        for _ in range(int(rounds)):
-            loop.round()
-        loop.judge()
+        try:
+            for _ in range(int(rounds)):
+                loop.round()
+            loop.judge()
+        finally:
+            loop.end()
     zygote.end()
     check_file(Path(folder))
     sys.stdout.write(json.dumps(loop.tally))

@@ -52,7 +52,7 @@ def test_the_documented_table_is_that_of_the_clients() -> None:
 def test_pins_hold_the_documented_version_and_the_mem0_compared_with(name: str) -> None:
     row = clients()[name]
     pins = row.pins.read_text("utf-8").lower().splitlines()
-    assert f"{name}=={row.version}" in pins
+    assert f"{row.published}=={row.version}" in pins
     assert "mem0ai==2.0.4" in pins
     assert not [line for line in pins if "==" not in line]
 

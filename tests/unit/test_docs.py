@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDES = (
     "README.md", "docs/quickstart.md", "docs/cli.md", "docs/errors.md", "docs/ranking.md",
     "docs/engines.md", "docs/expiry.md", "docs/mcp.md", "docs/moving.md", "docs/providers.md",
-    "docs/superseding.md", "docs/switching.md", "examples/README.md",
+    "docs/serve.md", "docs/superseding.md", "docs/switching.md", "examples/README.md",
 )  # fmt: skip
 CLI = (ROOT / "docs/cli.md").read_text("utf-8")
 TABLES = CLI + (ROOT / "docs/providers.md").read_text("utf-8")

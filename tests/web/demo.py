@@ -7,7 +7,9 @@ import json
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
+from uuid import UUID
 
 from isomem import AsyncMemory, demo
 from isomem.clock import Clock
@@ -24,9 +26,10 @@ NOTES: tuple[Json, ...] = tuple(
 
 
 class DemoClock(Clock):
-    """A clock that stands where it was set, and goes on by a second with every look."""
+    """A clock that stands where it was set, and goes on with every look; its ids are fixed."""
 
     def __init__(self) -> None:
+        self._chance = Random(20)
         self.moment = datetime.fromisoformat("2025-03-03T19:00:00+00:00")
 
     def set(self, moment: str) -> None:
@@ -38,6 +41,9 @@ class DemoClock(Clock):
 
     def today(self) -> str:
         return self.moment.date().isoformat()
+
+    def new_id(self) -> str:
+        return str(UUID(int=self._chance.getrandbits(128), version=4))
 
 
 TODAY = "2026-11-27T10:00:00+00:00"

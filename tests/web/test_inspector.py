@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from tests.web.browsing import DESKTOP, PHONE, Page, see, sign_in, until
@@ -195,6 +196,29 @@ def test_a_memory_is_edited_and_its_history_keeps_what_it_was(inside: Page, site
     inside.wait(".timeline .update")
     memory_id = inside.driver.current_url.partition("memory=")[2]
     assert call(site, "get", memory_id=memory_id)["memory"] == "User's son Kofi now eats cucumber"
+
+
+def test_a_superseded_memory_is_hidden_names_the_later_fact_and_can_be_restored(
+    page: Page, site: Any
+) -> None:
+    for city in ("Berlin", "Lisbon"):
+        site.service.memory.llm.reply({"memory": [{"text": f"Nadia lives in {city}"}]})
+        call(site, "add", messages=f"I live in {city} now.", user_id="nadia", supersede="similar")
+    sign_in(page, f"{site.address}/", site.key)
+    see(page, site.address, "memories?user_id=nadia")
+    page.wait(".state", "1 memory")
+    page.click(".button", "Filters")
+    page.click(".check", "Superseded ones, too")
+    page.click(".pane .row", "Berlin")
+    page.wait(".timeline", "Superseded by a later fact")
+    page.click(".note a", "See that one")
+    page.wait(".memory-full", "Lisbon")
+    page.click(".pane .row", "Berlin")
+    page.wait(".memory-full", "Berlin")
+    page.click(".detail-bar .button", "Restore")
+    page.wait(".timeline", "Restored")
+    assert len(call(site, "get_all", filters={"user_id": "nadia"})["results"]) == 2
+    call(site, "delete_all", user_id="nadia")
 
 
 def test_metadata_that_is_not_json_is_refused_in_words_and_nothing_changes(
@@ -425,6 +449,14 @@ def test_a_phone_needs_no_sideways_scrolling_and_leads_back(page: Page, site: An
     page.wait(".hit")
     page.click("[aria-label='All scopes']")
     page.wait(".rail .row", "ruth")
+    call(site, "add", messages="x" * 900, user_id="y" * 200, infer=False)
+    see(page, site.address, f"memories?user_id={'y' * 200}")
+    page.wait(".pane .row", "xxx")
+    assert page.run(wide) == PHONE[0]
+    page.click(".pane .row")
+    page.wait(".memory-full")
+    assert page.run(wide) == PHONE[0]
+    call(site, "delete_all", user_id="y" * 200)
     page.size(*DESKTOP)
 
 
@@ -506,6 +538,36 @@ def test_exchanges_of_other_scopes_are_not_shown(page: Page, site: Any) -> None:
     page.wait(".exchanges summary", "tomas")
     assert not [text for text in page.texts(".exchanges summary") if "tomas" not in text]
     assert "Keys" not in page.texts("nav a")
+
+
+# --- Jobs -------------------------------------------------------------------------------------
+
+
+def submit(site: Any, text: str, *, infer: bool) -> None:
+    """An add that is made later."""
+    headers = {"X-API-Key": site.key, "Prefer": "respond-async"}
+    body = {"messages": text, "user_id": "later", "infer": infer}
+    answer = httpx.post(f"{site.address}/api/add", json=body, headers=headers)
+    assert answer.status_code == 202
+
+
+def test_jobs_show_what_became_of_them(page: Page, site: Any) -> None:
+    submit(site, "Later likes tea.", infer=False)
+    submit(site, "The model has no reply left for this.", infer=True)
+    sign_in(page, f"{site.address}/", site.key)
+    page.click("nav a", "Jobs")
+    until(lambda: refreshed(page, "add: done"))
+    page.click(".exchanges summary", "add: done")
+    page.wait(".exchange-body", "It stored 1 memory.")
+    until(lambda: refreshed(page, "failure") or refreshed(page, "failed"), 30)
+    assert page.run(CONTRASTS) == []
+    call(site, "delete_all", user_id="later")
+
+
+def refreshed(page: Page, text: str) -> bool:
+    page.click(".sheet-head .button", "Read again")
+    page.wait(".exchanges summary", "add")
+    return any(text in each for each in page.texts(".exchanges summary"))
 
 
 # --- Keys of the service ----------------------------------------------------------------------

@@ -42,8 +42,16 @@ class Site:
     def key(self, rights: list[str], grants: list[dict[str, str]]) -> str:
         return self.service.keys.create("test", rights, grants)[0]
 
-    def ask(self, method: str, path: str, body: object = None, key: str | None = "all") -> Any:
-        headers = {} if key is None else {"X-API-Key": self.all if key == "all" else key}
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        key: str | None = "all",
+        headers: dict[str, str] | None = None,
+    ) -> Any:
+        shown = {} if key is None else {"X-API-Key": self.all if key == "all" else key}
+        headers = {**(headers or {}), **shown}
 
         async def answer() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
@@ -357,6 +365,17 @@ def test_a_model_that_cannot_be_awaited_is_recorded_all_the_same() -> None:
 
     (exchange,) = asyncio.run(add())
     assert exchange["stored"][0]["memory"] == "said by a plain model"
+
+
+def test_an_add_that_is_repeated_is_made_and_recorded_once(site: Site) -> None:
+    """Recording must not lose the receipt that makes it once."""
+    site.llm.reply(facts("Ana likes tea"), facts("Ana likes tea and cake"))
+    for _ in range(2):
+        body = {"messages": "I like tea", "user_id": "ana"}
+        answer = site.ask("POST", "/api/add", body, headers={"Idempotency-Key": "one"})
+        assert answer.json()["results"][0]["memory"] == "Ana likes tea"
+    assert site.ask("POST", "/api/count", {"filters": {"user_id": "ana"}}).json() == 1
+    assert len(site.exchanges()) == 1
 
 
 def test_the_caller_of_a_failed_add_gets_the_same_error_as_without_recording() -> None:

@@ -154,7 +154,7 @@ def _grants(options: Namespace) -> list[dict[str, str]]:
     Raises:
         UsageError: nobody's, or everybody's and somebody's.
     """
-    grants: list[dict[str, Any]] = [{}]
+    grants: list[dict[str, str]] = [{}]
     for key, flag in _IDS.items():
         if values := getattr(options, flag):
             grants = [{**grant, key: value} for grant in grants for value in values]

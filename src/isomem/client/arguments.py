@@ -6,6 +6,8 @@ same. Where it does not, or where JSON would hide a mistake, the error is raised
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from isomem.contract.arguments import (
     check_filters,
     check_history_id,
@@ -29,10 +31,9 @@ from isomem.types import SCOPE_KEYS, UNCHANGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Callable, Collection
 
-    Arguments = dict[str, Any]
+    Arguments = dict[str, object]
 
 _SCALARS = (str, int, float, type(None))
 
@@ -41,7 +42,7 @@ class _UnsayableError(Exception):
     """JSON cannot say this."""
 
 
-def to_send(call: str, given: Mapping[str, Any]) -> Arguments:
+def to_send(call: str, given: Mapping[str, object]) -> Arguments:
     """The arguments of a call as JSON.
 
     Args:
@@ -58,7 +59,7 @@ def to_send(call: str, given: Mapping[str, Any]) -> Arguments:
     }
 
 
-def _sent(name: str, value: object, form: Callable[[Any], object] | None) -> object:
+def _sent(name: str, value: object, form: Callable[[object], object] | None) -> object:
     import json
 
     if form is not None and value is not None:
@@ -69,9 +70,9 @@ def _sent(name: str, value: object, form: Callable[[Any], object] | None) -> obj
     except (TypeError, ValueError, RecursionError) as fault:
         if name in _REFUSALS:
             _REFUSALS[name](value)
-        if name in _JSON:
+        if name == "metadata":
             raise ValidationError(
-                f"{name} cannot be sent as JSON: {fault}", error_code=_JSON[name]
+                f"metadata cannot be sent as JSON: {fault}", error_code="VALIDATION_005"
             ) from None
         raise ValueError(
             f"Invalid {name}: {shown(value):.200}. It cannot be sent to a service."
@@ -96,9 +97,15 @@ def _metadata(metadata: object) -> object:
     return load_payload(dump_payload(check_metadata(metadata)))
 
 
-def _timestamp(timestamp: Any) -> object:
+def _timestamp(timestamp: object) -> object:
     check_timestamp(timestamp)
-    return timestamp if isinstance(timestamp, _SCALARS) else timestamp.isoformat()
+    return timestamp if isinstance(timestamp, _SCALARS) else _moment(timestamp)
+
+
+def _moment(value: object) -> str:
+    """A datetime or a date in ISO 8601."""
+    text: str = value.isoformat()  # type: ignore[attr-defined]
+    return text
 
 
 def _id(name: str) -> Callable[[object], object]:
@@ -117,24 +124,25 @@ def _threshold(threshold: object) -> object:
 # --- Filters ---------------------------------------------------------------------------------
 
 
-def _filters(filters: Any) -> object:
-    is_small = hasattr(filters, "items") and size_fault(filters) is None
+def _filters(filters: object) -> object:
     try:
-        return _plain(dict(filters) if is_small else filters)
+        if isinstance(filters, Mapping) and size_fault(filters) is None:
+            return _plain(dict(filters))
+        raise _UnsayableError
     except (_UnsayableError, RecursionError):
         _refuse_filters(filters)
         raise ValueError(f"filters cannot be sent as JSON: {shown(filters):.200}") from None
 
 
-def _refuse_filters(filters: Any) -> None:
+def _refuse_filters(filters: object) -> None:
     """Raises ValueError if `Memory` would. The id is the key's, if they have none."""
-    is_dict = isinstance(filters, dict)
-    compile_filters(
-        translate(check_filters({SCOPE_KEYS[0]: "-", **filters} if is_dict else filters))
-    )
+    told: object = filters
+    if isinstance(filters, dict):
+        told = {SCOPE_KEYS[0]: "-", **filters}
+    compile_filters(translate(check_filters(told)))
 
 
-def _plain(value: Any, name: object = None) -> object:
+def _plain(value: object, name: object = None) -> object:
     """A part of filters, of JSON's types.
 
     Args:
@@ -147,23 +155,23 @@ def _plain(value: Any, name: object = None) -> object:
         return value
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: _plain(each, key) for key, each in value.items()}
-    if isinstance(value, list) or (name in ("in", "nin") and _is_alike(value)):
+    if isinstance(value, list):
+        return [_plain(each, name) for each in value]
+    if isinstance(value, (tuple, set, frozenset)) and name in ("in", "nin") and _is_alike(value):
         return [_plain(each, name) for each in value]
     if name not in SCOPE_KEYS and hasattr(value, "isoformat"):
-        return utc_text(value) if isinstance(value, datetime) else value.isoformat()
+        return utc_text(value) if isinstance(value, datetime) else _moment(value)
     raise _UnsayableError
 
 
-def _is_alike(values: object) -> bool:
+def _is_alike(values: Collection[object]) -> bool:
     """Whether these are texts only, or numbers only, as a condition needs them."""
-    if not isinstance(values, (tuple, set, frozenset)):
-        return False
     return all(isinstance(each, str) for each in values) or not any(
         isinstance(each, bool) or not isinstance(each, int) for each in values
     )
 
 
-_FORMS: dict[str, Callable[[Any], object]] = {
+_FORMS: dict[str, Callable[[object], object]] = {
     "messages": _messages,
     "metadata": _metadata,
     "timestamp": _timestamp,
@@ -174,7 +182,7 @@ _FORMS: dict[str, Callable[[Any], object]] = {
     **{key: _id(key) for key in SCOPE_KEYS},
 }
 
-_REFUSALS: dict[str, Callable[[Any], object]] = {
+_REFUSALS: dict[str, Callable[[object], object]] = {
     "messages": _refuse_messages,
     "filters": _refuse_filters,
     "query": check_query,
@@ -183,6 +191,3 @@ _REFUSALS: dict[str, Callable[[Any], object]] = {
     **{key: _refuse_id(key) for key in SCOPE_KEYS},
 }
 """What raises the error of `Memory` where JSON cannot say a value."""
-
-_JSON = {"messages": "VALIDATION_003", "metadata": "VALIDATION_005"}
-"""The codes of what cannot be sent although `Memory` might keep it."""

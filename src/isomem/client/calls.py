@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from isomem.client.exchange import Asked
 
-Given = dict[str, Any]
+    Method = Callable[..., object]
+
+Given = dict[str, object]
 """The arguments that a caller has passed, by name."""
 
 KNOWN = {"search": ARGUMENTS, "get_all": LISTING}
@@ -42,7 +44,9 @@ SETTLING = frozenset(("delete_all", "purge", "compact", "reset"))
 """The calls that come to the same, whether they are made once or twice."""
 
 
-def bound(method: Callable[..., Any], stands_for: Callable[..., Any], body: Any) -> Any:
+def bound(
+    method: Callable[..., Callable[..., object]], stands_for: Callable[..., object], body: Any
+) -> Any:
     """A method that gets the arguments of `body` by name, and looks like `stands_for`.
 
     Args:
@@ -50,17 +54,17 @@ def bound(method: Callable[..., Any], stands_for: Callable[..., Any], body: Any)
     """
     signature = inspect.signature(stands_for)
 
-    def given(*args: Any, **kwargs: Any) -> Given:
+    def given(*args: object, **kwargs: object) -> Given:
         passed = dict(signature.bind(None, *args, **kwargs).arguments)
         passed.pop("self")
         return passed
 
-    made = wraps(stands_for)(method(body, given))
+    made: Any = wraps(stands_for)(method(body, given))
     made.__qualname__ = stands_for.__name__
     return made
 
 
-def request_of(call: str, given: Mapping[str, Any]) -> Asked:
+def request_of(call: str, given: Mapping[str, object]) -> Asked:
     """The request for a call.
 
     Raises:
@@ -70,7 +74,8 @@ def request_of(call: str, given: Mapping[str, Any]) -> Asked:
     if named.pop("llm", None) is not None:
         raise ValueError("llm= cannot be sent: the model of the service writes the summary.")
     if call in KNOWN:
-        check_other(named.pop("kwargs", {}), call, KNOWN[call])
+        other = named.pop("kwargs", None)
+        check_other(other if isinstance(other, dict) else {}, call, KNOWN[call])
     return asked(
         call,
         to_send(call, named),
@@ -86,7 +91,8 @@ def counted(given: Given) -> tuple[Given, Callable[[Sequence[Given]], str]]:
         ValueError: as `context`.
     """
     search = dict(given)
-    count = check_count_tokens(search.pop("count_tokens"))
+    counter: Any = search.pop("count_tokens")
+    count = check_count_tokens(counter)
     most = check_max_tokens(search.pop("max_tokens", _MAX_TOKENS))
     return search, lambda found: context_of(found, most, count)
 
@@ -110,5 +116,6 @@ class Pages:
 
     def has_more(self, page: Given) -> bool:
         """Whether there is a page after this one; it becomes the next one."""
-        self._cursor = page["next_cursor"]
+        cursor = page["next_cursor"]
+        self._cursor = None if cursor is None else str(cursor)
         return self._cursor is not None

@@ -31,7 +31,6 @@ from isomem.providers.settings import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from isomem.providers.http import Attempts, Outcome
 
@@ -122,7 +121,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def asked(call: str, arguments: dict[str, Any], *, has_key: bool, may_repeat: bool) -> Asked:
+def asked(call: str, arguments: dict[str, object], *, has_key: bool, may_repeat: bool) -> Asked:
     """A call, and whether it has a key by which the service makes it only once."""
     headers = {IDEMPOTENCY_KEY: uuid.uuid4().hex} if has_key else {}
     return Asked(f"/api/{call}", arguments, headers, may_repeat=may_repeat)

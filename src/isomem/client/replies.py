@@ -22,21 +22,15 @@ if TYPE_CHECKING:
 
     from isomem.providers.http import Endpoint, Reply
 
-_UNNAMED: dict[int, type[MemoryError]] = {
-    400: ValidationError,
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: ValidationError,
-    405: ValidationError,
-    409: ValidationError,
-    413: ValidationError,
-    422: ValidationError,
-    429: RateLimitError,
-    502: ProviderError,
-    503: NetworkError,
-    504: NetworkError,
-}
-"""The error for each status of HTTP, where the service does not name one."""
+_UNNAMED: tuple[tuple[type[MemoryError], tuple[int, ...]], ...] = (
+    (ValidationError, (400, 404, 405, 409, 413, 422)),
+    (AuthenticationError, (401,)),
+    (PermissionDeniedError, (403,)),
+    (RateLimitError, (429,)),
+    (ProviderError, (502,)),
+    (NetworkError, (503, 504)),
+)
+"""The error for the statuses of HTTP, where the service does not name one."""
 
 _REFUSALS = {401: AuthenticationError, 403: AuthenticationError, 429: RateLimitError}
 """The same, where something before the service answers."""
@@ -87,16 +81,20 @@ def error_of(endpoint: Endpoint, reply: Reply) -> Exception:
 
 
 def _kind(name: object, status: int) -> type[MemoryError]:
-    kind = getattr(errors, str(name), None) if name in errors.__all__ else None
-    return kind or _UNNAMED.get(status, MemoryError)
+    kind: type[MemoryError] | None = None
+    if name in errors.__all__:
+        kind = getattr(errors, str(name))
+    if kind is not None:
+        return kind
+    return next((each for each, statuses in _UNNAMED if status in statuses), MemoryError)
 
 
-def _details(endpoint: Endpoint, reply: Reply, raised: object) -> dict[str, Any]:
+def _details(endpoint: Endpoint, reply: Reply, raised: object) -> dict[str, object]:
     """Those of an error of the service itself."""
     return {} if raised else {"provider": endpoint.provider, "status": reply.status}
 
 
-def _debug_info(reply: Reply, problem: dict[str, Any]) -> dict[str, Any]:
+def _debug_info(reply: Reply, problem: dict[str, object]) -> dict[str, object]:
     seconds = retry_after(reply.headers)
     found = {"request_id": problem.get("request_id")}
     return found if seconds is None else {**found, "retry_after": seconds}

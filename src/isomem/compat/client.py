@@ -21,11 +21,10 @@ from isomem.compat.projects import AsyncProject, Project
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     import httpx
 
     from isomem.compat.hosted import Steps
+    from isomem.compat.records import Record
 
 ENTITY_PARAMS = frozenset({"user_id", "agent_id", "app_id", "run_id"})
 """What names a scope in mem0's service."""
@@ -33,12 +32,12 @@ ENTITY_PARAMS = frozenset({"user_id", "agent_id", "app_id", "run_id"})
 _FEEDBACK = ("POSITIVE", "NEGATIVE", "VERY_NEGATIVE")
 
 
-def _with(options: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+def _with(options: Record | None, kwargs: dict[str, object]) -> dict[str, object]:
     """Arguments, and those of an object of options."""
     return {**(options.model_dump(exclude_unset=True) if options else {}), **kwargs}
 
 
-def _refuse_ids(kwargs: dict[str, Any], call: str) -> None:
+def _refuse_ids(kwargs: dict[str, object], call: str) -> None:
     misplaced = ENTITY_PARAMS & set(kwargs.keys())
     if misplaced:
         raise ValueError(
@@ -47,7 +46,7 @@ def _refuse_ids(kwargs: dict[str, Any], call: str) -> None:
         )
 
 
-def _project_path(client: Any, purpose: str) -> str:
+def _project_path(client: Hosted, purpose: str) -> str:
     """The path of the project that the key belongs to.
 
     Raises:
@@ -66,12 +65,12 @@ def _warn(old: str, new: str) -> None:
     logging.getLogger("mem0.client.main").warning("%s() is deprecated; use project.%s()", old, new)
 
 
-class _Calls:
+class _Calls(Hosted):
     """What each call sends; its arguments, checks and result are mem0's."""
 
     # --- Memories ---
 
-    def add(self, messages: Any, options: Any = None, **kwargs: Any) -> Steps:
+    def add(self, messages: object, options: Record | None = None, **kwargs: object) -> Steps:
         """Adds messages: a text, a message, or a list of messages."""
         kwargs = _with(options, kwargs)
         if isinstance(messages, str):
@@ -89,7 +88,7 @@ class _Calls:
         """One memory."""
         return (yield Ask("get", f"/v1/memories/{in_path(memory_id)}/", params={}))
 
-    def get_all(self, options: Any = None, **kwargs: Any) -> Steps:
+    def get_all(self, options: Record | None = None, **kwargs: object) -> Steps:
         """The memories that pass the filters, page by page."""
         _refuse_ids(kwargs, "get_all")
         body = given(_with(options, kwargs))
@@ -98,13 +97,13 @@ class _Calls:
             return (yield Ask("post", "/v3/memories/", json=body, params=query))
         return (yield Ask("post", "/v3/memories/", json=body))
 
-    def search(self, query: str, options: Any = None, **kwargs: Any) -> Steps:
+    def search(self, query: str, options: Record | None = None, **kwargs: object) -> Steps:
         """The memories that answer a query."""
         _refuse_ids(kwargs, "search")
         body = {"query": query, **given(_with(options, kwargs))}
         return (yield Ask("post", "/v3/memories/search/", json=body))
 
-    def update(self, memory_id: str, options: Any = None, **kwargs: Any) -> Steps:
+    def update(self, memory_id: str, options: Record | None = None, **kwargs: object) -> Steps:
         """Changes the text, the metadata or the time of a memory."""
         body = given(_with(options, kwargs))
         if not body:
@@ -118,7 +117,7 @@ class _Calls:
         params = given({"delete_linked": delete_linked or None})
         return (yield Ask("delete", f"/v1/memories/{in_path(memory_id)}/", params=params))
 
-    def delete_all(self, options: Any = None, **kwargs: Any) -> Steps:
+    def delete_all(self, options: Record | None = None, **kwargs: object) -> Steps:
         """Removes the memories of a scope."""
         return (yield Ask("delete", "/v1/memories/", params=given(_with(options, kwargs))))
 
@@ -126,11 +125,11 @@ class _Calls:
         """What happened to a memory."""
         return (yield Ask("get", f"/v1/memories/{in_path(memory_id)}/history/", params={}))
 
-    def batch_update(self, memories: list[dict[str, Any]]) -> Steps:
+    def batch_update(self, memories: list[dict[str, object]]) -> Steps:
         """Changes several memories."""
         return (yield Ask("put", "/v1/batch/", json={"memories": memories}))
 
-    def batch_delete(self, memories: list[dict[str, Any]]) -> Steps:
+    def batch_delete(self, memories: list[dict[str, object]]) -> Steps:
         """Removes several memories."""
         return (yield Ask("delete", "/v1/batch/", json={"memories": memories}))
 
@@ -182,15 +181,15 @@ class _Calls:
 
     # --- Exports ---
 
-    def create_memory_export(self, schema: str, **kwargs: Any) -> Steps:
+    def create_memory_export(self, schema: str, **kwargs: object) -> Steps:
         """Begins an export."""
         return (yield Ask("post", "/v1/exports/", json={"schema": schema, **given(kwargs)}))
 
-    def get_memory_export(self, **kwargs: Any) -> Steps:
+    def get_memory_export(self, **kwargs: object) -> Steps:
         """An export."""
         return (yield Ask("post", "/v1/exports/get/", json=given(kwargs)))
 
-    def get_summary(self, filters: dict[str, Any] | None = None) -> Steps:
+    def get_summary(self, filters: dict[str, object] | None = None) -> Steps:
         """The summary of an export."""
         return (yield Ask("post", "/v1/summary/", json=given({"filters": filters})))
 
@@ -204,10 +203,10 @@ class _Calls:
 
     def update_project(
         self,
-        options: Any = None,
+        options: Record | None = None,
         custom_instructions: str | None = None,
         custom_categories: list[str] | None = None,
-        retrieval_criteria: list[dict[str, Any]] | None = None,
+        retrieval_criteria: list[dict[str, object]] | None = None,
         memory_depth: str | None = None,
         usecase_setting: str | None = None,
         multilingual: bool | None = None,

@@ -16,13 +16,13 @@ from isomem.errors import InvalidConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
     from typing import Any, TypeVar
 
     import httpx
 
     Class = TypeVar("Class", bound=type)
-    Steps = Generator["Ask", Any, Any]
+    Steps = Generator["Ask", Any, object]
     Plan = Callable[..., Steps]
 
 TIMEOUT_S = 300
@@ -41,7 +41,7 @@ class Ask:
 
     __slots__ = ("arguments", "is_read", "path", "verb")
 
-    def __init__(self, verb: str, path: str, *, is_read: bool = True, **arguments: Any) -> None:
+    def __init__(self, verb: str, path: str, *, is_read: bool = True, **arguments: object) -> None:
         self.verb = verb
         self.path = path
         self.is_read = is_read
@@ -53,7 +53,7 @@ class Ask:
             return client.request("DELETE", self.path, **self.arguments)
         return getattr(client, self.verb)(self.path, **self.arguments)
 
-    def result(self, response: httpx.Response) -> Any:
+    def result(self, response: httpx.Response) -> object:
         """The JSON of the answer, or None."""
         response.raise_for_status()
         return response.json() if self.is_read else None
@@ -64,12 +64,12 @@ def in_path(value: object) -> str:
     return quote(str(value), safe="")
 
 
-def given(arguments: dict[str, Any] | None = None) -> dict[str, Any]:
+def given(arguments: Mapping[str, object] | None = None) -> dict[str, object]:
     """The arguments that are not None."""
     return {name: value for name, value in (arguments or {}).items() if value is not None}
 
 
-def blocking(plan: Plan, client: str) -> Callable[..., Any]:
+def blocking(plan: Plan, client: str) -> Callable[..., object]:
     """A method that does what a plan says.
 
     Args:
@@ -78,7 +78,7 @@ def blocking(plan: Plan, client: str) -> Callable[..., Any]:
 
     @api_error_handler
     @wraps(plan)
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self: object, *args: object, **kwargs: object) -> object:
         steps = plan(self, *args, **kwargs)
         try:
             ask = next(steps)
@@ -90,7 +90,7 @@ def blocking(plan: Plan, client: str) -> Callable[..., Any]:
     return call
 
 
-def later(plan: Plan, client: str) -> Callable[..., Any]:
+def later(plan: Plan, client: str) -> Callable[..., object]:
     """The same as a coroutine. As in mem0, it raises what httpx raises.
 
     Args:
@@ -98,7 +98,7 @@ def later(plan: Plan, client: str) -> Callable[..., Any]:
     """
 
     @wraps(plan)
-    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def call(self: object, *args: object, **kwargs: object) -> object:
         steps = plan(self, *args, **kwargs)
         try:
             ask = next(steps)
@@ -111,7 +111,7 @@ def later(plan: Plan, client: str) -> Callable[..., Any]:
 
 
 def made_of(
-    plans: type, make: Callable[[Plan, str], Callable[..., Any]], client: str
+    plans: type, make: Callable[[Plan, str], Callable[..., object]], client: str
 ) -> Callable[[Class], Class]:
     """A class decorator: every plan becomes a method."""
 
@@ -172,7 +172,7 @@ class Hosted:
         client.headers.update(self._headers())
         return client
 
-    def _project(self, kind: Any, client: Any) -> Any:
+    def _project(self, kind: Any, client: object) -> Any:
         """The project that the key belongs to."""
         return kind(
             client=client,
@@ -181,7 +181,9 @@ class Hosted:
             user_email=self.user_email,
         )
 
-    def _asked(self, send: Callable[..., Any], url: str, **options: Any) -> str | None:
+    def _asked(
+        self, send: Callable[..., httpx.Response], url: str, **options: object
+    ) -> str | None:
         """Asks the service who the key belongs to; the person's address.
 
         Raises:
@@ -201,8 +203,10 @@ class Hosted:
         email: str | None = found.get("user_email")
         return email
 
-    def _prepare_params(self, kwargs: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _prepare_params(self, kwargs: dict[str, object] | None = None) -> dict[str, object]:
         return given(kwargs)
 
-    def _prepare_payload(self, messages: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _prepare_payload(
+        self, messages: list[object], kwargs: dict[str, object]
+    ) -> dict[str, object]:
         return {"messages": messages, **given(kwargs)}

@@ -9,8 +9,6 @@ from isomem.compat.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from isomem.compat.hosted import Steps
 
 _SETTINGS = (
@@ -42,7 +40,7 @@ class BaseProject(ABC):
 
     def __init__(
         self,
-        client: Any,
+        client: object,
         config: ProjectConfig | None = None,
         org_id: str | None = None,
         project_id: str | None = None,
@@ -72,23 +70,23 @@ class BaseProject(ABC):
         if not (self.config.org_id and self.config.project_id):
             raise ValueError("org_id and project_id must be set to access project operations")
 
-    def _prepare_params(self, kwargs: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _prepare_params(self, kwargs: dict[str, object] | None = None) -> dict[str, object]:
         own = {"org_id": self.config.org_id, "project_id": self.config.project_id}
         if any(own.values()) and not all(own.values()):
             raise ValueError("Please provide both org_id and project_id")
         return given({**(kwargs or {}), **(own if all(own.values()) else {})})
 
-    def _prepare_org_params(self, kwargs: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _prepare_org_params(self, kwargs: dict[str, object] | None = None) -> dict[str, object]:
         if not self.config.org_id:
             raise ValueError("org_id must be set for organization-level operations")
         return given({**(kwargs or {}), "org_id": self.config.org_id})
 
     @abstractmethod
-    def get(self, fields: list[str] | None = None) -> Any:
+    def get(self, fields: list[str] | None = None) -> object:
         """The settings of the project."""
 
     @abstractmethod
-    def create(self, name: str, description: str | None = None) -> Any:
+    def create(self, name: str, description: str | None = None) -> object:
         """Makes another project."""
 
     @abstractmethod
@@ -96,32 +94,32 @@ class BaseProject(ABC):
         self,
         custom_instructions: str | None = None,
         custom_categories: list[str] | None = None,
-        retrieval_criteria: list[dict[str, Any]] | None = None,
-    ) -> Any:
+        retrieval_criteria: list[dict[str, object]] | None = None,
+    ) -> object:
         """Changes the settings."""
 
     @abstractmethod
-    def delete(self) -> Any:
+    def delete(self) -> object:
         """Removes the project."""
 
     @abstractmethod
-    def get_members(self) -> Any:
+    def get_members(self) -> object:
         """The people who may use it."""
 
     @abstractmethod
-    def add_member(self, email: str, role: str = "READER") -> Any:
+    def add_member(self, email: str, role: str = "READER") -> object:
         """Lets somebody use it."""
 
     @abstractmethod
-    def update_member(self, email: str, role: str) -> Any:
+    def update_member(self, email: str, role: str) -> object:
         """Changes what somebody may do."""
 
     @abstractmethod
-    def remove_member(self, email: str) -> Any:
+    def remove_member(self, email: str) -> object:
         """Ends that."""
 
 
-def _path(project: Any, below: str = "") -> str:
+def _path(project: BaseProject, below: str = "") -> str:
     config = project.config
     return f"/api/v1/orgs/organizations/{config.org_id}/projects/{config.project_id}/{below}"
 
@@ -131,27 +129,26 @@ def _check_role(role: str) -> None:
         raise ValueError("Role must be either 'READER' or 'OWNER'")
 
 
-class _Calls:
+class _Calls(BaseProject):
     """What each call sends; its arguments, checks and result are mem0's."""
 
     def get(self, fields: list[str] | None = None) -> Steps:
         """The settings of the project."""
-        params = _prepared(self, {"fields": fields})
+        params = self._prepare_params({"fields": fields})
         return (yield Ask("get", _path(self), params=params))
 
     def create(self, name: str, description: str | None = None) -> Steps:
         """Makes another project."""
-        config: Any = self.config  # type: ignore[attr-defined]  # a plan is called on a project
-        if not config.org_id:
+        if not self.config.org_id:
             raise ValueError("org_id must be set to create a project")
-        path = f"/api/v1/orgs/organizations/{config.org_id}/projects/"
+        path = f"/api/v1/orgs/organizations/{self.config.org_id}/projects/"
         return (yield Ask("post", path, json=given({"name": name, "description": description})))
 
     def update(
         self,
         custom_instructions: str | None = None,
         custom_categories: list[str] | None = None,
-        retrieval_criteria: list[dict[str, Any]] | None = None,
+        retrieval_criteria: list[dict[str, object]] | None = None,
         multilingual: bool | None = None,
         decay: bool | None = None,
     ) -> Steps:
@@ -164,7 +161,7 @@ class _Calls:
             raise ValueError(
                 f"At least one parameter must be provided for update: {', '.join(_SETTINGS)}"
             )
-        return (yield Ask("patch", _path(self), json=_prepared(self, changes)))
+        return (yield Ask("patch", _path(self), json=self._prepare_params(changes)))
 
     def delete(self) -> Steps:
         """Removes the project."""
@@ -189,11 +186,6 @@ class _Calls:
         return (yield Ask("delete", _path(self, "members/"), params={"email": email}))
 
 
-def _prepared(project: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    prepared: dict[str, Any] = project._prepare_params(arguments)
-    return prepared
-
-
 @update_abstractmethods
 @made_of(_Calls, blocking, "_client")
 class Project(BaseProject):
@@ -205,7 +197,7 @@ class Project(BaseProject):
 
     def __init__(
         self,
-        client: Any,
+        client: object,
         config: ProjectConfig | None = None,
         org_id: str | None = None,
         project_id: str | None = None,
@@ -222,7 +214,7 @@ class AsyncProject(BaseProject):
 
     def __init__(
         self,
-        client: Any,
+        client: object,
         config: ProjectConfig | None = None,
         org_id: str | None = None,
         project_id: str | None = None,

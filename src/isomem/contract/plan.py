@@ -10,7 +10,6 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from isomem.clock import Clock
     from isomem.types import Message, Payload, Vector
@@ -35,7 +34,7 @@ class Record:
     __slots__ = ("event", "id", "payload", "supersedes", "text", "told", "vector")
 
     def __init__(
-        self, memory_id: str, text: str, vector: Vector, payload: Payload, event: dict[str, Any]
+        self, memory_id: str, text: str, vector: Vector, payload: Payload, event: Payload
     ) -> None:
         self.id = memory_id
         self.text = text
@@ -45,7 +44,7 @@ class Record:
         self.supersedes: Sequence[dict[str, str]] | None = None
         self.told: Mapping[str, object] = _NOTHING
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> Payload:
         """What a caller is told once it is stored."""
         result = {"id": self.id, "memory": self.text, "event": "ADD", **self.told}
         return result if self.supersedes is None else {**result, "supersedes": [*self.supersedes]}
@@ -229,7 +228,7 @@ class Outcome:
 
     __slots__ = ("digest", "results")
 
-    def __init__(self, digest: str, results: list[dict[str, Any]]) -> None:
+    def __init__(self, digest: str, results: list[Payload]) -> None:
         self.digest = digest
         self.results = results
 
@@ -275,7 +274,7 @@ class Plan:
         records: Sequence[Record] = (),
         partial: bool = False,
         buffers_failed: bool = False,
-        scope: dict[str, Any] | None = None,
+        scope: Payload | None = None,
         since: int | None = None,
         supersedes: Sequence[Supersession] = (),
         mentions: Sequence[Mention] = (),

@@ -5,6 +5,7 @@ So an import that was cut off goes on when it is run again, and a second one cha
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import islice
 from typing import NamedTuple
 
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
     from isomem.facade import Facade
     from isomem.moving.lines import Fields, Record
-    from isomem.types import Payload
+    from isomem.types import Payload, Vector
 
     Result = dict[str, dict[str, Any]]
+    Row = tuple[object, ...]
 
 REFUSED = (MemoryError, ValueError, TypeError, KeyError)
 
@@ -93,7 +95,7 @@ def import_records(memory: Facade, records: Iterable[Record]) -> Result:
     return intake.result(digests)
 
 
-def _check_embedder(head: Mapping[str, Any], identity: str | None, *, embed: bool) -> None:
+def _check_embedder(head: Mapping[str, object], identity: str | None, *, embed: bool) -> None:
     made_by = head.get("embedder")
     if embed or not head.get("vectors") or None in {made_by, identity} or made_by == identity:
         return
@@ -175,16 +177,13 @@ class Intake:
                 except REFUSED as error:
                     raise bad_line(each.number, f"cannot be stored: {error}") from error
 
-    def _vectors(self, new: Sequence[_Numbered]) -> list[Any]:
-        vectors = [None if self._embed else each.fields.get("vector") for each in new]
-        lacking = [at for at, vector in enumerate(vectors) if vector is None]
-        texts = [str(new[at].fields["payload"].get("data") or "") for at in lacking]
-        if texts:
-            embedder = self._memory.embedding_model
-            made = one_for_each(embedder.embed_batch(texts, "add"), texts)
-            for at, vector in zip(lacking, made, strict=True):
-                vectors[at] = vector
-        return vectors
+    def _vectors(self, new: Sequence[_Numbered]) -> list[Vector]:
+        given = [None if self._embed else each.fields.get("vector") for each in new]
+        lacking = [each for each, vector in zip(new, given, strict=True) if vector is None]
+        texts = [str(each.fields["payload"].get("data") or "") for each in lacking]
+        embedder = self._memory.embedding_model
+        made = iter(one_for_each(embedder.embed_batch(texts, "add"), texts) if texts else ())
+        return [next(made) if vector is None else vector for vector in given]
 
     @staticmethod
     def _verify(kind: str, store: Any, new: Sequence[_Numbered]) -> None:
@@ -211,7 +210,7 @@ class Intake:
         if not (isinstance(ledger, Ledger) or hasattr(ledger, "put_rows")):
             raise VectorStoreError(f"the ledger is not isomem's and cannot take {table.name}")
         rows = {each.fields["id"]: table.row(each.fields) for each in batch}
-        put, read = (_put_rows, _rows_of) if isinstance(ledger, Ledger) else _methods_of(ledger)
+        put, read = _methods_of(ledger) if hasattr(ledger, "put_rows") else (_put_rows, _rows_of)
         try:
             added = put(ledger, table.name, table.columns, [*rows.values()])
         except REFUSED as error:
@@ -241,36 +240,27 @@ def _are_equal(kind: str, fields: Fields, payload: Payload) -> bool:
     return one.as_json() == other.as_json()
 
 
-def _put(store: Any, new: Sequence[_Numbered], vectors: list[Any]) -> None:
-    arguments = {
-        "vectors": vectors,
-        "payloads": [each.fields["payload"] for each in new],
-        "ids": [each.fields["id"] for each in new],
-    }
-    if isinstance(store, Collection):
-        with store.database.writing():
-            store.insert(**arguments)
-    else:
-        store.insert(**arguments)
+def _put(store: Any, new: Sequence[_Numbered], vectors: Sequence[Vector]) -> None:
+    payloads = [each.fields["payload"] for each in new]
+    ids = [each.fields["id"] for each in new]
+    atomic = store.database.writing() if isinstance(store, Collection) else nullcontext()
+    with atomic:
+        store.insert(vectors=[*vectors], payloads=payloads, ids=ids)
 
 
-def _methods_of(ledger: Any) -> tuple[Callable[..., int], Callable[..., Iterable[Any]]]:
+def _methods_of(ledger: Any) -> tuple[Callable[..., int], Callable[..., Iterable[Row]]]:
     """The two methods of a ledger of another store set."""
     return type(ledger).put_rows, type(ledger).rows_of
 
 
-def _rows_of(
-    ledger: Ledger, table: str, columns: Sequence[str], ids: Sequence[str]
-) -> list[tuple[Any, ...]]:
+def _rows_of(ledger: Ledger, table: str, columns: Sequence[str], ids: Sequence[str]) -> list[Row]:
     """The rows with these ids."""
     sql = f"SELECT {', '.join(columns)} FROM {table} WHERE {columns[0]} = ?"  # noqa: S608 - ours
     with ledger.database.reading() as database:
         return [tuple(row) for name in ids for row in database.rows(sql, (name,))]
 
 
-def _put_rows(
-    ledger: Ledger, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
-) -> int:
+def _put_rows(ledger: Ledger, table: str, columns: Sequence[str], rows: Sequence[Row]) -> int:
     """Adds rows with ids that are not there yet. Returns how many."""
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     sql = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - ours

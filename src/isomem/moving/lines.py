@@ -68,7 +68,7 @@ class Digests:
         self._counts[kind] += 1
         self._sums[kind] = (self._sums[kind] + int(md5_hex(text), 16)) % 2**_DIGEST_BITS
 
-    def as_json(self) -> dict[str, dict[str, Any]]:
+    def as_json(self) -> Fields:
         """Count and digest by kind."""
         return {
             kind: {"count": self._counts[kind], "digest": f"{self._sums[kind]:032x}"}
@@ -76,7 +76,7 @@ class Digests:
         }
 
 
-def _compared(kind: str, fields: Mapping[str, Any]) -> object:
+def _compared(kind: str, fields: Fields) -> object:
     if kind not in POINTS:
         return fields
     payload = fields["payload"]

@@ -21,8 +21,8 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterator, Sequence
+    from typing import Any, Protocol
 
     from isomem.clock import Clock
     from isomem.facade import Facade
@@ -30,6 +30,16 @@ if TYPE_CHECKING:
     from isomem.types import Payload, Vector
 
     Point = tuple[str, Payload, Vector | None]
+    Fields = dict[str, Any]
+    Row = Sequence[Any]
+
+    class RowPages(Protocol):
+        """A ledger of another store set that can be read."""
+
+        def rows_after(
+            self, table: str, columns: Sequence[str], after: str, limit: int
+        ) -> Sequence[Row]: ...
+
 
 AT_ONCE = 1000
 """How many records are read at once."""
@@ -46,11 +56,11 @@ class Table(NamedTuple):
     columns: tuple[str, ...]
     order: str = "rowid"
 
-    def record(self, row: Sequence[Any]) -> dict[str, Any]:
+    def record(self, row: Row) -> Fields:
         """A row as a record."""
         return dict(zip(("id", *self.columns[1:]), row, strict=True))
 
-    def row(self, record: Mapping[str, Any]) -> tuple[Any, ...]:
+    def row(self, record: Fields) -> tuple[object, ...]:
         """A record as a row."""
         return (record["id"], *map(record.get, self.columns[1:]))
 
@@ -91,7 +101,7 @@ def records_of(
 
 def _points(kind: str, store: Any, clock: Clock, vectors: bool, after: str) -> Iterator[Record]:
     for point_id, payload, vector in points_of(store, clock, after):
-        fields: dict[str, Any] = {"id": point_id, "payload": payload}
+        fields: Fields = {"id": point_id, "payload": payload}
         if vectors and vector is not None:
             fields["vector"] = [*map(float, vector)]
         yield kind, fields
@@ -99,12 +109,12 @@ def _points(kind: str, store: Any, clock: Clock, vectors: bool, after: str) -> I
 
 def points_of(store: Any, clock: Clock, after: str = "") -> Iterator[Point]:
     """All points of a store behind an id, ordered by id."""
-    if isinstance(store, Collection):
-        yield from _of_collection(store, clock, after)
-    elif hasattr(store, "points"):
+    if hasattr(store, "points"):
         while batch := store.points(after, AT_ONCE):
             yield from batch
             after = batch[-1][0]
+    elif isinstance(store, Collection):
+        yield from _of_collection(store, clock, after)
     else:
         found = listed(store.list(filters=None, top_k=_MOST_LISTED))
         for point in sorted(found, key=lambda each: str(each.id)):
@@ -127,10 +137,10 @@ def _of_collection(store: Collection, clock: Clock, after: str) -> Iterator[Poin
 
 def _rows(kind: str, ledger: Any, after: str) -> Iterator[Record]:
     table = TABLES[kind]
-    if isinstance(ledger, Ledger):
-        rows = _of_ledger(ledger, table, after)
-    elif hasattr(ledger, "rows_after"):
+    if hasattr(ledger, "rows_after"):
         rows = _of_other(ledger, table, after)
+    elif isinstance(ledger, Ledger):
+        rows = _of_ledger(ledger, table, after)
     else:
         log.warning("The ledger is not isomem's: its %s are not exported", table.name)
         return
@@ -138,7 +148,7 @@ def _rows(kind: str, ledger: Any, after: str) -> Iterator[Record]:
         yield kind, table.record(row)
 
 
-def _of_ledger(ledger: Ledger, table: Table, after: str) -> Iterator[Sequence[Any]]:
+def _of_ledger(ledger: Ledger, table: Table, after: str) -> Iterator[Row]:
     """In insertion order, which decides which of two rows of the same moment comes first."""
     names, order = ", ".join(table.columns), table.order
     source = f"FROM {table.name} WHERE"
@@ -151,7 +161,7 @@ def _of_ledger(ledger: Ledger, table: Table, after: str) -> Iterator[Sequence[An
             last = rows[-1][0]
 
 
-def _of_other(ledger: Any, table: Table, after: str) -> Iterator[Sequence[Any]]:
+def _of_other(ledger: RowPages, table: Table, after: str) -> Iterator[Row]:
     while batch := ledger.rows_after(table.name, table.columns, after, AT_ONCE):
         yield from batch
         after = batch[-1][0]

@@ -14,12 +14,35 @@ from isomem.pipeline.asked import checked_filters, visibility_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import TypedDict
 
     from isomem.contract.pages import Place
     from isomem.contract.payload import ResultFields
     from isomem.contract.visibility import Visibility
-    from isomem.ports.shapes import Filters, Hit, Ports, Stores
+    from isomem.ports.shapes import Entry, Filters, Hit, Payload, Ports, Stores
+
+    class Entity(TypedDict):
+        """An entity: in how many memories it is, and the ids of the first of them."""
+
+        id: str
+        text: str
+        type: str
+        links: int
+        memories: list[str]
+
+    class Entities(TypedDict):
+        """Entities, and the memories by id that they are in."""
+
+        entities: list[Entity]
+        memories: dict[str, dict[str, object]]
+        total: int
+
+    class PageStarts(TypedDict):
+        """Where pages begin, and how many memories are on all of them."""
+
+        cursors: list[str | None]
+        total: int
+
 
 LINKED_SHOWN = 200
 """The most memories of one entity that are shown."""
@@ -30,7 +53,7 @@ MOST_PLACED = 1_000_000
 # --- Entities --------------------------------------------------------------------------------
 
 
-async def entities(ports: Ports, ids: Mapping[str, object], most: int) -> dict[str, Any]:
+async def entities(ports: Ports, ids: Mapping[str, object], most: int) -> Entities:
     """The entities of a scope that are in most memories, and these memories.
 
     Args:
@@ -52,7 +75,7 @@ async def entities(ports: Ports, ids: Mapping[str, object], most: int) -> dict[s
     return await ports.store(_entities, scope, most, ports.profile.RESULT_FIELDS)
 
 
-def _entities(stores: Stores, scope: Filters, most: int, fields: ResultFields) -> dict[str, Any]:
+def _entities(stores: Stores, scope: Filters, most: int, fields: ResultFields) -> Entities:
     with stores.reading():
         found = listed(stores.parts[1].list(filters=scope, top_k=LISTED_ENTITIES))
         named = [(point, payload) for point in found if (payload := point.payload or {})]
@@ -67,8 +90,8 @@ def _entities(stores: Stores, scope: Filters, most: int, fields: ResultFields) -
         }
 
 
-def _entity(point: Hit, payload: Mapping[str, Any]) -> dict[str, Any]:
-    linked = [*links_of(dict(payload))]
+def _entity(point: Hit, payload: Payload) -> Entity:
+    linked = [*links_of(payload)]
     return {
         "id": str(point.id),
         "text": str(payload.get("data") or ""),
@@ -78,7 +101,9 @@ def _entity(point: Hit, payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _memories(stores: Stores, ids: Mapping[str, None], fields: ResultFields) -> dict[str, Any]:
+def _memories(
+    stores: Stores, ids: Mapping[str, None], fields: ResultFields
+) -> dict[str, dict[str, object]]:
     points = ((memory_id, stores.vectors.get(vector_id=memory_id)) for memory_id in ids)
     return {
         memory_id: describe(memory_id, point.payload or {}, fields)
@@ -98,7 +123,7 @@ async def page_starts(
     page_size: int,
     show_expired: bool = False,
     show_superseded: bool = False,
-) -> dict[str, Any]:
+) -> PageStarts:
     """Where every page of `get_all` begins, so that any page can be asked for at once.
 
     Args:
@@ -119,11 +144,11 @@ async def page_starts(
 
 def _page_starts(
     stores: Stores, filters: Filters, visibility: Visibility, place: Place
-) -> dict[str, Any]:
+) -> PageStarts:
     with stores.reading():
         entries = stores.listing(visibility).find(filters, place.order, None, MOST_PLACED)
         size: int = place.page_size
-        lasts: Sequence[Any] = entries[size - 1 : len(entries) - 1 : size]
+        lasts: Sequence[Entry] = entries[size - 1 : len(entries) - 1 : size]
         return {
             "cursors": [None, *(place.cursor(entry[:2]) for entry in lasts)],
             "total": len(entries),

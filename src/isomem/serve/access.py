@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from isomem.contract.plan import Receipt
     from isomem.memory_async import AsyncMemory
     from isomem.results import MemoryPage
-    from isomem.serve.calls import Call
+    from isomem.serve.calls import Call, Parameter
     from isomem.serve.keys import Key
     from isomem.serve.noted import Noted
     from isomem.serve.recording import Recorder
@@ -262,4 +262,12 @@ def _checked(call: Call, arguments: Mapping[str, object]) -> Arguments:
     for name, parameter in parameters.items():
         if parameter.default is REQUIRED and name not in arguments:
             raise ValidationError(f"{call.name} needs {name!r}.", error_code="VALIDATION_008")
+        if name in arguments:
+            _check_type(name, parameter, arguments[name])
     return dict(arguments)
+
+
+def _check_type(name: str, parameter: Parameter, value: object) -> None:
+    """Raises ValidationError for what the method would only take for true or false."""
+    if parameter.schema.get("type") == "boolean" and not isinstance(value, bool):
+        raise ValidationError(f"{name} must be true or false.", error_code="VALIDATION_008")

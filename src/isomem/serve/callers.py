@@ -226,7 +226,7 @@ def read_json(data: bytes) -> Any:
     except UnicodeDecodeError:
         raise Problem(BAD_INPUT, "BODY_001", "The body is not UTF-8.") from None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise Problem(BAD_INPUT, "BODY_001", "The body is nested too deeply.") from None
     except ValueError as error:  # Not all say where.
@@ -248,6 +248,9 @@ def check_text(text: str) -> None:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number in JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def check_batch(items: object, most: int) -> None:

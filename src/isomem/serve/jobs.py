@@ -108,7 +108,7 @@ class Jobs:
 
     async def once(
         self, access: Access, name: str, arguments: Mapping[str, object], idempotency_key: str
-    ) -> Any:
+    ) -> object:
         """Makes a call now, or says once more what it came to when it was made before.
 
         Raises:
@@ -125,7 +125,7 @@ class Jobs:
 
     async def _made_once(
         self, access: Access, name: str, prepared: Mapping[str, object], receipt: Receipt
-    ) -> Any:
+    ) -> object:
         job = await asyncio.to_thread(self._queue.with_receipt, receipt.id)
         if job is not None and job.digest != receipt.digest:
             raise other_body()

@@ -9,11 +9,10 @@ from datetime import datetime, timezone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from starlette.types import Scope
 
     from isomem.serve.settings import Settings
+    from isomem.types import Json
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("isomem_request_id", default=None)
 """The id of the request that is being answered, which every line of the log has then."""
@@ -25,7 +24,7 @@ FIELDS = "fields"
 """The attribute of a log record with what its line says in JSON beside the message: a dict."""
 
 
-def log_config(settings: Settings) -> dict[str, Any]:
+def log_config(settings: Settings) -> Json:
     """What `logging.config.dictConfig` takes, in this process and in those of the workers."""
     handled = {"handlers": ["stderr"], "level": settings.log_level.upper(), "propagate": False}
     form = JsonLines if settings.log_format == "json" else TextLines
@@ -79,7 +78,7 @@ def _on_one_line(text: str) -> str:
     return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
+def _fields(record: logging.LogRecord) -> Json:
     request_id = REQUEST_ID.get()
     own = {} if request_id is None else {"request_id": request_id}
     return {**own, **getattr(record, FIELDS, {})}

@@ -8,7 +8,7 @@ message of the user, and the text that answers it. An answer that calls tools do
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Message
     from isomem.serve.service import Service
 
-    Body = dict[str, Any]
+    Body = dict[str, object]
 
 SCOPE_HEADERS = {key: f"X-Isomem-{key.replace('_', '-').title()}" for key in SCOPE_KEYS}
 """The headers that say whose memory it is."""
@@ -174,7 +174,7 @@ def scope_of(caller: Caller, body: Body) -> dict[str, str]:
         Problem: 400, nobody is named.
     """
     headers = caller.request.headers
-    given: dict[str, Any] = {key: headers.get(name) for key, name in SCOPE_HEADERS.items()}
+    given: dict[str, object] = {key: headers.get(name) for key, name in SCOPE_HEADERS.items()}
     if not any(given.values()):
         given = {SCOPE_KEYS[0]: body.get("user")}
     caller.access.check_right("read")

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from isomem.types import Json
+
+    Row = tuple[Any, ...]
+    Values = Sequence[object] | Mapping[str, object]
+
 DONE, FAILED = "done", "failed"
 STATES = ("waiting", "running", DONE, FAILED, "cancelled")
 """A job waits, runs, and ends in one of the others."""
@@ -94,13 +99,13 @@ class Job:
         "receipt", "starts", "state", "submitted_at",
     )  # fmt: skip
 
-    def __init__(self, row: Sequence[Any]) -> None:
+    def __init__(self, row: Row) -> None:
         (
             self.number, self.id, self.key_id, self.receipt, self.digest, self.call, arguments,
             self.state, self.failures, self.starts, error, self.submitted_at, self.finished_at,
         ) = row  # fmt: skip
-        self.arguments: dict[str, Any] = json.loads(arguments) if arguments else {}
-        self.error: dict[str, Any] | None = json.loads(error) if error else None
+        self.arguments: Json = json.loads(arguments) if arguments else {}
+        self.error: Json | None = json.loads(error) if error else None
 
 
 class Queue:
@@ -123,11 +128,11 @@ class Queue:
         self._connection.pragma("secure_delete", 1)  # What is done leaves no text behind.
         self._connection.execute(_TABLE)
 
-    def _rows(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, sql: str, values: Values = ()) -> list[Row]:
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
 
-    def _change(self, sql: str, values: Any = ()) -> int:
+    def _change(self, sql: str, values: Values = ()) -> int:
         """Executes one statement. Returns how many rows it changed."""
         with self._lock:
             self._connection.execute(sql, values)

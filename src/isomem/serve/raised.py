@@ -7,20 +7,16 @@ import json
 from isomem import errors
 from isomem.causes import message_of
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 _NAMES = (*errors.__all__, "ValueError")
 
 
-def raised(error: Exception) -> dict[str, Any]:
+def raised(error: Exception) -> dict[str, object]:
     """An error as JSON: its class, and what a caller finds in it. It has no secret.
 
     A class that is not ours counts as the nearest one above it that is.
     """
     kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _NAMES]
-    found = {"type": kinds[0] if kinds else None, "message": message_of(error)}
+    found: dict[str, object] = {"type": kinds[0] if kinds else None, "message": message_of(error)}
     if not isinstance(error, errors.MemoryError):
         return found
     details = json.loads(json.dumps(error.details, default=str))

@@ -20,13 +20,46 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol, TypedDict
 
     from isomem.memory_async import AsyncMemory
     from isomem.serve.grants import Grant
 
-    Json = dict[str, Any]
+    Json = Mapping[str, object]
+    Messages = list[dict[str, object]]
+
+    class Message(TypedDict):
+        """What was said to the model."""
+
+        role: str
+        content: str
+
+    class Added(TypedDict):
+        """A memory that was stored."""
+
+        id: str
+        memory: str
+
+    class Turn(TypedDict):
+        """What the model was sent once, what it answered, and the facts in that."""
+
+        sent: list[Message]
+        reply: str | None
+        error: str | None
+        facts: list[str]
+        seconds: float
+
+    class _Model(Protocol):
+        """A model with upstream's method, and perhaps one that can be awaited."""
+
+        def generate_response(
+            self, messages: Messages, *args: object, **options: object
+        ) -> object: ...
+        async def agenerate_response(
+            self, messages: Messages, *args: object, **options: object
+        ) -> object: ...
+
 
 MOST = 100
 """How many exchanges are kept."""
@@ -36,6 +69,9 @@ MOST_CHARACTERS = 4_000_000
 
 LONGEST_TEXT = 200_000
 """Where a text is cut."""
+
+REPEATED = "RECEIPT_001"
+"""The code of an add that was made before, and is not made again."""
 
 ADDS = frozenset({"add", "remember"})
 REMOVALS = frozenset({"delete_all", "purge", "reset"})
@@ -58,15 +94,15 @@ class Exchange:
         outcome: what came of it, as above; "" as long as it is not over.
     """
 
-    def __init__(self, call: str, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, call: str, arguments: Mapping[str, object]) -> None:
         self.id = uuid.uuid4().hex
         self.call = call
         self.at = time.time()
         self.seconds = 0.0
         self.ids = {key: str(arguments[key]) for key in SCOPE_KEYS if arguments.get(key)}
         self.infers = arguments.get("infer") is not False
-        self.turns: list[Json] = []
-        self.stored: list[Json] = []
+        self.turns: list[Turn] = []
+        self.stored: list[Added] = []
         self.error: str | None = None
         self.outcome = ""
         self.size = 0
@@ -78,8 +114,7 @@ class Exchange:
             self.stored = [_added(each) for each in result.get("results", ())]
         self.error = None if error is None else message_of(error)
         self.outcome = self._outcome(error)
-        turns = sum(turn["size"] for turn in self.turns)
-        self.size = turns + sum(len(each["memory"]) for each in self.stored)
+        self.size = sum(map(_size, self.turns)) + sum(len(each["memory"]) for each in self.stored)
 
     def _outcome(self, error: Exception | None) -> str:
         if error is not None:
@@ -103,7 +138,7 @@ class Exchange:
             "outcome": self.outcome,
             "error": self.error,
             "stored": self.stored,
-            "turns": [{key: turn[key] for key in turn if key != "size"} for turn in self.turns],
+            "turns": self.turns,
         }
 
 
@@ -121,7 +156,7 @@ class Recorder:
         self._kept: deque[Exchange] = deque()
         self._lock = threading.Lock()
 
-    async def call(self, memory: AsyncMemory, name: str, arguments: Mapping[str, Any]) -> Any:
+    async def call(self, memory: AsyncMemory, name: str, arguments: Json) -> object:
         """Makes one call of a memory. An add is recorded, and a removal forgets.
 
         Returns, Raises:
@@ -137,7 +172,8 @@ class Recorder:
         try:
             result = await getattr(heard, name)(**arguments)
         except Exception as error:
-            self._keep(exchange, None, error)
+            if getattr(error, "error_code", None) != REPEATED:
+                self._keep(exchange, None, error)
             raise
         self._keep(exchange, result, None)
         return result
@@ -170,60 +206,69 @@ class Recorder:
 class _Listener:
     """A model that notes what it is sent and what it answers."""
 
-    def __init__(self, model: Any, exchange: Exchange) -> None:
+    def __init__(self, model: _Model, exchange: Exchange) -> None:
         self._model = model
         self._exchange = exchange
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._model, name)
 
-    def generate_response(self, messages: list[Json], *args: Any, **options: Any) -> Any:
+    def generate_response(self, messages: Messages, *args: object, **options: object) -> object:
         """As the model's."""
-        turn = _begun(messages)
+        note = self._begun(messages)
         try:
             reply = self._model.generate_response(messages, *args, **options)
         except Exception as error:
-            self._note(turn, None, error)
+            note(None, error)
             raise
-        self._note(turn, reply, None)
+        note(reply, None)
         return reply
 
-    def _note(self, turn: Json, reply: object, error: Exception | None) -> None:
-        turn["seconds"] = time.time() - turn.pop("started")
-        turn["reply"] = None if reply is None else _text(reply)
-        turn["error"] = None if error is None else message_of(error)
-        turn["facts"] = _facts(reply)
-        sent = sum(len(message["content"]) for message in turn["sent"])
-        turn["size"] = sent + len(turn["reply"] or "")
-        self._exchange.turns.append(turn)
+    def _begun(self, messages: Messages) -> Callable[[object, Exception | None], None]:
+        """Keeps what is sent. Returns what notes how it ended."""
+        started, sent = time.time(), [*map(_said, messages)]
+
+        def note(reply: object, error: Exception | None) -> None:
+            turn: Turn = {
+                "sent": sent,
+                "reply": None if reply is None else _text(reply),
+                "error": None if error is None else message_of(error),
+                "facts": _facts(reply),
+                "seconds": time.time() - started,
+            }
+            self._exchange.turns.append(turn)
+
+        return note
 
 
 class _AsyncListener(_Listener):
     """Likewise, for a model that can be awaited."""
 
-    async def agenerate_response(self, messages: list[Json], *args: Any, **options: Any) -> Any:
+    async def agenerate_response(
+        self, messages: Messages, *args: object, **options: object
+    ) -> object:
         """As the model's."""
-        turn = _begun(messages)
+        note = self._begun(messages)
         try:
             reply = await self._model.agenerate_response(messages, *args, **options)
         except Exception as error:
-            self._note(turn, None, error)
+            note(None, error)
             raise
-        self._note(turn, reply, None)
+        note(reply, None)
         return reply
 
 
-def _listener(model: Any, exchange: Exchange) -> _Listener:
+def _listener(model: object, exchange: Exchange) -> _Listener:
     kind = _AsyncListener if hasattr(model, "agenerate_response") else _Listener
-    return kind(model, exchange)
+    return kind(model, exchange)  # type: ignore[arg-type]  # anything with upstream's method
 
 
-def _begun(messages: list[Json]) -> Json:
-    sent = [
-        {"role": str(message.get("role", "")), "content": _text(message.get("content", ""))}
-        for message in messages
-    ]
-    return {"started": time.time(), "sent": sent}
+def _said(message: Json) -> Message:
+    return {"role": str(message.get("role", "")), "content": _text(message.get("content", ""))}
+
+
+def _size(turn: Turn) -> int:
+    return sum(len(message["content"]) for message in turn["sent"]) + len(turn["reply"] or "")
 
 
 def _facts(reply: object) -> list[str]:
@@ -240,5 +285,5 @@ def _text(value: object) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 
-def _added(each: Mapping[str, Any]) -> Json:
+def _added(each: Json) -> Added:
     return {"id": str(each.get("id", "")), "memory": _text(each.get("memory", ""))}

@@ -6,8 +6,6 @@ import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from isomem.errors import MemoryError
 
 _DATA = b"data:"
@@ -51,13 +49,13 @@ class Reply:
         self._rest = b""
         return b"\n\ndata: " + json.dumps({"error": {**body, "param": None}}).encode() + b"\n\n"
 
-    def _take(self, answer: Any, part: str) -> None:
+    def _take(self, answer: object, part: str) -> None:
         choices = answer.get("choices") if isinstance(answer, dict) else None
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and not choice.get("index"):
                 self._take_message(choice.get(part))
 
-    def _take_message(self, said: Any) -> None:
+    def _take_message(self, said: object) -> None:
         if not isinstance(said, dict):
             return
         if isinstance(said.get("content"), str):
@@ -66,7 +64,7 @@ class Reply:
             self.calls_tools = True
 
 
-def _loaded(text: bytes) -> Any:
+def _loaded(text: bytes) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

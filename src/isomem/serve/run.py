@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from isomem.serve.settings import Settings
 
     Config = dict[str, Any]
+    App = FastAPI | Callable[[], FastAPI]
 
 IN_MEMORY = ":memory:"
 _WAITING = 2048
@@ -115,7 +116,7 @@ def worker_app(config: Config) -> FastAPI:
 # --- One process -----------------------------------------------------------------------------
 
 
-def _server_config(app: Any, settings: Settings, *, factory: bool = False) -> uvicorn.Config:
+def _server_config(app: App, settings: Settings, *, factory: bool = False) -> uvicorn.Config:
     import uvicorn
 
     return uvicorn.Config(

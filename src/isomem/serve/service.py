@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from isomem.config import MemoryConfig
     from isomem.providers.llm.openai import ChatProtocol
+    from isomem.serve.configuration import Configuration
     from isomem.serve.keys import Key
 
 OWN = {**ON_FRONT_ENDS, "dedup_concurrent": True}
@@ -117,7 +118,7 @@ class Service:
             return None
         return self.keys.create(FIRST_KEY, RIGHTS, [{}])[0]
 
-    def configure(self, changed: dict[str, Any]) -> None:
+    def configure(self, changed: Configuration) -> None:
         """Changes the configuration, and keeps the change.
 
         Raises:
@@ -132,7 +133,7 @@ class Service:
         self.changes.write(merged(self.changes.read(), kept))
         self.trail.note(CALLER.get(), Noted("configure", {}))
 
-    def use(self, config: MemoryConfig, configuration: dict[str, Any]) -> None:
+    def use(self, config: MemoryConfig, configuration: Configuration) -> None:
         """From now on, calls use other models and instructions, over the same stores.
 
         Args:

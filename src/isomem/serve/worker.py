@@ -19,9 +19,10 @@ from isomem.serve.queue import DONE, FAILED, OF_JOBS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, ParamSpec, TypeVar
+    from typing import ParamSpec, TypeVar
 
     from isomem.contract.plan import Outcome
+    from isomem.ports.shapes import Stores
     from isomem.serve.access import Access
     from isomem.serve.queue import Job, Queue
     from isomem.serve.settings import Settings
@@ -126,7 +127,7 @@ class Worker:
         before = time.time() - 3600 * self._settings.keep_hours
         ports = self._access().memory._ports
 
-        def forget_receipts(stores: Any, kept: list[str]) -> None:
+        def forget_receipts(stores: Stores, kept: list[str]) -> None:
             for prefix in (OF_JOBS, OF_KEYS):
                 if stores.receipts is not None:
                     stores.receipts.forget(prefix, before, kept)
@@ -151,7 +152,7 @@ class Worker:
         else:
             await _patiently(self._queue.finish, job, DONE)
 
-    async def _make(self, job: Job) -> Any:
+    async def _make(self, job: Job) -> object:
         """What the call of a job returns; None if it was made already."""
         if await told(self._access(), job.receipt, job.digest) is not None:
             return None

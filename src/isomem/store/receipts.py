@@ -14,10 +14,10 @@ from isomem.errors import DatabaseError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from isomem.contract.plan import Receipt, Record
     from isomem.store.database import Database
+    from isomem.types import Payload
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS receipts (
@@ -27,6 +27,14 @@ CREATE TABLE IF NOT EXISTS receipts (
     written_at  REAL NOT NULL
 ) WITHOUT ROWID
 """
+_BEGUN_TABLE = """
+CREATE TABLE IF NOT EXISTS begun_calls (
+    id        TEXT PRIMARY KEY,
+    memories  TEXT NOT NULL
+) WITHOUT ROWID
+"""
+_BEGIN = "INSERT OR REPLACE INTO begun_calls VALUES (?, ?)"
+_COMPLETE = "DELETE FROM begun_calls WHERE id = ? AND memories = ?"
 _IS_THERE = "SELECT 1 FROM sqlite_schema WHERE name = 'receipts'"
 _INSERT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?)"
 _FIND = "SELECT digest, results FROM receipts WHERE id = ?"
@@ -68,6 +76,42 @@ class Receipts:
             if not database.connection.changes():
                 raise _carried_out(receipt.id)
 
+    def begin(self, receipt: Receipt, memory_ids: Sequence[str]) -> list[str]:
+        """Notes what a call is about to store where it cannot be part of the same transaction.
+
+        Returns:
+            What a try before noted that was not completed.
+
+        Raises:
+            DatabaseError: RECEIPT_001, the call was carried out already.
+        """
+        with self._database.writing() as database:
+            if self.find(receipt.id) is not None:
+                raise _carried_out(receipt.id)
+            database.connection.execute(_BEGUN_TABLE)
+            sql = "SELECT memories FROM begun_calls WHERE id = ?"
+            before = database.rows(sql, (receipt.id,))
+            database.execute(_BEGIN, (receipt.id, json.dumps(memory_ids)))
+            return [memory_id for (text,) in before for memory_id in json.loads(text)]
+
+    def complete(
+        self, receipt: Receipt, memory_ids: Sequence[str], stored: Sequence[Record]
+    ) -> None:
+        """Writes a receipt for what was begun.
+
+        Args:
+            memory_ids: as they were noted.
+            stored: those that are stored.
+
+        Raises:
+            DatabaseError: RECEIPT_001, as `save`; RECEIPT_003, another try has begun since.
+        """
+        with self._database.writing() as database:
+            self.save(receipt, stored)
+            database.execute(_COMPLETE, (receipt.id, json.dumps(memory_ids)))
+            if not database.connection.changes():
+                raise _taken_over(receipt.id)
+
     def forget(self, prefix: str, before: float, kept: Sequence[str] = ()) -> int:
         """Removes receipts; see `ports.shapes.Receipts`."""
         with self._database.writing() as database:
@@ -78,11 +122,20 @@ class Receipts:
             return database.connection.changes()
 
 
-def _without_text(result: dict[str, Any]) -> dict[str, Any]:
+def _without_text(result: Payload) -> Payload:
     kept = {key: value for key, value in result.items() if key != "memory"}
     if "supersedes" in kept:
         kept["supersedes"] = [_without_text(each) for each in kept["supersedes"]]
     return kept
+
+
+def _taken_over(receipt_id: str) -> DatabaseError:
+    return DatabaseError(
+        "another process is carrying out this call; nothing was stored by this one",
+        error_code="RECEIPT_003",
+        details={"receipt": receipt_id},
+        suggestion="Ask again what it came to.",
+    )
 
 
 def _carried_out(receipt_id: str) -> DatabaseError:

@@ -4,8 +4,9 @@ Nothing is locked while a foreign store is called. One call writes in this order
 step are known before, so that it can be undone by them:
 
 * an add: the memories, then history, messages, and the receipt of the call, which are one
-  transaction if the ledger is ours; if the ledger fails, the memories are removed. A process that
-  dies in between leaves memories without a receipt, and a repeated call adds them once more.
+  transaction if the ledger is ours; if the ledger fails, the memories are removed. A call with a
+  receipt notes their ids before it, so that the next try of a process that died in between removes
+  what it has left.
   Links come next, since a failure there loses only links. What the new memories supersede is marked
   last: if that fails, both are shown.
 * a change or a removal: its history row, then the memory; if the store fails, the row is removed.
@@ -193,6 +194,7 @@ class ComposedSet:
         return stored
 
     def _add(self, plan: Plan) -> Sequence[Record]:
+        self._begin(plan)
         stored = self._insert(plan) if plan.records else ()
         events: list[Any] = []
         try:
@@ -203,16 +205,21 @@ class ComposedSet:
                 if plan.progress and self.ingests and not plan.failed:
                     self.ingests.save(plan.progress, stored[0].id if stored else None)
                 if plan.receipt and self.receipts and not plan.failed:
-                    self.receipts.save(plan.receipt, stored)
+                    self.receipts.complete(plan.receipt, _ids(plan.records), stored)
         except BaseException:
             self._take_events_back(events)
-            self._take_back(stored)
+            self._take_back(_ids(stored))
             raise
         if stored and plan.mentions:
             self.links.link(mentions_of(plan.mentions, stored), plan.scope, plan.clock)
         if stored and plan.supersedes:
             supersede(plan, stored, self._payload, self._mark)
         return stored
+
+    def _begin(self, plan: Plan) -> None:
+        """Notes what a call with a receipt will store, and removes what a dead try of it has."""
+        if plan.receipt and self.receipts:
+            self._take_back(self.receipts.begin(plan.receipt, _ids(plan.records)))
 
     def _ledger_block(self) -> AbstractContextManager[object]:
         return self.ledger.atomic() if isinstance(self.ledger, Ledger) else nullcontext()
@@ -229,7 +236,7 @@ class ComposedSet:
         except _UNUSABLE as error:
             stored = [record for record in records if self._try(record)] if plan.partial else []
             if not stored:
-                self._take_back(records)
+                self._take_back(_ids(records))
                 plan.fail(error)
             return stored
         return records
@@ -246,18 +253,18 @@ class ComposedSet:
             self._insert_all([record])
         except _UNUSABLE as error:
             log.error("Failed to insert memory %s: %s", record.id, error)
-            self._take_back([record])
+            self._take_back([record.id])
             return False
         return True
 
-    def _take_back(self, records: Sequence[Record]) -> None:
+    def _take_back(self, memory_ids: Sequence[str]) -> None:
         """Removes memories of a call that fails; a store may have kept some of what it refused."""
-        for record in records:
+        for memory_id in memory_ids:
             try:
-                if self.vectors.get(vector_id=record.id) is not None:
-                    self.vectors.delete(vector_id=record.id)
+                if self.vectors.get(vector_id=memory_id) is not None:
+                    self.vectors.delete(vector_id=memory_id)
             except (PartFailure, MemoryError) as error:
-                log.error("Memory %s of a failed call may be stored: %s", record.id, error)
+                log.error("Memory %s of a failed call may be stored: %s", memory_id, error)
 
     # --- Superseding ---
 
@@ -430,6 +437,10 @@ class ComposedSet:
 
     def _stores(self) -> tuple[Any, ...]:
         return self.vectors, self.entities, self.ledger
+
+
+def _ids(records: Sequence[Record]) -> list[str]:
+    return [record.id for record in records]
 
 
 def _cannot_dedup() -> ConfigurationError:

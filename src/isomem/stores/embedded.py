@@ -293,7 +293,7 @@ class EmbeddedSet:
         stored = self.vectors.writer.find(memory_id)
         return load_payload(stored[3]) if stored else None
 
-    def _mark(self, memory_id: str, payload: Payload, event: dict[str, Any]) -> bool:
+    def _mark(self, memory_id: str, payload: Payload, event: Payload) -> bool:
         """Stores a payload that differs only in its marks, and a history row."""
         stored = self.vectors.writer.find(memory_id)
         if stored is not None:
@@ -370,11 +370,11 @@ class EmbeddedLinks(Links):
 
     _entities: Entities
 
-    def _linked(self, memory_id: str, scope: dict[str, Any]) -> Sequence[Hit]:
+    def _linked(self, memory_id: str, scope: Payload) -> Sequence[Hit]:
         del scope
         return self._entities.linked_to(memory_id)
 
-    def may_boost(self, scope: dict[str, Any]) -> bool:
+    def may_boost(self, scope: Payload) -> bool:
         """Whether there are entities in the scopes that have these ids."""
         return self._entities.has_points(scope)
 
@@ -386,7 +386,7 @@ class JoinedLinks(EmbeddedLinks):
     by itself.
     """
 
-    def link(self, mentions: Sequence[Mention], scope: dict[str, Any], clock: Clock) -> None:
+    def link(self, mentions: Sequence[Mention], scope: Payload, clock: Clock) -> None:
         """As `Links.link`."""
         if not mentions:
             return
@@ -411,7 +411,7 @@ class JoinedLinks(EmbeddedLinks):
             self._insert(new, scope, clock)
 
     def relink(
-        self, memory_id: str, mentions: Sequence[Mention], scope: dict[str, Any], clock: Clock
+        self, memory_id: str, mentions: Sequence[Mention], scope: Payload, clock: Clock
     ) -> None:
         """As `Links.relink`, but what is new is inserted at once, at the end.
 
@@ -451,7 +451,7 @@ class JoinedLinks(EmbeddedLinks):
     def _key_of(self, mention: Mention) -> str:
         return self._profile.entity_key(mention.text)
 
-    def _same_texts(self, mentions: Sequence[Mention], scope: dict[str, Any]) -> dict[str, int]:
+    def _same_texts(self, mentions: Sequence[Mention], scope: Payload) -> dict[str, int]:
         """The row keys of the entities of a scope that have the texts of these mentions."""
         if not self._profile.MATCHES_TEXT:
             return {}
@@ -470,10 +470,10 @@ class JoinedLinks(EmbeddedLinks):
     def _memories_of(self, entity: Point) -> Sequence[str]:  # type: ignore[override]
         return self._entities.links.of(entity.row_key)
 
-    def _search(self, mention: Mention, scope: dict[str, Any], top_k: int) -> Sequence[Point]:
+    def _search(self, mention: Mention, scope: Payload, top_k: int) -> Sequence[Point]:
         return self._entities.reader.nearest([mention.vector or ()], top_k, scope)[0]
 
-    def _add(self, mentions: Sequence[Mention], scope: dict[str, Any], clock: Clock) -> None:
+    def _add(self, mentions: Sequence[Mention], scope: Payload, clock: Clock) -> None:
         self._entities.writer.insert(
             [
                 NewPoint(clock.new_id(), mention.vector or (), entity_payload(mention, scope))

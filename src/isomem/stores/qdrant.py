@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from isomem.contract.filters import Group
     from isomem.ports.shapes import Filters, Hit, Payload, Vector
-    from isomem.stores.qdrant_calls import Connection
-    from isomem.stores.qdrant_filters import Asked, Decides
+    from isomem.stores.qdrant_calls import Client, Connection, Options
+    from isomem.stores.qdrant_filters import Asked, Decides, Model
 
     Hits = list[Hit]
 
@@ -46,7 +46,7 @@ _FIRST_FETCHED = 64
 _OF_NEW_COLLECTIONS = ("shard_number", "replication_factor", "write_consistency_factor")
 
 
-def read(config: Mapping[str, object] | None) -> dict[str, Any]:
+def read(config: Mapping[str, object] | None) -> Options:
     """The options, checked.
 
     Raises:
@@ -92,7 +92,7 @@ class QdrantStore:
         dims: int | None = None,
         encoder: TermEncoder | None = None,
     ) -> None:
-        self._options = read(config)
+        self._options: Options = read(config)
         self._encoder = encoder if self._options["keyword_search"] else None
         self.collection_name: str = self._options["collection_name"]
         self.embedding_model_dims: int = self._options["embedding_model_dims"] or dims or _DIMS
@@ -107,7 +107,7 @@ class QdrantStore:
             raise
 
     @property
-    def client(self) -> Any:
+    def client(self) -> Client:
         """The `qdrant_client.QdrantClient`."""
         return self._connection.client
 
@@ -168,7 +168,7 @@ class QdrantStore:
             if not self._call("collection_exists"):  # Another process may have made it meanwhile.
                 raise
 
-    def _check_dims(self, vectors: Any) -> None:
+    def _check_dims(self, vectors: object) -> None:
         """Takes the length of the vectors of a collection that was there before.
 
         Raises:
@@ -190,14 +190,15 @@ class QdrantStore:
 
     def create_col(self, vector_size: int, on_disk: bool) -> None:
         """Makes the collection if it does not exist."""
-        self.embedding_model_dims, self._options["on_disk"] = vector_size, on_disk
+        self.embedding_model_dims = vector_size
+        self._options = {**self._options, "on_disk": on_disk}
         self._prepare()
 
-    def list_cols(self) -> Any:
+    def list_cols(self) -> Model:
         """The collections, as the client returns them."""
         return self._connection.call("get_collections")
 
-    def col_info(self) -> Any:
+    def col_info(self) -> Model:
         """What Qdrant says about the collection."""
         return self._call("get_collection")
 
@@ -236,10 +237,10 @@ class QdrantStore:
         for start in range(0, len(points), size):
             self._call("upsert", points=points[start : start + size])
 
-    def _point(self, point_id: int | str, vector: Vector, payload: Payload) -> Any:
+    def _point(self, point_id: int | str, vector: Vector, payload: Payload) -> Model:
         from qdrant_client import models
 
-        named: dict[str, Any] = {"": self._checked(vector)}
+        named: dict[str, Model] = {"": self._checked(vector)}
         terms = self._terms(payload)
         if terms is not None:
             named[KEYWORDS] = terms
@@ -263,11 +264,11 @@ class QdrantStore:
             raise VectorValueError("vector_store qdrant: a vector contains NaN or infinity")
         return vector if isinstance(vector, list) else numbers.tolist()
 
-    def _terms(self, payload: Payload) -> Any:
+    def _terms(self, payload: Payload) -> Model:
         text = payload.get("text_lemmatized") or payload.get("data")
         return self._encoded(text) if text and isinstance(text, str) else None
 
-    def _encoded(self, text: str) -> Any:
+    def _encoded(self, text: str) -> Model:
         """The sparse vector of a text; None if there is no keyword search."""
         if self._encoder is None or not self._has_keywords:
             return None
@@ -409,7 +410,7 @@ class QdrantStore:
         return self._nearest(terms, top_k, filters, using=KEYWORDS) if terms.indices else []
 
     def _nearest(
-        self, query: Any, top_k: int, filters: Filters | None, **using: str
+        self, query: Model, top_k: int, filters: Filters | None, **using: str
     ) -> Sequence[Hit]:
         group, asked = self._compiled(filters)
 
@@ -429,7 +430,7 @@ class QdrantStore:
             return _passing(ask(top_k), group)
         return _first_passing(ask, group, top_k)
 
-    def _params(self, *, exact: bool) -> Any:
+    def _params(self, *, exact: bool) -> Model:
         """How a server searches; None as it does by itself."""
         if self.is_local or not (exact or self._options["exact"]):
             return None
@@ -442,7 +443,7 @@ class QdrantStore:
         return group, asked_for(group, self._decides)
 
 
-def _opened(options: Mapping[str, Any]) -> Connection:
+def _opened(options: Options) -> Connection:
     from isomem.stores.qdrant_calls import opened
 
     return opened(options)
@@ -476,6 +477,6 @@ def _passing(hits: Hits, group: Group | None) -> Hits:
     return hits if group is None else [hit for hit in hits if matches(group, hit.payload or {})]
 
 
-def _dense(vector: Any) -> Sequence[float]:
+def _dense(vector: Model) -> Sequence[float]:
     dense: Sequence[float] = vector[""] if isinstance(vector, dict) else vector
     return dense

@@ -12,7 +12,12 @@ from isomem.providers.settings import passwords, redact
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    Client: TypeAlias = Any
+    """A `qdrant_client.QdrantClient`, which is not installed everywhere."""
+    Options: TypeAlias = Mapping[str, Any]
+    """What is configured, by name; checked before."""
 
 FIRST_WAIT_S = 0.2
 """Seconds before the first retry; each later one waits twice as long as the one before."""
@@ -22,7 +27,7 @@ _TRANSIENT_GRPC = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAU
 _REFUSED = frozenset({400, 422})
 _UNKNOWN_LOCATION = "Either 'host' and 'port' or 'url' and 'api_key' or 'path' must be provided."
 
-_locks: WeakKeyDictionary[Any, RLock] = WeakKeyDictionary()
+_locks: WeakKeyDictionary[Client, RLock] = WeakKeyDictionary()
 """The lock of each client in local mode: several stores may share one."""
 
 
@@ -41,7 +46,7 @@ class Connection:
         is_local: whether it is local mode: a folder, or the memory of this process.
     """
 
-    def __init__(self, client: Any, max_retries: int, secrets: list[str]) -> None:
+    def __init__(self, client: Client, max_retries: int, secrets: list[str]) -> None:
         from qdrant_client.local.qdrant_local import QdrantLocal
 
         self.client = client
@@ -73,7 +78,7 @@ class Connection:
             retries += 1
         raise failure
 
-    def _once(self, method: str, arguments: Mapping[str, Any]) -> Any:
+    def _once(self, method: str, arguments: Options) -> Any:
         called = getattr(self.client, method)
         if self._lock is None:
             return called(**arguments)
@@ -116,7 +121,7 @@ def is_transient(error: Exception) -> bool:
 # --- Opening ---------------------------------------------------------------------------------
 
 
-def opened(options: Mapping[str, Any]) -> Connection:
+def opened(options: Options) -> Connection:
     """The client that options describe: the caller's own, a server's, or local mode.
 
     Raises:
@@ -140,7 +145,7 @@ def opened(options: Mapping[str, Any]) -> Connection:
     raise failure
 
 
-def check_location(options: Mapping[str, Any]) -> None:
+def check_location(options: Options) -> None:
     """Raises InvalidConfigError unless the options say where Qdrant is, and only once."""
     host, port, url = options["host"], options["port"], options["url"]
     if options["client"] is not None:
@@ -157,12 +162,12 @@ def _wrong(fault: str) -> InvalidConfigError:
     return InvalidConfigError(f"vector_store.config (qdrant): {fault}", error_code="CONFIG_002")
 
 
-def _server_of(options: Mapping[str, Any]) -> dict[str, Any]:
+def _server_of(options: Options) -> Options:
     """What names a server, as arguments of the client; empty for local mode."""
     named = {name: options[name] for name in ("url", "host", "port", "api_key") if options[name]}
     if not named:
         return {}
-    more = {
+    more: dict[str, object] = {
         name: options[name]
         for name in ("grpc_port", "https", "prefix")
         if options[name] is not None

@@ -15,13 +15,17 @@ from isomem.contract.filters import Condition, Group, words
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-    from typing import Any
+    from typing import Any, TypeAlias
 
-    Decides = Callable[[Condition], bool]
+    Model: TypeAlias = Any
+    """An object of `qdrant_client.models`, which is not installed everywhere."""
+
+    Decides: TypeAlias = Callable[[Condition], bool]
     """Whether the engine decides a condition as `matches` does."""
 
 _LARGEST_INT = 2**63 - 1
-_LARGEST_FLOAT = 1.7976931348623157e308
+_LARGEST_EXACT = 2**53 - 1
+"""A server compares numbers as doubles. Beyond this, two whole numbers can be the same double."""
 
 
 class Asked(NamedTuple):
@@ -32,7 +36,7 @@ class Asked(NamedTuple):
         is_exact: whether it finds exactly the points that pass, and not others, too.
     """
 
-    filter: Any
+    filter: Model
     is_exact: bool
 
 
@@ -70,7 +74,7 @@ def _must(each: Group | Condition, decides: Decides) -> Asked:
     return Asked(_field(each), is_exact=True) if decides(each) else Asked(None, is_exact=False)
 
 
-def _filters(asked: list[Asked]) -> list[Any] | None:
+def _filters(asked: list[Asked]) -> list[Model] | None:
     return [each.filter for each in asked if each.filter is not None] or None
 
 
@@ -85,7 +89,7 @@ def _is_decided(group: Group, decides: Decides) -> bool:
 # --- One condition ---------------------------------------------------------------------------
 
 
-def _field(condition: Condition) -> Any:
+def _field(condition: Condition) -> Model:
     from qdrant_client import models
 
     field = models.FieldCondition
@@ -97,7 +101,7 @@ def _field(condition: Condition) -> Any:
     return field(key=key, match=_match(kind, operand))
 
 
-def _match(kind: str, operand: Any) -> Any:
+def _match(kind: str, operand: Any) -> Model:
     from qdrant_client import models
 
     if kind == "words":
@@ -143,7 +147,7 @@ def _is_stored(operand: object) -> bool:
 
 
 def _are_bounds(bounds: Mapping[str, float]) -> bool:
-    """Whether there are bounds, and JSON can express them."""
+    """Whether there are bounds, and a server compares any number with them as `matches` does."""
     return bool(bounds) and all(
-        -_LARGEST_FLOAT <= bound <= _LARGEST_FLOAT for bound in bounds.values()
+        -_LARGEST_EXACT <= bound <= _LARGEST_EXACT for bound in bounds.values()
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from starlette.requests import Request
 from starlette.routing import Route
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
     from starlette.types import Receive, Scope, Send
 
+    from isomem.serve.mcp.server import Context
     from isomem.serve.mcp.session import Session
     from isomem.serve.service import Service
 
@@ -134,6 +135,6 @@ def _make_manager(service: Service) -> StreamableHTTPSessionManager:
     )
 
 
-def _session_of_context(context: Any) -> Session:
-    session: Session = context.request.scope[_SESSION]
+def _session_of_context(context: Context) -> Session:
+    session: Session = cast("Request", context.request).scope[_SESSION]
     return session

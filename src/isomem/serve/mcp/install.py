@@ -9,7 +9,6 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
     Lines = dict[str, str]
 
@@ -44,7 +43,7 @@ class Start:
         self.secrets = [name for name in _SECRETS if os.environ.get(name)]
 
     @property
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, object]:
         """As most clients have it in JSON."""
         return {"command": self.command[0], "args": self.command[1:], "env": self.env}
 
@@ -83,7 +82,7 @@ def _claude_code(start: Start) -> str:
 
 def _codex(start: Start) -> str:
     parts = start.parts
-    env = [f"{name} = {json.dumps(value)}" for name, value in parts["env"].items()]
+    env = [f"{name} = {json.dumps(value)}" for name, value in start.env.items()]
     head = [f"[mcp_servers.{NAME}]", f"command = {json.dumps(parts['command'])}"]
     return "\n".join(
         [*head, f"args = {json.dumps(parts['args'])}", "", f"[mcp_servers.{NAME}.env]", *env]

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from isomem.serve.mcp.tools import Tool as OwnTool
 
     Context = ServerRequestContext[Any, Any]
+    McpServer = Server[Any]
 
 NAME = "isomem"
 
 
-def make_server(session_of: Callable[[Context], Session], said_scope: str = "") -> Server[Any]:
+def make_server(session_of: Callable[[Context], Session], said_scope: str = "") -> McpServer:
     """A server whose tools work with a session.
 
     Args:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from isomem.memory_async import AsyncMemory
     from isomem.serve.mcp.settings import Settings
 
+    Call = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
+
 
 class Session:
     """One client's view of a memory.
@@ -32,7 +34,7 @@ class Session:
         self.access = access
         self.scope = scope
         self.settings = settings
-        self.call: Callable[[str, Mapping[str, Any]], Awaitable[Any]] = access.call
+        self.call: Call = access.call
 
     @property
     def said_scope(self) -> str:
@@ -65,8 +67,14 @@ def open_local_session(memory: AsyncMemory, settings: Settings) -> Session:
 
     Raises:
         ValueError: an id is not valid.
-        ValidationError: VALIDATION_001, nothing says whose memories these are.
+        ValidationError: as `check_local_scope`.
     """
+    check_local_scope(settings)
+    return open_session(Access(memory, EVERYTHING), settings.ids, settings)
+
+
+def check_local_scope(settings: Settings) -> None:
+    """Raises ValidationError, VALIDATION_001, if nothing says whose memories these are."""
     if not (settings.ids or settings.allow_scope):
         raise ValidationError(
             "Nothing says whose memories these are.",
@@ -74,7 +82,6 @@ def open_local_session(memory: AsyncMemory, settings: Settings) -> Session:
             suggestion="Set ISOMEM_USER_ID, ISOMEM_AGENT_ID or ISOMEM_RUN_ID in the environment of "
             "the server, or give --user, --agent or --run. --allow-scope lets the model choose.",
         )
-    return open_session(Access(memory, EVERYTHING), settings.ids, settings)
 
 
 def _default_scope(access: Access, ids: Mapping[str, str]) -> dict[str, str]:

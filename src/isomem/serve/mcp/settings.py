@@ -8,7 +8,6 @@ from isomem.types import SCOPE_KEYS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
 TABLE = (
     Option("user_id", None, optional(TEXT), "the user whose memories these are, over stdio"),
@@ -43,7 +42,7 @@ class Settings:
     infer: bool
     max_tokens: int
 
-    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, given: Mapping[str, object] | None = None) -> None:
         self.__dict__.update(read_table(given, TABLE, "mcp"))
 
     @property

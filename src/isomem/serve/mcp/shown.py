@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     Json = dict[str, Any]
+    Found = Mapping[str, Any]
+    """What a call returns: one of the dicts of `isomem.results`."""
 
 _UNDATED = "undated"
 _MORE = ("role", "actor_id", "expiration_date", "superseded_by")
@@ -45,7 +47,7 @@ class Shown:
         return max(estimate_tokens(as_json), estimate_tokens(self.line) + 1)
 
 
-def memory_shown(memory: Mapping[str, Any], scope: Mapping[str, str]) -> Shown:
+def memory_shown(memory: Found, scope: Mapping[str, str]) -> Shown:
     """A memory as a result of any call has it.
 
     Args:
@@ -65,7 +67,7 @@ def memory_shown(memory: Mapping[str, Any], scope: Mapping[str, str]) -> Shown:
     return Shown(structured, f"- [{day}] {_indented(memory['memory'])} (id: {memory['id']})")
 
 
-def event_shown(event: Mapping[str, Any]) -> Shown:
+def event_shown(event: Found) -> Shown:
     """A row of a history."""
     old, new = event.get("old_memory"), event.get("new_memory")
     date = date_of(None, event.get("updated_at") or event.get("created_at"))

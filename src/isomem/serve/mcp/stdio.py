@@ -1,7 +1,8 @@
 """MCP over stdin and stdout, for one client that has started this process.
 
 stdout carries the protocol alone: it is taken away from everything else before anything is loaded,
-and what a library prints goes to stderr. The process ends when stdin is closed, or with SIGTERM.
+and what a library prints goes to stderr. The process ends when stdin is closed, when nobody reads
+stdout any more, or with SIGTERM.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import sys
 
 from isomem.providers.extras import missing
-from isomem.serve.mcp.session import open_local_session
+from isomem.serve.mcp.session import check_local_scope, open_local_session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from mcp.server.lowlevel import Server
-
+    from isomem.serve.mcp.server import McpServer
     from isomem.serve.mcp.session import Session
     from isomem.serve.mcp.settings import Settings
 
 _CHUNK = 65536
+_GRACE_S = 1
+"""How long requests may still be answered when stdin is closed: a client waits about as long."""
 
 
 class Wire:
@@ -54,20 +56,51 @@ class Wire:
         """Writes all of it. It blocks while the client does not read.
 
         Raises:
-            BrokenPipeError: there is no client any more.
+            OSError: nobody reads any more.
         """
         data = memoryview(text.encode())
         while data:
             data = data[os.write(self._output, data) :]
 
 
+class Requests:
+    """How many requests have no answer yet."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def came(self, line: str) -> None:
+        """Counts a line of the client, if it looks like a request."""
+        if '"method"' in line and '"id"' in line:
+            self._count += 1
+            self._none.clear()
+
+    def answered(self) -> None:
+        """Counts an answer. Nothing else is ever sent."""
+        self._count -= 1
+        if self._count <= 0:
+            self._none.set()
+
+    async def all_answered(self) -> None:
+        """Waits for the last answer, but not for long."""
+        import anyio
+
+        with anyio.move_on_after(_GRACE_S):
+            await self._none.wait()
+
+
 class Lines:
     """The lines of stdin, for `async for`, read by a thread that a cancelled wait leaves behind."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, requests: Requests) -> None:
         import asyncio
         import threading
 
+        self._requests = requests
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         threading.Thread(target=wire.read, args=(self._deliver,), daemon=True).start()
@@ -84,27 +117,35 @@ class Lines:
     async def __anext__(self) -> str:
         line = await self._waiting.get()
         if line is None:
+            await self._requests.all_answered()
             raise StopAsyncIteration
+        self._requests.came(line)
         return line
 
 
 class Output:
     """stdout, written by a thread that a cancelled wait leaves behind."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, requests: Requests, stop: Callable[[], object]) -> None:
         self._wire = wire
+        self._requests = requests
+        self._stop = stop
 
     async def write(self, text: str) -> None:
-        """Writes all of it."""
+        """Writes all of it, or ends the server if nobody reads."""
         from anyio.to_thread import run_sync
 
-        await run_sync(self._wire.write, text, abandon_on_cancel=True)
+        try:
+            await run_sync(self._wire.write, text, abandon_on_cancel=True)
+        except OSError:
+            self._stop()
+        self._requests.answered()
 
     async def flush(self) -> None:
         """Nothing is left to do: nothing is kept back."""
 
 
-def serve(wire: Wire, config: Mapping[str, Any], settings: Settings) -> None:
+def serve(wire: Wire, config: Mapping[str, object], settings: Settings) -> None:
     """Serves until stdin is closed, or SIGTERM or SIGINT comes.
 
     Args:
@@ -119,6 +160,7 @@ def serve(wire: Wire, config: Mapping[str, Any], settings: Settings) -> None:
     from isomem.memory_async import AsyncMemory
     from isomem.serve.service import OWN
 
+    check_local_scope(settings)
     own = {name: value for name, value in config.items() if name not in (MCP, SERVICE)}
     memory = AsyncMemory(from_dict({**OWN, **own}))
     session = open_local_session(memory, settings)
@@ -131,7 +173,7 @@ def serve(wire: Wire, config: Mapping[str, Any], settings: Settings) -> None:
     anyio.run(_serve, wire, session, make_server(lambda _: session, session.said_scope))
 
 
-async def _serve(wire: Wire, session: Session, server: Server[Any]) -> None:
+async def _serve(wire: Wire, session: Session, server: McpServer) -> None:
     from typing import cast
 
     import anyio
@@ -139,8 +181,9 @@ async def _serve(wire: Wire, session: Session, server: Server[Any]) -> None:
 
     with anyio.CancelScope() as scope:
         _on_signals(scope.cancel)
-        lines, output = cast("Any", Lines(wire)), cast("Any", Output(wire))
-        async with stdio_server(lines, output) as (incoming, outgoing):
+        requests = Requests()
+        lines, output = Lines(wire, requests), Output(wire, requests, scope.cancel)
+        async with stdio_server(cast("Any", lines), cast("Any", output)) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
             scope.cancel()
     with anyio.CancelScope(shield=True):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.serve.mcp.session import Session
-    from isomem.serve.mcp.shown import Shown
+    from isomem.serve.mcp.shown import Found, Shown
     from isomem.serve.mcp.tools import Tool
 
     Json = dict[str, Any]
@@ -63,7 +63,7 @@ class Toolbox:
         """The tools that the session's key has the right to use."""
         return [tool for tool in TOOLS.values() if tool.call.right in self._access.key.rights]
 
-    async def use(self, name: str, arguments: Mapping[str, Any]) -> Outcome:
+    async def use(self, name: str, arguments: Mapping[str, object]) -> Outcome:
         """Uses a tool. Whatever goes wrong is said in the answer.
 
         Raises:
@@ -176,7 +176,7 @@ class Toolbox:
         scoped = ids if kept_by == IDS else {"filters": {**filters, **ids}}
         return await self._session.call(name, {**arguments, **scoped})
 
-    async def _changed(self, memory: Mapping[str, Any]) -> Shown:
+    async def _changed(self, memory: Found) -> Shown:
         """A memory that has just been stored, as it is now if the key may read it.
 
         The call that stored it was successful, so nothing that fails here may say otherwise.
@@ -190,13 +190,13 @@ class Toolbox:
             found = None
         return self._shown(found or memory)
 
-    def _shown(self, memory: Mapping[str, Any]) -> Shown:
+    def _shown(self, memory: Found) -> Shown:
         return memory_shown(memory, {} if self._settings.allow_scope else self._session.scope)
 
     def _left(self, count: int) -> str:
         return f"{count} more did not fit into {self._settings.max_tokens:,} tokens."
 
-    def _check(self, tool: Tool, arguments: Mapping[str, Any]) -> None:
+    def _check(self, tool: Tool, arguments: Mapping[str, object]) -> None:
         """Raises ValidationError unless the arguments are what the schema of the tool says."""
         schema = tool.schema(self._settings)
         for name in arguments:

@@ -87,7 +87,7 @@ class Tool:
         }
 
 
-def _text(description: str, **more: Any) -> Schema:
+def _text(description: str, **more: object) -> Schema:
     return {"type": "string", "description": description, **more}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from isomem.causes import message_of
 from isomem.errors import ConfigurationError, DependencyError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from isomem.serve.callers import Caller
     from isomem.serve.rest.operations import Operation
     from isomem.serve.rest.schemas import Schema
+    from isomem.serve.rest.selfhosted import Row
 
 USE_CASE = Reader({"use_case": TEXT}, required=("use_case",))
 _NAMES: Schema = {"type": "array", "items": TEXT}
@@ -45,7 +46,7 @@ _NO_MESSAGE = "On Saturdays I go climbing with my brother."
 
 def operations() -> list[Operation]:
     """The operations on the configuration."""
-    rows: tuple[tuple[Any, ...], ...] = (
+    rows: tuple[Row, ...] = (
         ("GET", "/configure", get_configuration, "Get the configuration, without secrets", OBJECT),
         ("POST", "/configure", set_configuration, "Change the configuration", MESSAGE, OBJECT),
         ("GET", "/configure/providers", providers, "List the providers that there are", _PROVIDERS),
@@ -55,13 +56,13 @@ def operations() -> list[Operation]:
     return [operation(TAG, "selfhosted", *row) for row in rows]
 
 
-async def get_configuration(caller: Caller) -> Any:
+async def get_configuration(caller: Caller) -> object:
     """The configuration."""
     check_administrator(caller)
     return shown(caller.service.configuration)
 
 
-async def set_configuration(caller: Caller) -> Any:
+async def set_configuration(caller: Caller) -> object:
     """Changes the configuration."""
     check_administrator(caller)
     changed = await caller.object()
@@ -79,14 +80,14 @@ def check_administrator(caller: Caller) -> None:
     caller.access.check_everything()
 
 
-async def providers(caller: Caller) -> Any:
+async def providers(caller: Caller) -> object:
     """The names of the models and embedders that can be configured."""
     del caller
     kinds = {"llm": registry.LLMS, "embedder": registry.EMBEDDERS}
     return {section: registry.names_of(kind) for section, kind in kinds.items()}
 
 
-async def generate_instructions(caller: Caller) -> Any:
+async def generate_instructions(caller: Caller) -> object:
     """Asks the model for instructions."""
     caller.access.check_right("write")
     use_case = USE_CASE.read(await caller.object())["use_case"]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from isomem.serve.callers import Caller
     from isomem.serve.rest.operations import Operation
     from isomem.serve.rest.schemas import Schema
+    from isomem.serve.rest.selfhosted import Row
 
 TAG = "mem0 hosted"
 PROJECT = "isomem"
@@ -74,7 +75,7 @@ def operations() -> list[Operation]:
     """What the client calls, with what is not offered at the end."""
     one, history = "/v1/memories/{memory_id}/", of_result("list[HistoryRow]")
     project = f"{_PROJECTS}{{project_id}}/"
-    rows: tuple[tuple[Any, ...], ...] = (
+    rows: tuple[Row, ...] = (
         ("POST", "/v3/memories/add/", add, "Add memories", reference("AddResults"), ADD.body),
         ("POST", "/v3/memories/search/", search, "Search memories", _RESULTS, SEARCH.body),
         ("POST", "/v3/memories/", get_all, "List memories, by page", _PAGED, LIST.body,
@@ -112,7 +113,7 @@ def _not_offered() -> list[Operation]:
     return [each._replace(name=f"{each.name}_{number}") for number, each in enumerate(made)]
 
 
-async def refuse(caller: Caller) -> Any:
+async def refuse(caller: Caller) -> object:
     """Says that mem0's hosted service has something that this one has no meaning for."""
     raise Problem(
         NOT_OFFERED, "NOT_OFFERED", f"{caller.request.url.path} is not offered here.",
@@ -120,7 +121,7 @@ async def refuse(caller: Caller) -> Any:
     )  # fmt: skip
 
 
-async def ping(caller: Caller) -> Any:
+async def ping(caller: Caller) -> object:
     """Says that the key works, and what the client is to call its project."""
     del caller
     return {"status": "ok", "org_id": PROJECT, "project_id": PROJECT, "user_email": None}
@@ -129,7 +130,7 @@ async def ping(caller: Caller) -> Any:
 # --- Memories --------------------------------------------------------------------------------
 
 
-async def add(caller: Caller) -> Any:
+async def add(caller: Caller) -> object:
     """Adds messages."""
     given = ADD.read(await caller.object())
     scope, metadata = _taken(given), given.pop("metadata", None) or {}
@@ -140,7 +141,7 @@ async def add(caller: Caller) -> Any:
     return await caller.call("add", {**given, **ids, "metadata": {**other, **metadata} or None})
 
 
-async def search(caller: Caller) -> Any:
+async def search(caller: Caller) -> object:
     """Searches."""
     given = SEARCH.read(await caller.object())
     fields = given.pop("fields", None)
@@ -149,7 +150,7 @@ async def search(caller: Caller) -> Any:
     return {"results": [_chosen(each, fields) for each in answer["results"]]}
 
 
-async def get_all(caller: Caller) -> Any:
+async def get_all(caller: Caller) -> object:
     """One page of memories."""
     given, paging = LIST.read(await caller.object()), PAGE.read(caller.query)
     number, size = paging.get("page", 1), paging.get("page_size", PAGE_SIZE)
@@ -182,12 +183,12 @@ def _address(caller: Caller, page: int, size: int) -> str:
     return str(caller.request.url.include_query_params(page=page, page_size=size))
 
 
-async def get(caller: Caller) -> Any:
+async def get(caller: Caller) -> object:
     """One memory."""
     return await found(caller, caller.path["memory_id"])
 
 
-async def update(caller: Caller) -> Any:
+async def update(caller: Caller) -> object:
     """Changes one memory, and shows it."""
     await _update(caller, caller.path["memory_id"], UPDATE.read(await caller.object()))
     return await found(caller, caller.path["memory_id"])
@@ -202,7 +203,7 @@ async def _update(caller: Caller, memory_id: str, given: dict[str, Any]) -> None
     await caller.call("update", {"memory_id": memory_id, **text, **changed})
 
 
-async def delete(caller: Caller) -> Any:
+async def delete(caller: Caller) -> object:
     """Deletes one memory, and those that it has superseded if that is asked for."""
     memory_id = caller.path["memory_id"]
     linked: list[str] = []
@@ -236,7 +237,7 @@ async def _all(caller: Caller, asked: dict[str, Any]) -> AsyncIterator[dict[str,
         page = await caller.call("get_all", {**asked, "cursor": page["next_cursor"]})
 
 
-async def delete_all(caller: Caller) -> Any:
+async def delete_all(caller: Caller) -> object:
     """Deletes the memories of some ids."""
     given = DELETE_ALL.read(caller.query)
     ids = _taken({**given, "filters": read_filters(given.get("filters"))})
@@ -247,7 +248,7 @@ async def delete_all(caller: Caller) -> Any:
     return await caller.call("delete_all", ids)
 
 
-async def history_of(caller: Caller) -> Any:
+async def history_of(caller: Caller) -> object:
     """What happened to one memory."""
     return await caller.call("history", {"memory_id": caller.path["memory_id"]})
 
@@ -274,8 +275,7 @@ def lifted(filters: dict[str, Any]) -> dict[str, Any]:
     for member in map(_with_metadata, members):
         is_plain = all(isinstance(member.get(key, ""), str) for key in SCOPE_KEYS)
         moved = {key: member[key] for key in SCOPE_KEYS if key in member} if is_plain else {}
-        if any(key in ids and ids[key] != value for key, value in moved.items()):
-            moved = {}
+        moved = {key: value for key, value in moved.items() if ids.get(key, value) == value}
         ids |= moved
         others.append({key: value for key, value in member.items() if key not in moved})
     kept = [each for each in others if each]
@@ -314,13 +314,13 @@ def _chosen(item: dict[str, Any], fields: list[str] | None) -> dict[str, Any]:
 # --- Users, batches, exports -----------------------------------------------------------------
 
 
-async def users(caller: Caller) -> Any:
+async def users(caller: Caller) -> object:
     """The users, agents and runs that have memories."""
     listed = await entities(caller)
     return {"count": len(listed), "results": [{**each, "name": each["id"]} for each in listed]}
 
 
-async def delete_entity(caller: Caller) -> Any:
+async def delete_entity(caller: Caller) -> object:
     """Deletes the memories of one user, agent or run."""
     kind = caller.path["entity_type"]
     if kind not in FIELD_OF:
@@ -330,7 +330,7 @@ async def delete_entity(caller: Caller) -> Any:
     return await caller.call("delete_all", {FIELD_OF[kind]: caller.path["entity_id"]})
 
 
-async def batch_update(caller: Caller) -> Any:
+async def batch_update(caller: Caller) -> object:
     """Changes several memories; nothing if one of them is not there."""
     changes = await _batch(caller)
     read = [(memory_id, UPDATE.read(each)) for memory_id, each in changes]
@@ -339,7 +339,7 @@ async def batch_update(caller: Caller) -> Any:
     return {"message": f"Successfully updated {len(read)} memories"}
 
 
-async def batch_delete(caller: Caller) -> Any:
+async def batch_delete(caller: Caller) -> object:
     """Deletes several memories; nothing if one of them is not there."""
     removed = dict(await _batch(caller))
     for memory_id in removed:
@@ -358,7 +358,7 @@ async def _batch(caller: Caller) -> list[tuple[str, dict[str, Any]]]:
     return [(each["memory_id"], each) for each in listed]
 
 
-async def create_export(caller: Caller) -> Any:
+async def create_export(caller: Caller) -> object:
     """Says what to ask for; the memories are exported when they are fetched."""
     filters = _taken(EXPORT.read(await caller.object()))
     await caller.call("count", {"filters": filters})  # Whether they are valid.
@@ -366,7 +366,7 @@ async def create_export(caller: Caller) -> Any:
     return {"message": said, "id": json.dumps(filters)}
 
 
-async def get_export(caller: Caller) -> Any:
+async def get_export(caller: Caller) -> object:
     """All memories that pass the filters, or those of an export by its id."""
     given = EXPORT.read(await caller.object())
     export = given.pop("memory_export_id", None)
@@ -377,7 +377,7 @@ async def get_export(caller: Caller) -> Any:
 # --- The project -----------------------------------------------------------------------------
 
 
-async def get_project(caller: Caller) -> Any:
+async def get_project(caller: Caller) -> object:
     """The instructions of this service, as those of a project."""
     caller.access.check_right("read")
     caller.access.check_everything()
@@ -386,7 +386,7 @@ async def get_project(caller: Caller) -> Any:
     return {key: shown.get(key) for key in named} if named else shown
 
 
-async def update_project(caller: Caller) -> Any:
+async def update_project(caller: Caller) -> object:
     """Changes the instructions of this service."""
     check_administrator(caller)
     given = await caller.object()

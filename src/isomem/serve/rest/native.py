@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from isomem.serve.callers import Caller
-    from isomem.serve.calls import Call
+    from isomem.serve.calls import Call, Parameter
     from isomem.serve.rest.schemas import Schema
 
 TAG = "isomem"
@@ -49,7 +49,7 @@ def _operation(call: Call) -> Operation:
 
 
 def _runner(name: str) -> Callable[[Caller], Awaitable[Any]]:
-    async def run(caller: Caller) -> Any:
+    async def run(caller: Caller) -> object:
         return await caller.call(name, await caller.object())
 
     return run
@@ -61,12 +61,17 @@ def body_of(call: Call) -> Schema:
     return {
         "type": "object",
         "properties": {
-            **{each.name: described(each.schema, each.doc, each.default) for each in parameters},
+            **{each.name: described(_taken(each), each.doc, each.default) for each in parameters},
             **({} if call.is_repeatable else {BACKGROUND: IN_BACKGROUND}),
         },
         "required": [each.name for each in parameters if each.default is REQUIRED],
         "additionalProperties": False,
     }
+
+
+def _taken(parameter: Parameter) -> Schema:
+    """The schema of what a call takes: an id may be anything that can be written as text."""
+    return {} if parameter.name == "memory_id" else parameter.schema
 
 
 def described(schema: Schema, doc: str, default: object) -> Schema:

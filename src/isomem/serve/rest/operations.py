@@ -40,7 +40,7 @@ class Operation(NamedTuple):
 
     method: str
     path: str
-    run: Callable[[Any], Awaitable[Any]]
+    run: Callable[[Any], Awaitable[object]]
     name: str
     summary: str
     tag: str
@@ -109,7 +109,7 @@ def accepted_job(job: dict[str, Any]) -> Raw:
     return Raw(encode(job), "application/json", 202, where)
 
 
-async def send_answer(answer: Any, status: int, send: Send) -> None:
+async def send_answer(answer: object, status: int, send: Send) -> None:
     """Sends what an operation made."""
     raw = answer if isinstance(answer, Raw) else Raw(encode(answer), "application/json", status)
     headers = [
@@ -121,14 +121,16 @@ async def send_answer(answer: Any, status: int, send: Send) -> None:
     await send({"type": "http.response.body", "body": raw.body})
 
 
-def encode(value: Any) -> bytes:
+def encode(value: object) -> bytes:
     """A value as JSON in UTF-8.
 
     Raises:
         ValueError: it has something that JSON cannot say.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    return _ENCODER.encode(value).encode()
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def routes_of(operations: Iterable[Operation]) -> list[Route]:

@@ -5,7 +5,7 @@ The hosted dialect has the same prefix, but each of its paths ends in a slash.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from isomem.serve.rest import selfhosted
 from isomem.serve.rest.arguments import OBJECT, TEXT, WHOLE, Reader
@@ -16,6 +16,7 @@ from isomem.types import SCOPE_KEYS
 if TYPE_CHECKING:
     from isomem.serve.callers import Caller
     from isomem.serve.rest.operations import Operation
+    from isomem.serve.rest.selfhosted import Row
 
 TAG = "mem0-rs"
 LIMITED = Reader({"limit": WHOLE})
@@ -27,7 +28,7 @@ def operations() -> list[Operation]:
     one, listed = "/v1/memories/{memory_id}", of_result("MemoryList | MemoryPage")
     limit = LIMITED.schemas
     body = Reader({**SEARCH.schemas, **limit}, required=("query",)).body
-    rows: tuple[tuple[Any, ...], ...] = (
+    rows: tuple[Row, ...] = (
         ("POST", "/v1/memories", selfhosted.add, "Add memories", reference("AddResults"), ADD.body),
         ("GET", "/v1/memories", list_memories, "List memories", listed, None,
          {**LIST.schemas, **limit}),
@@ -45,7 +46,7 @@ def operations() -> list[Operation]:
     return [operation(TAG, "rust", *row) for row in rows]
 
 
-async def list_memories(caller: Caller) -> Any:
+async def list_memories(caller: Caller) -> object:
     """Lists the memories of some ids; `limit` is the most of them."""
     given = LIST.read(caller.query)
     limit = LIMITED.read(caller.query).get("limit")
@@ -54,7 +55,7 @@ async def list_memories(caller: Caller) -> Any:
     return await caller.call("get_all", {"filters": ids, **given, **most})
 
 
-async def search(caller: Caller) -> Any:
+async def search(caller: Caller) -> object:
     """Searches; `limit` is the most results."""
     given = await caller.object()
     limit = LIMITED.read(given).get("limit")
@@ -63,7 +64,7 @@ async def search(caller: Caller) -> Any:
     )
 
 
-async def update(caller: Caller) -> Any:
+async def update(caller: Caller) -> object:
     """Changes one memory; the text may be called `text`, `data` or `memory`."""
     given = UPDATE.read(await caller.object())
     texts = [given.pop(name) for name in ("text", "data", "memory") if name in given]

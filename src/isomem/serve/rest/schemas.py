@@ -34,6 +34,11 @@ PROBLEM: Schema = {
         "code": {"type": "string", "description": "the same for a program"},
         "request_id": {"type": "string", "description": "by which the log has it"},
         "suggestion": {"type": "string", "description": "what to do about it"},
+        "error": {
+            "type": "object",
+            "description": "what the call raised, for a client that raises it again",
+            "additionalProperties": True,
+        },
     },
     "required": ["type", "title", "status", "detail", "code", "request_id"],
     "additionalProperties": False,

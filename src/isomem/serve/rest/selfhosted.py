@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from isomem.serve.callers import Caller
     from isomem.serve.rest.schemas import Schema
 
+    Row = tuple[Any, ...]
+    """What `operation` makes an operation from, without the dialect."""
+
 TAG = "mem0 self-hosted"
 LISTED_AT_ONCE = 1000
 """How many memories are listed if nobody's are asked for, and no page."""
@@ -67,7 +70,7 @@ _ENTITY: Schema = {
 def operations() -> list[Operation]:
     """Its calls of the memory."""
     history = of_result("list[HistoryRow]")
-    rows: tuple[tuple[Any, ...], ...] = (
+    rows: tuple[Row, ...] = (
         ("POST", "/memories", add, "Create memories", reference("AddResults"), ADD.body),
         ("GET", "/memories", list_memories, "Get memories",
          {"anyOf": [_LISTED, _EVERYTHING]}, None, LIST.schemas),
@@ -104,7 +107,7 @@ def operation(
     return Operation(method, path, run, name, summary, tag, result, body, query, may_wait=may_wait)
 
 
-async def add(caller: Caller) -> Any:
+async def add(caller: Caller) -> object:
     """Adds messages."""
     given = ADD.read(await caller.object())
     if caller.access.sees_everything and not any(given.get(key) for key in SCOPE_KEYS):
@@ -115,7 +118,7 @@ async def add(caller: Caller) -> Any:
     return await caller.call("add", given)
 
 
-async def list_memories(caller: Caller) -> Any:
+async def list_memories(caller: Caller) -> object:
     """Lists the memories of some ids, or everybody's."""
     given = LIST.read(caller.query)
     ids = {key: given.pop(key) for key in SCOPE_KEYS if key in given}
@@ -138,7 +141,7 @@ def whole(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def delete_all(caller: Caller) -> Any:
+async def delete_all(caller: Caller) -> object:
     """Deletes the memories of some ids."""
     given = REMOVE.read(caller.query)
     if not any(given.get(key) for key in SCOPE_KEYS):
@@ -147,7 +150,7 @@ async def delete_all(caller: Caller) -> Any:
     return {"message": "All relevant memories deleted"}
 
 
-async def get(caller: Caller) -> Any:
+async def get(caller: Caller) -> object:
     """One memory."""
     return await found(caller, caller.path["memory_id"])
 
@@ -164,42 +167,42 @@ async def found(caller: Caller, memory_id: str) -> dict[str, Any]:
     return memory
 
 
-async def update(caller: Caller) -> Any:
+async def update(caller: Caller) -> object:
     """Changes one memory."""
     given = UPDATE.read(await caller.object())
     return await caller.call("update", {"memory_id": caller.path["memory_id"], **given})
 
 
-async def delete(caller: Caller) -> Any:
+async def delete(caller: Caller) -> object:
     """Deletes one memory."""
     await caller.call("delete", {"memory_id": caller.path["memory_id"]})
     return {"message": "Memory deleted successfully"}
 
 
-async def history_of(caller: Caller) -> Any:
+async def history_of(caller: Caller) -> object:
     """What happened to one memory."""
     return await caller.call("history", {"memory_id": caller.path["memory_id"]})
 
 
-async def search(caller: Caller) -> Any:
+async def search(caller: Caller) -> object:
     """Searches."""
     return await found_by(caller, await caller.object())
 
 
-async def found_by(caller: Caller, body: dict[str, Any]) -> Any:
+async def found_by(caller: Caller, body: dict[str, Any]) -> object:
     """What a search finds; ids beside the filters count as part of them."""
     given = SEARCH.read(body)
     ids = {key: given.pop(key) for key in SCOPE_KEYS if key in given}
     return await caller.call("search", {**given, "filters": {**given.get("filters", {}), **ids}})
 
 
-async def reset(caller: Caller) -> Any:
+async def reset(caller: Caller) -> object:
     """Removes everything."""
     await caller.call("reset", {})
     return {"message": "All memories reset"}
 
 
-async def entities(caller: Caller) -> Any:
+async def entities(caller: Caller) -> list[dict[str, Any]]:
     """The users, agents and runs that have memories, and how many."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for scope in await caller.call("scopes", {}):
@@ -225,7 +228,7 @@ def _zulu(moment: str | None) -> str | None:
     return moment and moment.replace("+00:00", "Z")
 
 
-async def delete_entity(caller: Caller) -> Any:
+async def delete_entity(caller: Caller) -> object:
     """Deletes the memories of one user, agent or run."""
     kind = caller.path["entity_type"]
     if kind not in FIELD_OF:

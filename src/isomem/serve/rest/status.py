@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from isomem import __version__
 from isomem.serve.metrics import CONTENT_TYPE
@@ -40,13 +40,13 @@ def operations() -> list[Operation]:
     ]  # fmt: skip
 
 
-async def health(request: Request) -> Any:
+async def health(request: Request) -> object:
     """Answers as long as the process does."""
     del request
     return {"status": "ok", "version": __version__}
 
 
-async def ready(request: Request) -> Any:
+async def ready(request: Request) -> object:
     """Answers if the store does.
 
     Raises:
@@ -60,7 +60,7 @@ async def ready(request: Request) -> Any:
     return {"status": "ready", "version": __version__}
 
 
-async def metrics(request: Request) -> Any:
+async def metrics(request: Request) -> object:
     """What Prometheus reads.
 
     Raises:
@@ -74,12 +74,12 @@ async def metrics(request: Request) -> Any:
     return Raw(request.app.state.metrics.text(), CONTENT_TYPE)
 
 
-async def docs(request: Request) -> Any:
+async def docs(request: Request) -> object:
     """The page."""
     headers = [("Content-Security-Policy", POLICY)]
     return Raw(page(request.app.openapi()).encode(), "text/html; charset=utf-8", headers=headers)
 
 
-async def openapi(request: Request) -> Any:
+async def openapi(request: Request) -> object:
     """The document."""
     return Raw(encode(request.app.openapi()), "application/json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -14,6 +14,9 @@ from isomem.serve.grants import covered
 from isomem.types import RANKINGS, SCOPE_KEYS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from isomem.pipeline.overview import Entities, Entity
     from isomem.serve.access import Access
     from isomem.serve.service import Service
 
@@ -90,7 +93,7 @@ async def entities(request: Request) -> JSONResponse:
     return _json(_own(access, await access.ask(overview.entities, scope, most)))
 
 
-def _own(access: Access, found: dict[str, Any]) -> dict[str, Any]:
+def _own(access: Access, found: Entities) -> Entities:
     """What was found, without memories that the key may not touch, and entities only in those."""
     if access.sees_everything:
         return found
@@ -99,7 +102,7 @@ def _own(access: Access, found: dict[str, Any]) -> dict[str, Any]:
         for memory_id, memory in found["memories"].items()
         if covered(access.key.grants, memory)
     }
-    shown = []
+    shown: list[Entity] = []
     for entity in found["entities"]:
         linked = [memory_id for memory_id in entity["memories"] if memory_id in own]
         if linked:
@@ -164,7 +167,7 @@ def _admin(request: Request) -> Caller:
 # --- Reading a request ------------------------------------------------------------------------
 
 
-def _json(content: dict[str, Any]) -> JSONResponse:
+def _json(content: Mapping[str, object]) -> JSONResponse:
     return JSONResponse(content, headers=_FRESH)
 
 
@@ -174,16 +177,15 @@ def _whole(value: object, least: int, most: int, name: str) -> int:
     raise ValueError(f"{name} must be a whole number from {least} to {most}")
 
 
-def _list(value: object, name: str) -> list[Any]:
+def _list(value: object, name: str) -> list[Mapping[str, str]]:
     if isinstance(value, list):
         return value
     raise ValueError(f"{name} must be a list")
 
 
 def _texts(value: object, name: str) -> list[str]:
-    texts = _list(value, name)
-    if all(isinstance(each, str) for each in texts):
-        return texts
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
     raise ValueError(f"{name} must be a list of texts")
 
 

@@ -9,6 +9,9 @@ import { timeline } from "./history.js";
 import { notify, problemBox } from "./notices.js";
 import { addressOf, go, place } from "./router.js";
 
+// Texts of more characters are set smaller.
+const LONG = 280;
+
 export class Detail {
   constructor(app) {
     this.app = app;
@@ -70,7 +73,8 @@ export class Detail {
     this.shownId = id;
     if (!memory) return this.drawRemoved(id, history);
     const found = this.app.memories.hitOf(id);
-    this.heading = el("h2", { class: "memory-full prose", tabindex: -1 }, memory.memory || "(no text)");
+    const kind = (memory.memory ?? "").length > LONG ? "memory-full prose long" : "memory-full prose";
+    this.heading = el("h2", { class: kind, tabindex: -1, dir: "auto" }, memory.memory || "(no text)");
     fill(this.node, this.bar(memory), el("div", { class: "detail-body" }, this.heading,
       this.hidden(memory),
       found ? section("Why it is ranked here", scoreTable(found.hit, found.index, found.hits)) : null,
@@ -97,7 +101,7 @@ const section = (title, ...content) => el("section", {}, el("h3", {}, title), co
 
 function ids(memory) {
   const scope = idsOf(memory);
-  const rows = named(scope).map(([kind, id]) => el("div", {}, el("dt", {}, kind), el("dd", {}, id)));
+  const rows = named(scope).map(([kind, id]) => el("div", {}, el("dt", {}, kind), el("dd", { dir: "auto" }, id)));
   const isOther = !sameIds(scope, place().ids);
   return el("div", {}, el("dl", { class: "facts" }, rows),
     isOther ? el("a", { href: addressOf({ view: "memories", ids: scope, memory: memory.id }) }, "Show this scope") : null);
@@ -106,7 +110,7 @@ function ids(memory) {
 function metadata(values) {
   return el("dl", { class: "facts" }, Object.entries(values).map(([key, value]) =>
     el("div", {}, el("dt", { class: "code" }, key),
-      el("dd", { class: "code" }, typeof value === "string" ? value : JSON.stringify(value)))));
+      el("dd", { class: "code", dir: "auto" }, typeof value === "string" ? value : JSON.stringify(value)))));
 }
 
 function record(memory) {

@@ -81,7 +81,7 @@ function merged(runs) {
 
 /** The two texts in one, with what was removed and what was added. */
 export function diff(before, after) {
-  return el("p", { class: "diff prose" }, changes(before, after).map(([kind, text]) => {
+  return el("p", { class: "diff prose", dir: "auto" }, changes(before, after).map(([kind, text]) => {
     if (kind === "removed") return el("del", {}, el("span", { class: "unseen" }, " removed: "), text);
     if (kind === "added") return el("ins", {}, el("span", { class: "unseen" }, " added: "), text);
     return text;

@@ -97,7 +97,7 @@ export function edit(memory, done) {
 export function remove(memory, done) {
   ask({
     title: "Delete this memory?", action: "Delete it", kind: "danger",
-    content: [el("blockquote", {}, memory.memory), el("p", { class: "faint" },
+    content: [el("blockquote", { dir: "auto" }, memory.memory), el("p", { class: "faint" },
       "It is no longer found. Its history stays, with its text.")],
     send: async () => {
       await call("delete", { memory_id: memory.id });

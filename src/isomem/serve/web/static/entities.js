@@ -68,7 +68,7 @@ export class Entities {
     return [
       el("h3", {}, `${entity.text} is in ${plural(entity.links, "memory", "memories")}`),
       el("ul", {}, memories.map((memory) => el("li", {},
-        el("a", { class: "linked-memory prose", href: addressOf({ ...place(), memory: memory.id }) }, memory.memory),
+        el("a", { class: "linked-memory prose", dir: "auto", href: addressOf({ ...place(), memory: memory.id }) }, memory.memory),
         el("span", { class: "faint number" }, day(timeOf(memory)))))),
     ];
   }

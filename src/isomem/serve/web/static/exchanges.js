@@ -80,7 +80,7 @@ function turnOf(turn, index, count) {
   ];
 }
 
-const part = (title, ...content) => el("section", {}, el("h3", {}, title), content);
+const part = (title, ...content) => el("section", {}, el("h2", { class: "minor" }, title), content);
 
 /** A text, which is only shown when asked for if it is long. */
 function long(text) {

@@ -24,7 +24,7 @@ function event(row) {
 function text({ event: name, old_memory: before, new_memory: after }) {
   if (name === "UPDATE" && before === after) return el("p", { class: "faint" }, "The text stayed; something else changed.");
   if (name === "UPDATE") return diff(before ?? "", after ?? "");
-  if (name === "SUPERSEDE") return el("p", { class: "prose" }, after ?? "");
+  if (name === "SUPERSEDE") return el("p", { class: "prose", dir: "auto" }, after ?? "");
   if (name === "RESTORE") return null;
-  return el("p", { class: "prose" }, after ?? before ?? "");
+  return el("p", { class: "prose", dir: "auto" }, after ?? before ?? "");
 }

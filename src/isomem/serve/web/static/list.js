@@ -191,11 +191,12 @@ export class VirtualList {
   scrollTo(index) {
     const top = this.node.scrollTop + this.skippedPx;
     const rowTop = index * this.rowPx;
-    const target = rowTop < top ? rowTop
-      : rowTop + this.rowPx > top + this.pagePx ? rowTop + this.rowPx - this.pagePx : null;
-    if (target === null) return;
-    const ratio = this.tallPx > this.spacePx
-      ? (this.spacePx - this.pagePx) / (this.tallPx - this.pagePx) : 1;
-    this.node.scrollTop = target * ratio;
+    const isAbove = rowTop < top, isBelow = rowTop + this.rowPx > top + this.pagePx;
+    if (!isAbove && !isBelow) return;
+    if (this.tallPx > this.spacePx) {
+      // A pixel of the space is several of the rows, so the middle is hit, and not the edge.
+      const target = Math.max(0, rowTop - (this.pagePx - this.rowPx) / 2);
+      this.node.scrollTop = (target * (this.spacePx - this.pagePx)) / (this.tallPx - this.pagePx);
+    } else this.node.scrollTop = isAbove ? rowTop : rowTop + this.rowPx - this.pagePx;
   }
 }

@@ -6,6 +6,7 @@ import { button, el, fill } from "./dom.js";
 import * as editing from "./edit.js";
 import { Exchanges } from "./exchanges.js";
 import { sameIds } from "./format.js";
+import { Jobs } from "./jobs.js";
 import { Keys } from "./keys.js";
 import { MemoryPane } from "./memories.js";
 import { announce, notify, problemBox } from "./notices.js";
@@ -33,6 +34,7 @@ class App {
   /** The views beside the memories that this key may see: what they are called, and what they are. */
   sheetsOf({ sees_everything: seesEverything, auth }) {
     const sheets = { exchanges: ["Exchanges", new Exchanges()] };
+    if (this.may("write")) sheets.jobs = ["Jobs", new Jobs(this)];
     if (auth && seesEverything && this.may("admin")) sheets.keys = ["Keys", new Keys()];
     return sheets;
   }

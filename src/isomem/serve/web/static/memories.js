@@ -102,7 +102,7 @@ export class MemoryPane {
     this.tools.hidden = !this.ids;
     const ids = this.ids ? named(this.ids) : [];
     fill(this.title, ids.length
-      ? ids.map(([kind, id]) => el("span", { class: "title-id" }, el("span", { class: "faint" }, `${kind} `), id))
+      ? ids.map(([kind, id]) => el("span", { class: "title-id", title: id }, el("span", { class: "faint" }, `${kind} `), el("bdi", {}, id)))
       : "Memories");
     this.filterCount.hidden = !this.filters.count;
     fill(this.filterCount, String(this.filters.count));
@@ -168,7 +168,7 @@ export class MemoryPane {
     const isSameDay = above && day(timeOf(above)) === date && Number(row.dataset.index) > 0;
     row.append(
       el("span", { class: "margin number faint" }, isSameDay ? el("span", { class: "unseen" }, date) : date),
-      el("span", { class: "memory-text prose" }, memory.memory || "(no text)"),
+      el("span", { class: "memory-text prose", dir: "auto" }, memory.memory || "(no text)"),
       marks(memory));
   }
 
@@ -211,7 +211,7 @@ export class MemoryPane {
       on: { click: () => go({ memory: hit.id }) },
     },
     el("span", { class: "margin rank number" }, el("span", { class: "unseen" }, "Rank "), String(index + 1)),
-    el("span", { class: "memory-text prose" }, ...highlighted(hit.memory, query)),
+    el("span", { class: "memory-text prose", dir: "auto" }, ...highlighted(hit.memory, query)),
     el("span", { class: "hit-score" }, scoreBar(hit), el("span", { class: "number code" }, scoreOf(hit.score))),
     details, marks(hit)));
   }

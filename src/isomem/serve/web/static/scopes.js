@@ -78,7 +78,7 @@ function drawScope(scope, index, row) {
   const rest = ids.slice(1);
   row.append(
     el("div", { class: "scope-line" },
-      el("span", { class: "scope-id", title: id }, el("span", { class: "faint" }, kind ? `${kind} ` : ""), id),
+      el("span", { class: "scope-id", title: id }, el("span", { class: "faint" }, kind ? `${kind} ` : ""), el("bdi", {}, id)),
       el("span", { class: "scope-count number" }, number(scope.memories), el("span", { class: "unseen" }, " memories"))),
     el("div", { class: "scope-line faint" },
       el("span", { class: "scope-rest" },

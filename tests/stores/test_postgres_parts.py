@@ -1,0 +1,205 @@
+"""Parts of the store set `postgres` that need no server: addresses, texts, and what errors mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+psycopg = pytest.importorskip("psycopg")
+psycopg_pool = pytest.importorskip("psycopg_pool")
+
+from isomem.config import POSTGRES_OPTIONS, MemoryConfig  # noqa: E402
+from isomem.errors import DatabaseError, InvalidConfigError  # noqa: E402
+from isomem.options import defaults_of  # noqa: E402
+from isomem.stores.postgres.escaped import (  # noqa: E402
+    escaped,
+    is_storable_id,
+    restored,
+    restored_all,
+)
+from isomem.stores.postgres.meanings import UnfinishedError, is_lost, meaning  # noqa: E402
+from isomem.stores.postgres.target import Target  # noqa: E402
+
+SECRET = "p4ss/w0rd@!"
+DSN = "postgresql://ana:p4ss%2Fw0rd%40!@db.example.com:6543/memories?sslmode=require"
+
+
+def target(**options: Any) -> Target:
+    return Target({**defaults_of(POSTGRES_OPTIONS), **options})
+
+
+# --- Addresses -------------------------------------------------------------------------------
+
+
+def test_a_dsn_is_read() -> None:
+    made = target(dsn=DSN).parameters
+    assert made["host"] == "db.example.com"
+    assert (made["port"], made["dbname"], made["user"]) == ("6543", "memories", "ana")
+    assert (made["password"], made["sslmode"]) == (SECRET, "require")
+
+
+@pytest.mark.parametrize(
+    "dsn", ["host=h port=6543 dbname=d user=u", "postgresql://u@h:6543/d", "postgres://u@h:6543/d"]
+)
+def test_both_forms_of_a_dsn_mean_the_same(dsn: str) -> None:
+    made = target(dsn=dsn)
+    assert made.name == "postgresql://h:6543/d"
+    assert made.parameters["user"] == "u"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("host", "other"), ("port", 1234), ("user", "bob"), ("password", "x"), ("dbname", "d2"),
+        ("sslmode", "disable"),
+    ],
+)  # fmt: skip
+def test_a_single_option_takes_precedence(option: str, value: object) -> None:
+    made = target(dsn=DSN, **{option: value}).parameters
+    assert made[option] == value
+    assert {"host", "port", "user", "password", "dbname", "sslmode"} <= set(made)
+
+
+def test_without_anything_it_is_the_local_server() -> None:
+    assert target().name == "postgresql://local:5432/postgres"
+
+
+def test_nothing_that_is_shown_has_the_password() -> None:
+    for made in (target(dsn=DSN), target(host="h", password=SECRET)):
+        shown = (repr(made), str(made), made.name)
+        assert not [text for text in shown if SECRET in text or "p4ss" in text]
+        said = f'connection to "h" failed: password={SECRET} is wrong for {SECRET}'
+        assert SECRET not in made.without_secret(said)
+
+
+def test_the_configuration_does_not_show_the_password() -> None:
+    section = {"provider": "postgres", "config": {"dsn": DSN, "password": SECRET}}
+    assert "p4ss" not in repr(MemoryConfig(vector_store=section).vector_store)
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://[::1", "host", f"secret={SECRET}", "=", "http://x"])
+def test_a_dsn_that_cannot_be_read_is_not_shown(dsn: str) -> None:
+    with pytest.raises(InvalidConfigError, match="dsn cannot be read") as refused:
+        target(dsn=dsn)
+    assert SECRET not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("schema", ["isomem", "Two Words", 'a"b', "back\\slash", "é", "select"])
+def test_a_schema_is_quoted(schema: str) -> None:
+    options = target(schema=schema).parameters["options"]
+    assert options.count("search_path=") == 1
+    assert "statement_timeout=60000" in options
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(0.1, 2), (10.0, 10), (59.6, 60)])
+def test_the_time_to_connect_is_what_libpq_takes(seconds: float, wait: int) -> None:
+    """Whole seconds, at least two."""
+    assert target(connect_timeout_s=seconds).parameters["connect_timeout"] == wait
+
+
+def test_what_a_dsn_says_itself_stays() -> None:
+    dsn = "host=h connect_timeout=7 application_name=mine options='-c work_mem=8MB'"
+    made = target(dsn=dsn).parameters
+    assert (made["connect_timeout"], made["application_name"]) == ("7", "mine")
+    assert made["options"].startswith("-c work_mem=8MB ")
+
+
+# --- Texts -----------------------------------------------------------------------------------
+
+TEXTS = st.text(st.sampled_from("a\0\ue000NE🗼") | st.characters(exclude_categories=["Cs"]))
+
+
+@given(text=TEXTS)
+def test_every_text_comes_back(text: str) -> None:
+    assert restored(escaped(text)) == text
+    assert "\0" not in escaped(text)
+
+
+@given(texts=st.lists(TEXTS, min_size=2, max_size=2, unique=True))
+def test_no_two_texts_are_stored_alike(texts: list[str]) -> None:
+    assert escaped(texts[0]) != escaped(texts[1])
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs", "Co", "Cc"])))
+def test_ordinary_text_is_stored_as_it_is(text: str) -> None:
+    assert escaped(text) is text
+    assert restored(text) is text
+
+
+def test_only_the_texts_of_a_row_are_restored() -> None:
+    row = (1, None, b"\xee\x80\x80N", escaped("a\0b"), 0.5, True)
+    assert restored_all(row) == (1, None, b"\xee\x80\x80N", "a\0b", 0.5, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [("", True), ("é", True), ("\ue000", True), ("a\0", False), ("\ud800", False)],
+)
+def test_which_texts_can_be_ids(text: str, is_one: bool) -> None:
+    assert is_storable_id(text) == is_one
+
+
+# --- What errors mean ------------------------------------------------------------------------
+
+ERRORS = psycopg.errors
+LOST = [
+    ERRORS.ConnectionFailure, ERRORS.ConnectionException,
+    ERRORS.AdminShutdown, ERRORS.CrashShutdown, ERRORS.CannotConnectNow, psycopg.OperationalError,
+    psycopg.InterfaceError,
+]  # fmt: skip
+TOLD = {
+    ERRORS.QueryCanceled: "statement_timeout_s", ERRORS.DiskFull: "space",
+    ERRORS.TooManyConnections: "pool_max", ERRORS.ReadOnlySqlTransaction: "primary",
+    ERRORS.InsufficientPrivilege: "CREATE", ERRORS.UndefinedTable: "tables",
+    psycopg_pool.PoolTimeout: "server runs",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LOST, ids=lambda kind: kind.__name__)
+def test_a_lost_connection_can_be_tried_again(kind: type[Exception]) -> None:
+    error: Any = kind("server closed the connection unexpectedly")
+    assert is_lost(error)
+    before = meaning(error, target())
+    during = meaning(error, target(), committing=True)
+    assert isinstance(before, UnfinishedError)
+    assert isinstance(during, UnfinishedError)
+    assert (before.in_doubt, during.in_doubt) == (False, True)
+    assert "nothing of this call was stored" in str(before)
+    assert "as a whole or not at all" in str(during)
+
+
+@pytest.mark.parametrize("kind", [ERRORS.DeadlockDetected, ERRORS.SerializationFailure])
+def test_a_call_that_was_in_the_way_can_be_made_again(kind: type[Exception]) -> None:
+    found = meaning(kind("x"), target())  # type: ignore[arg-type]
+    assert isinstance(found, UnfinishedError)
+    assert not found.in_doubt
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"), TOLD.items(), ids=lambda each: getattr(each, "__name__", "")
+)
+def test_other_errors_say_what_to_do(kind: type[Exception], word: str) -> None:
+    found = meaning(kind("x"), target(host="db"))  # type: ignore[arg-type]
+    assert type(found) is DatabaseError
+    assert word in str(found.suggestion)
+    assert "postgresql://db:5432/postgres" in str(found)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [ERRORS.UniqueViolation, ERRORS.NumericValueOutOfRange, ERRORS.SyntaxError],
+)
+def test_what_it_does_not_know_it_passes_on(kind: type[Exception]) -> None:
+    error: Any = kind("duplicate key value")
+    assert not is_lost(error)
+    assert "duplicate key value" in str(meaning(error, target()))
+
+
+@pytest.mark.parametrize("kind", [*LOST, *TOLD, ERRORS.UniqueViolation])
+def test_no_error_has_the_password(kind: type[Exception]) -> None:
+    found = meaning(kind(f'FATAL: user "ana" with {SECRET}'), target(dsn=DSN))  # type: ignore[arg-type]
+    assert SECRET not in repr(found)
