@@ -47,9 +47,11 @@ def opened(name: str, section: dict[str, Any], folder: Path) -> Any:
     if name in {"pgvector", "mem0 on pgvector"}:
         config["history_db_path"] = str(folder / f"{name}.db")
     if name.startswith("mem0"):
+        from isomem_parity import tiers
         from isomem_parity.upstream import load
 
         load()
+        tiers.enter("A")  # Otherwise it would try to download a model for spaCy.
         from mem0 import Memory as Theirs
 
         os.environ.setdefault("OPENAI_API_KEY", "unused")
