@@ -19,6 +19,7 @@ from isomem.reference import KINDS, has_variable, table_in, variable
 from isomem.serve.mcp.settings import TABLE as MCP_OPTIONS
 from isomem.serve.mcp.tools import TOOLS
 from isomem.serve.settings import TABLE as SERVICE_OPTIONS
+from isomem.stores.pgvector import PGVECTOR_OPTIONS
 from isomem.text.tables import SPACY_OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -78,6 +79,10 @@ def _embedded() -> str:
 
 def _postgres() -> str:
     return _rows("vector_store", POSTGRES_OPTIONS)
+
+
+def _pgvector() -> str:
+    return _rows("vector_store", PGVECTOR_OPTIONS)
 
 
 def _qdrant() -> str:
@@ -258,6 +263,7 @@ def _own_reranker() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "top": _top,
     "embedded": _embedded,
+    "pgvector": _pgvector,
     "nlp": _nlp,
     "qdrant": _qdrant,
     "tools": _tools,

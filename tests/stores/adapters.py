@@ -131,6 +131,19 @@ def _postgres(folder: Path) -> dict[str, Any]:
     return {"vector_store": server.section(schema)}
 
 
+def _pgvector(folder: Path) -> dict[str, Any]:
+    name = md5(str(folder).encode()).hexdigest()
+    store = {
+        "connection_string": server.shared().dsn("tests"),
+        "collection_name": f"c{name}",
+        "scores": "similarity",
+    }
+    return {
+        "vector_store": {"provider": "pgvector", "config": store},
+        "history_db_path": str(folder / "history.db"),
+    }
+
+
 def _qdrant(path: str) -> Callable[[Path], dict[str, Any]]:
     def config(folder: Path) -> dict[str, Any]:
         store = {"path": path or str(folder / "qdrant")}
@@ -187,6 +200,14 @@ ADAPTERS = (
         Abilities(atomic=True, listing=True, fused=True, dedup=True),
         "by isomem, for the memories of a scope",
         lacks=server.missing,
+    ),
+    Adapter(
+        "pgvector",
+        "`pgvector`: mem0's tables in PostgreSQL",
+        _pgvector,
+        Abilities(shared=True),
+        "by isomem, for the memories of a scope",
+        lacks=server.without_pgvector,
     ),
     Adapter(
         "qdrant-memory",

@@ -161,7 +161,6 @@ def shared() -> Server:
     atexit.register(lambda: server.stop() if os.getpid() == owner else None)
     os.environ[_VARIABLE] = str(server.folder)
     server.make("tests")
-    server.do("CREATE EXTENSION IF NOT EXISTS vector", "tests")
     return server
 
 
@@ -183,4 +182,18 @@ def missing() -> str:
         return f"NO POSTGRESQL TESTED: not installed: {', '.join(lacking)}"
     if programs() is None:
         return "NO POSTGRESQL TESTED: neither the package pgserver nor PostgreSQL is installed"
+    return ""
+
+
+def without_pgvector() -> str:
+    """What is missing for the tests with pgvector; empty if nothing is."""
+    found = programs()
+    if missing() or found is None:
+        return missing()
+    share = [
+        found.parent / "share" / "postgresql",
+        Path("/usr/share/postgresql", found.parent.name),
+    ]
+    if not any((folder / "extension" / "vector.control").exists() for folder in share):
+        return "NO PGVECTOR TESTED: this PostgreSQL does not have the extension"
     return ""

@@ -48,7 +48,8 @@ def fill(store: Any, payloads: list[dict[str, Any]]) -> dict[str, dict[str, Any]
     stored = {}
     for number, payload in enumerate(payloads):
         vector = [math.cos(number), math.sin(number), *[0.0] * (DIMS - 2)]
-        whole = {"data": f"word{number} common", **payload, **SCOPE}
+        text = f"word{number} common"
+        whole = {"data": text, "text_lemmatized": text, **payload, **SCOPE}
         try:
             store.insert(vectors=[vector], payloads=[whole], ids=[point_id(number)])
         except (MemoryError, ValueError, TypeError):

@@ -116,9 +116,12 @@ RERANKERS = Kind(
 VECTOR_STORES = Kind(
     "vector_store",
     "isomem.vector_stores",
-    {"qdrant": "isomem.stores.qdrant:QdrantStore"},
+    {
+        "pgvector": "isomem.stores.pgvector:PgvectorStore",
+        "qdrant": "isomem.stores.qdrant:QdrantStore",
+    },
     "azure_ai_search azure_mysql baidu cassandra chroma databricks elasticsearch faiss langchain "
-    "milvus mongodb neptune opensearch oracledb pgvector pinecone redis s3_vectors supabase "
+    "milvus mongodb neptune opensearch oracledb pinecone redis s3_vectors supabase "
     "turbopuffer upstash_vector valkey vertex_ai_vector_search weaviate",
 )
 

@@ -122,7 +122,13 @@ class Database:
         """
         if self.transaction is not None:
             return work(*args, **kwargs)
-        return _Write(self, self._retry_s).run(lambda: work(*args, **kwargs))
+        return _Write(self, uuid.uuid4(), self._retry_s).run(lambda: work(*args, **kwargs))
+
+    def repeat(self, work: Callable[[], T]) -> T:
+        """As `write`, for work that leaves the same if it is stored twice: it needs no token."""
+        if self.transaction is not None:
+            return work()
+        return _Write(self, None, self._retry_s).run(work)
 
     def give_way(self) -> None:
         """Nothing: readers and writers do not wait for each other here."""
@@ -472,9 +478,9 @@ class Savepoint:
 class _Write:
     """One write that is done once, in however many attempts."""
 
-    def __init__(self, database: Database, retry_s: float) -> None:
+    def __init__(self, database: Database, token: uuid.UUID | None, retry_s: float) -> None:
         self._database = database
-        self._token = uuid.uuid4()
+        self._token = token
         self._deadline = time.monotonic() + retry_s
         self._in_doubt: UnfinishedError | None = None
         self._result: Any = None
@@ -498,7 +504,7 @@ class _Write:
         error: BaseException | None = None
         try:
             if self._in_doubt is not None:
-                if not transaction.claims():
+                if self._token is not None and not transaction.claims():
                     result: T = self._result
                     error = self._in_doubt
                     return result

@@ -34,7 +34,7 @@ class Target:
     Attributes:
         name: for people; it has no password.
         parameters: for `psycopg.connect`.
-        schema: where the tables are.
+        schema: where the tables are; empty where the server looks for them by itself.
 
     Raises:
         InvalidConfigError: `dsn` cannot be read. The error does not show it.
@@ -51,7 +51,7 @@ class Target:
         parameters["options"] = " ".join(
             [
                 str(parameters.get("options") or ""),
-                f"-c search_path={_quoted(self.schema)}",
+                f"-c search_path={_quoted(self.schema)}" if self.schema else "",
                 f"-c statement_timeout={round(options['statement_timeout_s'] * 1000)}",
                 "-c client_min_messages=warning",
             ]

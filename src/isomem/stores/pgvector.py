@@ -1,0 +1,405 @@
+"""pgvector: a table for each collection, in PostgreSQL with the extension of that name.
+
+The tables are those of mem0 2.0.4 (id, vector, payload), and keywords are searched as it does, so
+that both can use the same tables at the same time. Every write can be done twice without harm, so
+it is done again after a lost connection.
+"""
+
+from __future__ import annotations
+
+from isomem.config import COLLECTION, POSTGRES_OPTIONS
+from isomem.contract.filters import compile_filters, matches
+from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
+from isomem.options import SWITCH, TEXT, Option, one_of, optional, read_table, whole
+from isomem.store.codec import canonical_id, dump_payload, unit_vector
+from isomem.store.row_keys import split_scope
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from isomem.contract.filters import Group
+    from isomem.ports.shapes import Filters, Payload, Vector
+    from isomem.stores.postgres.database import Database, Row
+
+    Rows = list[Row]
+    Ask = Callable[[int], Rows]
+    Hits = list["PgvectorHit"]
+
+_OF_POSTGRES = {option.name: option for option in POSTGRES_OPTIONS}
+_ALIKE = "host port user password sslmode connect_timeout_s statement_timeout_s retry_s".split()
+
+PGVECTOR_OPTIONS = (
+    *map(_OF_POSTGRES.__getitem__, _ALIKE),
+    Option("dbname", "postgres", optional(TEXT), "the database"),
+    Option(
+        "connection_string", None, optional(TEXT),
+        "all of it as libpq's dsn; takes precedence", secret=True,
+    ),
+    COLLECTION, _OF_POSTGRES["embedding_model_dims"],
+    Option("hnsw", True, SWITCH, "`True`: a new table gets an HNSW index"),
+    Option("diskann", False, SWITCH, "mem0's index for another extension", idle=True),
+    Option("exact", True, SWITCH, "`True`: every vector of a scope is compared, without the index"),
+    Option(
+        "scores", "distance", one_of("distance", "similarity"),
+        "what ranks a memory: mem0 2.0.4 takes the distance; its later releases the similarity",
+    ),
+    Option("minconn", 1, whole(0, 1000), "how many connections a process keeps open"),
+    Option("maxconn", 5, whole(1, 1000), "how many it opens at most"),
+)  # fmt: skip
+"""The keys of `vector_store.config` for the provider "pgvector": mem0's, and some of ours."""
+
+_DIMS = 1536
+_LOCK = 0x70677665
+_FIRST_FETCHED = 64
+_LONGEST = 54
+"""Of 63 bytes, the name of the table with entities takes nine."""
+_EVERYTHING = 1_000_000_000
+_TEXT = "to_tsvector('simple', payload->>'text_lemmatized')"
+_PLAIN = ("host", "port", "user", "password", "dbname", "sslmode")
+
+
+def read(config: Mapping[str, object] | None) -> dict[str, Any]:
+    """The options, checked.
+
+    Raises:
+        InvalidConfigError: one is unknown or wrong.
+        DependencyError: psycopg is not installed.
+    """
+    from isomem.providers.extras import require
+
+    options = read_table(config, PGVECTOR_OPTIONS, "vector_store.config")
+    require("psycopg", "postgres", "vector_store pgvector")
+    require("psycopg_pool", "postgres", "vector_store pgvector")
+    return options
+
+
+class PgvectorHit:
+    """A point that was found or listed. `score` is None if nothing was compared."""
+
+    __slots__ = ("id", "payload", "score")
+
+    def __init__(self, point_id: object, payload: Payload | None, score: float | None) -> None:
+        self.id = str(point_id)
+        self.payload: Payload = payload or {}
+        self.score: Any = score
+
+
+class PgvectorStore:
+    """One collection.
+
+    Args:
+        config: see `PGVECTOR_OPTIONS`.
+        dims: the length of the vectors, if the options do not say.
+        encoder: not used: the server makes the words.
+
+    Attributes:
+        takes_any_id: the id "*" is an ordinary id, and does not mean every id.
+
+    Raises:
+        DependencyError: psycopg is not installed.
+        InvalidConfigError: an option is unknown or wrong.
+        DatabaseError: the server cannot be reached, or has no extension `vector`.
+    """
+
+    table = PGVECTOR_OPTIONS
+    check = staticmethod(read)
+    takes_any_id = True
+
+    def __init__(
+        self,
+        config: Mapping[str, object] | None = None,
+        *,
+        dims: int | None = None,
+        encoder: object = None,
+    ) -> None:
+        del encoder
+        self._options = read(config)
+        _check_name(self._options["collection_name"])
+        self.collection_name: str = self._options["collection_name"]
+        self.embedding_model_dims: int = self._options["embedding_model_dims"] or dims or _DIMS
+        self._database = _opened(self._options)
+        self._owns_database = True
+        try:
+            self.create_col()
+        except BaseException:
+            self.close()
+            raise
+
+    def beside(self, name: str) -> PgvectorStore:
+        """Another collection of the same database."""
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__, collection_name=name, _owns_database=False)
+        made.create_col()
+        return made
+
+    def close(self) -> None:
+        """Closes the connections, unless they belong to another collection."""
+        if self._owns_database:
+            self._database.close()
+
+    # --- The collection ---
+
+    @property
+    def _name(self) -> str:
+        """The table, as SQL spells it."""
+        return _quoted(self.collection_name)
+
+    def create_col(self) -> None:
+        """Makes the table and its indexes if they do not exist."""
+        if self.collection_name not in self.list_cols():
+            self._database.repeat(self._make)
+        with self._database.reading() as database:
+            sql = "SELECT atttypmod FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?"
+            found = database.rows(sql, (self._name, "vector"))
+        if found and found[0][0] > 0:
+            self.embedding_model_dims = found[0][0]
+
+    def _make(self) -> None:
+        name, database = self.collection_name, self._database
+        database.execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))  # One makes it, others wait.
+        database.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        database.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._name}"
+            f" (id uuid PRIMARY KEY, vector vector({self.embedding_model_dims}), payload jsonb)"
+        )
+        if self._options["hnsw"]:
+            database.execute(
+                f"CREATE INDEX IF NOT EXISTS {_quoted(f'{name}_hnsw_idx')} ON {self._name}"
+                " USING hnsw (vector vector_cosine_ops)"
+            )
+        database.execute(
+            f"CREATE INDEX IF NOT EXISTS {_quoted(f'{name}_text_lemmatized_idx')}"
+            f" ON {self._name} USING gin ({_TEXT})"
+        )
+
+    def list_cols(self) -> list[str]:
+        """The names of the tables where collections are."""
+        sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = ANY(?)"
+        with self._database.reading() as database:
+            schemas = database.rows("SELECT current_schemas(false)::text[]")[0][0]
+            return [row[0] for row in database.rows(sql, (schemas,))]
+
+    def col_info(self) -> dict[str, Any]:
+        """Name, number of points and size of the collection."""
+        size = "pg_size_pretty(pg_total_relation_size(?::regclass))"
+        sql = f"SELECT count(*), {size} FROM {self._name}"
+        with self._database.reading() as database:
+            count, size = database.rows(sql, (self._name,))[0]
+        return {"name": self.collection_name, "count": count, "size": size}
+
+    def delete_col(self) -> None:
+        """Removes the table."""
+        self._database.repeat(lambda: self._database.execute(f"DROP TABLE IF EXISTS {self._name}"))
+
+    def reset(self) -> None:
+        """Removes every point, by making the table anew."""
+        self.delete_col()
+        self.create_col()
+
+    # --- Writing ---
+
+    def insert(
+        self,
+        vectors: list[Vector],
+        payloads: list[Payload] | None = None,
+        ids: list[str] | None = None,
+    ) -> None:
+        """Adds points, all or none. A point with a known id replaces the old one.
+
+        Raises:
+            VectorValueError: a vector has the wrong length, or contains NaN or infinity; or an id
+                is not a UUID.
+            ValidationError: a payload cannot be written as JSON.
+            VectorStoreError: the lists differ in length.
+        """
+        payloads = payloads if payloads is not None else [{} for _ in vectors]
+        if ids is None or not len(vectors) == len(payloads) == len(ids):
+            raise VectorStoreError("vectors, payloads and ids must be lists of one length")
+        rows = {
+            _uuid(point_id): (self._vector(vector), dump_payload(payload))
+            for point_id, vector, payload in zip(ids, vectors, payloads, strict=True)
+        }
+        if not rows:
+            return
+        sql = (
+            f"INSERT INTO {self._name} (id, vector, payload)"
+            " SELECT i::uuid, v::vector, p::jsonb"
+            " FROM unnest(?::text[], ?::text[], ?::text[]) AS n (i, v, p)"
+            " ON CONFLICT (id) DO UPDATE SET vector = excluded.vector, payload = excluded.payload"
+        )
+        columns = ([*rows], [row[0] for row in rows.values()], [row[1] for row in rows.values()])
+        self._database.repeat(lambda: self._database.execute(sql, columns))
+
+    def update(
+        self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
+    ) -> None:
+        """Replaces the vector of a point, or its payload, or both."""
+        given = {
+            "vector = ?::vector": None if vector is None else self._vector(vector),
+            "payload = ?::jsonb": None if payload is None else dump_payload(payload),
+        }
+        changes = {change: value for change, value in given.items() if value is not None}
+        if changes:
+            sql = f"UPDATE {self._name} SET {', '.join(changes)} WHERE id = ?::uuid"
+            bindings = (*changes.values(), _uuid(vector_id))
+            self._database.repeat(lambda: self._database.execute(sql, bindings))
+
+    def delete(self, vector_id: str) -> None:
+        """Removes a point; nothing happens if it is not there."""
+        sql, bindings = f"DELETE FROM {self._name} WHERE id = ?::uuid", (_uuid(vector_id),)
+        self._database.repeat(lambda: self._database.execute(sql, bindings))
+
+    def _vector(self, vector: Vector) -> str:
+        unit_vector(vector, self.embedding_model_dims)  # It raises for what cannot be stored.
+        return str([float(number) for number in vector])
+
+    # --- Reading ---
+
+    def get(self, vector_id: str) -> PgvectorHit | None:
+        """The point with that id, or None."""
+        if not _is_uuid(vector_id):
+            return None
+        sql = f"SELECT id, payload FROM {self._name} WHERE id = ?::uuid"
+        with self._database.reading() as database:
+            found = database.rows(sql, (vector_id,))
+        return PgvectorHit(found[0][0], found[0][1], None) if found else None
+
+    def list(self, filters: Filters | None = None, top_k: int | None = 100) -> tuple[Hits, None]:
+        """The first `top_k` points that pass, in the order in which the table has them.
+
+        Raises:
+            ValueError: `top_k` is below 1.
+        """
+        where, bindings, group = self._where(filters)
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
+
+        def ask(limit: int) -> Rows:
+            sql = f"SELECT id, payload, NULL FROM {self._name} WHERE {where} LIMIT ?"
+            return self._database.rows(sql, (*bindings, limit))
+
+        with self._database.reading():
+            return _first_passing(ask, group, _EVERYTHING if top_k is None else top_k), None
+
+    def search(
+        self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
+    ) -> Hits:
+        """The `top_k` points nearest to a vector among those that pass, nearest first."""
+        return self.search_batch([query], [vectors], top_k, filters)[0]
+
+    def search_batch(
+        self,
+        queries: Sequence[str],
+        vectors_list: Sequence[Vector],
+        top_k: int = 1,
+        filters: Filters | None = None,
+    ) -> Sequence[Hits]:
+        """One `search` for each vector, in one state of the table."""
+        del queries
+        with self._database.reading():
+            asked = [self._nearest(self._vector(vector), filters) for vector in vectors_list]
+            return [_first_passing(ask, group, top_k) for ask, group in asked]
+
+    def _nearest(self, vector: str, filters: Filters | None) -> tuple[Ask, Group | None]:
+        where, bindings, group = self._where(filters)
+        distance = "vector <=> ?::vector"
+        # An index orders by the bare distance alone; and what passes a filter may not be in it.
+        order = f"({distance}) + 0" if self._options["exact"] else distance
+        is_distance = self._options["scores"] == "distance"
+        score = distance if is_distance else f"greatest(0, 1 - ({distance}))"
+        sql = (
+            f"SELECT id, payload, {score} FROM {self._name} WHERE {where} ORDER BY {order} LIMIT ?"
+        )
+        return lambda limit: self._database.rows(sql, (vector, *bindings, vector, limit)), group
+
+    def keyword_search(self, query: str, top_k: int = 5, filters: Filters | None = None) -> Hits:
+        """The `top_k` points with all words of a query that pass, by mem0's rank, best first."""
+        where, bindings, group = self._where(filters)
+        words = "plainto_tsquery('simple', ?)"
+        rank = f"ts_rank_cd({_TEXT}, {words})"  # Of float4; as text it is the number that mem0 has.
+        sql = (
+            f"SELECT id, payload, {rank}::text::float8 FROM {self._name}"
+            f" WHERE {_TEXT} @@ {words} AND {where} ORDER BY {rank} DESC LIMIT ?"
+        )
+        query = query.replace("\0", " ")
+
+        def ask(limit: int) -> Rows:
+            return self._database.rows(sql, (query, query, *bindings, query, limit))
+
+        with self._database.reading():
+            return _first_passing(ask, group, top_k)
+
+    def _where(self, filters: Filters | None) -> tuple[str, tuple[str, ...], Group | None]:
+        """A condition that all points that pass fulfil, its bindings, and what decides."""
+        group = compile_filters(filters)
+        ids, _ = split_scope(group)
+        usable = {key: value for key, value in ids.items() if "\0" not in value}
+        named = [f"payload @> jsonb_build_object('{key}', ?::text)" for key in usable]
+        return " AND ".join(named) or "true", tuple(usable.values()), group
+
+
+def _first_passing(ask: Ask, group: Group | None, top_k: int) -> Hits:
+    """The first `top_k` hits that pass: more and more are asked for until they are found, or all
+    have been looked at.
+    """
+    limit = top_k if group is None else max(top_k, _FIRST_FETCHED)
+    while True:
+        rows = ask(limit)
+        hits = [PgvectorHit(*row) for row in rows]
+        passing = [hit for hit in hits if group is None or matches(group, hit.payload)]
+        if len(passing) >= top_k or len(rows) < limit:
+            return passing[:top_k]
+        limit *= 4
+
+
+def _check_name(name: str) -> None:
+    """Raises InvalidConfigError unless a table and its indexes can have names made of this one."""
+    if "?" in name or len(name.encode()) > _LONGEST:
+        raise InvalidConfigError(
+            f"vector_store pgvector: collection_name {name!r:.80} cannot name a table",
+            error_code="CONFIG_003",
+            details={"key": "collection_name"},
+            suggestion=f"Take at most {_LONGEST} bytes, and no question mark.",
+        )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _is_uuid(point_id: object) -> bool:
+    from uuid import UUID
+
+    try:
+        return bool(UUID(str(point_id)))
+    except ValueError:
+        return False
+
+
+def _uuid(point_id: object) -> str:
+    if _is_uuid(point_id):
+        return canonical_id(point_id)
+    raise VectorValueError(f"vector_store pgvector: {point_id!r:.60} is not a UUID")
+
+
+def _opened(options: Mapping[str, Any]) -> Database:
+    from isomem.stores.postgres.database import Database
+    from isomem.stores.postgres.target import Target
+
+    given = {key: options[key] for key in _PLAIN}
+    if options["connection_string"] is not None:  # It takes precedence, as in mem0.
+        given = {**dict.fromkeys(_PLAIN), "sslmode": options["sslmode"]}
+    target = Target({
+        **given, "dsn": options["connection_string"], "schema": "",
+        "connect_timeout_s": options["connect_timeout_s"],
+        "statement_timeout_s": options["statement_timeout_s"],
+    })  # fmt: skip
+    return Database(
+        target,
+        pool_min=options["minconn"],
+        pool_max=options["maxconn"],
+        connect_timeout_s=options["connect_timeout_s"],
+        retry_s=options["retry_s"],
+    )

@@ -1,0 +1,125 @@
+"""mem0's own class for pgvector and isomem share the tables of one database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isomem import Memory
+from isomem.errors import InvalidConfigError
+from isomem.stores.pgvector import PgvectorStore
+from tests.stores import server
+
+pytestmark = [
+    pytest.mark.skipif(bool(server.without_pgvector()), reason=server.without_pgvector()),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+DIMS = 4
+IDS = [f"7d8c1a44-0000-4000-8000-{number:012}" for number in range(6)]
+PAYLOADS = [
+    {"data": f"tea {number}", "text_lemmatized": f"tea number{number} common", "user_id": user}
+    for number, user in enumerate("ababab")
+]
+VECTORS = [[1.0, number / 5, 0.0, 0.1] for number in range(6)]
+QUERY = [1.0, 0.3, 0.0, 0.0]
+FILTERS: list[dict[str, Any] | None] = [None, {"user_id": "a"}, {"user_id": "nobody"}]
+
+
+def made(name: str, **more: Any) -> PgvectorStore:
+    config = {"connection_string": server.shared().dsn("tests"), "collection_name": name}
+    return PgvectorStore({**config, "embedding_model_dims": DIMS, **more})
+
+
+@pytest.fixture
+def theirs(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A collection of mem0's class."""
+    pgvector = pytest.importorskip("mem0.vector_stores.pgvector")
+    name = f"of_{request.getfixturevalue('writer')}"
+    store = pgvector.PGVector(
+        "tests", name, DIMS, None, None, None, None, False, True,
+        connection_string=server.shared().dsn("tests"),
+    )  # fmt: skip
+    yield store
+    store.connection_pool.close()
+
+
+def seen(store: Any) -> dict[str, Any]:
+    """What a store answers to everything that it can be asked."""
+    answers: dict[str, Any] = {"get": [plain(store.get(each)) for each in IDS]}
+    for filters in FILTERS:
+        hits = store.list(filters=filters, top_k=100)[0]
+        answers[f"list {filters}"] = [plain(hit) for hit in hits]
+        found = store.search(query="", vectors=QUERY, top_k=4, filters=filters)
+        answers[f"search {filters}"] = [plain(hit) for hit in found]
+        for words in ("common", "tea number2", "nothing"):
+            found = store.keyword_search(words, top_k=10, filters=filters)
+            answers[f"{words} {filters}"] = sorted(map(repr, map(plain, found)))
+    return answers
+
+
+def plain(hit: Any) -> Any:
+    return None if hit is None else (hit.id, hit.score, hit.payload)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("writer", ["isomem", "mem0"])
+def test_what_one_writes_the_other_reads_changes_and_removes(theirs: Any, writer: str) -> None:
+    """All answers are equal, scores and order included, whoever wrote."""
+    ours = made(theirs.collection_name)
+    one, other = (ours, theirs) if writer == "isomem" else (theirs, ours)
+    one.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
+    assert seen(ours) == seen(theirs)
+    other.update(IDS[0], vector=[0.0, 1.0, 0.0, 0.0], payload={**PAYLOADS[0], "data": "milk"})
+    other.update(IDS[1], payload={"data": "cake", "user_id": "a"})
+    assert seen(ours) == seen(theirs)
+    other.delete(IDS[2])
+    assert seen(ours) == seen(theirs)
+    assert ours.get(IDS[2]) is None
+    ours.close()
+
+
+def test_a_lost_connection_is_not_noticed() -> None:
+    store = made("lost")
+    store.reset()
+    for number in range(4):
+        server.shared().do(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'isomem'"
+        )
+        if number % 2:
+            store.insert(vectors=[VECTORS[number]], payloads=[PAYLOADS[number]], ids=[IDS[number]])
+        else:
+            assert len(store.list()[0]) == number // 2
+    store.close()
+
+
+def test_a_memory_over_it_finds_the_nearest_first(tmp_path: Path) -> None:
+    store = {
+        "connection_string": server.shared().dsn("tests"),
+        "collection_name": "nearest",
+        "scores": "similarity",
+    }
+    memory = Memory.from_config(
+        {
+            "vector_store": {"provider": "pgvector", "config": store},
+            "history_db_path": str(tmp_path / "history.db"),
+            "embedder": {"provider": "mock", "config": {"embedding_dims": 32}},
+            "llm": {"provider": "mock"},
+        }
+    )
+    memory.reset()
+    for text in ("green tea", "black coffee", "cold water"):
+        memory.add(text, user_id="u", infer=False)
+    found = memory.search("black coffee", filters={"user_id": "u"})["results"]
+    assert found[0]["memory"] == "black coffee"
+    memory.close()
+
+
+@pytest.mark.parametrize("name", ["what?", "x" * 60])
+def test_a_name_that_no_table_can_have_is_refused(name: str) -> None:
+    with pytest.raises(InvalidConfigError, match="cannot name a table"):
+        made(name)
