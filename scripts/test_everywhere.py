@@ -44,8 +44,8 @@ FULL: Needs = (
     "pgserver>=0.1.4",
 )  # fmt: skip
 FAST: Needs = ("isomem[test,wordllama,serve]",)
-# All tests, in parts that run side by side. The first runs long programs, mem0's among them. Coverage
-# is measured in the others, which reach what it does.
+# All tests, in parts that run side by side. The first runs long programs, mem0's among them.
+# Coverage is measured in the others, which reach what it does.
 UNMEASURED = ("tests/parity", "tests/recorded", "tests/serve", "tests/web")
 PARTS = (
     UNMEASURED,
