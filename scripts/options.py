@@ -263,12 +263,12 @@ def _own_reranker() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "top": _top,
     "embedded": _embedded,
-    "pgvector": _pgvector,
     "nlp": _nlp,
     "qdrant": _qdrant,
     "tools": _tools,
     "mcp": _mcp,
     "postgres": _postgres,
+    "pgvector": _pgvector,
     "models": _models,
     "llm": _common_llm,
     "llm-own": _own_llm,

@@ -75,8 +75,7 @@ def _is_collection_name(value: object) -> bool:
 
 
 def _is_schema_name(value: object) -> bool:
-    is_name = is_text(value) and bool(value) and "\0" not in value and is_unicode(value)
-    return is_name and len(str(value).encode()) <= 63
+    return is_text(value) and value.isascii() and "\0" not in value and 0 < len(value) <= 63
 
 
 def _is_folder(value: object) -> bool:
@@ -263,7 +262,10 @@ POSTGRES_OPTIONS = (
     ),
     Option(
         "schema", "isomem",
-        Kind("text of at most 63 bytes", _is_schema_name, {"type": "string", "maxLength": 63}),
+        Kind(
+            "text of at most 63 ASCII characters", _is_schema_name,
+            {"type": "string", "pattern": r"^[\u0001-\u007f]{1,63}(?![\s\S])"},
+        ),
         "the schema with isomem's tables; it is made if it does not exist",
     ),
     COLLECTION, _SHARED["embedding_model_dims"], _SHARED["keyword_search"], _SHARED["cache_mb"],

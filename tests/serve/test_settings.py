@@ -23,7 +23,8 @@ OTHERS: dict[str, Any] = {
     "cors_origins": ["https://app.example"], "open_metrics": True, "record": True,
     "job_workers": 3, "job_attempts": 1, "job_backoff_s": 0.25, "job_lease_s": 2,
     "keep_hours": 1, "grace_s": 0, "audit": False, "otel_endpoint": "http://localhost:4318",
-    "log_format": "json", "log_level": "debug",
+    "log_format": "json", "log_level": "debug", "proxy_url": "http://localhost:1/v1",
+    "proxy_key": "k", "proxy_memories": 3, "proxy_needs_memory": True,
 }  # fmt: skip
 named = pytest.mark.parametrize("option", TABLE, ids=lambda option: option.name)
 

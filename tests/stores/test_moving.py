@@ -41,14 +41,25 @@ def fill(memory: Any) -> list[str]:
 def view(memory: Any) -> list[Any]:
     """What callers see of it."""
     listed = memory.get_all(filters=ANA, top_k=100, show_expired=True)["results"]
+    listed.sort(key=lambda each: each["id"])
     found = memory.search("Who plays the cello?", filters=ANA, threshold=0.0)["results"]
     return [
-        sorted(listed, key=lambda each: each["id"]),
+        listed,
         [memory.history(each["id"]) for each in listed],
         [(each["id"], round(each["score"], 5)) for each in found],
         memory.db.get_last_messages("user_id=ana"),
         memory.count(filters=ANA),
     ]
+
+
+def assert_alike(target: Any, memory: Any, adapter: Adapter) -> None:
+    """Both show the same; scores are the same where both weigh words alike."""
+    if not adapter.can.keywords:
+        return
+    one, other = view(target), view(memory)
+    if adapter.name == "pgvector":  # PostgreSQL ranks words by rules of its own.
+        del one[2], other[2]
+    assert one == other
 
 
 @pytest.fixture(params=[EMBEDDED, QDRANT], ids=lambda each: f"to-{each.name}")
@@ -82,8 +93,7 @@ def test_everything_arrives_and_a_second_import_changes_nothing(
             assert taken[kind]["added"] == (written[kind]["count"] if expected else 0)
             assert taken[kind]["different"] == 0
     assert export(target, str(tmp_path / "again.jsonl")) == written
-    if adapter.can.keywords:
-        assert view(target) == view(memory)
+    assert_alike(target, memory, adapter)
     entities = {each.payload["data"] for each in target.entity_store.list(top_k=100)[0]}
     assert "Inês Duarte" in entities
     learn(target, "Ana met Inês Duarte again")  # It goes on, with the entity that is there.
@@ -99,8 +109,7 @@ def test_without_vectors_the_texts_are_embedded_again(
     export(memory, str(file), vectors=False)
     assert '"vector":' not in file.read_text("utf-8")
     import_lines(target, file.read_text("utf-8").splitlines())
-    if adapter.can.keywords:
-        assert view(target) == view(memory)
+    assert_alike(target, memory, adapter)
 
 
 # --- Cut off ---------------------------------------------------------------------------------

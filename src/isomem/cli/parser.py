@@ -38,6 +38,7 @@ environment:
   ISOMEM_<SECTION>_<OPTION>
                     any other option of the configuration, such as
                     ISOMEM_LLM_TEMPERATURE or ISOMEM_VECTOR_STORE_CACHE_MB
+  QDRANT_API_KEY    key of the Qdrant server that `isomem import` reads
   ISOMEM_DEBUG      show tracebacks
   NO_COLOR          no colours
 

@@ -109,6 +109,46 @@ class PostgresLedger(Ledger):
             rows = database.rows(_LAST, (escaped(session_scope), limit))
         return [dict(zip(_MESSAGE_FIELDS, restored_all(row), strict=True)) for row in rows]
 
+    # --- Moving ---
+
+    def rows_after(
+        self, table: str, columns: Sequence[str], after: str, limit: int
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a table in the order in which they were inserted, behind the one with an id."""
+        order = columns[0] if table == "removed" else "number"
+        first = f"(SELECT {order} FROM {table} WHERE {columns[0]} = ?)"
+        sql = (
+            f"SELECT {', '.join(columns)} FROM {table} WHERE ({first} IS NULL OR {order} > {first})"
+            f" ORDER BY {order} LIMIT ?"
+        )
+        with self._rows.reading() as database:
+            found = database.rows(sql, (escaped(after), escaped(after), limit))
+        return [restored_all(row) for row in found]
+
+    def rows_of(
+        self, table: str, columns: Sequence[str], ids: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """The rows with these ids."""
+        sql = f"SELECT {', '.join(columns)} FROM {table} WHERE {columns[0]} = ANY(?)"
+        with self._rows.reading() as database:
+            return [restored_all(row) for row in database.rows(sql, ([*map(escaped, ids)],))]
+
+    def put_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+        """Adds rows with ids that are not there yet. Returns how many.
+
+        Raises:
+            ValidationError: VALIDATION_005, the table cannot hold a value.
+        """
+        kinds = ("bigint" if name == "is_deleted" else "text" for name in columns)
+        given = ", ".join(f"?::{kind}[]" for kind in kinds)
+        sql = (
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({given})"
+            " ON CONFLICT DO NOTHING RETURNING 1"
+        )
+        storable = [_storable(tuple(row), columns, _event_fault) for row in rows]
+        with self._rows.writing() as database:
+            return len(database.rows(sql, [*map(list, zip(*storable, strict=True))]))
+
     # --- Forgetting ---
 
     def forget_sessions(self, ids: Mapping[str, str]) -> None:
