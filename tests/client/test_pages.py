@@ -78,7 +78,8 @@ def test_the_errors_that_are_listed_exist() -> None:
 
 
 def test_the_headers_and_the_form_of_the_proxy_are_those_of_the_code() -> None:
-    from isomem.pipeline.answering import TOLD_MEMORIES, question_with
+    from isomem.contract.limits import TOLD_MEMORIES
+    from isomem.pipeline.answering import question_with
     from isomem.serve.proxy import RECALL_TIMEOUT_S, SCOPE_HEADERS
     from isomem.serve.settings import TABLE
 

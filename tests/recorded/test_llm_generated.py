@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from isomem.providers.registry import create_llm
@@ -177,6 +177,8 @@ def test_models_on_bedrock(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
         @few
         @given(ALL)
         def check(messages: Any) -> None:
+            # Amazon's SDK refuses an empty system prompt, which mem0 passes on.
+            assume(model.startswith("meta") or all(each["content"] for each in messages))
             compared_once(both, messages, {})
 
         check()

@@ -229,6 +229,26 @@ def test_a_narrower_key_leaves_the_rest_of_the_user(world: World) -> None:
     assert sorted(world.texts()) == ["ana likes tea", "bob likes tea"]
 
 
+def test_who_may_not_read_is_not_told_what_a_new_fact_supersedes(world: World) -> None:
+    given = {"results": [{"id": "1", "memory": "new", "event": "ADD", "supersedes": [
+        {"id": "2", "memory": "old", "why": "contradicts"}]}]}  # fmt: skip
+    seen = world.access(ANA, rights=("write",)).seen(given)
+    assert seen["results"][0]["supersedes"] == [{"id": "2", "memory": None, "why": "contradicts"}]
+    assert given["results"][0]["supersedes"][0]["memory"] == "old"
+    assert world.access(ANA, rights=("read", "write")).seen(given) == given
+
+
+def test_only_who_runs_the_service_has_the_store_rewritten(world: World) -> None:
+    compacted: list[object] = []
+    world.memory.stores.compact = lambda: compacted.append(1)  # type: ignore[method-assign]
+    world.call(world.access(ANA), "purge")
+    world.call(world.access({}, rights=("write",)), "purge", **BOB)
+    assert (compacted, world.texts()) == ([], [])
+    assert world.call(world.access({}), "history", memory_id=world.ids["ana"]) == []
+    world.call(world.access({}), "purge", **ANA)
+    assert compacted == [1]
+
+
 # --- Arguments -------------------------------------------------------------------------------
 
 

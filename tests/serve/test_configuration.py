@@ -9,7 +9,14 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from isomem.serve.configuration import HIDDEN, merged, shown, without_hidden
+from isomem.serve.configuration import (
+    HIDDEN,
+    merged,
+    shown,
+    without_hidden,
+    without_secrets_for_others,
+)
+from isomem.serve.problems import Problem
 from tests.serve.service import Served, serving
 
 
@@ -22,6 +29,10 @@ from tests.serve.service import Served, serving
         {"vector_store": {"config": {"url": "postgresql://ana:sk-1@host/db"}}},
         {"llm": {"config": {"default_headers": {"X-Anything": "sk-1"}}}},
         {"llm": {"config": {"api_keys": ["sk-1"], "Token": "sk-1"}}},
+        {"embedder": {"config": {"vertex_credentials_json": "/sk-1.json"}}},
+        {"llm": {"config": {"aws_access_key_id": "sk-1"}}},
+        {"llm": {"config": {"http_client_proxies": "http://ana:sk-1/2@host"}}},
+        {"llm": {"config": {"openai_base_url": "https://host/v1?key=sk-1&a=b"}}},
     ],
 )
 def test_no_secret_is_shown(secret: dict[str, Any]) -> None:
@@ -40,6 +51,37 @@ def test_a_hidden_secret_that_is_sent_back_stays() -> None:
     assert merged(old, without_hidden(sent)) == {
         "llm": {"config": {"api_key": "sk-1", "model": "b"}}
     }
+
+
+def test_a_text_with_a_hidden_part_is_refused() -> None:
+    with pytest.raises(Problem, match="openai_base_url"):
+        without_hidden({"llm": {"config": {"openai_base_url": f"https://{HIDDEN}@host"}}})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": {"openai_base_url": "http://elsewhere"}},
+        {"provider": "anthropic"},
+        {"provider": "openai", "config": {"http_client_proxies": "http://elsewhere"}},
+    ],
+)
+def test_a_secret_does_not_go_to_another_address(change: dict[str, Any]) -> None:
+    own = {"llm": {"provider": "openai", "config": {"api_key": "sk-1", "model": "m"}}}
+    result = merged(own, without_secrets_for_others(own, {"llm": change}))
+    assert result["llm"]["config"]["api_key"] is None
+    assert result["llm"]["config"]["model"] == "m"
+    given = {**change, "config": {**change.get("config", {}), "api_key": "sk-2"}}
+    result = merged(own, without_secrets_for_others(own, {"llm": given}))
+    assert result["llm"]["config"]["api_key"] == "sk-2"
+
+
+def test_another_model_at_the_same_address_keeps_its_key() -> None:
+    config = {"api_key": "sk-1", "openai_base_url": "http://here"}
+    own = {"llm": {"provider": "openai", "config": config}}
+    change = {"llm": {"provider": "openai", "config": {"model": "n", **config, "api_key": HIDDEN}}}
+    result = merged(own, without_secrets_for_others(own, without_hidden(change)))
+    assert result["llm"]["config"] == {**config, "model": "n"}
 
 
 def test_an_administrator_sees_and_changes_it(served: Served) -> None:

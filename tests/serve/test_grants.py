@@ -149,3 +149,11 @@ def test_what_can_be_granted() -> None:
     assert [grant.patterns for grant in checked] == [
         {}, {"run_id": "r*"}, {"user_id": "u", "agent_id": "a"},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", ["*-*-*-prod", "a*" * 20 + "z", "*a*b*c*d*e*", "*" * 50 + "z"])
+def test_no_id_makes_a_pattern_take_long(pattern: str) -> None:
+    """It is looked at from one end to the other, however it is made."""
+    grant = Grant({"user_id": pattern})
+    for character in ("-", "a"):
+        assert not grant.covers({"user_id": character * 1_000_000 + "!"})

@@ -425,6 +425,9 @@ class Model:
     async def amodels(self) -> httpx.Response:
         return httpx.Response(200, json={"data": []})
 
+    def without_secrets(self, content: bytes) -> bytes:
+        return content
+
     async def aclose(self) -> None:
         pass
 

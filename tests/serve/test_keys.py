@@ -46,7 +46,7 @@ def test_a_key_is_found_again_with_all_that_it_was_made_with(keys: Keys) -> None
 
 
 def test_the_secret_is_nowhere_in_the_file(keys: Keys, path: str) -> None:
-    secrets = [keys.create("k", ["read"], ANA)[0].rpartition("_")[2] for _ in range(5)]
+    secrets = [keys.create("k", ["read"], ANA)[0].split("_", 2)[2] for _ in range(5)]
     keys.close()
     for each in Path(path).parent.iterdir():
         content = each.read_bytes()
@@ -190,6 +190,8 @@ def test_threads_make_and_check_keys_at_once(keys: Keys) -> None:
         ("k", ["read"], ANA, 0, "rate_per_minute"),
         ("k", ["read"], ANA, -5, "rate_per_minute"),
         ("k", ["read"], ANA, 1.5, "rate_per_minute"),
+        ("k", ["read"], ANA, True, "rate_per_minute"),
+        ("k", ["read"], ANA, 10**30, "rate_per_minute"),
     ],
 )
 def test_what_no_key_can_be(
@@ -198,6 +200,28 @@ def test_what_no_key_can_be(
     with pytest.raises(ValueError, match=fault):
         keys.create(name, rights, grants, rate_per_minute=rate)
     assert keys.all() == []
+
+
+@pytest.mark.parametrize("moment", [float("inf"), float("nan"), 1e300, 10**400, -1, "soon", True])
+def test_no_key_expires_when_no_date_can_say(keys: Keys, moment: Any) -> None:
+    with pytest.raises(ValueError, match="expires"):
+        keys.create("k", ["read"], ANA, expires_at=moment)
+    assert keys.all() == []
+
+
+def test_a_busy_file_does_not_keep_a_caller_waiting(keys: Keys, path: str) -> None:
+    """Only the note of the last use is lost."""
+    import apsw
+
+    text, key = keys.create("k", ["read"], ANA)
+    other = apsw.Connection(path)
+    other.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    assert keys.verify(text) is not None
+    assert time.monotonic() - started < 5
+    other.execute("ROLLBACK")
+    keys.revoke(key.id)
+    assert keys.verify(text) is None
 
 
 def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:

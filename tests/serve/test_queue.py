@@ -113,17 +113,31 @@ def test_a_job_that_waits_for_its_next_try_keeps_those_behind_it_waiting(
 def test_who_still_works_on_a_job_keeps_it(queues: Any, clock: Clock) -> None:
     one, other = queues
     job = added(one)
-    one.take(HOLD_S)
+    number = one.take(HOLD_S).number
     for _ in range(5):
         clock.now += HOLD_S - 1
-        one.hold(HOLD_S)
+        one.hold([number], HOLD_S)
         assert other.take(HOLD_S) is None
     clock.now += HOLD_S + 1
     taken = other.take(HOLD_S)
     assert (taken.id, taken.starts) == (job.id, 2)
-    one.hold(HOLD_S)
+    one.hold([number], HOLD_S)
     clock.now += HOLD_S + 1
     assert one.take(HOLD_S).id == job.id  # What one said held nothing of the other's.
+
+
+def test_a_job_that_nobody_works_on_any_more_is_taken_again(queues: Any, clock: Clock) -> None:
+    """Whoever took it still works on another one."""
+    one, other = queues
+    lost, kept = added(one, scope="ana"), added(one, scope="bob")
+    assert one.take(HOLD_S).id == lost.id
+    number = one.take(HOLD_S).number
+    clock.now += HOLD_S - 1
+    one.hold([number], HOLD_S)
+    clock.now += 2
+    assert other.take(HOLD_S).id == lost.id
+    assert other.take(HOLD_S) is None
+    assert kept.number == number
 
 
 @pytest.mark.parametrize("end", ["finish", "postpone", "give_back"])
@@ -278,7 +292,8 @@ class Processes(RuleBasedStateMachine):
 
     @rule(process=st.integers(0, 2))
     def hold(self, process: int) -> None:
-        self.queues[process].hold(HOLD_S)
+        held = [job.number for job, _ in self.held[process].values()]
+        self.queues[process].hold(held, HOLD_S)
         until = self.clock.now + HOLD_S
         self.held[process] = {name: (job, until) for name, (job, _) in self.held[process].items()}
 

@@ -215,6 +215,7 @@ def test_another_method_does_nothing(wire: Wire, method: str) -> None:
         b"", b"{", b"null", b"[]", b'"add"', b"\xff\xfe{}", b"\xef\xbb\xbf" + ADD[:-1],
         b'{"messages": "\xff", "user_id": "ana"}', b"{" * 10_000, b"[" * 40_000,
         b'{"messages": NaN, "user_id": "ana"}', b'{"messages": 1e999, "user_id": "ana"}',
+        ADD[:-1] + b', "metadata": {"x": 1e999}}', ADD[:-1] + b', "metadata": {"x": [-1e400]}}',
         b'{"user_id": "ana"}', ADD.replace(b'"ana"', b'"\\ud800"'), ADD + ADD, ADD[:-1] + b",}",
         b'{"messages": "x", "user_id": ' + b"9" * 5_000 + b"}",
     ],

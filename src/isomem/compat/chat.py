@@ -14,6 +14,7 @@ from uuid import uuid4
 from isomem import log
 from isomem.compat.client import MemoryClient
 from isomem.compat.memories import Memory
+from isomem.contract.limits import TOLD_MEMORIES
 from isomem.pipeline import answering
 from isomem.providers.llm.openai import ChatProtocol, OpenAILLM, with_attributes
 
@@ -94,7 +95,7 @@ class Completions:
         messages: list[Message] = [],  # noqa: B006 - mem0's default, which nothing changes
         user_id: str | None = None, agent_id: str | None = None, run_id: str | None = None,
         metadata: Body | None = None, filters: Body | None = None,
-        top_k: int | None = answering.TOLD_MEMORIES,
+        top_k: int | None = TOLD_MEMORIES,
         timeout: object = None, temperature: object = None, top_p: object = None,
         n: object = None, stream: object = None, stream_options: object = None,
         stop: object = None, max_tokens: object = None, presence_penalty: object = None,

@@ -72,6 +72,20 @@ BOOST_SIMILARITY = 0.5
 SHORTEST_ENTITY, LONGEST_ENTITY = 3, 100
 """Characters of an entity; a longer match is broken formatting."""
 
+LINKED_SHOWN = 200
+"""The most memories of one entity that are shown."""
+
+MOST_PLACED = 1_000_000
+"""The most memories whose pages are looked for."""
+
+# --- Answers ---------------------------------------------------------------------------------
+
+TOLD_MEMORIES = 10
+"""How many memories a model is told by default when it answers a user."""
+
+QUERY_MESSAGES = 6
+"""How many of the last messages mem0 searches with then."""
+
 # --- Payloads --------------------------------------------------------------------------------
 
 SPEAKER_FIELDS = ("actor_id", "role")

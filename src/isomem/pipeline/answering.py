@@ -6,18 +6,13 @@ The prompt and the form of the message are mem0's.
 from __future__ import annotations
 
 from isomem import prompts
+from isomem.contract.limits import QUERY_MESSAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from isomem.ports.shapes import Message
-
-TOLD_MEMORIES = 10
-"""How many memories a model is told by default."""
-
-QUERY_MESSAGES = 6
-"""How many of the last messages mem0 searches with."""
 
 _INSTRUCTING = ("system", "developer")
 

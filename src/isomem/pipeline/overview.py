@@ -6,7 +6,7 @@ from operator import itemgetter
 
 from isomem.contract.arguments import check_ids, refuse_wildcard_ids
 from isomem.contract.filters import CompiledFilters
-from isomem.contract.limits import LISTED_ENTITIES
+from isomem.contract.limits import LINKED_SHOWN, LISTED_ENTITIES, MOST_PLACED
 from isomem.contract.pages import place_of
 from isomem.contract.payload import describe, links_of, listed
 from isomem.pipeline.asked import checked_filters, visibility_of
@@ -43,12 +43,6 @@ if TYPE_CHECKING:
         cursors: list[str | None]
         total: int
 
-
-LINKED_SHOWN = 200
-"""The most memories of one entity that are shown."""
-
-MOST_PLACED = 1_000_000
-"""The most memories whose pages are looked for."""
 
 # --- Entities --------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from isomem.errors import DatabaseError
 from isomem.serve.keys import open_file
-from isomem.serve.problems import CONFLICT, Problem
+from isomem.serve.problems import BAD_INPUT, CONFLICT, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,11 +31,12 @@ FIXED = ("vector_store", "history_db_path", "profile")
 _TABLE = "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
 _NAME = "configuration"
 _SECRET = re.compile(
-    r"(^|_)(key|secret|token|password|passwd|credential|authorization|hash|dsn)s?$|headers$"
+    r"(^|_)(key|secret|token|password|passwd|credential|authorization|hash|dsn)s?($|_)|headers$"
     r"|connection_string",
     re.IGNORECASE,
 )
-_IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_IN_ADDRESS = re.compile(r"(?<=://)[^@\s]+(?=@)|(?<=[?&])[^=&\s]*(?:key|token|sig)[^=&\s]*=[^&\s]+")
+_ADDRESS = re.compile(r"(^|_)(url|uri|host|endpoint|address)$|proxies$", re.IGNORECASE)
 
 
 class Changes:
@@ -112,12 +113,46 @@ def shown(value: Any, name: str = "") -> Any:
 
 
 def without_hidden(value: Configuration) -> Configuration:
-    """What was changed, without what was sent back as it was shown: a hidden secret stays."""
-    return {
+    """What was changed, without what was sent back as it was shown: a hidden secret stays.
+
+    Raises:
+        Problem: 400, a text hides only a part of itself, and so cannot be what is meant.
+    """
+    kept = {
         key: without_hidden(item) if isinstance(item, dict) else item
         for key, item in value.items()
         if item != HIDDEN
     }
+    for key, item in kept.items():
+        if not isinstance(item, dict) and HIDDEN in str(item):
+            raise Problem(
+                BAD_INPUT, "CONFIG_011", f"{key!r} has a hidden part.",
+                "Send the whole value, or leave it out to keep it.",
+            )  # fmt: skip
+    return kept
+
+
+def without_secrets_for_others(own: Mapping[str, Any], changed: Configuration) -> Configuration:
+    """What is changed; where it names another provider or address, no known secret goes there.
+
+    Args:
+        own: the configuration as it is.
+    """
+    result = dict(changed)
+    for name, section in changed.items():
+        known = own.get(name)
+        if isinstance(section, dict) and isinstance(known, dict) and _leads_away(known, section):
+            given = section.get("config") or {}
+            dropped = {key: None for key in known.get("config") or {} if _SECRET.search(key)}
+            result[name] = {**section, "config": {**dropped, **given}}
+    return result
+
+
+def _leads_away(known: Mapping[str, Any], section: Mapping[str, Any]) -> bool:
+    if section.get("provider", known.get("provider")) != known.get("provider"):
+        return True
+    old, new = known.get("config") or {}, section.get("config") or {}
+    return any(_ADDRESS.search(key) and new[key] != old.get(key) for key in new)
 
 
 def check_fixed(old: MemoryConfig, new: MemoryConfig) -> None:

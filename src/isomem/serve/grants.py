@@ -7,8 +7,6 @@ filled in, so a call has to name an id that it matches.
 
 from __future__ import annotations
 
-import re
-
 from isomem.contract.arguments import check_id, shown
 from isomem.errors import PermissionDeniedError
 from isomem.types import SCOPE_KEYS
@@ -30,15 +28,15 @@ class Grant:
         exact: whether a `*` is only a `*`.
     """
 
-    __slots__ = ("_compiled", "fixed", "patterns")
+    __slots__ = ("_parts", "fixed", "patterns")
 
     def __init__(self, patterns: Mapping[str, str], *, exact: bool = False) -> None:
         self.patterns = {key: patterns[key] for key in SCOPE_KEYS if key in patterns}
         self.fixed = {
             key: value for key, value in self.patterns.items() if exact or ANY not in value
         }
-        self._compiled = {
-            key: re.compile(re.escape(value)) if exact else _compile(value)
+        self._parts = {
+            key: (value,) if exact else tuple(value.split(ANY))
             for key, value in self.patterns.items()
         }
 
@@ -52,7 +50,7 @@ class Grant:
         return whole if self.covers(whole) else None
 
     def _admits(self, key: str, value: object) -> bool:
-        return isinstance(value, str) and self._compiled[key].fullmatch(value) is not None
+        return isinstance(value, str) and _matches(self._parts[key], value)
 
 
 def check_grants(grants: Sequence[Mapping[str, str]]) -> list[Grant]:
@@ -116,5 +114,21 @@ def _named(grants: Sequence[Grant], ids: Mapping[str, str]) -> str:
     return f"a {' and a '.join(missing)}"
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, pattern.split(ANY))), re.DOTALL)
+def _matches(parts: Sequence[str], value: str) -> bool:
+    """Whether a text has these parts in this order, from its beginning to its end.
+
+    Each part is looked for once, so that no id can make it take long.
+    """
+    first, *middle = parts
+    if not middle:
+        return value == first
+    *middle, last = middle
+    at, end = len(first), len(value) - len(last)
+    if at > end or not (value.startswith(first) and value.endswith(last)):
+        return False
+    for part in middle:
+        at = value.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True

@@ -83,7 +83,7 @@ class Jobs:
             noted.arguments, job = await self._added(access, name, arguments, idempotency_key)
             noted.status, noted.job = ACCEPTED, job.id
         self._worker.wake()
-        return await self._shown(job)
+        return await self._shown(access, job)
 
     async def _added(
         self,
@@ -137,7 +137,7 @@ class Jobs:
                 if not was_carried_out(error):
                     raise
             found = await self._told(receipt.id, receipt.digest)
-        return {"results": [] if found is None else found.results}
+        return access.seen({"results": [] if found is None else found.results})
 
     async def get(self, access: Access, job_id: str) -> Json:
         """One job, with what it came to.
@@ -145,7 +145,7 @@ class Jobs:
         Raises:
             MemoryNotFoundError: the key has no such job.
         """
-        return await self._shown(await self._own(access, job_id))
+        return await self._shown(access, await self._own(access, job_id))
 
     async def page(
         self,
@@ -205,7 +205,7 @@ class Jobs:
         job = await self._own(access, job_id)
         if not changed:
             raise Problem(CONFLICT, "JOB_001", f"{refusal}; this one is {job.state}.")
-        return await self._shown(job)
+        return await self._shown(access, job)
 
     async def _own(self, access: Access, job_id: str) -> Job:
         job = await asyncio.to_thread(self._queue.find, job_id)
@@ -215,11 +215,11 @@ class Jobs:
             )
         return job
 
-    async def _shown(self, job: Job) -> Json:
+    async def _shown(self, access: Access, job: Job) -> Json:
         seen = described(job)
         if job.state == DONE:
             found = await self._told(job.receipt, job.digest)
-            seen["result"] = {"results": [] if found is None else found.results}
+            seen["result"] = access.seen({"results": [] if found is None else found.results})
         return seen
 
     async def _told(self, receipt: str, digest: str) -> Outcome | None:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import apsw
 
 PREFIX = "iso_"
+MOST_PER_MINUTE = 100_000_000
+LAST_MOMENT = 253_402_300_800
+"""The end of the year 9999, the last that a date can show, in seconds since 1970."""
+
 _ID_BYTES = 6
 _SECRET_BYTES = 32
 _USE_NOTED_EVERY_S = 300
@@ -168,7 +172,7 @@ class Keys:
         Raises:
             ValueError: a name, right, grant, rate or time that cannot be.
         """
-        _check(name, rights, rate_per_minute)
+        _check(name, rights, rate_per_minute, expires_at)
         checked = check_grants(grants)
         key_id = secrets.token_hex(_ID_BYTES)
         text, digest = _new_secret(key_id)
@@ -270,7 +274,20 @@ class Keys:
         now = time.time()
         if key.last_used_at is None or now - key.last_used_at > _USE_NOTED_EVERY_S:
             key.last_used_at = now
-            self._write("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, key.id))
+            self._note("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, key.id))
+
+    def _note(self, sql: str, values: tuple[object, ...]) -> None:
+        """Executes a statement unless another process is writing: nobody waits for it."""
+        import apsw
+
+        with self._lock:
+            self._connection.set_busy_timeout(0)
+            try:
+                self._connection.execute(sql, values)
+            except apsw.BusyError:
+                pass
+            finally:
+                self._connection.set_busy_timeout(_BUSY_MS)
 
 
 def open_file(path: str) -> apsw.Connection:
@@ -310,7 +327,9 @@ def _key(row: tuple[Any, ...]) -> Key:
     return Key(key_id, name, digest, json.loads(rights), grants, *rest)
 
 
-def _check(name: object, rights: Collection[str], rate_per_minute: object) -> None:
+def _check(
+    name: object, rights: Collection[str], rate_per_minute: object, expires_at: object
+) -> None:
     if not isinstance(name, str) or not name.strip() or not is_unicode(name):
         raise ValueError("A key needs a name that says what it is for.")
     unknown = [right for right in rights if right not in RIGHTS]
@@ -318,9 +337,15 @@ def _check(name: object, rights: Collection[str], rate_per_minute: object) -> No
         said = shown(unknown[0]) if unknown else "none"
         raise ValueError(f"Invalid right: {said}. Rights are {', '.join(RIGHTS)}.")
     if rate_per_minute is not None and not (
-        isinstance(rate_per_minute, int) and rate_per_minute > 0
+        type(rate_per_minute) is int and 0 < rate_per_minute <= MOST_PER_MINUTE
     ):
-        raise ValueError("rate_per_minute must be a whole number above 0")
+        raise ValueError(
+            f"rate_per_minute must be a whole number above 0, at most {MOST_PER_MINUTE:,}"
+        )
+    if expires_at is not None and not (
+        type(expires_at) in {int, float} and 0 <= expires_at < LAST_MOMENT  # type: ignore[operator]
+    ):
+        raise ValueError("A key expires in a year before 10000.")
 
 
 def _no_key(key_id: str) -> MemoryNotFoundError:

@@ -113,8 +113,9 @@ def _server_at(url: str, key: str | None) -> ChatProtocol:
 
 async def _models(caller: Caller) -> Response:
     caller.access.check_right("read")
-    response = await model_server(caller.service).amodels()
-    return _passed(response, await _whole(response))
+    server = model_server(caller.service)
+    response = await server.amodels()
+    return _passed(response, server.without_secrets(await _whole(response)))
 
 
 async def _whole(response: httpx.Response) -> bytes:
@@ -159,9 +160,10 @@ async def _chat(caller: Caller) -> Response:
             _streamed(response, turn), response.status_code, _headers(response)
         )
     content = await _whole(response)
-    if response.is_success:
-        turn.reply.read(content)
-        turn.remember()
+    if not response.is_success:
+        return _passed(response, server.without_secrets(content))
+    turn.reply.read(content)
+    turn.remember()
     return _passed(response, content)
 
 

@@ -17,7 +17,7 @@ from isomem.serve.keys import open_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.types import Json
@@ -217,10 +217,13 @@ class Queue:
         rows = self._rows(_TAKE, {"now": now, "owner": self.owner, "until": now + hold_s})
         return Job(rows[0]) if rows else None
 
-    def hold(self, hold_s: float) -> None:
-        """Says that this process still works on what it has."""
-        sql = "UPDATE jobs SET held_until = ? WHERE owner = ? AND state = 'running'"
-        self._change(sql, (time.time() + hold_s, self.owner))
+    def hold(self, numbers: Iterable[int], hold_s: float) -> None:
+        """Says that this process still works on these jobs."""
+        sql = (
+            "UPDATE jobs SET held_until = ? WHERE owner = ? AND state = 'running'"
+            " AND number IN (SELECT value FROM json_each(?))"
+        )
+        self._change(sql, (time.time() + hold_s, self.owner, json.dumps([*numbers])))
 
     def finish(self, job: Job, state: str, error: Mapping[str, object] | None = None) -> None:
         """Ends a job, if this process still has it. What is done keeps no arguments."""

@@ -8,7 +8,13 @@ from isomem.config import MCP, SERVICE, from_dict
 from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
 from isomem.serve.access import Access
-from isomem.serve.configuration import Changes, check_fixed, merged, without_hidden
+from isomem.serve.configuration import (
+    Changes,
+    check_fixed,
+    merged,
+    without_hidden,
+    without_secrets_for_others,
+)
 from isomem.serve.jobs import Jobs
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.mcp.settings import Settings as McpSettings
@@ -125,7 +131,7 @@ class Service:
             InvalidConfigError: the result cannot work.
             Problem: 409, it changes what cannot be changed while the service runs.
         """
-        kept = without_hidden(changed)
+        kept = without_secrets_for_others(self.configuration, without_hidden(changed))
         configuration = merged(self.configuration, kept)
         config = from_dict(configuration)
         check_fixed(self.memory.config, config)

@@ -64,7 +64,7 @@ class Worker:
         self._access = access
         self._settings = settings
         self._trail = trail
-        self._work: set[asyncio.Task[None]] = set()
+        self._work: dict[asyncio.Task[None], int] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._may_take = asyncio.Event()
         self._ends = False
@@ -104,11 +104,11 @@ class Worker:
                     await asyncio.wait_for(self._may_take.wait(), LOOKED_EVERY_S)
                 continue
             task = asyncio.create_task(self._carry_out(job))
-            self._work.add(task)
+            self._work[task] = job.number
             task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._work.discard(task)
+        self._work.pop(task, None)
         self._may_take.set()
 
     async def _hold_all(self) -> None:
@@ -116,7 +116,8 @@ class Worker:
         forgotten_at = 0.0
         while True:
             if self._work:
-                await _patiently(self._queue.hold, self._settings.job_lease_s)
+                numbers = [*self._work.values()]
+                await _patiently(self._queue.hold, numbers, self._settings.job_lease_s)
             if time.monotonic() - forgotten_at > _FORGOTTEN_EVERY_S or not forgotten_at:
                 forgotten_at = time.monotonic()
                 await self.forget()

@@ -138,6 +138,14 @@ class ChatProtocol(NetworkLLM):
         """
         return await self._connection().aopen("POST", self._forwarded(body))
 
+    def without_secrets(self, content: bytes) -> bytes:
+        """What a server answers, without what it may echo of its key."""
+        from isomem.providers.settings import redact
+
+        said = content.decode("utf-8", "replace")
+        hidden = redact(said, self._connection().endpoint.secrets())
+        return content if hidden == said else hidden.encode()
+
     async def amodels(self) -> httpx.Response:
         """The answer to the question which models there are, as `aopen` gives it."""
         from isomem.providers.http import Request

@@ -190,6 +190,7 @@ async def get(caller: Caller) -> object:
 
 async def update(caller: Caller) -> object:
     """Changes one memory, and shows it."""
+    caller.access.check_right("read")
     await _update(caller, caller.path["memory_id"], UPDATE.read(await caller.object()))
     return await found(caller, caller.path["memory_id"])
 

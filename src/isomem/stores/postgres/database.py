@@ -226,10 +226,11 @@ class Database:
             connection.execute("SET statement_timeout = 0")
             for table in ("points", "ids", "links", "history", "messages", "removed"):
                 connection.execute(f"VACUUM FULL {table}".encode())
-            connection.execute("RESET statement_timeout")
         except psycopg.Error as error:
             raise meaning(error, self.target) from error
         finally:
+            with suppress(psycopg.Error):  # The pool drops a connection that is lost.
+                connection.execute("RESET statement_timeout")
             self.give_back(connection)
 
     def close(self) -> None:
