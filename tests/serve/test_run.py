@@ -234,7 +234,8 @@ def test_a_backup_of_a_service_at_work_is_whole(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert len(service.texts(user_id="a")) == 5 + len(added)
     assert isomem(tmp_path, "check", "--path", str(tmp_path / "copy.db")).returncode == 0
-    listed = isomem(tmp_path, "list", "--path", str(tmp_path / "copy.db"), "--user", "a", "--json")
+    words = ("--path", str(tmp_path / "copy.db"), "--user", "a", "--top-k", "100000", "--json")
+    listed = isomem(tmp_path, "list", *words)
     copied = {each["memory"] for each in json.loads(listed.stdout)["results"]}
     assert {f"m{number}" for number in range(5)} <= copied
 

@@ -6,6 +6,7 @@ the same at every bytecode of the store, one after the other; and a soak lets re
 
 from __future__ import annotations
 
+import dis
 import random
 import signal
 import sys
@@ -80,10 +81,22 @@ class Interruption:
     def _on_opcode(self, frame: FrameType, event: str, _: Any) -> Any:
         if event == "opcode":
             self.count += 1
+            if self.count == self.at and _is_between(frame):
+                self.at += 1
             if self.count == self.at:
                 self.where = f"{frame.f_code.co_name}:{frame.f_lineno}"
                 raise self.kind
         return self._on_opcode
+
+
+def _is_between(frame: FrameType) -> bool:
+    """Whether Python 3.10 is between two bytecodes that no signal comes between.
+
+    It has moved what a handler returns below the exception that it still has to take away. If a
+    trace function raises there, the interpreter takes the one for the other.
+    """
+    opcode = frame.f_code.co_code[frame.f_lasti]
+    return sys.version_info < (3, 11) and dis.opname[opcode] == "POP_EXCEPT"
 
 
 @pytest.fixture

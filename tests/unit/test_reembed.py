@@ -712,8 +712,8 @@ def test_killed_at_any_moment_it_goes_on(path: str, new: New) -> None:
         process = start(RUN.format(patch=""), json.dumps(new_config(path, new.server)))
         assert process.stdout is not None
         assert process.stdout.readline() == b"begins\n"
-        time.sleep(chance.uniform(0.0, 0.1) + longest)
-        longest += 0.1
+        time.sleep(chance.uniform(0.0, 0.05) + longest)
+        longest += 0.05
         process.kill()
         process.communicate()
         kills += 1
