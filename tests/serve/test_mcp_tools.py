@@ -227,6 +227,24 @@ def test_a_thousand_memories_stay_within_the_budget_and_can_all_be_read() -> Non
     run(work())
 
 
+def test_a_search_says_what_a_score_is_made_of_only_if_it_is_asked() -> None:
+    async def work() -> None:
+        memory = open_memory()
+        box = box_of(memory, max_tokens=2000)
+        await used(box, "add_memory", text="Ana likes tea", infer=False)
+        [plain] = (await used(box, "search_memories", query="tea"))["memories"]
+        [told] = (await used(box, "search_memories", query="tea", explain=True))["memories"]
+        [found] = (await memory.search("tea", filters={"user_id": "ana"}, explain=True))["results"]
+        assert "score_details" not in plain
+        assert told["score_details"].keys() == found["score_details"].keys()
+        for name, value in found["score_details"].items():
+            assert told["score_details"][name] == pytest.approx(value, abs=0.001)
+        assert {**told, "score_details": None} == {**plain, "score_details": None}
+        await memory.aclose()
+
+    run(work())
+
+
 def test_a_memory_larger_than_the_budget_is_left_out_of_a_search_but_not_of_a_list() -> None:
     async def work() -> None:
         memory = open_memory()

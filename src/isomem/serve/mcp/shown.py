@@ -58,6 +58,9 @@ def memory_shown(memory: Found, scope: Mapping[str, str]) -> Shown:
     structured: Json = {"id": memory["id"], "memory": memory["memory"], "date": date}
     if memory.get("score") is not None:
         structured["score"] = round(memory["score"], _DIGITS)
+    if "score_details" in memory:
+        details = memory["score_details"].items()
+        structured["score_details"] = {name: round(value, _DIGITS) for name, value in details}
     if metadata:
         structured["metadata"] = metadata
     for key in (*SCOPE_KEYS, *_MORE):

@@ -112,6 +112,7 @@ _MEMORY = _result(
         "memory": _text("what is remembered"),
         "date": _DATE,
         "score": {"type": "number", "description": "how well it fits the query, 0 to 1"},
+        "score_details": {"type": "object", "description": "what the score is made of"},
         "metadata": {"type": "object", "description": "what was stored with it"},
         "user_id": _text("whose memory it is"),
         "agent_id": _text("the agent that it belongs to"),
@@ -121,7 +122,8 @@ _MEMORY = _result(
         "expiration_date": {"type": ["string", "null"], "description": "the last day it is found"},
         "superseded_by": _text("the id of the memory that made it stale"),
     },
-    "score", "metadata", *SCOPE_KEYS, "role", "actor_id", "expiration_date", "superseded_by",
+    "score", "score_details", "metadata", *SCOPE_KEYS, "role", "actor_id", "expiration_date",
+    "superseded_by",
 )  # fmt: skip
 _MEMORIES: Schema = {"type": "array", "items": _MEMORY}
 _EVENT = _result(
@@ -212,6 +214,11 @@ TOOLS = {
                     "description": "at most this many memories",
                 },
                 "filters": _FILTERS,
+                "explain": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "whether to say what each score is made of",
+                },
             },
             _result({"memories": _MEMORIES, "left_out": _LEFT_OUT}),
             required=("query",),
