@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +53,8 @@ def test_an_error_has_its_status(name: str, status: int) -> None:
     [
         (ValueError("top_k must be a valid integer"), 400, "INVALID_VALUE"),
         (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"), 400, "INVALID_VALUE"),
+        (apsw.BusyError("database is locked"), 503, "DB_001"),
+        (apsw.FullError("database or disk is full"), 503, "DB_001"),
         (TypeError("unexpected keyword"), 500, "INTERNAL"),
         (KeyError("user_id"), 500, "INTERNAL"),
         (RuntimeError(SECRET), 500, "INTERNAL"),

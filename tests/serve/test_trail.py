@@ -214,3 +214,12 @@ def test_spans_need_their_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(extras, "is_there", lambda module: "opentelemetry" not in module)
     with pytest.raises(DependencyError, match=r"isomem\[otel\]"):
         Service(config(tmp_path, otel_endpoint="http://localhost:4318/v1/traces"))
+
+
+def test_what_was_done_is_told_even_if_it_cannot_be_noted(served: Served, tmp_path: Path) -> None:
+    client = served.key()
+    (tmp_path / "audit.log").unlink(missing_ok=True)
+    (tmp_path / "audit.log").mkdir()
+    assert client.post("/api/add", RAW).status_code == 200
+    found = client.post("/api/count", {"filters": {"user_id": "ana"}})
+    assert (found.status_code, found.json()) == (200, 1)

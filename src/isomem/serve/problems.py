@@ -5,6 +5,8 @@ A problem never has a stack trace, a key, or the text of an error that is not ou
 
 from __future__ import annotations
 
+import apsw
+
 from isomem.causes import message_of
 from isomem.errors import (
     ConfigurationError,
@@ -120,6 +122,11 @@ def problem_of(error: Exception) -> Problem:
             code = getattr(error, "error_code", "INVALID_VALUE")
             suggestion = getattr(error, "suggestion", None)
             return Problem(status, code, message_of(error), suggestion, _headers(error), original)
+    if isinstance(error, apsw.Error):
+        return Problem(
+            UNAVAILABLE, "DB_001", "A file of the service is not available.",
+            "Another program may be using it, or the disk may be full. Try again later.",
+        )  # fmt: skip
     return Problem(
         FAILED, "INTERNAL", "Something failed that should not have.",
         "The service's log has the request id and what happened.",

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from logging import INFO, LogRecord
 from logging.handlers import WatchedFileHandler
 
+from isomem import log
 from isomem.serve.logs import REQUEST_ID, note_request
 from isomem.serve.noted import Noted
 
@@ -106,7 +107,10 @@ class Trail:
             "about": noted.about,
         }
         text = json.dumps({name: value for name, value in line.items() if value is not None})
-        self._file.emit(LogRecord("isomem.audit", INFO, "", 0, text, None, None))
+        try:
+            self._file.emit(LogRecord("isomem.audit", INFO, "", 0, text, None, None))
+        except OSError as error:  # What was done is done, and its caller has to be told so.
+            log.error("A line of the audit log is lost: %s", error)
 
     def key_changed(self, change: str, key: Key) -> None:
         """Notes that a key was made, got a new secret, or has ended."""
