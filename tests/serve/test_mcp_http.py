@@ -199,6 +199,17 @@ def test_a_request_stands_alone_so_that_any_worker_can_answer_it(server: Server)
     assert "right 'write'" in answer.text
 
 
+def test_a_tool_is_done_when_it_answers_whatever_the_header_prefers(server: Server) -> None:
+    key = server.key({"user_id": "prefers"})
+    change = {"name": "add_memory", "arguments": {"text": "Likes tea", "infer": False}}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": change}
+    answer = server.post(key=key, json=request, headers={"Prefer": "respond-async"})
+    assert answer.json()["result"]["isError"] is False
+    assert [
+        each["memory"] for each in answer.json()["result"]["structuredContent"]["memories"]
+    ] == ["Likes tea"]
+
+
 def test_bad_requests_are_refused_without_a_stack_trace(server: Server) -> None:
     key = server.key({"user_id": "ana"})
     for content in (b"", b"{", b"[]", b"null", b'"x"', b"\xff", b"[" * 100_000, b"{}"):

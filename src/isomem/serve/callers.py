@@ -41,13 +41,15 @@ class Caller:
 
     Args:
         request: as it came.
+        may_wait: whether its answer can say that a call is made later.
 
     Raises:
         Problem: 401, there is no key, or it does not work; 429, it was used too often.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, may_wait: bool = True) -> None:
         self.request = request
+        self._answer_may_wait = may_wait
         self.service: Service = request.app.state.service
         self.access = access_of(request)
 
@@ -114,7 +116,8 @@ class Caller:
         if background is not None and not isinstance(background, bool):
             raise Problem(BAD_INPUT, "VALIDATION_008", f"{BACKGROUND}: must be true or false.")
         preferred = self.request.headers.get("prefer", "").lower().split(",")
-        return bool(background) or "respond-async" in map(str.strip, preferred)
+        is_asked = bool(background) or "respond-async" in map(str.strip, preferred)
+        return is_asked and self._answer_may_wait
 
     async def everything(self, **paging: Any) -> Any:
         """A page of all memories; see `Access.everything`."""

@@ -58,7 +58,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
         scope["state"]["route"] = PATH
-        scope[_SESSION] = self._session_of(Caller(Request(scope)))
+        scope[_SESSION] = self._session_of(Caller(Request(scope), may_wait=False))
         manager = await self._started()
         await manager.handle_request(scope, receive, send)
 
