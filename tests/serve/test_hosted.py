@@ -217,6 +217,23 @@ def test_a_batch_with_something_wrong_changes_nothing(client: Client, memories: 
     assert client.get(f"/memories/{made['id']}").json()["memory"] == "I like tea"
 
 
+@pytest.mark.parametrize("wrong", [{}, {"timestamp": "soon"}, {"text": 7}, {"metadata": {}}])
+def test_a_batch_with_a_change_that_cannot_be_made_changes_nothing(
+    client: Client, wrong: dict[str, Any]
+) -> None:
+    ids = [client.post("/v3/memories/add/", TEA).json()["results"][0]["id"] for _ in range(2)]
+    listed = [{"memory_id": ids[0], "text": "changed"}, {"memory_id": ids[1], **wrong}]
+    assert client.put("/v1/batch/", {"memories": listed}).status_code == 400
+    assert client.get(f"/memories/{ids[0]}").json()["memory"] == "I like tea"
+
+
+def test_who_may_not_read_changes_nothing_that_would_be_shown(served: Served) -> None:
+    everything, writer = served.key(), served.key(ANA, rights=["write"])
+    made = everything.post("/v3/memories/add/", TEA).json()["results"][0]
+    assert writer.put(f"/v1/memories/{made['id']}/", {"text": "changed"}).status_code == 403
+    assert everything.get(f"/memories/{made['id']}").json()["memory"] == "I like tea"
+
+
 def test_a_key_for_one_user_stays_there_in_every_dialect(served: Served) -> None:
     everything, ana = served.key(), served.key(ANA)
     bob = everything.post("/v3/memories/add/", {**TEA, "filters": {"user_id": "bob"}}).json()

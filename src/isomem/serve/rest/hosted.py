@@ -191,17 +191,26 @@ async def get(caller: Caller) -> object:
 async def update(caller: Caller) -> object:
     """Changes one memory, and shows it."""
     caller.access.check_right("read")
-    await _update(caller, caller.path["memory_id"], UPDATE.read(await caller.object()))
+    changed = _changed(caller.path["memory_id"], UPDATE.read(await caller.object()))
+    await caller.call("update", changed)
     return await found(caller, caller.path["memory_id"])
 
 
-async def _update(caller: Caller, memory_id: str, given: dict[str, Any]) -> None:
+def _changed(memory_id: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of an update.
+
+    Raises:
+        ValidationError: VALIDATION_006, the timestamp is not a moment.
+        Problem: 400, there is nothing to change, or no text in place of a text.
+    """
     metadata = given.get("metadata", {})
     if "timestamp" in given:
         metadata = {**metadata, EVENT_TIME: utc_text(check_timestamp(given["timestamp"]))}
     changed = {"metadata": metadata} if metadata else {}
     text = {"text": given["text"]} if "text" in given else {}
-    await caller.call("update", {"memory_id": memory_id, **text, **changed})
+    if not (changed or text):
+        raise Problem(BAD_INPUT, "VALIDATION_008", f"There is nothing to change in {memory_id!r}.")
+    return {"memory_id": memory_id, **text, **changed}
 
 
 async def delete(caller: Caller) -> object:
@@ -334,9 +343,9 @@ async def delete_entity(caller: Caller) -> object:
 async def batch_update(caller: Caller) -> object:
     """Changes several memories; nothing if one of them is not there."""
     changes = await _batch(caller)
-    read = [(memory_id, UPDATE.read(each)) for memory_id, each in changes]
-    for memory_id, given in read:
-        await _update(caller, memory_id, given)
+    read = [_changed(memory_id, UPDATE.read(each)) for memory_id, each in changes]
+    for changed in read:
+        await caller.call("update", changed)
     return {"message": f"Successfully updated {len(read)} memories"}
 
 
