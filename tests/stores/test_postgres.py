@@ -169,7 +169,8 @@ def test_nul_and_private_characters_come_back_as_they_were(memory: Memory) -> No
     assert memory.get_all(filters={"user_id": user})["results"] == []
 
 
-def test_many_starters_make_the_tables_once(section: dict[str, Any]) -> None:
+@pytest.mark.parametrize("_", range(3))
+def test_many_starters_make_the_tables_once(section: dict[str, Any], _: int) -> None:
     memories: list[Memory] = []
 
     def start() -> None:
@@ -187,6 +188,25 @@ def test_many_starters_make_the_tables_once(section: dict[str, Any]) -> None:
     ]
     for memory in memories:
         memory.close()
+
+
+def test_tables_that_another_makes_between_two_looks_are_no_strangers(
+    section: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from isomem.stores.postgres import schema
+
+    looks, others = schema._exists, [1]
+
+    def exists(connection: Any, target: Any, table: str) -> bool:
+        found = looks(connection, target, table)
+        if others:
+            others.pop()
+            schema.prepare(target)
+        return found
+
+    monkeypatch.setattr(schema, "_exists", exists)
+    Memory.from_config({"vector_store": section, **REST}).close()
+    assert others == []
 
 
 def test_a_schema_of_a_newer_isomem_is_left_alone(section: dict[str, Any], memory: Memory) -> None:

@@ -183,6 +183,12 @@ def _migrate(connection: psycopg.Connection[Any], target: Target) -> None:
     version = _version(connection, target)
     if version == VERSION:
         return
+    # Only here: before the lock, another one's tables may come between two looks.
+    if version == 0 and _exists(connection, target, "collections"):
+        raise DatabaseError(
+            f"{target.name}: the schema {target.schema!r} has tables of another program",
+            suggestion="Choose another schema in vector_store.config.",
+        )
     connection.execute(
         sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(target.schema))
     )
@@ -194,11 +200,6 @@ def _migrate(connection: psycopg.Connection[Any], target: Target) -> None:
 
 def _version(connection: psycopg.Connection[Any], target: Target) -> int:
     if not _exists(connection, target, "migrations"):
-        if _exists(connection, target, "collections"):
-            raise DatabaseError(
-                f"{target.name}: the schema {target.schema!r} has tables of another program",
-                suggestion="Choose another schema in vector_store.config.",
-            )
         return 0
     row = connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()
     version = int(row[0]) if row else 0
