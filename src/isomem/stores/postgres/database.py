@@ -209,9 +209,10 @@ class Database:
 
     def _new_pool(self) -> ConnectionPool[Connection[Row]]:
         least, most = self._sizes
+        # None are prepared: one whose pipeline fails is not there, but counts as if it were.
         return ConnectionPool(
             "",
-            kwargs={**self.target.parameters, "autocommit": True, "prepare_threshold": 2},
+            kwargs={**self.target.parameters, "autocommit": True, "prepare_threshold": None},
             min_size=least,
             max_size=most,
             num_workers=1,
