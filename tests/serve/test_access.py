@@ -233,7 +233,7 @@ def test_who_may_not_read_is_not_told_what_a_new_fact_supersedes(world: World) -
     given = {"results": [{"id": "1", "memory": "new", "event": "ADD", "supersedes": [
         {"id": "2", "memory": "old", "why": "contradicts"}]}]}  # fmt: skip
     seen = world.access(ANA, rights=("write",)).seen(given)
-    assert seen["results"][0]["supersedes"] == [{"id": "2", "memory": None, "why": "contradicts"}]
+    assert seen["results"] == [{"id": "1", "memory": "new", "event": "ADD"}]
     assert given["results"][0]["supersedes"][0]["memory"] == "old"
     assert world.access(ANA, rights=("read", "write")).seen(given) == given
 
@@ -269,6 +269,23 @@ def test_only_calls_of_the_table_are_made(world: World, name: str) -> None:
 def test_what_is_for_programs_alone_is_not_taken(world: World, argument: str) -> None:
     with pytest.raises(ValidationError, match=argument):
         world.run(world.access({}).call("add", {"messages": "x", **ANA, argument: "x"}))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("add", {"messages": "x", "infer": False}),
+        ("update", {"memory_id": "x", "data": "y"}),
+    ],
+)
+def test_a_number_that_no_answer_could_show_is_not_stored(
+    world: World, name: str, arguments: dict[str, Any], number: float
+) -> None:
+    metadata = {"deep": [{"x": number}]}
+    with pytest.raises(ValidationError, match="metadata"):
+        world.call(world.access(ANA), name, **arguments, metadata=metadata)
+    assert len(world.texts()) == 3
 
 
 def test_what_is_missing_is_named(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -208,6 +209,18 @@ def test_a_tool_is_done_when_it_answers_whatever_the_header_prefers(server: Serv
     assert [
         each["memory"] for each in answer.json()["result"]["structuredContent"]["memories"]
     ] == ["Likes tea"]
+
+
+def test_a_number_that_no_answer_could_show_is_not_stored(server: Server) -> None:
+    key = server.key({"user_id": "numbers"})
+    change = {"name": "add_memory", "arguments": {"text": "x", "infer": False}}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": change}
+    content = json.dumps(request).replace('"infer"', '"metadata": {"n": 1e999}, "infer"')
+    answer = server.post(key=key, json=None, content=content, headers=JSON)
+    assert answer.status_code >= 400 or answer.json()["result"]["isError"]
+    change = {"name": "get_memories", "arguments": {}}
+    answer = server.post(key=key, json={**request, "params": change})
+    assert answer.json()["result"]["structuredContent"]["total"] == 0
 
 
 def test_bad_requests_are_refused_without_a_stack_trace(server: Server) -> None:

@@ -291,3 +291,15 @@ def test_the_page_lists_everything_and_loads_nothing(served: Served) -> None:
     assert "src=" not in page
     assert "http:" not in page
     assert "https:" not in page
+
+
+def test_what_a_program_stored_can_be_read_whatever_it_is(served: Served) -> None:
+    metadata = {"nan": float("nan"), "half": "\ud800", "kept": [1.5, float("inf")]}
+    memory = served.service.memory
+    served.run(memory.add("I like tea", user_id="ana", infer=False, metadata=metadata))
+    client = served.key({"user_id": "ana"})
+    [listed] = client.post("/api/get_all").json()["results"]
+    [found] = client.post("/api/search", {"query": "tea", "threshold": 0}).json()["results"]
+    expected = {"nan": None, "half": "?", "kept": [1.5, None]}
+    assert listed["metadata"] == found["metadata"] == expected
+    assert client.get(f"/memories/{listed['id']}").json()["metadata"] == expected

@@ -6,6 +6,8 @@ down to them before it is made, and what comes back is looked at once more.
 
 from __future__ import annotations
 
+from math import isfinite
+
 from isomem.contract.arguments import check_filters, check_id, check_memory_id
 from isomem.contract.pages import DEFAULT_TOP_K
 from isomem.errors import MemoryNotFoundError, PermissionDeniedError, ValidationError
@@ -113,16 +115,14 @@ class Access:
         return self.seen(result if self.sees_everything else self._own(result))
 
     def seen(self, result: Any) -> Any:
-        """What was added, without the texts of what it supersedes if the key may not read."""
-        if "read" in self.key.rights or not isinstance(result, dict):
+        """What was added; if the key may not read, without what it supersedes."""
+        if "read" in self.key.rights or not isinstance(result, dict) or "results" not in result:
             return result
         results = [
-            {**each, "supersedes": [{**one, "memory": None} for one in each["supersedes"]]}
-            if isinstance(each, dict) and each.get("supersedes")
-            else each
-            for each in result.get("results") or ()
+            {key: value for key, value in each.items() if key != "supersedes"}
+            for each in result["results"]
         ]
-        return {**result, "results": results} if results else result
+        return {**result, "results": results}
 
     async def everything(
         self,
@@ -279,7 +279,23 @@ def _checked(call: Call, arguments: Mapping[str, object]) -> Arguments:
             raise ValidationError(f"{call.name} needs {name!r}.", error_code="VALIDATION_008")
         if name in arguments:
             _check_type(name, parameter, arguments[name])
+            _check_numbers(name, arguments[name])
     return dict(arguments)
+
+
+def _check_numbers(name: str, value: object) -> None:
+    """Raises ValidationError for NaN and infinity: no answer in JSON could show them again."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            left += each.values()
+        elif isinstance(each, (list, tuple)):
+            left += each
+        elif isinstance(each, float) and not isfinite(each):
+            raise ValidationError(
+                f"{name} has a number that JSON cannot say: {each}.", error_code="VALIDATION_008"
+            )
 
 
 def _check_type(name: str, parameter: Parameter, value: object) -> None:

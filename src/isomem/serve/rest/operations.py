@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -124,10 +125,22 @@ async def send_answer(answer: object, status: int, send: Send) -> None:
 def encode(value: object) -> bytes:
     """A value as JSON in UTF-8.
 
-    Raises:
-        ValueError: it has something that JSON cannot say.
+    A program may have stored what JSON cannot say: NaN and infinity become null, and half of a
+    surrogate pair becomes a question mark.
     """
-    return _ENCODER.encode(value).encode()
+    try:
+        text = _ENCODER.encode(value)
+    except ValueError:
+        text = _ENCODER.encode(_finite(value))
+    return text.encode("utf-8", "replace")
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 
 from isomem import __version__
 from isomem.pipeline import overview
 from isomem.serve.callers import Caller, shown_key
 from isomem.serve.grants import covered
+from isomem.serve.rest.operations import encode
 from isomem.types import RANKINGS, SCOPE_KEYS
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def view_routes() -> APIRouter:
 # --- Who is there, and what -------------------------------------------------------------------
 
 
-async def session(request: Request) -> JSONResponse:
+async def session(request: Request) -> Response:
     """What the caller may do, and what the memory offers. Without a key: that one is needed."""
     service: Service = request.app.state.service
     if service.settings.auth and shown_key(request) is None:
@@ -70,7 +71,7 @@ async def session(request: Request) -> JSONResponse:
     )
 
 
-async def pages(request: Request) -> JSONResponse:
+async def pages(request: Request) -> Response:
     """Where every page of `get_all` begins, with the same arguments."""
     caller = Caller(request)
     access, body = caller.access, await caller.object()
@@ -83,7 +84,7 @@ async def pages(request: Request) -> JSONResponse:
     return _json(await access.ask(overview.page_starts, **asked))
 
 
-async def entities(request: Request) -> JSONResponse:
+async def entities(request: Request) -> Response:
     """The entities of a scope, and the memories that they are in."""
     caller = Caller(request)
     access, body = caller.access, await caller.object()
@@ -110,7 +111,7 @@ def _own(access: Access, found: Entities) -> Entities:
     return {**found, "entities": shown, "memories": own}
 
 
-async def exchanges(request: Request) -> JSONResponse:
+async def exchanges(request: Request) -> Response:
     """The last adds that the caller may see, newest first, and the model's part in them."""
     caller = Caller(request)
     caller.access.check_right("read")
@@ -122,12 +123,12 @@ async def exchanges(request: Request) -> JSONResponse:
 # --- Keys -------------------------------------------------------------------------------------
 
 
-async def keys(request: Request) -> JSONResponse:
+async def keys(request: Request) -> Response:
     """Every key, without its secret."""
     return _json({"keys": [key.shown() for key in _admin(request).service.keys.all()]})
 
 
-async def create_key(request: Request) -> JSONResponse:
+async def create_key(request: Request) -> Response:
     """Makes a key. The answer has its secret, which cannot be shown again."""
     caller = _admin(request)
     body = await caller.object()
@@ -141,13 +142,13 @@ async def create_key(request: Request) -> JSONResponse:
     return _json({"secret": text, "key": key.shown()})
 
 
-async def rotate_key(request: Request, key_id: str) -> JSONResponse:
+async def rotate_key(request: Request, key_id: str) -> Response:
     """A new secret for a key; the old one stops working at once."""
     text, key = _admin(request).service.keys.rotate(key_id)
     return _json({"secret": text, "key": key.shown()})
 
 
-async def revoke_key(request: Request, key_id: str) -> JSONResponse:
+async def revoke_key(request: Request, key_id: str) -> Response:
     """Ends a key."""
     return _json({"key": _admin(request).service.keys.revoke(key_id).shown()})
 
@@ -167,8 +168,8 @@ def _admin(request: Request) -> Caller:
 # --- Reading a request ------------------------------------------------------------------------
 
 
-def _json(content: Mapping[str, object]) -> JSONResponse:
-    return JSONResponse(content, headers=_FRESH)
+def _json(content: Mapping[str, object]) -> Response:
+    return Response(encode(content), headers=_FRESH, media_type="application/json")
 
 
 def _whole(value: object, least: int, most: int, name: str) -> int:
