@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from isomem.config import EMBEDDED_OPTIONS, MCP, POSTGRES_OPTIONS, QDRANT_OPTIONS, SERVICE, TOP
+from isomem.config import EMBEDDED_OPTIONS, MCP, SERVICE, TOP, store_table
 from isomem.options import Option, merged
 from isomem.providers import registry
 from isomem.providers.tables import EMBEDDER_OPTIONS, LLM_OPTIONS, RERANKER_OPTIONS
@@ -78,7 +78,7 @@ def _embedded() -> str:
 
 
 def _postgres() -> str:
-    return _rows("vector_store", POSTGRES_OPTIONS)
+    return _rows("vector_store", store_table("postgres"))
 
 
 def _pgvector() -> str:
@@ -86,7 +86,7 @@ def _pgvector() -> str:
 
 
 def _qdrant() -> str:
-    return _rows("vector_store", QDRANT_OPTIONS)
+    return _rows("vector_store", store_table("qdrant"))
 
 
 def _nlp() -> str:

@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
     from typing import Any
 
+    from isomem.options import Table
+
 SERVICE, MCP = "serve", "mcp"
 """The sections with the options of the service, and of its tools for models."""
 
@@ -72,22 +74,6 @@ def _is_collection_name(value: object) -> bool:
         and is_unicode(value)
         and not value.endswith(ENTITIES_SUFFIX)
     )
-
-
-def _is_schema_name(value: object) -> bool:
-    return is_text(value) and value.isascii() and "\0" not in value and 0 < len(value) <= 63
-
-
-def _is_folder(value: object) -> bool:
-    """Whether it is a path, or empty, which mem0 takes beside the address of a server."""
-    if not isinstance(value, (str, os.PathLike)):
-        return False
-    path: object = os.fspath(value)
-    return is_text(path) and "\0" not in path and is_unicode(path)
-
-
-def _is_client(value: object) -> bool:
-    return hasattr(value, "query_points") and not isinstance(value, type)
 
 
 def _is_section(value: object) -> bool:
@@ -237,120 +223,12 @@ EMBEDDED_OPTIONS = (
 )
 """The keys of `vector_store.config` for the provider "embedded"."""
 
-_SHARED = {option.name: option for option in EMBEDDED_OPTIONS}
+STORE_SETS = ("embedded", "postgres")
+"""The providers of a `vector_store` that keep everything of a memory; see `stores.registry`."""
 
-POSTGRES_OPTIONS = (
-    Option(
-        "dsn",
-        None,
-        optional(TEXT),
-        "the database, as `postgresql://USER:PASSWORD@HOST:PORT/DBNAME` or as libpq's `key=value` "
-        "pairs. The options below take precedence over what it says",
-        unset="the options below, and libpq's own defaults",
-        variables=("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSSLMODE"),
-        secret=True,
-    ),
-    Option("host", None, optional(TEXT), "the server, or the folder of its socket"),
-    Option("port", None, optional(whole(1, 65535)), "its port", unset="`5432`"),
-    Option("user", None, optional(TEXT), "the user"),
-    Option("password", None, optional(TEXT), "the user's password", secret=True),
-    Option("dbname", None, optional(TEXT), "the database", unset="the user's name"),
-    Option(
-        "sslmode", None,
-        optional(one_of("disable", "allow", "prefer", "require", "verify-ca", "verify-full")),
-        "whether the connection is encrypted and the server is verified", unset="`prefer`",
-    ),
-    Option(
-        "schema", "isomem",
-        Kind(
-            "text of at most 63 ASCII characters", _is_schema_name,
-            {"type": "string", "pattern": r"^[\u0001-\u007f]{1,63}(?![\s\S])"},
-        ),
-        "the schema with isomem's tables; it is made if it does not exist",
-    ),
-    COLLECTION, _SHARED["embedding_model_dims"], _SHARED["keyword_search"], _SHARED["cache_mb"],
-    Option("pool_min", 1, whole(0, 1000), "how many connections a process keeps open"),
-    Option("pool_max", 10, whole(1, 1000), "how many it opens at most"),
-    Option("connect_timeout_s", 10.0, number(0.1, 1_000_000), "seconds to wait for a connection"),
-    Option(
-        "statement_timeout_s", 60.0, number(0, 1_000_000),
-        "seconds that one statement may take; `0` means any time",
-    ),
-    Option(
-        "retry_s", 10.0, number(0, 1_000_000),
-        "seconds for which a call goes on trying after its connection was lost",
-    ),
-)  # fmt: skip
-"""The keys of `vector_store.config` for the provider "postgres"."""
+ENGINES = ("postgres", "pgvector", "qdrant")
+"""The providers of a `vector_store` that isomem carries beside the embedded store."""
 
-_DIRECTORY = Kind(
-    'the path of a folder, or ":memory:"',
-    _is_folder,
-    {"type": "string", "not": {"pattern": r"\u0000"}},
-)
-_CLIENT = Kind("a QdrantClient", _is_client, {"not": {}})
-_PORT = optional(whole(1, 65535))
-_SHARES = optional(whole(1, 1_000_000))
-
-QDRANT_OPTIONS = (
-    COLLECTION,
-    Option(
-        "embedding_model_dims",
-        None,
-        optional(whole(1, 1_000_000)),
-        "the length of the vectors of a new collection",
-        unset="the embedder's, or else 1536",
-    ),
-    Option("client", None, optional(_CLIENT), "an open client of your own; it is not closed"),
-    Option("host", None, optional(TEXT), "the name of a server; needs `port`"),
-    Option("port", None, _PORT, "its port for HTTP; needs `host`"),
-    Option(
-        "path",
-        "/tmp/qdrant",
-        optional(_DIRECTORY),
-        'the folder of local mode, or `":memory:"`, if no server is named; `~` is the user\'s home',
-    ),
-    Option("url", None, optional(TEXT), "the address of a server, in place of `host` and `port`"),
-    Option("api_key", None, optional(TEXT), "the key of a server", secret=True),
-    Option(
-        "on_disk", False, optional(SWITCH), "`True`: a server keeps vectors on disk, not in memory"
-    ),
-    Option("keyword_search", True, SWITCH, "BM25 in addition to the semantic search"),
-    Option("prefer_grpc", False, SWITCH, "`True`: calls go to a server by gRPC, not by HTTP"),
-    Option("grpc_port", None, _PORT, "the port of a server for gRPC", unset="6334"),
-    Option("https", None, optional(SWITCH), "whether HTTP is encrypted", unset="with an `api_key`"),
-    Option("prefix", None, optional(TEXT), "what the paths of a server begin with"),
-    Option(
-        "timeout_s", None, optional(number(1, 86_400)), "seconds to wait for an answer", unset="5"
-    ),
-    Option("max_retries", 2, whole(0, 100), "how often a call that was not answered is made again"),
-    Option("batch_size", 256, whole(1, 100_000), "points in one request to a server"),
-    Option(
-        "exact",
-        False,
-        SWITCH,
-        "`True`: a server compares every vector of a scope, and does not go by its index",
-    ),
-    Option("shard_number", None, _SHARES, "shards of a new collection", unset="the server's"),
-    Option(
-        "replication_factor", None, _SHARES, "copies of each shard of a new collection",
-        unset="the server's",
-    ),
-    Option(
-        "write_consistency_factor",
-        None,
-        _SHARES,
-        "copies that a write to a new collection waits for",
-        unset="the server's",
-    ),
-)  # fmt: skip
-"""The keys of `vector_store.config` for the provider "qdrant"."""
-
-PART_OPTIONS = {"qdrant": QDRANT_OPTIONS}
-"""The same for each vector store of isomem's that is a part of a composed set."""
-
-STORE_OPTIONS = {"embedded": EMBEDDED_OPTIONS, "postgres": POSTGRES_OPTIONS}
-"""The keys of `vector_store.config` for each store set of `isomem.stores.registry`."""
 
 EMBEDDED = defaults_of(EMBEDDED_OPTIONS)
 
@@ -570,17 +448,29 @@ def _plain(value: object) -> object:
 
 def _store_config(store: ProviderConfig) -> ProviderConfig:
     where, options = "vector_store.config", store.config.model_dump()
-    table = STORE_OPTIONS.get(store.provider)
-    if table is not None:
+    table = store_table(store.provider)
+    if store.provider in STORE_SETS:
         options = read_table(options, table, where)
         if PATH in table:
             options["path"] = home(default_path() if options["path"] is None else options["path"])
-    elif store.provider in PART_OPTIONS:
+    elif table:
         # Only checked: the defaults are the store's, and a program may have put its own there.
-        read_table(options, PART_OPTIONS[store.provider], where)
+        read_table(options, table, where)
     elif COLLECTION.name in options:
         check_option(COLLECTION, options[COLLECTION.name], where)
     return ProviderConfig(store.provider, Options(options))
+
+
+def store_table(provider: str) -> Table:
+    """The keys of `vector_store.config` for a store that isomem carries; () for another one."""
+    if provider == STORE_SETS[0]:
+        return EMBEDDED_OPTIONS
+    if provider not in ENGINES:
+        return ()
+    # Here: most memories use none of them, and importing isomem would take longer.
+    from isomem.engine_options import engine_tables
+
+    return engine_tables({option.name: option for option in EMBEDDED_OPTIONS})[provider]
 
 
 def default_provider(section: str) -> str:

@@ -6,7 +6,7 @@ front ends and tools; the library itself does not need it.
 
 from __future__ import annotations
 
-from isomem.config import COLLECTION, MCP, OF_MEM0, OF_MEM0_1, SERVICE, STORE_OPTIONS, TOP
+from isomem.config import COLLECTION, MCP, OF_MEM0, OF_MEM0_1, SERVICE, STORE_SETS, TOP, store_table
 from isomem.options import EMPTY_IN_JSON, Option
 from isomem.providers import registry
 from isomem.text.tables import TABLES
@@ -36,7 +36,7 @@ def names_in(section: str) -> list[str]:
     """The providers that a section may name, including those of installed packages."""
     if section == "nlp":
         return sorted(TABLES)
-    own = [*STORE_OPTIONS] if section == "vector_store" else []
+    own = [*STORE_SETS] if section == "vector_store" else []
     return [*own, *registry.names_of(KINDS[section])]
 
 
@@ -48,8 +48,8 @@ def table_in(section: str, provider: str) -> Table | None:
     """
     if section == "nlp":
         return TABLES.get(provider)
-    if section == "vector_store" and provider in STORE_OPTIONS:
-        return STORE_OPTIONS[provider]
+    if section == "vector_store" and provider in STORE_SETS:
+        return store_table(provider)
     return registry.table_of(KINDS[section], provider)
 
 

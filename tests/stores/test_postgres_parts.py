@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 psycopg = pytest.importorskip("psycopg")
 psycopg_pool = pytest.importorskip("psycopg_pool")
 
-from isomem.config import POSTGRES_OPTIONS, MemoryConfig  # noqa: E402
+from isomem.config import MemoryConfig, store_table  # noqa: E402
 from isomem.errors import DatabaseError, InvalidConfigError  # noqa: E402
 from isomem.options import defaults_of  # noqa: E402
 from isomem.stores.postgres.escaped import (  # noqa: E402
@@ -28,7 +28,7 @@ DSN = "postgresql://ana:p4ss%2Fw0rd%40!@db.example.com:6543/memories?sslmode=req
 
 
 def target(**options: Any) -> Target:
-    return Target({**defaults_of(POSTGRES_OPTIONS), **options})
+    return Target({**defaults_of(store_table("postgres")), **options})
 
 
 # --- Addresses -------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 
 from isomem import DependencyError, Memory
 from isomem.cli import main
-from isomem.cli.config_check import FAILS, IGNORED, Line, examine
+from isomem.cli.config_check import FAILS, IGNORED, WORKS, Line, examine
 from isomem.config_file import read_file
 from isomem.errors import ConfigurationError
 from isomem.providers import extras
@@ -273,3 +273,10 @@ def test_without_pyyaml_the_error_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "c.yaml").write_text(YAML)
     with pytest.raises(DependencyError, match="pip install pyyaml"):
         read_file(str(tmp_path / "c.yaml"))
+
+
+@pytest.mark.parametrize("section", ["serve", "mcp"])
+def test_an_empty_section_of_the_service_works(section: str) -> None:
+    """It has a line, as every key has."""
+    verdicts = {each.key: each.verdict for each in examine({**MOCK, section: {}})}
+    assert verdicts[section] == WORKS

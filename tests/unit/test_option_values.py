@@ -16,7 +16,6 @@ from isomem.errors import ConfigurationError, DependencyError, InvalidConfigErro
 from isomem.options import ANYTHING, Option
 from isomem.providers.registry import create_embedder, create_llm, create_reranker
 from isomem.reference import SECTIONS, names_in, table_in
-from isomem.stores.pgvector import read
 from isomem.text.tiers import load_tier
 from tests.unit.providers.clouds import NEEDED
 from tests.unit.providers.servers import clean_environment
@@ -44,9 +43,6 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def made(section: str, provider: str, config: Any) -> None:
     """Does what a memory does with the options of one part, but for opening files."""
     MemoryConfig(**{section: {"provider": provider, "config": config}})
-    if provider == "pgvector":
-        with suppress(DependencyError):
-            read(config)
     if section in MAKERS and not (section == "nlp" and provider == "spacy"):
         with suppress(DependencyError):  # The options are read before the library is looked for.
             MAKERS[section](provider, config)

@@ -12,7 +12,7 @@ from isomem.config import (
     OF_MEM0_1,
     SECTION_KEYS,
     SERVICE,
-    STORE_OPTIONS,
+    STORE_SETS,
     TOP,
     default_path,
     default_provider,
@@ -100,7 +100,7 @@ def _top(key: object, value: object, config: Mapping[str, object]) -> Iterator[L
         yield Line(key, FAILS, "needs isomem's own store", "leave it out")
     elif key in SECTIONS:
         yield from () if value is None else _section(key, value)
-    elif key in (SERVICE, MCP) and is_dict(value):
+    elif key in (SERVICE, MCP) and is_dict(value) and value:
         yield from _service(str(key), value)
     elif key in rows:
         yield _checked(key, rows[key], value, "the configuration")
@@ -114,7 +114,7 @@ def _is_set(config: Mapping[str, object]) -> bool:
     """Whether the vector store is a store set, which keeps the history, too."""
     store = config.get("vector_store")
     provider = store.get("provider") if is_dict(store) else None
-    return isinstance(provider, str) and provider in STORE_OPTIONS
+    return isinstance(provider, str) and provider in STORE_SETS
 
 
 def _service(section: str, given: Mapping[str, object]) -> Iterator[Line]:
@@ -132,7 +132,7 @@ def _service(section: str, given: Mapping[str, object]) -> Iterator[Line]:
 
 def _is_own_set(config: Mapping[str, object]) -> bool:
     store = config.get("vector_store")
-    return store is None or (is_dict(store) and store.get("provider") in STORE_OPTIONS)
+    return store is None or (is_dict(store) and store.get("provider") in STORE_SETS)
 
 
 def _unknown(key: str, verdict: str, known: Sequence[str], at: str) -> Line:
@@ -200,7 +200,7 @@ def _provider(section: str, provider: object, *, is_named: bool) -> Line:
     if provider not in names_in(section):
         close = nearest(provider, names_in(section))
         return Line(section, FAILS, f"there is no provider {provider!r}", close or "")
-    own = kind is None or provider in kind.builtin or provider in STORE_OPTIONS
+    own = kind is None or provider in kind.builtin or provider in STORE_SETS
     note = f"{provider}: {'made by isomem' if own else 'made by an installed package'}"
     return Line(section, WORKS, f"{note}; {why}" if why else note)
 

@@ -8,7 +8,7 @@ import sys
 from isomem.compat.paths import LIVE, STORE_CLASSES, names_of
 from isomem.compat.records import Record, wrong
 from isomem.compat.stores import CLASSES
-from isomem.config import STORE_OPTIONS, Options, default_provider, from_dict
+from isomem.config import STORE_SETS, Options, default_provider, from_dict
 from isomem.providers import registry
 from isomem.types import PROCEDURAL
 
@@ -107,7 +107,7 @@ class VectorStoreConfig(Record):
     def _after(self) -> None:
         provider, config = self.provider, self.config
         kind = self._own_classes.get(provider)
-        if kind is None and provider in self._provider_configs and provider not in STORE_OPTIONS:
+        if kind is None and provider in self._provider_configs and provider not in STORE_SETS:
             kind = _store_class(provider, self._provider_configs[provider])
         if kind is not None:
             made = config if isinstance(config, kind) else _store_record(kind, provider, config)

@@ -7,10 +7,10 @@ it is done again after a lost connection.
 
 from __future__ import annotations
 
-from isomem.config import COLLECTION, POSTGRES_OPTIONS
+from isomem.config import store_table
 from isomem.contract.filters import compile_filters, matches
 from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
-from isomem.options import SWITCH, TEXT, Option, one_of, optional, read_table, whole
+from isomem.options import read_table
 from isomem.store.codec import canonical_id, dump_payload, unit_vector
 from isomem.store.row_keys import split_scope
 
@@ -27,28 +27,7 @@ if TYPE_CHECKING:
     Ask = Callable[[int], Rows]
     Hits = list["PgvectorHit"]
 
-_OF_POSTGRES = {option.name: option for option in POSTGRES_OPTIONS}
-_ALIKE = "host port user password sslmode connect_timeout_s statement_timeout_s retry_s".split()
-
-PGVECTOR_OPTIONS = (
-    *map(_OF_POSTGRES.__getitem__, _ALIKE),
-    Option("dbname", "postgres", optional(TEXT), "the database"),
-    Option(
-        "connection_string", None, optional(TEXT),
-        "all of it as libpq's dsn; takes precedence", secret=True,
-    ),
-    COLLECTION, _OF_POSTGRES["embedding_model_dims"],
-    Option("hnsw", True, SWITCH, "`True`: a new table gets an HNSW index"),
-    Option("diskann", False, SWITCH, "mem0's index for another extension", idle=True),
-    Option("exact", True, SWITCH, "`True`: every vector of a scope is compared, without the index"),
-    Option(
-        "scores", "distance", one_of("distance", "similarity"),
-        "what ranks a memory: mem0 2.0.4 takes the distance; its later releases the similarity",
-    ),
-    Option("minconn", 1, whole(0, 1000), "how many connections a process keeps open"),
-    Option("maxconn", 5, whole(1, 1000), "how many it opens at most"),
-)  # fmt: skip
-"""The keys of `vector_store.config` for the provider "pgvector": mem0's, and some of ours."""
+PGVECTOR_OPTIONS = store_table("pgvector")
 
 _DIMS = 1536
 _LOCK = 0x70677665

@@ -8,7 +8,7 @@ collections at the same time.
 from __future__ import annotations
 
 from isomem import log
-from isomem.config import QDRANT_OPTIONS
+from isomem.config import store_table
 from isomem.contract.filters import compile_filters, matches
 from isomem.errors import VectorStoreError, VectorValueError
 from isomem.options import home, read_table
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         """Encodes a text as numbered terms with weights."""
 
         def encode(self, text: str) -> Mapping[int, float]: ...
+
+
+QDRANT_OPTIONS = store_table("qdrant")
 
 
 KEYWORDS = "bm25"
@@ -68,7 +71,7 @@ class QdrantStore:
     """One collection.
 
     Args:
-        config: see `isomem.config.QDRANT_OPTIONS`.
+        config: see `QDRANT_OPTIONS`.
         dims: the length of the vectors, if the options do not say.
         encoder: makes the terms for keyword search; None turns it off.
 
