@@ -1,12 +1,12 @@
 """One PostgreSQL database: blocks of statements, each block one transaction.
 
 A thread has at most one block at a time; blocks inside it join it. A block that reads sees one
-state of the database. A block that writes sends its statements without waiting for their results,
-unless it needs them.
+state of the database.
 
 A write of `write` is done exactly once. It stores a token of its own in the same transaction. If
 the connection is lost while that is being committed, the token is stored again first: either it is
-there already, and the write is done, or the first transaction is gone for good.
+there already, and the write is done, or the first transaction is gone for good. The next write of
+the process removes the tokens of those that are done.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import threading
 import time
 import uuid
+from collections import deque
 from contextlib import suppress
 from functools import cache
 
@@ -22,26 +23,26 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 from isomem.errors import DatabaseError
-from isomem.stores.postgres.meanings import UnfinishedError, is_lost, lost, meaning
+from isomem.stores.postgres.meanings import UnfinishedError, UnsureError, meaning
+from isomem.stores.postgres.resting import Resting
+from isomem.stores.postgres.transactions import Block, Savepoint, Transaction, end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from contextlib import AbstractContextManager
     from typing import Any, ParamSpec, TypeVar
 
-    from psycopg import Connection, Cursor
+    from psycopg import Connection
 
-    from isomem.store.cache import Scope
     from isomem.stores.postgres.target import Target
+    from isomem.stores.postgres.transactions import Row
 
     P = ParamSpec("P")
     T = TypeVar("T")
-    Row = tuple[Any, ...]
 
-_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
-_TOKEN = "INSERT INTO commits (token) VALUES (%s)"
+LONGEST_DOUBT_S = 12 * 3600.0
+"""For how long a call may ask whether it is stored: until then, nobody removes its token."""
+_MOST_DONE = 100
 _PAUSE_S = (0.0, 0.02, 0.05, 0.1, 0.2)
 """How long to wait before a transaction is tried again; the last one counts for all others."""
 
@@ -64,6 +65,7 @@ class Database:
     Attributes:
         path: its name in errors.
         epoch: never changes: what is cached is checked against the versions of its scopes.
+        retry_s: how long to try again after a lost connection.
         release: lets go of the scopes in memory that a transaction has looked at.
     """
 
@@ -84,11 +86,13 @@ class Database:
         self.release: Callable[[Sequence[Any]], object] = len
         self._sizes = (pool_min, pool_max)
         self._timeout_s = connect_timeout_s
-        self._retry_s = retry_s
+        self.retry_s = min(retry_s, LONGEST_DOUBT_S)
+        self._done: deque[uuid.UUID] = deque(maxlen=_MOST_DONE)
         self._local = threading.local()
         self._making = threading.Lock()
         self._pool: ConnectionPool[Connection[Row]] | None = None
         self._process = -1
+        self._resting = Resting(pool_min)
         self._inherited: list[object] = []
 
     def __repr__(self) -> str:
@@ -96,9 +100,13 @@ class Database:
 
     # --- Blocks ---
 
-    def reading(self) -> Block:
-        """A block that sees one state of the database."""
-        return Block(self, writes=False)
+    def reading(self, begin: Callable[[], object] | None = None) -> Block:
+        """A block that sees one state of the database. It begins with `begin`, if it is given."""
+        return Block(self, writes=False, begin=begin)
+
+    def asking(self) -> Block:
+        """A block that reads, in which every statement sees the latest state: it is cheaper."""
+        return Block(self, writes=False, bare=True)
 
     def writing(self) -> Block:
         """A block whose writes are all stored, or none if it raises."""
@@ -122,13 +130,13 @@ class Database:
         """
         if self.transaction is not None:
             return work(*args, **kwargs)
-        return _Write(self, uuid.uuid4(), self._retry_s).run(lambda: work(*args, **kwargs))
+        return _Write(self, uuid.uuid4()).run(lambda: work(*args, **kwargs))
 
     def repeat(self, work: Callable[[], T]) -> T:
         """As `write`, for work that leaves the same if it is stored twice: it needs no token."""
         if self.transaction is not None:
             return work()
-        return _Write(self, None, self._retry_s).run(work)
+        return _Write(self, None).run(work)
 
     def give_way(self) -> None:
         """Nothing: readers and writers do not wait for each other here."""
@@ -138,6 +146,10 @@ class Database:
     def rows(self, sql: str, bindings: Sequence[Any] = ()) -> list[Row]:
         """What a statement returns."""
         return self.current.rows(translated(sql), bindings)
+
+    def expect(self, sql: str, bindings: Sequence[Any] = ()) -> None:
+        """Says that a block that reads will ask for this: it is sent with what it asks next."""
+        self.current.expect(translated(sql), bindings)
 
     def execute(self, sql: str, bindings: Sequence[Any] = ()) -> None:
         """Sends a statement that writes. Its errors may come later in the block."""
@@ -170,11 +182,17 @@ class Database:
     # --- Connections ---
 
     def take(self) -> Connection[Row]:
-        """A connection, which `give_back` has to follow."""
-        try:
-            return self._open_pool().getconn(self._timeout_s)
-        except psycopg.Error as error:
-            raise meaning(error, self.target) from error
+        """A connection, which `give_back` or `rest` has to follow."""
+        pool = self._open_pool()
+        with self._resting.wanted():
+            while (connection := self._resting.take()) is not None:
+                if not connection.closed:
+                    return connection
+                pool.putconn(connection)
+            try:
+                return pool.getconn(self._timeout_s)
+            except psycopg.Error as error:
+                raise meaning(error, self.target) from error
 
     def give_back(self, connection: Connection[Row]) -> None:
         """Returns a connection; a broken one is replaced."""
@@ -184,8 +202,19 @@ class Database:
         else:
             pool.putconn(connection)
 
+    def rest(self, connection: Connection[Row]) -> None:
+        """Returns a connection that has read everything, without waiting for its `COMMIT`."""
+        if self._pool is None or self._process != os.getpid():
+            connection.close()
+            return
+        other = self._resting.put(connection)
+        if other is not None:
+            self.give_back(other)
+
     def check_idle(self) -> None:
         """Replaces the idle connections that are broken, too."""
+        while (connection := self._resting.take()) is not None:
+            self.give_back(connection)
         if self._pool is not None:
             self._pool.check()
 
@@ -202,7 +231,8 @@ class Database:
             # A forked child has none of its parent's threads, and must not use its connections.
             if self._pool is None or self._process != os.getpid():
                 # Not freed: that would wait for its threads, and close connections of the parent.
-                self._inherited.append(self._pool)
+                self._inherited += [self._pool, self._resting]
+                self._resting = Resting(self._sizes[0])
                 self._pool = self._new_pool()
                 self._process = os.getpid()
             return self._pool
@@ -239,252 +269,35 @@ class Database:
         self.closed = "closed"
         pool, self._pool = self._pool, None
         if pool is not None and self._process == os.getpid():
+            while (connection := self._resting.take()) is not None:
+                connection.close()
             pool.close()
 
+    # --- Tokens ---
 
-class Transaction:
-    """One transaction of one thread. It begins with its first statement.
+    def done(self) -> list[uuid.UUID]:
+        """The tokens of writes that are done; each is given out once."""
+        tokens = []
+        with suppress(IndexError):
+            while True:
+                tokens.append(self._done.popleft())
+        return tokens
 
-    Attributes:
-        writes: whether it may write.
-        dirty: the numbers of the scopes that it has changed.
-        loaded: the scopes that it has read, if nobody can change them meanwhile.
-        pinned: those that nobody may change in place until it ends.
-        committing: whether it may be committed already.
-    """
-
-    def __init__(self, database: Database, *, writes: bool, token: uuid.UUID | None = None) -> None:
-        self.writes = writes
-        self.committing = False
-        self.dirty: set[int] = set()
-        self.loaded: dict[object, Scope] = {}
-        self.pinned: list[object] = []
-        self._database = database
-        self._token = token
-        self._connection: Connection[Row] | None = None
-        self._pipeline: AbstractContextManager[Any] | None = None
-        self._savepoints = 0
-
-    # --- Statements ---
-
-    def rows(self, sql: str, bindings: Sequence[Any]) -> list[Row]:
-        """What a statement returns."""
-        if self.writes:
-            return self._guarded(lambda: _all(self._write_cursor().execute(sql, bindings)))
-        return self._read(sql, bindings)
-
-    def send(self, sql: str, bindings: Sequence[Any]) -> None:
-        """Sends a statement, without waiting for it."""
-        if not self.writes:
-            raise RuntimeError("a write inside a block that reads")
-        self._guarded(lambda: self._write_cursor().execute(sql, bindings))
-
-    def _guarded(self, work: Callable[[], T]) -> T:
-        try:
-            return work()
-        except psycopg.Error as error:
-            raise meaning(error, self._database.target, committing=self.committing) from error
-
-    def _write_cursor(self) -> Cursor[Row]:
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._database.take()
-            self._pipeline = connection.pipeline()
-            self._pipeline.__enter__()
-            connection.execute(_WRITE)
-            if self._token is not None:
-                connection.execute(_TOKEN, (self._token,))
-        return connection.cursor(binary=True)
-
-    def claims(self) -> bool:
-        """Stores the token of a write that may be done already; False if it is."""
-        token, self._token = self._token, None
-        try:
-            self._write_cursor().execute(_TOKEN + " RETURNING token", (token,)).fetchall()
-        except psycopg.errors.UniqueViolation:
-            return False
-        except psycopg.Error as error:
-            raise meaning(error, self._database.target) from error
-        return True
-
-    def _read(self, sql: str, bindings: Sequence[Any]) -> list[Row]:
-        """What a statement returns; on a new connection if the old one is lost.
-
-        What follows then sees a later state of the database.
-        """
-        deadline: float | None = None
-        while True:
-            try:
-                return self._read_once(sql, bindings)
-            except psycopg.Error as error:
-                if not is_lost(error):
-                    raise meaning(error, self._database.target) from error
-                now = time.monotonic()
-                deadline = deadline or now + self._database._retry_s
-                self._drop_connection()
-                if now > deadline:
-                    cause = self._database.target.without_secret(str(error))
-                    raise lost(self._database.target, cause, in_doubt=False) from error
-                self._database.check_idle()
-
-    def _read_once(self, sql: str, bindings: Sequence[Any]) -> list[Row]:
-        connection = self._connection
-        if connection is not None:
-            return _all(connection.cursor(binary=True).execute(sql, bindings))
-        connection = self._connection = self._database.take()
-        with connection.pipeline():
-            connection.execute(_READ)
-            return _all(connection.cursor(binary=True).execute(sql, bindings))
-
-    # --- Its parts, and its end ---
-
-    def savepoint(self) -> str:
-        """Begins a part that can be undone alone."""
-        self._savepoints += 1
-        name = f"part_{self._savepoints}"
-        self.send(f"SAVEPOINT {name}", ())
-        return name
-
-    def commit(self) -> None:
-        """Makes everything durable."""
-        if self._connection is None:
-            return
-        if not self.writes:
-            self._end_reading(self._connection)
-            return
-
-        def end() -> None:
-            cursor = self._write_cursor()
-            self.committing = True
-            cursor.execute("COMMIT")
-            self._leave_pipeline()
-
-        self._guarded(end)
-        self._release()
-
-    def _end_reading(self, connection: Connection[Row]) -> None:
-        try:
-            connection.execute("COMMIT")
-        except psycopg.Error:
-            connection.close()  # Everything was read.
-        self._release()
-
-    def _leave_pipeline(self) -> None:
-        pipeline, self._pipeline = self._pipeline, None
-        if pipeline is not None:
-            pipeline.__exit__(None, None, None)
-
-    def roll_back(self, error: BaseException) -> None:
-        """Undoes everything. After an interruption the connection is closed: its state is open."""
-        connection = self._connection
-        if connection is None:
-            return
-        try:
-            if isinstance(error, Exception) and not connection.closed:
-                self._abandon(connection)
-            else:
-                connection.close()
-        finally:
-            self._release()
-
-    def _abandon(self, connection: Connection[Row]) -> None:
-        with suppress(psycopg.Error):  # What failed was raised before.
-            self._leave_pipeline()
-        try:
-            connection.execute("ROLLBACK")
-        except psycopg.Error:
-            connection.close()
-
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._release()
-
-    def _release(self) -> None:
-        connection, self._connection = self._connection, None
-        self._pipeline = None
-        if connection is not None:
-            self._database.give_back(connection)
-
-
-def _all(cursor: Cursor[Row]) -> list[Row]:
-    found: list[Row] = cursor.fetchall()
-    return found
-
-
-class Block:
-    """A block of statements: a transaction, or a part of the one around it."""
-
-    __slots__ = ("_database", "_own", "_writes")
-
-    def __init__(self, database: Database, *, writes: bool) -> None:
-        self._database = database
-        self._writes = writes
-        self._own: Transaction | None = None
-
-    def __enter__(self) -> Database:
-        around = self._database.transaction
-        if around is None:
-            self._own = Transaction(self._database, writes=self._writes)
-            self._database.enter(self._own)
-        elif self._writes and not around.writes:
-            raise RuntimeError("a block that writes inside one that reads")
-        return self._database
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        own, self._own = self._own, None
-        if own is not None:
-            end(self._database, own, error)
-
-
-def end(database: Database, transaction: Transaction, error: BaseException | None) -> None:
-    """Ends the transaction of this thread, and lets go of the scopes that it looked at."""
-    try:
-        if error is None:
-            try:
-                transaction.commit()
-            except BaseException as fault:
-                transaction.roll_back(fault)
-                raise
-        else:
-            transaction.roll_back(error)
-    finally:
-        database.enter(None)
-        database.release(transaction.pinned)
-
-
-class Savepoint:
-    """A part of a writing block that is undone alone if it raises."""
-
-    __slots__ = ("_block", "_database", "_name")
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._block = database.writing()
-
-    def __enter__(self) -> Database:
-        self._block.__enter__()
-        self._name = self._database.current.savepoint()
-        return self._database
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        outer: BaseException | None = error
-        if isinstance(error, Exception) and not isinstance(error, DatabaseError):
-            self._database.current.send(f"ROLLBACK TO SAVEPOINT {self._name}", ())
-            outer = error
-        elif error is None:
-            self._database.current.send(f"RELEASE SAVEPOINT {self._name}", ())
-        self._block.__exit__(kind, outer, trace)
+    def is_done(self, tokens: Iterable[uuid.UUID]) -> None:
+        """Nobody will ask for these tokens any more."""
+        self._done.extend(tokens)
 
 
 class _Write:
     """One write that is done once, in however many attempts."""
 
-    def __init__(self, database: Database, token: uuid.UUID | None, retry_s: float) -> None:
+    def __init__(self, database: Database, token: uuid.UUID | None) -> None:
         self._database = database
         self._token = token
-        self._deadline = time.monotonic() + retry_s
+        self._deadline = time.monotonic() + database.retry_s
         self._in_doubt: UnfinishedError | None = None
+        self._sure = True
+        self._done: list[uuid.UUID] = []
         self._result: Any = None
 
     def run(self, work: Callable[[], T]) -> T:
@@ -492,16 +305,28 @@ class _Write:
         attempt = 0
         while True:
             try:
-                return self._try(work)
+                result = self._try(work)
+            except UnsureError:
+                if not self._sure:
+                    raise
+                self._sure = False
             except DatabaseError as error:
                 if not self._may_go_on(error):
                     raise
                 attempt += 1
                 time.sleep(_PAUSE_S[min(attempt, len(_PAUSE_S)) - 1])
                 self._database.check_idle()
+            else:
+                if self._token is not None:
+                    self._database.is_done([self._token])
+                return result
 
     def _try(self, work: Callable[[], T]) -> T:
-        transaction = Transaction(self._database, writes=True, token=self._token)
+        if self._token is not None:
+            self._done += self._database.done()
+        transaction = Transaction(
+            self._database, writes=True, token=self._token, done=self._done, sure=self._sure
+        )
         self._database.enter(transaction)
         error: BaseException | None = None
         try:
