@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+_TIDY = "DELETE FROM commits WHERE at < now() - interval '1 day'"
+"""Removes the tokens that dead processes have left: each process does it once."""
+
+
 class PostgresSet(EmbeddedSet):
     """The three stores of one memory, in one database.
 
@@ -74,7 +78,7 @@ class PostgresSet(EmbeddedSet):
         self.receipts = PostgresReceipts(database)
         self._has_one_file = True
         self._held = None
-        self._is_swept = False
+        self._is_swept = self._is_tidy = False
         self._keywords = vectors.keywords
 
     def reading(
@@ -107,13 +111,11 @@ class PostgresSet(EmbeddedSet):
         """Runs `work` in one transaction, once."""
         written = self._rows.write(work, *args, **kwargs)
         if self._keywords is not None and self._keywords.is_due:
-            self._rows.write(self._tidy)
+            self._rows.write(self._keywords.fold)
+        if not self._is_tidy:
+            self._is_tidy = True
+            self._rows.repeat(lambda: self._rows.execute(_TIDY))
         return written
-
-    def _tidy(self) -> None:
-        if self._keywords is not None:
-            self._keywords.fold()
-        self._rows.execute("DELETE FROM commits WHERE at < now() - interval '1 day'")
 
     def shares(self, plan: Plan) -> bool:
         """False: each plan has a transaction of its own."""
