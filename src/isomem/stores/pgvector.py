@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from isomem.contract.filters import Group
     from isomem.ports.shapes import Filters, Payload, Vector
+    from isomem.stores.postgres.connections import Row
     from isomem.stores.postgres.database import Database
-    from isomem.stores.postgres.transactions import Row
 
     Rows = list[Row]
     Ask = Callable[[int], Rows]
@@ -421,6 +421,7 @@ def _uuid(point_id: object) -> str:
 
 
 def _opened(options: Mapping[str, Any]) -> Database:
+    from isomem.stores.postgres.connections import Connections
     from isomem.stores.postgres.database import Database
     from isomem.stores.postgres.target import Target
 
@@ -432,10 +433,11 @@ def _opened(options: Mapping[str, Any]) -> Database:
         "connect_timeout_s": options["connect_timeout_s"],
         "statement_timeout_s": options["statement_timeout_s"],
     })  # fmt: skip
-    return Database(
+    connections = Connections(
         target,
         pool_min=options["minconn"],
         pool_max=options["maxconn"],
         connect_timeout_s=options["connect_timeout_s"],
         retry_s=options["retry_s"],
     )
+    return Database(connections)

@@ -11,7 +11,6 @@ the process removes the tokens of those that are done.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import uuid
@@ -19,29 +18,20 @@ from collections import deque
 from contextlib import suppress
 from functools import cache
 
-import psycopg
-from psycopg_pool import ConnectionPool
-
 from isomem.errors import DatabaseError
-from isomem.stores.postgres.meanings import UnfinishedError, UnsureError, meaning
-from isomem.stores.postgres.resting import Resting
-from isomem.stores.postgres.transactions import Block, Savepoint, Transaction, end
+from isomem.stores.postgres.meanings import UnfinishedError, UnsureError
+from isomem.stores.postgres.transactions import Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, ParamSpec, TypeVar
 
-    from psycopg import Connection
-
-    from isomem.stores.postgres.target import Target
-    from isomem.stores.postgres.transactions import Row
+    from isomem.stores.postgres.connections import Connections, Row
 
     P = ParamSpec("P")
     T = TypeVar("T")
 
-LONGEST_DOUBT_S = 12 * 3600.0
-"""For how long a call may ask whether it is stored: until then, nobody removes its token."""
 _MOST_DONE = 100
 _PAUSE_S = (0.0, 0.02, 0.05, 0.1, 0.2)
 """How long to wait before a transaction is tried again; the last one counts for all others."""
@@ -57,43 +47,27 @@ class Database:
     """One database, as its threads and processes use it.
 
     Args:
-        target: which one.
-        pool_min, pool_max: how many connections to keep, and to have at most.
-        connect_timeout_s: how long to wait for a connection.
-        retry_s: how long to try again after a lost connection.
+        connections: to it.
 
     Attributes:
         path: its name in errors.
         epoch: never changes: what is cached is checked against the versions of its scopes.
-        retry_s: how long to try again after a lost connection.
         release: lets go of the scopes in memory that a transaction has looked at.
     """
 
     epoch = 0
 
-    def __init__(
-        self,
-        target: Target,
-        *,
-        pool_min: int,
-        pool_max: int,
-        connect_timeout_s: float,
-        retry_s: float,
-    ) -> None:
-        self.target = target
-        self.path = target.name
-        self.closed: str | None = None
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self.path = connections.target.name
         self.release: Callable[[Sequence[Any]], object] = len
-        self._sizes = (pool_min, pool_max)
-        self._timeout_s = connect_timeout_s
-        self.retry_s = min(retry_s, LONGEST_DOUBT_S)
         self._done: deque[uuid.UUID] = deque(maxlen=_MOST_DONE)
         self._local = threading.local()
-        self._making = threading.Lock()
-        self._pool: ConnectionPool[Connection[Row]] | None = None
-        self._process = -1
-        self._resting = Resting(pool_min)
-        self._inherited: list[object] = []
+
+    @property
+    def closed(self) -> str | None:
+        """None as long as it is open."""
+        return self.connections.closed
 
     def __repr__(self) -> str:
         return f"Database({self.path!r})"
@@ -179,99 +153,13 @@ class Database:
         """Makes a transaction the one of this thread."""
         self._local.transaction = transaction
 
-    # --- Connections ---
-
-    def take(self) -> Connection[Row]:
-        """A connection, which `give_back` or `rest` has to follow."""
-        pool = self._open_pool()
-        with self._resting.wanted():
-            while (connection := self._resting.take()) is not None:
-                if not connection.closed:
-                    return connection
-                pool.putconn(connection)
-            try:
-                return pool.getconn(self._timeout_s)
-            except psycopg.Error as error:
-                raise meaning(error, self.target) from error
-
-    def give_back(self, connection: Connection[Row]) -> None:
-        """Returns a connection; a broken one is replaced."""
-        pool = self._pool
-        if pool is None or self._process != os.getpid():
-            connection.close()
-        else:
-            pool.putconn(connection)
-
-    def rest(self, connection: Connection[Row]) -> None:
-        """Returns a connection that has read everything, without waiting for its `COMMIT`."""
-        if self._pool is None or self._process != os.getpid():
-            connection.close()
-            return
-        other = self._resting.put(connection)
-        if other is not None:
-            self.give_back(other)
-
-    def check_idle(self) -> None:
-        """Replaces the idle connections that are broken, too."""
-        while (connection := self._resting.take()) is not None:
-            self.give_back(connection)
-        if self._pool is not None:
-            self._pool.check()
-
-    def _open_pool(self) -> ConnectionPool[Connection[Row]]:
-        if self.closed:
-            raise DatabaseError(
-                f"{self.path} is closed",
-                suggestion="Make a new memory to use the database again.",
-            )
-        pool = self._pool
-        if pool is not None and self._process == os.getpid():
-            return pool
-        with self._making:
-            # A forked child has none of its parent's threads, and must not use its connections.
-            if self._pool is None or self._process != os.getpid():
-                # Not freed: that would wait for its threads, and close connections of the parent.
-                self._inherited += [self._pool, self._resting]
-                self._resting = Resting(self._sizes[0])
-                self._pool = self._new_pool()
-                self._process = os.getpid()
-            return self._pool
-
-    def _new_pool(self) -> ConnectionPool[Connection[Row]]:
-        least, most = self._sizes
-        # None are prepared: one whose pipeline fails is not there, but counts as if it were.
-        return ConnectionPool(
-            "",
-            kwargs={**self.target.parameters, "autocommit": True, "prepare_threshold": None},
-            min_size=least,
-            max_size=most,
-            num_workers=1,
-            open=True,
-            name="isomem",
-        )
-
     def compact(self) -> None:
         """Lets the server give back the space of what was removed. Takes as long as it takes."""
-        connection = self.take()
-        try:
-            connection.execute("SET statement_timeout = 0")
-            for table in ("points", "ids", "links", "history", "messages", "removed"):
-                connection.execute(f"VACUUM FULL {table}".encode())
-        except psycopg.Error as error:
-            raise meaning(error, self.target) from error
-        finally:
-            with suppress(psycopg.Error):  # The pool drops a connection that is lost.
-                connection.execute("RESET statement_timeout")
-            self.give_back(connection)
+        self.connections.compact()
 
     def close(self) -> None:
         """Closes all connections. May be called twice."""
-        self.closed = "closed"
-        pool, self._pool = self._pool, None
-        if pool is not None and self._process == os.getpid():
-            while (connection := self._resting.take()) is not None:
-                connection.close()
-            pool.close()
+        self.connections.close()
 
     # --- Tokens ---
 
@@ -294,7 +182,7 @@ class _Write:
     def __init__(self, database: Database, token: uuid.UUID | None) -> None:
         self._database = database
         self._token = token
-        self._deadline = time.monotonic() + database.retry_s
+        self._deadline = time.monotonic() + database.connections.retry_s
         self._in_doubt: UnfinishedError | None = None
         self._sure = True
         self._done: list[uuid.UUID] = []
@@ -315,7 +203,7 @@ class _Write:
                     raise
                 attempt += 1
                 time.sleep(_PAUSE_S[min(attempt, len(_PAUSE_S)) - 1])
-                self._database.check_idle()
+                self._database.connections.check_idle()
             else:
                 if self._token is not None:
                     self._database.is_done([self._token])
@@ -325,7 +213,11 @@ class _Write:
         if self._token is not None:
             self._done += self._database.done()
         transaction = Transaction(
-            self._database, writes=True, token=self._token, done=self._done, sure=self._sure
+            self._database.connections,
+            writes=True,
+            token=self._token,
+            done=self._done,
+            sure=self._sure,
         )
         self._database.enter(transaction)
         error: BaseException | None = None
@@ -354,3 +246,91 @@ class _Write:
         if time.monotonic() < self._deadline:
             return True
         raise self._in_doubt
+
+
+class Block:
+    """A block of statements: a transaction, or a part of the one around it.
+
+    Args:
+        writes, bare: see `Transaction`.
+        begin: what to do first in a block that is not a part of another one.
+    """
+
+    __slots__ = ("_bare", "_begin", "_database", "_own", "_writes")
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        writes: bool,
+        bare: bool = False,
+        begin: Callable[[], object] | None = None,
+    ) -> None:
+        self._database = database
+        self._writes = writes
+        self._bare = bare
+        self._begin = begin
+        self._own: Transaction | None = None
+
+    def __enter__(self) -> Database:
+        database, around = self._database, self._database.transaction
+        if around is None:
+            self._own = Transaction(database.connections, writes=self._writes, bare=self._bare)
+            database.enter(self._own)
+            if self._begin is not None:
+                self._run(self._begin)
+        elif self._writes and not around.writes:
+            raise RuntimeError("a block that writes inside one that reads")
+        return database
+
+    def _run(self, begin: Callable[[], object]) -> None:
+        try:
+            begin()
+        except BaseException as error:
+            self.__exit__(None, error, None)
+            raise
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        own, self._own = self._own, None
+        if own is not None:
+            end(self._database, own, error)
+
+
+def end(database: Database, transaction: Transaction, error: BaseException | None) -> None:
+    """Ends the transaction of this thread, and lets go of the scopes that it looked at."""
+    try:
+        if error is None:
+            try:
+                transaction.commit()
+            except BaseException as fault:
+                transaction.roll_back(fault)
+                raise
+        else:
+            transaction.roll_back(error)
+    finally:
+        database.enter(None)
+        database.release(transaction.pinned)
+
+
+class Savepoint:
+    """A part of a writing block that is undone alone if it raises."""
+
+    __slots__ = ("_block", "_database", "_name")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._block = database.writing()
+
+    def __enter__(self) -> Database:
+        self._block.__enter__()
+        self._name = self._database.current.savepoint()
+        return self._database
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        outer: BaseException | None = error
+        if isinstance(error, Exception) and not isinstance(error, DatabaseError):
+            self._database.current.send(f"ROLLBACK TO SAVEPOINT {self._name}", ())
+            outer = error
+        elif error is None:
+            self._database.current.send(f"RELEASE SAVEPOINT {self._name}", ())
+        self._block.__exit__(kind, outer, trace)

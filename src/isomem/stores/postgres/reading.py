@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.best import Scored
     from isomem.store.cache import Scope
+    from isomem.stores.postgres.connections import Row
     from isomem.stores.postgres.database import Database
     from isomem.stores.postgres.links import PostgresLinkTable
     from isomem.stores.postgres.scopes import ScopeCache
-    from isomem.stores.postgres.transactions import Row
     from isomem.stores.postgres.vectors import PostgresVectors
 
 _OF_SCOPES = "scopes AS s JOIN points AS p ON p.scope = s.number"

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from isomem.store.context import Context
     from isomem.store.row_keys import Ids
+    from isomem.stores.postgres.connections import Row
     from isomem.stores.postgres.database import Database
-    from isomem.stores.postgres.transactions import Row, Transaction
+    from isomem.stores.postgres.transactions import Transaction
 
     Key = tuple[int, str | None, str | None, str | None]
 

@@ -17,6 +17,7 @@ from isomem.errors import InvalidConfigError, VectorValueError
 from isomem.stores.embedded import EmbeddedSet, JoinedLinks, facts_of
 from isomem.stores.linking import Joined, highest
 from isomem.stores.postgres.collection import PostgresCollection, PostgresEntities
+from isomem.stores.postgres.connections import Connections
 from isomem.stores.postgres.database import Database
 from isomem.stores.postgres.ingests import PostgresIngests
 from isomem.stores.postgres.ledger import PostgresLedger
@@ -173,13 +174,14 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Postgres
         )
     target = Target(options.model_dump())
     prepare(target)
-    database: Any = Database(
+    connections = Connections(
         target,
         pool_min=options["pool_min"],
         pool_max=options["pool_max"],
         connect_timeout_s=options["connect_timeout_s"],
         retry_s=options["retry_s"],
     )
+    database: Any = Database(connections)
     try:
         return _open(config, embedder, clock, database)
     except BaseException:

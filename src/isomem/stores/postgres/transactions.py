@@ -1,4 +1,4 @@
-"""Transactions of one thread, and the blocks of statements that they are made of.
+"""Transactions of one thread.
 
 What a statement costs is above all the way to the server and back. So a transaction that writes
 sends its statements without waiting for their results, unless it needs them. One that reads may
@@ -12,7 +12,6 @@ from contextlib import suppress
 
 import psycopg
 
-from isomem.errors import DatabaseError
 from isomem.stores.postgres.meanings import is_lost, lost, meaning
 
 TYPE_CHECKING = False
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
     from psycopg import Connection, Cursor
 
     from isomem.store.cache import Scope
-    from isomem.stores.postgres.database import Database
+    from isomem.stores.postgres.connections import Connections, Row
 
     T = TypeVar("T")
-    Row = tuple[Any, ...]
     Asked = tuple[str, Sequence[Any]]
     """A statement and its bindings."""
 
@@ -60,7 +58,7 @@ class Transaction:
 
     def __init__(
         self,
-        database: Database,
+        connections: Connections,
         *,
         writes: bool,
         bare: bool = False,
@@ -76,7 +74,7 @@ class Transaction:
         self.loaded: dict[object, Scope] = {}
         self.selected: list[tuple[object, Scope, Container[int]]] = []
         self.pinned: list[object] = []
-        self._database = database
+        self._connections = connections
         self._bare = bare
         self._token = token
         self._done = done
@@ -113,12 +111,12 @@ class Transaction:
         try:
             return work()
         except psycopg.Error as error:
-            raise meaning(error, self._database.target, committing=self.committing) from error
+            raise meaning(error, self._connections.target, committing=self.committing) from error
 
     def _write_cursor(self) -> Cursor[Row]:
         connection = self._connection
         if connection is None:
-            connection = self._connection = self._database.take()
+            connection = self._connection = self._connections.take()
             self._pipeline = connection.pipeline()
             self._pipeline.__enter__()
             connection.execute(_WRITE)
@@ -134,7 +132,7 @@ class Transaction:
         except psycopg.errors.UniqueViolation:
             return False
         except psycopg.Error as error:
-            raise meaning(error, self._database.target) from error
+            raise meaning(error, self._connections.target) from error
         return True
 
     # --- Reading ---
@@ -152,14 +150,14 @@ class Transaction:
                 first, *more = self._read_once([asked, *others])
             except psycopg.Error as error:
                 if not is_lost(error):
-                    raise meaning(error, self._database.target) from error
+                    raise meaning(error, self._connections.target) from error
                 now = time.monotonic()
-                deadline = deadline or now + self._database.retry_s
+                deadline = deadline or now + self._connections.retry_s
                 self._drop_connection()
                 if now > deadline:
-                    cause = self._database.target.without_secret(str(error))
-                    raise lost(self._database.target, cause, in_doubt=False) from error
-                self._database.check_idle()
+                    cause = self._connections.target.without_secret(str(error))
+                    raise lost(self._connections.target, cause, in_doubt=False) from error
+                self._connections.check_idle()
             else:
                 self._answers += zip(others, more, strict=True)
                 return first
@@ -167,7 +165,7 @@ class Transaction:
     def _read_once(self, asked: Sequence[Asked]) -> list[list[Row]]:
         begins = self._connection is None and not self._bare
         if self._connection is None:
-            self._connection = self._database.take()
+            self._connection = self._connections.take()
         connection = self._connection
         if len(asked) == 1 and not begins:
             return [connection.cursor(binary=True).execute(*asked[0]).fetchall()]
@@ -199,9 +197,9 @@ class Transaction:
         if not self.writes:
             self._connection = None
             if self._bare:
-                self._database.give_back(connection)
+                self._connections.give_back(connection)
             else:
-                self._database.rest(connection)
+                self._connections.rest(connection)
             return
 
         def end() -> None:
@@ -248,92 +246,4 @@ class Transaction:
         connection, self._connection = self._connection, None
         self._pipeline = None
         if connection is not None:
-            self._database.give_back(connection)
-
-
-class Block:
-    """A block of statements: a transaction, or a part of the one around it.
-
-    Args:
-        writes, bare: see `Transaction`.
-        begin: what to do first in a block that is not a part of another one.
-    """
-
-    __slots__ = ("_bare", "_begin", "_database", "_own", "_writes")
-
-    def __init__(
-        self,
-        database: Database,
-        *,
-        writes: bool,
-        bare: bool = False,
-        begin: Callable[[], object] | None = None,
-    ) -> None:
-        self._database = database
-        self._writes = writes
-        self._bare = bare
-        self._begin = begin
-        self._own: Transaction | None = None
-
-    def __enter__(self) -> Database:
-        database, around = self._database, self._database.transaction
-        if around is None:
-            self._own = Transaction(database, writes=self._writes, bare=self._bare)
-            database.enter(self._own)
-            if self._begin is not None:
-                self._run(self._begin)
-        elif self._writes and not around.writes:
-            raise RuntimeError("a block that writes inside one that reads")
-        return database
-
-    def _run(self, begin: Callable[[], object]) -> None:
-        try:
-            begin()
-        except BaseException as error:
-            self.__exit__(None, error, None)
-            raise
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        own, self._own = self._own, None
-        if own is not None:
-            end(self._database, own, error)
-
-
-def end(database: Database, transaction: Transaction, error: BaseException | None) -> None:
-    """Ends the transaction of this thread, and lets go of the scopes that it looked at."""
-    try:
-        if error is None:
-            try:
-                transaction.commit()
-            except BaseException as fault:
-                transaction.roll_back(fault)
-                raise
-        else:
-            transaction.roll_back(error)
-    finally:
-        database.enter(None)
-        database.release(transaction.pinned)
-
-
-class Savepoint:
-    """A part of a writing block that is undone alone if it raises."""
-
-    __slots__ = ("_block", "_database", "_name")
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._block = database.writing()
-
-    def __enter__(self) -> Database:
-        self._block.__enter__()
-        self._name = self._database.current.savepoint()
-        return self._database
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        outer: BaseException | None = error
-        if isinstance(error, Exception) and not isinstance(error, DatabaseError):
-            self._database.current.send(f"ROLLBACK TO SAVEPOINT {self._name}", ())
-            outer = error
-        elif error is None:
-            self._database.current.send(f"RELEASE SAVEPOINT {self._name}", ())
-        self._block.__exit__(kind, outer, trace)
+            self._connections.give_back(connection)
