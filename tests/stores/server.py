@@ -10,6 +10,7 @@ import atexit
 import importlib.util
 import os
 import pwd
+import random
 import shutil
 import signal
 import subprocess
@@ -112,6 +113,25 @@ class Server:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
+
+    def kill_backend(self, chance: random.Random) -> bool:
+        """Kills a process that serves one of isomem's connections: the server starts anew.
+
+        Returns:
+            Whether there was one.
+        """
+        process = self._process
+        assert process is not None
+        serving = []
+        for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            with suppress(OSError):
+                if b"isomem tests" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    serving.append(int(pid))
+        with suppress(ProcessLookupError):
+            if serving:
+                os.kill(chance.choice(serving), signal.SIGKILL)
+                return True
+        return False
 
     def stop(self) -> None:
         """Stops it and removes its folder."""

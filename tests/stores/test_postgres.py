@@ -14,12 +14,17 @@ from typing import Any
 import pytest
 
 from isomem import Memory
+from isomem.config import store_table
 from isomem.errors import DatabaseError, InvalidConfigError
+from isomem.options import defaults_of
 from isomem.testing import ScriptedLLM
 from tests.facade.conftest import Ticks, facts
 from tests.stores import server
 
 pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
+if not server.missing():
+    from isomem.stores.postgres.schema import MIGRATIONS
+    from isomem.stores.postgres.target import Target
 
 REST = {
     "embedder": {"provider": "mock", "config": {"embedding_dims": 32}},
@@ -183,11 +188,26 @@ def test_many_starters_make_the_tables_once(section: dict[str, Any], _: int) -> 
         thread.join()
     assert len(memories) == 8
     schema = section["config"]["schema"]
-    assert server.shared().do(f"SELECT version, what FROM {schema}.migrations", "tests") == [
-        (1, "all tables")
-    ]
+    sql = f"SELECT version, what FROM {schema}.migrations ORDER BY version"
+    assert server.shared().do(sql, "tests") == [*enumerate((each for each, _ in MIGRATIONS), 1)]
     for memory in memories:
         memory.close()
+
+
+def test_an_older_schema_is_migrated_with_what_is_in_it(
+    section: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from isomem.stores.postgres import schema
+
+    monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:1])
+    monkeypatch.setattr(schema, "VERSION", 1)
+    schema.prepare(Target({**defaults_of(store_table("postgres")), **section["config"]}))
+    monkeypatch.undo()
+    memory = Memory.from_config({"vector_store": section, **REST})
+    memory.add("tea", user_id="u", infer=False)
+    sql = f"SELECT max(version) FROM {section['config']['schema']}.migrations"
+    assert server.shared().do(sql, "tests") == [(len(MIGRATIONS),)]
+    memory.close()
 
 
 def test_tables_that_another_makes_between_two_looks_are_no_strangers(

@@ -51,6 +51,7 @@ class Transaction:
         dirty: the numbers of the scopes that it has changed.
         changed: the collections in which it has changed scopes whose numbers it does not know.
         loaded: the scopes that it has read, if nobody can change them meanwhile.
+        indexed: the scopes with an HNSW index among those that somebody has asked for.
         selected: filters, the scopes that they name, and the row keys that pass them.
         pinned: those that nobody may change in place until it ends.
         committing: whether it may be committed already.
@@ -72,6 +73,7 @@ class Transaction:
         self.dirty: set[int] = set()
         self.changed: set[int] = set()
         self.loaded: dict[object, Scope] = {}
+        self.indexed: dict[object, Sequence[int]] = {}
         self.selected: list[tuple[object, Scope, Container[int]]] = []
         self.pinned: list[object] = []
         self._connections = connections
