@@ -17,6 +17,7 @@ from isomem import Memory
 from isomem.config import store_table
 from isomem.errors import DatabaseError, InvalidConfigError
 from isomem.options import defaults_of
+from isomem.store.writing import NewPoint
 from isomem.testing import ScriptedLLM
 from tests.facade.conftest import Ticks, facts
 from tests.stores import server
@@ -260,6 +261,23 @@ def test_no_error_shows_the_password(options: dict[str, Any]) -> None:
         assert "s3cret" not in repr(error) + str(error) + repr(getattr(error, "debug_info", ""))
         error = error.__cause__
     assert "s3cret" not in repr(caught.value.__dict__)
+
+
+def test_a_write_that_was_too_sure_is_done_with_a_look_at_each_id(memory: Memory) -> None:
+    """An id that is taken, in one of several points; what was prepared meanwhile is of no harm."""
+    rows, writer = memory.stores._rows, memory.vector_store.writer  # type: ignore[attr-defined]
+    for number in range(8):
+        points = [
+            NewPoint(f"7d8c1a44-0000-4000-8000-{each:012}", [1.0, *[0.0] * 31], payload)
+            for each, payload in (
+                (0, {"data": f"first {number}", "user_id": "u"}),
+                (number + 1, {"data": f"next {number}", "user_id": "u", "run_id": str(number % 2)}),
+            )
+        ]
+        rows.write(lambda points=points: writer.insert(points))
+        listed = memory.get_all(filters={"user_id": "u"}, top_k=100)["results"]
+        expected = {f"first {number}", *(f"next {each}" for each in range(number + 1))}
+        assert {each["memory"] for each in listed} == expected
 
 
 def test_it_is_used_after_a_fork(section: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 Whoever changes a scope raises its version in the same transaction, and so waits for others that
 change it. A scope in memory knows its version. One statement compares the two, and brings what was
-added or changed since. Only if a point was removed is the whole scope read again.
+added or changed since, or the whole scope if a point was removed.
 """
 
 from __future__ import annotations
@@ -46,12 +46,17 @@ _DROP = (
     " AND NOT EXISTS (SELECT 1 FROM points AS p WHERE p.scope = s.number)"
 )
 _CHANGED = (
-    "SELECT s.number, s.version, s.removed, p.seq, p.id, {vector}, coalesce(p.terms, '')"
-    " FROM scopes AS s"
-    " LEFT JOIN unnest(?::bigint[], ?::bigint[]) AS k (number, version) ON k.number = s.number"
-    " LEFT JOIN points AS p ON p.scope = s.number AND p.version > coalesce(k.version, -1)"
-    " AND s.version > coalesce(k.version, -1) WHERE {where}"
+    "WITH k AS (SELECT * FROM unnest(?::bigint[], ?::bigint[]) AS k (number, version)),"
+    " other AS (SELECT EXISTS (SELECT 1 FROM k LEFT JOIN scopes AS s ON s.number = k.number"
+    " AND s.collection = ? WHERE s.number IS NULL OR s.removed > k.version) AS is_other),"
+    " s AS (SELECT s.number, s.version, is_other,"
+    " CASE WHEN is_other THEN -1 ELSE coalesce(k.version, -1) END AS known"
+    " FROM scopes AS s LEFT JOIN k ON k.number = s.number, other WHERE {where})"
+    " SELECT s.is_other, s.number, s.version, p.seq, p.id, {vector}, coalesce(p.terms, '')"
+    " FROM s LEFT JOIN points AS p ON p.scope = s.number AND p.version > s.known"
+    " AND s.version > s.known"
 )
+"""What is new since some versions of scopes; everything, if a point was removed since."""
 _WIDTH_1 = "decode('00000000', 'hex')"
 """In place of a vector, where only the terms are wanted."""
 _ROWS_AT_ONCE = 100
@@ -186,14 +191,16 @@ class ScopeCache:
 
     def _load(self, transaction: Transaction, key: Key, ids: Mapping[str, str]) -> Scope:
         cached = self._pin(transaction, key)
-        if cached is not None:
-            changes = self._changes(key, ids, cached.versions)
-            if not changes.rows and changes.versions == cached.versions:
+        known = cached.versions if cached else {}
+        changes = self._changes(key, ids, known)
+        if cached is not None and known:
+            if not changes.rows and changes.versions == known:
                 return cached.scope
             is_shared = transaction.has_left(key[0], changes.versions)
-            if is_shared and changes.follow(cached.versions) and self._extend(cached, changes):
+            if is_shared and not changes.is_whole and self._extend(cached, changes):
                 return cached.scope
-        changes = self._changes(key, ids, {})
+            if not changes.is_whole:
+                changes = self._changes(key, ids, {})
         new = CachedScope(Scope(), changes.versions, 0)
         changes.add_to(new)
         if transaction.has_left(key[0], changes.versions):
@@ -271,7 +278,8 @@ def _question(
 ) -> tuple[str, tuple[Any, ...]]:
     where, bindings = in_scopes(key[0], ids)
     vector = _WIDTH_1 if key[-1] else "p.vector"
-    return _CHANGED.format(where=where, vector=vector), ([*known], [*known.values()], *bindings)
+    versions = ([*known], [*known.values()], key[0])
+    return _CHANGED.format(where=where, vector=vector), (*versions, *bindings)
 
 
 def _is_newer(one: CachedScope, other: CachedScope) -> bool:
@@ -287,24 +295,18 @@ class Changes:
     Attributes:
         versions: of these scopes.
         rows: the points that are new or changed: scope, insertion order, id, vector, terms.
+        is_whole: whether these are all points, since some were removed.
     """
 
     def __init__(self, found: Sequence[Row]) -> None:
         self.versions: dict[int, int] = {}
-        self._removed: dict[int, int] = {}
         self.rows: list[Row] = []
-        for number, version, removed, *point in found:
+        self.is_whole = not found
+        for is_whole, number, version, *point in found:
+            self.is_whole = is_whole
             self.versions[number] = version
-            self._removed[number] = removed
             if point[0] is not None:
                 self.rows.append((number, *point))
-
-    def follow(self, known: Mapping[int, int]) -> bool:
-        """Whether a scope of the known versions only has to be given the rows."""
-        return all(
-            number in self.versions and self._removed[number] <= version <= self.versions[number]
-            for number, version in known.items()
-        )
 
     def add_to(self, cached: CachedScope) -> None:
         """Brings a scope up to date."""
