@@ -181,8 +181,12 @@ class PostgresWriter(Writer):
 
     # --- Removing ---
 
-    def remove(self, old: Stored) -> None:
-        """Removes a point."""
+    def remove(self, *points: Stored) -> None:
+        """Removes points."""
+        for point in points:
+            self._remove(point)
+
+    def _remove(self, old: Stored) -> None:
         scope, seq = place_of(old[0])
         self._scopes.remove_from([scope])
         if self._keywords:
