@@ -126,6 +126,10 @@ def _image_question(url: str, details: str | None) -> Message:
 
 
 async def _add_raw(ports: Ports, conversation: Conversation, fields: Payload) -> list[AddedMemory]:
+    """Stores the messages by one plan.
+
+    It is applied by `stores.embedded.EmbeddedSet`, unless another store is configured.
+    """
     said = conversation.remembered()
     texts = [each.content for each in said]
     vectors = await _embed_all(ports, texts)

@@ -82,7 +82,14 @@ class RowKeys:
         return last
 
     def assign(self, collection: int, scopes: Sequence[Ids]) -> list[int]:
-        """The row keys of new points, one for each scope in the order given; at least one."""
+        """Enters new points, at least one, into the table of insertions.
+
+        Args:
+            scopes: of each.
+
+        Returns:
+            Their row keys, in the same order.
+        """
         numbers = [self._scope(collection, ids) for ids in scopes]
         self._database.execute_many(_INSERT, zip(numbers))
         # SQLite numbers the rows of one transaction without gaps.
