@@ -372,7 +372,7 @@ def _recall(
 
     A fact that equals a hidden memory is new: otherwise, it would be lost.
     """
-    with stores.reading():
+    with stores.reading(filters=scope, session=session):
         recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
         hits = visibility.first_shown(
             lambda top_k: stores.vectors.search(

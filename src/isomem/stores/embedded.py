@@ -98,7 +98,7 @@ class EmbeddedSet:
             self._held = Held(self._database, self._writer, ledger)
         self._is_swept = False
 
-    def reading(self) -> AbstractContextManager[object]:
+    def reading(self, **_: Any) -> AbstractContextManager[object]:
         """A block that sees one state of the file."""
         return self._database.reading()
 
