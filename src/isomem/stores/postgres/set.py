@@ -73,6 +73,7 @@ class PostgresSet(EmbeddedSet):
         self.vectors = vectors
         self.entities = entities
         self.ledger = ledger
+        self._writer = vectors.writer
         self._database = database
         self._rows: Database = database
         self._profile = profile

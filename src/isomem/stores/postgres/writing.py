@@ -102,6 +102,7 @@ class PostgresWriter(Writer):
         self._number = number
         self._scopes = scopes
         self._vectors = vectors
+        self.unit = vectors.unit
         self._keywords = keywords
         self._links = links
         self._dump = links.dump if links else dump_payload
@@ -238,8 +239,12 @@ class PostgresWriter(Writer):
 
     # --- Removing ---
 
-    def remove(self, old: Stored) -> None:
-        """Removes a point."""
+    def remove(self, *points: Stored) -> None:
+        """Removes points."""
+        for point in points:
+            self._remove(point)
+
+    def _remove(self, old: Stored) -> None:
         scope, seq = place_of(old[0])
         self._scopes.remove_from([scope])
         if self._keywords:
