@@ -23,7 +23,8 @@ FIGURES = {
 }
 """What is shown; `per_s` is of eight threads together, the rest is of one caller."""
 
-OTHERS = {"failed": "failed calls", "found": "found, %"}
+OTHERS = {"failed": "failed calls", "found": "found, %", "results": "results"}
+"""How many of some memories are found by their own text, and how many results a search has."""
 
 
 class Turns:
@@ -122,7 +123,10 @@ def of_figures(turns: Turns, memories: int, scope: int) -> Table:
         if any(cells):
             shown = [number(cell.median) if cell else "" for cell in cells]
         else:
-            shown = [turns.why(memories, system) or _too_few(memories, scope), *[""] * 8]
+            shown = [
+                turns.why(memories, system) or _too_few(memories, scope),
+                *[""] * (len(names) - 1),
+            ]
         rows.append([system.engine.title, SETTINGS[system.setting], *shown])
     return Table(["on", "system", *names.values()], rows)
 

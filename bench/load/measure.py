@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
+from statistics import mean, median, stdev
 from typing import Any, NamedTuple
 
 from bench.load.model import Costs, Outcome, Setup
@@ -127,14 +127,18 @@ def costs(server: Server, memory: Memory, name: str, constants: Constants, count
         call(at)
     trips = round_trips(lambda: call(20))
     spent, cpu = _server_s(server), time.process_time()
+    times = []
     for at in range(21, 21 + count):
+        begun = time.perf_counter()
         call(at)
+        times.append(time.perf_counter() - begun)
     client = time.process_time() - cpu
     return Costs(
         client_ms=client / count * 1000,
         server_ms=(_server_s(server) - spent) / count * 1000,
         trips=trips,
         flush_ms=constants.flush_ms if name != "search" else 0.0,
+        spread=stdev(times) / mean(times),
     )
 
 

@@ -27,12 +27,14 @@ class Costs:
         server_ms: processor time at the database.
         trips: round trips.
         flush_ms: the wait for the disk; 0 if the call writes nothing.
+        spread: how much calls differ: the standard deviation of their time as a share of its mean.
     """
 
     client_ms: float
     server_ms: float
     trips: int
     flush_ms: float = 0.0
+    spread: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,24 @@ Steps = Generator[tuple[str, Any], None, None]
 
 
 class Servers:
-    """Something that so many calls can use at a time; the others wait in order."""
+    """Something that so many calls can use at a time; the others wait.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        most: how many.
+        random: says who is next; None: whoever has waited longest.
+    """
+
+    def __init__(self, most: int, random: random.Random | None = None) -> None:
         self.free = most
         self.waiting: deque[Steps] = deque()
         self.busy_ms = 0.0
+        self._random = random
+
+    def next(self) -> Steps:
+        """Who is next of those who wait."""
+        if self._random is not None:
+            self.waiting.rotate(self._random.randrange(len(self.waiting)))
+        return self.waiting.popleft()
 
 
 @dataclass
@@ -155,7 +169,7 @@ class Clock:
                 value.free -= 1
             elif what == "release":
                 if value.waiting:
-                    self.start(value.waiting.popleft())
+                    self.start(value.next())
                 else:
                     value.free += 1
             else:
@@ -181,7 +195,7 @@ class Simulation:
     """Calls over a database.
 
     Args:
-        costs: of each call; the times of each part are random, with these means.
+        costs: of each call; how much work one is, is random, with these means.
         setup: the machines.
         seed: of the random times.
     """
@@ -199,7 +213,8 @@ class Simulation:
         """What the calls come to that end after the first tenth of the time."""
         number = self._setup.machines * self._setup.processes
         for _ in range(number):
-            core, pool = Servers(1), Servers(self._setup.connections)
+            # Which thread gets Python's lock next is up to the system.
+            core, pool = Servers(1, self._random), Servers(self._setup.connections)
             if self._setup.rate is None:
                 for _ in range(self._setup.threads):
                     self._clock.start(self._repeat(core, pool))
@@ -232,20 +247,27 @@ class Simulation:
 
     def _call(self, core: Servers, pool: Servers) -> Steps:
         begun, costs, trips = self._clock.now, self._costs, self._costs.trips
+        factor = self._factor()
+        in_process, at_database = costs.client_ms * factor / (trips + 1), costs.server_ms * factor
         yield "take", pool
-        yield from self._compute(core, costs.client_ms / (trips + 1), in_process=True)
+        yield from self._compute(core, in_process, in_process=True)
         for _ in range(trips):
             yield "wait", self._setup.rtt_ms / 2
-            yield from self._compute(self._database, costs.server_ms / trips)
+            yield from self._compute(self._database, at_database / trips)
             yield "wait", self._setup.rtt_ms / 2
-            yield from self._compute(core, costs.client_ms / (trips + 1), in_process=True)
+            yield from self._compute(core, in_process, in_process=True)
         if costs.flush_ms:
             yield "flush", (self._disk, costs.flush_ms)
         yield "release", pool
         self._times.append((self._clock.now, self._clock.now - begun))
 
-    def _compute(self, servers: Servers, mean_ms: float, *, in_process: bool = False) -> Steps:
-        ms = self._random.expovariate(self._setup.speed / mean_ms) if mean_ms else 0.0
+    def _factor(self) -> float:
+        """How much more or less work a call is than the mean of all."""
+        variance = self._costs.spread**2
+        return self._random.gammavariate(1 / variance, variance) if variance else 1.0
+
+    def _compute(self, servers: Servers, ms: float, *, in_process: bool = False) -> Steps:
+        ms /= self._setup.speed
         yield "take", servers
         if in_process and self._setup.together:
             yield from self._occupy(self._database, ms)

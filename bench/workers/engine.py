@@ -161,6 +161,7 @@ class Side:
         """
         self.memory.llm = Facts(number * 1_000_000)
         figures: dict[str, float] = {}
+        figures["results"] = self._results(_places(kind, scopes, number))
         for name, call in self._calls().items():
             places = _places(kind, scopes, number)
             call(next(places), 0)  # It warms up.
@@ -169,6 +170,14 @@ class Side:
             figures[f"{name}_p95_ms"] = kit.percentile(alone, 0.95)
             figures |= _at_once(name, call, places, calls[f"{name}_at_once"], limit_s)
         return figures
+
+    def _results(self, places: Iterator[str]) -> float:
+        """How many results a search has: the mean of some."""
+        counts = [
+            len(self.memory.search(kit.question(at), filters={"user_id": next(places)})["results"])
+            for at in range(5)
+        ]
+        return sum(counts) / len(counts)
 
     def _calls(self) -> dict[str, Callable[[str, int], object]]:
         memory = self.memory

@@ -56,7 +56,7 @@ def filled(memory: Any, given: dict[str, Any]) -> dict[str, float]:
         "fill_s": took,
         "fill_us": took / done * 1e6,
         "last_us": (times[-1] - times[-2]) / TOLD_EVERY * 1e6 if len(times) > 1 else 0.0,
-        "stored": done,
+        "filled": done,
         "file_mb": sum(path.stat().st_size for path in Path(given["folder"]).glob("memory.db*"))
         / kit.MB,
     }

@@ -42,9 +42,8 @@ from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.receipts import Receipts
 from isomem.store.schema import prepare_ledger
-from isomem.stores.asking import Asking
 from isomem.stores.embedded import EmbeddedLinks, missing
-from isomem.stores.linking import Links
+from isomem.stores.linking import Asking, Links
 from isomem.stores.superseding import check_superseded, supersede
 from isomem.text.tiers import load_encoder
 from isomem.types import clone
@@ -62,7 +61,7 @@ if TYPE_CHECKING:
     from isomem.contract.ranking import Found, Question
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload, Vector
-    from isomem.stores.asking import Both
+    from isomem.stores.linking import Both
 
 _EXCUSED = (PartFailure, VectorValueError)
 _UNUSABLE = (*_EXCUSED, ValidationError)

@@ -32,8 +32,7 @@ from isomem.store.ledger import Ledger
 from isomem.store.receipts import Receipts
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
-from isomem.stores.asking import Asking
-from isomem.stores.linking import Joined, Links, is_match
+from isomem.stores.linking import Asking, Joined, Links, is_match
 from isomem.stores.superseding import check_superseded, supersede
 from isomem.text.tiers import load_encoder
 

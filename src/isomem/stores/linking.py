@@ -1,4 +1,6 @@
-"""Links: which entities are in which memories, in any store with upstream's methods."""
+"""Links: which entities are in which memories, in any store with upstream's methods; and what a
+search asks such a store for.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.contract.plan import Mention
     from isomem.contract.profile import Profile
-    from isomem.ports.shapes import Hit, Payload, Vector, VectorStore
+    from isomem.ports.shapes import Filters, Hit, Payload, Vector, VectorStore
 
+    Both = tuple[Sequence[Hit], Sequence[Hit] | None]
     Scope = dict[str, Any]
     Excused = tuple[type[Exception], ...]
 
@@ -42,6 +45,29 @@ class Joined:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+class Asking:
+    """A store set that asks for one after the other.
+
+    Attributes:
+        vectors: the memories.
+    """
+
+    vectors: Any
+
+    def both(self, text: str, vector: Vector, lemmas: str, top_k: int, filters: Filters) -> Both:
+        """The memories nearest to a vector, and those with the words of a query, best first.
+
+        Args:
+            text: the query.
+            vector: its vector.
+            lemmas: its words.
+            top_k: how many of each.
+            filters: which memories.
+        """
+        nearest = self.vectors.search(query=text, vectors=vector, top_k=top_k, filters=filters)
+        return nearest, self.vectors.keyword_search(query=lemmas, top_k=top_k, filters=filters)
 
 
 class Links:
