@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -78,7 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(given: argparse.Namespace, content: dict[str, Any], path: Path) -> None:
-    """Measures, and keeps what has been measured so far."""
+    """Measures, and keeps what has been measured so far. Whoever ends it ends its servers, too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     compile_everything()
     plan = Plan(given.rounds, given.seconds)
     for memories in given.sizes:

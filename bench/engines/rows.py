@@ -69,6 +69,8 @@ class Engine:
         beside: the engine on which mem0 is measured beside it, if it is not the same.
         shares: all systems use the same data, so that one fills it.
         has_switch: it has the option `keyword_search`.
+        breaks: adds of several threads damage it if it is used by mem0, so that mem0's are made one
+            at a time.
         most: memories, above which it is not measured.
         why: why not.
         needs: modules without which it cannot run.
@@ -83,6 +85,7 @@ class Engine:
     beside: str = ""
     shares: bool = False
     has_switch: bool = True
+    breaks: bool = False
     most: int = 10_000_000
     why: str = ""
     needs: tuple[str, ...] = ()
@@ -163,6 +166,7 @@ LOCAL_MODE: dict[str, Any] = {
         "point for each query, in Python; Qdrant advises against more than 20,000"
     ),
     "needs": ("qdrant_client",),
+    "breaks": True,
 }
 
 ENGINES = (

@@ -68,6 +68,7 @@ class System:
         return {
             "side": "mem0" if self.is_mem0 else "isomem",
             "extras": self.setting == "extras",
+            "one_at_a_time": self.is_mem0 and self.engine.breaks,
             "dims": DIMS,
             "memories": place.memories,
             "large": large,

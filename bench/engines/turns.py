@@ -123,6 +123,7 @@ def measure(group: list[System], place: Place, plan: Plan, say: Say) -> Iterator
             try:
                 workers[system] = _ready(system, place, large, filled, stack, say)
             except WorkerError as error:
+                say(f"  {system.title} FAILED: {error}")
                 yield {**_key(system, place), "error": str(error)}
         yield from _turns(workers, place, plan, large, say)
 
@@ -163,6 +164,7 @@ def _turns(
                     figures = workers[system].ask("turn", **arguments) | checked
                 except WorkerError as error:
                     workers.pop(system)
+                    say(f"  {system.title} FAILED: {error}")
                     yield {**row, "error": str(error)}
                     continue
                 say(told(system, size, number, figures))

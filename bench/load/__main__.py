@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -56,6 +57,7 @@ def measure(given: argparse.Namespace) -> None:
     """Measures the constants; predicts, and measures, what eight threads do."""
     from bench.load import measure as measured
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # So that the server is stopped.
     with measured.filled_server() as server, measured.opened(server) as memory:
         machine = measured.constants(server)
         found: dict[str, Any] = {"rtt_ms": machine.rtt_ms, "costs": {}, "checks": []}

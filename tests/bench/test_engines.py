@@ -52,6 +52,7 @@ def test_mem0_is_filled_through_its_own_add_and_finds_it(tmp_path: Path) -> None
     found = run(tmp_path, "qdrant-memory", "mem0,plain")
     assert [row["setting"] for row in found] == ["mem0", "plain"]
     assert [row["figures"]["found"] for row in found] == [100, 100]
+    assert not any(row["figures"]["raw_failed"] or row["figures"]["facts_failed"] for row in found)
 
 
 def test_what_is_not_run_is_told_of_with_its_reason(
