@@ -144,23 +144,23 @@ def costs(server: Server, memory: Memory, name: str, constants: Constants, count
 
 def round_trips(call: Callable[[], object]) -> int:
     """How often the server says that it is ready: once after each question that it was sent."""
-    from isomem.stores.postgres.database import Database
+    from isomem.stores.postgres.connections import Connections
 
-    take = Database.take
+    take = Connections.take
     with tempfile.TemporaryFile("w+") as trace:
         traced: list[Any] = []
 
-        def traced_take(database: Database) -> Any:
-            connection = take(database)
+        def traced_take(connections: Connections) -> Any:
+            connection = take(connections)
             connection.pgconn.trace(trace.fileno())
             traced.append(connection)
             return connection
 
-        Database.take = traced_take  # type: ignore[method-assign]
+        Connections.take = traced_take  # type: ignore[method-assign]
         try:
             call()
         finally:
-            Database.take = take  # type: ignore[method-assign]
+            Connections.take = take  # type: ignore[method-assign]
             for connection in traced:
                 connection.pgconn.untrace()
         trace.seek(0)

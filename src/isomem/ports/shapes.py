@@ -266,8 +266,20 @@ class Stores(Protocol):
         """The memories nearest to a vector, and those with the words of a query, best first."""
         ...
 
-    def reading(self) -> AbstractContextManager[object]:
-        """A block that sees one state of the stores, if they are able to do that."""
+    def reading(
+        self,
+        *,
+        filters: Filters | None = None,
+        lemmas: str = "",
+        probes: Sequence[Mention] = (),
+        session: str | None = None,
+    ) -> AbstractContextManager[object]:
+        """A block that sees one state of the stores, if they are able to do that.
+
+        Args:
+            filters, lemmas, probes, session: what the block will search with, so that a set can
+                bring it at once. They change nothing else.
+        """
         ...
 
     def listing(self, visibility: Visibility) -> Listing:
