@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from operator import add
 from time import perf_counter, sleep
 
 TYPE_CHECKING = False
@@ -91,6 +90,7 @@ class Paired:
         ]
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:  # noqa: ARG002
+        from operator import add
         from zlib import crc32
 
         number = crc32(text.encode())
