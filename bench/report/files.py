@@ -116,7 +116,7 @@ def _tables(workload: Workload, figures: Figures, write_table: tables.Write) -> 
     return parts
 
 
-def write_docs(path: Path, sections: Mapping[str, str]) -> None:
+def write_docs(path: Path, sections: Mapping[str, str], mark: str = MARK) -> None:
     """Puts every section between its two marks in a file.
 
     Raises:
@@ -124,7 +124,7 @@ def write_docs(path: Path, sections: Mapping[str, str]) -> None:
     """
     text = path.read_text(encoding="utf-8")
     for name, section in sections.items():
-        begin, end = (MARK.format(f"{word} {name}") for word in ("begin", "end"))
+        begin, end = (mark.format(f"{word} {name}") for word in ("begin", "end"))
         before, found, rest = text.partition(begin)
         _, closed, after = rest.partition(end)
         if not (found and closed):
