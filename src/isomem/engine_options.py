@@ -189,7 +189,7 @@ _CHROMA = (
     Option("ssl", False, SWITCH, "`True`: calls to a server are encrypted"),
     Option(
         "scores", "distance", one_of("distance", "similarity"),
-        "what ranks a memory: mem0 2.0.4 takes the distance. `similarity` is what the other engines "
+        "what ranks a memory: mem0 2.0.4 takes the distance. `similarity` is what other engines "
         "have; a new collection then has the distance `cosine`, in place of mem0's `l2`",
     ),
     Option("timeout_s", 60.0, number(0.1, 86_400), "seconds to wait for an answer of a server"),

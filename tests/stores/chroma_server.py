@@ -1,4 +1,4 @@
-"""A server of Chroma of our own, in a temporary folder: the one that the package `chromadb` brings."""
+"""A server of Chroma of our own, in a temporary folder: the one that `chromadb` brings."""
 
 from __future__ import annotations
 
@@ -42,9 +42,16 @@ class ChromaServer:
         command = [sys.executable, "-c", _RUN, "run", "--path", str(self.folder / "data"), *place]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
-        deadline = time.monotonic() + 60
+        try:
+            self._wait(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + 120
         while not self._answers():
-            if time.monotonic() > deadline or self._process.poll() is not None:
+            if time.monotonic() > deadline or process.poll() is not None:
                 raise RuntimeError((self.folder / "log").read_text()[-2000:])
             time.sleep(0.05)
 

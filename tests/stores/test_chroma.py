@@ -1,13 +1,15 @@
-"""Chroma itself: shared with mem0, on a folder and on a real server, and what is special about it."""
+"""Chroma itself: shared with mem0, in a folder and on a real server; and its own ways."""
 
 from __future__ import annotations
 
 import os
 import random
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
 from isomem.moving.intake import import_records
 from isomem.moving.sources import of_chroma
 from isomem.stores import chroma as module
+from isomem.stores import chroma_calls
 from isomem.stores.chroma import ChromaStore
 from isomem.stores.chroma_payloads import MARK
 from isomem.testing import ScriptedLLM
@@ -63,7 +66,26 @@ def store(place: str, tmp_path: Path) -> Iterator[ChromaStore]:
 
 
 @pytest.fixture
-def theirs(place: str, tmp_path: Path, oracle: None) -> Any:
+def upstream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mem0, loaded, and no network but the loopback, where the server is."""
+    from isomem_parity import tiers
+    from isomem_parity.upstream import load
+
+    lacking = tiers.missing("C")
+    if lacking:
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    load()
+    connect = socket.socket.connect
+
+    def stay(self: socket.socket, address: Any) -> None:
+        assert self.family == socket.AF_UNIX or address[0] in {"127.0.0.1", "::1"}
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", stay)
+
+
+@pytest.fixture
+def theirs(place: str, tmp_path: Path, upstream: None) -> Any:
     """mem0's own class over the same collection."""
     from mem0.vector_stores.chroma import ChromaDB
 
@@ -102,8 +124,8 @@ class ServerPair(ChromaPair):
 
 
 @pytest.fixture(params=[ChromaPair, ServerPair], ids=PLACES)
-def pair(request: pytest.FixtureRequest, tmp_path: Path, oracle: None) -> Iterator[ChromaPair]:
-    made = request.param(tmp_path, "B")
+def pair(request: pytest.FixtureRequest, tmp_path: Path, upstream: None) -> Iterator[ChromaPair]:
+    made = request.param(tmp_path, "C")
     yield made
     made.close()
 
@@ -166,7 +188,9 @@ def test_what_one_writes_the_other_reads_changes_and_removes(
 
 
 @pytest.mark.oracle
-def test_when_mem0_makes_the_collection_anew_isomem_goes_on(store: ChromaStore, theirs: Any) -> None:
+def test_when_mem0_makes_the_collection_anew_isomem_goes_on(
+    store: ChromaStore, theirs: Any
+) -> None:
     store.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
     theirs.reset()
     assert store.list()[0] == []
@@ -225,9 +249,7 @@ def test_what_the_index_does_not_find_is_compared_here(
     store.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
     expected = [plain(hit) for hit in store.search(query="", vectors=QUERY, top_k=6)]
     real = store._nearest
-    monkeypatch.setattr(
-        store, "_nearest", lambda *asked: [hits[2:4] for hits in real(*asked)]
-    )
+    monkeypatch.setattr(store, "_nearest", lambda *asked: [hits[2:4] for hits in real(*asked)])
     found = [plain(hit) for hit in store.search(query="", vectors=QUERY, top_k=6)]
     assert [each[0] for each in found] == [each[0] for each in expected]
     assert [each[1] for each in found] == pytest.approx([each[1] for each in expected])
@@ -282,6 +304,21 @@ def test_points_that_are_written_again_are_the_same_points(store: ChromaStore) -
     store.update("none", payload={"data": "?"})
     assert store.get("none") is None
     store.delete("none")
+
+
+@pytest.mark.parametrize("who", ["isomem", "mem0"])
+@pytest.mark.oracle
+def test_new_points_have_nothing_of_removed_collections(
+    place: str, tmp_path: Path, theirs: Any, who: str
+) -> None:
+    """Chroma keeps the lists of a removed collection, and new records get them."""
+    store = ChromaStore(options(place, tmp_path))
+    store.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
+    (store if who == "isomem" else theirs).reset()
+    new = [{"data": "new", "user_id": "c"} for _ in IDS]
+    store.insert(vectors=VECTORS, payloads=new, ids=IDS)
+    assert [hit.payload for hit in store.list()[0]] == new
+    store.close()
 
 
 # --- What is refused -------------------------------------------------------------------------
@@ -356,7 +393,7 @@ def test_a_server_that_is_killed_has_what_it_acknowledged_and_is_waited_for(
         waited.append(seconds)
         server.start()
 
-    monkeypatch.setattr("isomem.stores.chroma_calls.time.sleep", wait)
+    monkeypatch.setattr(chroma_calls, "time", SimpleNamespace(sleep=wait))
     assert [plain(hit)[2] for hit in store.list()[0]] == PAYLOADS
     assert waited == [0.2]
     store.close()

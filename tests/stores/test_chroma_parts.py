@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from isomem.contract.filters import Group, compile_filters, matches
 from isomem.engine_options import engine_tables

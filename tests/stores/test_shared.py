@@ -39,7 +39,10 @@ class Pair:
             "vector_store": self.section(folder),
             "history_db_path": str(folder / "history.db"),
             "llm": {"provider": "openai", "config": {"api_key": "unused"}},
-            "embedder": {"provider": "openai", "config": {"api_key": "unused"}},
+            "embedder": {
+                "provider": "openai",
+                "config": {"api_key": "unused", "embedding_dims": DIMS},
+            },
         }
         self.theirs: Any = mem0.Memory.from_config(shared)
         self.ours: Any = Memory.from_config({**shared, "nlp": tiers.NLP[tier]})

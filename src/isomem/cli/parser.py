@@ -290,8 +290,8 @@ def _add_import(groups: Groups) -> None:
     parser.add_argument(
         "--chroma",
         metavar="DIR",
-        help="folder of mem0's Chroma, or the URL of a server, whose key is in CHROMA_API_KEY; needs "
-        "chromadb",
+        help="folder of mem0's Chroma, or the URL of a server, whose key is in CHROMA_API_KEY; "
+        "needs chromadb",
     )
     parser.add_argument("--history", metavar="FILE", help="mem0's history.db (history_db_path)")
     parser.add_argument(

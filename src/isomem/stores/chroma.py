@@ -15,7 +15,13 @@ from isomem.errors import InvalidConfigError, VectorStoreError
 from isomem.options import home, read_table
 from isomem.pattern import Pattern
 from isomem.store.codec import unit_vector
-from isomem.stores.chroma_calls import check_location, found_collection, is_gone, opened
+from isomem.stores.chroma_calls import (
+    check_location,
+    found_collection,
+    is_gone,
+    opened,
+    remove_collection,
+)
 from isomem.stores.chroma_filters import asked_for
 from isomem.stores.chroma_payloads import packed, unpacked
 
@@ -28,8 +34,14 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.stores.chroma_calls import Client, Options
     from isomem.stores.chroma_filters import Asked, Where
+    from isomem.stores.chroma_payloads import Metadata
 
     Hits = list["ChromaHit"]
+    Answers = list[Hits]
+    Point = tuple[str, Payload, Vector]
+    Points = list[Point]
+    Names = list[str]
+    Vectors = list[Vector]
 
 CHROMA_OPTIONS = store_table("chroma")
 
@@ -146,7 +158,7 @@ class ChromaStore:
     def create_col(self) -> None:
         """Makes the collection if it does not exist."""
         self._collection = self._connection.call(self._opened)
-        self._sorted: list[str] = []
+        self._sorted: Names = []
         self.embedding_model_dims = (
             self._collection.get_model()["dimension"] or self.embedding_model_dims
         )
@@ -172,15 +184,9 @@ class ChromaStore:
 
     def delete_col(self) -> None:
         """Removes the collection; nothing happens if it is not there."""
-
-        def remove() -> None:
-            try:
-                self.client.delete_collection(self.collection_name)
-            except Exception as error:
-                if not is_gone(error):
-                    raise
-
-        self._connection.call(remove)
+        self._connection.call(
+            lambda: remove_collection(self.client, self.collection_name, self._at_once(_PAGE))
+        )
 
     def reset(self) -> None:
         """Removes every point, by making the collection anew."""
@@ -209,7 +215,7 @@ class ChromaStore:
         payloads: list[Payload] | None = None,
         ids: list[str] | None = None,
     ) -> None:
-        """Adds points. One with a known id gets the new vector and the new fields of its payload.
+        """Adds points. A point with a known id replaces the old one.
 
         They are checked before any is sent. More than `batch_size` are sent in parts.
 
@@ -223,12 +229,34 @@ class ChromaStore:
         if ids is None or not len(vectors) == len(payloads) == len(ids):
             raise VectorStoreError("vectors, payloads and ids must be lists of one length")
         rows = {
-            name: (self._checked(vector), packed(payload) or None)
+            name: (self._checked(vector), packed(payload))
             for name, vector, payload in zip(ids, vectors, payloads, strict=True)
         }
         for names in _parts([*rows], self._at_once(self._options["batch_size"])):
-            embeddings, metadatas = zip(*(rows[name] for name in names), strict=True)
-            self._call("upsert", ids=names, embeddings=[*embeddings], metadatas=[*metadatas])
+            self._put({name: rows[name] for name in names})
+
+    def _put(self, rows: Mapping[str, tuple[Vector, Metadata]]) -> None:
+        """Writes whole points.
+
+        What they have beside that is removed. It may be of an older point with the same id; or of
+        a point of a collection that another program has removed: Chroma (1.5) keeps the lists of
+        such points, and gives them to new ones.
+        """
+        names = [*rows]
+        self._call(
+            "upsert",
+            ids=names,
+            embeddings=[vector for vector, _ in rows.values()],
+            metadatas=[metadata or None for _, metadata in rows.values()],
+        )
+        found = self._call("get", ids=names, include=["metadatas"])
+        foreign = {
+            name: dict.fromkeys(key for key in stored or () if rows[name][1].get(key) is None)
+            for name, stored in zip(found["ids"], found["metadatas"], strict=True)
+        }
+        wrong = {name: keys for name, keys in foreign.items() if keys}
+        if wrong:
+            self._call("update", ids=[*wrong], metadatas=[*wrong.values()])
 
     def _checked(self, vector: Vector) -> Vector:
         unit_vector(vector, self.embedding_model_dims)  # It raises for what cannot be stored.
@@ -250,17 +278,12 @@ class ChromaStore:
         Raises:
             VectorValueError, ValidationError, VectorStoreError: as `insert`.
         """
-        embeddings = None if vector is None else [self._checked(vector)]
-        metadata = packed(payload) if payload else {}
-        if embeddings and payload is not None:
-            old = self._call("get", ids=[vector_id], include=["metadatas"])["metadatas"]
-            removed = dict.fromkeys(old[0] or ()) if old else {}
-            whole = [{**removed, **metadata} or None]
-            self._call("upsert", ids=[vector_id], embeddings=embeddings, metadatas=whole)
-        elif embeddings:
-            self._call("update", ids=[vector_id], embeddings=embeddings)
-        elif metadata:
-            self._call("update", ids=[vector_id], metadatas=[metadata])
+        if vector is not None and payload is not None:
+            self._put({vector_id: (self._checked(vector), packed(payload))})
+        elif vector is not None:
+            self._call("update", ids=[vector_id], embeddings=[self._checked(vector)])
+        elif payload:
+            self._call("update", ids=[vector_id], metadatas=[packed(payload)])
 
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
@@ -274,7 +297,7 @@ class ChromaStore:
         return found[0] if found else None
 
     def list(self, filters: Filters | None = None, top_k: int | None = 100) -> tuple[Hits, None]:
-        """The first `top_k` points that pass, in the order in which they were added; None lists all.
+        """The first `top_k` points that pass, in the order they were added in; None lists all.
 
         Raises:
             ValueError: `top_k` is below 1, or the filters are refused.
@@ -309,12 +332,13 @@ class ChromaStore:
     def _ids(self, where: Where | None) -> Sequence[str]:
         """The ids of a filter, in the order in which they were added."""
         if not self._connection.is_cloud:
-            found: list[str] = self._call("get", where=where, include=[])["ids"]
+            found: Names = self._call("get", where=where, include=[])["ids"]
             return found
-        names: list[str] = []
+        names: Names = []
         while True:
-            asked = {"where": where, "limit": _MOST_IN_CLOUD, "offset": len(names), "include": []}
-            page = self._call("get", **asked)["ids"]
+            page = self._call(
+                "get", where=where, limit=_MOST_IN_CLOUD, offset=len(names), include=[]
+            )["ids"]
             names += page
             if len(page) < _MOST_IN_CLOUD:
                 return names
@@ -324,14 +348,14 @@ class ChromaStore:
         parts = _parts([*dict.fromkeys(ids)], self._at_once(_PAGE))
         return {hit.id: hit.payload for names in parts for hit in self._points(ids=names)}
 
-    def points(self, after: str, limit: int) -> Sequence[tuple[str, Payload, Vector]]:
+    def points(self, after: str, limit: int) -> Sequence[Point]:
         """The next points behind an id, ordered by id, with their vectors.
 
         The ids are read at the beginning, or where another listing goes on: Chroma has no order.
         """
         if not self._sorted or not after:
             self._sorted = sorted(self._ids(None))
-        start, found = bisect_right(self._sorted, after), []
+        start = bisect_right(self._sorted, after)
         for names in _parts(self._sorted[start:], self._at_once(limit)):
             found = self._whole(names)
             if found:  # All of a part may have been removed meanwhile.
@@ -339,7 +363,7 @@ class ChromaStore:
         self._sorted = []
         return []
 
-    def _whole(self, names: list[str]) -> list[tuple[str, Payload, Vector]]:
+    def _whole(self, names: Names) -> Points:
         found = self._call("get", ids=names, include=["metadatas", "embeddings"])
         points = zip(
             found["ids"], map(unpacked, found["metadatas"]), found["embeddings"], strict=True
@@ -370,7 +394,7 @@ class ChromaStore:
         group, asked = _compiled(filters)
         most = self._at_once(_MOST_AT_ONCE)
         limit = min(top_k if asked.is_exact else max(top_k, _FIRST_FETCHED), most)
-        found: list[Hits] = []
+        found: Answers = []
         for part in _parts(vectors, max(most // limit, 1)):
             answers = self._nearest(part, limit, asked.where)
             found += (
@@ -379,13 +403,11 @@ class ChromaStore:
             )
         return found
 
-    def keyword_search(
-        self, query: str, top_k: int = 5, filters: Filters | None = None
-    ) -> None:
+    def keyword_search(self, query: str, top_k: int = 5, filters: Filters | None = None) -> None:
         """None: as mem0, it does not search by keywords here."""
         del query, top_k, filters
 
-    def _nearest(self, vectors: list[Vector], limit: int, where: Where | None) -> list[Hits]:
+    def _nearest(self, vectors: Vectors, limit: int, where: Where | None) -> Answers:
         found = self._call(
             "query", query_embeddings=vectors, n_results=limit, where=where,
             include=["metadatas", "distances"],

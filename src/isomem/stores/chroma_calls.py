@@ -40,9 +40,7 @@ _UNKNOWN_LOCATION = (
     "Either ChromaDB Cloud configuration (api_key, tenant) or local configuration (path or "
     "host/port) must be provided."
 )
-_TWO_LOCATIONS = (
-    "Cannot specify both cloud configuration and local configuration. Choose one."
-)
+_TWO_LOCATIONS = "Cannot specify both cloud configuration and local configuration. Choose one."
 
 
 class Connection:
@@ -142,6 +140,25 @@ def found_collection(client: Client, name: str) -> Any:
         if is_gone(error):
             return None
         raise
+
+
+def remove_collection(client: Client, name: str, at_once: int = 1000) -> None:
+    """Removes a collection; nothing happens if it is not there.
+
+    Its records go first: Chroma (1.5) would keep their lists otherwise, and the next records, in
+    any collection, would have them.
+
+    Args:
+        client: where it is.
+        name: of the collection.
+        at_once: how many records one call may be about.
+    """
+    found = found_collection(client, name)
+    if found is None:
+        return
+    while names := found.get(limit=at_once, include=[])["ids"]:
+        found.delete(ids=names)
+    client.delete_collection(name)
 
 
 def is_transient(error: Exception) -> bool:
@@ -275,7 +292,7 @@ def _in_memory(options: Options) -> Connection:
 
     def release() -> None:
         for collection in client.list_collections():
-            client.delete_collection(collection.name)
+            remove_collection(client, collection.name)
         admin.delete_database(name)
         client.close()
 
@@ -307,9 +324,6 @@ class _Held:
     The lock is one of SQLite's, on an empty file beside Chroma's: it ends with the process.
     """
 
-    _all: dict[str, _Held] = {}
-    _lock = Lock()
-
     def __init__(self, path: str) -> None:
         self._path = path
         self._users = 0
@@ -324,22 +338,26 @@ class _Held:
             VectorStoreError: another process has it open.
         """
         real = os.path.realpath(path)
-        with cls._lock:
+        with _lock:
             try:
-                held = cls._all.get(real) or cls(real)
+                held = _held.get(real) or cls(real)
             except apsw.BusyError:
                 _refuse(path)
-            cls._all[real] = held
+            _held[real] = held
             held._users += 1
             return held
 
     def release(self) -> None:
         """Unlocks the folder, if nobody else in this process uses it."""
-        with self._lock:
+        with _lock:
             self._users -= 1
             if self._users == 0:
-                del self._all[self._path]
+                del _held[self._path]
                 self._database.close()
+
+
+_held: dict[str, _Held] = {}
+_lock = Lock()
 
 
 def _refuse(path: str) -> NoReturn:

@@ -1,9 +1,9 @@
 """Filters as Chroma's: what a collection can find alone, and what has to be looked at again.
 
-Filters have one meaning, `contract.filters.matches`. Chroma has the same one for the ids of a scope.
-Of other values it is asked for more than what is wanted, never for less: the value itself, a list
-that has it, and every point with a value that Chroma cannot compare. Words, dates, ranges and what
-is excluded are not asked of it. `matches` decides in any case.
+Filters have one meaning, `contract.filters.matches`. Chroma has the same one for the ids of a
+scope. Of other values it is asked for more than what is wanted, never for less: the value itself, a
+list that has it, and every point with a value that Chroma cannot compare. Words, dates, ranges and
+what is excluded are not asked of it. `matches` decides in any case.
 """
 
 from __future__ import annotations

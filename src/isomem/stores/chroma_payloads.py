@@ -13,13 +13,13 @@ import json
 from math import isclose, isfinite
 
 from isomem.errors import MemoryCorruptionError, VectorValueError
-from isomem.store.codec import dump_payload
+from isomem.store.codec import dump_payload, load_payload
 from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, TypeGuard
 
     from isomem.types import Payload
 
@@ -43,10 +43,9 @@ def packed(payload: Payload) -> Metadata:
         ValidationError: a value has no form in JSON.
         VectorValueError: an id of the scope is not a text.
     """
-    dump_payload(payload)  # It raises for what no store of isomem's takes.
     _check_scope(payload)
     metadata: Metadata = {}
-    for key, value in payload.items():
+    for key, value in load_payload(dump_payload(payload)).items():
         is_plain = is_plain_key(key)
         if is_plain:
             metadata[key] = value if _is_kept(value) or _is_number(value) else None
@@ -57,20 +56,23 @@ def packed(payload: Payload) -> Metadata:
 
 
 def unpacked(metadata: Mapping[str, Any] | None) -> Payload:
-    """The payload that is stored as these metadata.
+    """The payload that is stored as these metadata, its keys in the order of the alphabet.
+
+    Chroma has them in another order every time.
 
     Raises:
         MemoryCorruptionError: a value is not the JSON that `packed` makes.
     """
-    if not metadata or MARK not in metadata:
-        return dict(metadata or {})
-    payload = {key: value for key, value in metadata.items() if not key.startswith(MARK)}
-    for name, text in metadata.items():
+    stored = sorted((metadata or {}).items())
+    payload = {key: value for key, value in stored if not key.startswith(MARK)}
+    if len(payload) == len(stored):
+        return payload
+    for name, text in stored:
         if name.startswith(_PREFIX):
             key, value = _read(name, text)
             if key not in payload or _is_nearly(payload[key], value):
                 payload[key] = value
-    return payload
+    return dict(sorted(payload.items()))
 
 
 def _read(name: str, text: Any) -> tuple[str, Any]:
@@ -107,8 +109,8 @@ def _is_kept_scalar(value: Any) -> bool:
     if kind is str:
         return is_unicode(value)
     if kind is int:
-        return -LARGEST_INT <= value <= LARGEST_INT
-    return kind is bool or (kind is float and _is_kept_number(value))
+        return abs(int(value)) <= LARGEST_INT
+    return kind is bool or (_is_number(value) and _is_kept_number(value))
 
 
 def _is_kept_number(number: float) -> bool:
@@ -119,11 +121,11 @@ def _is_kept_number(number: float) -> bool:
     return _SMALLEST <= abs(number) <= _LARGEST and float(f"{number:.15g}") == number
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     """Whether it is a number that Chroma stores, if not exactly."""
     return type(value) is float and isfinite(value)
 
 
 def _is_nearly(stored: object, exact: object) -> bool:
     """Whether Chroma has stored an exact number as another one."""
-    return _is_number(stored) and _is_number(exact) and isclose(stored, exact, rel_tol=_NEARLY)  # type: ignore[arg-type]
+    return _is_number(stored) and _is_number(exact) and isclose(stored, exact, rel_tol=_NEARLY)
