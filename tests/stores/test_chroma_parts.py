@@ -15,6 +15,7 @@ from isomem.options import read_table
 from isomem.stores.chroma_calls import check_location, is_cloud
 from isomem.stores.chroma_filters import EVERYTHING, Asked, asked_for
 from isomem.stores.chroma_payloads import LARGEST_INT, MARK, packed, unpacked
+from tests.stores.chroma_stand_in import passes
 from tests.stores.test_filters import OPERATORS, VALUES
 from tests.unit.store import grammar
 from tests.unit.store.fuzz import examples
@@ -39,29 +40,6 @@ def stored(payload: dict[str, Any]) -> dict[str, Any]:
         assert all(type(each) in SCALARS for each in items)
         assert all(abs(each) <= LARGEST_INT for each in items if type(each) is int)
     return metadata
-
-
-def passes(where: dict[str, Any] | None, metadata: dict[str, Any]) -> bool:
-    """Whether Chroma finds a record: its rules for what it is asked here."""
-    if where is None:
-        return True
-    [(key, asked)] = where.items()
-    if key in {"$and", "$or"}:
-        assert len(asked) > 1
-        return (all if key == "$and" else any)(passes(each, metadata) for each in asked)
-    [(operator, operand)] = asked.items()
-    value = metadata.get(key)
-    if operator == "$contains":
-        return isinstance(value, list) and any(map(_is(operand), value))
-    wanted = operand if operator == "$in" else [operand]
-    assert len({*map(type, wanted)}) == 1
-    return not isinstance(value, list) and any(_is(each)(value) for each in wanted)
-
-
-def _is(operand: Any) -> Any:
-    """Chroma compares whole and other numbers with each other, and nothing else."""
-    kinds = (int, float) if type(operand) is int else (type(operand),)
-    return lambda value: type(value) in kinds and value == operand
 
 
 # --- Payloads --------------------------------------------------------------------------------

@@ -69,7 +69,8 @@ def read(config: Mapping[str, object] | None) -> Options:
         options["path"] = home(options["path"])
     _check_name(options["collection_name"])
     check_location(options)
-    require("chromadb", "chroma", "vector_store chroma")
+    if options["client"] is None:
+        require("chromadb", "chroma", "vector_store chroma")
     return options
 
 
