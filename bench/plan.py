@@ -582,12 +582,12 @@ def largest(sizes: Sizes) -> Iterator[Run]:
     memories, large, calls = sizes.largest
     options: dict[str, str | int] = {"memories": memories, "large": large, "dims": 384}
     fill = Run(
-        of_memories(memories), "isomem-disk", "largest", {**options, "fill": 1}, "largest",
-        once=True, timeout_s=6 * 3600,
+        f"{of_memories(memories)}, filling", "isomem-disk", "largest", {**options, "fill": 1},
+        "largest", once=True, timeout_s=6 * 3600,
     )  # fmt: skip
     yield fill
     calls_of: dict[str, str | int] = {**options, "calls": calls}
-    yield replace(fill, options=calls_of)
+    yield replace(fill, case=f"{of_memories(memories)}, in use", options=calls_of)
 
 
 def chosen(only: list[str]) -> list[Workload]:

@@ -53,7 +53,7 @@ class Place:
             self.server.stop()
 
 
-def _nothing(_: Place) -> AbstractContextManager[object]:
+def _nothing(_: Place, __: Config) -> AbstractContextManager[object]:
     return nullcontext()
 
 
@@ -67,7 +67,7 @@ class Engine:
         ours: `vector_store` of isomem's configuration, for a place and the folder of the system.
         theirs: the same for mem0; None if mem0 does not have it.
         beside: the engine on which mem0 is measured beside it, if it is not the same.
-        shares: all systems use the same data, so that one fills it.
+        shares: the settings of a side use the same data, so that one fills it.
         has_switch: it has the option `keyword_search`.
         breaks: adds of several threads damage it if it is used by mem0, so that mem0's are made one
             at a time.
@@ -90,7 +90,7 @@ class Engine:
     why: str = ""
     needs: tuple[str, ...] = ()
     lacks: Callable[[], str] = lambda: ""
-    filling: Callable[[Place], AbstractContextManager[object]] = _nothing
+    filling: Callable[[Place, Config], AbstractContextManager[object]] = _nothing
 
     @property
     def peer(self) -> str:
@@ -117,22 +117,29 @@ def _postgres(place: Place, folder: Path) -> Config:
     return {"provider": "postgres", "config": {"dsn": place.dsn, "schema": folder.name}}
 
 
-def _pgvector(place: Place, _: Path) -> Config:
-    config = {"connection_string": place.dsn, "embedding_model_dims": DIMS}
-    return {"provider": "pgvector", "config": {**config, "collection_name": "bench"}}
+def _pgvector(collection: str) -> Callable[[Place, Path], Config]:
+    """A table for each side, as it makes it."""
+
+    def config(place: Place, _: Path) -> Config:
+        config = {"connection_string": place.dsn, "embedding_model_dims": DIMS}
+        return {"provider": "pgvector", "config": {**config, "collection_name": collection}}
+
+    return config
 
 
 @contextmanager
-def _without_hnsw(place: Place) -> Iterator[None]:
+def _without_hnsw(place: Place, section: Config) -> Iterator[None]:
     """Of many rows, the index is made at the end; what is in it is the same."""
+    table = section["config"]["collection_name"]
     if place.memories > 10_000:
-        place.server.do("DROP INDEX IF EXISTS bench_hnsw_idx", "bench")
+        place.server.do(f"DROP INDEX IF EXISTS {table}_hnsw_idx", "bench")
     yield
     place.server.do(
-        "CREATE INDEX IF NOT EXISTS bench_hnsw_idx ON bench USING hnsw (vector vector_cosine_ops)",
+        f"CREATE INDEX IF NOT EXISTS {table}_hnsw_idx ON {table}"
+        " USING hnsw (vector vector_cosine_ops)",
         "bench",
     )
-    place.server.do("VACUUM ANALYZE bench", "bench")
+    place.server.do(f"VACUUM ANALYZE {table}", "bench")
 
 
 def _qdrant_folder(_: Place, folder: Path) -> Config:
@@ -179,7 +186,7 @@ ENGINES = (
     ),
     Engine("postgres", "postgres", _postgres, beside="pgvector", lacks=server.missing),
     Engine(
-        "pgvector", "pgvector", _pgvector, _pgvector,
+        "pgvector", "pgvector", _pgvector("ours"), _pgvector("theirs"),
         shares=True, has_switch=False, lacks=server.without_pgvector, filling=_without_hnsw,
     ),
 )  # fmt: skip

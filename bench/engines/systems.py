@@ -77,10 +77,7 @@ class System:
 
 
 def groups(names: list[str], settings: list[str]) -> Iterator[list[System]]:
-    """The systems that take turns with each other: those that have the same mem0 beside them.
-
-    What shares its data is filled by the first; that is mem0, if it takes part.
-    """
+    """The systems that take turns with each other: those that have the same mem0 beside them."""
     engines = [engine for engine in ENGINES if engine.name in names]
     for peer in dict.fromkeys(engine.peer for engine in engines):
         members = [engine for engine in engines if engine.peer == peer]

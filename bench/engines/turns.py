@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.engines.rows import Place
+from bench.engines.rows import Engine, Place
 from bench.engines.systems import System
 from bench.rounds import WORKERS, WorkerError, environment
 
@@ -114,7 +114,7 @@ def measure(group: list[System], place: Place, plan: Plan, say: Say) -> Iterator
     large = LARGE if place.memories >= 2 * LARGE else 0
     with ExitStack() as stack:
         workers: dict[System, Worker] = {}
-        filled: set[str] = set()
+        filled: set[tuple[Engine, bool]] = set()
         for system in group:
             why = system.engine.missing(place.memories)
             if why:
@@ -129,18 +129,23 @@ def measure(group: list[System], place: Place, plan: Plan, say: Say) -> Iterator
 
 
 def _ready(
-    system: System, place: Place, large: int, filled: set[str], stack: ExitStack, say: Say
+    system: System,
+    place: Place,
+    large: int,
+    filled: set[tuple[Engine, bool]],
+    stack: ExitStack,
+    say: Say,
 ) -> Worker:
     """A process whose store is filled."""
-    begun = time.monotonic()
-    worker = Worker(system.job(place, large), place.folder / system.name)
+    begun, engine, side = time.monotonic(), system.engine, (system.engine, system.is_mem0)
+    job = system.job(place, large)
+    worker = Worker(job, place.folder / system.name)
     stack.callback(worker.end)
     worker.ask("open")
-    engine = system.engine
-    if not (engine.shares and engine.name in filled):
-        with engine.filling(place):
+    if not (engine.shares and side in filled):
+        with engine.filling(place, job["config"]["vector_store"]):
             worker.ask("fill", FILL_S)
-        filled.add(engine.name)
+        filled.add(side)
     say(f"  {system.title} is ready after {time.monotonic() - begun:,.0f} s")
     return worker
 

@@ -12,7 +12,9 @@ from statistics import median
 from typing import Any
 
 import bench.load
+from bench.load import report
 from bench.load.model import Costs, Outcome, Setup, Simulation, alone_ms, bounds
+from bench.report.files import write_docs
 
 RESULTS = Path(__file__).parent.parent / "results" / "load.json"
 NUMBERS = {
@@ -32,6 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=8, help="of each measurement (default 8)")
     add("--rounds", type=int, default=3, help="measurements beside predictions (default 3)")
     add("--model", action="store_true", help="simulate, with the constants of the file")
+    add("--write-docs", type=Path, metavar="FILE", help="put tables of the file there")
     for name, meaning in NUMBERS.items():
         value = getattr(usual, name)
         add(f"--{name}", type=int, default=value, help=f"{meaning} (default {value})")
@@ -41,9 +44,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measures and checks, or simulates."""
+    """Measures and checks, simulates, or writes tables."""
     given = make_parser().parse_args(arguments)
-    if given.model:
+    if given.write_docs:
+        found = json.loads(given.file.read_text(encoding="utf-8"))
+        write_docs(given.write_docs, report.sections(found), report.MARK)
+    elif given.model:
         simulate(given)
     else:
         measure(given)
@@ -100,7 +106,7 @@ def _told(count: int, rounds: list[dict[str, float]]) -> str:
     middle = {key: median(each[key] for each in rounds) for key in rounds[0]}
     parts = []
     for key, unit in (("per_s", "per s"), ("median_ms", "ms"), ("p99_ms", "ms at p99")):
-        error = median(each[f"model_{key}"] / each[key] - 1 for each in rounds)
+        error = report.off_by(rounds, key)
         real, model = middle[key], middle[f"model_{key}"]
         parts.append(f"{real:,.1f} {unit}, model {model:,.1f} ({error:+.0%})")
     return f"  {count} threads, {middle['speed']:.0%} of the machine: {'; '.join(parts)}"

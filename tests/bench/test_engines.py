@@ -81,7 +81,7 @@ def test_a_system_that_ends_is_an_error_with_what_it_said(tmp_path: Path) -> Non
     worker.end()
 
 
-def test_mem0_comes_first_since_it_fills_what_is_shared() -> None:
+def test_whatever_has_the_same_mem0_beside_it_takes_turns() -> None:
     (group,) = groups(["postgres", "pgvector"], ["isomem", "plain", "mem0"])
     assert [system.name for system in group] == [
         "mem0_pgvector", "isomem_postgres", "plain_postgres", "isomem_pgvector", "plain_pgvector",

@@ -75,6 +75,25 @@ def test_a_connection_is_held_for_the_whole_call() -> None:
     assert found.per_s == pytest.approx(200, rel=0.05)
 
 
+def test_the_page_has_constants_the_check_and_an_example(tmp_path: Path) -> None:
+    once = {
+        "speed": 1.0, "per_s": 100.0, "model_per_s": 90.0, "median_ms": 4.0,
+        "model_median_ms": 5.0, "p99_ms": 10.0, "model_p99_ms": 8.0,
+    }  # fmt: skip
+    file, page = tmp_path / "load.json", tmp_path / "scaling.md"
+    costs = asdict(Costs(1.5, 2.5, 2))
+    checks = [
+        {"call": "search", "threads": 8, "rounds": [once, {**once, "model_per_s": 80.0}, once]}
+    ]
+    file.write_text(json.dumps({"costs": {"search": costs}, "checks": checks}))
+    page.write_text((Path(__file__).parents[2] / "docs/scaling.md").read_text("utf-8"))
+    assert command.main(["--write-docs", str(page), "--file", str(file)]) == 0
+    text = page.read_text("utf-8")
+    assert "| search | alone | 1.50 | 2.50 | 2 | 0 | 1 |" in text
+    assert "| search | 8 | 100 | 90 | -10% | 4 | 5 | +25% | 10 | 8 | -20% |" in text
+    assert "| search | 8 | 3,200 | the database |" in text
+
+
 def test_what_the_model_says_is_called_a_models(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
