@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from isomem import Memory
 from isomem.errors import InvalidConfigError
 from isomem.stores.pgvector import PgvectorStore
 from tests.stores import server
+from tests.stores.adapters import DIMS as SHARED_DIMS
+from tests.stores.adapters import RUNS_ALL
+from tests.stores.test_shared import STEPS, Pair, act
 
 pytestmark = [
     pytest.mark.skipif(bool(server.without_pgvector()), reason=server.without_pgvector()),
@@ -80,6 +84,50 @@ def test_what_one_writes_the_other_reads_changes_and_removes(theirs: Any, writer
     assert seen(ours) == seen(theirs)
     assert ours.get(IDS[2]) is None
     ours.close()
+
+
+class PgvectorPair(Pair):
+    """mem0's memory and isomem's over the same tables, in a schema of their own."""
+
+    def section(self, folder: Path) -> dict[str, Any]:
+        from tests.stores.pgvector_sides import Schema
+
+        config = {"connection_string": Schema().dsn(), "embedding_model_dims": SHARED_DIMS}
+        return {"provider": "pgvector", "config": config}
+
+    def prepare(self, *, has_keywords: bool) -> None:
+        """Nothing: keywords are the server's, in every tier."""
+
+    def view(self, side: Any) -> list[Any]:
+        """As there, but SQL leaves open in which order a table is listed."""
+        return [sorted(each, key=str) for each in super().view(side)]
+
+    def close(self) -> None:
+        self.ours.close()
+        for store in (self.theirs.vector_store, self.theirs._entity_store):
+            if store is not None:
+                store.connection_pool.close()
+        self.theirs.close()
+
+
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.oracle
+@pytest.mark.parametrize("seed", range(4 if RUNS_ALL else 1))
+@pytest.mark.parametrize("tier", ["A", "B", "C"] if RUNS_ALL else ["A"])
+def test_calls_of_both_in_any_order_leave_no_difference(
+    tmp_path: Path, tier: str, seed: int
+) -> None:
+    from isomem_parity import tiers
+
+    lacking = tiers.missing(tier)
+    if lacking:
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    pair, rng = PgvectorPair(tmp_path, tier), random.Random(seed)
+    for _ in range(STEPS):
+        act(pair.sides[rng.randrange(2)], rng)
+        theirs, ours = pair.view(pair.theirs), pair.view(pair.ours)
+        assert ours == theirs
+    pair.close()
 
 
 def test_a_lost_connection_is_not_noticed() -> None:
