@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from isomem import Memory
-from isomem.errors import InvalidConfigError
+from isomem.errors import InvalidConfigError, ValidationError
 from isomem.stores.pgvector import PgvectorStore
 from tests.stores import server
 from tests.stores.adapters import DIMS as SHARED_DIMS
@@ -165,6 +165,21 @@ def test_a_memory_over_it_finds_the_nearest_first(tmp_path: Path) -> None:
     found = memory.search("black coffee", filters={"user_id": "u"})["results"]
     assert found[0]["memory"] == "black coffee"
     memory.close()
+
+
+@pytest.mark.parametrize(
+    "odd", ["a\0b", "\ud800", float("nan"), [{"k": float("inf")}], {"a\0": 1}], ids=ascii
+)
+def test_what_jsonb_cannot_hold_is_refused_and_the_rest_is_not(odd: object) -> None:
+    store = made("odd")
+    store.reset()
+    with pytest.raises(ValidationError, match="cannot store"):
+        store.insert(vectors=[VECTORS[0]], payloads=[{"data": "x", "k": odd}], ids=[IDS[0]])
+    fine = {"data": "NaN \\u0000 Infinity \\ud800 🗼"}
+    store.insert(vectors=[VECTORS[0]], payloads=[fine], ids=[IDS[0]])
+    [hit] = store.list()[0]
+    assert hit.payload == fine
+    store.close()
 
 
 @pytest.mark.parametrize("name", ["what?", "x" * 60])
