@@ -264,6 +264,20 @@ class Stores(Protocol):
         """A block that sees one state of the stores, if they are able to do that."""
         ...
 
+    def take_embedder(self, before: Embedder, after: Embedder, config: Any) -> None:
+        """Knows from now on that another embedder makes the vectors.
+
+        Args:
+            before: who made them until now.
+            after: who makes them from now on.
+            config: a `MemoryConfig` with the options of the stores.
+
+        Raises:
+            InvalidConfigError: CONFIG_003, there are vectors that it has not made, or the store
+                cannot say. Nothing has changed then.
+        """
+        ...
+
     def listing(self, visibility: Visibility) -> Listing:
         """The memories that a call shows, in an order, part by part; for one step."""
         ...

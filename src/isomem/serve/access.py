@@ -16,6 +16,7 @@ from isomem.pipeline import listing, manage
 from isomem.pipeline.asked import visibility_of
 from isomem.serve.calls import CALLS, EVERYTHING, FILTERS, IDS, MEMORY, REQUIRED
 from isomem.serve.grants import Grant, covered, is_everything, narrow
+from isomem.serve.kept import Kept
 from isomem.serve.trail import Trail
 from isomem.types import SCOPE_KEYS
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from isomem.serve.calls import Call, Parameter
     from isomem.serve.keys import Key
     from isomem.serve.noted import Noted
-    from isomem.serve.recording import Recorder
 
     Arguments = dict[str, Any]
     T = TypeVar("T")
@@ -43,7 +43,7 @@ class Access:
     Args:
         memory: everybody's.
         key: who calls.
-        recorder: keeps the last exchanges with the model; None if they are not kept.
+        kept: makes the calls, and knows what the service holds of them; by default nothing.
         trail: where calls are noted; by default nowhere.
     """
 
@@ -51,12 +51,12 @@ class Access:
         self,
         memory: AsyncMemory,
         key: Key,
-        recorder: Recorder | None = None,
+        kept: Kept | None = None,
         trail: Trail | None = None,
     ) -> None:
         self.memory = memory
         self.key = key
-        self._recorder = recorder
+        self._kept = kept or Kept()
         self._trail = trail or Trail()
         self.sees_everything = is_everything(key.grants)
 
@@ -108,10 +108,7 @@ class Access:
             # To rewrite the store is for those who run it: `compact`.
             name, prepared = "delete_all", {**prepared, "purge_history": True}
         memory = self.memory if receipt is None else self.memory.replacing(receipt=receipt)
-        if self._recorder is not None:
-            result = await self._recorder.call(memory, name, prepared)
-        else:
-            result = await getattr(memory, name)(**prepared)
+        result = await self._kept.call(memory, name, prepared)
         return self.seen(result if self.sees_everything else self._own(result))
 
     def seen(self, result: Any) -> Any:
@@ -187,7 +184,7 @@ class Access:
             PermissionDeniedError: the scope is not the key's.
         """
         key = self.key.limited(Grant(self.narrow(ids), exact=True))
-        return Access(self.memory, key, self._recorder, self._trail)
+        return Access(self.memory, key, self._kept, self._trail)
 
     def filters(self, filters: Any) -> Any:
         """The filters that a call with these filters has for this key.

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from isomem.serve.logs import route_of
+
 if TYPE_CHECKING:
     from starlette.types import Scope
 
@@ -42,9 +44,3 @@ class Metrics:
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""
         return generate_latest(self._registry)
-
-
-def route_of(scope: Scope) -> str:
-    """The pattern of the path that was asked for, so that no id becomes a label."""
-    known: str | None = scope["state"].get("route")
-    return known or str(getattr(scope.get("route"), "path", "other"))

@@ -26,9 +26,10 @@ class Noted:
         code: of the error; None if there was none.
         job: the id of the job that the call became, or that it was made for.
         about: the id of what else it changed, such as a key.
+        lines: of a request: how many lines the audit log has of it.
     """
 
-    __slots__ = ("about", "arguments", "call", "code", "job", "memories", "status")
+    __slots__ = ("about", "arguments", "call", "code", "job", "lines", "memories", "status")
 
     def __init__(self, call: str, arguments: Mapping[str, object]) -> None:
         self.call = call
@@ -38,6 +39,7 @@ class Noted:
         self.code: str | None = None
         self.job: str | None = None
         self.about: str | None = None
+        self.lines = 0
 
     def end(self, result: T) -> T:
         """Notes what a call returns. Returns it."""

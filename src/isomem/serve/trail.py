@@ -17,7 +17,7 @@ from logging import INFO, LogRecord
 from logging.handlers import WatchedFileHandler
 
 from isomem import log
-from isomem.serve.logs import REQUEST_ID, note_request
+from isomem.serve.logs import REQUEST_ID, note_request, route_of
 from isomem.serve.noted import Noted
 
 TYPE_CHECKING = False
@@ -35,6 +35,35 @@ AUDIT_LOG = "audit.log"
 
 CALLER: ContextVar[Key | None] = ContextVar("isomem_caller", default=None)
 """The key of who sent it, once it is known."""
+
+REQUEST: ContextVar[Noted | None] = ContextVar("isomem_noted_request", default=None)
+"""The request that is being answered."""
+
+NAMES = {
+    "GET /configure": "configuration",
+    "POST /configure": "configure",
+    "GET /configure/providers": "providers",
+    "POST /generate-instructions": "generate_instructions",
+    "GET /api/v1/orgs/organizations/{org_id}/projects/{project_id}/": "configuration",
+    "PATCH /api/v1/orgs/organizations/{org_id}/projects/{project_id}/": "configure",
+    "GET /v1/ping/": "ping",
+    "GET /metrics": "metrics",
+    "GET /ui/api/session": "session",
+    "GET /ui/api/exchanges": "exchanges",
+    "GET /ui/api/keys": "keys.list",
+    "POST /ui/api/keys": "keys.create",
+    "POST /ui/api/keys/{key_id}/rotate": "keys.rotate",
+    "POST /ui/api/keys/{key_id}/revoke": "keys.revoke",
+    "GET /api/jobs": "jobs.list",
+    "GET /api/jobs/{job_id}": "jobs.get",
+    "DELETE /api/jobs/{job_id}": "jobs.cancel",
+    "POST /api/jobs/{job_id}/retry": "jobs.retry",
+    "POST /v1/chat/completions": "chat",
+    "GET /v1/models": "models",
+    "POST /mcp": "mcp",
+}
+"""What the audit log calls a request that makes no call, or fails before. Any other has the name of
+its route, so that none is left out."""
 
 BY_COMMAND = "command line"
 """Who changes keys without a request."""
@@ -70,9 +99,13 @@ class Trail:
 
     @contextmanager
     def request(self, scope: Scope, request_id: str) -> Iterator[Noted]:
-        """A block that answers a request over HTTP. A line of the log says how it went."""
+        """A block that answers a request over HTTP. A line of the log says how it went.
+
+        Whoever shows a key leaves a line in the audit log: that of a call, or of the request
+        itself if it made none. This is the one rule of what is audited.
+        """
         noted = Noted(scope["path"], {})
-        before = REQUEST_ID.set(request_id)
+        before = REQUEST_ID.set(request_id), REQUEST.set(noted), CALLER.set(None)
         started = time.perf_counter()
         try:
             if self.tracing is None:
@@ -81,8 +114,13 @@ class Trail:
                 with self.tracing.request(scope, noted):
                     yield noted
         finally:
+            if not noted.lines and CALLER.get() is not None:
+                noted.call = name_of_route(scope["method"], route_of(scope))
+                self.note(CALLER.get(), noted)
             note_request(scope, noted.status, time.perf_counter() - started)
-            REQUEST_ID.reset(before)
+            REQUEST_ID.reset(before[0])
+            REQUEST.reset(before[1])
+            CALLER.reset(before[2])
 
     def note(self, key: Key | None, noted: Noted) -> None:
         """Writes one line.
@@ -92,7 +130,9 @@ class Trail:
         """
         if self._file is None:
             return
-        request_id = REQUEST_ID.get()
+        request_id, request = REQUEST_ID.get(), REQUEST.get()
+        if request is not None:
+            request.lines += 1
         line = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "request_id": request_id,
@@ -124,6 +164,12 @@ class Trail:
             self._file.close()
         if self.tracing is not None:
             self.tracing.close()
+
+
+def name_of_route(method: str, path: str) -> str:
+    """What the audit log calls a request that leaves no line of a call."""
+    route = f"{'GET' if method == 'HEAD' else method} {path}"
+    return NAMES.get(route, route)
 
 
 def _name_of(key: Key | None, request_id: str | None) -> str | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from isomem.store.keywords import TermEncoder
     from isomem.store.links import LinkTable
     from isomem.store.listing import Listing
+    from isomem.store.vectors import Made
 
 
 class Collection:
@@ -96,6 +97,23 @@ class Collection:
     def embedding_model_dims(self) -> int | None:
         """The length of the vectors; None as long as it is not known."""
         return self._vectors.dims
+
+    @property
+    def made_by(self) -> Made:
+        """The length of its vectors and the identity of their embedder, as far as it was told."""
+        return self._vectors.made_by
+
+    def expect_embedder(self, made: Made) -> None:
+        """Expects vectors of another length or another embedder; nothing is compared or written."""
+        self._vectors.expect(made)
+
+    def claim_embedder(self) -> None:
+        """Compares what it expects with what is stored, and stores it if it is new.
+
+        Raises:
+            InvalidConfigError: there are vectors of another embedder.
+        """
+        self._vectors.claim()
 
     # --- Writing ---
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
     from isomem.store.reading import Point
+    from isomem.store.vectors import Made
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -120,6 +121,25 @@ class EmbeddedSet:
         # Not shared: what is committed in the history could not be done again.
         with self._database.writing(), self.ledger.database.writing():
             return work(*args, **kwargs)
+
+    def take_embedder(self, before: Embedder, after: Embedder, config: MemoryConfig) -> None:
+        """As `ports.shapes.Stores.take_embedder`."""
+        del before  # The collections know.
+        made = facts_of(config.vector_store.config, after)
+        known = self.vectors.made_by, self.entities.made_by
+        if known == (made, made):
+            return
+        try:
+            self._write(self._take_embedder, made)
+        except BaseException:
+            self.vectors.expect_embedder(known[0])
+            self.entities.expect_embedder(known[1])
+            raise
+
+    def _take_embedder(self, made: Made) -> None:
+        for each in (self.vectors, self.entities):
+            each.expect_embedder(made)
+            each.claim_embedder()
 
     # --- Applying a plan ---
 

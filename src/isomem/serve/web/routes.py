@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
@@ -66,7 +67,7 @@ async def session(request: Request) -> Response:
             "profile": memory.config.profile,
             "ranking": memory.ranking,
             "rankings": [*RANKINGS],
-            "records": service.recorder is not None,
+            "records": service.kept.recorder is not None,
         }
     )
 
@@ -115,9 +116,9 @@ async def exchanges(request: Request) -> Response:
     """The last adds that the caller may see, newest first, and the model's part in them."""
     caller = Caller(request)
     caller.access.check_right("read")
-    recorder = caller.service.recorder
-    shown = [] if recorder is None else recorder.shown_to(caller.access.key.grants)
-    return _json({"records": recorder is not None, "exchanges": shown})
+    kept = caller.service.kept
+    shown = await asyncio.to_thread(kept.shown_to, caller.access.key.grants)
+    return _json({"records": kept.recorder is not None, "exchanges": shown})
 
 
 # --- Keys -------------------------------------------------------------------------------------
