@@ -17,6 +17,8 @@ from isomem.pipeline.asked import visibility_of
 from isomem.serve.calls import CALLS, EVERYTHING, FILTERS, IDS, MEMORY, REQUIRED
 from isomem.serve.grants import Grant, covered, is_everything, narrow
 from isomem.serve.kept import Kept
+from isomem.serve.limits import check_read
+from isomem.serve.noted import how_many
 from isomem.serve.trail import Trail
 from isomem.types import SCOPE_KEYS
 
@@ -45,6 +47,7 @@ class Access:
         key: who calls.
         kept: makes the calls, and knows what the service holds of them; by default nothing.
         trail: where calls are noted; by default nowhere.
+        most: how many memories a call may read; None sets no limit.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class Access:
         key: Key,
         kept: Kept | None = None,
         trail: Trail | None = None,
+        most: int | None = None,
     ) -> None:
         self.memory = memory
         self.key = key
         self._kept = kept or Kept()
         self._trail = trail or Trail()
+        self._most = most
         self.sees_everything = is_everything(key.grants)
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> Any:
@@ -73,8 +78,8 @@ class Access:
             Exception: as the method.
         """
         with self.noted(name, arguments) as noted:
-            noted.arguments = await self.prepare(name, arguments)
-            return noted.end(await self.make(name, noted.arguments))
+            noted.arguments = self._limited(await self.prepare(name, arguments))
+            return self._read(noted.end(await self.make(name, noted.arguments)))
 
     def noted(self, name: str, arguments: Mapping[str, object]) -> AbstractContextManager[Noted]:
         """A block that makes one call, which is noted however it ends."""
@@ -184,7 +189,7 @@ class Access:
             PermissionDeniedError: the scope is not the key's.
         """
         key = self.key.limited(Grant(self.narrow(ids), exact=True))
-        return Access(self.memory, key, self._kept, self._trail)
+        return Access(self.memory, key, self._kept, self._trail, self._most)
 
     def filters(self, filters: Any) -> Any:
         """The filters that a call with these filters has for this key.
@@ -238,6 +243,23 @@ class Access:
         """Whether a removed memory was one that the key may touch."""
         ids = await manage.owner_of_removed(self.memory._ports, str(memory_id))
         return ids is not None and covered(self.key.grants, ids)
+
+    def _limited(self, arguments: Arguments) -> Arguments:
+        """The arguments of a call that reads one memory more than it may, at the most."""
+        top_k = arguments.get("top_k")
+        if self._most is None or type(top_k) is not int or top_k <= self._most:
+            return arguments
+        return {**arguments, "top_k": self._most + 1}
+
+    def _read(self, result: T) -> T:
+        """What a call has read.
+
+        Raises:
+            Problem: 413, it was more than it may.
+        """
+        if self._most is not None and isinstance(result, dict):
+            check_read(how_many(result) or 0, self._most)
+        return result
 
     def _own(self, result: Any) -> Any:
         """A result without what the key may not touch: scopes of others, and nothing else."""

@@ -16,11 +16,10 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from isomem.memory_async import AsyncMemory
     from isomem.serve.grants import Grant
-    from isomem.serve.jobs import Jobs
     from isomem.serve.recording import Json, Recorder
 
 _WHAT = "removals"
@@ -30,18 +29,18 @@ class Kept:
     """What one process holds of calls.
 
     Args:
-        jobs: of the service; None if calls are not made later.
+        forget_jobs: removes the jobs of the scopes that have some ids; None if there are no jobs.
         recorder: keeps the last adds; None if they are not kept.
         removals: what all processes of the service know of removals; None if there is only one.
     """
 
     def __init__(
         self,
-        jobs: Jobs | None = None,
+        forget_jobs: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
         recorder: Recorder | None = None,
         removals: Removals | None = None,
     ) -> None:
-        self.jobs = jobs
+        self._forget_jobs = forget_jobs
         self.recorder = recorder
         self._removals = removals
 
@@ -54,8 +53,8 @@ class Kept:
         Returns, Raises:
             As the call.
         """
-        if name in REMOVALS and self.jobs is not None:
-            await self.jobs.forget(_removed(memory, name, arguments))
+        if name in REMOVALS and self._forget_jobs is not None:
+            await self._forget_jobs(_removed(memory, name, arguments))
         if self.recorder is None:
             return await getattr(memory, name)(**arguments)
         try:

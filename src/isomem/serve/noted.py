@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 OK = 200
 
 
+def how_many(result: object) -> int | None:
+    """How many memories, or other things, a call has returned; None if that is not known."""
+    items = result.get("results") if isinstance(result, dict) else result
+    if isinstance(items, list):
+        return len(items)
+    return 1 if isinstance(result, dict) and "memory" in result else None
+
+
 class Noted:
     """One call, as the trail will have it.
 
@@ -43,11 +51,7 @@ class Noted:
 
     def end(self, result: T) -> T:
         """Notes what a call returns. Returns it."""
-        items = result.get("results") if isinstance(result, dict) else result
-        if isinstance(items, list):
-            self.memories = len(items)
-        elif isinstance(result, dict) and "memory" in result:
-            self.memories = 1
+        self.memories = how_many(result)
         return result
 
     def fail(self, error: BaseException) -> None:

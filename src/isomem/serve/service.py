@@ -78,7 +78,7 @@ class Service:
         self.jobs = Jobs(path, self._own_access, self.settings, self.trail)
         recorder = Recorder() if self.settings.record else None
         self._removals = Removals(path) if self.settings.record else None
-        self.kept = Kept(self.jobs, recorder, self._removals)
+        self.kept = Kept(self.jobs.forget, recorder, self._removals)
         self.model_server: ChatProtocol | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._started_with = given
@@ -94,7 +94,7 @@ class Service:
         key = self._key(shown_key)
         self.follow()
         CALLER.set(key)
-        return Access(self.memory, key, self.kept, self.trail)
+        return Access(self.memory, key, self.kept, self.trail, self.settings.max_memories)
 
     def _own_access(self) -> Access:
         """The view of the service itself. A failed call of the model is an error for it."""

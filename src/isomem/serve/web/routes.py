@@ -12,6 +12,7 @@ from isomem import __version__
 from isomem.pipeline import overview
 from isomem.serve.callers import Caller, shown_key
 from isomem.serve.grants import covered
+from isomem.serve.limits import PASSED_PER_READ
 from isomem.serve.rest.operations import encode
 from isomem.types import RANKINGS, SCOPE_KEYS
 
@@ -82,7 +83,9 @@ async def pages(request: Request) -> Response:
     asked["filters"] = access.filters(asked.get("filters"))
     asked.setdefault("order", None)
     asked.setdefault("page_size", None)
-    return _json(await access.ask(overview.page_starts, **asked))
+    starts = await access.ask(overview.page_starts, **asked)
+    caller.count(starts["total"] // PASSED_PER_READ)
+    return _json(starts)
 
 
 async def entities(request: Request) -> Response:
