@@ -53,8 +53,8 @@ class Query:
     """A search whose text has been analysed: what the stores are asked for."""
 
     __slots__ = (
-        "explain", "filters", "lemmas", "probes", "text", "threshold", "top_k", "vector",
-        "profile", "visibility",
+        "counts_in_scope", "explain", "filters", "lemmas", "probes", "profile", "text", "threshold",
+        "top_k", "vector", "visibility",
     )  # fmt: skip
 
     visibility: Visibility
@@ -69,6 +69,7 @@ class Query:
         self.threshold = DEFAULT_THRESHOLD
         self.top_k = 0
         self.explain = False
+        self.counts_in_scope = False
 
     def scope(self) -> Filters:
         """The ids among the filters; the filters themselves if they are only ids."""
@@ -104,6 +105,7 @@ async def search(
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
     analysed.explain = explain
+    analysed.counts_in_scope = ports.settings.counts_in_scope
     analysed.visibility = visibility_of(
         ports, show_expired=show_expired, show_superseded=show_superseded
     )
@@ -174,9 +176,7 @@ def _signals(stores: Stores, query: Query, first: First, first_matching: First) 
         most,
     )
     matching = first_matching(
-        lambda top_k: (
-            vectors.keyword_search(query=query.lemmas, top_k=top_k, filters=filters) or ()
-        ),
+        lambda top_k: _matching(stores, query, top_k) or (),
         most,
     )
     return Signals(
@@ -184,6 +184,12 @@ def _signals(stores: Stores, query: Query, first: First, first_matching: First) 
         _keyword_scores(matching, query.lemmas),
         stores.links.boosts(query.probes, query.scope()),
     )
+
+
+def _matching(stores: Stores, query: Query, top_k: int) -> Sequence[Any] | None:
+    if query.counts_in_scope:
+        return stores.matching(query.lemmas, top_k, query.filters)
+    return stores.vectors.keyword_search(query=query.lemmas, top_k=top_k, filters=query.filters)
 
 
 def _keyword_scores(hits: Iterable[Hit | dict[str, Any]], lemmas: str) -> dict[str, float]:

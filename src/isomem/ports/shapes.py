@@ -276,6 +276,14 @@ class Stores(Protocol):
         """
         ...
 
+    def matching(self, lemmas: str, top_k: int, filters: Filters) -> Sequence[Any]:
+        """The memories with the highest keyword score, best first.
+
+        How rare a word is in other scopes does not count, unless the engine of a foreign store
+        counts by itself.
+        """
+        ...
+
     def take_embedder(self, before: Embedder, after: Embedder, config: Any) -> None:
         """Knows from now on that another embedder makes the vectors.
 
@@ -368,6 +376,7 @@ class Settings(Protocol):
     supersede: str
     enable_vision: bool
     vision_details: str | None
+    counts_in_scope: bool
 
 
 class Parts(Settings, Protocol):

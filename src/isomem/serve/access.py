@@ -189,7 +189,8 @@ class Access:
             PermissionDeniedError: the scope is not the key's.
         """
         key = self.key.limited(Grant(self.narrow(ids), exact=True))
-        return Access(self.memory, key, self._kept, self._trail, self._most)
+        memory = self.memory.replacing(counts_in_scope=True)
+        return Access(memory, key, self._kept, self._trail, self._most)
 
     def filters(self, filters: Any) -> Any:
         """The filters that a call with these filters has for this key.

@@ -20,6 +20,7 @@ from isomem.serve.configuration import (
     without_hidden,
     without_secrets_for_others,
 )
+from isomem.serve.grants import is_everything
 from isomem.serve.jobs import Jobs
 from isomem.serve.kept import Kept, Removals
 from isomem.serve.keys import EVERYTHING, Keys
@@ -94,7 +95,10 @@ class Service:
         key = self._key(shown_key)
         self.follow()
         CALLER.set(key)
-        return Access(self.memory, key, self.kept, self.trail, self.settings.max_memories)
+        memory = self.memory
+        if not is_everything(key.grants):  # Scores tell nothing of what the key may not see.
+            memory = memory.replacing(counts_in_scope=True)
+        return Access(memory, key, self.kept, self.trail, self.settings.max_memories)
 
     def _own_access(self) -> Access:
         """The view of the service itself. A failed call of the model is an error for it."""

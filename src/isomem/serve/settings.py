@@ -46,7 +46,7 @@ TABLE = (
     Option(
         "max_memories",
         100_000,
-        whole(1000, 1_000_000),
+        whole(1, 1_000_000),
         "the most memories that one call may read; each further 1,000 count as another call",
     ),
     Option("timeout_s", 120.0, number(0.001, 86_400), "the longest that a call may take"),

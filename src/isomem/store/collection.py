@@ -287,6 +287,18 @@ class Collection:
         with self.database.reading():
             return self.reader.matching(self._keywords, query, top_k, filters)
 
+    def matching_in_scope(
+        self, query: str, top_k: int = 5, filters: Filters | None = None
+    ) -> Sequence[Point] | None:
+        """As `keyword_search`, but a word is rare if it is in few texts of the scope.
+
+        How many texts of other scopes have it does not count, so the scores tell nothing of them.
+        """
+        if self._keywords is None:
+            return None
+        with self.database.reading():
+            return self.reader.matching_in_scope(self._keywords, query, top_k, filters)
+
     def last_insertion(self) -> int:
         """The insertion order of the latest point in the file; 0 if there never was one."""
         with self.database.reading():

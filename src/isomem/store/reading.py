@@ -12,6 +12,7 @@ from isomem.store.cache import Scope
 from isomem.store.codec import load_payload, load_vector, salvaged
 from isomem.store.context import Context, read_moments
 from isomem.store.form import best
+from isomem.store.keywords import rarity
 from isomem.store.ranked import Scores
 from isomem.store.row_keys import (
     IS_VISIBLE,
@@ -236,6 +237,22 @@ class Reader:
             return []
         scope, allowed = self._select(filters)
         return self._points(scope, scope.keyword_scores(wanted, factors, top_k, allowed))
+
+    def matching_in_scope(
+        self, keywords: Keywords, query: str, top_k: int, filters: Filters | None
+    ) -> Sequence[Point]:
+        """As `matching`, with words counted in the texts of the scope alone."""
+        wanted, weights = keywords.weighted(query)
+        scope, allowed = self._select(filters)
+
+        def factors(found: Sequence[int], texts: int) -> array[float]:
+            each = zip(weights, found, strict=True)
+            return array("d", (weight * rarity(texts, count) for weight, count in each))
+
+        scores = scope.texts.shares(wanted, factors)
+        if scores is None:
+            return []
+        return self._points(scope, best(scores, scope.row_keys, top_k, allowed, 0.0))
 
     def ranked(
         self, keywords: Keywords | None, question: Question, top_k: int, filters: Filters | None

@@ -163,6 +163,12 @@ class ComposedSet:
             suggestion='Search with ranking="contract".',
         )
 
+    def matching(self, lemmas: str, top_k: int, filters: Filters) -> Sequence[Any]:
+        """As `ports.shapes.Stores.matching`; a foreign store counts as its engine does."""
+        if isinstance(self.vectors, Collection):
+            return self.vectors.matching_in_scope(lemmas, top_k, filters) or ()
+        return self.vectors.keyword_search(query=lemmas, top_k=top_k, filters=filters) or ()
+
     def take_embedder(self, before: Embedder, after: Embedder, config: object) -> None:
         """Raises InvalidConfigError, CONFIG_003, if the embedder is another one.
 

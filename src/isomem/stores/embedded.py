@@ -111,6 +111,10 @@ class EmbeddedSet:
         """The `top_k` memories that the fused ranking puts first."""
         return self.vectors.ranked(question, top_k, filters)
 
+    def matching(self, lemmas: str, top_k: int, filters: Filters) -> Sequence[Hit]:
+        """As `ports.shapes.Stores.matching`."""
+        return self.vectors.matching_in_scope(lemmas, top_k, filters) or ()
+
     def listing(self, visibility: Visibility) -> Listing:
         """The memories that a call shows, in an order, part by part."""
         return self.vectors.listing(visibility)

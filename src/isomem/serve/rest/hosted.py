@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from isomem.contract.moments import EVENT_TIME, check_timestamp
+from isomem.contract.visibility import SUPERSEDED_BY
 from isomem.dates import utc_text
 from isomem.serve.callers import check_batch
 from isomem.serve.limits import check_read
@@ -235,7 +236,7 @@ async def _superseded(caller: Caller, memory: dict[str, Any]) -> list[str]:
     ids = {key: memory[key] for key in SCOPE_KEYS if key in memory}
     found, latest = {memory["id"]: None}, [memory["id"]]
     while latest:
-        filters = {**ids, "superseded_by": {"in": latest}}
+        filters = {**ids, SUPERSEDED_BY: {"in": latest}}
         older = [
             each["id"] async for each in _all(caller, {"filters": filters, "show_superseded": True})
         ]
