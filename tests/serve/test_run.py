@@ -303,7 +303,9 @@ def test_workers_share_their_limits_and_their_counts_and_what_they_know_of_keys(
             service.http = type(service.http)(base_url=service.url, timeout=60)
             text = service.http.get("/metrics", headers={"X-API-Key": service.key or ""}).text
             counted = [
-                line.split() for line in text.splitlines() if "isomem_requests_total" in line
+                line.split()
+                for line in text.splitlines()
+                if line.startswith("isomem_requests_total")
             ]
             searches = [float(n) for name, n in counted if 'route="/api/search"' in name]
             assert sum(searches) == 40
