@@ -26,7 +26,7 @@ from isomem.store.sql import compile_sql
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.contract.filters import Group
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from isomem.store.database import Database
     from isomem.store.keywords import Keywords
     from isomem.store.links import LinkTable
+    from isomem.store.orders import Orders
     from isomem.store.vectors import Vectors
 
 _ROWS = f"SELECT p.row_key, p.id, p.vector, coalesce(p.terms, x'') FROM {OF_SCOPES} WHERE "
@@ -299,9 +300,27 @@ class Reader:
         ids, rest = split_scope(compile_filters(filters))
         return self.scope(ids), None if rest is None else set(self._passing(ids, rest))
 
+    def scope_of(self, filters: Filters | None) -> Key | None:
+        """The key of the scope that filters name; None if they have other conditions as well."""
+        ids, rest = split_scope(compile_filters(filters))
+        return self._key(ids) if rest is None else None
+
+    def orders(self, make: Callable[[], Orders]) -> Orders:
+        """The orders of time that are in memory; see `ScopeCache.current_orders`."""
+        return self._cache.current_orders(make)
+
+    def id_of(self, row_key: int) -> str:
+        """The id of a point that is there."""
+        sql = "SELECT id FROM points WHERE row_key = ?"
+        found: str = self._database.rows(sql, (row_key,))[0][0]
+        return found
+
+    def _key(self, ids: Mapping[str, str]) -> Key:
+        return self._number, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id")
+
     def scope(self, ids: Mapping[str, str]) -> Scope:
         """The vectors and terms of the points that have all these ids."""
-        key = (self._number, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
+        key = self._key(ids)
         return self._cache.get(key) or self._load_scope(ids, key)
 
     def _load_scope(self, ids: Mapping[str, str], key: Key) -> Scope:
