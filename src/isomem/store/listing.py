@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from isomem.contract.pages import Key
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Entry, Filters, Hit, Payload
-    from isomem.store.cache import Key as ScopeKey
     from isomem.store.database import Database
+    from isomem.store.orders import ScopeKey
     from isomem.store.reading import Reader
 
     Condition = tuple[str, tuple[Any, ...], Group | None]

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from isomem.contract.pages import Key
-    from isomem.store.cache import Key as ScopeKey
     from isomem.store.codec import Encoded
 
+    ScopeKey = tuple[int, str | None, str | None, str | None]
+    """The number of a collection, and the ids of a scope."""
     Timed = tuple[int, str, int, bool]
     """Of a point: its rank, its id, its row key, and whether it may be hidden."""
     Kind = tuple[str, tuple[str, ...]]
