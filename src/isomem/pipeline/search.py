@@ -168,7 +168,7 @@ def _rank(stores: Stores, query: Query, first: First) -> Sequence[Ranked]:
 def _signals(stores: Stores, query: Query, first: First, first_matching: First) -> Signals:
     """The signals of the first candidates in two orders: similarity and keywords."""
     most = max(query.top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
-    if first is first_matching is _first:
+    if first is first_matching is _first and not _counts_in_scope(stores, query):
         nearest, matching = stores.both(query.text, query.vector, query.lemmas, most, query.filters)
     else:
         nearest, matching = _widened(stores, query, most, first, first_matching)
@@ -197,8 +197,12 @@ def _widened(
     return nearest, matching
 
 
+def _counts_in_scope(stores: Stores, query: Query) -> bool:
+    return query.counts_in_scope and stores.can_count_in_scope
+
+
 def _matching(stores: Stores, query: Query, top_k: int) -> Sequence[Any] | None:
-    if query.counts_in_scope:
+    if _counts_in_scope(stores, query):
         return stores.matching(query.lemmas, top_k, query.filters)
     return stores.vectors.keyword_search(query=query.lemmas, top_k=top_k, filters=query.filters)
 

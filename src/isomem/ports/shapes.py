@@ -260,6 +260,11 @@ class Stores(Protocol):
         """Whether the id "*" is an ordinary id here, and does not mean every id."""
         ...
 
+    @property
+    def can_count_in_scope(self) -> bool:
+        """Whether words can be counted in a scope alone: the engine of a foreign store decides."""
+        ...
+
     def both(
         self, text: str, vector: Vector, lemmas: str, top_k: int, filters: Filters
     ) -> tuple[Sequence[Hit], Sequence[Hit] | None]:
@@ -285,8 +290,7 @@ class Stores(Protocol):
     def matching(self, lemmas: str, top_k: int, filters: Filters) -> Sequence[Any]:
         """The memories with the highest keyword score, best first.
 
-        How rare a word is in other scopes does not count, unless the engine of a foreign store
-        counts by itself.
+        How rare a word is in other scopes does not count; only if `can_count_in_scope`.
         """
         ...
 

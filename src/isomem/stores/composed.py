@@ -172,10 +172,13 @@ class ComposedSet(Asking):
         )
 
     def matching(self, lemmas: str, top_k: int, filters: Filters) -> Sequence[Any]:
-        """As `ports.shapes.Stores.matching`; a foreign store counts as its engine does."""
-        if isinstance(self.vectors, Collection):
-            return self.vectors.matching_in_scope(lemmas, top_k, filters) or ()
-        return self.vectors.keyword_search(query=lemmas, top_k=top_k, filters=filters) or ()
+        """As `ports.shapes.Stores.matching`."""
+        return self.vectors.matching_in_scope(lemmas, top_k, filters) or ()
+
+    @property
+    def can_count_in_scope(self) -> bool:
+        """Whether the memories are in a collection of ours."""
+        return isinstance(self.vectors, Collection)
 
     def take_embedder(self, before: Embedder, after: Embedder, config: object) -> None:
         """Raises InvalidConfigError, CONFIG_003, if the embedder is another one.

@@ -72,10 +72,12 @@ class EmbeddedSet(Asking):
         parts: the three stores.
         serial: steps follow each other, so an asynchronous memory runs them on one thread.
         takes_any_id: an id is compared as it is, "*" included.
+        can_count_in_scope: words can be counted in one scope alone.
     """
 
     serial = True
     takes_any_id = True
+    can_count_in_scope = True
 
     def __init__(
         self,
