@@ -236,7 +236,7 @@ class Reader:
         wanted, factors = keywords.query(query)
         if not wanted:
             return []
-        scope, allowed = self._select(filters)
+        scope, allowed = self._select_terms(filters)
         return self._points(scope, scope.keyword_scores(wanted, factors, top_k, allowed))
 
     def matching_in_scope(
@@ -244,7 +244,7 @@ class Reader:
     ) -> Sequence[Point]:
         """As `matching`, with words counted in the texts of the scope alone."""
         wanted, weights = keywords.weighted(query)
-        scope, allowed = self._select(filters)
+        scope, allowed = self._select_terms(filters)
 
         def factors(found: Sequence[int], texts: int) -> array[float]:
             each = zip(weights, found, strict=True)
@@ -299,6 +299,10 @@ class Reader:
         """The scope that filters name, and the row keys in it that pass their other conditions."""
         ids, rest = split_scope(compile_filters(filters))
         return self.scope(ids), None if rest is None else set(self._passing(ids, rest))
+
+    def _select_terms(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
+        """As `_select`, for those who look at the terms alone."""
+        return self._select(filters)
 
     def scope_of(self, filters: Filters | None) -> Key | None:
         """The key of the scope that filters name; None if they have other conditions as well."""
