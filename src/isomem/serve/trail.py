@@ -141,7 +141,6 @@ class _File:
         self._path = path
         self._lock = Lock()
         self._file = -1
-        self._identity: tuple[int, int] | None = None
 
     def append(self, text: str) -> None:
         """Writes one line, as a whole if several processes do so at once.
@@ -151,14 +150,19 @@ class _File:
         """
         line = f"{text}\n".encode()
         with self._lock:
-            if self._identity is None or self._identity != _identity_of(self._path):
-                self._open()
+            if not self._is_there():
+                self._close()
+                self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             os.write(self._file, line)
 
-    def _open(self) -> None:
-        self._close()
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._identity = _identity_of(self._path)
+    def _is_there(self) -> bool:
+        """Whether the open file is still the one at the path."""
+        if self._file < 0:
+            return False
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._file))
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Closes the file; another line opens it again."""
@@ -166,18 +170,9 @@ class _File:
             self._close()
 
     def _close(self) -> None:
-        if self._identity is not None:
-            self._identity = None
+        if self._file >= 0:
             os.close(self._file)
-
-
-def _identity_of(path: str) -> tuple[int, int] | None:
-    """What says that it is the same file; None if there is none."""
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+            self._file = -1
 
 
 def audit_path(settings: Settings, state_path: str) -> str | None:
