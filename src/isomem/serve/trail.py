@@ -13,8 +13,7 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timezone
-from logging import INFO, LogRecord
-from logging.handlers import WatchedFileHandler
+from threading import Lock
 
 from isomem import log
 from isomem.serve.logs import REQUEST_ID, note_request, route_of
@@ -23,7 +22,6 @@ from isomem.serve.noted import Noted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from io import TextIOWrapper
 
     from starlette.types import Scope
 
@@ -78,7 +76,7 @@ class Trail:
     """
 
     def __init__(self, path: str | None = None, tracing: Tracing | None = None) -> None:
-        self._file = None if path is None else _File(path, encoding="utf-8", delay=True)
+        self._file = None if path is None else _File(path)
         self.tracing = tracing
 
     @contextmanager
@@ -148,7 +146,7 @@ class Trail:
         }
         text = json.dumps({name: value for name, value in line.items() if value is not None})
         try:
-            self._file.emit(LogRecord("isomem.audit", INFO, "", 0, text, None, None))
+            self._file.append(text)
         except OSError as error:  # What was done is done, and its caller has to be told so.
             log.error("A line of the audit log is lost: %s", error)
 
@@ -178,12 +176,49 @@ def _name_of(key: Key | None, request_id: str | None) -> str | None:
     return key.name or None if key else None
 
 
-class _File(WatchedFileHandler):
-    """Lines in a file that only its owner can read."""
+class _File:
+    """Lines in a file that only its owner can read, opened again once it was moved away.
 
-    def _open(self) -> TextIOWrapper:
-        opener = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731
-        return open(self.baseFilename, "a", encoding="utf-8", opener=opener)
+    Args:
+        path: of the file; it is made with the first line.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._file = -1
+
+    def append(self, text: str) -> None:
+        """Writes one line, as a whole if several processes do so at once.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        line = f"{text}\n".encode()
+        with self._lock:
+            if not self._is_there():
+                self._close()
+                self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            os.write(self._file, line)
+
+    def _is_there(self) -> bool:
+        """Whether the open file is still the one at the path."""
+        if self._file < 0:
+            return False
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._file))
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        """Closes the file; another line opens it again."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 def audit_path(settings: Settings, state_path: str) -> str | None:
