@@ -33,7 +33,7 @@ ORDERS = ("delete_all_beyond_a_hundred", "delete_all_of_exactly_a_hundred")
 ODD = ("odd_characters", "json_and_non_ascii", "types_of_roles_and_names", "unicode_and_long_text")
 """Scenarios with characters that JSONB cannot hold: isomem says so before it stores anything."""
 NAN = ("zero_vector",)
-"""The server has no distance from a vector of zeros; mem0 shows such memories with a score of NaN."""
+"""The server has no distance from a vector of zeros; mem0 shows such memories, scored NaN."""
 EXPECTED = {*FILTERS, *ARGUMENTS, *ORDERS, *ODD, *NAN}
 TIERS = ("A", "B", "C") if RUNS_ALL else ("A",)
 

@@ -439,7 +439,7 @@ def _dumped(payload: Payload) -> str:
     if any(part in text for part in _SUSPECTS):
         from json import loads
 
-        whole = loads(text, parse_constant=lambda name: "\0")  # JSONB has neither NaN nor infinity.
+        whole = loads(text, parse_constant=lambda _: "\0")  # JSONB has neither NaN nor infinity.
         if not all("\0" not in each and is_unicode(each) for each in _texts(whole)):
             raise ValidationError(
                 "PostgreSQL cannot store NUL characters, lone surrogates, NaN or infinity in JSONB",
