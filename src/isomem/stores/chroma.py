@@ -107,6 +107,7 @@ class ChromaStore:
 
     Attributes:
         takes_any_id: the id "*" is an ordinary id, and does not mean every id.
+        batches: several changes, or several searches, are one call.
 
     Raises:
         DependencyError: chromadb is not installed.
@@ -117,6 +118,7 @@ class ChromaStore:
     table = CHROMA_OPTIONS
     check = staticmethod(read)
     takes_any_id = True
+    batches = True
 
     def __init__(
         self,
@@ -285,6 +287,21 @@ class ChromaStore:
             self._call("update", ids=[vector_id], embeddings=[self._checked(vector)])
         elif payload:
             self._call("update", ids=[vector_id], metadatas=[packed(payload)])
+
+    def batch(self, payloads: Sequence[tuple[str, Payload]], removed: Sequence[str] = ()) -> None:
+        """Overlays payloads, as `update` does, in this order, and removes points: two calls.
+
+        Raises:
+            VectorValueError, ValidationError, VectorStoreError: as `insert`; some may be done.
+        """
+        changes: dict[str, Metadata] = {}
+        for name, payload in payloads:
+            changes[name] = {**changes.get(name, {}), **packed(payload)}
+        size = self._at_once(self._options["batch_size"])
+        for names in _parts([name for name in changes if changes[name]], size):
+            self._call("update", ids=names, metadatas=[changes[name] for name in names])
+        for names in _parts([*dict.fromkeys(removed)], size):
+            self._call("delete", ids=names)
 
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
