@@ -459,15 +459,14 @@ class ChromaStore:
         self, vector: Vector, seen: set[str], group: Group | None, where: Where | None
     ) -> Hits:
         """The points that pass and that a query has not found, with their scores."""
-        unseen = {
-            hit.id: hit
-            for page in self._pages(where, None)
-            for hit in _passing([hit for hit in page if hit.id not in seen], group)
-        }
-        for names in _parts([*unseen], self._at_once(_PAGE)):
-            for name, _, other in self._whole(names):
-                unseen[name].score = self._score(_distance(self._space, vector, other))
-        return [hit for hit in unseen.values() if hit.score is not None]
+        found: Hits = []
+        names = [name for name in self._ids(where) if name not in seen]
+        for part in _parts(names, self._at_once(_PAGE)):
+            passing = {hit.id: hit for hit in _passing(self._points(ids=part), group)}
+            for name, _, other in self._whole([*passing]) if passing else ():
+                passing[name].score = self._score(_distance(self._space, vector, other))
+            found += (hit for hit in passing.values() if hit.score is not None)
+        return found
 
     def _score(self, distance: float) -> float:
         if self._options["scores"] == "distance":
