@@ -32,7 +32,7 @@ from isomem.store.ledger import Ledger
 from isomem.store.receipts import Receipts
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
-from isomem.stores.linking import Joined, Links, is_match
+from isomem.stores.linking import Asking, Joined, Links, is_match
 from isomem.stores.superseding import check_superseded, supersede
 from isomem.text.tiers import load_encoder
 
@@ -61,7 +61,7 @@ _UNUSABLE = (VectorValueError, ValidationError)
 """Errors in what is to be stored, not of the store."""
 
 
-class EmbeddedSet:
+class EmbeddedSet(Asking):
     """The three stores of one memory, all ours.
 
     A history file of its own is a second transaction. It is committed first: if the process dies
@@ -84,7 +84,7 @@ class EmbeddedSet:
         profile: Profile = DEFAULT,
     ) -> None:
         self.parts = vectors, entities, ledger
-        self.vectors = vectors
+        self.vectors: Collection = vectors
         self.entities = entities
         self.ledger = ledger
         self._database: Database = vectors.database
