@@ -26,7 +26,7 @@ TIERS = ("A", "C")
 """Without keywords, the tier B is the tier A."""
 
 TIES = ("ties_across_scopes", "ties_after_reopening")
-"""Scenarios about entities that are equally near: Chroma puts the oldest first, Qdrant the newest."""
+"""Scenarios about entities that are equally near: Chroma takes the oldest, Qdrant the newest."""
 
 
 @pytest.fixture
