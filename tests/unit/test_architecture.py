@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "digest": set(),
     "options": LOWEST,
     "contract": LOWEST | {"clock", "digest", "log", "options"},
-    "ports": LOWEST | {"clock", "contract"},
+    "ports": LOWEST | {"clock", "contract", "log"},
     "engine_options": LOWEST | {"options"},
     "config": LOWEST | {"log", "options", "engine_options"},
     "text": LOWEST | {"log", "options", "ports", "contract"},

@@ -2,7 +2,7 @@
 
 A call runs at its home: the one thread of a serial store set, where the plans that wait are applied
 together, so that they share a flush. The steps of other sets wait for their engines, so their calls
-run in the pool of the providers. See `isomem.ports.calls`.
+have a pool of their own, where they wait for no provider. See `isomem.ports.calls`.
 
 Providers that are asynchronous themselves (`aembed`, `aembed_batch`, `agenerate_response`,
 `arerank`) are awaited. Others run in a bounded pool of threads, unless they are brief
@@ -18,7 +18,7 @@ from isomem.ports.blocking import PartsView
 from isomem.ports.brief import are_short, embeds_briefly
 from isomem.ports.calls import LOOP, PLANS, Call, Step
 from isomem.ports.guard import GuardedTier, PartFailure, guarded, one_for_each
-from isomem.ports.pools import COMPUTING, PROVIDERS, STORE
+from isomem.ports.pools import CALLS, COMPUTING, PROVIDERS, STORE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ class AsyncPorts(PartsView):
 
         Raises:
             Exception: what an indispensable part raised.
-            DatabaseError: the pools are closed.
+            DatabaseError: the pools are closed, or have no thread for it.
         """
-        home = STORE if self._parts.stores.serial else PROVIDERS
+        home = _home(self._parts.stores)
         result: T = await adrive(Call(coroutine, self._pools, home).result())
         return result
 
@@ -138,7 +138,7 @@ class AsyncPorts(PartsView):
         """Runs a step where the stores want it to run."""
         stores = self._parts.stores
         step = partial(work, stores, *args, **kwargs)
-        stored: T = await Step(self._pools, STORE if stores.serial else PROVIDERS, step)
+        stored: T = await Step(self._pools, _home(stores), step)
         return stored
 
     async def apply(self, plan: Plan) -> Sequence[Record]:
@@ -147,9 +147,14 @@ class AsyncPorts(PartsView):
         if _is_serial(stores):
             step = Step(self._pools, PLANS, partial(self._pools.apply, stores, plan))
         else:
-            step = Step(self._pools, PROVIDERS, partial(stores.apply, plan))
+            step = Step(self._pools, CALLS, partial(stores.apply, plan))
         records: Sequence[Record] = await step
         return records
+
+
+def _home(stores: shapes.Stores) -> str:
+    """The pool for the calls over a store set, and for its steps."""
+    return STORE if stores.serial else CALLS
 
 
 def _is_serial(stores: shapes.Stores) -> TypeGuard[shapes.SerialStores]:

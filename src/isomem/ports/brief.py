@@ -17,17 +17,26 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 10_000
 """The longest texts of a brief step: a few milliseconds for our rules and our embedder."""
 
+PER_TEXT = 20
+"""As how many characters more a text counts, for what it costs whatever its length."""
+
 
 def brief(method: Method) -> Method:
     """Marks a method of an embedder that computes in the thread of its caller, and never waits."""
-    method.is_brief = True  # type: ignore[attr-defined]
+    # Itself, since `functools.wraps` copies the mark to what may wait before it calls the method.
+    method.is_brief = method  # type: ignore[attr-defined]
     return method
 
 
 def embeds_briefly(model: Any) -> bool:
     """Whether all that an embedder does is brief: one of its methods may call the other."""
     methods = getattr(model, "embed", None), getattr(model, "embed_batch", None)
-    return all(getattr(each, "is_brief", False) is True for each in methods)
+    return all(map(_is_brief, methods))
+
+
+def _is_brief(method: object) -> bool:
+    function = getattr(method, "__func__", method)
+    return getattr(function, "is_brief", None) is function
 
 
 def are_short(*texts: object) -> bool:
@@ -37,5 +46,5 @@ def are_short(*texts: object) -> bool:
 
 def _length(text: object) -> int:
     if isinstance(text, str):
-        return len(text)
+        return len(text) + PER_TEXT
     return sum(map(_length, text)) if isinstance(text, list) else MOST_CHARACTERS + 1

@@ -7,17 +7,25 @@ there meanwhile, and the call goes on at home: a blocking provider in the pool o
 long computation in the pool for these. A provider that can be awaited is awaited by the task that
 made the call, on its event loop.
 
+The calls over a serial store set share one thread. So each has it for a turn: after that, its next
+step waits behind those of the others.
+
 A coroutine is in one thread at a time, and none can be interrupted while it runs. So the call of a
-cancelled task ends when it comes to its next step, which is not made.
+cancelled task ends when it comes to its next step, which is not made. Whatever goes wrong with a
+call in a thread is raised by it: it must not keep its task waiting, nor others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from asyncio import _get_running_loop
+import threading
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
+from math import inf
+from time import monotonic
 
+from isomem import log
 from isomem.errors import DatabaseError
 from isomem.ports.pools import STORE
 
@@ -34,6 +42,19 @@ LOOP = "loop"
 
 PLANS = "plans"
 """The place of plans for a serial store set: its thread, where they wait for each other."""
+
+TURN_S = 0.01
+"""How long, in seconds, a call makes its steps in the thread of the stores before others may."""
+
+
+class _Thread(threading.local):
+    """What is so in this thread."""
+
+    resumes = False
+    """Whether the coroutine of a call runs in it, which makes the steps that it awaits."""
+
+
+_THREAD = _Thread()
 
 
 class Step:
@@ -60,8 +81,8 @@ class Step:
         self.is_brief = is_brief
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        if _get_running_loop() is None:
-            return (yield self)  # Its call makes it.
+        if _THREAD.resumes:
+            return (yield self)
         return (yield from self._made().__await__())
 
     async def _made(self) -> Any:
@@ -121,7 +142,7 @@ class Call:
     async def _trip(self) -> Step | None:
         """Sends it to its home. Returns the step with which it comes back; None at its end."""
         self._back = self._loop.create_future()
-        self._pools.submit(self._home, partial(self.go_on, self._home))
+        self._pools.submit(self._home, self._go_on_at_home)
         self._is_out = True
         try:
             return await self._back
@@ -134,15 +155,21 @@ class Call:
             value = await step.work()
         except Exception as error:  # noqa: BLE001 - the coroutine is told
             self._resume = partial(self._coroutine.throw, error)
+        except BaseException as error:
+            self._resume = partial(self._coroutine.throw, error)
+            with suppress(BaseException):  # It sees why it ends, and makes no further step.
+                self._resumed()
+            raise
         else:
             self._resume = partial(self._coroutine.send, value)
 
     def _outcome(self) -> Any:
-        error, self._error = self._error, None
+        value, error = self._value, self._error
+        self._value = self._error = None
         try:
             if error is not None:
                 raise error
-            return self._value
+            return value
         finally:
             del error  # Its traceback has this frame.
 
@@ -155,36 +182,66 @@ class Call:
 
     # --- In threads ---
 
-    def go_on(self, here: str) -> None:
-        """Runs the coroutine in a thread of a pool, until it ends, or is to wait elsewhere."""
+    def _go_on_at_home(self) -> None:
+        self._surely(lambda: self._go_on(self._home, self._end_of_turn()))
+
+    def _end_of_turn(self) -> float:
+        """Until when it may make its steps at home, by `monotonic`, if its turn begins now."""
+        return monotonic() + TURN_S if self._home == STORE else inf
+
+    def _surely(self, work: Callable[[], None]) -> None:
+        """Lets it go on. If that fails, it ends with this error."""
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - whoever made the call raises it
+            self.end()
+            self._error = error
+            self._tell(None)
+
+    def _go_on(self, here: str, until: float) -> None:
+        """Runs the coroutine in a thread of a pool, until it ends, or is to wait elsewhere.
+
+        Args:
+            here: the pool.
+            until: the end of its turn.
+        """
         while True:
-            step = self._context.run(self._run, here)
+            step = self._context.run(self._run, here, until)
             # Out here, since the next thread may enter the context at once.
             if step is None or step.place == LOOP:
                 return self._tell(step)
             if self._leave(step):
                 return None
 
-    def _run(self, here: str) -> Step | None:
-        """Runs it up to a step that is made elsewhere, which is returned; None at its end."""
+    def _run(self, here: str, until: float) -> Step | None:
+        """Runs it up to a step that is not made here now, which is returned; None at its end."""
         while not self.is_cancelled:
             try:
-                step = self._resume()
+                step = self._resumed()
             except StopIteration as finished:
                 self._value = finished.value
                 break
             except BaseException as error:  # noqa: BLE001 - whoever made the call raises it
                 self._error = error
                 break
+            if self.is_cancelled:
+                break
             if not isinstance(step, Step):
                 self._perform(_suspended)
-            elif step.is_brief or step.place == here:
+            elif step.is_brief or (step.place == here and monotonic() < until):
                 self._perform(step.work)
             else:
                 return step
         self.end()  # That of a cancelled call; others have ended.
-        self._resume = self.end  # What it was may have an error, whose traceback has this object.
         return None
+
+    def _resumed(self) -> Any:
+        """What the coroutine awaits when it goes on in this thread."""
+        before, _THREAD.resumes = _THREAD.resumes, True
+        try:
+            return self._resume()
+        finally:
+            _THREAD.resumes = before
 
     def _perform(self, work: Callable[[], Any]) -> None:
         """Makes a step. The coroutine is told its outcome when it goes on."""
@@ -196,40 +253,52 @@ class Call:
             self._resume = partial(self._coroutine.send, value)
 
     def _leave(self, step: Step) -> bool:
-        """Leaves this thread for a step. Returns whether it did: closed pools take no step."""
+        """Leaves this thread for a step. Returns whether it did: the pools may refuse the step."""
         try:
             if step.place == PLANS:
                 step.work(self)
             else:
-                self._pools.submit(step.place, partial(self._make, step))
+                self._pools.submit(step.place, lambda: self._surely(lambda: self._make(step)))
         except DatabaseError as error:
             self._resume = partial(self._coroutine.throw, error)
             return False
         return True
 
     def _make(self, step: Step) -> None:
-        """Makes a step in a thread that is not at home, and goes home."""
+        """Makes a step that it has left for, and goes on at home."""
         if self.is_cancelled:
             self.end()
             return
+        until = self._end_of_turn()
         self._context.run(self._perform, step.work)
+        if step.place == self._home:
+            self._go_on(self._home, until)
+            return
         try:
-            self._pools.submit(self._home, partial(self.go_on, self._home))
+            self._pools.submit(self._home, self._go_on_at_home)
         except DatabaseError as error:
             self._resume = partial(self._coroutine.throw, error)
-            self.go_on(step.place)
+            self._go_on(step.place, inf)
 
     def applied(self, outcome: Sequence[Record] | BaseException) -> None:
-        """Goes on after its plan, in the thread of the stores."""
+        """Goes on after its plan, in the thread of the stores, where it makes no further step.
+
+        The callers of the other plans that were applied with it are yet to be told.
+        """
         if isinstance(outcome, BaseException):
             self._resume = partial(self._coroutine.throw, outcome)
         else:
             self._resume = partial(self._coroutine.send, outcome)
-        self.go_on(STORE)
+        self._surely(lambda: self._go_on(STORE, -inf))
 
     def end(self) -> None:
-        """Ends the coroutine where it is."""
-        self._coroutine.close()
+        """Ends the coroutine where it is. Raises nothing."""
+        # What it was may have an error, whose traceback has this object.
+        self._resume = self._coroutine.close
+        try:
+            self._resumed()
+        except Exception as error:  # noqa: BLE001 - nobody waits for it
+            log.warning("A cancelled call did not end as it should: %r", error)
 
     def _tell(self, step: Step | None) -> None:
         """Lets the task go on that made the call."""

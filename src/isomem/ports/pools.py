@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 
 from isomem.errors import DatabaseError
 
@@ -26,27 +28,47 @@ if TYPE_CHECKING:
             ...
 
         def applied(self, outcome: Sequence[Record] | BaseException) -> None:
-            """Is told what became of the plan, in the thread of the stores."""
+            """Is told what became of the plan, in the thread of the stores. Raises nothing."""
             ...
 
         def end(self) -> None:
-            """Is told that the plan is not applied, since nobody waits for it."""
+            """Is told that the plan is not applied, since nobody waits for it. Raises nothing."""
             ...
 
-    Waiting = tuple[shapes.SerialStores, Plan, Applicant]
-    """A plan, where it is to be applied, and for whom."""
 
-PROVIDERS, COMPUTING, STORE = "provider", "compute", "store"
+PROVIDERS, COMPUTING, STORE, CALLS = "provider", "compute", "store", "call"
 
-THREADS = {PROVIDERS: 64, COMPUTING: 2, STORE: 1}
+THREADS = {PROVIDERS: 64, COMPUTING: 2, STORE: 1, CALLS: 64}
 """The most threads of each pool.
 
-Providers wait, so their threads cost little; one is made only if all others are busy. Threads that
-compute take turns anyway, and each that wants its turn keeps the event loop waiting longer.
+Providers wait, and so do stores that are not serial, whose calls have the last pool; their threads
+cost little, and one is made only if all others are busy. Threads that compute take turns anyway,
+and each that wants its turn keeps the event loop waiting longer.
 """
 
 PLANS_AT_ONCE = 64
 """How many plans are applied together."""
+
+
+class _Waiting:
+    """A plan, where it is to be applied, and for whom."""
+
+    __slots__ = ("applicant", "plan", "stores")
+
+    def __init__(self, stores: shapes.SerialStores, plan: Plan, applicant: Applicant) -> None:
+        self.stores = stores
+        self.plan = plan
+        self.applicant = applicant
+
+
+class _Threads:
+    """What one process has: its pools, and the plans that wait."""
+
+    def __init__(self) -> None:
+        self.pools = {
+            name: ThreadPoolExecutor(most, f"isomem-{name}") for name, most in THREADS.items()
+        }
+        self.waiting: deque[_Waiting] = deque()
 
 
 class Pools:
@@ -56,75 +78,59 @@ class Pools:
     """
 
     def __init__(self) -> None:
-        self._process = -1
         self._is_closed = False
-        self._pools: dict[str, ThreadPoolExecutor] = {}
-        self._waiting: deque[Waiting]
+        self._of_processes: dict[int, _Threads] = {}
 
     def submit(self, pool: str, work: Callable[[], object]) -> None:
-        """Lets a thread of one of the pools in `THREADS` do something.
+        """Lets a thread of one of the pools in `THREADS` do something, unless this raises.
 
         Raises:
-            DatabaseError: the pools are closed.
+            DatabaseError: the pools are closed, or no thread can be had for it.
         """
-        self._open()
+        executor = self._open().pools[pool]
+        todo = [work]
         try:
-            self._pools[pool].submit(work)
-        except RuntimeError:
-            if self._is_closed:
-                raise _closed() from None
-            raise
+            executor.submit(_once, todo)
+        except RuntimeError as error:
+            # It may be queued all the same: the thread that takes it out of here first has it.
+            try:
+                todo.pop()
+            except IndexError:
+                return
+            raise _closed() if self._is_closed else _refused(error) from error
 
     def apply(self, stores: shapes.SerialStores, plan: Plan, applicant: Applicant) -> None:
         """Lets the thread of the stores apply a plan, together with those that wait for the same.
 
         Raises:
-            DatabaseError: the pools are closed.
+            DatabaseError: the pools are closed, or no thread can be had for it.
         """
-        self._open()
-        waits = stores, plan, applicant
-        self._waiting.append(waits)
+        waiting = self._open().waiting
+        waits = _Waiting(stores, plan, applicant)
+        waiting.append(waits)
         try:
-            self.submit(STORE, lambda: self._apply_waiting(stores))
+            self.submit(STORE, partial(_apply_waiting, waiting))
         except DatabaseError:
-            if waits in self._waiting:
-                self._waiting.remove(waits)
+            with suppress(ValueError):  # The thread has taken it, together with others.
+                waiting.remove(waits)
                 raise
 
-    def _apply_waiting(self, stores: shapes.SerialStores) -> None:
-        """Applies the plans that wait now, in their order. There are none if this was done."""
-        taken = self._take_waiting(stores)
-        outcomes = _apply_together(stores, [plan for plan, _ in taken])
-        for (_, applicant), outcome in zip(taken, outcomes, strict=True):
-            applicant.applied(outcome)
-
-    def _take_waiting(self, stores: shapes.SerialStores) -> list[tuple[Plan, Applicant]]:
-        """The plans that wait for these stores, without those that nobody waits for any more."""
-        waiting = self._waiting
-        taken: list[tuple[Plan, Applicant]] = []
-        while waiting and waiting[0][0] is stores and len(taken) < PLANS_AT_ONCE:
-            _, plan, applicant = waiting.popleft()
-            if applicant.is_cancelled:
-                applicant.end()
-            else:
-                taken.append((plan, applicant))
-        return taken
-
-    def _open(self) -> None:
-        if self._is_closed:
+    def _open(self) -> _Threads:
+        """The threads of this process. Whoever comes first makes them; of several, one."""
+        process = os.getpid()
+        threads = self._of_processes.get(process)
+        if threads is None:
+            threads = self._of_processes.setdefault(process, _Threads())
+        if self._is_closed:  # Only now, so that `close` misses none.
             raise _closed()
-        if self._process != os.getpid():
-            self._pools = {
-                name: ThreadPoolExecutor(most, f"isomem-{name}") for name, most in THREADS.items()
-            }
-            self._waiting = deque()
-            self._process = os.getpid()
+        return threads
 
     def close(self) -> None:
         """Ends the threads after their current work. May be called twice."""
         self._is_closed = True
-        if self._process == os.getpid():
-            for pool in self._pools.values():
+        threads = self._of_processes.get(os.getpid())
+        if threads is not None:
+            for pool in threads.pools.values():
                 pool.shutdown()
 
     async def aclose(self) -> None:
@@ -133,9 +139,52 @@ class Pools:
         await asyncio.to_thread(self.close)
 
 
+def _once(todo: list[Callable[[], object]]) -> None:
+    """Does what is in a list, unless somebody has taken it out."""
+    try:
+        work = todo.pop()
+    except IndexError:
+        return
+    work()
+
+
+def _apply_waiting(waiting: deque[_Waiting]) -> None:
+    """Applies the plans that wait now, in their order. There are none if this was done.
+
+    There is a call of this for each plan, and each takes at least one, so none is left.
+    """
+    taken = _take_waiting(waiting)
+    if not taken:
+        return
+    outcomes = _apply_together(taken[0].stores, [each.plan for each in taken])
+    for each, outcome in zip(taken, outcomes, strict=True):
+        each.applicant.applied(outcome)
+
+
+def _take_waiting(waiting: deque[_Waiting]) -> list[_Waiting]:
+    """The first plans for the same stores, without those that nobody waits for any more."""
+    taken: list[_Waiting] = []
+    while waiting and len(taken) < PLANS_AT_ONCE:
+        if taken and waiting[0].stores is not taken[0].stores:
+            break
+        first = waiting.popleft()
+        if first.applicant.is_cancelled:
+            first.applicant.end()
+        else:
+            taken.append(first)
+    return taken
+
+
 def _closed() -> DatabaseError:
     return DatabaseError(
         "this AsyncMemory is closed", suggestion="Make a new AsyncMemory to use the file again."
+    )
+
+
+def _refused(error: Exception) -> DatabaseError:
+    return DatabaseError(
+        f"this AsyncMemory has got no thread for a call: {error}",
+        suggestion="Keep the main thread alive while calls are made, or allow for more threads.",
     )
 
 
@@ -143,11 +192,11 @@ def _apply_together(
     stores: shapes.SerialStores, plans: list[Plan]
 ) -> Sequence[Sequence[Record] | BaseException]:
     """What becomes of each plan: the stored records, or an error."""
-    if len(plans) > 1 and all(map(stores.shares, plans)):
-        try:
+    try:
+        if len(plans) > 1 and all(map(stores.shares, plans)):
             return stores.apply_all(plans)
-        except BaseException:  # noqa: BLE001 - each has its own below
-            pass
+    except BaseException:  # noqa: BLE001 - each has its own below
+        pass
     return [_apply_alone(stores, plan) for plan in plans]
 
 

@@ -171,7 +171,7 @@ class Caller:
             ProviderError: it failed.
         """
         ports = self.access.memory._ports
-        asked = ports.run(ports.generate(messages))
+        asked = ports.run_here(ports.generate(messages))  # Which needs no store.
         return await self._in_time(asked, "Nothing was changed.")
 
     async def _in_time(self, work: Awaitable[T], outcome: str) -> T:

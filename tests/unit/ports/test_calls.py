@@ -6,23 +6,24 @@ import asyncio
 import gc
 import threading
 import traceback
-import warnings
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from isomem.contract.profile import DEFAULT
 from isomem.errors import DatabaseError
+from isomem.ports import calls
 from isomem.ports.asynchronous import AsyncPorts
 from isomem.ports.brief import MOST_CHARACTERS, brief
 from isomem.ports.guard import PartFailure
 from isomem.ports.pools import THREADS, Pools
 from isomem.testing import HashEmbedder
 from isomem.text.tiers import BuiltinTier
+from tests.unit.ports.conftest import Gate, Stores, ends_cancelled, here, memory, settled
 
 Work = Callable[[AsyncPorts], Coroutine[Any, Any, Any]]
 SHORT, LONG = "word", "word " * MOST_CHARACTERS
@@ -40,30 +41,10 @@ class Counted(Pools):
         super().submit(pool, work)
 
 
-class Stores:
-    """A store set whose plans are what becomes of them."""
-
-    def __init__(self, *, serial: bool = True) -> None:
-        self.serial = serial
-        self.plans: list[Any] = []
-
-    def shares(self, _: Any) -> bool:
-        return False
-
-    def apply(self, plan: Any) -> Any:
-        self.plans.append(plan)
-        return plan
-
-
-def memory(**given: Any) -> Any:
-    parts = {"embedding_model": HashEmbedder(8), "llm": None, "reranker": None}
-    return SimpleNamespace(
-        **{"stores": Stores(), "nlp": BuiltinTier(), "profile": DEFAULT, **parts, **given}
-    )
-
-
-def here(*_: Any, **__: Any) -> str:
-    return threading.current_thread().name.rpartition("_")[0]
+@pytest.fixture(autouse=True)
+def _turns_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a machine that is busy changes nothing."""
+    monkeypatch.setattr(calls, "TURN_S", 60)
 
 
 def trips_of(work: Work, **given: Any) -> list[str]:
@@ -73,23 +54,6 @@ def trips_of(work: Work, **given: Any) -> list[str]:
     asyncio.run(ports.run(work(ports)))
     pools.close()
     return pools.trips
-
-
-@pytest.fixture
-def ports() -> Iterator[AsyncPorts]:
-    """Over a serial store set."""
-    pools = Pools()
-    yield AsyncPorts(memory(), pools)
-    pools.close()
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left_unawaited() -> Iterator[None]:
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        yield
-        gc.collect()
-    assert [str(each.message) for each in seen if "never awaited" in str(each.message)] == []
 
 
 # --- Trips ------------------------------------------------------------------------------------
@@ -150,8 +114,8 @@ def test_an_add_that_waits_for_nothing_is_a_trip_and_a_turn_of_its_plan() -> Non
 
 def test_a_call_over_stores_that_wait_is_one_trip_as_long_as_nothing_is_awaited() -> None:
     stores = Stores(serial=False)
-    assert trips_of(search, stores=stores, embedding_model=Blocking()) == ["provider"]
-    assert trips_of(raw_add, stores=stores, embedding_model=Blocking()) == ["provider"]
+    assert trips_of(search, stores=stores) == ["call"]
+    assert trips_of(raw_add, stores=stores) == ["call"]
 
 
 def test_a_provider_that_is_awaited_is_the_only_interruption() -> None:
@@ -182,6 +146,21 @@ def test_an_embedder_of_a_program_can_say_that_it_is_brief() -> None:
             return super().embed(text, action)
 
     assert trips_of(search, embedding_model=Mine(8)) == ["store"]
+
+
+def test_whoever_wraps_a_brief_method_may_wait() -> None:
+    embedder = HashEmbedder(8)
+    embedder.embed = wraps(embedder.embed)(lambda *_: [1.0])  # type: ignore[method-assign]
+    assert trips_of(search, embedding_model=embedder) == ["store", "provider", "store"]
+
+
+def test_many_texts_are_not_brief_however_short_they_are() -> None:
+    letters = ["a"] * (MOST_CHARACTERS // 10)
+    assert trips_of(lambda ports: ports.embed_batch(letters, "add")) == [
+        "store",
+        "provider",
+        "store",
+    ]
 
 
 def test_long_texts_are_read_and_embedded_where_no_other_call_waits() -> None:
@@ -231,11 +210,11 @@ def test_every_step_sees_the_context_of_its_caller(serial: bool) -> None:
         ports = AsyncPorts(
             memory(llm=Model(), embedding_model=Model(), stores=Stores(serial=serial)), pools
         )
-        calls = []
+        tasks = []
         for name in ("ana", "bruno"):
             NAMED.set(name)
-            calls.append(asyncio.create_task(ports.run(call(ports))))
-        return await asyncio.gather(*calls)
+            tasks.append(asyncio.create_task(ports.run(call(ports))))
+        return await asyncio.gather(*tasks)
 
     pools = Pools()
     assert asyncio.run(main()) == [["ana"] * 6, ["bruno"] * 6]
@@ -317,29 +296,6 @@ def test_an_error_keeps_nothing_of_its_call_alive(ports: AsyncPorts) -> None:
 
 
 # --- Cancellation -----------------------------------------------------------------------------
-
-
-class Gate:
-    """A step that says when it has begun, and ends when it may."""
-
-    def __init__(self) -> None:
-        self.begun, self.may_end = threading.Event(), threading.Event()
-
-    def __call__(self, *_: Any) -> str:
-        self.begun.set()
-        self.may_end.wait(30)
-        return ""
-
-
-async def settled(ports: AsyncPorts) -> None:
-    """Waits until the thread of the stores has done all that is waiting now."""
-    await ports.run(ports.store(here))
-
-
-async def ends_cancelled(task: asyncio.Task[Any]) -> bool:
-    task.cancel()
-    await asyncio.wait([task])
-    return task.cancelled()
 
 
 def test_a_call_that_is_cancelled_while_it_waits_for_its_thread_never_begins(

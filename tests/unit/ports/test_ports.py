@@ -120,9 +120,7 @@ async def where(ports: AsyncPorts) -> list[str]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(
-    ("serial", "of_stores"), [(True, "isomem-store"), (False, "isomem-provider")]
-)
+@pytest.mark.parametrize(("serial", "of_stores"), [(True, "isomem-store"), (False, "isomem-call")])
 def test_every_kind_of_work_has_its_threads(serial: bool, of_stores: str, way: str) -> None:
     stores = SimpleNamespace(serial=serial, apply=thread_name, shares=lambda _: False)
     model = SimpleNamespace(generate_response=thread_name)
