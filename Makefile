@@ -103,7 +103,7 @@ inspector: .venvs/inspector/installed
 
 # What the Dockerfile does, without Docker: its environment is made, and its service is checked.
 deploy-check: .venvs/schemathesis/installed
-	ISOMEM_DEPLOY=1 .venvs/schemathesis/bin/python -m pytest -q tests/serve/test_deploy.py $(ARGS)
+	DEPLOY=1 .venvs/schemathesis/bin/python -m pytest -q tests/serve/test_deploy.py $(ARGS)
 
 # Every scenario over mem0's Qdrant, and the stores of mem0's that work in a folder (Qdrant, FAISS,
 # Chroma): some minutes.
