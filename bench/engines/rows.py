@@ -162,6 +162,10 @@ def _qdrant_server(place: Place, folder: Path) -> Config:
     return {"provider": "qdrant", "config": {k: v for k, v in config.items() if v is not None}}
 
 
+def _chroma_folder(_: Place, folder: Path) -> Config:
+    return {"provider": "chroma", "config": {"path": str(folder / "chroma")}}
+
+
 def _without_a_server() -> str:
     return "" if os.environ.get("QDRANT_URL") else "QDRANT_URL names no server"
 
@@ -183,6 +187,10 @@ ENGINES = (
     Engine(
         "qdrant-server", "Qdrant, a server", _qdrant_server, _qdrant_server,
         needs=("qdrant_client",), lacks=_without_a_server,
+    ),
+    Engine(
+        "chroma-folder", "Chroma, a folder", _chroma_folder, _chroma_folder,
+        has_switch=False, needs=("chromadb",),
     ),
     Engine("postgres", "postgres", _postgres, beside="pgvector", lacks=server.missing),
     Engine(
