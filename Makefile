@@ -107,10 +107,11 @@ bridge: .venvs/bridge/installed
 	BRIDGE=all .venvs/bridge/bin/python -m pytest -q tests/parity/test_bridge.py \
 	    tests/facade/test_bridge.py tests/unit/providers/test_bridge.py $(ARGS)
 
-# The contract suite on every engine, and every scenario over Qdrant in every tier: half an hour.
+# The contract suite on every engine, and every scenario over Qdrant and Chroma in every tier: an hour.
 # QDRANT_URL names a server of Qdrant for the tests that need one.
 engines: .venvs/engines/installed
-	ENGINES=all .venvs/engines/bin/python -m pytest -q tests/stores tests/parity/test_qdrant.py $(ARGS)
+	ENGINES=all .venvs/engines/bin/python -m pytest -q tests/stores tests/parity/test_qdrant.py \
+	    tests/parity/test_chroma.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
