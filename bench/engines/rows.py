@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.stores import server
+from tests.stores import chroma_server, server
 
 DIMS = 384
 
@@ -47,10 +47,16 @@ class Place:
         """Its database."""
         return self.server.dsn("bench")
 
+    @cached_property
+    def chroma(self) -> chroma_server.ChromaServer:
+        """A server of Chroma of its own; it starts when it is asked."""
+        return chroma_server.ChromaServer()
+
     def close(self) -> None:
-        """Stops the server, if there is one."""
-        if "server" in self.__dict__:
-            self.server.stop()
+        """Stops the servers that there are."""
+        for started in ("server", "chroma"):
+            if started in self.__dict__:
+                getattr(self, started).stop()
 
 
 def _nothing(_: Place, __: Config) -> AbstractContextManager[object]:
@@ -166,6 +172,11 @@ def _chroma_folder(_: Place, folder: Path) -> Config:
     return {"provider": "chroma", "config": {"path": str(folder / "chroma")}}
 
 
+def _chroma_server(place: Place, folder: Path) -> Config:
+    name = f"bench-{place.memories}-{folder.name}"
+    return {"provider": "chroma", "config": {**place.chroma.address, "collection_name": name}}
+
+
 def _without_a_server() -> str:
     return "" if os.environ.get("QDRANT_URL") else "QDRANT_URL names no server"
 
@@ -190,6 +201,10 @@ ENGINES = (
     ),
     Engine(
         "chroma-folder", "Chroma, a folder", _chroma_folder, _chroma_folder,
+        has_switch=False, needs=("chromadb",),
+    ),
+    Engine(
+        "chroma-server", "Chroma, a server", _chroma_server, _chroma_server,
         has_switch=False, needs=("chromadb",),
     ),
     Engine("postgres", "postgres", _postgres, beside="pgvector", lacks=server.missing),
