@@ -71,7 +71,7 @@ def tell(given: dict[str, Any], line: str) -> None:
 
 
 def searched(memory: Any, kind: str, scopes: int, calls: int) -> dict[str, float]:
-    """Searches in random scopes of one kind, most of them for the first time; then the same again."""
+    """Searches in random scopes of one kind, most of them for the first time; then once more."""
     figures: dict[str, float] = {}
     for name in (kind, f"{kind}_again"):
         times = []
