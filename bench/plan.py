@@ -576,10 +576,10 @@ def embedders(sizes: Sizes) -> Iterator[Run]:
 )
 def largest(sizes: Sizes) -> Iterator[Run]:
     """A million and ten million memories of 384 dimensions in one file, half of them in scopes of
-    100, half in scopes of 10,000. It is filled by one raw add for each scope through the public API, with
-    `synchronous` off. A new process opens it with the default settings, searches in random scopes
-    of each size, in the same ones again, and adds memories to random scopes, each flushed to the
-    disk. "At last" is the time per memory at the end of filling.
+    100, half in scopes of 10,000. It is filled by one raw add for each scope through the public
+    API, with `synchronous` off. A new process opens it with the default settings, searches in
+    random scopes of each size, in the same ones again, and adds memories to random scopes, each
+    flushed to the disk. "At last" is the time per memory at the end of filling.
 
     This takes an hour and 30 GB of disk, so it runs only if it is named.
     """
