@@ -89,6 +89,10 @@ def _qdrant() -> str:
     return _rows("vector_store", store_table("qdrant"))
 
 
+def _redis() -> str:
+    return _rows("vector_store", store_table("redis"))
+
+
 def _nlp() -> str:
     return _rows("nlp", SPACY_OPTIONS)
 
@@ -265,6 +269,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "embedded": _embedded,
     "nlp": _nlp,
     "qdrant": _qdrant,
+    "redis": _redis,
     "tools": _tools,
     "mcp": _mcp,
     "postgres": _postgres,

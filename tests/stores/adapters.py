@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.stores import server
+from tests.stores import redis_server, server
 
 DIMS = 32
 
@@ -183,6 +183,18 @@ def _qdrant_server(folder: Path) -> dict[str, Any]:
     }
 
 
+def _redis(folder: Path) -> dict[str, Any]:
+    store = {
+        "redis_url": redis_server.shared(folder),
+        "collection_name": f"c{md5(str(folder).encode()).hexdigest()}",
+        "scores": "similarity",
+    }
+    return {
+        "vector_store": {"provider": "redis", "config": store},
+        "history_db_path": str(folder / "history.db"),
+    }
+
+
 _QDRANT = Abilities(shared=True)
 
 ADAPTERS = (
@@ -236,6 +248,15 @@ ADAPTERS = (
         needs=("qdrant_client",),
         quick=False,
         lacks=_without_a_server,
+    ),
+    Adapter(
+        "redis",
+        "`redis`: Redis with its search engine",
+        _redis,
+        Abilities(shared=True),
+        "by isomem, for the memories of a scope",
+        quick=False,
+        lacks=redis_server.missing,
     ),
     Adapter(
         "mem0-qdrant",
