@@ -71,23 +71,28 @@ def _close(picture: Any) -> None:
 
 
 def bars(workload: Workload, figures: Figures) -> Any:
-    """A field for each figure, a group of bars for each case, a bar for each system."""
+    """A field for each measured figure, a group of bars for each case, a bar for each system."""
     import matplotlib.pyplot as plt
     from matplotlib.patches import Patch
 
     rows = figures.rows(workload.name)
+    drawn = [
+        name
+        for name in workload.draws
+        if any(figures.get(workload.name, *row, name) for row in rows)
+    ]
     systems = [system for system in SYSTEMS if any(system == row[1] for row in rows)]
     height = 1.3 + 0.24 * len(rows) + 0.25 * len({case for case, _ in rows})
-    wide = 1.6 + 3.4 * len(workload.draws)
+    wide = 1.6 + 3.4 * len(drawn)
     picture, fields = plt.subplots(
         1,
-        len(workload.draws),
+        len(drawn),
         figsize=(max(wide, 7), height),
         squeeze=False,
         sharey=True,
         layout="constrained",
     )
-    for name, field in zip(workload.draws, fields[0], strict=True):
+    for name, field in zip(drawn, fields[0], strict=True):
         _bars_of(field, workload, figures, name)
     handles = [Patch(color=COLOURS[system]) for system in systems]
     names = [SYSTEMS[system] for system in systems]

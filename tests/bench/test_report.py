@@ -64,6 +64,15 @@ def filled(made: Made) -> Made:
     return made
 
 
+def test_a_figure_that_was_not_measured_is_not_drawn(made: Made) -> None:
+    plots = pytest.importorskip("bench.report.plots")
+    pytest.importorskip("matplotlib")
+    made.add(1, "isomem-memory", search_ms=0.25)
+    made.add(1, "mem0-memory", search_ms=60.0)
+    picture = plots.bars(WORKLOADS["article"], Figures(made.results))
+    assert [field.get_title().splitlines()[0] for field in picture.axes] == [TITLES["search_ms"]]
+
+
 def test_a_table_has_the_figures_and_the_ratios(filled: Made) -> None:
     figures, workload = Figures(filled.results), WORKLOADS["article"]
     assert tables.of_figures(workload, figures) == Table(

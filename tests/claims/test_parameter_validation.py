@@ -19,11 +19,11 @@ class Ours:
     """isomem's checks, under the names that the claims use."""
 
     def __init__(self) -> None:
-        from isomem.contract import arguments, payload
+        from isomem.contract import arguments, v2_0_4
 
         self.threshold, self.top_k = arguments.check_threshold, arguments.check_top_k
         self.refuse_ids = arguments.refuse_top_level_ids
-        self._arguments, self._payload = arguments, payload
+        self._arguments, self._profile = arguments, v2_0_4
 
     def trim(self, value: Any, name: str) -> Any:
         others = {"user_id": "u", "agent_id": "a"}
@@ -31,7 +31,7 @@ class Ours:
 
     def metadata_and_ids(self, metadata: Any, **ids: Any) -> tuple[Any, Any]:
         checked = self._arguments.check_ids(ids)
-        return self._payload.stamp(metadata, checked), checked
+        return self._profile.stamp(metadata, checked), checked
 
 
 class Theirs:

@@ -1,21 +1,22 @@
 """The scenarios once more, with isomem's memories in PostgreSQL.
 
-`BRIDGE=all` runs all of them; here are those of a few areas.
+`make engines` runs all of them in every tier; here are those of a few areas.
 """
 
 from __future__ import annotations
 
-import os
 from array import array
 from typing import Any
 
 import pytest
 
+from isomem_parity import tiers
 from isomem_parity.lockstep import run_script
 from isomem_parity.ours import Ours
 from isomem_parity.script import CLASSES, SCENARIOS, Script, load
 from isomem_parity.trace import Point, Row, direction, payload_text
 from tests.stores import server
+from tests.stores.adapters import RUNS_ALL
 
 pytestmark = [
     pytest.mark.oracle,
@@ -27,11 +28,7 @@ AREAS = ("dedup", "update")
 NULS = ("odd_characters",)
 """Scenarios with NUL characters in ids and texts, which PostgreSQL cannot store."""
 
-SCRIPTS = [
-    script
-    for script in load([SCENARIOS])
-    if os.environ.get("BRIDGE") == "all" or script.area in AREAS
-]
+TIERS = ("A", "B", "C") if RUNS_ALL else ("A",)
 
 _VECTORS = (
     "SELECT p.id, p.vector FROM points p JOIN scopes s ON s.number = p.scope"
@@ -70,15 +67,19 @@ class OverPostgres(Ours):
 
 @pytest.mark.usefixtures("oracle")
 @pytest.mark.parametrize(
-    ("script", "kind"),
+    ("script", "kind", "tier"),
     [
-        pytest.param(script, kind, id=f"{script.area}/{script.title}-{kind}")
-        for script in SCRIPTS
+        pytest.param(script, kind, tier, id=f"{script.area}/{script.title}-{kind}-{tier}")
+        for script in load([SCENARIOS])
         for kind in CLASSES
-        if script.runs(kind, "A", "2.0.4")
+        for tier in TIERS
+        if (RUNS_ALL or script.area in AREAS) and script.runs(kind, tier, "2.0.4")
     ],
 )
-def test_over_postgresql_it_is_the_same_memory(script: Script, kind: str) -> None:
-    outcome = run_script(script, kind, "A", make_ours=OverPostgres)
+def test_over_postgresql_it_is_the_same_memory(script: Script, kind: str, tier: str) -> None:
+    lacking = tiers.missing(tier)
+    if lacking:
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    outcome = run_script(script, kind, tier, make_ours=OverPostgres)
     assert outcome.steps
     assert [each for each in outcome.differences if each.title not in NULS] == []

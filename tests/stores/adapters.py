@@ -210,7 +210,8 @@ ADAPTERS = (
         "`postgres`: a PostgreSQL database",
         _postgres,
         Abilities(atomic=True, listing=True, fused=True, dedup=True),
-        "by isomem, for the memories of a scope",
+        "by the server where it has the same meaning; words, dates and elements of nested lists by "
+        "isomem",
         lacks=server.missing,
     ),
     Adapter(
@@ -218,7 +219,8 @@ ADAPTERS = (
         "`pgvector`: mem0's tables in PostgreSQL",
         _pgvector,
         Abilities(shared=True),
-        "by isomem, for the memories of a scope",
+        "by the server where it has the same meaning; words, dates and elements of nested lists by "
+        "isomem",
         lacks=server.without_pgvector,
     ),
     Adapter(

@@ -78,6 +78,7 @@ def run_script(
     tier: str,
     *,
     make_ours: MakeSide = Ours,
+    make_theirs: Callable[[Script, str, str, Path], Upstream] = Upstream,
     stop_at_first: bool = False,
     keep_trace: bool = False,
 ) -> Outcome:
@@ -85,7 +86,7 @@ def run_script(
     outcome = Outcome(script, kind, tier)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=scratch(), prefix="parity-") as folder:
-        pair = _Pair(script, kind, tier, Path(folder), make_ours, outcome)
+        pair = _Pair(script, kind, tier, Path(folder), make_ours, make_theirs, outcome)
         try:
             for number, step in enumerate(script.steps):
                 trace = pair.step(step, number)
@@ -109,11 +110,12 @@ class _Pair:
         tier: str,
         folder: Path,
         make_ours: MakeSide,
+        make_theirs: Callable[[Script, str, str, Path], Upstream],
         outcome: Outcome,
     ) -> None:
         for name in ("upstream", "isomem"):
             (folder / name).mkdir()
-        self.upstream = Upstream(script, tier, kind, folder / "upstream")
+        self.upstream = make_theirs(script, tier, kind, folder / "upstream")
         self.ours = make_ours(script, tier, kind, folder / "isomem")
         self.ours.names = Names(known=self.upstream.names)
         self.outcome = outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from isomem import log
 from isomem.contract.arguments import check_metadata, shown
 from isomem.contract.limits import MEMORY_FIELDS, OWN_FIELDS, RECORDED_BITS, SPEAKER_FIELDS
 from isomem.contract.visibility import (
@@ -14,7 +13,7 @@ from isomem.contract.visibility import (
 from isomem.dates import datetime, utc_text
 from isomem.digest import md5_hex
 from isomem.errors import ValidationError
-from isomem.types import SCOPE_KEYS, clone, is_unicode
+from isomem.types import clone, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +29,8 @@ LINKS = "linked_memory_ids"
 _OWN = (*OWN_FIELDS, *SUPERSEDED_FIELDS)
 """Fields that only isomem writes."""
 
-# Fields that an update writes itself; the rest of a payload is the caller's and stays.
-_OF_TEXT = ("data", "hash", "text_lemmatized")
-_WRITTEN = {*_OF_TEXT, "created_at", "updated_at", *SCOPE_KEYS}
-_NOT_KEPT = _WRITTEN.union(SPEAKER_FIELDS)
+OF_TEXT = ("data", "hash", "text_lemmatized")
+"""The fields that follow from the text of a memory."""
 
 
 class ResultFields:
@@ -58,84 +55,43 @@ class ResultFields:
 # --- Memories --------------------------------------------------------------------------------
 
 
-def stamp(metadata: Mapping[str, object] | None, ids: Mapping[str, str]) -> dict[str, object]:
-    """The fields that every memory of one `add` starts with: the caller's metadata, and the ids.
-
-    An id that is only in `metadata` does not count (divergence D-05): metadata must never put
-    a memory into a scope that the call did not name.
-    """
-    return {**without_ids(metadata, keep=ids), **ids} if metadata else dict(ids)
-
-
-def without_ids(
-    metadata: Mapping[str, object] | None, keep: Mapping[str, object]
-) -> dict[str, object]:
-    """A copy of `metadata` without the ids that are not in `keep`.
+def own_copy(metadata: Mapping[str, object]) -> dict[str, object]:
+    """A copy of a caller's metadata, with what is inside of it.
 
     Raises:
         ValidationError: VALIDATION_005, `metadata` is not a dict, is too deep or large, or has a
             field that only isomem writes.
     """
     fields: dict[str, object] = clone(dict(check_metadata(metadata)))
-    refuse_own_fields(fields)
-    for key in SCOPE_KEYS:
-        if fields.get(key) is not None and key not in keep:
-            log.warning("metadata cannot set %s: it was left out; pass it as an argument", key)
-            del fields[key]
-    return fields
-
-
-def refuse_own_fields(metadata: Mapping[str, object]) -> None:
-    """Raises ValidationError VALIDATION_005 if metadata has a field that only isomem writes."""
     for key in _OWN:
-        if key in metadata:
+        if key in fields:
             raise ValidationError(
                 f"metadata cannot have the key {key!r}, which isomem writes itself",
                 error_code="VALIDATION_005",
                 suggestion="Use the argument for it, or another key.",
             )
+    return fields
 
 
-def start_payload(fields: Mapping[str, object], clock: Clock, **text_fields: object) -> Payload:
-    """A new payload: the fields that every memory of the call has, then those of this text.
+def start_payload(fields: Mapping[str, object], clock: Clock, **own: object) -> Payload:
+    """A new payload: the fields that every memory of the call has, then those of this one.
 
     A `created_at` among the fields is kept; `updated_at` always equals it.
     """
     payload: Payload = clone(fields)
-    payload.update(text_fields)
+    payload.update(own)
     created = payload["created_at"] if "created_at" in payload else clock.now()
     payload["created_at"] = created
     payload["updated_at"] = created
     return payload
 
 
-def changed(old: Payload, change: Change, now: str) -> Payload:
-    """The payload after an update: the caller's fields, then ours, then the scope's.
-
-    The caller's earlier fields are kept (divergence D-01). No field can change the scope.
-    """
-    kept = {key: value for key, value in old.items() if key not in _NOT_KEPT}
-    payload = {
-        **kept,
-        **change.metadata,
-        **text_fields(old, change),
-        "created_at": old.get("created_at"),
-        "updated_at": now,
-        **{key: old[key] for key in SCOPE_KEYS if key in old},
-    }
-    if "actor_id" in old:
-        payload["actor_id"] = old["actor_id"]
-    if "role" in old:
-        payload.setdefault("role", old["role"])
-    return payload
-
-
 def text_fields(old: Payload, change: Change) -> Payload:
     """The fields that follow from the text; those of `old` if it stays."""
     if change.text is None:
-        return {key: old[key] for key in _OF_TEXT if key in old}
+        return {key: old[key] for key in OF_TEXT if key in old}
     values = (change.text, md5_hex(change.text), change.lemmas)
-    return dict(zip(_OF_TEXT, values, strict=True))
+    return dict(zip(OF_TEXT, values, strict=True))
 
 
 def superseded(payload: Payload, by: str, now: str) -> Payload:

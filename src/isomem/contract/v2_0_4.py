@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from isomem import log
 from isomem.contract.arguments import check_text
 from isomem.contract.arguments import refuse_id as read_id
 from isomem.contract.limits import OWN_FIELDS, SPEAKER_FIELDS, SPOKEN_ROLES
 from isomem.contract.parts import in_lines as reduce_parts
-from isomem.contract.payload import ResultFields, changed, stamp, without_ids
+from isomem.contract.payload import OF_TEXT, ResultFields, own_copy, text_fields
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeVar
 
+    from isomem.contract.plan import Change
     from isomem.contract.visibility import Visibility
     from isomem.types import Message, Payload
 
@@ -94,10 +96,58 @@ EXPIRATION_FIELDS: Sequence[str] = OWN_FIELDS
 RESULT_FIELDS = ResultFields(*SCOPE_KEYS, *SPEAKER_FIELDS, expiration=EXPIRATION_FIELDS)
 
 
+# Fields that an update writes itself; the rest of a payload is the caller's and stays.
+_NOT_KEPT = frozenset((*OF_TEXT, "created_at", "updated_at", *SCOPE_KEYS, *SPEAKER_FIELDS))
+
+
+def stamp(metadata: Mapping[str, object] | None, ids: Mapping[str, str]) -> dict[str, object]:
+    """The caller's metadata, and the ids of the call.
+
+    An id that is only in `metadata` does not count (divergence D-05): metadata must never put
+    a memory into a scope that the call did not name.
+    """
+    if not metadata:
+        return dict(ids)
+    return {**_without_ids(metadata, keep=ids), **ids}
+
+
 def overlay(metadata: Mapping[str, object] | None) -> Payload:
     """Everything but the ids of the scope (divergence D-05)."""
-    kept = without_ids(metadata, keep={})
+    if not metadata:
+        return {}
+    kept = _without_ids(metadata, keep={})
     return {key: value for key, value in kept.items() if key not in SCOPE_KEYS}
+
+
+def _without_ids(metadata: Mapping[str, object], keep: Mapping[str, str]) -> Payload:
+    """A copy of metadata; of the ids in it, it has those of `keep`, and those that are None."""
+    fields = own_copy(metadata)
+    for key in SCOPE_KEYS:
+        if fields.get(key) is not None and key not in keep:
+            log.warning("metadata cannot set %s: it was left out; pass it as an argument", key)
+            del fields[key]
+    return fields
+
+
+def changed(old: Payload, change: Change, now: str) -> Payload:
+    """The payload after an update: the caller's fields, then ours, then the scope's.
+
+    The caller's earlier fields are kept (divergence D-01). No field can change the scope.
+    """
+    kept = {key: value for key, value in old.items() if key not in _NOT_KEPT}
+    payload = {
+        **kept,
+        **change.metadata,
+        **text_fields(old, change),
+        "created_at": old.get("created_at"),
+        "updated_at": now,
+        **{key: old[key] for key in SCOPE_KEYS if key in old},
+    }
+    if "actor_id" in old:
+        payload["actor_id"] = old["actor_id"]
+    if "role" in old:
+        payload.setdefault("role", old["role"])
+    return payload
 
 
 # --- Expiry ----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isomem import log
-from isomem.contract.arguments import check_metadata, check_text, refuse_id, shown
+from isomem.contract.arguments import check_text, refuse_id, shown
 from isomem.contract.limits import (
     CANDIDATES_PER_RESULT,
     LEAST_CANDIDATES,
@@ -13,9 +13,9 @@ from isomem.contract.limits import (
     SPOKEN_ROLES,
 )
 from isomem.contract.parts import in_lines, in_words
-from isomem.contract.payload import ResultFields, refuse_own_fields, text_fields
+from isomem.contract.payload import ResultFields, own_copy, text_fields
 from isomem.contract.visibility import EXPIRATION_DATE, counted
-from isomem.types import SCOPE_KEYS, clone
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,8 +154,9 @@ def overlay(metadata: Mapping[str, object] | None) -> Payload:
         ValidationError: VALIDATION_005, `metadata` is not a dict, is too deep or large, or has a
             field that only isomem writes.
     """
-    fields: Payload = clone(dict(check_metadata(metadata)))
-    refuse_own_fields(fields)
+    if not metadata:
+        return {}
+    fields = own_copy(metadata)
     for key in _IDENTITY.intersection(fields):
         log.warning("metadata cannot set %s: it was left out", key)
         del fields[key]

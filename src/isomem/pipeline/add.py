@@ -28,6 +28,7 @@ from isomem.errors import (
     UnusableReplyError,
     VectorStoreError,
 )
+from isomem.pipeline.embedding import embed_together
 from isomem.pipeline.mentions import embed_mentions, mentions_in
 from isomem.ports.guard import PartFailure
 from isomem.text.messages import Conversation
@@ -36,7 +37,7 @@ from isomem.types import PROCEDURAL, SUPERSEDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from isomem.contract.plan import Mention, Supersession
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     Fact = dict[str, Any]
 
 OFF = SUPERSEDING[0]
+_NOBODY: Mapping[str, object] = {}
 
 
 async def add(
@@ -62,7 +64,11 @@ async def add(
     expiration_date: object = None,
     supersede: str | None = None,
 ) -> AddResults:
-    """One call of `add`: checks everything, then adds in the way that the arguments ask for."""
+    """One call of `add`: checks everything, then adds in the way that the arguments ask for.
+
+    What the releases of mem0 decide differently is in the profile, which is `contract.v2_0_4` or,
+    if that is configured, `contract.v2_2_1`.
+    """
     profile = ports.profile
     scope = check_ids(ids, profile.read_id)
     if ANY_VALUE in scope.values() and not ports.takes_any_id:
@@ -120,17 +126,35 @@ def _image_question(url: str, details: str | None) -> Message:
 
 
 async def _add_raw(ports: Ports, conversation: Conversation, fields: Payload) -> list[AddedMemory]:
-    records: list[Record] = []
-    for said in conversation.remembered():
-        own = {**fields, "role": said.role}
-        if said.name:
-            own["actor_id"] = said.name
-        record = await _record(ports, said.content, own)
-        record.told = {"actor_id": said.name, "role": said.role}
+    """Stores the messages by one plan.
+
+    It is applied by `stores.embedded.EmbeddedSet`, unless another store is configured.
+    """
+    said = conversation.remembered()
+    texts = [each.content for each in said]
+    vectors = await _embed_all(ports, texts)
+    lemmas = await ports.compute(_lemmatize_all, ports.nlp, texts) if texts else []
+    records = []
+    for each, vector, lemma in zip(said, vectors, lemmas, strict=True):
+        speaker = {"role": each.role, "actor_id": each.name} if each.name else {"role": each.role}
+        record = _record(ports, each.content, fields, vector, lemma, speaker)
+        record.told = {"actor_id": each.name, "role": each.role}
         records.append(record)
     if records or ports.progress or ports.receipt:
         await ports.apply(_plan(ports, records))
     return _results(records)
+
+
+async def _embed_all(ports: Ports, texts: list[str]) -> Sequence[Vector]:
+    """The vectors of texts: one call, if the embedder gives each the vector that it has alone.
+
+    Another embedder gets the calls that mem0 makes.
+    """
+    if len(texts) > 1 and ports.embeds_alike_in_batch:
+        vectors = await embed_together(ports, texts, "add", f"{len(texts)} memories")
+        if vectors is not None:
+            return vectors
+    return [await ports.embed(text, "add") for text in texts]
 
 
 def _plan(ports: Ports, records: list[Record]) -> Plan:
@@ -153,20 +177,34 @@ async def add_text(ports: Ports, text: str, fields: Payload, vector: Vector | No
     Returns:
         The id of the memory.
     """
-    record = await _record(ports, check_text(text, "the memory"), fields, vector)
+    text = check_text(text, "the memory")
+    record = await _one_record(ports, text, fields, vector)
     await ports.apply(Plan(ports.clock, records=[record]))
     return record.id
 
 
-async def _record(ports: Ports, text: str, fields: Payload, vector: Vector | None = None) -> Record:
+async def _one_record(
+    ports: Ports, text: str, fields: Payload, vector: Vector | None = None
+) -> Record:
     if vector is None:
         vector = await ports.embed(text, "add")
+    return _record(ports, text, fields, vector, await ports.compute(ports.nlp.lemmatize, text))
+
+
+def _record(
+    ports: Ports,
+    text: str,
+    fields: Payload,
+    vector: Vector,
+    lemma: str,
+    speaker: Mapping[str, object] = _NOBODY,
+) -> Record:
+    """A memory that is a text as it is."""
     clock = ports.clock
-    payload = start_payload(fields, clock, data=text, hash=md5_hex(text))
-    payload["text_lemmatized"] = await ports.compute(ports.nlp.lemmatize, text)
+    payload = start_payload(fields, clock, **speaker, data=text, hash=md5_hex(text))
+    payload["text_lemmatized"] = lemma
     memory_id = clock.new_id()
-    event = said_event(memory_id, text, payload)
-    return Record(memory_id, text, vector, payload, event)
+    return Record(memory_id, text, vector, payload, said_event(memory_id, text, payload))
 
 
 # --- Procedural: the whole conversation is one memory ----------------------------------------
@@ -189,7 +227,7 @@ async def _add_procedural(
     text = check_text(read_text(profile.reply_text(reply)), "the procedural memory")
     text = profile.check_summary(text)
     said = {**fields, "memory_type": PROCEDURAL}
-    record = await _record(ports, text, said)
+    record = await _one_record(ports, text, said)
     await ports.apply(_plan(ports, [record]))
     return _results([record])
 
@@ -334,7 +372,7 @@ def _recall(
 
     A fact that equals a hidden memory is new: otherwise, it would be lost.
     """
-    with stores.reading():
+    with stores.reading(filters=scope, session=session):
         recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
         hits = visibility.first_shown(
             lambda top_k: stores.vectors.search(
@@ -396,10 +434,9 @@ async def _embed_facts(ports: Ports, texts: list[str]) -> dict[str, Vector]:
     """
     if not texts:
         return {}
-    try:
-        return dict(zip(texts, await ports.embed_batch(texts, "add"), strict=True))
-    except PartFailure as failure:
-        log.warning("Embedding %d memories one by one: %s", len(texts), failure)
+    together = await embed_together(ports, texts, "add", f"{len(texts)} memories")
+    if together is not None:
+        return dict(zip(texts, together, strict=True))
     vectors, error = {}, None
     for text in texts:
         try:

@@ -19,7 +19,8 @@ from isomem.contract.plan import REMOVED_AT_ONCE, Change, Plan
 from isomem.contract.visibility import expiry_fields
 from isomem.errors import DatabaseError, VectorValueError
 from isomem.pipeline.asked import checked_filters, visibility_of
-from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors
+from isomem.pipeline.embedding import embed_together
+from isomem.pipeline.mentions import embed_each, mentions_in, renew_vectors, with_vectors
 from isomem.types import UNCHANGED
 
 TYPE_CHECKING = False
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from isomem.clock import Clock
     from isomem.contract.payload import ResultFields
+    from isomem.contract.plan import Mention
     from isomem.contract.profile import Profile
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Filters, Hit, Nlp, Payload, Ports, Stores, Vector
@@ -175,15 +177,32 @@ async def update(
 
 
 async def _new_text(ports: Ports, memory_id: str, text: str, overlay: Payload) -> Plan:
-    vector = await _embed_update(ports, text)
     lemmas, entities = await ports.compute(_analyse, ports.nlp, text)
     found = mentions_in([(memory_id, entities)], ports.profile.entity_key)
-    mentions = await embed_each(ports, [each for each in found if each.text.strip()], "add")
+    mentions = [mention for mention in found if mention.text.strip()]
+    vector, mentions = await _embed_new_text(ports, text, mentions)
     return Plan(
         ports.clock,
         change=Change(memory_id, text, lemmas, vector, overlay, mentions),
         entity_vectors=await renew_vectors(ports, [memory_id]),
     )
+
+
+async def _embed_new_text(
+    ports: Ports, text: str, mentions: list[Mention]
+) -> tuple[Vector, list[Mention]]:
+    """The vector of a text, and its entities with theirs.
+
+    One call of the embedder, if it gives each text of a batch the vector that it has alone,
+    whatever the action. Another embedder gets the calls that mem0 makes.
+    """
+    if mentions and ports.embeds_alike_in_batch and not ports.embeds_by_action:
+        texts = [text, *(mention.text for mention in mentions)]
+        vectors = await embed_together(ports, texts, "update", "a memory and its entities")
+        if vectors is not None:
+            return _known(vectors[0]), with_vectors(mentions, vectors[1:])
+    vector = await _embed_update(ports, text)
+    return vector, await embed_each(ports, mentions, "add")
 
 
 async def _same_text(ports: Ports, memory_id: str, overlay: Payload) -> Change:
@@ -211,7 +230,10 @@ def _payload_of(stores: Stores, memory_id: str) -> Payload:
 
 
 async def _embed_update(ports: Ports, text: str) -> Vector:
-    vector = await ports.embed(text, "update")
+    return _known(await ports.embed(text, "update"))
+
+
+def _known(vector: Vector | None) -> Vector:
     if vector is None:  # To a store, None means "keep the vector of the old text".
         raise VectorValueError("a vector must be a list of numbers, not None")
     return vector

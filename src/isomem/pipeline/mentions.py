@@ -5,6 +5,7 @@ from __future__ import annotations
 from isomem import log
 from isomem.contract.limits import QUERY_ENTITIES
 from isomem.contract.plan import Mention
+from isomem.pipeline.embedding import embed_together
 from isomem.ports.guard import PartFailure
 
 TYPE_CHECKING = False
@@ -37,12 +38,17 @@ async def embed_mentions(ports: Ports, mentions: list[Mention]) -> list[Mention]
     Returns:
         The mentions that could be embedded.
     """
+    if not mentions:
+        return mentions
     texts = [mention.text for mention in mentions]
-    try:
-        vectors: Sequence[Vector | None] = await ports.embed_batch(texts, "add") if texts else []
-    except PartFailure as failure:
-        log.warning("Embedding %d entities one by one: %s", len(texts), failure)
+    vectors = await embed_together(ports, texts, "add", f"{len(texts)} entities")
+    if vectors is None:
         return await embed_each(ports, mentions, "add")
+    return with_vectors(mentions, vectors)
+
+
+def with_vectors(mentions: list[Mention], vectors: Sequence[Vector]) -> list[Mention]:
+    """Gives the mentions their vectors. Returns those that have one."""
     for mention, vector in zip(mentions, vectors, strict=True):
         mention.vector = vector
     return [mention for mention in mentions if mention.vector is not None]
@@ -104,12 +110,11 @@ async def embed_query(
     if ports.embeds_alike_in_batch:
         if probes and not await ports.store(_has_entities, scope):
             probes = []
-        try:
-            return await _embed_together(ports, text, probes)
-        except PartFailure as failure:
-            if not probes:
-                raise
-            log.warning("Embedding a query and its entities one by one: %s", failure)
+        texts = [text, *(probe.text for probe in probes)]
+        what = "a query and its entities"
+        vectors = await embed_together(ports, texts, "search", what) if probes else None
+        if vectors is not None:
+            return vectors[0], with_vectors(probes, vectors[1:])
     return await ports.embed(text, "search"), await embed(ports, probes)
 
 
@@ -124,18 +129,6 @@ def _has_entities(stores: Stores, scope: Filters) -> bool:
         return stores.links.may_boost(scope)
 
 
-async def _embed_together(
-    ports: Ports, text: str, probes: list[Mention]
-) -> tuple[Vector, list[Mention]]:
-    if not probes:
-        return await ports.embed(text, "search"), probes
-    texts = [text, *(probe.text for probe in probes)]
-    vector, *others = await ports.embed_batch(texts, "search")
-    for probe, other in zip(probes, others, strict=True):
-        probe.vector = other
-    return vector, probes
-
-
 async def _embed_all(ports: Ports, mentions: list[Mention]) -> list[Mention]:
     """The mentions, embedded in one call; none if it fails."""
     texts = [mention.text for mention in mentions]
@@ -144,9 +137,7 @@ async def _embed_all(ports: Ports, mentions: list[Mention]) -> list[Mention]:
     except PartFailure as failure:
         log.warning("There are no entity boosts: %s", failure)
         return []
-    for mention, vector in zip(mentions, vectors, strict=True):
-        mention.vector = vector
-    return mentions
+    return with_vectors(mentions, vectors)
 
 
 async def _embed_until_failure(ports: Ports, mentions: list[Mention]) -> list[Mention]:

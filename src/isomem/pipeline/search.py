@@ -119,7 +119,7 @@ def _find(stores: Stores, query: Query, order: Order) -> list[dict[str, object]]
 
     All candidates are only looked at if one of the best is hidden.
     """
-    with stores.reading():
+    with stores.reading(filters=query.filters, lemmas=query.lemmas, probes=query.probes):
         results = _described(order(stores, query, _first), query)
         if results is None:
             results = _described(order(stores, query, query.visibility.first_shown), query)

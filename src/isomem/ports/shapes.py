@@ -260,8 +260,20 @@ class Stores(Protocol):
         """Whether the id "*" is an ordinary id here, and does not mean every id."""
         ...
 
-    def reading(self) -> AbstractContextManager[object]:
-        """A block that sees one state of the stores, if they are able to do that."""
+    def reading(
+        self,
+        *,
+        filters: Filters | None = None,
+        lemmas: str = "",
+        probes: Sequence[Mention] = (),
+        session: str | None = None,
+    ) -> AbstractContextManager[object]:
+        """A block that sees one state of the stores, if they are able to do that.
+
+        Args:
+            filters, lemmas, probes, session: what the block will search with, so that a set can
+                bring it at once. They change nothing else.
+        """
         ...
 
     def listing(self, visibility: Visibility) -> Listing:

@@ -76,12 +76,10 @@ class Entities(Collection):
             self._unlink(memory_id, vectors)
 
     def _unlink(self, memory_id: str, vectors: Mapping[str, Vector]) -> None:
-        kept = []
-        for entity, is_shared in self._of(memory_id):
-            if is_shared:
-                kept.append(entity)
-            else:
-                self.writer.remove(entity)
+        linked = self._of(memory_id)
+        kept = [entity for entity, is_shared in linked if is_shared]
+        if len(kept) < len(linked):
+            self.writer.remove(*(entity for entity, is_shared in linked if not is_shared))
         if kept:
             self.links.unlink(memory_id, [entity[0] for entity in kept])
         for entity in kept if vectors else ():

@@ -124,8 +124,12 @@ class LinkTable:
         self._database.execute(_MOVE, (new, entity))
 
     def remove(self, entity: int) -> None:
-        """Removes the links of an entity that is about to be removed."""
+        """Removes the links of an entity."""
         self._database.execute(_REMOVE_ALL, (entity,))
+
+    def remove_each(self, entities: Sequence[tuple[int]]) -> None:
+        """Removes the links of entities that are about to be removed."""
+        self._database.execute_many(_REMOVE_ALL, entities)
 
     def clear(self, collection: int) -> None:
         """Removes the links of all entities of a collection, which are about to be removed."""

@@ -82,7 +82,14 @@ class RowKeys:
         return last
 
     def assign(self, collection: int, scopes: Sequence[Ids]) -> list[int]:
-        """The row keys of new points, one for each scope in the order given; at least one."""
+        """Enters new points, at least one, into the table of insertions.
+
+        Args:
+            scopes: of each.
+
+        Returns:
+            Their row keys, in the same order.
+        """
         numbers = [self._scope(collection, ids) for ids in scopes]
         self._database.execute_many(_INSERT, zip(numbers))
         # SQLite numbers the rows of one transaction without gaps.
@@ -101,11 +108,15 @@ class RowKeys:
         self._database.execute(_REMOVE, (row_key & SEQ_MASK,))
         return self._database.connection.changes() > 0
 
+    def remove_each(self, row_keys: Sequence[int]) -> None:
+        """Removes points that are among the insertions from there."""
+        self._database.execute_many(_REMOVE, [(row_key & SEQ_MASK,) for row_key in row_keys])
+
     def remove_some(self, row_keys: Collection[int]) -> set[int]:
         """Removes points from the insertions. Returns those that were there, not counted yet."""
         rows = self._database.rows("SELECT scope, seq FROM insertions WHERE scope > 0")
         found = {scope << SEQ_BITS | seq for scope, seq in rows}.intersection(row_keys)
-        self._database.execute_many(_REMOVE, ((row_key & SEQ_MASK,) for row_key in found))
+        self.remove_each([*found])
         return found
 
     def remove_all(self, collection: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isomem.store.codec import dump_payload, unit_vector
 from isomem.store.keywords import count_when_due
-from isomem.store.row_keys import OF_SCOPES, SEQ_BITS, STORED, scope_ids, stored
+from isomem.store.row_keys import OF_SCOPES, SEQ_BITS, SEQ_MASK, STORED, scope_ids, stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -236,25 +236,25 @@ class Writer:
 
     # --- Removing ---
 
-    def remove(self, old: Stored) -> None:
-        """Removes a point."""
-        row_key, _, terms, _, ids, is_recent = old
-        self._cache.remove(self._number, ids, row_key)
-        if is_recent:
-            self._row_keys.remove(row_key)
-        if self._keywords:
-            self._keywords.change(terms, None, counted=not is_recent)
+    def remove(self, *points: Stored) -> None:
+        """Removes points."""
+        for row_key, _, terms, _, ids, is_recent in points:
+            self._cache.remove(self._number, ids, row_key)
+            if self._keywords:
+                self._keywords.change(terms, None, counted=not is_recent)
+        self._row_keys.remove_each([point[0] for point in points if point[5]])
+        row_keys = [(point[0],) for point in points]
         if self._links:
-            self._links.remove(row_key)
-        self._database.execute("DELETE FROM points WHERE row_key = ?", (row_key,))
-        self._row_keys.drop_if_empty(row_key)
+            self._links.remove_each(row_keys)
+        self._database.execute_many("DELETE FROM points WHERE row_key = ?", row_keys)
+        for last in {row_key | SEQ_MASK for (row_key,) in row_keys}:
+            self._row_keys.drop_if_empty(last)
 
     def sweep(self, limit: int) -> Sequence[Swept]:
         """Removes up to `limit` detached points, ordered by id. Returns what they were."""
         some = self._detached.next(limit)
         if self._links:
-            for row_key, *_ in some:
-                self._links.remove(row_key)
+            self._links.remove_each([(row_key,) for row_key, *_ in some])
         if some:
             self._detached.remove(some)
         return some

@@ -138,7 +138,7 @@ class ComposedSet:
         file = _file_of(self.ledger) or _file_of(self.vectors)
         return None if file is None else Receipts(file)
 
-    def reading(self) -> AbstractContextManager[object]:
+    def reading(self, **_: Any) -> AbstractContextManager[object]:
         """An empty block: separate parts have no common state."""
         return nullcontext()
 

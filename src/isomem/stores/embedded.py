@@ -87,6 +87,7 @@ class EmbeddedSet:
         self.entities = entities
         self.ledger = ledger
         self._database: Database = vectors.database
+        self._writer = vectors.writer
         self._profile = profile
         self.links = JoinedLinks(vectors, entities, (VectorValueError,), Joined, profile)
         self.ingests = Ingests(self._database)
@@ -94,10 +95,10 @@ class EmbeddedSet:
         self._has_one_file = ledger.database is self._database
         self._held = None
         if self._has_one_file and self._database.path == IN_MEMORY:
-            self._held = Held(self._database, vectors.writer, ledger)
+            self._held = Held(self._database, self._writer, ledger)
         self._is_swept = False
 
-    def reading(self) -> AbstractContextManager[object]:
+    def reading(self, **_: Any) -> AbstractContextManager[object]:
         """A block that sees one state of the file."""
         return self._database.reading()
 
@@ -175,7 +176,7 @@ class EmbeddedSet:
             if plan.partial:
                 stored = self._insert_some(plan, stored)
             else:
-                self.vectors.writer.insert(stored)
+                self._writer.insert(stored)
             self.ledger.put([record.event for record in stored])
             if plan.mentions:
                 mentions = mentions_of(plan.mentions, stored)
@@ -212,7 +213,7 @@ class EmbeddedSet:
         plan.failed = False  # It may have been tried before, in a transaction that was undone.
         try:
             with self._database.atomic():
-                self.vectors.writer.insert(records)
+                self._writer.insert(records)
         except _UNUSABLE as error:
             stored = [record for record in records if self._try(record)]
             if not stored:
@@ -223,23 +224,23 @@ class EmbeddedSet:
     def _try(self, record: Record) -> bool:
         try:
             with self._database.atomic():
-                self.vectors.writer.insert([record])
+                self._writer.insert([record])
         except _UNUSABLE as error:
             log.error("Failed to insert memory %s: %s", record.id, error)
             return False
         return True
 
     def _change(self, change: Change, plan: Plan) -> None:
-        stored = self.vectors.writer.find(canonical_id(change.memory_id))
+        stored = self._writer.find(canonical_id(change.memory_id))
         if stored is None:
             raise not_found_for_update(change.memory_id)
         memory_id, before = stored[1], load_payload(stored[3])
         change = change.over(before)
         payload = self._profile.changed(before, change, plan.clock.now())
         if change.vector is None:
-            self.vectors.writer.replace_payload(stored, payload)
+            self._writer.replace_payload(stored, payload)
         else:
-            self.vectors.writer.replace(stored, change.vector, payload)
+            self._writer.replace(stored, change.vector, payload)
         self.ledger.put([changed_event(memory_id, before, payload)])
         if change.relinks(before, self._profile.RELINKS_SAME_TEXT):
             self.entities.unlink_all([memory_id], plan.entity_vectors)
@@ -247,10 +248,10 @@ class EmbeddedSet:
             self.links.relink(memory_id, mentions, scope_of(payload), plan.clock)
 
     def _remove(self, memory_id: str, plan: Plan) -> None:
-        stored = self.vectors.writer.find(canonical_id(memory_id))
+        stored = self._writer.find(canonical_id(memory_id))
         if stored is None:
             raise missing(memory_id)
-        self.vectors.writer.remove(stored)
+        self._writer.remove(stored)
         self._forget({stored[1]: salvaged(stored[3])}, plan)
 
     def _forget(self, removed: Mapping[str, Payload], plan: Plan) -> None:
@@ -278,37 +279,41 @@ class EmbeddedSet:
         return removed
 
     def _remove_expired(self, memory_ids: Sequence[str], plan: Plan) -> int:
-        writer, removed = self.vectors.writer, {}
-        for stored in filter(None, map(writer.find, memory_ids)):
+        found = {memory_id: self._writer.find(memory_id) for memory_id in memory_ids}
+        fields, removed = self._profile.EXPIRATION_FIELDS, {}
+        expired = []
+        for stored in filter(None, found.values()):
             payload = salvaged(stored[3])
-            if is_expired(payload, plan.clock, self._profile.EXPIRATION_FIELDS):
-                writer.remove(stored)
+            if is_expired(payload, plan.clock, fields):
+                expired.append(stored)
                 removed[stored[1]] = payload
+        self._writer.remove(*expired)
         self._forget(removed, plan)
         return len(removed)
 
     # --- Superseding ---
 
     def _payload(self, memory_id: str) -> Payload | None:
-        stored = self.vectors.writer.find(memory_id)
+        stored = self._writer.find(memory_id)
         return load_payload(stored[3]) if stored else None
 
     def _mark(self, memory_id: str, payload: Payload, event: Payload) -> bool:
         """Stores a payload that differs only in its marks, and a history row."""
-        stored = self.vectors.writer.find(memory_id)
+        stored = self._writer.find(memory_id)
         if stored is not None:
-            self.vectors.writer.replace_payload(stored, payload)
+            self._writer.replace_payload(stored, payload)
             self.ledger.put([event])
         return stored is not None
 
     def _restore(self, memory_id: str, now: str) -> None:
         memory_id = canonical_id(memory_id)
-        payload = self._payload(memory_id)
-        if payload is None:
+        stored = self._writer.find(memory_id)
+        if stored is None:
             raise missing(memory_id)
+        payload = load_payload(stored[3])
         check_superseded(memory_id, payload)
-        event = restored_event(memory_id, payload, now)
-        self._mark(memory_id, restored(payload), event)
+        self._writer.replace_payload(stored, restored(payload))
+        self.ledger.put([restored_event(memory_id, payload, now)])
 
     # --- Clearing scopes ---
 
@@ -338,7 +343,7 @@ class EmbeddedSet:
 
     def _sweep(self, plan: Plan) -> bool:
         """Removes some detached points. Returns whether there may be more."""
-        swept = self.vectors.writer.sweep(REMOVED_AT_ONCE)
+        swept = self._writer.sweep(REMOVED_AT_ONCE)
         if swept:
             self._forget({memory_id: salvaged(text) for _, memory_id, text, _ in swept}, plan)
         return len(swept) == REMOVED_AT_ONCE

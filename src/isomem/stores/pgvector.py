@@ -13,6 +13,8 @@ from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
 from isomem.options import read_table
 from isomem.store.codec import canonical_id, dump_payload, unit_vector
 from isomem.store.row_keys import split_scope
+from isomem.stores.postgres.filters import compile_jsonb
+from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
     from isomem.contract.filters import Group
     from isomem.ports.shapes import Filters, Payload, Vector
-    from isomem.stores.postgres.database import Database, Row
+    from isomem.stores.postgres.connections import Row
+    from isomem.stores.postgres.database import Database
 
     Rows = list[Row]
     Ask = Callable[[int], Rows]
@@ -75,6 +78,7 @@ class PgvectorStore:
 
     Attributes:
         takes_any_id: the id "*" is an ordinary id, and does not mean every id.
+        batches: several changes, or several searches, are one statement.
 
     Raises:
         DependencyError: psycopg is not installed.
@@ -85,6 +89,7 @@ class PgvectorStore:
     table = PGVECTOR_OPTIONS
     check = staticmethod(read)
     takes_any_id = True
+    batches = True
 
     def __init__(
         self,
@@ -129,9 +134,8 @@ class PgvectorStore:
         """Makes the table and its indexes if they do not exist."""
         if self.collection_name not in self.list_cols():
             self._database.repeat(self._make)
-        with self._database.reading() as database:
-            sql = "SELECT atttypmod FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?"
-            found = database.rows(sql, (self._name, "vector"))
+        sql = "SELECT atttypmod FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?"
+        found = self._rows(sql, (self._name, "vector"))
         if found and found[0][0] > 0:
             self.embedding_model_dims = found[0][0]
 
@@ -152,20 +156,25 @@ class PgvectorStore:
             f"CREATE INDEX IF NOT EXISTS {_quoted(f'{name}_text_lemmatized_idx')}"
             f" ON {self._name} USING gin ({_TEXT})"
         )
+        for key in SCOPE_KEYS:
+            database.execute(
+                f"CREATE INDEX IF NOT EXISTS {_quoted(f'{name}_{key}_idx')} ON {self._name}"
+                f" ((payload->>'{key}'))"
+            )
 
     def list_cols(self) -> list[str]:
         """The names of the tables where collections are."""
-        sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = ANY(?)"
-        with self._database.reading() as database:
-            schemas = database.rows("SELECT current_schemas(false)::text[]")[0][0]
-            return [row[0] for row in database.rows(sql, (schemas,))]
+        sql = (
+            "SELECT table_name FROM information_schema.tables"
+            " WHERE table_schema = ANY(current_schemas(false))"
+        )
+        return [row[0] for row in self._rows(sql)]
 
     def col_info(self) -> dict[str, Any]:
         """Name, number of points and size of the collection."""
         size = "pg_size_pretty(pg_total_relation_size(?::regclass))"
         sql = f"SELECT count(*), {size} FROM {self._name}"
-        with self._database.reading() as database:
-            count, size = database.rows(sql, (self._name,))[0]
+        count, size = self._rows(sql, (self._name,))[0]
         return {"name": self.collection_name, "count": count, "size": size}
 
     def delete_col(self) -> None:
@@ -225,6 +234,22 @@ class PgvectorStore:
             bindings = (*changes.values(), _uuid(vector_id))
             self._database.repeat(lambda: self._database.execute(sql, bindings))
 
+    def batch(self, payloads: Sequence[tuple[str, Payload]], removed: Sequence[str] = ()) -> None:
+        """Replaces payloads and removes points, all or none.
+
+        Raises:
+            VectorValueError: an id is not a UUID.
+            ValidationError: a payload cannot be written as JSON.
+        """
+        sql = (
+            f"WITH gone AS (DELETE FROM {self._name} WHERE id = ANY(?::uuid[]))"
+            f" UPDATE {self._name} AS t SET payload = n.payload::jsonb"
+            " FROM unnest(?::uuid[], ?::text[]) AS n (id, payload) WHERE t.id = n.id"
+        )
+        last = {_uuid(point_id): dump_payload(payload) for point_id, payload in payloads}
+        bindings = ([*map(_uuid, removed)], [*last], [*last.values()])
+        self._database.repeat(lambda: self._database.execute(sql, bindings))
+
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
         sql, bindings = f"DELETE FROM {self._name} WHERE id = ?::uuid", (_uuid(vector_id),)
@@ -240,9 +265,7 @@ class PgvectorStore:
         """The point with that id, or None."""
         if not _is_uuid(vector_id):
             return None
-        sql = f"SELECT id, payload FROM {self._name} WHERE id = ?::uuid"
-        with self._database.reading() as database:
-            found = database.rows(sql, (vector_id,))
+        found = self._rows(f"SELECT id, payload FROM {self._name} WHERE id = ?::uuid", (vector_id,))
         return PgvectorHit(found[0][0], found[0][1], None) if found else None
 
     def list(self, filters: Filters | None = None, top_k: int | None = 100) -> tuple[Hits, None]:
@@ -257,16 +280,21 @@ class PgvectorStore:
 
         def ask(limit: int) -> Rows:
             sql = f"SELECT id, payload, NULL FROM {self._name} WHERE {where} LIMIT ?"
-            return self._database.rows(sql, (*bindings, limit))
+            return self._rows(sql, (*bindings, limit))
 
-        with self._database.reading():
-            return _first_passing(ask, group, _EVERYTHING if top_k is None else top_k), None
+        return _first_passing(ask, group, _EVERYTHING if top_k is None else top_k), None
 
     def search(
         self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
     ) -> Hits:
         """The `top_k` points nearest to a vector among those that pass, nearest first."""
-        return self.search_batch([query], [vectors], top_k, filters)[0]
+        del query
+        vector = self._vector(vectors)
+        where, bindings, group = self._where(filters)
+        sql = self._nearest("?::vector", where)
+        return _first_passing(
+            lambda limit: self._rows(sql, (vector, *bindings, limit)), group, top_k
+        )
 
     def search_batch(
         self,
@@ -275,23 +303,36 @@ class PgvectorStore:
         top_k: int = 1,
         filters: Filters | None = None,
     ) -> Sequence[Hits]:
-        """One `search` for each vector, in one state of the table."""
-        del queries
-        with self._database.reading():
-            asked = [self._nearest(self._vector(vector), filters) for vector in vectors_list]
-            return [_first_passing(ask, group, top_k) for ask, group in asked]
-
-    def _nearest(self, vector: str, filters: Filters | None) -> tuple[Ask, Group | None]:
+        """One `search` for each vector; all in one statement if the server decides the filters."""
         where, bindings, group = self._where(filters)
-        distance = "vector <=> ?::vector"
-        # An index orders by the bare distance alone; and what passes a filter may not be in it.
-        order = f"({distance}) + 0" if self._options["exact"] else distance
-        is_distance = self._options["scores"] == "distance"
-        score = distance if is_distance else f"greatest(0, 1 - ({distance}))"
+        if group is not None or len(vectors_list) < 2:
+            return [
+                self.search(query, vector, top_k, filters)
+                for query, vector in zip(queries, vectors_list, strict=True)
+            ]
+        given = [*map(self._vector, vectors_list)]
         sql = (
-            f"SELECT id, payload, {score} FROM {self._name} WHERE {where} ORDER BY {order} LIMIT ?"
+            "SELECT n.at, near.* FROM unnest(?::text[]) WITH ORDINALITY AS n (vector, at)"
+            f" CROSS JOIN LATERAL ({self._nearest('n.vector::vector', where)}) AS near"
         )
-        return lambda limit: self._database.rows(sql, (vector, *bindings, vector, limit)), group
+        hits: list[Hits] = [[] for _ in given]
+        for at, *row in self._rows(sql, (given, *bindings, top_k)):
+            hits[at - 1].append(PgvectorHit(*row))
+        return hits
+
+    def _nearest(self, vector: str, where: str) -> str:
+        """The statement for the points nearest to an expression; it binds a limit at its end.
+
+        An index orders by the bare distance alone, and what passes a filter may not be in it. An
+        exact search is fenced off by `OFFSET`, so that every distance is computed, and once.
+        """
+        is_distance = self._options["scores"] == "distance"
+        score = "distance" if is_distance else "greatest(0, 1 - distance)"
+        fence = "OFFSET 0" if self._options["exact"] else ""
+        return (
+            f"SELECT id, payload, {score} FROM (SELECT id, payload, vector <=> {vector} AS distance"
+            f" FROM {self._name} WHERE {where} {fence}) AS points ORDER BY distance LIMIT ?"
+        )
 
     def keyword_search(self, query: str, top_k: int = 5, filters: Filters | None = None) -> Hits:
         """The `top_k` points with all words of a query that pass, by mem0's rank, best first."""
@@ -305,18 +346,34 @@ class PgvectorStore:
         query = query.replace("\0", " ")
 
         def ask(limit: int) -> Rows:
-            return self._database.rows(sql, (query, query, *bindings, query, limit))
+            return self._rows(sql, (query, query, *bindings, query, limit))
 
-        with self._database.reading():
-            return _first_passing(ask, group, top_k)
+        return _first_passing(ask, group, top_k)
 
-    def _where(self, filters: Filters | None) -> tuple[str, tuple[str, ...], Group | None]:
-        """A condition that all points that pass fulfil, its bindings, and what decides."""
+    def _rows(self, sql: str, bindings: Sequence[Any] = ()) -> Rows:
+        """What one statement returns; it needs no transaction."""
+        with self._database.asking() as database:
+            return database.rows(sql, bindings)
+
+    def _where(self, filters: Filters | None) -> tuple[str, Sequence[Any], Group | None]:
+        """A condition that all points that pass fulfil, its bindings, and what decides on them."""
         group = compile_filters(filters)
-        ids, _ = split_scope(group)
-        usable = {key: value for key, value in ids.items() if "\0" not in value}
-        named = [f"payload @> jsonb_build_object('{key}', ?::text)" for key in usable]
-        return " AND ".join(named) or "true", tuple(usable.values()), group
+        ids, rest = split_scope(group)
+        parts, bindings = [], []
+        for key, value in ids.items():
+            if "\0" in value or not is_unicode(value):
+                return "false", (), None  # No stored id is like this.
+            # The first is what the index is on, the second tells texts from numbers.
+            parts.append(
+                f"payload->>'{key}' = ? AND payload @> jsonb_build_object('{key}', ?::text)"
+            )
+            bindings += [value, value]
+        if rest is not None:
+            passing = compile_jsonb(rest, "payload")
+            parts.append(passing.where)
+            bindings += passing.bindings
+            rest = None if passing.is_exact else group
+        return " AND ".join(parts) or "true", bindings, rest
 
 
 def _first_passing(ask: Ask, group: Group | None, top_k: int) -> Hits:
@@ -364,6 +421,7 @@ def _uuid(point_id: object) -> str:
 
 
 def _opened(options: Mapping[str, Any]) -> Database:
+    from isomem.stores.postgres.connections import Connections
     from isomem.stores.postgres.database import Database
     from isomem.stores.postgres.target import Target
 
@@ -375,10 +433,11 @@ def _opened(options: Mapping[str, Any]) -> Database:
         "connect_timeout_s": options["connect_timeout_s"],
         "statement_timeout_s": options["statement_timeout_s"],
     })  # fmt: skip
-    return Database(
+    connections = Connections(
         target,
         pool_min=options["minconn"],
         pool_max=options["maxconn"],
         connect_timeout_s=options["connect_timeout_s"],
         retry_s=options["retry_s"],
     )
+    return Database(connections)

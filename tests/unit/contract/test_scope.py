@@ -16,8 +16,8 @@ from isomem.contract.arguments import (
     check_ids,
     refuse_top_level_ids,
 )
-from isomem.contract.payload import stamp, without_ids
 from isomem.contract.scope import scope_of, session_key
+from isomem.contract.v2_0_4 import overlay, stamp
 from isomem.errors import ValidationError
 from isomem.types import SCOPE_KEYS
 from tests.unit.store.fuzz import examples
@@ -91,7 +91,7 @@ def test_metadata_names_no_scope(caplog: pytest.LogCaptureFixture) -> None:
     fields["a"].append(2)
     assert metadata["a"] == [1]
     assert stamp(None, {"user_id": "u"}) == {"user_id": "u"}
-    assert without_ids({"user_id": "victim", "b": 1}, keep={}) == {"b": 1}
+    assert overlay({"user_id": "victim", "b": 1}) == {"b": 1}
 
 
 @pytest.mark.parametrize("metadata", ["text", 5, [1], {1}])

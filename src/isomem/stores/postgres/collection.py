@@ -39,6 +39,7 @@ class PostgresCollection(Collection):
     """
 
     keywords: PostgresKeywords | None
+    reader: PostgresReader
     links: PostgresLinkTable | None = None
 
     def __init__(

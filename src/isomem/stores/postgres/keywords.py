@@ -17,6 +17,7 @@ from isomem.store.keywords import Keywords, rules_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from isomem.store.codec import Encoded
     from isomem.store.keywords import TermEncoder
@@ -57,6 +58,7 @@ class PostgresKeywords(Keywords):
         self._encoder = encoder
         self.identity = rules_of(encoder)
         self._writes = 0
+        self._latest: tuple[str, Mapping[int, float]] = ("", {})
 
     def inserted(self, rows: Sequence[Encoded]) -> None:
         """Counts the terms of points that were just stored."""
@@ -116,9 +118,8 @@ class PostgresKeywords(Keywords):
 
         The frequency is that of the whole collection, as in `isomem.store.keywords`.
         """
-        weights = self._encoder.encode(text)
-        found = self._rows.rows(_SUM, (self._collection, [TEXTS, *weights]))
-        counts: dict[int, int] = dict(found)
+        weights = self._weights(text)
+        counts: dict[int, int] = dict(self._rows.rows(*self._question(weights)))
         texts = counts.get(TEXTS, 0)
         numbers, factors = array("I"), array("d")
         for number, weight in weights.items():
@@ -127,6 +128,20 @@ class PostgresKeywords(Keywords):
                 numbers.append(number)
                 factors.append(weight * log((texts - containing + 0.5) / (containing + 0.5) + 1))
         return numbers, factors
+
+    def expect(self, text: str) -> None:
+        """Has the counts for a query brought together with what the caller's block asks first."""
+        self._rows.expect(*self._question(self._weights(text)))
+
+    def _weights(self, text: str) -> Mapping[int, float]:
+        latest, weights = self._latest
+        if latest != text:
+            weights = self._encoder.encode(text)
+            self._latest = text, weights
+        return weights
+
+    def _question(self, weights: Mapping[int, float]) -> tuple[str, tuple[Any, ...]]:
+        return _SUM, (self._collection, [TEXTS, *weights])
 
     # --- Folding ---
 

@@ -101,6 +101,10 @@ class PostgresLedger(Ledger):
             database.execute(_SAVE, [*map(list, zip(*rows, strict=True))])
             database.execute(_EVICT, (session_scope, session_scope, KEPT_MESSAGES))
 
+    def expect(self, session_scope: str, limit: int) -> None:
+        """Has the last messages brought together with what the caller's block asks first."""
+        self._rows.expect(_LAST, (escaped(session_scope), limit))
+
     def get_last_messages(
         self, session_scope: str, limit: int = KEPT_MESSAGES
     ) -> list[dict[str, Any]]:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from isomem.stores.postgres.database import Database
 
 _INSERT = "INSERT INTO links SELECT * FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::text[])"
+_INSERT_BY_ID = (
+    "INSERT INTO links (scope, seq, position, memory_id)"
+    " SELECT i.scope, i.seq, n.position, n.memory_id"
+    " FROM unnest(?::text[], ?::bigint[], ?::text[]) AS n (id, position, memory_id)"
+    " JOIN ids AS i ON i.collection = ? AND i.id = n.id"
+)
 _NEW = (
     "INSERT INTO links (scope, seq, position, memory_id)"
     " SELECT p.scope, p.seq, {position}, n.memory_id"
@@ -104,6 +110,17 @@ class PostgresLinkTable(LinkTable):
         if links:
             self._rows.execute(_INSERT, [*map(list, zip(*links, strict=True))])
 
+    def insert_by_id(self, collection: int, entities: Iterable[tuple[str, Payload]]) -> None:
+        """Stores the links of new entities of a collection, each an id and a payload."""
+        links = [
+            (entity_id, position, memory_id)
+            for entity_id, payload in entities
+            for position, memory_id in enumerate(links_of(payload))
+        ]
+        if links:
+            columns = map(list, zip(*links, strict=True))
+            self._rows.execute(_INSERT_BY_ID, (*columns, collection))
+
     def append(self, memory_id: str, entities: Iterable[int]) -> None:
         """Links a memory to entities, after their other memories; nothing happens if it is."""
         self._add(_APPEND, [(entity, memory_id) for entity in entities])
@@ -151,7 +168,7 @@ class PostgresLinkTable(LinkTable):
         if not is_storable_id(memory_id):
             return []
         if self._rows.current.writes:
-            self._rows.rows(_LOCK_OF, ([memory_id], collection))
+            self._rows.execute(_LOCK_OF, ([memory_id], collection))
         rows = self._rows.rows(_OF_MEMORY, (memory_id, memory_id, collection))
         return [
             ((row_key_of(scope, seq), *point, restored_all(tuple(ids)), False), is_shared)

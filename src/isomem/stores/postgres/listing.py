@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from isomem.contract.pages import Key
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Entry, Filters, Hit
-    from isomem.stores.postgres.database import Database, Transaction
+    from isomem.stores.postgres.database import Database
     from isomem.stores.postgres.reading import PostgresReader
+    from isomem.stores.postgres.transactions import Transaction
 
 
 _KEPT = 2_000

@@ -27,6 +27,10 @@ class UnfinishedError(DatabaseError):
         self.in_doubt = in_doubt
 
 
+class UnsureError(DatabaseError):
+    """A write took something for granted that is not so. Nothing was stored."""
+
+
 def is_lost(error: psycopg.Error) -> bool:
     """Whether the connection is gone."""
     if not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
@@ -58,6 +62,8 @@ def meaning(error: psycopg.Error, target: Target, *, committing: bool = False) -
             suggestion="Call again.",
             cause=cause,
         )
+    if isinstance(error, psycopg.errors.DivisionByZero):  # So that a statement can say no.
+        return UnsureError(f"{target.name}: a write has to look before it is done")
     for kind, message, suggestion in _MEANINGS:
         if isinstance(error, kind):
             return DatabaseError(

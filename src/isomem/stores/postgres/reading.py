@@ -9,17 +9,20 @@ from isomem.store.context import Context
 from isomem.store.reading import Hits, Point, Reader
 from isomem.store.row_keys import split_scope
 from isomem.stores.postgres.escaped import is_storable_id
+from isomem.stores.postgres.filters import compile_text
 from isomem.stores.postgres.scopes import columns_of, in_scopes, place_of, row_key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from isomem.contract.filters import Group
-    from isomem.ports.shapes import Filters, Payload
+    from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.best import Scored
     from isomem.store.cache import Scope
-    from isomem.stores.postgres.database import Database, Row
+    from isomem.stores.postgres.connections import Row
+    from isomem.stores.postgres.database import Database
     from isomem.stores.postgres.links import PostgresLinkTable
     from isomem.stores.postgres.scopes import ScopeCache
     from isomem.stores.postgres.vectors import PostgresVectors
@@ -41,12 +44,27 @@ _PAYLOADS = (
 )
 
 
+class Together:
+    """Points that a search found together; their payloads are read together.
+
+    Attributes:
+        row_keys: of all of them.
+        texts: their payloads as JSON, by row key; None as long as they have not been read.
+    """
+
+    __slots__ = ("row_keys", "texts")
+
+    def __init__(self, row_keys: Sequence[int]) -> None:
+        self.row_keys = row_keys
+        self.texts: dict[int, str] | None = None
+
+
 class FoundPoint(Point):
-    """A point that a search found together with others; their payloads are read together."""
+    """A point that a search found together with others."""
 
     __slots__ = ("together",)
 
-    together: Sequence[Point]
+    together: Together
 
 
 class PostgresReader(Reader):
@@ -82,13 +100,21 @@ class PostgresReader(Reader):
 
     def payload_of(self, point: Point) -> Payload:
         """The payload of a point; empty if the point is gone. Opens a block of its own."""
-        points = point.together if isinstance(point, FoundPoint) else [point]
+        if not isinstance(point, FoundPoint):
+            with self._rows.reading():
+                return self.payloads([point.row_key]).get(point.row_key, {})
+        together = point.together
+        if together.texts is None:
+            with self._rows.reading():
+                found = self._rows.rows(_PAYLOADS, columns_of(together.row_keys))
+            together.texts = {row_key_of(scope, seq): text for scope, seq, text in found}
+        text = together.texts.get(point.row_key)
+        if text is None:
+            return {}
+        if self._links is None:
+            return load_payload(text)
         with self._rows.reading():
-            payloads = self.payloads([each.row_key for each in points])
-        for each in points:
-            if each is not point and each._payload is None:
-                each._payload = payloads.get(each.row_key, {})
-        return payloads.get(point.row_key, {})
+            return self.load(point.row_key, text)
 
     def passing(self, row_keys: Sequence[int], filters: Filters) -> dict[int, Payload]:
         """The payloads of those of these points that are there and pass, by row key."""
@@ -140,8 +166,12 @@ class PostgresReader(Reader):
         """
         ids, rest = split_scope(compile_filters(filters))
         where, bindings = in_scopes(self._number, ids)
-        size = min(max(wanted or _PAGE, _LEAST), _PAGE)
-        sql = f"SELECT p.id, p.scope, p.seq, p.payload FROM {_OF_SCOPES} WHERE {where}"
+        size, source = min(max(wanted or _PAGE, _LEAST), _PAGE), _OF_SCOPES
+        if rest is not None and self._links is None:
+            passing = compile_text(rest)
+            source, where = f"{source}{passing.source}", f"{where} AND {passing.where}"
+            bindings = (*bindings, *passing.bindings)
+        sql = f"SELECT p.id, p.scope, p.seq, p.payload FROM {source} WHERE {where}"
         while True:
             more, last = ("", ()) if after is None else (" AND p.id > ?", (after,))
             found = self._rows.rows(f"{sql}{more} ORDER BY p.id LIMIT ?", (*bindings, *last, size))
@@ -207,12 +237,51 @@ class PostgresReader(Reader):
         """The vectors and terms of the points that have all these ids."""
         return self._cache.load(self._number, ids)
 
+    def expect(self, filters: Filters) -> None:
+        """Has what a search will look at brought together with what the block asks first."""
+        ids, rest = split_scope(compile_filters(filters))
+        self._cache.expect(self._number, ids)
+        if rest is not None:
+            self._rows.expect(*self._question(ids, rest)[:2])
+
+    def may_have_points(self, scope: Filters) -> bool:
+        """`has_points`, which may go by what was there when the scope was last looked at."""
+        return self._cache.has(self._number, split_scope(compile_filters(scope))[0]) or (
+            self.has_points(scope)
+        )
+
+    def nearest(
+        self, vectors: Sequence[Vector], top_k: int, filters: Filters | None
+    ) -> Sequence[Sequence[Point]]:
+        """As `Reader.nearest`. The payloads of memories come with what the block asks next."""
+        found = super().nearest(vectors, top_k, filters)
+        if self._links is None:
+            for points in found:
+                row_keys = [point.row_key for point in points]
+                if row_keys:
+                    self._rows.expect(_PAYLOADS, columns_of(row_keys))
+        return found
+
     def _points(self, scope: Scope, scored: Scored) -> Sequence[Point]:
         row_keys, ids = scope.row_keys, scope.ids
         points = [FoundPoint(self, row_keys[row], ids[row], score) for score, row in scored]
+        together = Together([point.row_key for point in points])
         for point in points:
-            point.together = points
+            point.together = together
         return Hits(points, scope)
+
+    def _select(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
+        group = compile_filters(filters)
+        ids, rest = split_scope(group)
+        if rest is None:
+            return self.scope(ids), None
+        selected = self._rows.current.selected
+        for other, scope, allowed in selected:
+            if other is group and not self._rows.current.writes:
+                return scope, allowed
+        found = self.scope(ids), set(self._passing(ids, rest))
+        selected.append((group, *found))
+        return found
 
     def _context(self, scope: Scope) -> Context:
         context, scope.context = scope.context or Context(), None
@@ -233,8 +302,30 @@ class PostgresReader(Reader):
         ]
 
     def _passing(self, ids: dict[str, str], rest: Group) -> Iterable[int]:
+        sql, bindings, check = self._question(ids, rest)
+        undecided = []
+        for scope, seq, text in self._rows.rows(sql, bindings):
+            if text is None:
+                yield row_key_of(scope, seq)
+            else:
+                undecided.append((row_key_of(scope, seq), text))
+        for row_key, payload in self._loaded(undecided).items():
+            if matches(check, payload):
+                yield row_key
+
+    def _question(self, ids: dict[str, str], rest: Group) -> tuple[str, tuple[Any, ...], Group]:
+        """What finds the points that may pass, with the payloads of those that Python decides.
+
+        Returns:
+            The statement, its bindings, and what Python has to compare.
+        """
         where, bindings = in_scopes(self._number, ids)
-        sql = f"SELECT p.scope, p.seq, p.payload FROM {_OF_SCOPES} WHERE {where}"
-        found = self._rows.rows(sql, bindings)
-        payloads = self._loaded([(row_key_of(scope, seq), text) for scope, seq, text in found])
-        return (row_key for row_key, payload in payloads.items() if matches(rest, payload))
+        if self._links is not None:  # Their payloads are not all in the column.
+            sql = f"SELECT p.scope, p.seq, p.payload FROM {_OF_SCOPES} WHERE {where}"
+            return sql, bindings, rest
+        passing = compile_text(rest)
+        sql = (
+            f"SELECT p.scope, p.seq, {passing.undecided} FROM {_OF_SCOPES}{passing.source}"
+            f" WHERE {where} AND {passing.where}"
+        )
+        return sql, (*bindings, *passing.bindings), rest

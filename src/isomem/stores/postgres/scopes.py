@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from isomem.store.context import Context
     from isomem.store.row_keys import Ids
-    from isomem.stores.postgres.database import Database, Row, Transaction
+    from isomem.stores.postgres.connections import Row
+    from isomem.stores.postgres.database import Database
+    from isomem.stores.postgres.transactions import Transaction
 
     Key = tuple[int, str | None, str | None, str | None]
 
@@ -36,7 +38,6 @@ _MAKE = (
     " ON CONFLICT (collection, name) DO UPDATE SET version = scopes.version + 1"
     " RETURNING number, version"
 )
-_TOUCH = "UPDATE scopes SET version = version + 1 WHERE number = ? RETURNING version"
 _REMOVE_FROM = (
     "UPDATE scopes SET version = version + 1, removed = version + 1 WHERE number = ANY(?)"
 )
@@ -101,17 +102,19 @@ class ScopeTable:
         name = json.dumps(ids)
         found = self._database.rows(_RAISE, (collection, name))
         if not found:
-            stored = [None if value is None else escaped(_checked(value)) for value in ids]
-            found = self._database.rows(_MAKE, (collection, name, *stored))
+            found = self._database.rows(_MAKE, (collection, *self.row_of(ids)))
         number, version = found[0]
         self._database.current.dirty.add(number)
         return number, version
 
-    def touch(self, number: int) -> int:
-        """The new version of a scope in which a point is about to change."""
-        self._database.current.dirty.add(number)
-        found = self._database.rows(_TOUCH, (number,))
-        return int(found[0][0]) if found else 0
+    def row_of(self, ids: Ids) -> Sequence[str | None]:
+        """The name of a scope, and its ids as they are stored.
+
+        Raises:
+            ValidationError: VALIDATION_005, an id cannot be stored.
+        """
+        stored = (None if value is None else escaped(_checked(value)) for value in ids)
+        return [json.dumps(ids), *stored]
 
     def remove_from(self, numbers: Sequence[int]) -> None:
         """Marks scopes from which points are about to be removed."""
@@ -164,26 +167,36 @@ class ScopeCache:
                 transaction.loaded[key] = scope
         return scope
 
+    def expect(self, collection: int, ids: Mapping[str, str]) -> None:
+        """Has what is new of a scope brought together with what the caller's block asks first."""
+        key = (collection, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
+        cached = self._cached.get(key)
+        self._database.expect(*_question(key, ids, cached.versions if cached else {}))
+
+    def has(self, collection: int, ids: Mapping[str, str]) -> bool:
+        """Whether a scope is in memory, and had points when it was last looked at."""
+        key = (collection, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
+        cached = self._cached.get(key)
+        return cached is not None and bool(cached.scope.ids)
+
     def _load(self, transaction: Transaction, key: Key, ids: Mapping[str, str]) -> Scope:
         cached = self._pin(transaction, key)
         if cached is not None:
             changes = self._changes(key, ids, cached.versions)
             if not changes.rows and changes.versions == cached.versions:
                 return cached.scope
-            is_shared = transaction.dirty.isdisjoint(changes.versions)
+            is_shared = transaction.has_left(key[0], changes.versions)
             if is_shared and changes.follow(cached.versions) and self._extend(cached, changes):
                 return cached.scope
         changes = self._changes(key, ids, {})
         new = CachedScope(Scope(), changes.versions, 0)
         changes.add_to(new)
-        if transaction.dirty.isdisjoint(changes.versions):
+        if transaction.has_left(key[0], changes.versions):
             self._put(key, new, transaction)
         return new.scope
 
     def _changes(self, key: Key, ids: Mapping[str, str], known: dict[int, int]) -> Changes:
-        where, bindings = in_scopes(key[0], ids)
-        sql = _CHANGED.format(where=where)
-        return Changes(self._database.rows(sql, ([*known], [*known.values()], *bindings)))
+        return Changes(self._database.rows(*_question(key, ids, known)))
 
     def _pin(self, transaction: Transaction, key: Key) -> CachedScope | None:
         with self._lock:
@@ -241,6 +254,13 @@ class ScopeCache:
         """Evicts everything."""
         with self._lock:
             self._cached.clear()
+
+
+def _question(
+    key: Key, ids: Mapping[str, str], known: Mapping[int, int]
+) -> tuple[str, tuple[Any, ...]]:
+    where, bindings = in_scopes(key[0], ids)
+    return _CHANGED.format(where=where), ([*known], [*known.values()], *bindings)
 
 
 def _is_newer(one: CachedScope, other: CachedScope) -> bool:

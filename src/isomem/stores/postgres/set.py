@@ -6,14 +6,18 @@ what differs is where they read and write.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from isomem.config import ENTITIES_SUFFIX
-from isomem.contract.limits import BOOST_SIMILARITY, ENTITY_MATCHES
+from isomem.contract.limits import BOOST_SIMILARITY, ENTITY_MATCHES, RECENT_MESSAGES
 from isomem.contract.profile import profile_of
+from isomem.contract.scope import scope_of
 from isomem.contract.scoring import entity_boost
 from isomem.errors import InvalidConfigError, VectorValueError
 from isomem.stores.embedded import EmbeddedSet, JoinedLinks, facts_of
 from isomem.stores.linking import Joined, highest
 from isomem.stores.postgres.collection import PostgresCollection, PostgresEntities
+from isomem.stores.postgres.connections import Connections
 from isomem.stores.postgres.database import Database
 from isomem.stores.postgres.ingests import PostgresIngests
 from isomem.stores.postgres.ledger import PostgresLedger
@@ -26,16 +30,21 @@ from isomem.text.tiers import load_encoder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from typing import Any, ParamSpec, TypeVar
 
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
     from isomem.contract.plan import Mention, Plan
     from isomem.contract.profile import Profile
-    from isomem.ports.shapes import Embedder
+    from isomem.ports.shapes import Embedder, Filters, Payload
 
     P = ParamSpec("P")
     T = TypeVar("T")
+
+
+_TIDY = "DELETE FROM commits WHERE at < now() - interval '1 day'"
+"""Removes the tokens that dead processes have left: each process does it once."""
 
 
 class PostgresSet(EmbeddedSet):
@@ -46,6 +55,9 @@ class PostgresSet(EmbeddedSet):
     """
 
     serial = False
+    vectors: PostgresCollection
+    entities: PostgresEntities
+    ledger: PostgresLedger
 
     def __init__(
         self,
@@ -59,6 +71,7 @@ class PostgresSet(EmbeddedSet):
         self.vectors = vectors
         self.entities = entities
         self.ledger = ledger
+        self._writer = vectors.writer
         self._database = database
         self._rows: Database = database
         self._profile = profile
@@ -67,20 +80,44 @@ class PostgresSet(EmbeddedSet):
         self.receipts = PostgresReceipts(database)
         self._has_one_file = True
         self._held = None
-        self._is_swept = False
+        self._is_swept = self._is_tidy = False
         self._keywords = vectors.keywords
+
+    def reading(
+        self,
+        *,
+        filters: Filters | None = None,
+        lemmas: str = "",
+        probes: Sequence[Mention] = (),
+        session: str | None = None,
+        **_: object,
+    ) -> AbstractContextManager[object]:
+        """As `EmbeddedSet.reading`. All that the block will ask for is asked at once."""
+        if filters is None:
+            return self._rows.reading()
+        return self._rows.reading(lambda: self._expect(filters, lemmas, probes, session))
+
+    def _expect(
+        self, filters: Filters, lemmas: str, probes: Sequence[Mention], session: str | None
+    ) -> None:
+        with suppress(ValueError):  # Whoever asks gets to know what is wrong with filters.
+            self.vectors.reader.expect(filters)
+        if lemmas and self._keywords is not None:
+            self._keywords.expect(lemmas)
+        if probes:
+            self.entities.reader.expect(scope_of(filters))
+        if session is not None:
+            self.ledger.expect(session, RECENT_MESSAGES)
 
     def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in one transaction, once."""
         written = self._rows.write(work, *args, **kwargs)
         if self._keywords is not None and self._keywords.is_due:
-            self._rows.write(self._tidy)
+            self._rows.write(self._keywords.fold)
+        if not self._is_tidy:
+            self._is_tidy = True
+            self._rows.repeat(lambda: self._rows.execute(_TIDY))
         return written
-
-    def _tidy(self) -> None:
-        if self._keywords is not None:
-            self._keywords.fold()
-        self._rows.execute("DELETE FROM commits WHERE at < now() - interval '1 day'")
 
     def shares(self, plan: Plan) -> bool:
         """False: each plan has a transaction of its own."""
@@ -96,6 +133,10 @@ class PostgresLinks(JoinedLinks):
     """`JoinedLinks` that asks once for the links of all entities that a query is about."""
 
     _entities: PostgresEntities
+
+    def may_boost(self, scope: Payload) -> bool:
+        """As `Links.may_boost`. True may be what was so a moment ago: then there is no boost."""
+        return self._entities.reader.may_have_points(scope)
 
     def boosts(self, probes: Sequence[Mention], scope: dict[str, Any]) -> dict[str, float]:
         """As `Links.boosts`."""
@@ -134,13 +175,14 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Postgres
         )
     target = Target(options.model_dump())
     prepare(target)
-    database: Any = Database(
+    connections = Connections(
         target,
         pool_min=options["pool_min"],
         pool_max=options["pool_max"],
         connect_timeout_s=options["connect_timeout_s"],
         retry_s=options["retry_s"],
     )
+    database: Any = Database(connections)
     try:
         return _open(config, embedder, clock, database)
     except BaseException:

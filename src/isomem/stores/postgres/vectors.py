@@ -7,10 +7,21 @@ from isomem.store.vectors import Vectors
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from isomem.ports.shapes import Vector
+    from isomem.store.vectors import Made
 
 
 class PostgresVectors(Vectors):
-    """What is known about the vectors of one collection. Runs in the caller's transaction."""
+    """What is known about the vectors of one collection. Runs in the caller's transaction.
+
+    Attributes:
+        recorded: what the database says, as far as this process knows.
+    """
+
+    recorded: Made = (None, None)
+
+    def _fitting(self, stored: Made) -> Made:
+        self.recorded = super()._fitting(stored)
+        return self.recorded
 
     def current(self) -> int | None:
         """`dims`, once it is known.

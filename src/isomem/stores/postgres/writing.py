@@ -1,6 +1,13 @@
-"""Writing points: encoded first, then one statement for those of a scope."""
+"""Writing points: encoded first, then one statement for those of a scope.
+
+That statement takes for granted that their ids are free and that the embedder is still the same,
+and fails if not, so that nobody has to wait for an answer. The transaction is then done again,
+with a look at each.
+"""
 
 from __future__ import annotations
+
+import json
 
 from isomem.errors import ValidationError
 from isomem.store.codec import dump_payload
@@ -8,10 +15,12 @@ from isomem.store.row_keys import scope_ids
 from isomem.store.writing import Writer
 from isomem.stores.postgres.escaped import is_storable_id, restored_all
 from isomem.stores.postgres.scopes import place_of, row_key_of
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from isomem.ports.shapes import Payload, Vector
     from isomem.store.codec import Encoded
@@ -34,6 +43,25 @@ _INSERT = (
     " SELECT ?, seq, ?, id, payload, vector, terms, ? FROM named JOIN new USING (id)"
     " RETURNING id, seq"
 )
+_INSERT_SURELY = (
+    "WITH kept AS (UPDATE scopes SET version = version + 1 WHERE collection = ? AND name = ?"
+    " RETURNING number, version),"
+    f" made AS (INSERT INTO scopes (collection, name, {', '.join(SCOPE_KEYS)})"
+    " SELECT ?::bigint, ?::text, ?::text, ?::text, ?::text WHERE NOT EXISTS (SELECT 1 FROM kept)"
+    " ON CONFLICT (collection, name) DO UPDATE SET version = scopes.version + 1"
+    " RETURNING number, version),"
+    " scope AS (SELECT * FROM kept UNION ALL SELECT * FROM made),"
+    " new AS (SELECT * FROM unnest(?::text[], ?::text[], ?::bytea[], ?::bytea[])"
+    " WITH ORDINALITY AS n (id, payload, vector, terms, at)),"
+    " named AS (INSERT INTO ids (collection, id, scope, seq)"
+    " SELECT ?::bigint, n.id, s.number, nextval('insertions') FROM new AS n, scope AS s"
+    " ORDER BY n.at ON CONFLICT DO NOTHING RETURNING id, seq),"
+    " stored AS (INSERT INTO points (scope, seq, collection, id, payload, vector, terms, version)"
+    " SELECT s.number, seq, ?::bigint, id, payload, vector, terms, s.version"
+    " FROM named JOIN new USING (id), scope AS s RETURNING 1)"
+    " SELECT 1 / ((SELECT count(*) FROM stored) = ? AND EXISTS (SELECT 1 FROM collections"
+    " WHERE number = ? AND dims = ? AND embedder IS NOT DISTINCT FROM ?))::integer"
+)
 _LOCK = "SELECT 1 FROM ids WHERE collection = ? AND id = ? FOR UPDATE"
 _FIND = (
     "SELECT p.scope, p.seq, p.id, p.terms, p.payload, s.user_id, s.agent_id, s.run_id"
@@ -41,9 +69,13 @@ _FIND = (
     " WHERE i.collection = ? AND i.id = ? AND s.collection > 0"
 )
 _AT = " WHERE scope = ? AND seq = ?"
-_REPLACE = f"UPDATE points SET payload = ?, vector = ?, terms = ?, version = ?{_AT}"
-_REPLACE_PAYLOAD = f"UPDATE points SET payload = ?, version = ?{_AT}"
-_REPLACE_VECTOR = f"UPDATE points SET vector = ?, version = ?{_AT}"
+_CHANGE = (
+    "WITH touched AS (UPDATE scopes SET version = version + 1 WHERE number = ? RETURNING version)"
+    f" UPDATE points SET {{}}, version = coalesce((SELECT version FROM touched), 0){_AT}"
+)
+_REPLACE = _CHANGE.format("payload = ?, vector = ?, terms = ?")
+_REPLACE_PAYLOAD = _CHANGE.format("payload = ?")
+_REPLACE_VECTOR = _CHANGE.format("vector = ?")
 _COPY = (
     "INSERT INTO points SELECT ?, seq, collection, id, payload, vector, terms, ?, made"
     f" FROM points{_AT}"
@@ -53,6 +85,7 @@ _COPY = (
 class PostgresWriter(Writer):
     """Writes the points of one collection. Runs in the caller's transaction."""
 
+    _links: PostgresLinkTable | None
     _vectors: PostgresVectors
 
     def __init__(
@@ -88,6 +121,28 @@ class PostgresWriter(Writer):
     def _insert(self, ids: Ids, rows: Sequence[Encoded]) -> None:
         # Of points with one id, the last counts; the others are replaced one after another.
         last = {row[0]: row for row in rows}
+        if self._rows.current.sure and self._vectors.recorded[0] is not None:
+            self._insert_surely(ids, [*last.values()])
+        else:
+            self._insert_carefully(ids, last)
+
+    def _insert_surely(self, ids: Ids, rows: Sequence[Encoded]) -> None:
+        """Adds points with ids that are free. If one is not, the transaction fails."""
+        number = self._number
+        self._rows.execute(
+            _INSERT_SURELY,
+            (
+                number, json.dumps(ids), number, *self._scopes.row_of(ids), *_columns(rows),
+                number, number, len(rows), number, *self._vectors.recorded,
+            ),
+        )  # fmt: skip
+        self._rows.current.changed.add(number)
+        if self._keywords:
+            self._keywords.inserted(rows)
+        if self._links:
+            self._links.insert_by_id(number, ((row[0], row[5]) for row in rows))
+
+    def _insert_carefully(self, ids: Ids, last: Mapping[str, Encoded]) -> None:
         scope, version = self._scopes.change(self._number, ids)
         self._check_embedder()
         seqs = self._insert_rows(scope, version, [*last.values()])
@@ -105,8 +160,7 @@ class PostgresWriter(Writer):
     def _insert_rows(self, scope: int, version: int, rows: Sequence[Encoded]) -> dict[str, int]:
         """The insertion orders of those points whose ids were free."""
         number = self._number
-        columns = [*zip(*((row[0], row[3], row[1], row[4]) for row in rows), strict=True)]
-        bindings = (*map(list, columns), number, scope, scope, number, version)
+        bindings = (*_columns(rows), number, scope, scope, number, version)
         return dict(self._rows.rows(_INSERT, bindings))
 
     def _store_over(self, row: Encoded) -> None:
@@ -130,7 +184,7 @@ class PostgresWriter(Writer):
         if not is_storable_id(point_id):
             return None
         if self._rows.current.writes:
-            self._rows.rows(_LOCK, (self._number, point_id))
+            self._rows.execute(_LOCK, (self._number, point_id))
         for scope, seq, name, terms, payload, *ids in self._rows.rows(
             _FIND, (self._number, point_id)
         ):
@@ -140,18 +194,24 @@ class PostgresWriter(Writer):
     def _replace(self, old: Stored, row: Encoded) -> None:
         row_key, _, old_terms, _, old_ids, _ = old
         _, unit, ids, text, terms, payload = row
-        row_key, version = self._move(row_key, old_ids, ids)
-        self._rows.execute(_REPLACE, (text, unit, terms, version, *place_of(row_key)))
+        row_key = self._move(row_key, old_ids, ids)
+        self._change(_REPLACE, row_key, text, unit, terms)
         if self._keywords:
             self._keywords.change(old_terms, terms, counted=True)
         if self._links:
             self._links.replace(row_key, payload)
 
-    def _move(self, row_key: int, old_ids: Ids, ids: Ids) -> tuple[int, int]:  # type: ignore[override]
-        """The row key and the new version of a point whose scope may have changed."""
+    def _change(self, sql: str, row_key: int, *values: object) -> None:
+        """Stores other values of a point, and raises the version of its scope."""
         scope, seq = place_of(row_key)
+        self._rows.current.dirty.add(scope)
+        self._rows.execute(sql, (scope, *values, scope, seq))
+
+    def _move(self, row_key: int, old_ids: Ids, ids: Ids) -> int:
+        """The row key of a point whose scope may have changed."""
         if ids == old_ids:
-            return row_key, self._scopes.touch(scope)
+            return row_key
+        scope, seq = place_of(row_key)
         # Copied: a cluster does not move a row to another node by an update.
         number, version = self._scopes.change(self._number, ids)
         self._scopes.remove_from([scope])
@@ -163,26 +223,27 @@ class PostgresWriter(Writer):
         if self._links:
             self._links.move(row_key, new)
         self._scopes.drop_empty([scope])
-        return new, version
+        return new
 
     def replace_payload(self, old: Stored, payload: Payload) -> None:
         """Stores another payload of a point."""
-        row_key, version = self._move(old[0], old[4], scope_ids(payload))
-        bindings = (self._dump(payload), version, *place_of(row_key))
-        self._rows.execute(_REPLACE_PAYLOAD, bindings)
+        row_key = self._move(old[0], old[4], scope_ids(payload))
+        self._change(_REPLACE_PAYLOAD, row_key, self._dump(payload))
         if self._links:
             self._links.replace(row_key, payload)
 
     def replace_vector(self, old: Stored, vector: Vector) -> None:
         """Stores another vector of a point."""
-        unit = self._vectors.unit(vector)
-        scope, seq = place_of(old[0])
-        self._rows.execute(_REPLACE_VECTOR, (unit, self._scopes.touch(scope), scope, seq))
+        self._change(_REPLACE_VECTOR, old[0], self._vectors.unit(vector))
 
     # --- Removing ---
 
-    def remove(self, old: Stored) -> None:
-        """Removes a point."""
+    def remove(self, *points: Stored) -> None:
+        """Removes points."""
+        for point in points:
+            self._remove(point)
+
+    def _remove(self, old: Stored) -> None:
         scope, seq = place_of(old[0])
         self._scopes.remove_from([scope])
         if self._keywords:
@@ -213,6 +274,11 @@ class PostgresWriter(Writer):
             self._rows.execute(sql, (self._number,))
         if self._keywords:
             self._keywords.clear()
+
+
+def _columns(rows: Sequence[Encoded]) -> list[list[Any]]:
+    """Ids, payloads, vectors and terms."""
+    return [*map(list, zip(*((row[0], row[3], row[1], row[4]) for row in rows), strict=True))]
 
 
 def _check_id(point_id: str) -> None:

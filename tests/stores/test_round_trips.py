@@ -1,0 +1,101 @@
+"""How often a call reaches the server: a number that must not creep up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isomem import Memory
+from isomem.testing import ScriptedLLM
+from tests.stores import server
+from tests.stores.wire import Proxy, turns_of
+
+pytestmark = [
+    pytest.mark.skipif(bool(server.without_pgvector()), reason=server.without_pgvector()),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+ANA = {"user_id": "ana"}
+REST = {
+    "embedder": {"provider": "mock", "config": {"embedding_dims": 32}},
+    "llm": {"provider": "mock"},
+}
+FACTS = [f"Ana Silva met Tom Berg in town {number}" for number in range(10)]
+
+MOST = {
+    "postgres": {
+        "raw add": 1, "raw add again": 1, "add of 10 facts": 4, "the same facts again": 4,
+        "search": 2, "search with a filter": 2, "search in a new scope": 2, "get": 1,
+        "get_all": 1, "history": 1, "update": 4, "delete": 3,
+    },
+    "pgvector": {
+        "raw add": 1, "raw add again": 1, "add of 10 facts": 4, "the same facts again": 5,
+        "search": 4, "search with a filter": 4, "search in a new scope": 4, "get": 1,
+        "get_all": 1, "history": 0, "update": 7, "delete": 5,
+    },
+}  # fmt: skip
+"""The round trips of each call, when its connection and what it knows of the scope are warm."""
+
+
+@pytest.fixture(params=[*MOST])
+def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Memory, Proxy]]:
+    """An engine, a memory over it, and what counts."""
+    proxy = Proxy(server.shared().folder)
+    section = server.section()
+    section["config"]["dsn"] = proxy.dsn("tests")
+    more: dict[str, Any] = {}
+    if request.param == "pgvector":
+        store = {
+            "connection_string": proxy.dsn("tests"), "collection_name": "round_trips",
+            "scores": "similarity",
+        }  # fmt: skip
+        section = {"provider": "pgvector", "config": store}
+        more["history_db_path"] = str(tmp_path / "history.db")
+    memory = Memory.from_config({"vector_store": section, **more, **REST})
+    if more:
+        memory.reset()
+    yield request.param, memory, proxy
+    memory.close()
+    proxy.close()
+
+
+def test_no_call_makes_more_round_trips_than_it_has_to(
+    counted: tuple[str, Memory, Proxy],
+) -> None:
+    engine, memory, proxy = counted
+
+    def say(number: int) -> str:
+        added = memory.add(f"note {number}", **ANA, infer=False, metadata={"n": number})
+        return str(added["results"][0]["id"])
+
+    def learn() -> None:
+        memory.llm = ScriptedLLM([{"memory": [{"text": text} for text in FACTS]}])
+        memory.add("said", **ANA)
+
+    def find(user: str = "ana", **more: Any) -> None:
+        memory.search("Did Ana Silva meet Tom Berg?", filters={"user_id": user, **more})
+
+    say(0)  # The first connection, and the first scope.
+    calls = {
+        "raw add": lambda: say(1),
+        "raw add again": lambda: say(2),
+        "add of 10 facts": learn,
+        "the same facts again": learn,
+        "search": find,
+        "search with a filter": lambda: find(n=1),
+        "get": lambda: memory.get(one),
+        "get_all": lambda: memory.get_all(filters=ANA),
+        "history": lambda: memory.history(one),
+        "update": lambda: memory.update(one, "Ana Silva moved to Porto"),
+        "delete": lambda: memory.delete(one),
+        "search in a new scope": lambda: find("bob"),
+    }
+    one = say(3)
+    find()
+    seen = {name: turns_of(proxy, call) for name, call in calls.items()}
+    limits = MOST[engine]
+    assert {name: count for name, count in seen.items() if count > limits[name]} == {}
+    assert seen.keys() == limits.keys()

@@ -1,0 +1,131 @@
+"""A proxy in front of the tests' PostgreSQL server: it counts round trips, and cuts connections."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_SOCKET = ".s.PGSQL.5432"
+_END = b"COMMIT\0"
+_SYNC, _FLUSH = b"SH"
+_ASKS = frozenset((*b"Q", _SYNC, _FLUSH))
+"""The messages that have to be answered."""
+
+Cut = Callable[[bool, bytes], int | None]
+"""Is told whether bytes come from the client, and the bytes. Returns after how many of them the
+connection is cut; None lets them pass."""
+
+
+class Proxy:
+    """A socket that passes everything on to a server.
+
+    Args:
+        server: the folder of its socket.
+        cut: decides about everything that passes.
+
+    Attributes:
+        folder: of the socket; the `host` of a dsn.
+        turns: how often it was told to answer. The end of a transaction that only read does not
+            count: nobody waits for it.
+    """
+
+    def __init__(self, server: Path, cut: Cut | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="isomem-wire-", dir="/tmp"))
+        self.turns = 0
+        self.cut = cut
+        self._server = str(server / _SOCKET)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.folder / _SOCKET))
+        self._listener.listen(64)
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
+
+    def dsn(self, database: str) -> str:
+        """Where a database is, by way of the proxy."""
+        return f"host={self.folder} user=isomem dbname={database}"
+
+    def close(self) -> None:
+        """Takes no more connections."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
+        self._listener.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX)
+            try:
+                server.connect(self._server)
+            except OSError:
+                client.close()
+                continue
+            link = _Link(self, client, server)
+            for is_client in (True, False):
+                threading.Thread(target=link.pump, args=(is_client,), daemon=True).start()
+
+
+class _Link:
+    """One connection."""
+
+    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
+        self._proxy = proxy
+        self._client, self._server = client, server
+        self._seen = b""
+        self._is_started = False
+        self._latest = 0
+        self._is_over = False
+
+    def pump(self, is_client: bool) -> None:
+        source, target = self._client, self._server
+        if not is_client:
+            source, target = target, source
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                if is_client:
+                    self._count(data)
+                after = self._proxy.cut(is_client, data) if self._proxy.cut else None
+                target.sendall(data[:after])
+                if after is not None:
+                    break
+        ends = (self._client, self._server)
+        for end in ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        if self._is_over:  # The other direction is, too.
+            for end in ends:
+                end.close()
+        self._is_over = True
+
+    def _count(self, data: bytes) -> None:
+        """Counts the messages of a client that the server has to answer."""
+        self._seen += data
+        while len(self._seen) > 4:
+            head = 1 if self._is_started else 0  # The first message has no kind.
+            size = head + int.from_bytes(self._seen[head : head + 4], "big")
+            if len(self._seen) < size:
+                return
+            kind, body = self._seen[0], self._seen[5:size]
+            self._seen = self._seen[size:]
+            is_more = kind == _FLUSH and self._latest == _SYNC  # The two are sent together.
+            if self._is_started and kind in _ASKS and body != _END and not is_more:
+                self._proxy.turns += 1
+            self._latest = kind
+            self._is_started = True
+
+
+def turns_of(proxy: Proxy, call: Callable[[], Any]) -> int:
+    """How many round trips a call makes."""
+    before = proxy.turns
+    call()
+    return proxy.turns - before
