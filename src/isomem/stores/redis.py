@@ -70,7 +70,7 @@ _CHANGE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local removed = tonumber(ARGV[1])
 if removed > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 2, removed + 1)) end
-redis.call('HSET', KEYS[1], unpack(ARGV, removed + 2))
+if #ARGV > removed + 1 then redis.call('HSET', KEYS[1], unpack(ARGV, removed + 2)) end
 return 1
 """
 """Changes fields of a hash, if it is there."""
@@ -204,7 +204,7 @@ class RedisStore:
         """
         while True:
             try:
-                about, *answers = self._connection.ask(asking.about(self._index), *commands)
+                about, *answers = self._connection.write(asking.about(self._index), *commands)
             except NoIndexError:
                 pass
             else:
@@ -269,21 +269,27 @@ class RedisStore:
     def _put(self, point_id: str, vector: Vector, payload: Payload) -> Commands:
         """The commands that store a point, in place of what there may be under its name."""
         name = canonical_id(point_id)
-        vector_field = {VECTOR: self._vector(vector)}
-        fields = {ID: _encoded(name), **vector_field, **fields_of(payload)}
-        lacking = [field for field in CHANGED if field not in fields]
-        removal: Commands = [["HDEL", self._key(name), *lacking]] if lacking else []
-        return [*removal, ["HSET", self._key(name), *_pairs(fields)]]
+        fields = {ID: _encoded(name), **self._vector_field(vector), **fields_of(payload)}
+        lacking = [each for each in (VECTOR, *CHANGED) if each not in fields]
+        return [
+            ["HDEL", self._key(name), *lacking],
+            ["HSET", self._key(name), *_pairs(fields)],
+        ]
 
     def update(
         self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
     ) -> None:
         """Replaces the vector of a point, or its payload, or both; nothing if it is not there."""
-        fields: dict[str, bytes] = {} if payload is None else fields_of(payload)
-        lacking = [] if payload is None else [name for name in CHANGED if name not in fields]
+        fields: dict[str, bytes] = {}
+        changed: Names = []
+        if payload is not None:
+            fields |= fields_of(payload)
+            changed += CHANGED
         if vector is not None:
-            fields[VECTOR] = self._vector(vector)
-        if fields:
+            fields |= self._vector_field(vector)
+            changed.append(VECTOR)
+        if changed:
+            lacking = [each for each in changed if each not in fields]
             key = self._key(canonical_id(vector_id))
             change = ["EVAL", _CHANGE, 1, key, len(lacking), *lacking, *_pairs(fields)]
             self._connection.write(change)
@@ -294,6 +300,11 @@ class RedisStore:
 
     def _key(self, name: str) -> bytes:
         return _encoded(f"{self._prefix}:{name}")
+
+    def _vector_field(self, vector: Vector) -> dict[str, bytes]:
+        """Empty for a vector of zeros: with one, an index finds too little, and at random."""
+        stored = self._vector(vector)
+        return {VECTOR: stored} if any(stored) else {}
 
     def _vector(self, vector: Vector) -> bytes:
         unit_vector(vector, self.embedding_model_dims)  # It raises for what cannot be stored.
@@ -349,11 +360,17 @@ class RedisStore:
         del queries
         group = compile_filters(filters)
         asked = asking.narrowed(group)
-        nearest = [
-            partial(asking.nearest, self._index, asked, self._vector(vector))
-            for vector in vectors_list
-        ]
-        return self._first_passing(nearest, group, asked, top_k)
+        nearest = [self._nearest(asked, self._vector(vector)) for vector in vectors_list]
+        found = self._first_passing(nearest, group, asked, top_k)
+        for hit in (hit for hits in found for hit in hits if hit.score is None):
+            hit.score = self._score(1.0)
+        return found
+
+    def _nearest(self, asked: Narrowed, vector: bytes) -> Ask:
+        """What finds the points nearest to a vector; all are as far from a vector of zeros."""
+        if any(vector):
+            return partial(asking.nearest, self._index, asked, vector)
+        return partial(asking.newest, self._index, asked)
 
     def keyword_search(
         self, query: str, top_k: int = 5, filters: Filters | None = None
@@ -401,14 +418,13 @@ class RedisStore:
             if key == self._key(name):
                 payload = payload_of(fields)
                 if group is None or matches(group, payload):
-                    hits.append(RedisHit(name, payload, self._score(fields)))
+                    distance = fields.get(asking.DISTANCE)
+                    score = None if distance is None else self._score(float(distance))
+                    hits.append(RedisHit(name, payload, score))
         return hits
 
-    def _score(self, fields: Fields) -> float | None:
-        if asking.DISTANCE not in fields:
-            return None
-        distance = float(fields[asking.DISTANCE])
-        return distance if self._options["scores"] == "distance" else max(0.0, 1.0 - distance)
+    def _score(self, distance: float) -> float:
+        return distance if self._options["scores"] == "distance" else 1.0 - distance
 
     # --- Every point ---
 
@@ -429,10 +445,11 @@ class RedisStore:
 
     def _points_of(self, ids: Sequence[str]) -> Points:
         found = zip(ids, self._fields(ids, (*READ, VECTOR)), strict=True)
+        zeros = bytes(4 * self.embedding_model_dims)
         return [
-            (name, payload_of(fields), _unit(fields[VECTOR]))
+            (name, payload_of(fields), _unit(fields.get(VECTOR, zeros)))
             for name, fields in found
-            if ID in fields and VECTOR in fields
+            if ID in fields
         ]
 
     def _every_id(self) -> Names:
