@@ -12,7 +12,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
 
 .PHONY: demo serve test test-fast torture parity-2.2.1 bridge engines byte-pairs wordpiece \
     libraries inspector providers clients upstream-tests server-parity schemathesis bench-serve realmodel check format \
-    bench bench-check model model-test clean
+    bench bench-check bench-engines bench-load model model-test clean
 
 demo: .venv/installed
 	.venv/bin/isomem demo
@@ -107,10 +107,11 @@ bridge: .venvs/bridge/installed
 	BRIDGE=all .venvs/bridge/bin/python -m pytest -q tests/parity/test_bridge.py \
 	    tests/facade/test_bridge.py tests/unit/providers/test_bridge.py $(ARGS)
 
-# The contract suite on every engine, and every scenario over Qdrant in every tier: half an hour.
+# The contract suite on every engine, and every scenario over Qdrant, Chroma and Redis: an hour.
 # QDRANT_URL names a server of Qdrant for the tests that need one.
 engines: .venvs/engines/installed
-	ENGINES=all .venvs/engines/bin/python -m pytest -q tests/stores tests/parity/test_qdrant.py $(ARGS)
+	ENGINES=all .venvs/engines/bin/python -m pytest -q tests/stores tests/parity/test_qdrant.py \
+	    tests/parity/test_chroma.py tests/parity/test_redis.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -124,6 +125,15 @@ format: .venvs/check/installed
 # About twenty minutes; ARGS="--quick" or "--only article" go to the benchmark.
 bench: .venvs/bench/installed
 	.venvs/bench/bin/python -m bench $(ARGS)
+
+# Every engine beside mem0 on the same engine: ten minutes with 2,000 memories, and hours with
+# ARGS="--sizes 2000,100000,1000000". ARGS="--engines pgvector,postgres" measures these.
+bench-engines: .venvs/engines/installed
+	.venvs/engines/bin/python -m bench.engines $(ARGS)
+
+# What one call costs here, and a model of many machines; ARGS="--model --machines 8" simulates them.
+bench-load: .venvs/engines/installed
+	.venvs/engines/bin/python -m bench.load $(ARGS)
 
 # One or two minutes, on a machine as busy as it likes: instructions, counted by valgrind, against
 # the recorded ones. ARGS="--against main" compares with a revision; "--record" renews the record.

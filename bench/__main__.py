@@ -3,6 +3,7 @@
     python -m bench [--only NAME ...] [--quick] [--rounds 3] [--out bench/results]
     python -m bench --again [--out FOLDER]          # the report once more, nothing measured
     python -m bench --write-docs docs/benchmarks.md [--out FOLDER]
+    python -m bench --named-alone --write-docs docs/scaling.md [--out FOLDER]
 
 Needs isomem[bench] and isomem-parity, which `make bench` installs. Prints tables, and writes
 results.json, plots and index.html. `docs/benchmarks.md` says what is measured, and how.
@@ -37,6 +38,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the report")
     parser.add_argument("--again", action="store_true", help="write the report again, no measuring")
     parser.add_argument("--write-docs", type=Path, metavar="FILE", help="put the tables there")
+    parser.add_argument(
+        "--named-alone",
+        action="store_true",
+        help="with --write-docs: only the tables of what runs by name only",
+    )
     return parser
 
 
@@ -51,7 +57,11 @@ def main() -> int:
         sizes = QUICK if options.quick else Sizes()
         results = measure(chosen(options.only), sizes, options.rounds, options.out.resolve(), say)
     if options.write_docs:
-        files.write_docs(options.write_docs, files.as_markdown(about, results))
+        if options.named_alone:
+            sections, mark = files.named_alone(about, results), files.NAMED_ALONE
+        else:
+            sections, mark = files.as_markdown(about, results), files.MARK
+        files.write_docs(options.write_docs, sections, mark)
         return 0
     files.write(options.out, about, results)
     say(files.as_text(results))

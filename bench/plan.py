@@ -115,6 +115,9 @@ class Sizes:
     embedded: tuple[int, int] = (200, 100)
     """Texts that are timed, and the most conversations that are read."""
 
+    largest: tuple[int, int, int] = (10_000_000, 10_000, 500)
+    """Memories of one file, of a large scope in it, and calls of each kind."""
+
 
 QUICK = Sizes(
     article=((200, 50), (2_000, 50)),
@@ -137,6 +140,7 @@ QUICK = Sizes(
     resident=(1_000, 4_000),
     flushes=100,
     embedded=(50, 1),
+    largest=(20_000, 1_000, 20),
 )
 """A minute or two: shows that everything runs. Its figures are not meant to be quoted."""
 
@@ -155,6 +159,7 @@ class Run:
         first: it prepares what others need, so it runs once, before the rounds.
         once: it is too long to be repeated.
         times: how many processes in each round.
+        timeout_s: seconds after which the process is ended.
     """
 
     case: str
@@ -165,6 +170,7 @@ class Run:
     first: bool = False
     once: bool = False
     times: int = 1
+    timeout_s: int = 1_200
 
     @property
     def arguments(self) -> dict[str, str | int]:
@@ -184,6 +190,7 @@ class Workload:
         shows: the figures in the tables, in order.
         draws: those in the plot.
         runs: from sizes to runs.
+        by_name: it runs only if it is named: it takes hours, or much room on the disk.
     """
 
     name: str
@@ -191,6 +198,7 @@ class Workload:
     shows: tuple[str, ...]
     draws: tuple[str, ...]
     runs: Callable[[Sizes], Iterator[Run]]
+    by_name: bool = False
 
     @property
     def about(self) -> str:
@@ -204,13 +212,16 @@ WORKLOADS: dict[str, Workload] = {}
 Body = Callable[[Sizes], Iterator[Run]]
 
 
-def workload(title: str, shows: str, draws: str = "") -> Callable[[Body], Body]:
+def workload(
+    title: str, shows: str, draws: str = "", *, by_name: bool = False
+) -> Callable[[Body], Body]:
     """Enters a function in `WORKLOADS`; what it draws is what it shows unless said otherwise."""
 
     def enter(runs: Body) -> Body:
         name = runs.__name__
         shown = tuple(shows.split())
-        WORKLOADS[name] = Workload(name, title, shown, tuple(draws.split()) or shown, runs)
+        drawn = tuple(draws.split()) or shown
+        WORKLOADS[name] = Workload(name, title, shown, drawn, runs, by_name)
         return runs
 
     return enter
@@ -552,13 +563,42 @@ def embedders(sizes: Sizes) -> Iterator[Run]:
             yield Run("one process", system, "embedders", {**options, **more}, once=True)
 
 
+@workload(
+    "Very many memories in one file",
+    "fill_s fill_us last_us file_mb open_ms small_median_ms small_p95_ms large_median_ms "
+    "large_p95_ms durable_median_ms durable_p95_ms resident_mb peak_mb",
+    "small_p95_ms large_p95_ms durable_p95_ms",
+    by_name=True,
+)
+def largest(sizes: Sizes) -> Iterator[Run]:
+    """Ten million memories of 384 dimensions in one file, half of them in scopes of 100, half in
+    scopes of 10,000. It is filled by one raw add for each scope through the public API, with
+    `synchronous` off. A new process opens it with the default settings, searches in random scopes
+    of each size, and adds memories to random scopes, each flushed to the disk. "At last" is the
+    time per memory at the end of filling.
+
+    This takes an hour and 30 GB of disk, so it runs only if it is named.
+    """
+    memories, large, calls = sizes.largest
+    options: dict[str, str | int] = {"memories": memories, "large": large, "dims": 384}
+    fill = Run(
+        f"{of_memories(memories)}, filling", "isomem-disk", "largest", {**options, "fill": 1},
+        "largest", once=True, timeout_s=6 * 3600,
+    )  # fmt: skip
+    yield fill
+    calls_of: dict[str, str | int] = {**options, "calls": calls}
+    yield replace(fill, case=f"{of_memories(memories)}, in use", options=calls_of)
+
+
 def chosen(only: list[str]) -> list[Workload]:
-    """The workloads of those names, or all.
+    """The workloads of those names, or all that need not be named.
 
     Raises:
         KeyError: there is none of that name.
     """
-    return [WORKLOADS[name] for name in only] if only else list(WORKLOADS.values())
+    if only:
+        return [WORKLOADS[name] for name in only]
+    return [workload for workload in WORKLOADS.values() if not workload.by_name]
 
 
 Result = dict[str, Any]

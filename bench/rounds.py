@@ -18,7 +18,6 @@ from typing import Any
 from bench.plan import WORKLOADS, Result, Run, Sizes, Workload
 
 WORKERS = Path(__file__).parent / "workers"
-TIMEOUT_S = 1_200
 MACHINE = "machine"
 
 Say = Callable[[str], None]
@@ -119,7 +118,7 @@ def _start(run: Run, place: Path) -> dict[str, Any]:
         env=environment(place),
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=run.timeout_s,
         check=False,
     )
     lines = done.stdout.splitlines()

@@ -1,11 +1,12 @@
 """How much a service answers, beside mem0's self-hosted server: requests per second, p99, memory.
 
 `python -m bench.serve FOLDER` takes the folder `server` of mem0's repository at v2.0.4; see
-`scripts.server_parity`, which runs it. Both get the same embedder inside of their processes, so
-that no network and no other process counts. mem0's memories are in PostgreSQL with pgvector, as its
-server has them, with its own tables made; isomem's are in a file. Keys are off on both sides.
+`scripts.server_parity`, which runs it. docs/serve.md says how both run. `--minutes 10` loads isomem
+alone for so long instead, and tells whether its memory stays as it is. `--postgres` measures it
+with four workers over a PostgreSQL. These two need no folder.
 
-The client is in this process and shares the processors with the server.
+The client is in this process and shares the processors with the server; the column `client` is its
+share of one processor.
 """
 
 from __future__ import annotations
@@ -15,99 +16,215 @@ import asyncio
 import json
 import sys
 import tempfile
-import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from scripts.server_parity import ROOT, Server, process, upstream
+from bench.http_load import (
+    Load,
+    add_of,
+    memory_mb,
+    memory_of,
+    mixed_of,
+    run,
+    search_of,
+)
+from bench.serve_stub import DIMS, LAUNCHER, NAME, install
+from scripts.server_parity import ROOT, Server, free_port, postgres, program, upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from bench.http_load import Figures, Requests
+
+    Started = Callable[[Path], AbstractContextManager[Server]]
 
 CONNECTIONS = (1, 16, 64, 256)
-DIMS = 1536
-USERS = 10
-WORDS = (
-    "tea coffee bread river garden piano bicycle winter summer market letter window mountain"
-    " teacher sister doctor kitchen library station engine paper silver orange violet north south"
-).split()
+KINDS: dict[str, Requests] = {"search": search_of, "add": add_of}
+WORKERS = 4
+"""How many processes answer over PostgreSQL."""
 
-# What runs mem0's server: its own application, with another embedder and the tables it expects.
-LAUNCHER = f"""
-from isomem.testing import HashEmbedder
-from mem0.embeddings.openai import OpenAIEmbedding
+OURS, THEIRS = "isomem", "mem0"
+COLUMNS = "server what connections per_second median_ms p99_ms errors MB client".split()
 
-embedder = HashEmbedder({DIMS})
-OpenAIEmbedding.embed = lambda self, text, action=None: embedder.embed(text)
-OpenAIEmbedding.embed_batch = lambda self, texts, action=None: embedder.embed_batch(texts)
-
-import models
-from db import Base, engine
-from main import app
-
-Base.metadata.create_all(engine)
-"""
+SAMPLED_EVERY_S = 5
+MIXED_CONNECTIONS = 16
+MOST_GROWTH_MB = 5
+"""How much more memory the service may take on average in the last tenth of a long load than in the
+second tenth. In the first one it warms up: connections, caches and statements are made."""
 
 
-class Figures(NamedTuple):
-    """What one measurement came to; times are in milliseconds, memory in megabytes."""
+class Row(NamedTuple):
+    """One measurement."""
 
-    per_second: float
-    median_ms: float
-    p99_ms: float
-    errors: int
-    memory_mb: float
+    server: str
+    what: str
+    connections: int
+    found: Figures
+
+    def shown(self) -> str:
+        """As a row of a table."""
+        found = self.found
+        cells = [self.server, self.what, self.connections, f"{found.per_second:,.0f}"]
+        cells += [f"{value:,.1f}" for value in (found.median_ms, found.p99_ms)]
+        cells += [found.errors, f"{found.memory_mb:,.0f}", f"{found.client:.0%}"]
+        return _row(cells)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints a table; 0 if nothing failed."""
+    """Prints tables; 0 if no request failed and the memory stayed as it was."""
+    given = _parser().parse_args(arguments)
+    if given.minutes is not None:
+        return 0 if stays_flat(given.minutes, given.memories) else 1
+    if given.folder is None and not given.postgres:
+        raise SystemExit("FOLDER is missing: `server` of mem0's repository at v2.0.4")
+    servers: dict[str, Started] = {f"{OURS}, postgres, {WORKERS} workers": ours_on_postgres}
+    if not given.postgres:
+        servers = {OURS: ours, THEIRS: lambda place: theirs(given.folder, place)}
+    _head(COLUMNS)
+    kinds = [given.only] if given.only else [*KINDS]
+    rows = [
+        row
+        for name, started in servers.items()
+        for row in measured(name, started, kinds, given.memories, given.seconds)
+    ]
+    print("\n".join(compared(rows)))
+    return 1 if any(row.found.errors for row in rows) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", type=Path, help="`server` of mem0's repository at v2.0.4")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="`server` of mem0's repository at v2.0.4"
+    )
+    parser.add_argument("--only", choices=[*KINDS], help="measure nothing else")
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
     parser.add_argument("--memories", type=int, default=2000, help="how many there are")
-    given = parser.parse_args(arguments)
-    failed = 0
-    print("| server | what | connections | per second | median ms | p99 ms | errors | MB |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for name, started in (("isomem", ours), ("mem0", theirs)):
-        with (
-            tempfile.TemporaryDirectory() as scratch,
-            started(given.folder, Path(scratch)) as server,
-        ):
-            failed += measure(name, server, given.memories, given.seconds)
-    return 1 if failed else 0
+    parser.add_argument("--minutes", type=float, help="how long isomem is loaded, alone")
+    parser.add_argument(
+        "--postgres", action="store_true", help=f"isomem with {WORKERS} workers over PostgreSQL"
+    )
+    return parser
 
 
-def measure(name: str, server: Server, memories: int, seconds: float) -> int:
-    """Prints the figures of one server; how many requests failed."""
-    fill(server, memories)
-    failed = 0
-    for what, request in (("search", search_of), ("raw add", add_of)):
-        for connections in CONNECTIONS:
-            found = asyncio.run(load(server, request, connections, seconds))
-            failed += found.errors
-            shown = [f"{value:,.0f}" for value in (found.per_second,)]
-            shown += [f"{value:,.1f}" for value in (found.median_ms, found.p99_ms)]
-            shown += [str(found.errors), f"{found.memory_mb:,.0f}"]
-            print(f"| {name} | {what} | {connections} | {' | '.join(shown)} |", flush=True)
-    return failed
+# --- Requests per second ---------------------------------------------------------------------
+
+
+def measured(
+    name: str, started: Started, kinds: Sequence[str], memories: int, seconds: float
+) -> Iterator[Row]:
+    """Measures one server, and prints each row."""
+    with tempfile.TemporaryDirectory() as scratch, started(Path(scratch)) as server:
+        fill(server, memories)
+        for what in kinds:
+            for connections in CONNECTIONS:
+                found = run(Load(server, KINDS[what], connections, seconds).run())
+                row = Row(name, what, connections, found)
+                print(row.shown(), flush=True)
+                yield row
+
+
+def fill(server: Server, memories: int) -> None:
+    """Stores the memories that are searched.
+
+    Raises:
+        SystemExit: it does not store them.
+    """
+    found = run(Load(server, memory_of, 16, most=memories).run())
+    if found.errors:
+        raise SystemExit(f"{found.errors} of {memories} memories could not be stored")
+
+
+def compared(rows: Sequence[Row]) -> list[str]:
+    """How many times as much isomem answers, as lines; none if only one server was measured."""
+    by_kind = {row[:3]: row.found.per_second for row in rows}
+    lines = []
+    for (server, what, connections), per_second in by_kind.items():
+        theirs = by_kind.get((THEIRS, what, connections))
+        if server == OURS and theirs:
+            times = per_second / theirs
+            lines.append(f"{what}, {connections} connections: {times:.1f} times mem0's")
+    return lines
+
+
+# --- Memory ----------------------------------------------------------------------------------
+
+
+def stays_flat(minutes: float, memories: int) -> bool:
+    """Loads isomem for so long, and prints its memory. Returns whether it stayed as it was."""
+    with tempfile.TemporaryDirectory() as scratch, ours(Path(scratch)) as server:
+        fill(server, memories)
+        found, samples = run(_sampled(server, minutes * 60))
+    _head(("minute", "least MB", "most MB"))
+    per_minute = max(1, round(60 / SAMPLED_EVERY_S))
+    for at in range(0, len(samples), per_minute):
+        some = samples[at : at + per_minute]
+        print(_row((at // per_minute + 1, f"{min(some):.1f}", f"{max(some):.1f}")))
+    grown = growth_mb(samples)
+    is_flat = grown <= MOST_GROWTH_MB
+    print(f"{found.per_second:,.0f} requests per second, {found.errors} errors")
+    print(
+        f"grown by {grown:.1f} MB; {'flat' if is_flat else 'not flat'}: {MOST_GROWTH_MB} MB may be"
+    )
+    return is_flat and not found.errors
+
+
+async def _sampled(server: Server, seconds: float) -> tuple[Figures, list[float]]:
+    """The figures of a mixed load, and the memory meanwhile."""
+    loading = asyncio.ensure_future(Load(server, mixed_of, MIXED_CONNECTIONS, seconds).run())
+    samples = []
+    while not (await asyncio.wait([loading], timeout=min(SAMPLED_EVERY_S, seconds / 20)))[0]:
+        samples.append(memory_mb(server.pid))
+    return loading.result(), samples
+
+
+def growth_mb(samples: Sequence[float]) -> float:
+    """How much more memory it is in the last tenth than in the second one, on average."""
+    tenth = max(1, len(samples) // 10)
+    first, last = samples[tenth : 2 * tenth] or samples, samples[-tenth:]
+    return sum(last) / len(last) - sum(first) / len(first)
 
 
 # --- The servers -----------------------------------------------------------------------------
 
 
 @contextmanager
-def ours(_: Path, place: Path) -> Iterator[Server]:
-    """Our server."""
+def ours(place: Path, store: dict[str, object] | None = None, workers: int = 1) -> Iterator[Server]:
+    """Our server, as `isomem serve` runs it.
+
+    Args:
+        place: where it may write.
+        store: the section `vector_store`; by default a file.
+        workers: processes.
+    """
+    file = {"provider": "embedded", "config": {"path": str(place / "memory.db")}}
+    port = free_port()
+    service = {"auth": False, "port": port, "rate_per_minute": 100_000_000, "workers": workers}
     config = {
-        "vector_store": {"provider": "embedded", "config": {"path": str(place / "memory.db")}},
-        "embedder": {"provider": "mock", "config": {"embedding_dims": DIMS}},
-        "serve": {"auth": False, "rate_per_minute": 100_000_000},
+        "vector_store": store or file,
+        "embedder": {"provider": NAME},
+        "serve": {**service, "state_path": str(place / "service.db")},
     }
-    environment = {"SERVER_PARITY": json.dumps(config), "PYTHONPATH": f"{ROOT}/src:{ROOT}"}
-    with process("scripts.server_parity:our_app", ROOT, environment, "--factory") as server:
+    (place / "isomem.json").write_text(json.dumps(config), "utf-8")
+    path = f"{ROOT}/src:{ROOT}:{install(place / 'stub')}"
+    command = ["isomem", "serve", "--config", str(place / "isomem.json")]
+    with program(command, port, place, {"PYTHONPATH": path}) as server:
         yield server
+
+
+@contextmanager
+def ours_on_postgres(place: Path) -> Iterator[Server]:
+    """Our server with several workers over a PostgreSQL of its own."""
+    with ExitStack() as stack:
+        names = {"host": "HOST", "port": "PORT", "user": "USER", "dbname": "DB"}
+        address = stack.enter_context(postgres(place))
+        config: dict[str, object] = {
+            key: address[f"POSTGRES_{name}"] for key, name in names.items()
+        }
+        config |= {"port": int(address["POSTGRES_PORT"]), "embedding_model_dims": DIMS}
+        store = {"provider": "postgres", "config": config}
+        yield stack.enter_context(ours(place, store, WORKERS))
 
 
 @contextmanager
@@ -116,151 +233,21 @@ def theirs(folder: Path, place: Path) -> Iterator[Server]:
     launcher = place / "launcher"
     launcher.mkdir()
     (launcher / "launched.py").write_text(LAUNCHER, "utf-8")
-    app = ("launched:app", f"{launcher}:{folder.resolve()}:{ROOT}/src")
+    app = ("launched:app", f"{launcher}:{folder.resolve()}:{ROOT}/src:{ROOT}")
     with upstream(folder, place, "http://127.0.0.1:9/v1", *app) as server:
         yield server
 
 
-# --- What is sent ----------------------------------------------------------------------------
+# --- Tables ----------------------------------------------------------------------------------
 
 
-def sentence(number: int) -> str:
-    """A sentence of words, different for each number below some millions."""
-    return " ".join(WORDS[(number // len(WORDS) ** k + 7 * k) % len(WORDS)] for k in range(6))
+def _head(columns: Sequence[str]) -> None:
+    print(_row([each.replace("_", " ") for each in columns]))
+    print(_row(["---"] * len(columns)))
 
 
-def search_of(number: int) -> bytes:
-    """A request for a search."""
-    body = {"query": sentence(number), "filters": {"user_id": f"user{number % USERS}"}}
-    return post("/search", body)
-
-
-def add_of(number: int) -> bytes:
-    """A request for a raw add."""
-    message = {"role": "user", "content": f"{sentence(number)} {number}"}
-    return post("/memories", {"messages": [message], "user_id": "added", "infer": False})
-
-
-def post(path: str, body: object) -> bytes:
-    """A request in the words of HTTP."""
-    data = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data
-
-
-def fill(server: Server, memories: int) -> None:
-    """Stores memories of some users."""
-    requests = []
-    for number in range(memories):
-        message = {"role": "user", "content": sentence(number)}
-        body = {"messages": [message], "user_id": f"user{number % USERS}", "infer": False}
-        requests.append(post("/memories", body))
-    asyncio.run(load(server, lambda number: requests[number], 16, None, len(requests)))
-
-
-# --- The client ------------------------------------------------------------------------------
-
-
-class Connection(asyncio.Protocol):
-    """One connection: a request, its answer, the next request.
-
-    Args:
-        next_request: the next one, or None at the end.
-        answered: told the status and how many seconds it took.
-    """
-
-    def __init__(
-        self, next_request: Callable[[], bytes | None], answered: Callable[[int, float], None]
-    ) -> None:
-        self._next = next_request
-        self._answered = answered
-        self._data = b""
-        self.done = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Sends the first request."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._send()
-
-    def _send(self) -> None:
-        request = self._next()
-        if request is None:
-            self._transport.close()
-            return
-        self._sent = time.perf_counter()
-        self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        """Reads an answer."""
-        self._data += data
-        head, found, body = self._data.partition(b"\r\n\r\n")
-        if not found or len(body) < length_of(head):
-            return
-        self._data = b""
-        self._answered(int(head[9:12]), time.perf_counter() - self._sent)
-        self._send()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Ends, with an error if an answer is missing."""
-        if error is not None:
-            self._answered(0, 0)
-        if not self.done.done():
-            self.done.set_result(None)
-
-
-def length_of(head: bytes) -> int:
-    """The length of the body that follows."""
-    _, _, rest = head.lower().partition(b"content-length: ")
-    return int(rest.partition(b"\r\n")[0])
-
-
-async def load(
-    server: Server,
-    request: Callable[[int], bytes],
-    connections: int,
-    seconds: float | None,
-    most: int | None = None,
-) -> Figures:
-    """Sends requests over some connections, for some seconds or until there are so many."""
-    started, sent = time.perf_counter(), 0
-    times: list[float] = []
-    statuses: list[int] = []
-
-    def next_request() -> bytes | None:
-        nonlocal sent
-        over = seconds is not None and time.perf_counter() - started > seconds
-        if over or sent == most:
-            return None
-        sent += 1
-        return request(sent - 1)
-
-    def answered(status: int, took_s: float) -> None:
-        statuses.append(status)
-        times.append(took_s)
-
-    host, _, port = server.url.removeprefix("http://").partition(":")
-    loop = asyncio.get_running_loop()
-    made = [
-        await loop.create_connection(lambda: Connection(next_request, answered), host, int(port))
-        for _ in range(connections)
-    ]
-    await asyncio.gather(*(protocol.done for _, protocol in made))
-    took_s = time.perf_counter() - started
-    times.sort()
-    return Figures(
-        len(times) / took_s,
-        times[len(times) // 2] * 1000,
-        times[min(len(times) - 1, int(len(times) * 0.99))] * 1000,
-        sum(status != 200 for status in statuses),
-        memory_mb(server.pid),
-    )
-
-
-def memory_mb(pid: int) -> float:
-    """The resident memory of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
+def _row(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 if __name__ == "__main__":

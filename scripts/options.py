@@ -89,6 +89,10 @@ def _qdrant() -> str:
     return _rows("vector_store", store_table("qdrant"))
 
 
+def _chroma() -> str:
+    return _rows("vector_store", store_table("chroma"))
+
+
 def _redis() -> str:
     return _rows("vector_store", store_table("redis"))
 
@@ -269,6 +273,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "embedded": _embedded,
     "nlp": _nlp,
     "qdrant": _qdrant,
+    "chroma": _chroma,
     "redis": _redis,
     "tools": _tools,
     "mcp": _mcp,

@@ -184,9 +184,25 @@ def process(app: str, folder: Path, environment: dict[str, str], *options: str) 
     """A server that uvicorn runs in a process of its own, once it answers."""
     port = free_port()
     at = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    with program(["uvicorn", app, *at, *options], port, folder, environment) as server:
+        yield server
+
+
+@contextmanager
+def program(
+    module: list[str], port: int, folder: Path, environment: dict[str, str]
+) -> Iterator[Server]:
+    """A server in a process of its own, once it answers.
+
+    Args:
+        module: what is run, with its arguments.
+        port: at which it listens.
+        folder: where it is run.
+        environment: its variables, beside those of this process.
+    """
     with tempfile.TemporaryFile() as log:
         running = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", app, *at, *options],
+            [sys.executable, "-m", *module],
             cwd=folder, stdout=log, stderr=log, env={**os.environ, **environment},
         )  # fmt: skip
         server = Server(f"http://127.0.0.1:{port}", running.pid)

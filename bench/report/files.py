@@ -17,6 +17,7 @@ from bench.report.figures import Figures, failures
 from bench.report.page import page
 
 MARK = "<!-- {}: python -m bench --write-docs docs/benchmarks.md -->"
+NAMED_ALONE = "<!-- {}: python -m bench --named-alone --write-docs docs/scaling.md -->"
 
 
 def about(rounds: int, *, quick: bool) -> dict[str, Any]:
@@ -85,6 +86,28 @@ def as_text(results: list[Result]) -> str:
     return "\n\n".join([*parts, _all(results, tables.as_text, "\n{}\n")])
 
 
+def named_alone(about: Mapping[str, Any], results: list[Result]) -> dict[str, str]:
+    """The workloads that run only if they are named, as Markdown: each is a section of a page."""
+    figures = Figures(results)
+    facts = ", ".join(f"{name} {value}" for name, value in about.items())
+    return {
+        name: f"{facts}.\n\n{tables.as_markdown(_upright(tables.of_figures(workload, figures)))}"
+        for name, workload in WORKLOADS.items()
+        if workload.by_name and figures.rows(name)
+    }
+
+
+def _upright(table: tables.Table) -> tables.Table:
+    """A row for each figure of each case: there are many figures, and one system."""
+    rows = [
+        [case, title, cell]
+        for case, _, *cells in table.rows
+        for title, cell in zip(table.head[2:], cells, strict=True)
+        if cell
+    ]
+    return tables.Table(["", "", "measured"], rows)
+
+
 def as_markdown(about: Mapping[str, Any], results: list[Result]) -> dict[str, str]:
     """Everything as Markdown: the sections of `docs/benchmarks.md` by name."""
     facts = ", ".join(f"{name} {value}" for name, value in about.items())
@@ -116,7 +139,7 @@ def _tables(workload: Workload, figures: Figures, write_table: tables.Write) -> 
     return parts
 
 
-def write_docs(path: Path, sections: Mapping[str, str]) -> None:
+def write_docs(path: Path, sections: Mapping[str, str], mark: str = MARK) -> None:
     """Puts every section between its two marks in a file.
 
     Raises:
@@ -124,7 +147,7 @@ def write_docs(path: Path, sections: Mapping[str, str]) -> None:
     """
     text = path.read_text(encoding="utf-8")
     for name, section in sections.items():
-        begin, end = (MARK.format(f"{word} {name}") for word in ("begin", "end"))
+        begin, end = (mark.format(f"{word} {name}") for word in ("begin", "end"))
         before, found, rest = text.partition(begin)
         _, closed, after = rest.partition(end)
         if not (found and closed):

@@ -74,6 +74,19 @@ TITLES = {
     "dims": "numbers",
     **{f"recall_{k}": f"found at {k}, %" for k in (1, 5, 10)},
     "questions": "questions",
+    "fill_s": "filled in, s",
+    "fill_us": "per memory, µs",
+    "last_us": "per memory at last, µs",
+    "file_mb": "file, MB",
+    **{
+        f"{kind}_{share}_ms": f"{words} {shown}, ms"
+        for kind, words in {
+            "small": "search in scopes of 100,",
+            "large": "search in scopes of 10,000,",
+            "durable": "durable add,",
+        }.items()
+        for share, shown in {"median": "median", "p95": "p95"}.items()
+    },
 }
 
 COUNTS = frozenset(

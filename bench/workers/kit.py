@@ -13,7 +13,7 @@ from time import perf_counter, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 MB = 1024 * 1024
@@ -68,6 +68,34 @@ class Hashed:
         vector = self._embedder.embed(text, memory_action)
         self.spent += perf_counter() - begun
         return vector
+
+    def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
+        return [self.embed(each, memory_action) for each in texts]
+
+
+class Paired:
+    """An embedder that costs next to nothing: every text is the sum of two of 256 directions.
+
+    Equal texts have equal vectors. Texts that share a direction are alike, as one in 128 does.
+    """
+
+    spent = 0.0
+    """Seconds that are not the system's: some ten microseconds for each text, on every side."""
+
+    def __init__(self, dims: int) -> None:
+        self.dims = dims
+        numbers = scattered(256 * dims, 2001)
+        self._directions = [
+            tuple(next(numbers) / 1000 - 1 for _ in range(dims)) for _ in range(256)
+        ]
+
+    def embed(self, text: str, memory_action: str | None = None) -> list[float]:  # noqa: ARG002
+        from operator import add
+        from zlib import crc32
+
+        number = crc32(text.encode())
+        pair = self._directions[number & 255], self._directions[number >> 8 & 255]
+        return [*map(add, *pair)]
 
     def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
         return [self.embed(each, memory_action) for each in texts]
@@ -156,6 +184,50 @@ def trip(at: int) -> str:
     """A fact with two names in it: ten people, ten towns."""
     person, town = PEOPLE[at % 10], TOWNS[at // 10 % 10]
     return f"{person} went on hiking trip number {at} near {town} and cooked on the way"
+
+
+SYLLABLES = ("ba", "de", "fi", "go", "ku", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "zo")
+
+
+def note(at: int) -> str:
+    """Text number `at`: eight words of 2,744, a name and a town; no two of a scope are equal."""
+    state, words = at * 2654435761 + 1 & 0xFFFFFFFF, []
+    for _ in range(8):
+        state = state * 1664525 + 1013904223 & 0xFFFFFFFF
+        first, second, third = state >> 8 & 0xFFF, state >> 16 & 0xFFF, state >> 20
+        words.append(SYLLABLES[first % 14] + SYLLABLES[second % 14] + SYLLABLES[third % 14])
+    return f"{PEOPLE[at % 10]} in {TOWNS[at // 10 % 10]}: {' '.join(words)}"
+
+
+def said(numbers: range) -> list[dict[str, str]]:
+    """Notes as the messages of a raw add."""
+    return [{"role": "user", "content": note(at)} for at in numbers]
+
+
+SMALL = 100
+"""Memories of a small scope."""
+
+
+def layout(memories: int, large: int = 0) -> Iterator[tuple[str, range]]:
+    """Whose notes there are, in the order in which they are added.
+
+    Args:
+        large: memories of a large scope. With it, half of the memories are in large scopes, the
+            other half in small ones, by turns. Without it, all scopes are small.
+    """
+    at = small = 0
+    for number in range(memories // 2 // large if large else 1):
+        if large:
+            yield f"large{number}", range(at, at := at + large)
+        for _ in range((large or memories) // SMALL):
+            yield f"small{small}", range(at, at := at + SMALL)
+            small += 1
+
+
+def question(at: int) -> str:
+    """A query with a name, a town and two words of note number `at`."""
+    *_, first, second = note(at).split()
+    return f"What did {PEOPLE[at % 10]} say about {first} and {second} near {TOWNS[at // 10 % 10]}?"
 
 
 # --- Systems ------------------------------------------------------------------------------
@@ -306,7 +378,12 @@ def memory_mb(name: str) -> float:
     raise OSError(f"/proc/self/status does not say {name}")
 
 
-def scattered(count: int, below: int) -> Iterable[int]:
+def percentile(times: list[float], share: float) -> float:
+    """The time that this share of the times does not exceed, in milliseconds."""
+    return sorted(times)[round((len(times) - 1) * share)] * 1000
+
+
+def scattered(count: int, below: int) -> Iterator[int]:
     """Numbers that look random, the same every time; `random` costs memory to import."""
     state = 12345
     for _ in range(count):

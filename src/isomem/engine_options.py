@@ -43,12 +43,17 @@ def _is_client(value: object) -> bool:
     return hasattr(value, "query_points") and not isinstance(value, type)
 
 
+def _is_chroma_client(value: object) -> bool:
+    return hasattr(value, "get_or_create_collection") and not isinstance(value, type)
+
+
 _DIRECTORY = Kind(
     'the path of a folder, or ":memory:"',
     _is_folder,
     {"type": "string", "not": {"pattern": r"\u0000"}},
 )
 _CLIENT = Kind("a QdrantClient", _is_client, {"not": {}})
+_CHROMA_CLIENT = Kind("a client of chromadb", _is_chroma_client, {"not": {}})
 _PORT = optional(whole(1, 65535))
 _SHARES = optional(whole(1, 1_000_000))
 
@@ -163,6 +168,35 @@ _QDRANT = (
     ),
 )  # fmt: skip
 
+_CHROMA = (
+    Option(
+        "client", None, optional(_CHROMA_CLIENT), "an open client of your own; it is not closed"
+    ),
+    Option(
+        "path",
+        "/tmp/chroma",
+        optional(_DIRECTORY),
+        'a folder, or `":memory:"`, if neither a server nor the cloud is named; `~` is the user\'s '
+        "home",
+    ),
+    Option("host", None, optional(TEXT), "the name of a server; needs `port`"),
+    Option("port", None, _PORT, "its port; needs `host`"),
+    Option(
+        "api_key", None, optional(TEXT),
+        "the key of Chroma Cloud, or what a server gets as `X-Chroma-Token`", secret=True,
+    ),
+    Option("tenant", None, optional(TEXT), "whose data in Chroma Cloud, or of a server"),
+    Option("ssl", False, SWITCH, "`True`: calls to a server are encrypted"),
+    Option(
+        "scores", "distance", one_of("distance", "similarity"),
+        "what ranks a memory: mem0 2.0.4 takes the distance. `similarity` is what other engines "
+        "have; a new collection then has the distance `cosine`, in place of mem0's `l2`",
+    ),
+    Option("timeout_s", 60.0, number(0.1, 86_400), "seconds to wait for an answer of a server"),
+    Option("max_retries", 2, whole(0, 100), "how often a call that was not answered is made again"),
+    Option("batch_size", 256, whole(1, 5_000), "records that are written at once"),
+)  # fmt: skip
+
 _REDIS = (
     Option(
         "redis_url", None, optional(TEXT),
@@ -199,5 +233,6 @@ def engine_tables(shared: Mapping[str, Option]) -> dict[str, Table]:
         ),
         "pgvector": (*alike, *_PGVECTOR, collection, dims),
         "qdrant": (collection, *_QDRANT),
+        "chroma": (collection, *_CHROMA),
         "redis": (collection, dims, *_REDIS),
     }  # fmt: skip

@@ -40,6 +40,7 @@ class Memory(Facade):
     """
 
     def _connect(self) -> None:
+        """Makes the ports: `run` drives a pipeline to its end here, and returns its result."""
         self._ports = BlockingPorts(self, self._progress, self._receipt)
 
     def add(

@@ -49,7 +49,7 @@ class AsyncMemory(Facade):
         clock: Clock | None = None,
     ) -> None:
         # Not at the top of the file: asyncio costs more memory than all of `Memory`.
-        from isomem.ports.asynchronous import Pools
+        from isomem.ports.pools import Pools
 
         self._pools = Pools()
         super().__init__(config, path=path, clock=clock)

@@ -181,6 +181,20 @@ def test_the_docs_begin_with_the_ratios_of_the_article() -> None:
     assert "mem0-rs, as its article says" in first
 
 
+def test_what_runs_by_name_only_has_a_page_of_its_own(made: Made, tmp_path: Path) -> None:
+    made.add(1, "isomem-disk", case="filling", fill_s=1800.0, file_mb=24_000.0)
+    made.add(1, "isomem-disk", case="in use", open_ms=20.0)
+    for result in made.results:
+        result["workload"] = "largest"
+    docs = tmp_path / "scaling.md"
+    docs.write_text((ROOT / "docs/scaling.md").read_text("utf-8"), encoding="utf-8")
+    files.write_docs(docs, files.named_alone(ABOUT, made.results), files.NAMED_ALONE)
+    text = docs.read_text("utf-8")
+    assert "| filling | file, MB | 24,000 |" in text
+    assert "| in use | open, ms | 20 |" in text
+    assert "largest" not in files.as_markdown(ABOUT, made.results)
+
+
 def test_docs_without_the_marks_are_left_alone(tmp_path: Path) -> None:
     docs = tmp_path / "other.md"
     docs.write_text("nothing", encoding="utf-8")

@@ -36,6 +36,7 @@ TINY = Sizes(
     durable=10,
     resident=(10, 20),
     flushes=5,
+    largest=(800, 200, 4),
 )
 
 ISOMEM_ALONE = [
@@ -203,6 +204,11 @@ def test_peers_are_systems_of_the_plan() -> None:
 def test_an_unknown_workload_is_an_error() -> None:
     with pytest.raises(KeyError):
         chosen(["nothing"])
+
+
+def test_what_takes_hours_runs_only_if_it_is_named() -> None:
+    assert [workload.name for workload in chosen(["largest"])] == ["largest"]
+    assert "largest" not in {workload.name for workload in chosen([])}
 
 
 def test_every_workload_says_what_it_does() -> None:

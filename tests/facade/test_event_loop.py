@@ -98,6 +98,38 @@ def test_work_on_the_loop_does_not_grow_with_a_text(name: str, tmp_path: Path) -
     assert asyncio.run(on_loop(1)) == asyncio.run(on_loop(MANY))
 
 
+TRIPS = {
+    "raw add": ["store", "store"],
+    "search": ["store"],
+    "get": ["store"],
+    "get_all": ["store"],
+    "update": ["store", "store"],
+    "history": ["store"],
+    "delete": ["store", "store"],
+    "delete_all": ["store", "store"],
+}
+"""With what comes with isomem: a trip to the thread of the store, and a turn of its plan."""
+
+
+@pytest.mark.parametrize("name", TRIPS)
+def test_a_call_that_waits_for_nothing_is_one_trip_to_a_thread(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips: list[str] = []
+
+    async def main() -> None:
+        memory, ids = await filled(tmp_path / "m.db", FEW)
+        submit = memory._pools.submit
+        monkeypatch.setattr(
+            memory._pools, "submit", lambda pool, work: [trips.append(pool), submit(pool, work)]
+        )
+        await CALLS[name](memory, ids)
+        await memory.aclose()
+
+    asyncio.run(main())
+    assert trips == TRIPS[name]
+
+
 class Noting:
     """A part whose every method notes the thread that it runs in."""
 

@@ -24,7 +24,7 @@ from isomem.serve.limits import RateLimits, check_length, limited
 from isomem.serve.problems import Problem
 from isomem.serve.rest.arguments import OBJECT, TEXT, WHOLE, Reader
 from isomem.serve.rest.hosted import lifted, read_filters
-from isomem.serve.rest.operations import encode
+from isomem.serve.rest.operations import Operation, Shortcut, encode, routes_of
 from isomem.serve.rest.page import page
 from isomem.serve.rest.schemas import components, of_result
 from isomem.serve.rest.selfhosted import whole
@@ -48,6 +48,33 @@ def status_of(call: Callable[..., object], *args: object) -> int | None:
     except Problem as problem:
         return problem.status
     return None
+
+
+# --- The way past the router -----------------------------------------------------------------
+
+
+def test_the_way_past_the_router_leads_where_the_router_leads() -> None:
+    async def answer(caller: object) -> object:
+        return caller
+
+    async def router(scope: Any, receive: Any, send: Any) -> None:
+        went.append("router")
+
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        went.append(scope["path"])
+
+    paths = ("/known", "/first/{name}", "/first/known", "/later", "/{name}", "/behind")
+    routes = routes_of([Operation("GET", path, answer, path, "", "", {}) for path in paths])
+    went: list[str] = []
+    shortcut = Shortcut(router, routes)
+    assert shortcut._endpoints == {
+        each.path: each.app for each in routes if each.path in ("/known", "/later")
+    }
+    shortcut._endpoints = dict.fromkeys(shortcut._endpoints, endpoint)
+    for path in ("/known", "/first/known", "/behind", "/missing"):
+        asyncio.run(shortcut({"type": "http", "path": path}, None, None))  # type: ignore[arg-type]
+    asyncio.run(shortcut({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    assert went == ["/known", "router", "router", "router", "router"]
 
 
 # --- Bodies ----------------------------------------------------------------------------------

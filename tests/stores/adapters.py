@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.stores import redis_server, server
+from tests.stores import chroma_server, redis_server, server
 
 DIMS = 32
 
@@ -155,6 +155,24 @@ def _qdrant(path: str) -> Callable[[Path], dict[str, Any]]:
     return config
 
 
+def _chroma(where: Callable[[Path], dict[str, Any]]) -> Callable[[Path], dict[str, Any]]:
+    def config(folder: Path) -> dict[str, Any]:
+        store = {**where(folder), "scores": "similarity"}
+        return {
+            "vector_store": {"provider": "chroma", "config": store},
+            "history_db_path": str(folder / "history.db"),
+        }
+
+    return config
+
+
+def _chroma_server(folder: Path) -> dict[str, Any]:
+    return {
+        **chroma_server.shared().address,
+        "collection_name": f"c{md5(str(folder).encode()).hexdigest()}",
+    }
+
+
 def _with_mem0s_qdrant(memory: Any, folder: Path) -> None:
     """Objects of mem0's own class in place of isomem's stores."""
     from mem0.vector_stores.qdrant import Qdrant
@@ -196,6 +214,10 @@ def _redis(folder: Path) -> dict[str, Any]:
 
 
 _QDRANT = Abilities(shared=True)
+_BY_CHROMA = (
+    "ids and equal values by Chroma; words, dates, ranges and excluded values by isomem, after "
+    "enough has been fetched"
+)
 
 ADAPTERS = (
     Adapter(
@@ -250,6 +272,33 @@ ADAPTERS = (
         needs=("qdrant_client",),
         quick=False,
         lacks=_without_a_server,
+    ),
+    Adapter(
+        "chroma-memory",
+        '`chroma`, `path: ":memory:"`',
+        _chroma(lambda _: {"path": ":memory:"}),
+        Abilities(processes=False, keywords=False),
+        _BY_CHROMA,
+        needs=("chromadb",),
+        quick=False,
+    ),
+    Adapter(
+        "chroma-folder",
+        "`chroma`, a folder",
+        _chroma(lambda folder: {"path": str(folder / "chroma")}),
+        Abilities(processes=False, keywords=False, shared=True),
+        _BY_CHROMA,
+        needs=("chromadb",),
+        quick=False,
+    ),
+    Adapter(
+        "chroma-server",
+        "`chroma`, a server",
+        _chroma(_chroma_server),
+        Abilities(keywords=False, shared=True),
+        _BY_CHROMA,
+        needs=("chromadb",),
+        quick=False,
     ),
     Adapter(
         "redis",

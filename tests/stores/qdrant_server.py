@@ -166,6 +166,13 @@ def _set_payload(server: Double, name: str, body: Json) -> Any:
     return _done()
 
 
+def _batch(server: Double, name: str, body: Json) -> Any:
+    for each in body["operations"]:
+        ((kind, what),) = each.items()
+        {"set_payload": _set_payload, "delete": _delete_points}[kind](server, name, what)
+    return [_done() for _ in body["operations"]]
+
+
 def _set_vectors(server: Double, name: str, body: Json) -> Any:
     from qdrant_client import models
 
@@ -191,6 +198,7 @@ _ROUTES: dict[tuple[str, str], Callable[[Double, str, Json], Any]] = {
     ("POST", "points/delete"): _delete_points,
     ("POST", "points/payload"): _set_payload,
     ("PUT", "points/vectors"): _set_vectors,
+    ("POST", "points/batch"): _batch,
 }
 
 

@@ -73,3 +73,51 @@ class OverOwnQdrant(OverQdrant):
 
     def more(self) -> dict[str, Any]:
         return {"keyword_search": tiers.KEYWORDS[self.tier]}
+
+
+class OverChroma(Ours):
+    """isomem over its own store for Chroma, with the scores of other engines.
+
+    Chroma lists in the order of insertion, Qdrant by id: here both list by id.
+    """
+
+    label = "isomem over its Chroma"
+
+    def build(self) -> Any:
+        memory = super().build()
+        for store in (memory.vector_store, memory.entity_store):
+            store.list = _by_id(store.list)
+        return memory
+
+    def _config(self) -> dict[str, Any]:
+        files = self.script.on_disk
+        store = {
+            "path": str(self.folder / "chroma") if files else ":memory:",
+            "collection_name": COLLECTION,
+            "scores": "similarity",
+        }
+        return {
+            **super()._config(),
+            "vector_store": {"provider": "chroma", "config": store},
+            "history_db_path": str(self.folder / "history.db") if files else ":memory:",
+            "embedder": {"provider": "mock", "config": {"embedding_dims": self.dims}},
+        }
+
+    def _points(self, store: Any, collection: str) -> dict[str, Point]:
+        return {
+            name: Point(sorted_text(payload), direction([*map(float, vector)]))
+            for name, payload, vector in store.points("", 100_000)
+        }
+
+
+def _by_id(listing: Any) -> Any:
+    def listed(filters: Any = None, top_k: int | None = 100) -> Any:
+        listing(filters, top_k)  # It may refuse what it is asked.
+        return sorted(listing(filters, None)[0], key=lambda hit: hit.id)[:top_k], None
+
+    return listed
+
+
+def sorted_text(payload: Any) -> str:
+    """A payload as text, its keys in an order: Chroma returns them in any."""
+    return payload_text(dict(sorted(payload.items())))

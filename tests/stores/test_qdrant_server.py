@@ -192,6 +192,90 @@ def test_many_entities_are_looked_up_in_one_request(memory: Any, server: Double)
     assert len(memory.entity_store.list(filters=ANA)[0]) >= 2
 
 
+TRIP = "Inês Duarte met Rui Costa in New York at Blue Moon Records"
+
+
+def test_a_search_is_two_requests_whatever_it_names(memory: Any, server: Double) -> None:
+    memory.llm = ScriptedLLM([{"memory": [{"text": TRIP}]}])
+    memory.add("said", **ANA)
+    before = len(server.requests)
+    found = memory.search(f"When was it that {TRIP}?", filters=ANA, explain=True)["results"]
+    assert [path for _, path in server.requests[before:]] == [
+        "/collections/mem0/points/query/batch",
+        "/collections/mem0_entities/points/query/batch",
+    ]
+    details = found[0]["score_details"]
+    assert found[0]["memory"] == TRIP
+    assert details["bm25_score"] > 0
+    assert details["entity_boost"] > 0
+
+
+def test_a_search_finds_the_same_in_one_request_as_in_two(memory: Any) -> None:
+    for text in ("Ana likes green tea", "Ana lives in Lisbon", "Ana drinks tea in Lisbon"):
+        say(memory, text)
+    store = memory.vector_store
+    vector, asked = memory.embedding_model.embed("tea"), {"top_k": 2, "filters": ANA}
+    nearest, matching = store.both(vector, "tea", **asked)
+    assert _found(nearest) == _found(store.search("", vector, **asked))
+    assert _found(matching) == _found(store.keyword_search("tea", **asked))
+    assert store.both(vector, "", **asked)[1] == []
+
+
+def _found(hits: Any) -> list[tuple[str, float]]:
+    return [(hit.id, hit.score) for hit in hits]
+
+
+def test_known_entities_get_their_links_in_one_request(memory: Any, server: Double) -> None:
+    memory.llm = ScriptedLLM(
+        [{"memory": [{"text": f"{TRIP} {day}"}]} for day in ("today", "again")]
+    )
+    memory.add("said", **ANA)
+    before = len(server.requests)
+    second = memory.add("said once more", **ANA)["results"][0]["id"]
+    sent = [path.removeprefix("/collections/") for _, path in server.requests[before:]]
+    assert sent.count("mem0_entities/points/batch") == 1
+    assert "mem0_entities/points/payload" not in sent
+    linked = [
+        each.payload["linked_memory_ids"] for each in memory.entity_store.list(filters=ANA)[0]
+    ]
+    assert sum(second in links for links in linked) >= 2
+
+    before = len(server.requests)
+    memory.delete(second)
+    sent = [path.removeprefix("/collections/") for _, path in server.requests[before:]]
+    assert sent.count("mem0_entities/points/batch") == 1
+    left = [each.payload["linked_memory_ids"] for each in memory.entity_store.list(filters=ANA)[0]]
+    assert left
+    assert not any(second in links for links in left)
+
+
+def test_what_cannot_be_done_in_one_request_is_done_in_several(
+    memory: Any, server: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.llm = ScriptedLLM(
+        [{"memory": [{"text": f"{TRIP} {day}"}]} for day in ("today", "again")]
+    )
+    memory.add("said", **ANA)
+
+    def fail(*_: Any) -> None:
+        raise VectorStoreError("not today")
+
+    monkeypatch.setattr(memory.entity_store, "batch", fail)
+    monkeypatch.setattr(memory.entity_store, "search_batch", fail)
+    found = memory.search(f"When was it that {TRIP}?", filters=ANA, explain=True)["results"]
+    assert found[0]["score_details"]["entity_boost"] > 0
+    monkeypatch.undo()
+    monkeypatch.setattr(memory.entity_store, "batch", fail)
+    second = memory.add("said once more", **ANA)["results"][0]["id"]
+    linked = [
+        each.payload["linked_memory_ids"] for each in memory.entity_store.list(filters=ANA)[0]
+    ]
+    assert sum(second in links for links in linked) >= 2
+    memory.delete(second)
+    left = [each.payload["linked_memory_ids"] for each in memory.entity_store.list(filters=ANA)[0]]
+    assert not any(second in links for links in left)
+
+
 # --- Filters ---------------------------------------------------------------------------------
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import string
 import threading
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -258,6 +257,41 @@ def test_an_id_never_means_another(store: Any) -> None:
                 assert all(hit.payload[key] == value for hit in hits)
 
     holds()
+
+
+@pytest.mark.oracle
+def test_to_mem0_ids_are_alike_that_are_not_equal(store: Any, mem0s: Any) -> None:
+    users = ("ana", "Ana", " ana ", "ana,bob")
+    payloads = [{**PAYLOADS[0], "user_id": user} for user in users]
+    mem0s.insert(vectors=VECTORS[:4], payloads=payloads, ids=IDS[:4])
+    assert len(mem0s.list({"user_id": "ana"})[0]) == 4
+    for user in users:
+        assert [hit.payload["user_id"] for hit in store.list({"user_id": user})[0]] == [user]
+
+
+@pytest.mark.oracle
+def test_what_mem0_loses_is_kept(store: Any, mem0s: Any) -> None:
+    """Moments, entities, blocks of code in metadata; and what is not there is no error."""
+    mem0s.insert(vectors=VECTORS[:1], payloads=PAYLOADS[:1], ids=IDS[:1])
+    assert mem0s.get(IDS[0]).payload["created_at"] == "2024-05-06T07:08:10.000000+00:00"
+    store.insert(vectors=VECTORS[:1], payloads=PAYLOADS[:1], ids=IDS[:1])
+    assert store.get(IDS[0]).payload == PAYLOADS[0]
+    entity = {"data": "Lisbon", "entity_type": "PLACE", "linked_memory_ids": [IDS[0]]}
+    coded = {**PAYLOADS[0], "note": "```json\n{}\n```"}
+    mem0s.insert(vectors=VECTORS[1:2], payloads=[coded], ids=IDS[1:2])
+    assert store.get(IDS[1]).payload["note"] == coded["note"]
+    for fails, error in (
+        (lambda: mem0s.insert(vectors=VECTORS[:1], payloads=[entity], ids=IDS[:1]), KeyError),
+        (lambda: mem0s.get(IDS[5]), KeyError),
+        (lambda: mem0s.keyword_search("what is the", filters={"user_id": "a"}), Exception),
+    ):
+        with pytest.raises(error):
+            fails()
+    assert "note" not in mem0s.get(IDS[1]).payload  # It took what was in the block.
+    store.insert(vectors=VECTORS[:1], payloads=[entity], ids=IDS[:1])
+    assert store.get(IDS[0]).payload == entity
+    assert store.get(IDS[5]) is None
+    assert store.keyword_search("what is the", filters={"user_id": "a"}) == []
 
 
 def test_no_query_of_words_is_refused(store: Any) -> None:

@@ -27,33 +27,47 @@ TIERS = ("A", "B", "C") if RUNS_ALL else ("B",)
 
 
 class Pair:
-    """mem0's memory and isomem's, over one client and one history."""
+    """mem0's memory and isomem's, over one collection and one history."""
 
     def __init__(self, folder: Path, tier: str) -> None:
         import mem0
-        from qdrant_client import QdrantClient
 
         from isomem_parity import tiers
 
         tiers.enter(tier)
-        self.client = QdrantClient(":memory:")
         shared = {
-            "vector_store": {
-                "provider": "qdrant",
-                "config": {"client": self.client, "embedding_model_dims": DIMS},
-            },
+            "vector_store": self.section(folder),
             "history_db_path": str(folder / "history.db"),
             "llm": {"provider": "openai", "config": {"api_key": "unused"}},
-            "embedder": {"provider": "openai", "config": {"api_key": "unused"}},
+            "embedder": {
+                "provider": "openai",
+                "config": {"api_key": "unused", "embedding_dims": DIMS},
+            },
         }
-        self.theirs = mem0.Memory.from_config(shared)
-        own = {"nlp": tiers.NLP[tier]}
-        self.ours = Memory.from_config({**shared, **own})
-        self.ours.vector_store._encoder = (  # type: ignore[attr-defined]
-            self.ours.vector_store._encoder if tiers.KEYWORDS[tier] else None  # type: ignore[attr-defined]
-        )
+        self.theirs: Any = mem0.Memory.from_config(shared)
+        self.ours: Any = Memory.from_config({**shared, "nlp": tiers.NLP[tier]})
+        self.prepare(has_keywords=tiers.KEYWORDS[tier])
         for side in self.sides:
             side.embedding_model = HashEmbedder(dims=DIMS)
+
+    def section(self, folder: Path) -> dict[str, Any]:
+        """The vector store that both use."""
+        from qdrant_client import QdrantClient
+
+        self.client = QdrantClient(":memory:")
+        store = {"client": self.client, "embedding_model_dims": DIMS}
+        return {"provider": "qdrant", "config": store}
+
+    def prepare(self, *, has_keywords: bool) -> None:
+        """Gives isomem's store what mem0 has in the tier."""
+        if not has_keywords:
+            self.ours.vector_store._encoder = None
+
+    def close(self) -> None:
+        """Closes both, and what they share."""
+        self.ours.close()
+        self.theirs.close()
+        self.client.close()
 
     @property
     def sides(self) -> tuple[Any, Any]:
@@ -92,9 +106,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path, oracle: None) -> Iterat
         pytest.skip(f"not installed: {', '.join(lacking)}")
     made = Pair(tmp_path, request.param)
     yield made
-    made.ours.close()
-    made.theirs.close()
-    made.client.close()
+    made.close()
 
 
 def act(side: Any, rng: random.Random) -> None:

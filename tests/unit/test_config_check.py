@@ -122,7 +122,7 @@ def test_without_mem0_its_stores_fail_with_what_to_do(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copy, "folder", lambda: None)
-    for store in ({"provider": "chroma"}, {"provider": "faiss", "config": {"path": "/q"}}):
+    for store in ({"provider": "weaviate"}, {"provider": "faiss", "config": {"path": "/q"}}):
         code, out, _ = run({**MOCK, "vector_store": store})
         assert code == 4
         assert "pip install mem0ai" in out

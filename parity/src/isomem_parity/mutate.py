@@ -78,13 +78,13 @@ FAULTS = (
           'payload["updated_at"] = clock.now()'),
     # Changing and removing
     Fault("pipeline/manage.py", 'ports.embed(text, "update")', 'ports.embed(text, "add")'),
-    Fault("contract/payload.py", 'payload.setdefault("role", old["role"])',
+    Fault("contract/v2_0_4.py", 'payload.setdefault("role", old["role"])',
           'payload["role"] = old["role"]'),
     Fault("contract/payload.py", "utc_text(parsed) if parsed.tzinfo else moment",
           "parsed.isoformat() if parsed.tzinfo else moment"),
     Fault("contract/payload.py", '"is_deleted": 1,', '"is_deleted": 0,'),
-    Fault("contract/payload.py", '"created_at": old.get("created_at"),', '"created_at": now,'),
-    Fault("contract/payload.py", "        **kept,\n        **change.metadata,\n",
+    Fault("contract/v2_0_4.py", '"created_at": old.get("created_at"),', '"created_at": now,'),
+    Fault("contract/v2_0_4.py", "        **kept,\n        **change.metadata,\n",
           "        **change.metadata,\n        **kept,\n"),
     # Results
     Fault("contract/v2_0_4.py", "ResultFields(*SCOPE_KEYS, *SPEAKER_FIELDS,",

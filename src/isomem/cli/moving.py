@@ -114,6 +114,7 @@ def _records(options: Namespace) -> Iterator[Record]:
         key = os.environ.get("QDRANT_API_KEY")
         yield from sources.of_qdrant(options.qdrant, options.collection, api_key=key, read=read)
     if options.chroma is not None:
-        yield from sources.of_chroma(options.chroma, options.collection, read=read)
+        key = os.environ.get("CHROMA_API_KEY")
+        yield from sources.of_chroma(options.chroma, options.collection, api_key=key, read=read)
     if options.history is not None:
         yield from sources.of_history(options.history)

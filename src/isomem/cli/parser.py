@@ -39,6 +39,7 @@ environment:
                     any other option of the configuration, such as
                     ISOMEM_LLM_TEMPERATURE or ISOMEM_VECTOR_STORE_CACHE_MB
   QDRANT_API_KEY    key of the Qdrant server that `isomem import` reads
+  CHROMA_API_KEY    key of the Chroma server that `isomem import` reads
   ISOMEM_DEBUG      show tracebacks
   NO_COLOR          no colours
 
@@ -286,7 +287,12 @@ def _add_import(groups: Groups) -> None:
         help="folder of mem0's local Qdrant (vector_store.config.path), or the URL of a server, "
         "whose key is in QDRANT_API_KEY",
     )
-    parser.add_argument("--chroma", metavar="DIR", help="folder of mem0's Chroma; needs chromadb")
+    parser.add_argument(
+        "--chroma",
+        metavar="DIR",
+        help="folder of mem0's Chroma, or the URL of a server, whose key is in CHROMA_API_KEY; "
+        "needs chromadb",
+    )
     parser.add_argument("--history", metavar="FILE", help="mem0's history.db (history_db_path)")
     parser.add_argument(
         "--collection",

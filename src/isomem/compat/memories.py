@@ -68,19 +68,19 @@ class _Hooked:
         own: Any = super()
         if not hooks.replaced(self, *hooks.OF_ADD):
             return own.add(messages, **options)
-        return self._ports.run(hooks.add(self, messages, options))
+        return self._ports.run_here(hooks.add(self, messages, options))
 
     def search(self, query: str, **options: object) -> Any:
         own: Any = super()
         if not hooks.replaced(self, "_search_vector_store"):
             return own.search(query, **options)
-        return self._ports.run(hooks.search(self, query, options))
+        return self._ports.run_here(hooks.search(self, query, options))
 
     def get_all(self, **options: object) -> Any:
         own: Any = super()
         if not hooks.replaced(self, "_get_all_from_vector_store"):
             return own.get_all(**options)
-        return self._ports.run(hooks.get_all(self, options))
+        return self._ports.run_here(hooks.get_all(self, options))
 
     def update(
         self, memory_id: str, data: Any = None, metadata: Fields | None = None, **options: object
@@ -88,13 +88,13 @@ class _Hooked:
         own: Any = super()
         if data is None or options or not hooks.replaced(self, "_update_memory"):
             return own.update(memory_id, data, metadata, **options)
-        return self._ports.run(hooks.update(self, memory_id, data, metadata))
+        return self._ports.run_here(hooks.update(self, memory_id, data, metadata))
 
     def delete(self, memory_id: str) -> Any:
         own: Any = super()
         if not hooks.replaced(self, "_delete_memory"):
             return own.delete(memory_id)
-        return self._ports.run(hooks.delete(self, own, memory_id))
+        return self._ports.run_here(hooks.delete(self, own, memory_id))
 
     def delete_all(
         self,
@@ -107,7 +107,7 @@ class _Hooked:
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         if not hooks.replaced(self, "_delete_memory"):
             return own.delete_all(**ids, **options)
-        return self._ports.run(hooks.delete_all(self, own, ids, options))
+        return self._ports.run_here(hooks.delete_all(self, own, ids, options))
 
     # --- The hooks ---------------------------------------------------------------------------
 
@@ -120,20 +120,20 @@ class _Hooked:
         prompt: str | None = None,
     ) -> Any:
         own: Any = super()
-        return self._ports.run(
+        return self._ports.run_here(
             hooks.add_messages(self, own, messages, metadata, filters, infer, prompt)
         )
 
     def _create_memory(
         self, data: str, existing_embeddings: Embeddings, metadata: Fields | None = None
     ) -> Any:
-        return self._ports.run(hooks.create(self._ports, data, existing_embeddings, metadata))
+        return self._ports.run_here(hooks.create(self._ports, data, existing_embeddings, metadata))
 
     def _create_procedural_memory(
         self, messages: object, metadata: Fields | None = None, prompt: str | None = None
     ) -> Any:
         own: Any = super()
-        return self._ports.run(hooks.create_procedural(self, own, messages, metadata, prompt))
+        return self._ports.run_here(hooks.create_procedural(self, own, messages, metadata, prompt))
 
     def _update_memory(
         self,
@@ -144,23 +144,23 @@ class _Hooked:
     ) -> Any:
         del existing_embeddings
         own: Any = super()
-        return self._ports.run(hooks.settled(own.update(memory_id, data, metadata), memory_id))
+        return self._ports.run_here(hooks.settled(own.update(memory_id, data, metadata), memory_id))
 
     def _delete_memory(self, memory_id: str, existing_memory: object = None) -> Any:
         del existing_memory
         own: Any = super()
-        return self._ports.run(hooks.settled(own.delete(memory_id), memory_id))
+        return self._ports.run_here(hooks.settled(own.delete(memory_id), memory_id))
 
     def _search_vector_store(
         self, query: str, filters: Fields, limit: int, threshold: float | None = 0.1
     ) -> Any:
         own: Any = super()
         found = own.search(query, filters=filters, top_k=limit, threshold=threshold)
-        return self._ports.run(hooks.results_of(found))
+        return self._ports.run_here(hooks.results_of(found))
 
     def _get_all_from_vector_store(self, filters: Fields, limit: int) -> Any:
         own: Any = super()
-        return self._ports.run(hooks.results_of(own.get_all(filters=filters, top_k=limit)))
+        return self._ports.run_here(hooks.results_of(own.get_all(filters=filters, top_k=limit)))
 
     def _should_use_agent_memory_extraction(self, messages: list[Fields], metadata: Fields) -> bool:
         """Whether facts about the assistant were asked for, before mem0 2."""

@@ -164,42 +164,48 @@ def said_event(memory_id: str, text: str, payload: Payload) -> dict[str, object]
 
 def changed_event(memory_id: str, old: Payload, payload: Payload) -> dict[str, object]:
     """The history row of an update from the payload `old` to `payload`."""
-    return {
-        "memory_id": memory_id,
-        "old_memory": _recorded(old.get("data")),
-        "new_memory": _recorded(payload.get("data")),
-        "event": "UPDATE",
-        "created_at": _recorded(payload["created_at"]),
-        "updated_at": payload["updated_at"],
-        **_speaker(payload),
-    }
+    return _recorded(
+        {
+            "memory_id": memory_id,
+            "old_memory": old.get("data"),
+            "new_memory": payload.get("data"),
+            "event": "UPDATE",
+            "created_at": payload["created_at"],
+            "updated_at": payload["updated_at"],
+            **_speaker(payload),
+        }
+    )
 
 
 def removed_event(memory_id: str, payload: Payload, now: str) -> dict[str, object]:
     """The history row of a removal."""
-    return {
-        "memory_id": memory_id,
-        "old_memory": _recorded(payload.get("data", "")),
-        "new_memory": None,
-        "event": "DELETE",
-        "created_at": _recorded(in_utc(payload.get("created_at"))),
-        "updated_at": now,
-        "is_deleted": 1,
-        **_speaker(payload),
-    }
+    return _recorded(
+        {
+            "memory_id": memory_id,
+            "old_memory": payload.get("data", ""),
+            "new_memory": None,
+            "event": "DELETE",
+            "created_at": in_utc(payload.get("created_at")),
+            "updated_at": now,
+            "is_deleted": 1,
+            **_speaker(payload),
+        }
+    )
 
 
 def superseded_event(memory_id: str, payload: Payload, text: str, now: str) -> dict[str, object]:
     """The history row of a memory that a new fact, `text`, supersedes."""
-    return {
-        "memory_id": memory_id,
-        "old_memory": _recorded(payload.get("data", "")),
-        "new_memory": _recorded(text),
-        "event": "SUPERSEDE",
-        "created_at": _recorded(payload.get("created_at")),
-        "updated_at": now,
-        **_speaker(payload),
-    }
+    return _recorded(
+        {
+            "memory_id": memory_id,
+            "old_memory": payload.get("data", ""),
+            "new_memory": text,
+            "event": "SUPERSEDE",
+            "created_at": payload.get("created_at"),
+            "updated_at": now,
+            **_speaker(payload),
+        }
+    )
 
 
 def restored_event(memory_id: str, payload: Payload, now: str) -> dict[str, object]:
@@ -217,16 +223,20 @@ def is_recordable(value: object) -> bool:
     return value is None or isinstance(value, (float, bytes))
 
 
-def _recorded(value: object) -> object:
-    """A value of a stored memory, or text for it if the history cannot hold it.
+def _recorded(event: dict[str, object]) -> dict[str, object]:
+    """A history row with text in place of what the history cannot hold.
 
     A stored memory may have any value as its `role`, and it must be possible to remove it.
     """
-    return value if value is None or is_recordable(value) else shown(value)
+    for key, value in event.items():
+        is_plain = value is None or (isinstance(value, str) and value.isascii())
+        if not (is_plain or is_recordable(value)):
+            event[key] = shown(value)
+    return event
 
 
 def _speaker(payload: Payload) -> dict[str, object]:
-    return {field: _recorded(payload.get(field)) for field in SPEAKER_FIELDS}
+    return {field: payload.get(field) for field in SPEAKER_FIELDS}
 
 
 def in_utc(moment: object) -> object:

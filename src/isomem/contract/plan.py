@@ -126,8 +126,10 @@ class Change:
             return self
         return Change(self.memory_id, None, "", None, self.metadata)
 
-    def mentions_in(self, memory_id: str) -> list[Mention]:
+    def mentions_in(self, memory_id: str) -> Sequence[Mention]:
         """The mentions, by the id as it is stored: the caller may have spelled it otherwise."""
+        if memory_id == self.memory_id:
+            return self.mentions
         return [Mention(each.kind, each.text, {memory_id}, each.vector) for each in self.mentions]
 
     def relinks(self, old: Payload, same_text: bool) -> bool:

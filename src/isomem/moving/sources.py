@@ -1,4 +1,5 @@
-"""Other stores to import from, as records: a Qdrant server or folder, Chroma, and mem0's history.
+"""Other stores to import from, as records: Qdrant and Chroma, a server or a folder, and mem0's
+history.
 
 They are only read. A source is a generator of records, so another store needs only a function here.
 """
@@ -6,13 +7,13 @@ They are only read. A source is a generator of records, so another store needs o
 from __future__ import annotations
 
 import os
-from importlib import import_module
+from functools import partial
 
 from isomem import importer
 from isomem.config import ENTITIES_SUFFIX
-from isomem.errors import DatabaseError, VectorStoreError
+from isomem.errors import DatabaseError
 from isomem.moving.reading import AT_ONCE, TABLES
-from isomem.providers.extras import missing, require
+from isomem.providers.extras import require
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,43 +87,66 @@ def _of_collection(connection: Any, name: str, kind: str, read: Read) -> Iterato
             return
 
 
-def of_chroma(place: str, collection: str, *, read: Read = dict) -> Iterator[Record]:
-    """Memories and entities of mem0's Chroma in a folder.
+def of_chroma(
+    place: str, collection: str, *, api_key: str | None = None, read: Read = dict
+) -> Iterator[Record]:
+    """Memories and entities of mem0's Chroma.
 
     Args:
-        place: the folder.
+        place: the address of a server, or the folder of a local Chroma.
         collection: mem0's `collection_name`.
+        api_key: of a server.
         read: what is made of a payload of a memory.
 
     Raises:
         DependencyError: chromadb is not installed.
         DatabaseError: there is no such folder or collection.
+        VectorStoreError: the server fails, or a process of isomem's has the folder open.
     """
+    require("chromadb", "chroma", "An import from Chroma")
+    from isomem.stores.chroma import read as read_options
+    from isomem.stores.chroma_calls import found_collection, opened
+
+    where = _server_at(place) if "://" in place else _chroma_folder(place)
+    connection = opened(read_options({**where, "api_key": api_key, "max_retries": 2}))
     try:
-        chromadb: Any = import_module("chromadb")
-        settings: Any = import_module("chromadb.config").Settings
-    except ImportError:
-        raise missing("chromadb", "chroma", "An import from Chroma") from None
+        for kind, suffix in KINDS:
+            name = f"{collection}{suffix}"
+            found = connection.call(partial(found_collection, connection.client, name))
+            if found is not None:
+                yield from _of_chroma(connection, found, kind, read)
+            elif kind == "memory":
+                raise DatabaseError(f"{place} has no collection {name!r}")
+    finally:
+        connection.close()
+
+
+def _server_at(address: str) -> dict[str, object]:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(address)
+    is_encrypted = parts.scheme == "https"
+    port = parts.port or (443 if is_encrypted else 8000)
+    return {"host": parts.hostname, "port": port, "ssl": is_encrypted}
+
+
+def _chroma_folder(place: str) -> dict[str, object]:
     if not os.path.isfile(os.path.join(place, "chroma.sqlite3")):
         raise DatabaseError(f"{place} is not a folder of Chroma: it has no chroma.sqlite3")
-    client = chromadb.PersistentClient(place, settings(anonymized_telemetry=False))
-    names = {each.name for each in client.list_collections()}
-    if collection not in names:
-        raise DatabaseError(f"{place} has no collection {collection!r}")
-    for kind, suffix in KINDS:
-        if f"{collection}{suffix}" in names:
-            yield from _of_chroma(client.get_collection(f"{collection}{suffix}"), kind, read)
+    return {"path": place}
 
 
-def _of_chroma(found: Any, kind: str, read: Read) -> Iterator[Record]:
-    for start in range(0, found.count(), AT_ONCE):
-        page = found.get(limit=AT_ONCE, offset=start, include=["embeddings", "metadatas"])
-        if page["embeddings"] is None:
-            raise VectorStoreError("Chroma gives no vectors")
-        for point_id, vector, payload in zip(
+def _of_chroma(connection: Any, found: Any, kind: str, read: Read) -> Iterator[Record]:
+    from isomem.stores.chroma_payloads import unpacked
+
+    names = connection.call(partial(found.get, include=[]))["ids"]
+    for start in range(0, len(names), AT_ONCE):
+        asked = {"ids": names[start : start + AT_ONCE], "include": ["embeddings", "metadatas"]}
+        page = connection.call(partial(found.get, **asked))
+        for point_id, vector, metadata in zip(
             page["ids"], page["embeddings"], page["metadatas"], strict=True
         ):
-            yield _record(kind, point_id, payload or {}, vector, read)
+            yield _record(kind, point_id, unpacked(metadata), vector, read)
 
 
 def of_history(path: str) -> Iterator[Record]:

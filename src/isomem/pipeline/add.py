@@ -163,6 +163,7 @@ def _plan(ports: Ports, records: list[Record]) -> Plan:
 
 
 def _results(records: Sequence[Record]) -> list[AddedMemory]:
+    """What a caller is told: `id`, `memory`, `event`, and what `told` has."""
     results: list[Any] = [record.result() for record in records]
     return results
 

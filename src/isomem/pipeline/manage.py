@@ -197,7 +197,7 @@ async def _embed_new_text(
     whatever the action. Another embedder gets the calls that mem0 makes.
     """
     if mentions and ports.embeds_alike_in_batch and not ports.embeds_by_action:
-        texts = [text, *(mention.text for mention in mentions)]
+        texts = [text, *[mention.text for mention in mentions]]
         vectors = await embed_together(ports, texts, "update", "a memory and its entities")
         if vectors is not None:
             return _known(vectors[0]), with_vectors(mentions, vectors[1:])

@@ -166,6 +166,21 @@ def _rank(stores: Stores, query: Query, first: First) -> Sequence[Ranked]:
 def _signals(stores: Stores, query: Query, first: First, first_matching: First) -> Signals:
     """The signals of the first candidates in two orders: similarity and keywords."""
     most = max(query.top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
+    if first is first_matching is _first:
+        nearest, matching = stores.both(query.text, query.vector, query.lemmas, most, query.filters)
+    else:
+        nearest, matching = _widened(stores, query, most, first, first_matching)
+    return Signals(
+        [(str(hit.id), hit) for hit in nearest],
+        _keyword_scores(matching or (), query.lemmas),
+        stores.links.boosts(query.probes, query.scope()),
+    )
+
+
+def _widened(
+    stores: Stores, query: Query, most: int, first: First, first_matching: First
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The candidates in both orders, if more may have to be asked for."""
     vectors, filters = stores.vectors, query.filters
     nearest = first(
         lambda top_k: vectors.search(
@@ -179,11 +194,7 @@ def _signals(stores: Stores, query: Query, first: First, first_matching: First) 
         ),
         most,
     )
-    return Signals(
-        [(str(hit.id), hit) for hit in nearest],
-        _keyword_scores(matching, query.lemmas),
-        stores.links.boosts(query.probes, query.scope()),
-    )
+    return nearest, matching
 
 
 def _keyword_scores(hits: Iterable[Hit | dict[str, Any]], lemmas: str) -> dict[str, float]:

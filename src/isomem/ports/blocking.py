@@ -102,6 +102,7 @@ class BlockingPorts(PartsView):
     """What `Memory` hands to a pipeline."""
 
     run = staticmethod(drive)
+    run_here = staticmethod(drive)
 
     async def embed(self, text: str, action: str) -> shapes.Vector:
         """The vector of one text."""

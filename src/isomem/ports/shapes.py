@@ -260,6 +260,12 @@ class Stores(Protocol):
         """Whether the id "*" is an ordinary id here, and does not mean every id."""
         ...
 
+    def both(
+        self, text: str, vector: Vector, lemmas: str, top_k: int, filters: Filters
+    ) -> tuple[Sequence[Hit], Sequence[Hit] | None]:
+        """The memories nearest to a vector, and those with the words of a query, best first."""
+        ...
+
     def reading(
         self,
         *,

@@ -19,7 +19,7 @@ from isomem.serve.metrics import Metrics
 from isomem.serve.proxy import proxy_routes
 from isomem.serve.rest import admin, hosted, jobs, native, rust, selfhosted, status
 from isomem.serve.rest.openapi import document
-from isomem.serve.rest.operations import routes_of
+from isomem.serve.rest.operations import Shortcut, routes_of
 from isomem.serve.web.assets import asset_routes
 from isomem.serve.web.routes import view_routes
 
@@ -91,6 +91,7 @@ def operations() -> list[Operation]:
 
 def _add_layers(app: FastAPI, service: Service) -> None:
     """The outermost comes last."""
+    app.add_middleware(Shortcut, routes=app.routes)
     app.add_middleware(
         Guard, settings=service.settings, metrics=app.state.metrics, trail=service.trail
     )

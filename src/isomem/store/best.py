@@ -37,7 +37,6 @@ def compiled_best(
     """
     room = bytes(8 * max(min(top_k, len(row_keys)), 0))
     kept, order, rows = array("d", room), array("q", room), array("q", room)
-    count = kernel.best(
-        scores, row_keys, SEQ_MASK, permitted(row_keys, allowed), floor, kept, order, rows
-    )
+    may = b"" if allowed is None else permitted(row_keys, allowed)
+    count = kernel.best(scores, row_keys, SEQ_MASK, may, floor, kept, order, rows)
     return list(zip(kept[:count], rows[:count], strict=True))

@@ -49,13 +49,18 @@ class Scope:
         context: what the fused ranking needs; None as long as nobody has asked for that ranking.
             It may have fewer points than the scope: those added since are missing.
         has_context: whether its size counts.
+        counted_bytes: the size that a cache counts it with.
     """
 
-    __slots__ = ("__weakref__", "context", "has_context", "ids", "row_keys", "texts", "vectors")
+    __slots__ = (
+        "__weakref__", "context", "counted_bytes", "has_context", "ids", "row_keys", "texts",
+        "vectors",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.context: Context | None = None
         self.has_context = False
+        self.counted_bytes = 0
         self.row_keys = array("q")
         self.ids: list[str] = []
         self.vectors = Matrix()
@@ -93,7 +98,8 @@ class Scope:
             MemoryCorruptionError: as `extend`.
         """
         row_key, point_id, vector, terms = row
-        _check([point_id], [vector], [terms], self.vectors.width)
+        if len(vector) != self.vectors.width or len(terms) % 4:
+            raise _fault([point_id], [vector], [terms], self.vectors.width)
         at = self.row_keys.index(row_key)
         self.forget_context()
         self.vectors.replace(at, vector)
@@ -188,16 +194,20 @@ class ScopeCache:
             self._too_large = {key: ref(scope)}
             return
         self._scopes[key] = scope
-        self._size_bytes += scope.size_bytes
+        self._count(scope)
         self._trim()
+
+    def _count(self, scope: Scope) -> None:
+        scope.counted_bytes = scope.size_bytes
+        self._size_bytes += scope.counted_bytes
 
     def keep_context(self, scope: Scope, context: Context) -> None:
         """Keeps the context of the scope that was used last, and counts what it takes."""
-        before, scope.context = scope.size_bytes, context
-        scope.has_context = True
+        scope.context, scope.has_context = context, True
         if next(reversed(self._scopes.values()), None) is scope:
-            self._size_bytes += scope.size_bytes - before
-            if scope.size_bytes > self._max_bytes:
+            self._size_bytes -= scope.counted_bytes
+            self._count(scope)
+            if scope.counted_bytes > self._max_bytes:
                 self._evict(next(reversed(self._scopes)))  # The others need not make room.
             self._trim()
 
@@ -237,13 +247,13 @@ class ScopeCache:
             if scope is None:
                 continue
             # It is out of the cache meanwhile: one that is changed by half is never searched.
-            self._size_bytes -= scope.size_bytes
+            self._size_bytes -= scope.counted_bytes
             try:
                 change(scope, value)
             except (BufferError, ValueError):
                 continue  # Somebody still looks at its bytes, or it was never complete.
             self._scopes[key] = scope
-            self._size_bytes += scope.size_bytes
+            self._count(scope)
         self._trim()
 
     def _trim(self) -> None:
@@ -260,7 +270,7 @@ class ScopeCache:
     def _evict(self, key: Key) -> None:
         scope = self._scopes.pop(key, None)
         if scope is not None:
-            self._size_bytes -= scope.size_bytes
+            self._size_bytes -= scope.counted_bytes
 
     def clear(self) -> None:
         """Evicts everything."""

@@ -227,7 +227,7 @@ class Keywords:
 
     def _is_current(self) -> bool:
         """Whether this process counts the latest insertions, and has counted all of them."""
-        return self._recent.state is not None and self._recent.state == self._state()
+        return self._recent.state == self._state()
 
     def _state(self) -> tuple[int, int]:
         return self._database.epoch, self._row_keys.counted

@@ -89,17 +89,20 @@ class Matrix:
         start, last = row * self.width, len(self._numbers) - self.width
         self._numbers[start : start + self.width] = self._numbers[last:]
         del self._numbers[last:]
-        if self._coarse is not None:
+        if not _may_be_coarse(len(self._numbers), self.width // 4):
+            self._coarse = None
+        elif self._coarse is not None:
             self._coarse.remove(row)
 
     def nearest(
         self, query: bytes, row_keys: array[int], top_k: int, allowed: Container[int] | None
     ) -> Scored:
         """The `top_k` rows with the highest dot product with a vector, as `best` finds them."""
-        coarse = self._coarse_copy()
+        coarse = self._coarse_copy() if len(self._numbers) >= LARGE_BYTES else None
         rows = None if coarse is None else coarse.likely(query, row_keys, top_k, allowed)
         if rows is None:
-            return best(self.products(query), row_keys, top_k, allowed, LOWEST)
+            products = _products(query, self._numbers, "f")
+            return best(products, row_keys, top_k, allowed, LOWEST)
         numbers = self._gather(rows)
         keys = array("q", map(row_keys.__getitem__, rows))
         found = best(_products(query, numbers, "f"), keys, top_k, None, LOWEST)
@@ -115,9 +118,8 @@ class Matrix:
 
     def _coarse_copy(self) -> _Coarse | None:
         self._searches += 1
-        if not _may_be_coarse(len(self._numbers), self.width // 4):
-            self._coarse = None
-        elif self._coarse is None and self._searches >= SEARCHES_BEFORE:
+        may_be = _may_be_coarse(len(self._numbers), self.width // 4)
+        if may_be and self._coarse is None and self._searches >= SEARCHES_BEFORE:
             self._coarse = _Coarse(self._numbers, self.width // 4)
         return self._coarse
 

@@ -120,7 +120,8 @@ class Turn:
         """Lets the next thread in."""
         self.owner = 0
         self._lock.release()
-        self._wake_first()
+        if self.waiting:
+            self._wake_first()
 
     def _wake_first(self) -> None:
         first = self._first()

@@ -58,6 +58,9 @@ class Writer:
         keywords: its terms; None if keyword search is off.
         links: keeps the links in payloads as rows; None if payloads have none.
         detached: its points that are hidden but not removed yet.
+
+    Attributes:
+        unit: makes a vector as it is stored; see `Vectors.unit`.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Writer:
         self._cache = cache
         self._row_keys = cache.row_keys
         self._vectors = vectors
+        self.unit = vectors.unit
         self._keywords = keywords
         self._links = links
         self._dump = links.dump if links else dump_payload
@@ -171,14 +175,6 @@ class Writer:
         self._database.execute(_INSERT, bindings)
         return True
 
-    def unit(self, vector: Vector) -> bytes:
-        """A vector as it is stored.
-
-        Raises:
-            VectorValueError: it has the wrong length, or contains NaN or infinity.
-        """
-        return self._vectors.unit(vector)
-
     # --- Points that are there ---
 
     def find(self, point_id: str) -> Stored | None:
@@ -194,7 +190,8 @@ class Writer:
     def _replace(self, old: Stored, row: Encoded) -> None:
         row_key, _, old_terms, _, old_ids, is_recent = old
         _, unit, ids, text, terms, payload = row
-        row_key = self._move(row_key, old_ids, ids)
+        if ids != old_ids:
+            row_key = self._move(row_key, old_ids, ids)
         self._database.execute(_REPLACE, (text, unit, terms, row_key))
         if ids == old_ids:
             self._cache.replace(self._number, ids, (row_key, old[1], unit, terms or b""))
@@ -204,9 +201,7 @@ class Writer:
             self._links.replace(row_key, payload)
 
     def _move(self, row_key: int, old_ids: Ids, ids: Ids) -> int:
-        """The row key of a point whose scope may have changed."""
-        if ids == old_ids:
-            return row_key
+        """The row key of a point whose scope has changed."""
         self._cache.evict(self._number, old_ids)
         self._cache.evict(self._number, ids)
         new = self._row_keys.move(row_key, self._number, ids)
@@ -219,7 +214,9 @@ class Writer:
     def replace_payload(self, old: Stored, payload: Payload) -> None:
         """Stores another payload of a point."""
         # The terms stay those of the text of the last full write, as in upstream's store.
-        row_key = self._move(old[0], old[4], scope_ids(payload))
+        row_key, ids = old[0], scope_ids(payload)
+        if ids != old[4]:
+            row_key = self._move(row_key, old[4], ids)
         sql = "UPDATE points SET payload = ? WHERE row_key = ?"
         self._database.execute(sql, (self._dump(payload), row_key))
         self._cache.forget_context(self._number, old[4])

@@ -43,7 +43,7 @@ from isomem.store.ledger import Ledger
 from isomem.store.receipts import Receipts
 from isomem.store.schema import prepare_ledger
 from isomem.stores.embedded import EmbeddedLinks, missing
-from isomem.stores.linking import Links
+from isomem.stores.linking import Asking, Links
 from isomem.stores.superseding import check_superseded, supersede
 from isomem.text.tiers import load_encoder
 from isomem.types import clone
@@ -60,7 +60,8 @@ if TYPE_CHECKING:
     from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
     from isomem.contract.visibility import Visibility
-    from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
+    from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload, Vector
+    from isomem.stores.linking import Both
 
 _EXCUSED = (PartFailure, VectorValueError)
 _UNUSABLE = (*_EXCUSED, ValidationError)
@@ -97,7 +98,7 @@ def _guarded(part: Any, kind: type[Guarded]) -> Any:
     return part if isinstance(part, (Collection, Ledger)) else kind(part)
 
 
-class ComposedSet:
+class ComposedSet(Asking):
     """Three stores that each keep their own.
 
     Args:
@@ -141,6 +142,13 @@ class ComposedSet:
     def reading(self, **_: Any) -> AbstractContextManager[object]:
         """An empty block: separate parts have no common state."""
         return nullcontext()
+
+    def both(self, text: str, vector: Vector, lemmas: str, top_k: int, filters: Filters) -> Both:
+        """As `Asking.both`, in one request if the store is one that saves requests."""
+        if _can(self.vectors, "both"):
+            both: Both = self.vectors.both(vector, lemmas, top_k, filters)
+            return both
+        return super().both(text, vector, lemmas, top_k, filters)
 
     def last_insertion(self) -> int:
         """Raises ConfigurationError: separate parts have no common insertion order."""

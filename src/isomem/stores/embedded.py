@@ -32,7 +32,7 @@ from isomem.store.ledger import Ledger
 from isomem.store.receipts import Receipts
 from isomem.store.schema import prepare_ledger, prepare_store
 from isomem.store.writing import NewPoint
-from isomem.stores.linking import Joined, Links, is_match
+from isomem.stores.linking import Asking, Joined, Links, is_match
 from isomem.stores.superseding import check_superseded, supersede
 from isomem.text.tiers import load_encoder
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
     from isomem.store.reading import Point
+    from isomem.store.writing import Writer
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -60,7 +61,7 @@ _UNUSABLE = (VectorValueError, ValidationError)
 """Errors in what is to be stored, not of the store."""
 
 
-class EmbeddedSet:
+class EmbeddedSet(Asking):
     """The three stores of one memory, all ours.
 
     A history file of its own is a second transaction. It is committed first: if the process dies
@@ -83,11 +84,11 @@ class EmbeddedSet:
         profile: Profile = DEFAULT,
     ) -> None:
         self.parts = vectors, entities, ledger
-        self.vectors = vectors
+        self.vectors: Collection = vectors
         self.entities = entities
         self.ledger = ledger
         self._database: Database = vectors.database
-        self._writer = vectors.writer
+        self._writer: Writer = vectors.writer
         self._profile = profile
         self.links = JoinedLinks(vectors, entities, (VectorValueError,), Joined, profile)
         self.ingests = Ingests(self._database)
@@ -401,10 +402,10 @@ class JoinedLinks(EmbeddedLinks):
         except self._excused as error:
             log.warning("Linking %d entities failed: %s", len(mentions), error)
             return
-        same = self._same_texts(mentions, scope)
+        same = self._same_texts(mentions, scope) if self._profile.MATCHES_TEXT else {}
         known, new = {}, []
         for mention, hits in zip(mentions, found, strict=True):
-            match = same.get(self._key_of(mention))
+            match = same.get(self._key_of(mention)) if same else None
             if match is not None:
                 known[match] = mention.memory_ids
             elif hits and is_match(hits[0].score):
@@ -425,13 +426,13 @@ class JoinedLinks(EmbeddedLinks):
         """
         if not mentions:
             return
-        same = self._same_texts(mentions, scope)
+        same = self._same_texts(mentions, scope) if self._profile.MATCHES_TEXT else {}
         known = self._entities.reader.scope(scope)
         added: Scope | None = None
         new: list[Mention] = []
         matched = set()
         for mention in mentions:
-            match = same.get(self._key_of(mention))
+            match = same.get(self._key_of(mention)) if same else None
             if match is not None:
                 matched.add(match)
                 continue
@@ -458,8 +459,6 @@ class JoinedLinks(EmbeddedLinks):
 
     def _same_texts(self, mentions: Sequence[Mention], scope: Payload) -> dict[str, int]:
         """The row keys of the entities of a scope that have the texts of these mentions."""
-        if not self._profile.MATCHES_TEXT:
-            return {}
         wanted = set(map(self._key_of, mentions))
         same: dict[str, int] = {}
         for row_key, text in self._entities.texts(scope, LISTED_ENTITIES):

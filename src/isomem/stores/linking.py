@@ -1,4 +1,6 @@
-"""Links: which entities are in which memories, in any store with upstream's methods."""
+"""Links: which entities are in which memories, in any store with upstream's methods; and what a
+search asks such a store for.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,16 @@ from isomem.contract.scoring import entity_boost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
 
     from isomem.clock import Clock
     from isomem.contract.plan import Mention
     from isomem.contract.profile import Profile
-    from isomem.ports.shapes import Hit, Payload, Vector, VectorStore
+    from isomem.ports.shapes import Filters, Hit, Payload, Vector, VectorStore
 
+    Both = tuple[Sequence[Hit], Sequence[Hit] | None]
     Scope = dict[str, Any]
     Excused = tuple[type[Exception], ...]
 
@@ -42,6 +45,29 @@ class Joined:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+class Asking:
+    """A store set that asks for one after the other.
+
+    Attributes:
+        vectors: the memories.
+    """
+
+    vectors: Any
+
+    def both(self, text: str, vector: Vector, lemmas: str, top_k: int, filters: Filters) -> Both:
+        """The memories nearest to a vector, and those with the words of a query, best first.
+
+        Args:
+            text: the query.
+            vector: its vector.
+            lemmas: its words.
+            top_k: how many of each.
+            filters: which memories.
+        """
+        nearest = self.vectors.search(query=text, vectors=vector, top_k=top_k, filters=filters)
+        return nearest, self.vectors.keyword_search(query=lemmas, top_k=top_k, filters=filters)
 
 
 class Links:
@@ -68,6 +94,13 @@ class Links:
         self._atomic = atomic
         self._profile = profile
 
+    @property
+    def _batch(self) -> Any:
+        """The method of a store of ours that changes several points in one request, or None."""
+        store: Any = self._entities
+        part = getattr(store, "part", store)
+        return store.batch if getattr(part, "batches", False) is True else None
+
     # --- Linking ---
 
     def link(self, mentions: Sequence[Mention], scope: Scope, clock: Clock) -> None:
@@ -84,22 +117,20 @@ class Links:
         except self._excused as error:
             log.warning("Linking %d entities failed: %s", len(mentions), error)
             return
-        new = []
+        new, more = [], []
         for mention, match in zip(mentions, known, strict=False):
             if match is None:
                 new.append(mention)
             else:
-                self._add_links(*match, mention)
+                hit, payload = match
+                linked = sorted(mention.memory_ids.union(links_of(payload)))
+                more.append((hit, with_links(payload, linked), mention.text))
+        self._add_links(more)
         if new:
             self._insert(new, scope, clock)
 
     def _known(self, mentions: Sequence[Mention], scope: Scope) -> list[tuple[Hit, Payload] | None]:
-        found = self._entities.search_batch(
-            queries=[mention.text for mention in mentions],
-            vectors_list=[mention.vector or () for mention in mentions],
-            top_k=1,
-            filters=scope,
-        )
+        found = self._search_all(mentions, scope, 1)
         same = self._by_text(scope)
         matches = (
             same.get(self._profile.entity_key(mention.text))
@@ -124,12 +155,20 @@ class Links:
                 by_text.setdefault(self._profile.entity_key(text), entity)
         return by_text
 
-    def _add_links(self, known: Hit, payload: Payload, mention: Mention) -> None:
-        linked = sorted(mention.memory_ids.union(links_of(payload)))
-        try:
-            self._put_links(known, with_links(payload, linked))
-        except self._excused as error:
-            log.warning("Linking the entity %r failed: %s", mention.text, error)
+    def _add_links(self, more: Sequence[tuple[Hit, Payload, str]]) -> None:
+        """Gives known entities their new payloads; their texts are for the log."""
+        if len(more) > 1 and self._batch is not None:
+            try:
+                self._batch([(entity.id, payload) for entity, payload, _ in more])
+            except self._excused as error:
+                log.warning("Linking %d entities one by one: %s", len(more), error)
+            else:
+                return
+        for entity, payload, text in more:
+            try:
+                self._put_links(entity, payload)
+            except self._excused as error:
+                log.warning("Linking the entity %r failed: %s", text, error)
 
     def _insert(self, new: Sequence[Mention], scope: Scope, clock: Clock) -> None:
         try:
@@ -178,12 +217,30 @@ class Links:
         except self._excused as error:
             log.warning("Looking up the entities of memory %s failed: %s", memory_id, error)
             return
+        if len(entities) > 1 and self._batch is not None and not vectors:
+            try:
+                self._unlink_all(memory_id, entities)
+            except self._excused as error:
+                log.warning("Removing memory %s from entities one by one: %s", memory_id, error)
+            else:
+                return
         for entity in entities:
             try:
                 with self._atomic():
                     self._unlink_one(memory_id, entity, vectors.get(str(entity.id)))
             except self._excused as error:
                 log.warning("Removing memory %s from an entity failed: %s", memory_id, error)
+
+    def _unlink_all(self, memory_id: str, entities: Sequence[Hit]) -> None:
+        """As `_unlink_one`, all in one request."""
+        stay, gone = [], []
+        for entity in entities:
+            remaining = [other for other in links_of(entity.payload) if other != memory_id]
+            if remaining:
+                stay.append((entity.id, with_links(entity.payload or {}, remaining)))
+            else:
+                gone.append(entity.id)
+        self._batch(stay, gone)
 
     def _unlink_one(self, memory_id: str, entity: Hit, vector: Vector | None) -> None:
         payload = entity.payload or {}
@@ -204,6 +261,16 @@ class Links:
     def _search(self, mention: Mention, scope: Scope, top_k: int) -> Sequence[Hit]:
         return self._entities.search(
             query=mention.text, vectors=mention.vector or (), top_k=top_k, filters=scope
+        )
+
+    def _search_all(
+        self, mentions: Sequence[Mention], scope: Scope, top_k: int
+    ) -> Sequence[Sequence[Hit]]:
+        return self._entities.search_batch(
+            queries=[mention.text for mention in mentions],
+            vectors_list=[mention.vector or () for mention in mentions],
+            top_k=top_k,
+            filters=scope,
         )
 
     def _add(self, mentions: Sequence[Mention], scope: Scope, clock: Clock) -> None:
@@ -237,19 +304,29 @@ class Links:
     def boosts(self, probes: Sequence[Mention], scope: Scope) -> dict[str, float]:
         """What the entities of a query add to each memory: the highest boost counts."""
         found: list[tuple[float, Sequence[str]]] = []
-        for probe in probes:
-            try:
-                hits = self._search(probe, scope, ENTITY_MATCHES)
-            except self._excused as error:
-                log.warning("Entity boosts are incomplete: %s", error)
-                if self._profile.BOOSTS_SINGLY:
-                    continue
-                break
+        for hits in self._hits_of(probes, scope):
             for hit in hits:
                 if hit.score >= BOOST_SIMILARITY:
                     linked = self._memories_of(hit)
                     found.append((entity_boost(hit.score, len(linked)), linked))
         return highest(found)
+
+    def _hits_of(self, probes: Sequence[Mention], scope: Scope) -> Iterator[Sequence[Hit]]:
+        """The entities near each probe, as far as the store answers."""
+        if len(probes) > 1 and self._batch is not None:
+            try:
+                yield from self._search_all(probes, scope, ENTITY_MATCHES)
+            except self._excused as error:
+                log.warning("Entities are looked up one by one: %s", error)
+            else:
+                return
+        for probe in probes:
+            try:
+                yield self._search(probe, scope, ENTITY_MATCHES)
+            except self._excused as error:
+                log.warning("Entity boosts are incomplete: %s", error)
+                if not self._profile.BOOSTS_SINGLY:
+                    return
 
     def _memories_of(self, entity: Hit) -> Sequence[str]:
         return links_of(entity.payload)

@@ -12,6 +12,7 @@ from isomem.config import store_table
 from isomem.contract.filters import compile_filters, matches
 from isomem.errors import VectorStoreError, VectorValueError
 from isomem.options import home, read_table
+from isomem.store.row_keys import split_scope
 from isomem.stores.qdrant_filters import asked_for, decides_locally, decides_on_server
 
 TYPE_CHECKING = False
@@ -77,6 +78,7 @@ class QdrantStore:
 
     Attributes:
         takes_any_id: the id "*" is an ordinary id, and does not mean every id.
+        batches: several changes, or several searches, are one request.
 
     Raises:
         DependencyError: qdrant-client is not installed.
@@ -118,6 +120,11 @@ class QdrantStore:
     def is_local(self) -> bool:
         """Whether it is local mode."""
         return self._connection.is_local
+
+    @property
+    def batches(self) -> bool:
+        """Whether one request may save several: in local mode there are none to save."""
+        return not self.is_local
 
     def beside(self, name: str) -> QdrantStore:
         """Another collection of the same client."""
@@ -302,6 +309,26 @@ class QdrantStore:
             named = models.PointVectors(id=vector_id, vector=self._checked(vector))
             self._call("update_vectors", points=[named])
 
+    def batch(self, payloads: Sequence[tuple[str, Payload]], removed: Sequence[str] = ()) -> None:
+        """Overlays payloads, as `update` does, in this order, and removes points: in one request.
+
+        Raises:
+            VectorStoreError: as `insert`; some of it may be done.
+        """
+        from qdrant_client import models
+
+        changes: list[Model] = [
+            models.SetPayloadOperation(
+                set_payload=models.SetPayload(payload=payload, points=[point_id])
+            )
+            for point_id, payload in payloads
+        ]
+        if removed:
+            gone = models.PointIdsList(points=[*removed])
+            changes.append(models.DeleteOperation(delete=gone))
+        if changes:
+            self._call("batch_update_points", update_operations=changes)
+
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
         from qdrant_client import models
@@ -384,20 +411,44 @@ class QdrantStore:
         group, asked = self._compiled(filters)
         if not vectors or not asked.is_exact:
             return [self._nearest(vector, top_k, filters) for vector in vectors]
+        return self._ask_at_once([(vector, {}) for vector in vectors], top_k, group, asked)
+
+    def _ask_at_once(
+        self,
+        queries: Sequence[tuple[Model, dict[str, str]]],
+        top_k: int,
+        group: Group | None,
+        asked: Asked,
+    ) -> Sequence[Hits]:
+        """What several queries find, each with the vector that it uses: one request."""
         from qdrant_client import models
 
         requests = [
             models.QueryRequest(
-                query=vector,
+                query=query,
                 filter=asked.filter,
                 params=self._params(exact=False),
                 limit=top_k,
                 with_payload=True,
+                **using,
             )
-            for vector in vectors
+            for query, using in queries
         ]
         answers = self._call("query_batch_points", requests=requests)
         return [_passing(answer.points, group) for answer in answers]
+
+    def both(
+        self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
+    ) -> tuple[Sequence[Hit], Sequence[Hit] | None]:
+        """What `search` and `keyword_search` find, in one request if Qdrant decides the filters."""
+        terms = self._encoded(lemmas)
+        group, asked = self._compiled(filters)
+        if not (self.batches and asked.is_exact and terms is not None and terms.indices):
+            nearest = self.search("", vector, top_k, filters)
+            return nearest, self.keyword_search(lemmas, top_k, filters)
+        queries = [(self._checked(vector), {}), (terms, {"using": KEYWORDS})]
+        nearest, matching = self._ask_at_once(queries, top_k, group, asked)
+        return nearest, matching
 
     def keyword_search(
         self, query: str, top_k: int = 5, filters: Filters | None = None
@@ -476,8 +527,20 @@ def _first_passing(ask: Callable[[int], Hits], group: Group | None, top_k: int) 
 
 
 def _passing(hits: Hits, group: Group | None) -> Hits:
-    """The hits that pass. Whatever an engine finds, nothing of another scope comes through."""
-    return hits if group is None else [hit for hit in hits if matches(group, hit.payload or {})]
+    """The hits that pass. Whatever an engine finds, nothing of another scope comes through.
+
+    Most filters are ids alone, and most hits have them as they are asked for: that is seen at once.
+    """
+    if group is None:
+        return hits
+    ids, rest = split_scope(group)
+    wanted = ids.items() if rest is None else None
+    return [
+        hit
+        for hit in hits
+        if (wanted is not None and wanted <= (hit.payload or {}).items())
+        or matches(group, hit.payload or {})
+    ]
 
 
 def _dense(vector: Model) -> Sequence[float]:

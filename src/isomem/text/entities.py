@@ -87,8 +87,9 @@ def names(
         while end > start and tokens[end - 1].connects:
             end -= 1
         if is_first or tokens[start].connects:
-            inside = (i for i in range(start + 1, end) if tokens[i].is_capital)
-            if not any(not tokens[i].connects and not starts(i) for i in inside):
+            others = range(start + 1, end)
+            capitals = [i for i in others if tokens[i].is_capital and not tokens[i].connects]
+            if all(map(starts, capitals)):
                 continue
         name = "".join([token.spelt for token in tokens[start:end]]).strip()
         if len(name) >= SHORTEST_ENTITY:

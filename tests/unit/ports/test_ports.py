@@ -12,16 +12,11 @@ import pytest
 
 from isomem.contract.profile import DEFAULT
 from isomem.errors import DatabaseError
-from isomem.ports.asynchronous import (
-    PLANS_AT_ONCE,
-    STORE,
-    THREADS,
-    AsyncPorts,
-    Pools,
-    adrive,
-)
+from isomem.ports.asynchronous import AsyncPorts, adrive
 from isomem.ports.blocking import BlockingPorts, drive
 from isomem.ports.guard import PartFailure
+from isomem.ports.pools import PLANS_AT_ONCE, THREADS, Pools
+from isomem.text.tiers import NoTier
 
 
 class Providers:
@@ -61,9 +56,12 @@ class Providers:
 
 def parts(**given: Any) -> Any:
     stores = SimpleNamespace(serial=True)
-    models = {"embedding_model": None, "llm": None, "reranker": None}
+    models = {"embedding_model": None, "llm": None, "reranker": None, "nlp": NoTier()}
     return SimpleNamespace(**{**models, "stores": stores, "profile": DEFAULT, **given})
 
+
+WAYS = ("run", "run_here")
+"""How a coroutine is run over ports: in a thread, or on the event loop."""
 
 CALLS = ("embed", "embed_batch", "generate_response", "rerank")
 
@@ -75,18 +73,19 @@ async def each_call(ports: Any) -> None:
     await ports.rerank("x", [], 1)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("native", [True, False])
-def test_a_provider_that_can_be_awaited_is_awaited(native: bool) -> None:
+def test_a_provider_that_can_be_awaited_is_awaited(native: bool, way: str) -> None:
     providers = Providers(native=native)
     memory = parts(embedding_model=providers, llm=providers, reranker=providers)
     pools = Pools()
     ports = AsyncPorts(memory, pools)
 
-    async def main() -> None:
+    async def call() -> None:
         await each_call(ports)
         assert await ports.store(lambda stores: stores) is memory.stores
 
-    asyncio.run(main())
+    asyncio.run(getattr(ports, way)(call()))
     pools.close()
     assert providers.made == [f"a{name}" if native else name for name in CALLS]
 
@@ -114,20 +113,22 @@ async def where(ports: AsyncPorts) -> list[str]:
     """The threads in which a provider, a computation, a step and a plan run."""
     return [
         await ports.generate([]),
-        await ports.compute(thread_name),
+        await ports.compute(thread_name, object()),
         await ports.store(thread_name),
         await ports.apply(None),  # type: ignore[arg-type]
     ]
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("serial", "of_stores"), [(True, "isomem-store"), (False, "isomem-provider")]
 )
-def test_every_kind_of_work_has_its_threads(serial: bool, of_stores: str) -> None:
+def test_every_kind_of_work_has_its_threads(serial: bool, of_stores: str, way: str) -> None:
     stores = SimpleNamespace(serial=serial, apply=thread_name, shares=lambda _: False)
     model = SimpleNamespace(generate_response=thread_name)
     pools = Pools()
-    ran = asyncio.run(where(AsyncPorts(parts(llm=model, stores=stores), pools)))
+    ports = AsyncPorts(parts(llm=model, stores=stores), pools)
+    ran = asyncio.run(getattr(ports, way)(where(ports)))
     pools.close()
     assert ran == ["isomem-provider", "isomem-compute", of_stores, of_stores]
 
@@ -166,7 +167,7 @@ def test_computing_and_storing_wait_for_no_provider() -> None:
         asked = [asyncio.ensure_future(ports.generate([])) for _ in range(2 * size)]
         while model.barrier.n_waiting < size:  # noqa: ASYNC110 - the threads set no event
             await asyncio.sleep(0.001)
-        assert await ports.compute(thread_name) == "isomem-compute"
+        assert await ports.compute(thread_name, object()) == "isomem-compute"
         assert await ports.store(thread_name) == "isomem-store"
         assert model.barrier.n_waiting == size
         model.barrier.abort()
@@ -202,11 +203,13 @@ def test_what_a_part_raises_is_a_failure_of_a_part(name: str) -> None:
         assert isinstance(caught.value.error, ZeroDivisionError)
         await getattr(ports, name)(*asked)
 
-    pools = Pools()
     with pytest.raises(ZeroDivisionError):  # At the surface it is the part's own error again.
         drive(call(BlockingPorts(memory)))
-    with pytest.raises(ZeroDivisionError):
-        asyncio.run(adrive(call(AsyncPorts(memory, pools))))
+    pools = Pools()
+    for way in WAYS:
+        ports = AsyncPorts(memory, pools)
+        with pytest.raises(ZeroDivisionError):
+            asyncio.run(getattr(ports, way)(call(ports)))
     pools.close()
 
 
@@ -222,8 +225,10 @@ def test_a_closed_memory_is_not_a_part_that_failed() -> None:
 def test_threads_are_made_again_in_a_forked_child() -> None:
     pools = Pools()
 
+    ports = AsyncPorts(parts(), pools)
+
     async def pid() -> int:
-        return await pools.run(os.getpid, STORE)
+        return await ports.run(ports.store(lambda _: os.getpid()))
 
     assert asyncio.run(pid()) == os.getpid()
     child = os.fork()
@@ -269,13 +274,16 @@ class Stores:
         return plans
 
 
-async def applied(stores: Stores, plans: list[Any], *, cancelled: int | None = None) -> list[Any]:
+async def applied(
+    stores: Stores, plans: list[Any], *, cancelled: int | None = None, way: str = "run"
+) -> list[Any]:
     """What comes of plans that wait while the store is at work on another one."""
     pools = Pools()
     ports = AsyncPorts(parts(stores=stores), pools)
-    first = asyncio.create_task(ports.apply(["first"]))  # type: ignore[arg-type]
+    run = getattr(ports, way)
+    first = asyncio.create_task(run(ports.apply(["first"])))  # type: ignore[arg-type]
     await asyncio.to_thread(stores.entered.wait, 60)
-    tasks = [asyncio.create_task(ports.apply(plan)) for plan in plans]
+    tasks = [asyncio.create_task(run(ports.apply(plan))) for plan in plans]
     await asyncio.sleep(0)
     if cancelled is not None:
         tasks[cancelled].cancel()
@@ -290,9 +298,10 @@ async def applied(stores: Stores, plans: list[Any], *, cancelled: int | None = N
 PLANS: list[Any] = [["a"], ValueError("b"), ["c"]]
 
 
-def test_plans_that_wait_are_applied_together_in_their_order() -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_plans_that_wait_are_applied_together_in_their_order(way: str) -> None:
     stores = Stores()
-    assert asyncio.run(applied(stores, PLANS)) == PLANS
+    assert asyncio.run(applied(stores, PLANS, way=way)) == PLANS
     assert (stores.together, stores.alone) == ([PLANS], [["first"]])
 
 
@@ -309,9 +318,10 @@ def test_a_plan_that_shares_nothing_is_applied_alone() -> None:
     assert (stores.together, stores.alone) == ([], [["first"], *plans])
 
 
-def test_a_plan_whose_caller_was_cancelled_while_it_waited_is_not_applied() -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_a_plan_whose_caller_was_cancelled_while_it_waited_is_not_applied(way: str) -> None:
     stores = Stores()
-    outcomes = asyncio.run(applied(stores, [["a"], ["b"], ["c"]], cancelled=1))
+    outcomes = asyncio.run(applied(stores, [["a"], ["b"], ["c"]], cancelled=1, way=way))
     assert isinstance(outcomes[1], asyncio.CancelledError)
     assert stores.together == [[["a"], ["c"]]]
 

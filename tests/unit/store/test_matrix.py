@@ -152,9 +152,10 @@ def test_a_coarse_copy_is_in_the_size_before_it_is_made(monkeypatch: pytest.Monk
     assert held._coarse is not None
     parts = (held._numbers, held._coarse._codes, held._coarse._steps, held._coarse._lengths)
     assert before == held.size_bytes == sum(memoryview(part).nbytes for part in parts)
-    monkeypatch.setattr(matrix, "LARGE_BYTES", before)
-    held.nearest(unit(noise(chance)), keys, 1, None)
+    monkeypatch.setattr(matrix, "LARGE_BYTES", len(held._numbers))
+    held.remove(0)
     assert held._coarse is None
+    assert held.size_bytes == len(held._numbers)
 
 
 def test_short_vectors_and_few_of_them_are_all_compared(monkeypatch: pytest.MonkeyPatch) -> None:

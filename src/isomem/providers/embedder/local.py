@@ -11,6 +11,7 @@ from time import monotonic, sleep
 
 from isomem.errors import DependencyError, EmbeddingError
 from isomem.options import Option, merged, one_of, optional
+from isomem.ports.brief import brief
 from isomem.providers.embedder.in_process import InProcessEmbedder
 from isomem.providers.settings import read_settings
 from isomem.providers.tables import EMBEDDER_OPTIONS
@@ -73,6 +74,7 @@ class LocalEmbedder(InProcessEmbedder):
         self.config.embedding_dims = self.dims
         self._path = _PATH
 
+    @brief
     def embed(
         self,
         text: str,
@@ -106,6 +108,7 @@ class LocalEmbedder(InProcessEmbedder):
         self._model = loaded = _load(self._path)
         return loaded
 
+    @brief
     def embed_batch(
         self,
         texts: list[str],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isomem.options import Option, merged
+from isomem.ports.brief import brief
 from isomem.providers.settings import Settings, default_settings, read_settings, takes
 from isomem.providers.tables import DIMS, EMBEDDER_OPTIONS, MODEL
 
@@ -24,6 +25,7 @@ class _Offline:
         """The vector of `text`, `dims` long."""
         raise NotImplementedError
 
+    @brief
     def embed_batch(self, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
         """One vector per text, in their order."""
         return [self.embed(each, memory_action) for each in texts]
@@ -46,6 +48,7 @@ class ConstantEmbedder(_Offline):
         self.identity = "mock/constant"
         self.dims = 10
 
+    @brief
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:  # noqa: ARG002
         return [number / 10 for number in range(1, self.dims + 1)]
 
@@ -74,6 +77,7 @@ class HashEmbedder(_Offline):
         self.identity = "mock/hash"
         self.dims = dims
 
+    @brief
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:  # noqa: ARG002
         """The vector of `text`: `dims` numbers, of length one."""
         from zlib import crc32

@@ -6,6 +6,7 @@ import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic_core import PydanticSerializationError, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Route
@@ -15,7 +16,8 @@ from isomem.serve.callers import Accepted, Caller
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from isomem.serve.rest.schemas import Schema
 
@@ -104,6 +106,35 @@ class Endpoint:
         await send_answer(answer, operation.status, send)
 
 
+class Shortcut:
+    """The way past the router to the paths without parameters, since it looks at every route.
+
+    Args:
+        app: what answers everything else.
+        routes: of the router, in its order.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        known = [each for each in routes if isinstance(each, Route)]
+        self._endpoints: dict[str, ASGIApp] = {
+            each.path: each.app
+            for each in known
+            if isinstance(each.app, Endpoint)
+            and not each.param_convertors
+            and each is _first(known, each.path)
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        await self._endpoints.get(scope.get("path", ""), self._app)(scope, receive, send)
+
+
+def _first(routes: Iterable[Route], path: str) -> Route | None:
+    """The route that the router takes."""
+    return next((each for each in routes if each.path_regex.match(path)), None)
+
+
 def accepted_job(job: dict[str, Any]) -> Raw:
     """The answer to a call that is made later."""
     where = [("Location", f"/api/jobs/{job['id']}"), ("Preference-Applied", "respond-async")]
@@ -129,8 +160,8 @@ def encode(value: object) -> bytes:
     surrogate pair becomes a question mark.
     """
     try:
-        text = _ENCODER.encode(value)
-    except ValueError:
+        return to_json(value, inf_nan_mode="null")
+    except PydanticSerializationError:
         text = _ENCODER.encode(_finite(value))
     return text.encode("utf-8", "replace")
 

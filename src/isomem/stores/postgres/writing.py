@@ -102,6 +102,7 @@ class PostgresWriter(Writer):
         self._number = number
         self._scopes = scopes
         self._vectors = vectors
+        self.unit = vectors.unit
         self._keywords = keywords
         self._links = links
         self._dump = links.dump if links else dump_payload

@@ -1,0 +1,120 @@
+"""The command; the package's docstring says what it does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bench.engines
+from bench.engines import tables
+from bench.engines.rows import BY_NAME, Place
+from bench.engines.systems import SETTINGS, groups
+from bench.engines.turns import Plan, measure
+from bench.report import files
+from bench.report.tables import Table, as_markdown, as_text
+from bench.rounds import compile_everything
+
+RESULTS = Path(__file__).parent.parent / "results"
+MARK = "<!-- {}: python -m bench.engines --write-docs docs/scaling.md -->"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    about = (bench.engines.__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python -m bench.engines", description=about)
+    add = parser.add_argument
+    add("--sizes", type=_numbers, default=[2_000], help="memories, such as 2000,100000,1000000")
+    add("--engines", type=_names(BY_NAME), default=[*BY_NAME], help=f"of {', '.join(BY_NAME)}")
+    add(
+        "--settings",
+        type=_names(SETTINGS),
+        default=["isomem", "plain", "mem0"],
+        help=f"of {', '.join(SETTINGS)} (default: all but extras)",
+    )
+    add("--rounds", type=int, default=3, help="turns of each system (default 3)")
+    add("--seconds", type=float, default=10, help="for one kind of call in a turn (default 10)")
+    add("--out", type=Path, default=RESULTS, help="folder of engines.json; stores are made there")
+    add("--again", action="store_true", help="print the tables once more, nothing measured")
+    add("--write-docs", type=Path, metavar="FILE", help="put the tables there")
+    return parser
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
+
+
+def _names(known: Any) -> Callable[[str], list[str]]:
+    def read(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}")
+        return names
+
+    return read
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0, or 1 if a system failed."""
+    given = make_parser().parse_args(arguments)
+    given.out.mkdir(parents=True, exist_ok=True)
+    path = given.out / "engines.json"
+    if given.again or given.write_docs:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        content = {"about": files.about(given.rounds, quick=False), "rows": []}
+        run(given, content, path)
+    turns = tables.Turns(content["rows"])
+    if given.write_docs:
+        facts = ", ".join(f"{name} {value}" for name, value in content["about"].items())
+        text = f"{facts}.\n\n{report(turns, as_markdown, '### {}')}"
+        files.write_docs(given.write_docs, {"engines": text}, MARK)
+        return 0
+    say(report(turns, as_text, "\n{}\n"))
+    return 1 if any("error" in row for row in turns.rows) else 0
+
+
+def run(given: argparse.Namespace, content: dict[str, Any], path: Path) -> None:
+    """Measures, and keeps what has been measured so far. Whoever ends it ends its servers, too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    compile_everything()
+    plan = Plan(given.rounds, given.seconds)
+    for memories in given.sizes:
+        for group in groups(given.engines, given.settings):
+            say(f"\n{memories:,} memories: {', '.join(system.title for system in group)}")
+            with tempfile.TemporaryDirectory(dir=given.out.resolve(), prefix="work-") as folder:
+                place = Place(Path(folder), memories)
+                try:
+                    for row in measure(group, place, plan, say):
+                        content["rows"].append(row)
+                        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+                finally:
+                    place.close()
+
+
+def report(turns: tables.Turns, write: Callable[[Table], str], heading: str) -> str:
+    """All tables."""
+    parts = []
+    for memories in turns.sizes:
+        for scope in turns.scopes(memories):
+            parts.append(heading.format(f"{memories:,} memories, in scopes of {scope:,}"))
+            parts.append(write(tables.of_figures(turns, memories, scope)))
+            ratios = tables.of_ratios(turns, memories, scope)
+            if ratios.rows:
+                parts += ["How many times better than mem0:", write(ratios)]
+    slower = [f"- {line}" for line in tables.slower(turns)]
+    parts.append("Slower than mem0 that does the same on the same engine:")
+    parts.append("\n".join(slower) if slower else "none.")
+    return "\n\n".join(parts)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""The engines: how each is configured for isomem and for mem0, and how far it can be measured.
+
+An engine is one row of `ENGINES`. What takes turns with it is chosen by its `beside`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tests.stores import server
+
+DIMS = 384
+
+Config = dict[str, Any]
+
+
+class Place:
+    """Where the data of one size is.
+
+    Args:
+        folder: for files.
+        memories: how many there will be.
+    """
+
+    def __init__(self, folder: Path, memories: int) -> None:
+        self.folder = folder
+        self.memories = memories
+
+    @cached_property
+    def server(self) -> server.Server:
+        """A PostgreSQL server of its own, which flushes its disk; it starts when it is asked."""
+        started = server.Server(
+            fsync="on", shared_buffers="1GB", max_wal_size="4GB", maintenance_work_mem="2GB"
+        )
+        started.make("bench")
+        return started
+
+    @property
+    def dsn(self) -> str:
+        """Its database."""
+        return self.server.dsn("bench")
+
+    def close(self) -> None:
+        """Stops the server, if there is one."""
+        if "server" in self.__dict__:
+            self.server.stop()
+
+
+def _nothing(_: Place, __: Config) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine.
+
+    Attributes:
+        name: what `--engines` takes.
+        title: in the tables.
+        ours: `vector_store` of isomem's configuration, for a place and the folder of the system.
+        theirs: the same for mem0; None if mem0 does not have it.
+        beside: the engine on which mem0 is measured beside it, if it is not the same.
+        shares: the settings of a side use the same data, so that one fills it.
+        has_switch: it has the option `keyword_search`.
+        breaks: adds of several threads damage it if it is used by mem0, so that mem0's are made one
+            at a time.
+        most: memories, above which it is not measured.
+        why: why not.
+        needs: modules without which it cannot run.
+        lacks: what else is missing; "" if nothing is.
+        filling: a block around the filling, for an engine that is filled faster in another state.
+    """
+
+    name: str
+    title: str
+    ours: Callable[[Place, Path], Config]
+    theirs: Callable[[Place, Path], Config] | None = None
+    beside: str = ""
+    shares: bool = False
+    has_switch: bool = True
+    breaks: bool = False
+    most: int = 10_000_000
+    why: str = ""
+    needs: tuple[str, ...] = ()
+    lacks: Callable[[], str] = lambda: ""
+    filling: Callable[[Place, Config], AbstractContextManager[object]] = _nothing
+
+    @property
+    def peer(self) -> str:
+        """The engine on which mem0 is measured beside it."""
+        return self.beside or self.name
+
+    def missing(self, memories: int) -> str:
+        """Why it is not measured with that many memories; "" if it is."""
+        absent = [name for name in self.needs if find_spec(name) is None]
+        if absent:
+            return f"not installed: {', '.join(absent)}"
+        return self.why if memories > self.most else self.lacks()
+
+
+# --- Configurations --------------------------------------------------------------------------
+
+
+def _embedded(_: Place, folder: Path) -> Config:
+    return {"provider": "embedded", "config": {"path": str(folder / "memory.db")}}
+
+
+def _postgres(place: Place, folder: Path) -> Config:
+    # A schema for each system: with keywords and without are other tables.
+    return {"provider": "postgres", "config": {"dsn": place.dsn, "schema": folder.name}}
+
+
+def _pgvector(collection: str) -> Callable[[Place, Path], Config]:
+    """A table for each side, as it makes it."""
+
+    def config(place: Place, _: Path) -> Config:
+        config = {"connection_string": place.dsn, "embedding_model_dims": DIMS}
+        return {"provider": "pgvector", "config": {**config, "collection_name": collection}}
+
+    return config
+
+
+@contextmanager
+def _without_hnsw(place: Place, section: Config) -> Iterator[None]:
+    """Of many rows, the index is made at the end; what is in it is the same."""
+    table = section["config"]["collection_name"]
+    if place.memories > 10_000:
+        place.server.do(f"DROP INDEX IF EXISTS {table}_hnsw_idx", "bench")
+    yield
+    place.server.do(
+        f"CREATE INDEX IF NOT EXISTS {table}_hnsw_idx ON {table}"
+        " USING hnsw (vector vector_cosine_ops)",
+        "bench",
+    )
+    place.server.do(f"VACUUM ANALYZE {table}", "bench")
+
+
+def _qdrant_folder(_: Place, folder: Path) -> Config:
+    config = {"path": str(folder / "qdrant"), "embedding_model_dims": DIMS}
+    return {"provider": "qdrant", "config": config}
+
+
+def _qdrant_memory(_: Place, __: Path) -> Config:
+    config = {"path": ":memory:", "embedding_model_dims": DIMS}
+    return {"provider": "qdrant", "config": config}
+
+
+def _qdrant_server(place: Place, folder: Path) -> Config:
+    config = {
+        "url": os.environ["QDRANT_URL"],
+        "api_key": os.environ.get("QDRANT_API_KEY"),
+        "collection_name": f"bench-{place.memories}-{folder.name}",
+        "embedding_model_dims": DIMS,
+    }
+    return {"provider": "qdrant", "config": {k: v for k, v in config.items() if v is not None}}
+
+
+def _without_a_server() -> str:
+    return "" if os.environ.get("QDRANT_URL") else "QDRANT_URL names no server"
+
+
+LOCAL_MODE: dict[str, Any] = {
+    "most": 100_000,
+    "why": (
+        "Qdrant's local mode keeps everything in the memory of the process and looks at every "
+        "point for each query, in Python; Qdrant advises against more than 20,000"
+    ),
+    "needs": ("qdrant_client",),
+    "breaks": True,
+}
+
+ENGINES = (
+    Engine("embedded", "embedded", _embedded, beside="qdrant-folder"),
+    Engine("qdrant-folder", "Qdrant, a folder", _qdrant_folder, _qdrant_folder, **LOCAL_MODE),
+    Engine("qdrant-memory", "Qdrant in memory", _qdrant_memory, _qdrant_memory, **LOCAL_MODE),
+    Engine(
+        "qdrant-server", "Qdrant, a server", _qdrant_server, _qdrant_server,
+        needs=("qdrant_client",), lacks=_without_a_server,
+    ),
+    Engine("postgres", "postgres", _postgres, beside="pgvector", lacks=server.missing),
+    Engine(
+        "pgvector", "pgvector", _pgvector("ours"), _pgvector("theirs"),
+        shares=True, has_switch=False, lacks=server.without_pgvector, filling=_without_hnsw,
+    ),
+)  # fmt: skip
+
+BY_NAME = {engine.name: engine for engine in ENGINES}

@@ -1,0 +1,60 @@
+"""The scenarios once more, with isomem over its own store for Chroma, on both classes.
+
+It has no keywords, as mem0's class for Chroma: in the tiers that have them, mem0 does without them
+here. Part of `make engines`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("chromadb", reason="NO CHROMA TESTED: not installed: chromadb")
+
+from isomem_parity import tiers
+from isomem_parity.lockstep import run_script
+from isomem_parity.script import CLASSES, SCENARIOS, Script, load
+from tests.stores.adapters import RUNS_ALL
+from tests.stores.sides import OverChroma, sorted_text
+
+pytestmark = [
+    pytest.mark.oracle,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(not RUNS_ALL, reason="part of `make engines`"),
+]
+
+TIERS = ("A", "C")
+"""Without keywords, the tier B is the tier A."""
+
+
+@pytest.fixture
+def without_keywords(oracle: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mem0 as if fastembed were not installed; the keys of its payloads in order."""
+    enter = tiers.enter
+
+    def entered(tier: str) -> None:
+        enter(tier)
+        tiers._show_fastembed(False)
+
+    monkeypatch.setattr(tiers, "enter", entered)
+    monkeypatch.setattr("isomem_parity.upstream.payload_text", sorted_text)
+
+
+@pytest.mark.usefixtures("without_keywords")
+@pytest.mark.parametrize(
+    ("script", "kind", "tier"),
+    [
+        pytest.param(script, kind, tier, id=f"{script.area}/{script.title}-{kind}-{tier}")
+        for script in load([SCENARIOS])
+        for kind in CLASSES
+        for tier in TIERS
+        if script.runs(kind, tier, "2.0.4")
+    ],
+)
+def test_over_chroma_it_is_the_same_memory(script: Script, kind: str, tier: str) -> None:
+    lacking = tiers.missing(tier)
+    if lacking:
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    outcome = run_script(script, kind, tier, make_ours=OverChroma)
+    assert outcome.steps
+    found = [each for each in outcome.differences if not each.path.endswith("(key order)")]
+    assert found == []

@@ -1,0 +1,196 @@
+"""The store for Chroma over a stand-in for its client: parts, retries, errors, limits."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from isomem.errors import VectorStoreError, VectorValueError
+from isomem.stores import chroma_calls
+from isomem.stores.chroma import ChromaStore
+from tests.stores.chroma_stand_in import InternalError, InvalidArgumentError, StandIn
+
+MANY = 700
+NAMES = [f"7d8c1a44-0000-4000-8000-{number:012}" for number in range(MANY)]
+VECTORS = [[1.0, number / MANY] for number in range(MANY)]
+PAYLOADS = [
+    {"data": str(n), "user_id": "ana" if n % 2 else "bob", "tags": ["x", str(n % 7)], "n": n}
+    for n in range(MANY)
+]
+CLOUD = {"api_key": "s3cret-key", "tenant": "t"}
+
+
+@pytest.fixture
+def client() -> StandIn:
+    return StandIn(10_000)
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    seconds: list[float] = []
+    monkeypatch.setattr(chroma_calls, "time", SimpleNamespace(sleep=seconds.append))
+    return seconds
+
+
+def made(client: StandIn, **more: Any) -> ChromaStore:
+    return ChromaStore({"client": client, **more}, dims=2)
+
+
+def filled(client: StandIn, **more: Any) -> ChromaStore:
+    store = made(client, **more)
+    store.insert(vectors=[*VECTORS], payloads=[*PAYLOADS], ids=[*NAMES])
+    return store
+
+
+# --- Parts -----------------------------------------------------------------------------------
+
+
+def test_many_points_are_written_in_parts(client: StandIn) -> None:
+    filled(client, batch_size=300)
+    assert [call for call in client.calls if call[0] == "upsert"] == [
+        ("upsert", 300), ("upsert", 300), ("upsert", 100),
+    ]  # fmt: skip
+    assert len(client.collections["mem0"].rows) == MANY
+
+
+def test_nothing_is_more_than_the_cloud_takes() -> None:
+    """It refuses calls that are about more than 300 records."""
+    client = StandIn(300)
+    store = filled(client, **CLOUD, batch_size=1000)
+    assert len(store.list(top_k=None)[0]) == MANY
+    assert len(store.list(filters={"user_id": "ana"}, top_k=340)[0]) == 340
+    assert len(store.payloads_of(NAMES)) == MANY
+    seen: list[str] = []
+    while page := store.points(seen[-1] if seen else "", 1000):
+        seen += [name for name, _, _ in page]
+    assert seen == NAMES
+    query = [1.0, 0.0]
+    for filters in (None, {"user_id": "ana"}, {"n": {"gte": 500}}, {"tags": "3"}):
+        found = store.search(query="", vectors=query, top_k=500, filters=filters)
+        passing = [hit.id for hit in store.list(filters=filters, top_k=None)[0]]
+        assert [hit.id for hit in found] == passing[:500]
+    store.reset()
+    assert store.list()[0] == []
+    assert max(size for _, size in client.calls) <= 300
+
+
+def test_many_vectors_are_searched_in_one_call(client: StandIn) -> None:
+    store = filled(client)
+    client.calls.clear()
+    found = store.search_batch([""] * 40, VECTORS[:40], top_k=3, filters={"user_id": "bob"})
+    assert client.calls == [("query", 3)]
+    assert len(found) == 40
+    assert all(len(hits) == 3 for hits in found)
+
+
+def test_a_raw_add_is_a_write_and_a_look_at_it(client: StandIn) -> None:
+    store = made(client)
+    client.calls.clear()
+    store.insert(vectors=VECTORS[:1], payloads=PAYLOADS[:1], ids=NAMES[:1])
+    assert client.calls == [("upsert", 1), ("get", 1)]
+
+
+# --- What is not ours ------------------------------------------------------------------------
+
+
+def test_what_a_new_point_has_beside_its_payload_is_removed(client: StandIn) -> None:
+    """Chroma gives lists of removed records to new ones."""
+    store = made(client)
+    rows = client.collections["mem0"].rows
+    for number, name in enumerate(NAMES[:3]):
+        rows[name] = ([0.0, 1.0], {"tags": ["of", "another"], "n": number})
+    store.insert(vectors=VECTORS[:3], payloads=[{"data": "new", "n": 1}] * 3, ids=NAMES[:3])
+    assert [row[1] for row in rows.values()] == [{"data": "new", "n": 1}] * 3
+    store.update(NAMES[0], vector=VECTORS[1], payload={"data": "newer"})
+    assert rows[NAMES[0]] == (VECTORS[1], {"data": "newer"})
+
+
+def test_a_hit_of_another_scope_is_not_shown(
+    client: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if Chroma should find it."""
+    store = filled(client)
+    monkeypatch.setattr("tests.stores.chroma_stand_in.passes", lambda *_: True)
+    for hits in (
+        store.list(filters={"user_id": "ana"})[0],
+        store.search(query="", vectors=[1.0, 0.0], top_k=50, filters={"user_id": "ana"}),
+    ):
+        assert hits
+        assert {hit.payload["user_id"] for hit in hits} == {"ana"}
+
+
+def test_a_collection_that_was_made_anew_is_found(client: StandIn) -> None:
+    store = filled(client)
+    client.delete_collection("mem0")
+    assert store.list()[0] == []
+    client.delete_collection("mem0")
+    store.insert(vectors=VECTORS[:1], payloads=PAYLOADS[:1], ids=NAMES[:1])
+    assert store.get(NAMES[0]) is not None
+    client.delete_collection("mem0")
+    store.reset()
+    assert [*client.collections] == ["mem0"]
+
+
+@pytest.mark.parametrize(("scores", "space"), [("distance", "l2"), ("similarity", "cosine")])
+def test_a_new_collection_has_the_distance_that_the_scores_need(
+    client: StandIn, scores: str, space: str
+) -> None:
+    store = made(client, scores=scores).beside("mem0_entities")
+    assert {each.configuration_json["hnsw"]["space"] for each in client.list_collections()} == {
+        space
+    }
+    assert store.collection_name == "mem0_entities"
+
+
+# --- Failures --------------------------------------------------------------------------------
+
+
+def test_a_call_that_fails_for_now_is_made_again(client: StandIn, waited: list[float]) -> None:
+    import httpx
+
+    store = made(client)
+    client.failures = [httpx.ConnectError("no"), InternalError("busy")]
+    store.insert(vectors=VECTORS[:1], payloads=PAYLOADS[:1], ids=NAMES[:1])
+    assert waited == [0.2, 0.4]
+    assert len(client.collections["mem0"].rows) == 1
+
+
+def test_after_the_last_try_it_is_an_error_of_the_store(
+    client: StandIn, waited: list[float]
+) -> None:
+    store = made(client, max_retries=1, api_key="s3cret-key")
+    client.failures = [InternalError("busy")] * 2 + [InternalError("s3cret-key is wrong")] * 2
+    with pytest.raises(VectorStoreError, match="busy") as caught:
+        store.list()
+    assert isinstance(caught.value.__cause__, InternalError)
+    with pytest.raises(VectorStoreError, match="is wrong") as caught:
+        store.list()
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert waited == [0.2, 0.2]
+
+
+@pytest.mark.parametrize("error", [InvalidArgumentError("x"), ValueError("x"), TypeError("x")])
+def test_what_chroma_refuses_is_not_tried_again(
+    client: StandIn, waited: list[float], error: Exception
+) -> None:
+    store = made(client)
+    client.failures = [error]
+    with pytest.raises(VectorValueError, match="vector_store chroma failed"):
+        store.get(NAMES[0])
+    assert waited == []
+
+
+def test_a_closed_store_says_so_and_leaves_the_callers_client(client: StandIn) -> None:
+    store = made(client)
+    beside = store.beside("mem0_entities")
+    beside.close()
+    store.list()
+    store.close()
+    store.close()
+    for each in (store, beside):
+        with pytest.raises(VectorStoreError, match="closed"):
+            each.list()
+    assert {*client.collections} == {"mem0", "mem0_entities"}
