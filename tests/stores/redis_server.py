@@ -84,7 +84,8 @@ class Server:
         from redis import exceptions
 
         try:
-            return bool(self.client().ping())
+            with self.client() as client:
+                return bool(client.ping())
         except exceptions.AuthenticationError:
             return True
         except exceptions.ConnectionError:
@@ -126,6 +127,7 @@ def shared(folder: Path | None = None) -> str:
         os.environ[_VARIABLE] = server.url
         _started.append(server)
     if _started and folder is not None and _used_by != [folder]:
-        _started[0].client().flushall()
+        with _started[0].client() as client:
+            client.flushall()
         _used_by[:] = [folder]
     return os.environ[_VARIABLE]

@@ -110,7 +110,7 @@ class Connection:
         """Closes the connections. May be called twice."""
         self._is_closed = True
         try:
-            self.client.close()
+            self.client.connection_pool.disconnect()
         except Exception as error:  # noqa: BLE001 - its transport can raise anything
             failure = self.failure(error)
         else:
