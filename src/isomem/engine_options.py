@@ -97,6 +97,15 @@ _POSTGRES = (
         "retry_s", 10.0, number(0, 1_000_000),
         "seconds for which a call goes on trying after its connection was lost",
     ),
+    Option(
+        "hnsw", False, SWITCH,
+        "`True`: large scopes get an HNSW index and are searched by it, approximately. It needs "
+        "the extension `vector`",
+    ),
+    Option(
+        "hnsw_from", 10_000, whole(1, 1_000_000_000),
+        "how many memories make a scope large: smaller ones are compared exactly",
+    ),
 )  # fmt: skip
 
 _PGVECTOR = (

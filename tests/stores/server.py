@@ -10,6 +10,7 @@ import atexit
 import importlib.util
 import os
 import pwd
+import random
 import shutil
 import signal
 import subprocess
@@ -107,11 +108,38 @@ class Server:
         """Kills the postmaster and all its children: nothing of them is left."""
         process = self._process
         assert process is not None
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        for pid in (process.pid, *map(int, children)):
+        os.kill(process.pid, signal.SIGSTOP)  # Otherwise it could have one more child meanwhile.
+        children = [*map(int, self._children().split())]
+        for pid in (process.pid, *children):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
+        deadline = time.monotonic() + 60
+        while any(map(_is_alive, children)):
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def _children(self) -> str:
+        process = self._process
+        assert process is not None
+        return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+
+    def kill_backend(self, chance: random.Random) -> bool:
+        """Kills a process that serves one of isomem's connections: the server starts anew.
+
+        Returns:
+            Whether there was one.
+        """
+        serving = []
+        for pid in self._children().split():
+            with suppress(OSError):
+                if b"isomem tests" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    serving.append(int(pid))
+        with suppress(ProcessLookupError):
+            if serving:
+                os.kill(chance.choice(serving), signal.SIGKILL)
+                return True
+        return False
 
     def stop(self) -> None:
         """Stops it and removes its folder."""
@@ -136,6 +164,15 @@ class Server:
         with psycopg.connect(self.dsn(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process is there, and not only waits for its parent to notice that it is dead."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def _readable(programs: Path, folder: Path) -> Path:

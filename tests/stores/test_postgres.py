@@ -14,12 +14,18 @@ from typing import Any
 import pytest
 
 from isomem import Memory
+from isomem.config import store_table
 from isomem.errors import DatabaseError, InvalidConfigError
+from isomem.options import defaults_of
+from isomem.store.writing import NewPoint
 from isomem.testing import ScriptedLLM
 from tests.facade.conftest import Ticks, facts
 from tests.stores import server
 
 pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
+if not server.missing():
+    from isomem.stores.postgres.schema import MIGRATIONS
+    from isomem.stores.postgres.target import Target
 
 REST = {
     "embedder": {"provider": "mock", "config": {"embedding_dims": 32}},
@@ -183,11 +189,26 @@ def test_many_starters_make_the_tables_once(section: dict[str, Any], _: int) -> 
         thread.join()
     assert len(memories) == 8
     schema = section["config"]["schema"]
-    assert server.shared().do(f"SELECT version, what FROM {schema}.migrations", "tests") == [
-        (1, "all tables")
-    ]
+    sql = f"SELECT version, what FROM {schema}.migrations ORDER BY version"
+    assert server.shared().do(sql, "tests") == [*enumerate((each for each, _ in MIGRATIONS), 1)]
     for memory in memories:
         memory.close()
+
+
+def test_an_older_schema_is_migrated_with_what_is_in_it(
+    section: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from isomem.stores.postgres import schema
+
+    monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:1])
+    monkeypatch.setattr(schema, "VERSION", 1)
+    schema.prepare(Target({**defaults_of(store_table("postgres")), **section["config"]}))
+    monkeypatch.undo()
+    memory = Memory.from_config({"vector_store": section, **REST})
+    memory.add("tea", user_id="u", infer=False)
+    sql = f"SELECT max(version) FROM {section['config']['schema']}.migrations"
+    assert server.shared().do(sql, "tests") == [(len(MIGRATIONS),)]
+    memory.close()
 
 
 def test_tables_that_another_makes_between_two_looks_are_no_strangers(
@@ -240,6 +261,23 @@ def test_no_error_shows_the_password(options: dict[str, Any]) -> None:
         assert "s3cret" not in repr(error) + str(error) + repr(getattr(error, "debug_info", ""))
         error = error.__cause__
     assert "s3cret" not in repr(caught.value.__dict__)
+
+
+def test_a_write_that_was_too_sure_is_done_with_a_look_at_each_id(memory: Memory) -> None:
+    """An id that is taken, in one of several points; what was prepared meanwhile is of no harm."""
+    rows, writer = memory.stores._rows, memory.vector_store.writer  # type: ignore[attr-defined]
+    for number in range(8):
+        points = [
+            NewPoint(f"7d8c1a44-0000-4000-8000-{each:012}", [1.0, *[0.0] * 31], payload)
+            for each, payload in (
+                (0, {"data": f"first {number}", "user_id": "u"}),
+                (number + 1, {"data": f"next {number}", "user_id": "u", "run_id": str(number % 2)}),
+            )
+        ]
+        rows.write(lambda points=points: writer.insert(points))
+        listed = memory.get_all(filters={"user_id": "u"}, top_k=100)["results"]
+        expected = {f"first {number}", *(f"next {each}" for each in range(number + 1))}
+        assert {each["memory"] for each in listed} == expected
 
 
 def test_it_is_used_after_a_fork(section: dict[str, Any]) -> None:

@@ -23,8 +23,11 @@ from tests.torture.storage import SOURCE, scaled
 
 pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
 
-BACKENDS, SERVERS = (40, 900), (2, 100)
-"""How often the connections are killed, and the whole server: in the short form and the long."""
+BACKENDS, SERVERS = (40, 900), (4, 1000)
+"""How often the connections are ended, and how often the server or one of its processes is killed:
+in the short form and the long."""
+WHOLE = 0.25
+"""How many of the kills are of the server with all its processes."""
 
 FACTS = 3
 LONGEST_S = 0.03
@@ -120,7 +123,10 @@ def test_a_lost_connection_leaves_a_whole_add_or_none(
 
 
 def test_a_killed_server_leaves_a_whole_add_or_none(killed: server.Server) -> None:
-    """It starts again, and the call that was under way is done, once."""
+    """It starts again, and the call that was under way is done, once.
+
+    Either everything is killed, or the process of one connection: the server then ends all others.
+    """
     chance = random.Random(3)
     memory = opened(killed, retry_s=60.0)
     acknowledged: dict[int, bool] = {}
@@ -133,15 +139,24 @@ def test_a_killed_server_leaves_a_whole_add_or_none(killed: server.Server) -> No
 
     worker = threading.Thread(target=work)
     worker.start()
-    for _ in range(scaled(*SERVERS)):
-        time.sleep(0.2 + chance.random() * LONGEST_S)
-        killed.kill()
-        killed.start()
+    kills = Counter[str]()
+    rounds, began = scaled(*SERVERS), 0
+    while kills.total() < rounds:
+        while len(acknowledged) == began and worker.is_alive():  # It is up again.
+            time.sleep(0.001)
+        time.sleep(chance.random() * LONGEST_S)
+        began = len(acknowledged)
+        if not kills or chance.random() < WHOLE:
+            killed.kill()
+            killed.start()
+            kills["servers"] += 1
+        elif killed.kill_backend(chance):
+            kills["backends"] += 1
     stop.set()
     worker.join(120)
     assert not worker.is_alive()
     ends = check(killed, "isomem", acknowledged)
-    sys.stdout.write(f"\nkilled servers: {dict(ends)}\n")
+    sys.stdout.write(f"\nkilled: {dict(kills)}; calls: {dict(ends)}\n")
     assert ends == {"acknowledged": len(acknowledged)}
     memory.close()
 

@@ -336,6 +336,23 @@ class PgvectorStore:
 
     def keyword_search(self, query: str, top_k: int = 5, filters: Filters | None = None) -> Hits:
         """The `top_k` points with all words of a query that pass, by mem0's rank, best first."""
+        sql, bindings, group = self._ranked(query, filters)
+        return _first_passing(lambda limit: self._rows(sql, (*bindings, limit)), group, top_k)
+
+    def both(
+        self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
+    ) -> tuple[Hits, Hits]:
+        """What `search` and `keyword_search` find, in one round trip."""
+        with self._database.asking() as database:
+            sql, bindings, group = self._ranked(lemmas, filters)
+            database.expect(sql, (*bindings, _first_asked(group, top_k)))
+            nearest = self.search("", vector, top_k, filters)
+            return nearest, self.keyword_search(lemmas, top_k, filters)
+
+    def _ranked(
+        self, query: str, filters: Filters | None
+    ) -> tuple[str, Sequence[Any], Group | None]:
+        """The statement for the points with all words of a query; it binds a limit at its end."""
         where, bindings, group = self._where(filters)
         words = "plainto_tsquery('simple', ?)"
         rank = f"ts_rank_cd({_TEXT}, {words})"  # Of float4; as text it is the number that mem0 has.
@@ -344,11 +361,7 @@ class PgvectorStore:
             f" WHERE {_TEXT} @@ {words} AND {where} ORDER BY {rank} DESC LIMIT ?"
         )
         query = query.replace("\0", " ")
-
-        def ask(limit: int) -> Rows:
-            return self._rows(sql, (query, query, *bindings, query, limit))
-
-        return _first_passing(ask, group, top_k)
+        return sql, [query, query, *bindings, query], group
 
     def _rows(self, sql: str, bindings: Sequence[Any] = ()) -> Rows:
         """What one statement returns; it needs no transaction."""
@@ -376,11 +389,15 @@ class PgvectorStore:
         return " AND ".join(parts) or "true", bindings, rest
 
 
+def _first_asked(group: Group | None, top_k: int) -> int:
+    return top_k if group is None else max(top_k, _FIRST_FETCHED)
+
+
 def _first_passing(ask: Ask, group: Group | None, top_k: int) -> Hits:
     """The first `top_k` hits that pass: more and more are asked for until they are found, or all
     have been looked at.
     """
-    limit = top_k if group is None else max(top_k, _FIRST_FETCHED)
+    limit = _first_asked(group, top_k)
     while True:
         rows = ask(limit)
         hits = [PgvectorHit(*row) for row in rows]

@@ -9,6 +9,7 @@ from isomem.stores.postgres.detached import PostgresDetached
 from isomem.stores.postgres.keywords import PostgresKeywords
 from isomem.stores.postgres.links import PostgresLinkTable
 from isomem.stores.postgres.listing import PostgresListing
+from isomem.stores.postgres.near import Near
 from isomem.stores.postgres.reading import PostgresReader
 from isomem.stores.postgres.scopes import ScopeTable
 from isomem.stores.postgres.vectors import PostgresVectors
@@ -36,6 +37,10 @@ class PostgresCollection(Collection):
     Args:
         database: with the tables of `isomem.stores.postgres.schema`.
         name, cache, dims, embedder, encoder: as there.
+        hnsw_from: scopes with so many points get an HNSW index; None means no scope.
+
+    Attributes:
+        near: the indexes; None without any.
     """
 
     keywords: PostgresKeywords | None
@@ -51,7 +56,10 @@ class PostgresCollection(Collection):
         dims: int | None = None,
         embedder: str | None = None,
         encoder: TermEncoder | None = None,
+        hnsw_from: int | None = None,
     ) -> None:
+        self.near: Near | None = None
+        self._hnsw_from = hnsw_from
         self._rows: Database = database
         self._scope_cache: ScopeCache = cache
         super().__init__(database, name, cache, dims=dims, embedder=embedder, encoder=encoder)
@@ -69,7 +77,11 @@ class PostgresCollection(Collection):
         self.writer = PostgresWriter(
             database, number, scopes, vectors, self.keywords, self.links, detached
         )
-        self._points = PostgresReader(database, number, self._scope_cache, vectors, self.links)
+        if self._hnsw_from is not None:
+            self.near = Near(database, number, self._hnsw_from)
+        self._points = PostgresReader(
+            database, number, self._scope_cache, vectors, self.links, self.near
+        )
         self.reader = self._points
         reconcile(database, number, self.keywords)
 

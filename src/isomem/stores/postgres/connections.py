@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
+_PREPARED = {"prepare_threshold": 2}
+"""The server plans a statement once that a connection sends for the third time. A connection on
+which a statement has failed is closed, since it cannot be known what is prepared on it."""
+
 LONGEST_DOUBT_S = 12 * 3600.0
 """For how long a call may ask whether it is stored: until then, nobody removes its token."""
 
@@ -115,10 +119,9 @@ class Connections:
 
     def _new_pool(self) -> ConnectionPool[Connection[Row]]:
         least, most = self._sizes
-        # None are prepared: one whose pipeline fails is not there, but counts as if it were.
         return ConnectionPool(
             "",
-            kwargs={**self.target.parameters, "autocommit": True, "prepare_threshold": None},
+            kwargs={**self.target.parameters, "autocommit": True, **_PREPARED},
             min_size=least,
             max_size=most,
             num_workers=1,

@@ -10,7 +10,13 @@ from isomem.store.reading import Hits, Point, Reader
 from isomem.store.row_keys import split_scope
 from isomem.stores.postgres.escaped import is_storable_id
 from isomem.stores.postgres.filters import compile_text
-from isomem.stores.postgres.scopes import columns_of, in_scopes, place_of, row_key_of
+from isomem.stores.postgres.scopes import (
+    columns_of,
+    in_scopes,
+    place_of,
+    row_key_of,
+    scope_of_rows,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +27,11 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.best import Scored
     from isomem.store.cache import Scope
+    from isomem.store.keywords import Keywords
     from isomem.stores.postgres.connections import Row
     from isomem.stores.postgres.database import Database
     from isomem.stores.postgres.links import PostgresLinkTable
+    from isomem.stores.postgres.near import Near
     from isomem.stores.postgres.scopes import ScopeCache
     from isomem.stores.postgres.vectors import PostgresVectors
 
@@ -80,7 +88,9 @@ class PostgresReader(Reader):
         cache: ScopeCache,
         vectors: PostgresVectors,
         links: PostgresLinkTable | None,
+        near: Near | None = None,
     ) -> None:
+        self._near = near
         self._rows = database
         self._number = number
         self._cache = cache
@@ -240,7 +250,10 @@ class PostgresReader(Reader):
     def expect(self, filters: Filters) -> None:
         """Has what a search will look at brought together with what the block asks first."""
         ids, rest = split_scope(compile_filters(filters))
-        self._cache.expect(self._number, ids)
+        if self._near is None:
+            self._cache.expect(self._number, ids)
+        else:
+            self._near.expect(ids)  # What there is to bring depends on it.
         if rest is not None:
             self._rows.expect(*self._question(ids, rest)[:2])
 
@@ -254,13 +267,61 @@ class PostgresReader(Reader):
         self, vectors: Sequence[Vector], top_k: int, filters: Filters | None
     ) -> Sequence[Sequence[Point]]:
         """As `Reader.nearest`. The payloads of memories come with what the block asks next."""
-        found = super().nearest(vectors, top_k, filters)
+        found = self._nearest_indexed(vectors, top_k, filters)
+        if found is None:
+            found = super().nearest(vectors, top_k, filters)
         if self._links is None:
             for points in found:
                 row_keys = [point.row_key for point in points]
                 if row_keys:
                     self._rows.expect(_PAYLOADS, columns_of(row_keys))
         return found
+
+    # --- With HNSW indexes ---
+
+    def _nearest_indexed(
+        self, vectors: Sequence[Vector], top_k: int, filters: Filters | None
+    ) -> Sequence[Sequence[Point]] | None:
+        """`nearest` without the vectors of the whole scope; None if it has no index.
+
+        What passes a filter is compared one by one. Otherwise the indexes are asked.
+        """
+        ids, rest = split_scope(compile_filters(filters))
+        indexed = self._indexed(ids)
+        if self._near is None or not indexed:
+            return None
+        units = [*map(self._vectors.query, vectors)]
+        passing = None if rest is None else self._near.these([*self._passing(ids, rest)])
+        found = []
+        for unit in units:
+            rows = passing
+            if rows is None:
+                rows = self._near.candidates(ids, indexed, unit, top_k)
+            if rows is None:
+                return None
+            scope = scope_of_rows(rows)
+            found.append(self._points(scope, scope.nearest(unit, top_k, None)))
+        return found
+
+    def _indexed(self, ids: Mapping[str, str]) -> Sequence[int]:
+        """The scopes that have an index, in a block that reads."""
+        if self._near is None or self._rows.current.writes:
+            return ()
+        return self._near.indexed(ids)
+
+    def matching(
+        self, keywords: Keywords, query: str, top_k: int, filters: Filters | None
+    ) -> Sequence[Point]:
+        """As `Reader.matching`. Of a scope with an index, only the terms are in memory."""
+        ids, rest = split_scope(compile_filters(filters))
+        if not self._indexed(ids):
+            return super().matching(keywords, query, top_k, filters)
+        wanted, factors = keywords.query(query)
+        if not wanted:
+            return []
+        scope = self._cache.load(self._number, ids, terms_only=True)
+        allowed = None if rest is None else {*self._passing(ids, rest)}
+        return self._points(scope, scope.keyword_scores(wanted, factors, top_k, allowed))
 
     def _points(self, scope: Scope, scored: Scored) -> Sequence[Point]:
         row_keys, ids = scope.row_keys, scope.ids

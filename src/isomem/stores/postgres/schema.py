@@ -148,7 +148,22 @@ CREATE TABLE commits (
 CREATE INDEX commits_at ON commits (at);
 """
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("all tables", _TABLES),)
+# `indexed` is the version of a scope up to which its HNSW index is complete. The vectors of such
+# scopes are once more in the table `near`, which `isomem.stores.postgres.near` makes, since it
+# needs the extension.
+_INDEXES = """
+ALTER TABLE scopes ADD COLUMN indexed bigint NOT NULL DEFAULT 0;
+CREATE TABLE indexes (
+    scope         bigint PRIMARY KEY,
+    dims          integer NOT NULL,
+    made_at       timestamptz NOT NULL DEFAULT now()
+);
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("all tables", _TABLES),
+    ("HNSW indexes of scopes", _INDEXES),
+)
 """What each version is, and the statements that make it."""
 
 VERSION = len(MIGRATIONS)

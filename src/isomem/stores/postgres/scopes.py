@@ -2,7 +2,7 @@
 
 Whoever changes a scope raises its version in the same transaction, and so waits for others that
 change it. A scope in memory knows its version. One statement compares the two, and brings what was
-added or changed since. Only if a point was removed is the whole scope read again.
+added or changed since, or the whole scope if a point was removed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from isomem.stores.postgres.database import Database
     from isomem.stores.postgres.transactions import Transaction
 
-    Key = tuple[int, str | None, str | None, str | None]
+    Key = tuple[int, str | None, str | None, str | None, bool]
 
 _RAISE = (
     "UPDATE scopes SET version = version + 1 WHERE collection = ? AND name = ?"
@@ -46,12 +46,19 @@ _DROP = (
     " AND NOT EXISTS (SELECT 1 FROM points AS p WHERE p.scope = s.number)"
 )
 _CHANGED = (
-    "SELECT s.number, s.version, s.removed, p.seq, p.id, p.vector, coalesce(p.terms, '')"
-    " FROM scopes AS s"
-    " LEFT JOIN unnest(?::bigint[], ?::bigint[]) AS k (number, version) ON k.number = s.number"
-    " LEFT JOIN points AS p ON p.scope = s.number AND p.version > coalesce(k.version, -1)"
-    " AND s.version > coalesce(k.version, -1) WHERE {where}"
+    "WITH k AS (SELECT * FROM unnest(?::bigint[], ?::bigint[]) AS k (number, version)),"
+    " other AS (SELECT EXISTS (SELECT 1 FROM k LEFT JOIN scopes AS s ON s.number = k.number"
+    " AND s.collection = ? WHERE s.number IS NULL OR s.removed > k.version) AS is_other),"
+    " s AS (SELECT s.number, s.version, is_other,"
+    " CASE WHEN is_other THEN -1 ELSE coalesce(k.version, -1) END AS known"
+    " FROM scopes AS s LEFT JOIN k ON k.number = s.number, other WHERE {where})"
+    " SELECT s.is_other, s.number, s.version, p.seq, p.id, {vector}, coalesce(p.terms, '')"
+    " FROM s LEFT JOIN points AS p ON p.scope = s.number AND p.version > s.known"
+    " AND s.version > s.known"
 )
+"""What is new since some versions of scopes; everything, if a point was removed since."""
+_WIDTH_1 = "decode('00000000', 'hex')"
+"""In place of a vector, where only the terms are wanted."""
 _ROWS_AT_ONCE = 100
 """Few enough for all of them to stay in the processor's cache."""
 
@@ -156,10 +163,14 @@ class ScopeCache:
         self._lock = threading.Lock()
         self._cached: dict[Key, CachedScope] = {}
 
-    def load(self, collection: int, ids: Mapping[str, str]) -> Scope:
-        """The points that have all these ids, as the caller's transaction sees them."""
+    def load(self, collection: int, ids: Mapping[str, str], *, terms_only: bool = False) -> Scope:
+        """The points that have all these ids, as the caller's transaction sees them.
+
+        Args:
+            terms_only: without their vectors.
+        """
         transaction = self._database.current
-        key = (collection, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
+        key = _key(collection, ids, terms_only=terms_only)
         scope = transaction.loaded.get(key)
         if scope is None:
             scope = self._load(transaction, key, ids)
@@ -169,26 +180,27 @@ class ScopeCache:
 
     def expect(self, collection: int, ids: Mapping[str, str]) -> None:
         """Has what is new of a scope brought together with what the caller's block asks first."""
-        key = (collection, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
+        key = _key(collection, ids)
         cached = self._cached.get(key)
         self._database.expect(*_question(key, ids, cached.versions if cached else {}))
 
     def has(self, collection: int, ids: Mapping[str, str]) -> bool:
         """Whether a scope is in memory, and had points when it was last looked at."""
-        key = (collection, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
-        cached = self._cached.get(key)
+        cached = self._cached.get(_key(collection, ids))
         return cached is not None and bool(cached.scope.ids)
 
     def _load(self, transaction: Transaction, key: Key, ids: Mapping[str, str]) -> Scope:
         cached = self._pin(transaction, key)
-        if cached is not None:
-            changes = self._changes(key, ids, cached.versions)
-            if not changes.rows and changes.versions == cached.versions:
+        known = cached.versions if cached else {}
+        changes = self._changes(key, ids, known)
+        if cached is not None and known:
+            if not changes.rows and changes.versions == known:
                 return cached.scope
             is_shared = transaction.has_left(key[0], changes.versions)
-            if is_shared and changes.follow(cached.versions) and self._extend(cached, changes):
+            if is_shared and not changes.is_whole and self._extend(cached, changes):
                 return cached.scope
-        changes = self._changes(key, ids, {})
+            if not changes.is_whole:
+                changes = self._changes(key, ids, {})
         new = CachedScope(Scope(), changes.versions, 0)
         changes.add_to(new)
         if transaction.has_left(key[0], changes.versions):
@@ -256,11 +268,18 @@ class ScopeCache:
             self._cached.clear()
 
 
+def _key(collection: int, ids: Mapping[str, str], *, terms_only: bool = False) -> Key:
+    user, agent, run = map(ids.get, SCOPE_KEYS)
+    return collection, user, agent, run, terms_only
+
+
 def _question(
     key: Key, ids: Mapping[str, str], known: Mapping[int, int]
 ) -> tuple[str, tuple[Any, ...]]:
     where, bindings = in_scopes(key[0], ids)
-    return _CHANGED.format(where=where), ([*known], [*known.values()], *bindings)
+    vector = _WIDTH_1 if key[-1] else "p.vector"
+    versions = ([*known], [*known.values()], key[0])
+    return _CHANGED.format(where=where, vector=vector), (*versions, *bindings)
 
 
 def _is_newer(one: CachedScope, other: CachedScope) -> bool:
@@ -276,36 +295,46 @@ class Changes:
     Attributes:
         versions: of these scopes.
         rows: the points that are new or changed: scope, insertion order, id, vector, terms.
+        is_whole: whether these are all points, since some were removed.
     """
 
     def __init__(self, found: Sequence[Row]) -> None:
         self.versions: dict[int, int] = {}
-        self._removed: dict[int, int] = {}
         self.rows: list[Row] = []
-        for number, version, removed, *point in found:
+        self.is_whole = not found
+        for is_whole, number, version, *point in found:
+            self.is_whole = is_whole
             self.versions[number] = version
-            self._removed[number] = removed
             if point[0] is not None:
                 self.rows.append((number, *point))
-
-    def follow(self, known: Mapping[int, int]) -> bool:
-        """Whether a scope of the known versions only has to be given the rows."""
-        return all(
-            number in self.versions and self._removed[number] <= version <= self.versions[number]
-            for number, version in known.items()
-        )
 
     def add_to(self, cached: CachedScope) -> None:
         """Brings a scope up to date."""
         new = []
-        for number, seq, point_id, vector, terms in self.rows:
-            row = (row_key_of(number, seq), point_id, bytes(vector), bytes(terms))
+        for found in self.rows:
+            row, seq = _loaded(found), found[1]
             if seq > cached.latest or not _replaced(cached.scope, row):
                 new.append(row)
-        new.sort()
-        for start in range(0, len(new), _ROWS_AT_ONCE):
-            cached.scope.extend(new[start : start + _ROWS_AT_ONCE])
+        _extend(cached.scope, new)
         cached.latest = max([cached.latest, *(row[1] for row in self.rows)])
+
+
+def scope_of_rows(rows: Sequence[Row]) -> Scope:
+    """Points as a scope: number of the scope, insertion order, id, vector and terms of each."""
+    scope = Scope()
+    _extend(scope, [*map(_loaded, rows)])
+    return scope
+
+
+def _loaded(row: Row) -> tuple[int, str, bytes, bytes]:
+    number, seq, point_id, vector, terms = row
+    return row_key_of(number, seq), point_id, bytes(vector), bytes(terms)
+
+
+def _extend(scope: Scope, rows: list[tuple[int, str, bytes, bytes]]) -> None:
+    rows.sort()
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        scope.extend(rows[start : start + _ROWS_AT_ONCE])
 
 
 def _replaced(scope: Scope, row: tuple[int, str, bytes, bytes]) -> bool:

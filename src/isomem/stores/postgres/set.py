@@ -21,6 +21,7 @@ from isomem.stores.postgres.connections import Connections
 from isomem.stores.postgres.database import Database
 from isomem.stores.postgres.ingests import PostgresIngests
 from isomem.stores.postgres.ledger import PostgresLedger
+from isomem.stores.postgres.near import MOST_DIMENSIONS
 from isomem.stores.postgres.receipts import PostgresReceipts
 from isomem.stores.postgres.schema import prepare
 from isomem.stores.postgres.scopes import ScopeCache
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from isomem.contract.plan import Mention, Plan
     from isomem.contract.profile import Profile
     from isomem.ports.shapes import Embedder, Filters, Payload
+    from isomem.stores.postgres.near import Near
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -95,7 +97,8 @@ class PostgresSet(EmbeddedSet):
         """As `EmbeddedSet.reading`. All that the block will ask for is asked at once."""
         if filters is None:
             return self._rows.reading()
-        return self._rows.reading(lambda: self._expect(filters, lemmas, probes, session))
+        block = self._rows.reading(lambda: self._expect(filters, lemmas, probes, session))
+        return block if self.vectors.near is None else _CatchingUp(block, self.vectors.near)
 
     def _expect(
         self, filters: Filters, lemmas: str, probes: Sequence[Mention], session: str | None
@@ -119,6 +122,12 @@ class PostgresSet(EmbeddedSet):
             self._rows.repeat(lambda: self._rows.execute(_TIDY))
         return written
 
+    def compact(self) -> None:
+        """As `EmbeddedSet.compact`. Indexes of scopes that are gone are removed, too."""
+        if self.vectors.near is not None:
+            self._rows.repeat(self.vectors.near.drop_unused)
+        super().compact()
+
     def shares(self, plan: Plan) -> bool:
         """False: each plan has a transaction of its own."""
         del plan
@@ -127,6 +136,22 @@ class PostgresSet(EmbeddedSet):
     def close(self) -> None:
         """Closes the connections, and evicts what was cached."""
         self.vectors.close()
+
+
+class _CatchingUp:
+    """A block that reads, after which the indexes that it found late are brought up to date."""
+
+    def __init__(self, block: AbstractContextManager[object], near: Near) -> None:
+        self._block = block
+        self._near = near
+
+    def __enter__(self) -> object:
+        return self._block.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._block.__exit__(kind, error, trace)
+        if error is None and self._near.is_due:
+            self._near.catch_up()
 
 
 class PostgresLinks(JoinedLinks):
@@ -202,8 +227,25 @@ def _open(config: MemoryConfig, embedder: Embedder, clock: Clock, database: Any)
     name = options["collection_name"]
     return PostgresSet(
         database,
-        PostgresCollection(database, name, cache, encoder=encoder, **facts),
+        PostgresCollection(
+            database, name, cache, encoder=encoder, hnsw_from=_hnsw_from(options, dims), **facts
+        ),
         PostgresEntities(database, f"{name}{ENTITIES_SUFFIX}", cache, **facts),
         PostgresLedger(database, clock),
         profile_of(config.profile),
     )
+
+
+def _hnsw_from(options: Any, dims: int | None) -> int | None:
+    """From how many memories on a scope gets an index; None if none does."""
+    if not options["hnsw"]:
+        return None
+    if dims is not None and dims > MOST_DIMENSIONS:
+        raise InvalidConfigError(
+            f"hnsw: pgvector indexes vectors of at most {MOST_DIMENSIONS} dimensions, these have "
+            f"{dims}",
+            error_code="CONFIG_003",
+            details={"key": "hnsw"},
+            suggestion="Leave out hnsw, or choose an embedder with fewer dimensions.",
+        )
+    return int(options["hnsw_from"])

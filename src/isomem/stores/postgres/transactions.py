@@ -8,10 +8,10 @@ be told what will be asked, too, and asks it together with what is asked first.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 
 import psycopg
 
+from isomem.errors import DatabaseError
 from isomem.stores.postgres.meanings import is_lost, lost, meaning
 
 TYPE_CHECKING = False
@@ -51,6 +51,7 @@ class Transaction:
         dirty: the numbers of the scopes that it has changed.
         changed: the collections in which it has changed scopes whose numbers it does not know.
         loaded: the scopes that it has read, if nobody can change them meanwhile.
+        indexed: the scopes with an HNSW index among those that somebody has asked for.
         selected: filters, the scopes that they name, and the row keys that pass them.
         pinned: those that nobody may change in place until it ends.
         committing: whether it may be committed already.
@@ -72,6 +73,7 @@ class Transaction:
         self.dirty: set[int] = set()
         self.changed: set[int] = set()
         self.loaded: dict[object, Scope] = {}
+        self.indexed: dict[object, Sequence[int]] = {}
         self.selected: list[tuple[object, Scope, Container[int]]] = []
         self.pinned: list[object] = []
         self._connections = connections
@@ -119,7 +121,7 @@ class Transaction:
             connection = self._connection = self._connections.take()
             self._pipeline = connection.pipeline()
             self._pipeline.__enter__()
-            connection.execute(_WRITE)
+            connection.execute(_WRITE, prepare=False)
             if self._token is not None:
                 connection.execute(_NEXT_TOKEN, ([*self._done], self._token))
         return connection.cursor(binary=True)
@@ -167,12 +169,10 @@ class Transaction:
         if self._connection is None:
             self._connection = self._connections.take()
         connection = self._connection
-        if len(asked) == 1 and not begins:
-            return [connection.cursor(binary=True).execute(*asked[0]).fetchall()]
         # Fetched at the end: a fetch inside would wait for an answer of its own.
         with connection.pipeline():
             if begins:
-                connection.execute(_READ)
+                connection.execute(_READ, prepare=False)
             cursors = [connection.cursor(binary=True).execute(*each) for each in asked]
         return [cursor.fetchall() for cursor in cursors]
 
@@ -205,7 +205,7 @@ class Transaction:
         def end() -> None:
             cursor = self._write_cursor()
             self.committing = True
-            cursor.execute("COMMIT")
+            cursor.execute("COMMIT", prepare=False)
             self._leave_pipeline()
 
         self._guarded(end)
@@ -217,12 +217,13 @@ class Transaction:
             pipeline.__exit__(None, None, None)
 
     def roll_back(self, error: BaseException) -> None:
-        """Undoes everything. After an interruption the connection is closed: its state is open."""
+        """Undoes everything. A connection whose state is not known is closed."""
         connection = self._connection
         if connection is None:
             return
         try:
-            if isinstance(error, Exception) and not connection.closed:
+            is_known = isinstance(error, Exception) and not isinstance(error, DatabaseError)
+            if is_known and not connection.closed:
                 self._abandon(connection)
             else:
                 connection.close()
@@ -230,11 +231,10 @@ class Transaction:
             self._release()
 
     def _abandon(self, connection: Connection[Row]) -> None:
-        with suppress(psycopg.Error):  # What failed was raised before.
-            self._leave_pipeline()
         try:
-            connection.execute("ROLLBACK")
-        except psycopg.Error:
+            self._leave_pipeline()
+            connection.execute("ROLLBACK", prepare=False)
+        except psycopg.Error:  # What failed was raised before.
             connection.close()
 
     def _drop_connection(self) -> None:
