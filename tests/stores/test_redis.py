@@ -394,6 +394,90 @@ def test_a_change_of_what_is_not_there_leaves_nothing(store: Any) -> None:
     assert store.list()[0] == []
 
 
+def test_a_payload_with_every_field_is_stored(store: Any) -> None:
+    whole = {**PAYLOADS[2], "agent_id": "x", "updated_at": LATER}
+    store.insert(vectors=VECTORS[:1], payloads=[whole], ids=IDS[:1])
+    store.update(IDS[0], vector=VECTORS[1], payload={**whole, "n": 9})
+    assert store.get(IDS[0]).payload == {**whole, "n": 9}
+
+
+def test_a_batch_changes_and_removes_at_once_and_makes_nothing(store: Any) -> None:
+    store.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
+    store.batch([(IDS[0], {"data": "x"}), (IDS[1], {"data": "y"})], [IDS[1], IDS[2], IDS[3]])
+    assert {hit.id: hit.payload["data"] for hit in store.list()[0]} == {
+        IDS[0]: "x", IDS[4]: TEXTS[4], IDS[5]: TEXTS[5],
+    }  # fmt: skip
+    store.batch([], [])
+
+
+def test_both_ways_of_finding_are_one_round_trip(store: Any) -> None:
+    store.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
+    filters = {"user_id": "a"}
+    apart = store.search("", QUERY, 2, filters), store.keyword_search("green", 2, filters)
+    sent = _counted(store)
+    together = store.both(QUERY, "green", 2, filters)
+    assert len(sent) == 1
+    assert [[*map(plain, hits)] for hits in together] == [[*map(plain, hits)] for hits in apart]
+    assert store.both(QUERY, "the", 2, filters)[1] == []
+    silent = made(redis_server.shared(), keyword_search=False)
+    assert silent.both(QUERY, "green", 2, filters)[1] is None
+    silent.close()
+
+
+def _counted(store: Any) -> list[int]:
+    """How many commands each round trip has from now on."""
+    sent: list[int] = []
+    connection, once = store._connection, store._connection._once
+
+    def counting(commands: Any, **more: Any) -> Any:
+        sent.append(len(commands))
+        return once(commands, **more)
+
+    connection._once = counting
+    return sent
+
+
+MOST = {
+    "raw add": 1, "add of 10 facts": 4, "search": 2, "get": 1, "get_all": 1, "update": 5,
+    "delete": 4,
+}  # fmt: skip
+
+
+def test_no_call_makes_more_round_trips_than_it_has_to(url: str, tmp_path: Path) -> None:
+    memory = Memory.from_config(
+        {
+            "vector_store": {
+                "provider": "redis",
+                "config": {"redis_url": url, "scores": "similarity"},
+            },
+            "history_db_path": str(tmp_path / "history.db"),
+            "embedder": {"provider": "mock", "config": {"embedding_dims": DIMS}},
+            "llm": {"provider": "mock"},
+        }
+    )
+    facts = [{"text": f"Ana Silva met Tom Berg in town {number}"} for number in range(10)]
+    memory.llm = ScriptedLLM([{"memory": facts}])
+    ana = {"user_id": "ana"}
+    sent = _counted(memory.vector_store)
+    trips = {}
+
+    def count(name: str, call: Any) -> Any:
+        sent.clear()
+        result = call()
+        trips[name] = len(sent)
+        return result
+
+    added = count("raw add", lambda: memory.add("a note", infer=False, **ana))["results"][0]["id"]
+    count("add of 10 facts", lambda: memory.add("said", **ana))
+    count("search", lambda: memory.search("Where is Tom Berg?", filters=ana))
+    count("get", lambda: memory.get(added))
+    count("get_all", lambda: memory.get_all(filters=ana))
+    count("update", lambda: memory.update(added, "Tom Berg is in town 3"))
+    count("delete", lambda: memory.delete(added))
+    memory.close()
+    assert trips == MOST
+
+
 def test_a_payload_that_is_replaced_keeps_nothing_of_the_old_one(store: Any) -> None:
     store.insert(vectors=VECTORS[2:3], payloads=[PAYLOADS[2]], ids=IDS[:1])
     store.insert(vectors=VECTORS[:1], payloads=[{"data": "x"}], ids=IDS[:1])

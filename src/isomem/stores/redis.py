@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     HitsOfEach = list[Hits]
     Commands = list[Command]
     Ask = Callable[[int], Command]
+    Asks = list[Ask]
 
 REDIS_OPTIONS = store_table("redis")
 
@@ -112,6 +113,7 @@ class RedisStore:
 
     Attributes:
         takes_any_id: the id "*" is an ordinary id, and does not mean every id.
+        batches: several changes, or several searches, are one round trip.
 
     Raises:
         DependencyError: redis is not installed.
@@ -122,6 +124,7 @@ class RedisStore:
     table = REDIS_OPTIONS
     check = staticmethod(read)
     takes_any_id = True
+    batches = True
 
     def __init__(
         self,
@@ -271,10 +274,8 @@ class RedisStore:
         name = canonical_id(point_id)
         fields = {ID: _encoded(name), **self._vector_field(vector), **fields_of(payload)}
         lacking = [each for each in (VECTOR, *CHANGED) if each not in fields]
-        return [
-            ["HDEL", self._key(name), *lacking],
-            ["HSET", self._key(name), *_pairs(fields)],
-        ]
+        removal: Commands = [["HDEL", self._key(name), *lacking]] if lacking else []
+        return [*removal, ["HSET", self._key(name), *_pairs(fields)]]
 
     def update(
         self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
@@ -289,10 +290,27 @@ class RedisStore:
             fields |= self._vector_field(vector)
             changed.append(VECTOR)
         if changed:
-            lacking = [each for each in changed if each not in fields]
-            key = self._key(canonical_id(vector_id))
-            change = ["EVAL", _CHANGE, 1, key, len(lacking), *lacking, *_pairs(fields)]
-            self._connection.write(change)
+            self._connection.write(self._change(vector_id, fields, changed))
+
+    def _change(
+        self, point_id: str, fields: Mapping[str, bytes], changed: Sequence[str]
+    ) -> Command:
+        """Gives a point fields, and removes those of `changed` that are not among them."""
+        lacking = [each for each in changed if each not in fields]
+        key = self._key(canonical_id(point_id))
+        return ["EVAL", _CHANGE, 1, key, len(lacking), *lacking, *_pairs(fields)]
+
+    def batch(self, payloads: Sequence[tuple[str, Payload]], removed: Sequence[str] = ()) -> None:
+        """Replaces payloads and removes points, all or none.
+
+        Raises:
+            ValidationError: a payload cannot be written as JSON.
+        """
+        changes = [self._change(name, fields_of(payload), CHANGED) for name, payload in payloads]
+        keys = [self._key(canonical_id(name)) for name in removed]
+        removal: Commands = [["UNLINK", *keys]] if keys else []
+        if removal or changes:
+            self._connection.write(*removal, *changes)
 
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
@@ -362,15 +380,7 @@ class RedisStore:
         asked = asking.narrowed(group)
         nearest = [self._nearest(asked, self._vector(vector)) for vector in vectors_list]
         found = self._first_passing(nearest, group, asked, top_k)
-        for hit in (hit for hits in found for hit in hits if hit.score is None):
-            hit.score = self._score(1.0)
-        return found
-
-    def _nearest(self, asked: Narrowed, vector: bytes) -> Ask:
-        """What finds the points nearest to a vector; all are as far from a vector of zeros."""
-        if any(vector):
-            return partial(asking.nearest, self._index, asked, vector)
-        return partial(asking.newest, self._index, asked)
+        return [*map(self._measured, found)]
 
     def keyword_search(
         self, query: str, top_k: int = 5, filters: Filters | None = None
@@ -380,15 +390,42 @@ class RedisStore:
         None if the option `keyword_search` turns it off.
         """
         group = compile_filters(filters)
+        asked = asking.narrowed(group)
+        found = self._first_passing(self._ranked(asked, query), group, asked, top_k)
+        return self._worded(found)
+
+    def both(
+        self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
+    ) -> tuple[Hits, Hits | None]:
+        """What `search` and `keyword_search` find, in one round trip."""
+        group = compile_filters(filters)
+        asked = asking.narrowed(group)
+        asks = [self._nearest(asked, self._vector(vector)), *self._ranked(asked, lemmas)]
+        nearest, *ranked = self._first_passing(asks, group, asked, top_k)
+        return self._measured(nearest), self._worded(ranked)
+
+    def _nearest(self, asked: Narrowed, vector: bytes) -> Ask:
+        """What finds the points nearest to a vector; all are as far from a vector of zeros."""
+        if any(vector):
+            return partial(asking.nearest, self._index, asked, vector)
+        return partial(asking.newest, self._index, asked)
+
+    def _ranked(self, asked: Narrowed, query: str) -> Asks:
+        """What finds the points with words of a query; empty if there is nothing to look for."""
+        words = asking.words_of(query) if self._options["keyword_search"] else ()
+        return [partial(asking.ranked, self._index, asked, words)] if words else []
+
+    def _measured(self, hits: Hits) -> Hits:
+        """Hits with the score that their distance is; 1.0 if there was none to a vector."""
+        for hit in hits:
+            distance = 1.0 if hit.score is None else hit.score
+            hit.score = distance if self._options["scores"] == "distance" else 1.0 - distance
+        return hits
+
+    def _worded(self, found: HitsOfEach) -> Hits | None:
         if not self._options["keyword_search"]:
             return None
-        asked = asking.narrowed(group)
-        words = asking.words_of(query)
-        if not words:
-            return []
-        ranked = partial(asking.ranked, self._index, asked, words)
-        [hits] = self._first_passing([ranked], group, asked, top_k)
-        return [RedisHit(hit.id, hit.payload, _RANK) for hit in hits]
+        return [RedisHit(hit.id, hit.payload, _RANK) for hits in found for hit in hits]
 
     def _first_passing(
         self, asks: Sequence[Ask], group: Group | None, asked: Narrowed, top_k: int
@@ -419,12 +456,8 @@ class RedisStore:
                 payload = payload_of(fields)
                 if group is None or matches(group, payload):
                     distance = fields.get(asking.DISTANCE)
-                    score = None if distance is None else self._score(float(distance))
-                    hits.append(RedisHit(name, payload, score))
+                    hits.append(RedisHit(name, payload, float(distance) if distance else None))
         return hits
-
-    def _score(self, distance: float) -> float:
-        return distance if self._options["scores"] == "distance" else 1.0 - distance
 
     # --- Every point ---
 

@@ -120,6 +120,7 @@ def _read_plain(fields: Fields) -> Payload:
 
 
 def text_of(value: bytes | None) -> str:
+    """The text that a field holds; empty if there is no such field."""
     return (value or b"").decode("utf-8", "replace")
 
 
