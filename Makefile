@@ -11,7 +11,7 @@ PACKAGING = pyproject.toml parity/pyproject.toml parity/mem0-2.2.1.txt setup.py 
     src/isomem/pieces.py src/isomem/pieces.pxd
 
 .PHONY: demo serve test test-fast torture parity-2.2.1 bridge engines byte-pairs wordpiece \
-    libraries inspector providers clients upstream-tests server-parity schemathesis bench-serve realmodel check format \
+    libraries inspector providers clients upstream-tests server-parity schemathesis deploy-check bench-serve realmodel check format \
     bench bench-check bench-engines bench-load model model-test clean
 
 demo: .venv/installed
@@ -100,6 +100,10 @@ providers: .venvs/providers/installed .venvs/vertexai/installed
 inspector: .venvs/inspector/installed
 	.venvs/inspector/bin/python -m scripts.browser --install
 	INSPECTOR=1 .venvs/inspector/bin/python -m pytest -q tests/web $(ARGS)
+
+# What the Dockerfile does, without Docker: its environment is made, and its service is checked.
+deploy-check: .venvs/schemathesis/installed
+	ISOMEM_DEPLOY=1 .venvs/schemathesis/bin/python -m pytest -q tests/serve/test_deploy.py $(ARGS)
 
 # Every scenario over mem0's Qdrant, and the stores of mem0's that work in a folder (Qdrant, FAISS,
 # Chroma): some minutes.

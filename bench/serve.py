@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS = (1, 16, 64, 256)
 KINDS: dict[str, Requests] = {"search": search_of, "add": add_of}
-WORKERS = 4
+ON_POSTGRES = 4
 """How many processes answer over PostgreSQL."""
 
 OURS, THEIRS = "isomem", "mem0"
@@ -79,18 +79,27 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if stays_flat(given.minutes, given.memories) else 1
     if given.folder is None and not given.postgres:
         raise SystemExit("FOLDER is missing: `server` of mem0's repository at v2.0.4")
-    servers: dict[str, Started] = {f"{OURS}, postgres, {WORKERS} workers": ours_on_postgres}
-    if not given.postgres:
-        servers = {OURS: ours, THEIRS: lambda place: theirs(given.folder, place)}
     _head(COLUMNS)
     kinds = [given.only] if given.only else [*KINDS]
     rows = [
         row
-        for name, started in servers.items()
+        for name, started in _servers(given).items()
         for row in measured(name, started, kinds, given.memories, given.seconds)
     ]
     print("\n".join(compared(rows)))
     return 1 if any(row.found.errors for row in rows) else 0
+
+
+def _servers(given: argparse.Namespace) -> dict[str, Started]:
+    """What is measured, by its name in the table."""
+    if given.postgres:
+        return {f"{OURS}, postgres, {ON_POSTGRES} workers": ours_on_postgres}
+    count: int = given.workers
+    name = OURS if count == 1 else f"{OURS}, {count} workers"
+    return {
+        name: lambda place: ours(place, workers=count),
+        THEIRS: lambda place: theirs(given.folder, place),
+    }
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,9 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", choices=[*KINDS], help="measure nothing else")
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
     parser.add_argument("--memories", type=int, default=2000, help="how many there are")
+    parser.add_argument("--workers", type=int, default=1, help="processes of isomem")
     parser.add_argument("--minutes", type=float, help="how long isomem is loaded, alone")
     parser.add_argument(
-        "--postgres", action="store_true", help=f"isomem with {WORKERS} workers over PostgreSQL"
+        "--postgres", action="store_true", help=f"isomem with {ON_POSTGRES} workers over PostgreSQL"
     )
     return parser
 
@@ -142,9 +152,9 @@ def compared(rows: Sequence[Row]) -> list[str]:
     lines = []
     for (server, what, connections), per_second in by_kind.items():
         theirs = by_kind.get((THEIRS, what, connections))
-        if server == OURS and theirs:
+        if server != THEIRS and theirs:
             times = per_second / theirs
-            lines.append(f"{what}, {connections} connections: {times:.1f} times mem0's")
+            lines.append(f"{server}, {what}, {connections} connections: {times:.1f} times mem0's")
     return lines
 
 
@@ -224,7 +234,7 @@ def ours_on_postgres(place: Path) -> Iterator[Server]:
         }
         config |= {"port": int(address["POSTGRES_PORT"]), "embedding_model_dims": DIMS}
         store = {"provider": "postgres", "config": config}
-        yield stack.enter_context(ours(place, store, WORKERS))
+        yield stack.enter_context(ours(place, store, ON_POSTGRES))
 
 
 @contextmanager

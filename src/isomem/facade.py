@@ -57,6 +57,8 @@ class Facade:
         supersede: how stale facts are found when new ones are added: "off", "similar" or "model".
         enable_vision: whether the model is shown images.
         vision_details: how closely it looks at them: "low", "high", "auto", or None.
+        counts_in_scope: whether `search` takes a word for rare by the memories of its scope alone,
+            and not, as mem0 does, by all. Then scores tell nothing of other scopes.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Facade:
         self.supersede = config.supersede
         self.enable_vision = bool(config.llm.config.get("enable_vision"))
         self.vision_details: str | None = config.llm.config.get("vision_details")
+        self.counts_in_scope = False
 
     def _collection_name(self) -> str:
         """The collection's, as the store says, since the default differs from store to store."""

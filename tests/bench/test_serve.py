@@ -194,7 +194,7 @@ def test_isomem_is_compared_with_mem0_at_the_same_load() -> None:
         Row("mem0", "search", 16, figures(20)),
         Row("mem0", "search", 64, figures(20)),
     ]
-    assert compared(rows) == ["search, 16 connections: 2.5 times mem0's"]
+    assert compared(rows) == ["isomem, search, 16 connections: 2.5 times mem0's"]
 
 
 def test_memory_that_grows_at_the_end_is_seen_and_what_warms_up_is_not() -> None:

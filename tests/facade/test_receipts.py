@@ -228,3 +228,34 @@ def test_of_calls_at_once_with_one_receipt_one_is_carried_out(tmp_path: Path) ->
     assert texts == ["a", "b", "first"]
     failed = [each for each in outcomes if isinstance(each, DatabaseError)]
     assert len(failed) == len(outcomes) - 2
+
+
+# --- Not carried out any more ----------------------------------------------------------------
+
+
+def call_off(face: Face, name: str) -> None:
+    ports = face.real._ports
+    done(face, ports.run(receipts.settle(ports, Receipt(name, "called off"))))
+
+
+@pytest.mark.parametrize("is_foreign", [False, True])
+def test_a_call_whose_receipt_was_written_for_nothing_stores_nothing(
+    memory: Face, *, is_foreign: bool
+) -> None:
+    store = Store()
+    if is_foreign:
+        memory.vector_store, memory.entity_store = store, Store()  # type: ignore[assignment]
+    call_off(memory, "off")
+    found = told(memory, "off")
+    assert found is not None
+    assert (found.digest, found.results) == ("called off", [])
+    with pytest.raises(DatabaseError) as caught:
+        once(memory, "off", "Ana likes tea", infer=False)
+    assert caught.value.error_code == "RECEIPT_001"
+    assert memory.get_all(filters=U)["results"] == []
+    once(memory, "made", "Ana likes tea", infer=False)
+    with pytest.raises(DatabaseError) as caught:
+        call_off(memory, "made")
+    assert caught.value.error_code == "RECEIPT_001"
+    with pytest.raises(DatabaseError):
+        call_off(memory, "off")

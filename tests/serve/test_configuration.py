@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 pytest.importorskip("fastapi")
 
+from isomem.cli import service
+from isomem.cli.parser import parse
+from isomem.errors import InvalidConfigError
 from isomem.serve.configuration import (
     HIDDEN,
+    Changes,
     merged,
     shown,
     without_hidden,
     without_secrets_for_others,
 )
 from isomem.serve.problems import Problem
+from isomem.serve.service import Service
 from tests.serve.service import Served, serving
 
 
@@ -121,6 +129,162 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
     assert client.post("/configure", changed).status_code == status
     assert served.service.memory is before
     assert served.service.changes.read() == {}
+
+
+HASHES = {"provider": "mock", "config": {"embedding_dims": 32}}
+
+
+def on(folder: Path, **config: Any) -> dict[str, Any]:
+    store = {"provider": "embedded", "config": {"path": str(folder / "m.db")}}
+    return {"vector_store": store, "embedder": HASHES, "nlp": {"provider": "none"}, **config}
+
+
+TEA = {"messages": "I like tea", "user_id": "ana", "infer": False}
+
+
+@pytest.mark.parametrize(
+    "embedder",
+    [
+        {"provider": "mock", "config": {"embedding_dims": 64}},
+        {"config": {"embedding_dims": 8}},
+        {"provider": "local", "config": {"embedding_dims": 64}},
+        {"provider": "openai", "config": {"api_key": "k", "embedding_dims": 1536}},
+        {"provider": "openai", "config": {"api_key": "k", "embedding_dims": 32}},
+    ],
+)
+def test_an_embedder_that_has_not_made_the_vectors_is_refused(
+    tmp_path: Path, embedder: dict[str, Any]
+) -> None:
+    with serving(on(tmp_path), scripted=False) as served:
+        client = served.key()
+        client.post("/api/add", TEA)
+        before = served.service.memory
+        refused = client.post("/configure", {"embedder": embedder, "custom_instructions": "x"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "CONFIG_003"), refused.text
+        assert "isomem reembed" in refused.json()["suggestion"]
+        assert served.service.memory is before
+        assert served.service.changes.read() == {}
+        assert client.get("/configure").json()["embedder"] == HASHES
+        client.post("/api/add", {**TEA, "messages": "I like rye bread"})
+    with serving(on(tmp_path), scripted=False) as later:
+        found = later.key().get("/memories", params={"user_id": "ana"}).json()["results"]
+        assert {each["memory"] for each in found} == {"I like tea", "I like rye bread"}
+
+
+def test_the_embedder_of_an_empty_store_can_be_chosen_while_it_runs(tmp_path: Path) -> None:
+    """Every process works with it from then on, and so does the next start."""
+    chosen = {"embedder": {"provider": "mock", "config": {"embedding_dims": 64}}}
+    with (
+        serving(on(tmp_path), scripted=False) as served,
+        serving(on(tmp_path), scripted=False) as other,
+    ):
+        client = served.key()
+        assert client.post("/configure", chosen).status_code == 200
+        for each in (served, other):
+            added = each.key().post("/api/add", {**TEA, "user_id": "u"})
+            assert added.status_code == 200, added.text
+        found = client.post("/api/search", {"query": "tea", "filters": {"user_id": "u"}})
+        assert len(found.json()["results"]) == 2
+    with serving(on(tmp_path), scripted=False) as later:
+        assert later.key().post("/api/add", TEA).status_code == 200
+
+
+def test_a_store_in_memory_is_asked_as_well() -> None:
+    with serving({"embedder": HASHES}, scripted=False) as served:
+        client = served.key()
+        client.post("/api/add", TEA)
+        change = {"embedder": {"provider": "mock", "config": {"embedding_dims": 64}}}
+        assert client.post("/configure", change).status_code == 409
+        client.post("/api/reset")
+        assert client.post("/configure", change).status_code == 200
+        assert client.post("/api/add", TEA).status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"serve": {"auth": False}}, {"mcp": {"allow_scope": True}},
+                                    {"nlp": {"provider": "builtin"}}])  # fmt: skip
+def test_what_would_have_no_effect_or_half_of_one_is_refused(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    with serving(on(tmp_path)) as served:
+        refused = served.key().post("/configure", change)
+        assert (refused.status_code, refused.json()["code"]) == (409, "CONFIG_010")
+        assert served.service.changes.read() == {}
+
+
+def test_a_change_that_cannot_be_kept_changes_nothing(tmp_path: Path) -> None:
+    with serving(on(tmp_path), scripted=False) as served:
+        client, before = served.key(), served.service.memory
+        blocker = apsw.Connection(served.service.keys.path)
+        blocker.execute("BEGIN IMMEDIATE")
+        changes: Any = served.service.changes
+        changes._connection.set_busy_timeout(0)
+        change = {"embedder": {"provider": "mock", "config": {"embedding_dims": 64}}}
+        assert client.post("/configure", change).status_code == 503
+        blocker.close()
+        assert served.service.memory is before
+        assert served.service.changes.read() == {}
+        assert client.post("/api/add", TEA).status_code == 200
+
+
+def test_a_change_that_keeps_it_from_starting_can_be_discarded(tmp_path: Path) -> None:
+    """Such as an embedder that an older version has accepted."""
+    config = on(tmp_path)
+    with serving(config, scripted=False) as served:
+        served.key().post("/api/add", TEA)
+        served.service.changes.add({"embedder": {"config": {"embedding_dims": 64}}})
+    with pytest.raises(InvalidConfigError) as refused:
+        Service(config)
+    assert "--discard-changes" in (refused.value.suggestion or "")
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config))
+    words = ["serve", "--config", str(file), "--port", "0", "--discard-changes"]
+    service._discard_changes(parse(words))
+    with serving(config, scripted=False) as served:
+        assert served.key().post("/api/add", TEA).status_code == 200
+
+
+def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    names = ("raise_on_llm_error", "dedup_concurrent", "replies", "ranking", "supersede")
+    values = (False, False, "tolerant", "fused", "similar")
+    with serving(on(tmp_path)) as one, serving(on(tmp_path)) as other:
+        key = one.key().headers["X-API-Key"]
+
+        def change(name: str, value: Any) -> None:
+            served = other if name in names[::2] else one
+            served.service._key(key)
+            served.service.configure({name: value})
+
+        threads = [
+            threading.Thread(target=change, args=each) for each in zip(names, values, strict=True)
+        ]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert one.service.changes.read() == dict(zip(names, values, strict=True))
+
+
+def test_what_another_process_cannot_use_does_not_stop_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(on(tmp_path)) as served:
+        client = served.key()
+        other = Changes(served.service.keys.path)
+        other.add({"llm": {"provider": "nobody"}})
+        other.close()
+        assert client.post("/api/count", {"filters": {"user_id": "ana"}}).status_code == 200
+        assert "nobody" in caplog.text
+
+
+def test_other_writes_to_the_file_cost_no_new_configuration(tmp_path: Path) -> None:
+    with serving(on(tmp_path)) as served:
+        client = served.key()
+        client.post("/configure", {"custom_instructions": "Only food."})
+        client.get("/v1/ping/")
+        assert not served.service.changes.may_differ()
+        for number in range(3):
+            client.post("/api/add", {**TEA, "background": True, "user_id": f"u{number}"})
+            assert not served.service.changes.may_differ()
 
 
 def test_only_administrators_of_everything_may(served: Served) -> None:

@@ -211,7 +211,9 @@ class World:
         if total > self.jobs:
             self.jobs = total
             assert "write" in caller.rights, (asked, caller.rights)
-            assert caller.may_touch(jobs[0].arguments), (asked, caller.grants, jobs[0].arguments)
+            job = self.service.jobs._queue.find(jobs[0].id)
+            assert job is not None
+            assert caller.may_touch(job.arguments), (asked, caller.grants, job.arguments)
 
     def check_listed(self, caller: Caller, asked: Any, listed: Sequence[Ids]) -> None:
         """Only scopes, or ids in them, that the caller may touch are listed."""

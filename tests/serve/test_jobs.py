@@ -186,8 +186,26 @@ def test_jobs_are_listed_in_pages_and_by_status(served: Served) -> None:
     assert found == jobs[::-1]
     cancelled = client.get("/api/jobs?status=cancelled").json()
     assert ([each["id"] for each in cancelled["results"]], cancelled["total"]) == ([jobs[2]], 1)
-    for query in ("status=lost", "page_size=0", "page_size=x", "cursor=-1", "page_size=1001"):
+    refused = ("status=lost", "page_size=0", "page_size=x", "cursor=-1", "cursor=3",
+               "cursor=", f"cursor={jobs[0][::-1]}", "page_size=1001")  # fmt: skip
+    for query in refused:
         assert client.get(f"/api/jobs?{query}").status_code == 400, query
+
+
+def test_cursors_tell_nothing_of_the_jobs_of_others(served: Served) -> None:
+    ana, bob = served.key({"user_id": "ana"}), served.key({"user_id": "bob"})
+    seen = []
+    for _ in range(3):
+        submitted(ana)
+        seen.append(ana.get("/api/jobs?page_size=1").json())
+        for number in range(5):
+            submitted(bob, {**RAW, "user_id": "bob", "messages": str(number)})
+    assert [page["total"] for page in seen] == [1, 2, 3]
+    assert seen[0]["next_cursor"] is None
+    own = {job["id"] for job in ana.get("/api/jobs").json()["results"]}
+    assert {page["next_cursor"] for page in seen[1:]} <= own
+    stranger = bob.get("/api/jobs?page_size=1").json()["next_cursor"]
+    assert ana.get(f"/api/jobs?cursor={stranger}").status_code == 400
 
 
 def test_a_waiting_job_can_be_cancelled_and_no_other(served: Served) -> None:
@@ -461,7 +479,10 @@ def test_a_job_that_takes_long_is_not_taken_over(opened: Open) -> None:
     async def both() -> None:
         one.service.start()
         other.service.start()
-        await asyncio.sleep(1.3)
+        for _ in range(2000):
+            if not one.service.jobs._queue.open_receipts():
+                break
+            await asyncio.sleep(0.01)
         await other.service.jobs.stop()
         await one.service.jobs.stop()
 

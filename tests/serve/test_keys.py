@@ -15,7 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isomem.errors import DatabaseError, MemoryNotFoundError
-from isomem.serve.keys import EVERYTHING, PREFIX, Keys
+from isomem.serve import keys as module
+from isomem.serve.keys import EVERYTHING, PREFIX, Keys, open_file
+from isomem.serve.keys import _key as made
+from isomem.serve.queue import Queue
 
 ANA = [{"user_id": "ana"}]
 
@@ -57,6 +60,45 @@ def test_only_its_owner_can_read_the_file(keys: Keys, path: str) -> None:
     keys.create("k", ["read"], ANA)
     for each in Path(path).parent.iterdir():
         assert stat.S_IMODE(each.stat().st_mode) & 0o077 == 0, each
+
+
+def test_keys_are_read_again_only_if_one_has_changed(
+    keys: Keys, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has jobs as well, and is written to all the time."""
+    text, key = keys.create("k", ["read"], ANA)
+    assert keys.verify(text)
+    other, queue = Keys(path), Queue(path)
+    read: list[Any] = []
+    monkeypatch.setattr(module, "_key", lambda row: read.append(row) or made(row))
+    for number in range(5):
+        queue.add("k", None, "d", "add", {}, str(number))
+        assert keys.verify(text)
+    assert other.verify(text)
+    assert len(read) == 1
+    assert keys.verify(text)  # A use is no change.
+    assert len(read) == 1
+    again, _ = other.rotate(key.id)
+    assert keys.verify(text) is None
+    assert keys.verify(again)
+    other.revoke(key.id)
+    assert keys.verify(again) is None
+    raw = open_file(path)
+    raw.execute("UPDATE keys SET revoked_at = NULL")  # By an older version, or by hand.
+    assert keys.verify(again)
+    raw.execute("DELETE FROM keys")
+    assert keys.verify(again) is None
+    for each in (other, queue, raw):
+        each.close()
+
+
+def test_when_a_key_was_last_used_is_listed_by_every_process(keys: Keys, path: str) -> None:
+    text, _ = keys.create("k", ["read"], ANA)
+    other = Keys(path)
+    assert [key.last_used_at for key in other.all()] == [None]
+    assert keys.verify(text)
+    assert [key.last_used_at for key in other.all()] != [None]
+    other.close()
 
 
 def test_keys_are_long_and_never_the_same(keys: Keys) -> None:

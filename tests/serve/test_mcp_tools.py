@@ -428,12 +428,12 @@ def test_bad_arguments_are_refused_in_words_and_change_nothing(allowed: bool) ->
 def test_a_failure_of_ours_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> None:
         memory = open_memory()
-        box = box_of(memory)
 
         async def broken(*_: object, **__: object) -> None:
             raise KeyError("inner secret")
 
         memory.search = broken  # type: ignore[method-assign, assignment]
+        box = box_of(memory)
         said = await failed(box, "search_memories", query="a")
         assert "secret" not in said
         assert "log" in said

@@ -141,6 +141,26 @@ def test_a_job_that_nobody_works_on_any_more_is_taken_again(queues: Any, clock: 
 
 
 @pytest.mark.parametrize("end", ["finish", "postpone", "give_back"])
+@pytest.mark.parametrize("over", ["cancelled", "done"])
+def test_a_job_that_somebody_has_ended_stays_as_it_is(queues: Any, end: str, over: str) -> None:
+    one, other = queues
+    job = added(one)
+    taken = one.take(HOLD_S)
+    assert (other.cancel if over == "cancelled" else other.settle)(job.id)
+    {
+        "finish": lambda: one.finish(taken, "failed", {"code": "X"}),
+        "postpone": lambda: one.postpone(taken, 0, {"code": "X"}),
+        "give_back": lambda: one.give_back(taken),
+    }[end]()
+    found = other.find(job.id)
+    assert (found.state, found.arguments, found.error) == (over, {}, None)
+    assert not one.retry(job.id)
+    assert not one.cancel(job.id)
+    assert not one.settle(job.id)
+    assert one.take(HOLD_S) is None
+
+
+@pytest.mark.parametrize("end", ["finish", "postpone", "give_back"])
 def test_who_has_lost_a_job_changes_nothing(queues: Any, clock: Clock, end: str) -> None:
     one, other = queues
     job = added(one)
@@ -185,7 +205,7 @@ def test_what_was_to_be_added_is_nowhere_in_the_file_once_it_is_done(
     assert b"the cat of Ana" not in (tmp_path / "service.db").read_bytes()
 
 
-def test_a_job_is_cancelled_while_it_waits_and_retried_once_it_failed(queues: Any) -> None:
+def test_a_job_is_cancelled_until_it_is_done_and_retried_once_it_failed(queues: Any) -> None:
     one, other = queues
     waiting = added(one, "a")
     assert not one.retry(waiting.id)
@@ -193,15 +213,46 @@ def test_a_job_is_cancelled_while_it_waits_and_retried_once_it_failed(queues: An
     assert not one.cancel(waiting.id)
     assert not one.retry(waiting.id)
     assert one.take(HOLD_S) is None
+    done = added(one, "a")
+    one.finish(one.take(HOLD_S), "done")
+    assert not other.cancel(done.id)
     failing = added(one, "b")
-    taken = one.take(HOLD_S)
-    assert not other.cancel(failing.id)
-    one.finish(taken, "failed", {"code": "X"})
+    one.finish(one.take(HOLD_S), "failed", {"code": "X"})
     assert other.retry(failing.id)
     found = one.find(failing.id)
     assert (found.state, found.failures, found.starts) == ("waiting", 0, 0)
     assert found.finished_at is None
     assert one.take(HOLD_S).arguments == ARGUMENTS
+
+
+def test_nothing_of_a_scope_is_left_in_the_file_once_it_is_erased(
+    queues: Any, tmp_path: Path
+) -> None:
+    one, other = queues
+    kept = {"messages": "I feed the dog of Bob"}
+
+    def job(user: str | None, run: str | None = None, given: Any = ARGUMENTS) -> Job:
+        return one.add("k", None, "d", "add", given, json.dumps([user, None, run]))
+
+    failed = job("ana-secret-id")
+    one.finish(one.take(HOLD_S), "failed", {"detail": "the cat of Ana is not text"})
+    done = job("ana-secret-id", "r")
+    one.finish(one.take(HOLD_S), "done")
+    waiting, running = job("ana-secret-id"), job("ana-secret-id", "r2")
+    assert one.take(HOLD_S) is not None
+    bob, nobody = job("bob", given=kept), job(None, "r2", given=kept)
+    found = other.of_scope({"user_id": "ana-secret-id"})
+    assert {each.id for each in found} == {failed.id, waiting.id, running.id}
+    assert {each.id for each in other.of_scope({"run_id": "r2"})} == {running.id, nobody.id}
+    assert len(other.of_scope({})) == 5
+    other.erase(found)
+    content = b"".join(path.read_bytes() for path in tmp_path.glob("service.db*"))
+    assert b"the cat of Ana" not in content
+    assert b"ana-secret-id" not in content
+    assert b"the dog of Bob" in content
+    states = [state(one, each) for each in (failed, done, waiting, running, bob, nobody)]
+    assert states == ["cancelled", "done", "cancelled", "cancelled", "waiting", "waiting"]
+    assert one.find(failed.id).error is None
 
 
 def test_pages_have_every_job_once_and_count_all(queues: Any) -> None:
@@ -304,25 +355,32 @@ class Processes(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.held[process])))
         job, _ = self.held[process].pop(name)
         queue = self.queues[process]
+        was_over = self.states[name] in ("done", "cancelled")
         if how == "postpone":
             queue.postpone(job, 5, {"code": "X"})
         elif how == "give back":
             queue.give_back(job)
         else:
             queue.finish(job, how)
-        self.states[name] = how if how in STATES else "waiting"
+        if not was_over:
+            self.states[name] = how if how in STATES else "waiting"
 
     @precondition(lambda self: self.order)
     @rule(data=st.data(), process=st.integers(0, 2))
     def cancel_or_retry(self, data: Any, process: int) -> None:
         name = data.draw(st.sampled_from(self.order))
-        cancels = self.queues[process].cancel(name)
-        assert cancels == (self.states[name] == "waiting")
-        if cancels:
-            self.states[name] = "cancelled"
-        elif self.queues[process].retry(name):
-            assert self.states[name] == "failed"
-            self.states[name] = "waiting"
+        if data.draw(st.booleans()):
+            retries = self.queues[process].retry(name)
+            assert retries == (self.states[name] == "failed")
+            if retries:
+                self.states[name] = "waiting"
+            return
+        ends = data.draw(st.sampled_from(["cancelled", "done"]))
+        queue = self.queues[process]
+        did = (queue.cancel if ends == "cancelled" else queue.settle)(name)
+        assert did == (self.states[name] not in ("done", "cancelled"))
+        if did:
+            self.states[name] = ends
 
     @invariant()
     def nothing_is_lost(self) -> None:

@@ -278,19 +278,45 @@ def test_workers_share_a_file_and_one_that_dies_is_replaced(tmp_path: Path) -> N
             time.sleep(0.1)
 
 
-def test_a_revoked_key_stops_working_in_every_worker_at_once(tmp_path: Path) -> None:
+def statuses(service: Running, times: int, key: str) -> list[int]:
+    """The answers to searches that come over as many connections, and so to any worker."""
+    found = []
+    for _ in range(times):
+        service.http.close()
+        service.http = type(service.http)(base_url=service.url, timeout=60)
+        found.append(service.call("search", key=key, query="tea").status_code)
+    return found
+
+
+def test_workers_share_their_limits_and_their_counts_and_what_they_know_of_keys(
+    tmp_path: Path,
+) -> None:
     with Running(tmp_path, "--workers", "2") as service:
+        created = isomem(tmp_path, "keys", "create", "b", "--user", "b", "--rate", "15", "--json")
+        limited, began = json.loads(created.stdout)["key"], time.monotonic()
+        answers = statuses(service, 40, limited)
+        filled = 15 * (time.monotonic() - began) / 60
+        assert answers.count(200) + answers.count(429) == 40
+        assert 15 <= answers.count(200) <= 15 + filled
+        for _ in range(4):
+            service.http.close()
+            service.http = type(service.http)(base_url=service.url, timeout=60)
+            text = service.http.get("/metrics", headers={"X-API-Key": service.key or ""}).text
+            counted = [
+                line.split()
+                for line in text.splitlines()
+                if line.startswith("isomem_requests_total")
+            ]
+            searches = [float(n) for name, n in counted if 'route="/api/search"' in name]
+            assert sum(searches) == 40
+            assert "isomem_requests_running 1.0" in text
+        assert [*tmp_path.rglob("*-workers-*")]
         made = isomem(tmp_path, "keys", "create", "ana", "--user", "ana", "--json")
         key = json.loads(made.stdout)
-        for _ in range(6):
-            service.http.close()
-            service.http = type(service.http)(base_url=service.url)
-            assert service.call("search", key=key["key"], query="tea").status_code == 200
+        assert statuses(service, 6, key["key"]) == [200] * 6
         assert isomem(tmp_path, "keys", "revoke", key["id"]).returncode == 0
-        for _ in range(6):
-            service.http.close()
-            service.http = type(service.http)(base_url=service.url)
-            assert service.call("search", key=key["key"], query="tea").status_code == 401
+        assert statuses(service, 6, key["key"]) == [401] * 6
+    assert not [*tmp_path.rglob("*-workers-*")]
 
 
 # --- The log ---------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import stat
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,7 +18,9 @@ import pytest
 pytest.importorskip("fastapi")
 from isomem.errors import DependencyError
 from isomem.serve.logs import JsonLines, TextLines
+from isomem.serve.noted import Noted
 from isomem.serve.service import Service
+from isomem.serve.trail import Trail
 from tests.serve.service import Served
 
 SECRET = "the cat of Ana"
@@ -119,6 +123,31 @@ def test_the_file_can_be_moved_away_at_any_time(served: Served, tmp_path: Path) 
     (tmp_path / "audit.log").rename(tmp_path / "audit.log.1")
     client.post("/api/add", RAW)
     assert [each["call"] for each in lines(tmp_path)] == ["add"]
+
+
+def test_lines_that_are_written_at_once_are_whole_and_none_is_lost(tmp_path: Path) -> None:
+    """By two trails, as two processes have them, while the file is moved away."""
+    path, noted = tmp_path / "audit.log", Noted("add", {"user_id": "ana" * 100})
+    trails = [Trail(str(path)), Trail(str(path))]
+
+    def write(trail: Trail) -> None:
+        for _ in range(200):
+            trail.note(None, noted)
+
+    threads = [Thread(target=write, args=(trail,)) for trail in trails * 2]
+    for thread in threads:
+        thread.start()
+    for number in range(20):
+        with suppress(FileNotFoundError):
+            path.rename(tmp_path / f"{number}.log")
+        time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    for trail in trails:
+        trail.close()
+    written = [line for each in tmp_path.glob("*.log") for line in each.read_text().splitlines()]
+    assert len(written) == 800
+    assert {json.loads(line)["user_id"] for line in written} == {"ana" * 100}
 
 
 def test_there_is_no_file_where_that_is_asked_for(tmp_path: Path) -> None:

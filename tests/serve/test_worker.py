@@ -218,8 +218,7 @@ def test_what_the_model_was_asked_for_a_job_is_recorded_if_that_is_on(opened: Op
     submit(served, infer=True)
     start(served)
     assert statuses(served) == ["done"]
-    assert served.service.recorder is not None
-    [exchange] = served.service.recorder.shown_to(served.service.access(key_of(served)).key.grants)
+    [exchange] = served.service.kept.shown_to(served.service.access(key_of(served)).key.grants)
     assert exchange["ids"] == {"user_id": "ana"}
     assert exchange["outcome"] == "stored"
 

@@ -65,7 +65,7 @@ async def ask(made: World) -> bool:
 def test_a_key_never_sees_out_of_its_scopes_through_the_inspector() -> None:
     async def run() -> int:
         async with world(seed=11, allow_scope=False) as made:
-            made.service.recorder = Recorder()
+            made.service.kept.recorder = Recorder()
             return sum([await ask(made) for _ in range(REQUESTS)])
 
     assert asyncio.run(run()) > REQUESTS / 40

@@ -56,6 +56,11 @@ def add_flags(parser: ArgumentParser) -> None:
             group.add_argument(
                 f"--{name}", dest=_dest(option), metavar=name.rpartition("-")[2].upper(), help=text
             )
+    group.add_argument(
+        "--discard-changes",
+        action="store_true",
+        help="forgets what POST /configure has changed, and starts with the configuration as it is",
+    )
 
 
 def _dest(option: Option) -> str:
@@ -88,10 +93,20 @@ def serve(options: Namespace, screen: Screen) -> int:
         screen.show(service.shown(), lambda *_: _welcome(service, screen))
         sys.stdout.flush()
 
+    if options.discard_changes:
+        _discard_changes(options)
     could_start = run(read_service(options), started)
     if could_start:
         screen.note("Stopped.")
     return 0 if could_start else EXIT_FAILED
+
+
+def _discard_changes(options: Namespace) -> None:
+    from isomem.serve.configuration import Changes
+
+    changes = Changes(_settings(options)[1])
+    changes.discard()
+    changes.close()
 
 
 def _welcome(service: Started, screen: Screen) -> Iterator[str]:

@@ -136,6 +136,40 @@ async def page_starts(
     return await ports.store(_page_starts, CompiledFilters(asked), visibility, place)
 
 
+async def page_start(
+    ports: Ports,
+    *,
+    number: int,
+    filters: Filters | None,
+    page_size: int,
+    order: str | None = None,
+    show_expired: bool = False,
+    show_superseded: bool = False,
+) -> str | None:
+    """The cursor of one page of `get_all`, from the second on; None if there is nothing there.
+
+    Args:
+        number: of the page; the first one is 1.
+        filters, page_size, order, show_expired, show_superseded: as in `get_all`.
+
+    Raises:
+        ValueError: as in `get_all`.
+    """
+    asked = checked_filters(ports, filters)
+    visibility = visibility_of(ports, show_expired=show_expired, show_superseded=show_superseded)
+    place = place_of((asked, visibility.shows), order, page_size, None)
+    compiled = CompiledFilters(asked)
+    return await ports.store(_page_start, compiled, visibility, place, (number - 1) * page_size)
+
+
+def _page_start(
+    stores: Stores, filters: Filters, visibility: Visibility, place: Place, skipped: int
+) -> str | None:
+    with stores.reading():
+        entries = stores.listing(visibility).find(filters, place.order, None, skipped + 1)
+        return place.cursor(entries[-2][:2]) if len(entries) > skipped else None
+
+
 def _page_starts(
     stores: Stores, filters: Filters, visibility: Visibility, place: Place
 ) -> PageStarts:

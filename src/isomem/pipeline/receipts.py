@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from isomem.contract.plan import Plan
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from isomem.contract.plan import Outcome
+    from isomem.contract.plan import Outcome, Receipt
     from isomem.ports.shapes import Ports, Stores
 
     Result = dict[str, Any]
+
+
+async def settle(ports: Ports, receipt: Receipt) -> None:
+    """Writes a receipt for a call that is not to be carried out.
+
+    Raises:
+        DatabaseError: RECEIPT_001, it is there already.
+    """
+    await ports.apply(Plan(ports.clock, receipt=receipt))
 
 
 async def outcome(ports: Ports, receipt_id: str) -> Outcome | None:

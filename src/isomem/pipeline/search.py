@@ -53,8 +53,8 @@ class Query:
     """A search whose text has been analysed: what the stores are asked for."""
 
     __slots__ = (
-        "explain", "filters", "lemmas", "probes", "text", "threshold", "top_k", "vector",
-        "profile", "visibility",
+        "counts_in_scope", "explain", "filters", "lemmas", "probes", "profile", "text", "threshold",
+        "top_k", "vector", "visibility",
     )  # fmt: skip
 
     visibility: Visibility
@@ -69,6 +69,7 @@ class Query:
         self.threshold = DEFAULT_THRESHOLD
         self.top_k = 0
         self.explain = False
+        self.counts_in_scope = False
 
     def scope(self) -> Filters:
         """The ids among the filters; the filters themselves if they are only ids."""
@@ -104,6 +105,7 @@ async def search(
     analysed.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     analysed.top_k = top_k
     analysed.explain = explain
+    analysed.counts_in_scope = ports.settings.counts_in_scope
     analysed.visibility = visibility_of(
         ports, show_expired=show_expired, show_superseded=show_superseded
     )
@@ -166,7 +168,7 @@ def _rank(stores: Stores, query: Query, first: First) -> Sequence[Ranked]:
 def _signals(stores: Stores, query: Query, first: First, first_matching: First) -> Signals:
     """The signals of the first candidates in two orders: similarity and keywords."""
     most = max(query.top_k * CANDIDATES_PER_RESULT, LEAST_CANDIDATES)
-    if first is first_matching is _first:
+    if first is first_matching is _first and not _counts_in_scope(stores, query):
         nearest, matching = stores.both(query.text, query.vector, query.lemmas, most, query.filters)
     else:
         nearest, matching = _widened(stores, query, most, first, first_matching)
@@ -189,12 +191,20 @@ def _widened(
         most,
     )
     matching = first_matching(
-        lambda top_k: (
-            vectors.keyword_search(query=query.lemmas, top_k=top_k, filters=filters) or ()
-        ),
+        lambda top_k: _matching(stores, query, top_k) or (),
         most,
     )
     return nearest, matching
+
+
+def _counts_in_scope(stores: Stores, query: Query) -> bool:
+    return query.counts_in_scope and stores.can_count_in_scope
+
+
+def _matching(stores: Stores, query: Query, top_k: int) -> Sequence[Any] | None:
+    if _counts_in_scope(stores, query):
+        return stores.matching(query.lemmas, top_k, query.filters)
+    return stores.vectors.keyword_search(query=query.lemmas, top_k=top_k, filters=query.filters)
 
 
 def _keyword_scores(hits: Iterable[Hit | dict[str, Any]], lemmas: str) -> dict[str, float]:

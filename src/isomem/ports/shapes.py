@@ -260,6 +260,11 @@ class Stores(Protocol):
         """Whether the id "*" is an ordinary id here, and does not mean every id."""
         ...
 
+    @property
+    def can_count_in_scope(self) -> bool:
+        """Whether words can be counted in a scope alone: the engine of a foreign store decides."""
+        ...
+
     def both(
         self, text: str, vector: Vector, lemmas: str, top_k: int, filters: Filters
     ) -> tuple[Sequence[Hit], Sequence[Hit] | None]:
@@ -279,6 +284,27 @@ class Stores(Protocol):
         Args:
             filters, lemmas, probes, session: what the block will search with, so that a set can
                 bring it at once. They change nothing else.
+        """
+        ...
+
+    def matching(self, lemmas: str, top_k: int, filters: Filters) -> Sequence[Any]:
+        """The memories with the highest keyword score, best first.
+
+        How rare a word is in other scopes does not count; only if `can_count_in_scope`.
+        """
+        ...
+
+    def take_embedder(self, before: Embedder, after: Embedder, config: Any) -> None:
+        """Knows from now on that another embedder makes the vectors.
+
+        Args:
+            before: who made them until now.
+            after: who makes them from now on.
+            config: a `MemoryConfig` with the options of the stores.
+
+        Raises:
+            InvalidConfigError: CONFIG_003, there are vectors that it has not made, or the store
+                cannot say. Nothing has changed then.
         """
         ...
 
@@ -360,6 +386,7 @@ class Settings(Protocol):
     supersede: str
     enable_vision: bool
     vision_details: str | None
+    counts_in_scope: bool
 
 
 class Parts(Settings, Protocol):

@@ -16,6 +16,9 @@ from isomem.pipeline import listing, manage
 from isomem.pipeline.asked import visibility_of
 from isomem.serve.calls import CALLS, EVERYTHING, FILTERS, IDS, MEMORY, REQUIRED
 from isomem.serve.grants import Grant, covered, is_everything, narrow
+from isomem.serve.kept import Kept
+from isomem.serve.limits import check_read
+from isomem.serve.noted import how_many
 from isomem.serve.trail import Trail
 from isomem.types import SCOPE_KEYS
 
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from isomem.serve.calls import Call, Parameter
     from isomem.serve.keys import Key
     from isomem.serve.noted import Noted
-    from isomem.serve.recording import Recorder
 
     Arguments = dict[str, Any]
     T = TypeVar("T")
@@ -43,21 +45,24 @@ class Access:
     Args:
         memory: everybody's.
         key: who calls.
-        recorder: keeps the last exchanges with the model; None if they are not kept.
+        kept: makes the calls, and knows what the service holds of them; by default nothing.
         trail: where calls are noted; by default nowhere.
+        most: how many memories a call may read; None sets no limit.
     """
 
     def __init__(
         self,
         memory: AsyncMemory,
         key: Key,
-        recorder: Recorder | None = None,
+        kept: Kept | None = None,
         trail: Trail | None = None,
+        most: int | None = None,
     ) -> None:
         self.memory = memory
         self.key = key
-        self._recorder = recorder
+        self._kept = kept or Kept()
         self._trail = trail or Trail()
+        self._most = most
         self.sees_everything = is_everything(key.grants)
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> Any:
@@ -73,8 +78,8 @@ class Access:
             Exception: as the method.
         """
         with self.noted(name, arguments) as noted:
-            noted.arguments = await self.prepare(name, arguments)
-            return noted.end(await self.make(name, noted.arguments))
+            noted.arguments = self._limited(await self.prepare(name, arguments))
+            return self._read(noted.end(await self.make(name, noted.arguments)))
 
     def noted(self, name: str, arguments: Mapping[str, object]) -> AbstractContextManager[Noted]:
         """A block that makes one call, which is noted however it ends."""
@@ -108,10 +113,7 @@ class Access:
             # To rewrite the store is for those who run it: `compact`.
             name, prepared = "delete_all", {**prepared, "purge_history": True}
         memory = self.memory if receipt is None else self.memory.replacing(receipt=receipt)
-        if self._recorder is not None:
-            result = await self._recorder.call(memory, name, prepared)
-        else:
-            result = await getattr(memory, name)(**prepared)
+        result = await self._kept.call(memory, name, prepared)
         return self.seen(result if self.sees_everything else self._own(result))
 
     def seen(self, result: Any) -> Any:
@@ -187,7 +189,8 @@ class Access:
             PermissionDeniedError: the scope is not the key's.
         """
         key = self.key.limited(Grant(self.narrow(ids), exact=True))
-        return Access(self.memory, key, self._recorder, self._trail)
+        memory = self.memory.replacing(counts_in_scope=True)
+        return Access(memory, key, self._kept, self._trail, self._most)
 
     def filters(self, filters: Any) -> Any:
         """The filters that a call with these filters has for this key.
@@ -241,6 +244,23 @@ class Access:
         """Whether a removed memory was one that the key may touch."""
         ids = await manage.owner_of_removed(self.memory._ports, str(memory_id))
         return ids is not None and covered(self.key.grants, ids)
+
+    def _limited(self, arguments: Arguments) -> Arguments:
+        """The arguments of a call that reads one memory more than it may, at the most."""
+        top_k = arguments.get("top_k")
+        if self._most is None or type(top_k) is not int or top_k <= self._most:
+            return arguments
+        return {**arguments, "top_k": self._most + 1}
+
+    def _read(self, result: T) -> T:
+        """What a call has read.
+
+        Raises:
+            Problem: 413, it was more than it may.
+        """
+        if self._most is not None and isinstance(result, dict):
+            check_read(how_many(result) or 0, self._most)
+        return result
 
     def _own(self, result: Any) -> Any:
         """A result without what the key may not touch: scopes of others, and nothing else."""

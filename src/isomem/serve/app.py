@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,13 +14,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from isomem import __version__
 from isomem.serve.guard import Guard
-from isomem.serve.limits import RateLimits
+from isomem.serve.limits import Buckets, RateLimits, SharedBuckets
 from isomem.serve.mcp.http import Endpoint
 from isomem.serve.metrics import Metrics
 from isomem.serve.proxy import proxy_routes
 from isomem.serve.rest import admin, hosted, jobs, native, rust, selfhosted, status
 from isomem.serve.rest.openapi import document
 from isomem.serve.rest.operations import Shortcut, routes_of
+from isomem.serve.shared import LIMITS
 from isomem.serve.web.assets import asset_routes
 from isomem.serve.web.routes import view_routes
 
@@ -49,8 +51,13 @@ class App(FastAPI):
         return self.openapi_schema
 
 
-def make_app(service: Service) -> FastAPI:
-    """The application that serves a memory. It closes the service when it ends."""
+def make_app(service: Service, folder: str | None = None) -> FastAPI:
+    """The application that serves a memory. It closes the service when it ends.
+
+    Args:
+        service: the memory, its keys and its jobs.
+        folder: what it shares with the other processes of the service; see `shared`.
+    """
     mcp = Endpoint(service)
 
     @asynccontextmanager
@@ -59,14 +66,16 @@ def make_app(service: Service) -> FastAPI:
         yield
         await mcp.close()
         await service.close()
+        app.state.limits.close()
 
     app = App(
         title="isomem", version=__version__, lifespan=lifespan,
         docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.service = service
-    app.state.limits = RateLimits(service.settings.rate_per_minute)
-    app.state.metrics = Metrics()
+    buckets = Buckets() if folder is None else SharedBuckets(os.path.join(folder, LIMITS))
+    app.state.limits = RateLimits(service.settings.rate_per_minute, buckets=buckets)
+    app.state.metrics = Metrics(folder)
     app.add_exception_handler(HTTPException, _raise)
     app.add_exception_handler(RequestValidationError, _raise)
     app.router.routes += [*routes_of(operations()), *proxy_routes(), *mcp.routes()]

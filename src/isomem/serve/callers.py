@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
+from isomem.pipeline import overview
 from isomem.serve.calls import CALLS
+from isomem.serve.limits import PASSED_PER_READ, READ_PER_CALL, check_read
+from isomem.serve.noted import how_many
 from isomem.serve.problems import BAD_INPUT, TOO_LARGE, TOO_SLOW, Problem
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class Caller:
         self._answer_may_wait = may_wait
         self.service: Service = request.app.state.service
         self.access = access_of(request)
+        self._read = 0
 
     @property
     def path(self) -> Mapping[str, str]:
@@ -98,7 +102,42 @@ class Caller:
             Exception: as `Access.call`.
         """
         check_batch(arguments.get("messages"), self.service.settings.max_messages)
-        return await self._in_time(self._made(name, arguments), _after_timeout(name))
+        result = await self._in_time(self._made(name, arguments), _after_timeout(name))
+        self.count(how_many(result) or 0)
+        return result
+
+    def count(self, memories: int) -> None:
+        """Counts what a request reads, or changes: beyond what one call may, as further calls."""
+        before, self._read = self._read, self._read + memories
+        if self._read > READ_PER_CALL:
+            calls = (self._read - 1) // READ_PER_CALL - max(before - 1, 0) // READ_PER_CALL
+            self.charge(calls)
+
+    def charge(self, calls: int) -> None:
+        """Counts further calls of the key, for which it waits before its next request."""
+        if calls:
+            self.request.app.state.limits.charge(self.access.key, calls)
+
+    async def page_start(self, number: int, size: int, asked: Mapping[str, Any]) -> str | None:
+        """The cursor of a page of `get_all`; None if there are not so many memories.
+
+        Args:
+            number: of the page, from 2 on.
+            size: how many memories a page has.
+            asked: the other arguments of `get_all`.
+
+        Raises:
+            Problem: 413, it is behind what one call may read.
+            Exception: as `Access.call`.
+        """
+        access, skipped = self.access, (number - 1) * size
+        check_read(number * size, self.service.settings.max_memories)
+        access.check_right("read")
+        named = {**asked, "filters": access.filters(asked.get("filters"))}
+        start = access.ask(overview.page_start, number=number, page_size=size, **named)
+        cursor = await self._in_time(start, _after_timeout("get_all"))
+        self.count(skipped // PASSED_PER_READ)
+        return cursor
 
     async def _made(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """What a call returns, or the exception that it is made later."""
@@ -121,7 +160,9 @@ class Caller:
 
     async def everything(self, **paging: Any) -> Any:
         """A page of all memories; see `Access.everything`."""
-        return await self._in_time(self.access.everything(**paging), _after_timeout("get_all"))
+        page = await self._in_time(self.access.everything(**paging), _after_timeout("get_all"))
+        self.count(len(page["results"]))
+        return page
 
     async def ask_model(self, messages: list[dict[str, str]]) -> Any:
         """What the model replies.

@@ -119,6 +119,9 @@ CALLS = {
 }
 """The calls that a service offers."""
 
+REMOVALS = frozenset({"delete_all", "purge", "reset"})
+"""Those that remove whole scopes."""
+
 _JSON: Schema = {"type": "object", "additionalProperties": True}
 _MESSAGE: Schema = {
     "type": "object",

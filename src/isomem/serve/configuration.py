@@ -13,7 +13,9 @@ import threading
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from isomem.errors import DatabaseError
+from isomem.causes import message_of
+from isomem.config import MCP, SERVICE
+from isomem.errors import DatabaseError, InvalidConfigError
 from isomem.serve.keys import open_file
 from isomem.serve.problems import BAD_INPUT, CONFLICT, Problem
 
@@ -25,11 +27,14 @@ if TYPE_CHECKING:
     Configuration = dict[str, Any]
 
 HIDDEN = "[redacted]"
-FIXED = ("vector_store", "history_db_path", "profile")
-"""What cannot be changed while the service runs."""
+FIXED = ("vector_store", "history_db_path", "profile", "nlp")
+"""What cannot be changed while the service runs: where memories are, and how they are indexed."""
 
 _TABLE = "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
 _NAME = "configuration"
+_BEGIN = "UPDATE settings SET value = value WHERE name = ''"
+"""Takes the lock to write, before something is read."""
+
 _SECRET = re.compile(
     r"(^|_)(key|secret|token|password|passwd|credential|authorization|hash|dsn)s?($|_)|headers$"
     r"|connection_string",
@@ -54,6 +59,7 @@ class Changes:
         self._connection = open_file(path)
         self._connection.execute(_TABLE)
         self._version: int | None = None
+        self._text: str | None = None
 
     def read(self) -> Configuration:
         """All of them, as one configuration.
@@ -61,30 +67,55 @@ class Changes:
         Raises:
             DatabaseError: the file has something else.
         """
-        sql = "SELECT value FROM settings WHERE name = ?"
         with self._lock:
-            row = self._connection.execute(sql, (_NAME,)).fetchone()
             self._version = self._connection.pragma("data_version")
-        try:
-            return dict(json.loads(row[0])) if row else {}
-        except ValueError as error:
-            raise DatabaseError("the changed configuration cannot be read") from error
+            self._text = self._stored()
+            return _parsed(self._text)
 
-    def write(self, changed: Configuration) -> None:
-        """Keeps them."""
+    def add(self, changed: Configuration) -> None:
+        """Keeps some more, beside what other processes keep at the same time."""
         sql = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
+        with self._lock, self._connection:
+            self._connection.execute(_BEGIN)
+            before = self._stored()
+            text = json.dumps(merged(_parsed(before), changed))
+            self._connection.execute(sql, (_NAME, text))
+            if before == self._text:  # Otherwise another process has changed something as well.
+                self._text = text
+
+    def discard(self) -> None:
+        """Keeps none any more."""
         with self._lock:
-            self._connection.execute(sql, (_NAME, json.dumps(changed)))
+            self._connection.execute("DELETE FROM settings WHERE name = ?", (_NAME,))
 
     def may_differ(self) -> bool:
-        """Whether another process has written to the file since they were last read."""
+        """Whether another process has changed something since they were last read.
+
+        Most of what is written to the file is something else.
+        """
         with self._lock:
-            return bool(self._connection.pragma("data_version") != self._version)
+            version = self._connection.pragma("data_version")
+            if version == self._version or self._stored() == self._text:
+                self._version = version
+                return False
+            return True
+
+    def _stored(self) -> str | None:
+        sql = "SELECT value FROM settings WHERE name = ?"
+        rows: list[Any] = self._connection.execute(sql, (_NAME,)).fetchall()
+        return rows[0][0] if rows else None
 
     def close(self) -> None:
         """Closes the file."""
         with self._lock:
             self._connection.close()
+
+
+def _parsed(text: str | None) -> Configuration:
+    try:
+        return {} if text is None else dict(json.loads(text))
+    except ValueError as error:
+        raise DatabaseError("the changed configuration cannot be read") from error
 
 
 def merged(base: Mapping[str, Any], changed: Mapping[str, Any]) -> Configuration:
@@ -155,14 +186,34 @@ def _leads_away(known: Mapping[str, Any], section: Mapping[str, Any]) -> bool:
     return any(_ADDRESS.search(key) and new[key] != old.get(key) for key in new)
 
 
+def check_changeable(changed: Mapping[str, Any]) -> None:
+    """Raises Problem, 409, if an option of the service itself is among the changes."""
+    for name in (SERVICE, MCP):
+        if name in changed:
+            raise _fixed(name)
+
+
 def check_fixed(old: MemoryConfig, new: MemoryConfig) -> None:
     """Raises Problem, 409, if the new configuration has its memories somewhere else."""
     for name in FIXED:
         if _plain(getattr(old, name)) != _plain(getattr(new, name)):
-            raise Problem(
-                CONFLICT, "CONFIG_010", f"{name!r} cannot be changed while the service runs.",
-                "Change it in the configuration that the service is started with.",
-            )  # fmt: skip
+            raise _fixed(name)
+
+
+def _fixed(name: str) -> Problem:
+    return Problem(
+        CONFLICT, "CONFIG_010", f"{name!r} cannot be changed while the service runs.",
+        "Change it in the configuration that the service is started with.",
+    )  # fmt: skip
+
+
+def other_embedder(error: InvalidConfigError) -> Problem:
+    """The problem of an embedder that the vectors in the store are not of."""
+    return Problem(
+        CONFLICT, error.error_code, message_of(error),
+        "Stop the service, name the embedder in its configuration, run `isomem reembed`, which "
+        "makes all vectors anew, and start it again.",
+    )  # fmt: skip
 
 
 def _plain(part: Any) -> Any:

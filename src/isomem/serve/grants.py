@@ -53,6 +53,12 @@ class Grant:
         return isinstance(value, str) and _matches(self._parts[key], value)
 
 
+def ids_in(arguments: Mapping[str, object]) -> dict[str, str]:
+    """The ids of a scope among the arguments of a call, without the white space around them."""
+    given = {key: arguments.get(key) for key in SCOPE_KEYS}
+    return {key: str(value).strip() for key, value in given.items() if value is not None}
+
+
 def check_grants(grants: Sequence[Mapping[str, str]]) -> list[Grant]:
     """Grants from what someone wrote.
 

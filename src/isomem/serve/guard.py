@@ -91,7 +91,7 @@ class Guard:
             finally:
                 self._metrics.running.dec()
                 self._metrics.answered(scope, answer.status, time.perf_counter() - started)
-                noted.status = answer.status
+                noted.status, noted.code = answer.status, answer.code
 
     def _check(self, headers: dict[bytes, bytes]) -> None:
         length = headers.get(b"content-length", b"0")
@@ -134,12 +134,14 @@ class Answer:
     Attributes:
         request_id: of the request.
         status: of HTTP; 0 until the answer begins.
+        code: of the problem that it is; None if it is none.
     """
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self.request_id = request_id
         self.status = 0
+        self.code: str | None = None
 
     async def send(self, message: Message) -> None:
         """Sends a part of it."""
@@ -151,6 +153,7 @@ class Answer:
     async def fail(self, error: Exception) -> None:
         """Answers with the problem that an error is. An answer that has begun is broken off."""
         problem = as_problem(error)
+        self.code = problem.code
         self._log(problem, error)
         if self.status:
             return

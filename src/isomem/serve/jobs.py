@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from weakref import WeakValueDictionary
 
@@ -17,14 +18,23 @@ from isomem.contract.arguments import shown
 from isomem.contract.plan import Receipt
 from isomem.errors import ConfigurationError, DatabaseError, MemoryNotFoundError
 from isomem.serve.calls import CALLS
+from isomem.serve.grants import ids_in
 from isomem.serve.problems import BAD_INPUT, CONFLICT, Problem
-from isomem.serve.queue import DONE, STATES, Queue
-from isomem.serve.worker import OF_KEYS, Worker, other_body, told, was_carried_out
+from isomem.serve.queue import CANCELLED, DONE, FAILED, STATES, Queue
+from isomem.serve.worker import (
+    OF_KEYS,
+    Worker,
+    call_off,
+    cancelled,
+    other_body,
+    told,
+    was_carried_out,
+)
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from isomem.contract.plan import Outcome
@@ -76,12 +86,14 @@ class Jobs:
             idempotency_key: of a second call with the same, no second job is made.
 
         Raises:
-            Problem: 409, the same key was sent with something else.
+            Problem: 409, the same key was sent with something else, or its call was cancelled.
             Exception: as `Access.call` for what can be known before.
         """
         with access.noted(name, arguments) as noted:
             noted.arguments, job = await self._added(access, name, arguments, idempotency_key)
-            noted.status, noted.job = ACCEPTED, job.id
+            noted.job = job.id
+            job = await self._again(job)
+            noted.status = ACCEPTED
         self._worker.wake()
         return await self._shown(access, job)
 
@@ -99,12 +111,26 @@ class Jobs:
         receipt = receipt_of(access, idempotency_key)
         if receipt is not None:
             await self._told(receipt, digest)
-        scope = json.dumps([prepared.get(key) for key in SCOPE_KEYS])
+        ids = ids_in(prepared)
+        scope = json.dumps([ids.get(key) for key in SCOPE_KEYS])
         add = self._queue.add
         job = await asyncio.to_thread(add, access.key.id, receipt, digest, name, prepared, scope)
         if job.digest != digest:
             raise other_body()
         return prepared, job
+
+    async def _again(self, job: Job) -> Job:
+        """A job for which the same request has come once more: one that failed waits again.
+
+        Raises:
+            Problem: 409, it was cancelled.
+        """
+        if job.state == CANCELLED:
+            raise cancelled()
+        if job.state != FAILED:
+            return job
+        await asyncio.to_thread(self._queue.retry, job.id)
+        return await asyncio.to_thread(self._queue.find, job.id) or job
 
     async def once(
         self, access: Access, name: str, arguments: Mapping[str, object], idempotency_key: str
@@ -112,7 +138,7 @@ class Jobs:
         """Makes a call now, or says once more what it came to when it was made before.
 
         Raises:
-            Problem: 409, the same key was sent with something else.
+            Problem: 409, the same key was sent with something else, or its call was cancelled.
             Exception: as `Access.call`.
         """
         with access.noted(name, arguments) as noted:
@@ -129,15 +155,25 @@ class Jobs:
         job = await asyncio.to_thread(self._queue.with_receipt, receipt.id)
         if job is not None and job.digest != receipt.digest:
             raise other_body()
+        if job is not None and job.state == CANCELLED:
+            raise cancelled()
         found = await self._told(receipt.id, receipt.digest)
         if found is None:
             try:
-                return await access.make(name, prepared, receipt)
+                result = await access.make(name, prepared, receipt)
             except DatabaseError as error:
                 if not was_carried_out(error):
                     raise
+            else:
+                await self._settle(job)
+                return result
             found = await self._told(receipt.id, receipt.digest)
         return access.seen({"results": [] if found is None else found.results})
+
+    async def _settle(self, job: Job | None) -> None:
+        """Says of a job, if there is one, that its call was made. Nobody need begin it any more."""
+        if job is not None:
+            await asyncio.to_thread(self._queue.settle, job.id)
 
     async def get(self, access: Access, job_id: str) -> Json:
         """One job, with what it came to.
@@ -145,7 +181,8 @@ class Jobs:
         Raises:
             MemoryNotFoundError: the key has no such job.
         """
-        return await self._shown(access, await self._own(access, job_id))
+        with _noted(access, "jobs.get", job_id):
+            return await self._shown(access, await self._own(access, job_id))
 
     async def page(
         self,
@@ -163,25 +200,73 @@ class Jobs:
         Raises:
             ValueError: an argument is wrong.
         """
-        _check_page(status, page_size, cursor)
-        key_id = None if _sees_all(access) else access.key.id
-        before = None if cursor is None else int(cursor)
-        page = self._queue.page
-        jobs, total = await asyncio.to_thread(page, key_id, status, before, page_size)
-        more = len(jobs) == page_size and jobs[-1].number > 1
-        next_cursor = str(jobs[-1].number) if more else None
-        return {"results": [*map(described, jobs)], "total": total, "next_cursor": next_cursor}
+        with _noted(access, "jobs.list"):
+            _check_page(status, page_size)
+            key_id = None if _sees_all(access) else access.key.id
+            before = None if cursor is None else await self._number(access, cursor)
+            page = self._queue.page
+            jobs, total = await asyncio.to_thread(page, key_id, status, before, page_size + 1)
+            some = jobs[:page_size]
+            next_cursor = some[-1].id if len(jobs) > page_size else None
+            return {"results": [*map(described, some)], "total": total, "next_cursor": next_cursor}
+
+    async def _number(self, access: Access, cursor: str) -> int:
+        """The number of the job that a page begins behind.
+
+        A cursor is the id of a job, which its caller knows anyway: a number would say how many jobs
+        others have.
+
+        Raises:
+            ValueError: it is not one of the key's jobs, or is not kept any more.
+        """
+        try:
+            job = await self._own(access, cursor)
+        except MemoryNotFoundError:
+            raise ValueError(f"Invalid cursor: {shown(cursor)}.") from None
+        number: int = job.number
+        return number
 
     async def cancel(self, access: Access, job_id: str) -> Json:
-        """Cancels a job that waits.
+        """Cancels a job, so that it is never carried out.
+
+        Once this returns, nothing of it is stored, and nothing ever will be, whoever works on it at
+        the moment; a request with the same idempotency key is refused.
 
         Raises:
             MemoryNotFoundError: the key has no such job.
-            Problem: 409, it does not wait.
+            Problem: 409, it is over.
         """
-        return await self._turn(
-            access, job_id, self._queue.cancel, "Only a waiting job can be cancelled"
-        )
+        with _noted(access, "jobs.cancel", job_id):
+            access.check_right("write")
+            job = await self._own(access, job_id)
+            is_open = job.state not in (DONE, CANCELLED)
+            if not (is_open and await self._cancelled(job)):
+                now = await self._own(access, job_id)
+                said = f"Only a job that is not over can be cancelled; this one is {now.state}."
+                raise Problem(CONFLICT, "JOB_001", said)
+            return await self._shown(access, await self._own(access, job_id))
+
+    async def _cancelled(self, job: Job) -> bool:
+        """Calls off a job, and ends it either way. Returns whether it was not carried out before.
+
+        If this process dies between the two steps, whoever takes the job then ends it.
+        """
+        is_off = await call_off(self._access(), job)
+        end = self._queue.cancel if is_off else self._queue.settle
+        await asyncio.to_thread(end, job.id)
+        return is_off
+
+    async def forget(self, ids: Mapping[str, str]) -> None:
+        """Cancels the jobs of the scopes that have all these ids, whoever asked for them.
+
+        Nothing of what they were to add is left, also of those that failed. {} means all scopes.
+        """
+        jobs = await asyncio.to_thread(self._queue.of_scope, ids)
+        for job in jobs:
+            if job.state not in (DONE, CANCELLED):
+                await self._cancelled(job)
+        if jobs:
+            await asyncio.to_thread(self._queue.erase, jobs)
 
     async def retry(self, access: Access, job_id: str) -> Json:
         """Lets a job that failed wait again.
@@ -190,22 +275,17 @@ class Jobs:
             MemoryNotFoundError: the key has no such job.
             Problem: 409, it has not failed.
         """
-        job = await self._turn(
-            access, job_id, self._queue.retry, "Only a failed job can be retried"
-        )
-        self._worker.wake()
-        return job
-
-    async def _turn(
-        self, access: Access, job_id: str, change: Callable[[str], bool], refusal: str
-    ) -> Json:
-        access.check_right("write")
-        await self._own(access, job_id)
-        changed = await asyncio.to_thread(change, job_id)
-        job = await self._own(access, job_id)
-        if not changed:
-            raise Problem(CONFLICT, "JOB_001", f"{refusal}; this one is {job.state}.")
-        return await self._shown(access, job)
+        with _noted(access, "jobs.retry", job_id):
+            access.check_right("write")
+            await self._own(access, job_id)
+            has_failed = await asyncio.to_thread(self._queue.retry, job_id)
+            job = await self._own(access, job_id)
+            if not has_failed:
+                said = f"Only a failed job can be retried; this one is {job.state}."
+                raise Problem(CONFLICT, "JOB_001", said)
+            seen = await self._shown(access, job)
+            self._worker.wake()
+            return seen
 
     async def _own(self, access: Access, job_id: str) -> Job:
         job = await asyncio.to_thread(self._queue.find, job_id)
@@ -238,6 +318,14 @@ class Jobs:
     def close(self) -> None:
         """Closes the file."""
         self._queue.close()
+
+
+@contextmanager
+def _noted(access: Access, name: str, job_id: str | None = None) -> Iterator[None]:
+    """A block in which somebody looks at a job or changes it; it is noted however it ends."""
+    with access.noted(name, {}) as noted:
+        noted.job = job_id
+        yield
 
 
 def described(job: Job) -> Json:
@@ -301,10 +389,8 @@ def _check_call(access: Access, name: str) -> None:
         )  # fmt: skip
 
 
-def _check_page(status: str | None, page_size: int, cursor: str | None) -> None:
+def _check_page(status: str | None, page_size: int) -> None:
     if status is not None and status not in STATES:
         raise ValueError(f"Invalid status: {shown(status)}. Must be one of {', '.join(STATES)}.")
     if not 1 <= page_size <= MOST_PER_PAGE:
         raise ValueError(f"page_size must be from 1 to {MOST_PER_PAGE}.")
-    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise ValueError(f"Invalid cursor: {shown(cursor)}.")

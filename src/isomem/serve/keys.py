@@ -32,10 +32,12 @@ MOST_PER_MINUTE = 100_000_000
 LAST_MOMENT = 253_402_300_800
 """The end of the year 9999, the last that a date can show, in seconds since 1970."""
 
+BUSY_MS = 10_000
+"""How long a write waits for those of other processes."""
+
 _ID_BYTES = 6
 _SECRET_BYTES = 32
 _USE_NOTED_EVERY_S = 300
-_BUSY_MS = 10_000
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS keys (
@@ -50,7 +52,29 @@ CREATE TABLE IF NOT EXISTS keys (
     last_used_at     REAL,
     revoked_at       REAL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS changes (
+    what             TEXT PRIMARY KEY,
+    number           INTEGER NOT NULL
+) WITHOUT ROWID;
 """
+_MARK = (
+    "INSERT INTO changes VALUES ('{what}', 1) ON CONFLICT (what) DO UPDATE SET number = number + 1"
+)
+_TRIGGERS = "".join(
+    f"CREATE TRIGGER IF NOT EXISTS {name} AFTER {event} ON keys"
+    f" BEGIN {_MARK.format(what='keys')}; END;"
+    for name, event in (
+        ("key_made", "INSERT"),
+        ("key_removed", "DELETE"),
+        (
+            "key_changed",
+            "UPDATE OF name, digest, rights, grants, rate_per_minute, expires_at, revoked_at",
+        ),
+    )
+)
+"""Count what is done to keys, but not their use, whichever program does it."""
+
+_NUMBER = "SELECT number FROM changes WHERE what = ?"
 _SELECT = (
     "SELECT id, name, digest, rights, grants, rate_per_minute, created_at, expires_at,"
     " last_used_at, revoked_at FROM keys"
@@ -151,6 +175,7 @@ class Keys:
         self._lock = threading.Lock()
         self._connection = open_file(path)
         self._version = -1
+        self._number = -1
         self._known: dict[str, Key] = {}
 
     def create(
@@ -217,8 +242,9 @@ class Keys:
         return key
 
     def all(self) -> list[Key]:
-        """Every key, oldest first, revoked ones too."""
+        """Every key, oldest first, revoked ones too, and when each was last used."""
         with self._lock:
+            self._version = self._number = -1  # Uses are not counted as changes.
             self._refresh()
             return sorted(self._known.values(), key=lambda key: (key.created_at, key.id))
 
@@ -256,12 +282,18 @@ class Keys:
             self._connection.close()
 
     def _refresh(self) -> None:
-        """Reads the keys again if this or another process has changed them."""
+        """Reads the keys again if this or another process has changed them.
+
+        The file has more than keys: that something was written to it says little.
+        """
         version = self._connection.pragma("data_version")
-        if version != self._version:
+        if version == self._version:
+            return
+        number = number_of(self._connection, "keys")
+        if number != self._number:
             rows = self._connection.execute(_SELECT).fetchall()
             self._known = {key.id: key for key in map(_key, rows)}
-            self._version = version
+        self._version, self._number = version, number
 
     def _write(self, sql: str, values: tuple[object, ...]) -> int:
         """Executes one statement. Returns how many rows it changed."""
@@ -287,7 +319,7 @@ class Keys:
             except apsw.BusyError:
                 pass
             finally:
-                self._connection.set_busy_timeout(_BUSY_MS)
+                self._connection.set_busy_timeout(BUSY_MS)
 
 
 def open_file(path: str) -> apsw.Connection:
@@ -304,12 +336,23 @@ def open_file(path: str) -> apsw.Connection:
             pass
     try:
         connection = apsw.Connection(path)
-        connection.set_busy_timeout(_BUSY_MS)
+        connection.set_busy_timeout(BUSY_MS)
         connection.pragma("journal_mode", "wal")
-        connection.execute(_TABLES)
+        connection.execute(_TABLES + _TRIGGERS)
     except apsw.Error as error:
         raise DatabaseError(f"the keys in {path} cannot be read: {error}") from error
     return connection
+
+
+def number_of(connection: apsw.Connection, what: str) -> int:
+    """How often something in the file of keys was changed; it grows, but may leave numbers out."""
+    rows: list[Any] = connection.execute(_NUMBER, (what,)).fetchall()
+    return rows[0][0] if rows else 0
+
+
+def count(connection: apsw.Connection, what: str) -> None:
+    """Says that something in the file of keys was changed."""
+    connection.execute(_MARK.format(what=what))
 
 
 def _new_secret(key_id: str) -> tuple[str, bytes]:

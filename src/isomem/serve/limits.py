@@ -1,32 +1,56 @@
-"""Limits: how often a key may call, and how long a body may be."""
+"""Limits: how often a key may call, how much a call may read, and how long a body may be."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import apsw
 
 from isomem.serve.problems import TOO_LARGE, TOO_MANY, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from starlette.types import Message, Receive
 
     from isomem.serve.keys import Key
 
 
+READ_PER_CALL = 1000
+"""So many memories may be read for one call: as many as the largest page has."""
+
+PASSED_PER_READ = 10
+"""To pass over so many memories, on the way to a page, counts as reading one."""
+
+_BUSY_MS = 200
+_BUCKETS = "CREATE TABLE IF NOT EXISTS buckets (key TEXT PRIMARY KEY, tokens REAL, at REAL)"
+_TOKENS = "SELECT tokens, at FROM buckets WHERE key = ?"
+_FILL = (
+    "INSERT INTO buckets VALUES (?, ?, ?) ON CONFLICT (key)"
+    " DO UPDATE SET tokens = excluded.tokens, at = max(at, excluded.at)"
+)
+
+
 class RateLimits:
     """How often each key may call: a bucket of tokens for each, filled evenly, full for a minute.
 
     Args:
-        per_minute: calls of a key that has no limit of its own. Each process counts for itself.
-        now: seconds on a clock that never goes back.
+        per_minute: calls of a key that has no limit of its own.
+        now: seconds on a clock that never goes back, the same in all processes.
+        buckets: where the tokens are; by default those of this process alone.
     """
 
-    def __init__(self, per_minute: int, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        per_minute: int,
+        now: Callable[[], float] = time.monotonic,
+        buckets: Buckets | None = None,
+    ) -> None:
         self._per_minute = per_minute
         self._now = now
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._buckets = buckets or Buckets()
 
     def take(self, key: Key) -> None:
         """Counts one call.
@@ -35,13 +59,100 @@ class RateLimits:
             Problem: 429, there were too many; it says when to come back.
         """
         most = key.rate_per_minute or self._per_minute
-        now = self._now()
-        tokens, at = self._buckets.get(key.id, (float(most), now))
-        tokens = min(most, tokens + (now - at) * most / 60)
-        if tokens < 1:
-            self._buckets[key.id] = (tokens, now)
-            raise _too_many(most, (1 - tokens) * 60 / most)
-        self._buckets[key.id] = (tokens - 1, now)
+        left = self._buckets.take(key.id, most, self._now())
+        if left < 0:
+            raise _too_many(most, -left * 60 / most)
+
+    def charge(self, key: Key, calls: int) -> None:
+        """Counts further calls for one that was made; the key waits for them before its next."""
+        self._buckets.charge(key.id, key.rate_per_minute or self._per_minute, self._now(), calls)
+
+    def close(self) -> None:
+        """Closes what the tokens are in."""
+        self._buckets.close()
+
+
+class Buckets:
+    """The tokens of each key, in this process."""
+
+    def __init__(self) -> None:
+        self._filled: dict[str, tuple[float, float]] = {}
+
+    def take(self, key_id: str, most: int, now: float) -> float:
+        """Takes a token if there is one. How many are left; below 0 if there was none."""
+        tokens = self._tokens(key_id, most, now)
+        self._set(key_id, tokens - 1 if tokens >= 1 else tokens, now)
+        return tokens - 1
+
+    def charge(self, key_id: str, most: int, now: float, tokens: int) -> None:
+        """Takes tokens, whether there are so many or not."""
+        self._set(key_id, self._tokens(key_id, most, now) - tokens, now)
+
+    def _tokens(self, key_id: str, most: int, now: float) -> float:
+        tokens, at = self._get(key_id) or (float(most), now)
+        # Another process may have looked at the clock a moment later.
+        return min(most, tokens + max(0.0, now - at) * most / 60)
+
+    def _get(self, key_id: str) -> tuple[float, float] | None:
+        return self._filled.get(key_id)
+
+    def _set(self, key_id: str, tokens: float, now: float) -> None:
+        self._filled[key_id] = (tokens, now)
+
+    def close(self) -> None:
+        """Forgets them."""
+        self._filled.clear()
+
+
+class SharedBuckets(Buckets):
+    """The tokens of each key, in a file that the processes of a service share.
+
+    What is written need not survive anything, so nothing waits for a disk. A process that does not
+    get its turn in time lets a call pass: the limit must not become a fault.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._file = apsw.Connection(path)
+        self._file.set_busy_timeout(_BUSY_MS)
+        self._file.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF")
+        self._file.execute(_BUCKETS)
+
+    def take(self, key_id: str, most: int, now: float) -> float:
+        """As of all buckets."""
+        try:
+            with self._turn():
+                return super().take(key_id, most, now)
+        except apsw.BusyError:
+            return 0
+
+    def charge(self, key_id: str, most: int, now: float, tokens: int) -> None:
+        """As of all buckets."""
+        with suppress(apsw.BusyError), self._turn():
+            super().charge(key_id, most, now, tokens)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """A block in which no other process changes anything."""
+        self._file.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            self._file.execute("COMMIT")
+
+    def _get(self, key_id: str) -> tuple[float, float] | None:
+        rows: list[Any] = self._file.execute(_TOKENS, (key_id,)).fetchall()
+        return rows[0] if rows else None
+
+    def _set(self, key_id: str, tokens: float, now: float) -> None:
+        self._file.execute(_FILL, (key_id, tokens, now))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
 
 
 def _too_many(most: int, wait_s: float) -> Problem:
@@ -71,6 +182,16 @@ def limited(receive: Receive, most: int) -> Receive:
         return message
 
     return counted
+
+
+def check_read(memories: int, most: int) -> None:
+    """Raises Problem, 413, if a call would read more memories than one may."""
+    if memories > most:
+        raise Problem(
+            TOO_LARGE, "LIMIT_003", f"One call may read {most:,} memories, and there are more.",
+            "Ask for less with filters, or page by page: `POST /api/get_all` with `page_size`, and "
+            "then with the `next_cursor` of each page. `max_memories` of the service is the limit.",
+        )  # fmt: skip
 
 
 def check_length(length: int, most: int) -> None:

@@ -94,6 +94,12 @@ def note_request(scope: Scope, status: int, seconds: float) -> None:
         logger.info("%s %s", scope["method"], shown, extra={FIELDS: fields})
 
 
+def route_of(scope: Scope) -> str:
+    """The pattern of the path that was asked for, so that no id becomes a label or a name."""
+    known: str | None = scope["state"].get("route")
+    return known or str(getattr(scope.get("route"), "path", "other"))
+
+
 def _moment(record: logging.LogRecord) -> str:
     moment = datetime.fromtimestamp(record.created, timezone.utc)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

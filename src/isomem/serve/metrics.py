@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from isomem.serve.logs import route_of
+from isomem.serve.shared import is_alive
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -16,9 +22,15 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """Counts of requests. Each process has its own."""
+    """Counts of requests.
 
-    def __init__(self) -> None:
+    Args:
+        folder: where the processes of a service have their counts, which are then added up: that of
+            the variable `FOLDER` when this module was imported. None: this process is alone.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self._folder = folder
         self._registry = CollectorRegistry()
         self.requests = Counter(
             "isomem_requests", "Answered requests.", ("method", "route", "status"),
@@ -29,8 +41,9 @@ class Metrics:
             registry=self._registry, buckets=_SECONDS,
         )  # fmt: skip
         self.running = Gauge(
-            "isomem_requests_running", "Requests that are being answered.", registry=self._registry
-        )
+            "isomem_requests_running", "Requests that are being answered.",
+            registry=self._registry, multiprocess_mode="livesum",
+        )  # fmt: skip
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
         """Counts one answered request."""
@@ -41,10 +54,17 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""
-        return generate_latest(self._registry)
+        if self._folder is None:
+            return generate_latest(self._registry)
+        for pid in _of_processes(self._folder):
+            if not is_alive(pid):
+                mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, self._folder)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
 
 
-def route_of(scope: Scope) -> str:
-    """The pattern of the path that was asked for, so that no id becomes a label."""
-    known: str | None = scope["state"].get("route")
-    return known or str(getattr(scope.get("route"), "path", "other"))
+def _of_processes(folder: str) -> set[int]:
+    """The processes that say that they are answering requests, or did before they died."""
+    names = (name for name in os.listdir(folder) if name.startswith("gauge_live"))
+    return {int(found[1]) for name in names if (found := re.search(r"_(\d+)\.db$", name))}

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 OK = 200
 
 
+def how_many(result: object) -> int | None:
+    """How many memories, or other things, a call has returned; None if that is not known."""
+    items = result.get("results") if isinstance(result, dict) else result
+    if isinstance(items, list):
+        return len(items)
+    return 1 if isinstance(result, dict) and "memory" in result else None
+
+
 class Noted:
     """One call, as the trail will have it.
 
@@ -26,9 +34,10 @@ class Noted:
         code: of the error; None if there was none.
         job: the id of the job that the call became, or that it was made for.
         about: the id of what else it changed, such as a key.
+        lines: of a request: how many lines the audit log has of it.
     """
 
-    __slots__ = ("about", "arguments", "call", "code", "job", "memories", "status")
+    __slots__ = ("about", "arguments", "call", "code", "job", "lines", "memories", "status")
 
     def __init__(self, call: str, arguments: Mapping[str, object]) -> None:
         self.call = call
@@ -38,14 +47,11 @@ class Noted:
         self.code: str | None = None
         self.job: str | None = None
         self.about: str | None = None
+        self.lines = 0
 
     def end(self, result: T) -> T:
         """Notes what a call returns. Returns it."""
-        items = result.get("results") if isinstance(result, dict) else result
-        if isinstance(items, list):
-            self.memories = len(items)
-        elif isinstance(result, dict) and "memory" in result:
-            self.memories = 1
+        self.memories = how_many(result)
         return result
 
     def fail(self, error: BaseException) -> None:

@@ -61,6 +61,7 @@ def _answering(
     """An endpoint whose errors have the form that OpenAI's have."""
 
     async def endpoint(request: Request) -> Response:
+        request.state.route = request.url.path
         try:
             return await answer(Caller(request))
         except Exception as error:  # noqa: BLE001 - a caller gets an answer whatever happens

@@ -13,7 +13,9 @@ import threading
 import time
 import uuid
 
-from isomem.serve.keys import open_file
+from isomem import log
+from isomem.serve.keys import BUSY_MS, open_file
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     Row = tuple[Any, ...]
     Values = Sequence[object] | Mapping[str, object]
 
-DONE, FAILED = "done", "failed"
-STATES = ("waiting", "running", DONE, FAILED, "cancelled")
+WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
+STATES = (WAITING, RUNNING, DONE, FAILED, CANCELLED)
 """A job waits, runs, and ends in one of the others."""
+
+_LOG_BUSY_MS = 1000
+"""How long to wait for those who read the log of the file."""
 
 OF_JOBS = "job:"
 """What the receipts of jobs begin with that have none of an idempotency key."""
@@ -60,6 +65,7 @@ _COLUMNS = (
     "number, id, key_id, receipt, digest, call, arguments, state, failures, starts, error,"
     " submitted_at, finished_at"
 )
+_WITHOUT_ARGUMENTS = _COLUMNS.replace(" arguments,", " NULL,")
 _OPEN = "state IN ('waiting', 'running')"
 _FREE = (
     "((state = 'waiting' AND due_at <= :now) OR (state = 'running' AND held_until < :now))"
@@ -76,6 +82,14 @@ _INSERT = (
     " submitted_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?) ON CONFLICT (receipt) DO NOTHING"
 )
 _MINE = "number = ? AND owner = ? AND state = 'running'"
+_OVER = "arguments = NULL, scope = '', owner = NULL, finished_at = coalesce(finished_at, ?)"
+"""What is true of a job that will not be begun again: it keeps nothing of what it was to add, and
+does not say whose it was."""
+_EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
+_OF_SCOPE = " AND ".join(
+    f"(:{key} IS NULL OR json_extract(scope, '$[{place}]') = :{key})"
+    for place, key in enumerate(SCOPE_KEYS)
+)
 
 
 class Job:
@@ -87,7 +101,7 @@ class Job:
         key_id: of the key that asked for it.
         receipt: the id of its receipt.
         digest: of what was asked for.
-        call, arguments: what is called; {} once it is done or cancelled.
+        call, arguments: what is called; {} once it is done or cancelled, or was not asked for.
         state: one of `STATES`.
         failures, starts: how often it has failed so far, and been begun.
         error: the last failure, as a problem has it, or None.
@@ -118,10 +132,12 @@ class Queue:
         DatabaseError: the file cannot be opened, or is something else.
 
     Attributes:
+        path: the file.
         owner: what this process takes jobs as.
     """
 
     def __init__(self, path: str) -> None:
+        self.path = path
         self.owner = f"{os.getpid()}-{uuid.uuid4().hex}"
         self._lock = threading.Lock()
         self._connection = open_file(path)
@@ -174,7 +190,7 @@ class Queue:
     def page(
         self, key_id: str | None, state: str | None, before: int | None, limit: int
     ) -> tuple[list[Job], int]:
-        """Jobs, the newest first, and how many there are on all pages.
+        """Jobs without their arguments, the newest first, and how many there are on all pages.
 
         Args:
             key_id: only those of this key; None means those of all.
@@ -184,7 +200,7 @@ class Queue:
         where = "(:key IS NULL OR key_id = :key) AND (:state IS NULL OR state = :state)"
         values = {"key": key_id, "state": state, "before": before, "limit": limit}
         sql = (
-            f"SELECT {_COLUMNS} FROM jobs WHERE {where}"
+            f"SELECT {_WITHOUT_ARGUMENTS} FROM jobs WHERE {where}"
             " AND (:before IS NULL OR number < :before) ORDER BY number DESC LIMIT :limit"
         )
         rows = self._rows(sql, values)
@@ -192,10 +208,18 @@ class Queue:
         return [Job(row) for row in rows], total
 
     def cancel(self, job_id: str) -> bool:
-        """Cancels a job that waits. Returns whether it did."""
+        """Ends a job that was called off, so that nobody can carry it out. Whether it was open."""
         sql = (
-            "UPDATE jobs SET state = 'cancelled', arguments = NULL, finished_at = ?"
-            " WHERE id = ? AND state = 'waiting'"
+            f"UPDATE jobs SET state = 'cancelled', {_OVER}"
+            " WHERE id = ? AND state NOT IN ('done', 'cancelled')"
+        )
+        return self._change(sql, (time.time(), job_id)) > 0
+
+    def settle(self, job_id: str) -> bool:
+        """Ends a job that was carried out by somebody who did not have it. Whether it was open."""
+        sql = (
+            f"UPDATE jobs SET state = 'done', error = NULL, {_OVER}"
+            " WHERE id = ? AND state NOT IN ('done', 'cancelled')"
         )
         return self._change(sql, (time.time(), job_id)) > 0
 
@@ -228,12 +252,14 @@ class Queue:
     def finish(self, job: Job, state: str, error: Mapping[str, object] | None = None) -> None:
         """Ends a job, if this process still has it. What is done keeps no arguments."""
         sql = (
-            "UPDATE jobs SET state = ?, error = ?, finished_at = ?, owner = NULL,"
-            f" failures = failures + ?, arguments = iif(? = 'done', NULL, arguments) WHERE {_MINE}"
+            "UPDATE jobs SET state = :state, error = :error, finished_at = :now, owner = NULL,"
+            " failures = failures + :failed, arguments = iif(:failed, arguments, NULL),"
+            " scope = iif(:failed, scope, '')"
+            " WHERE number = :number AND owner = :owner AND state = 'running'"
         )
         text = None if error is None else json.dumps(error)
-        values = (state, text, time.time(), state == FAILED, state, job.number, self.owner)
-        self._change(sql, values)
+        mine = {"number": job.number, "owner": self.owner, "now": time.time()}
+        self._change(sql, {**mine, "state": state, "error": text, "failed": state == FAILED})
 
     def postpone(self, job: Job, delay_s: float, error: Mapping[str, object]) -> None:
         """Lets a job that has failed wait, if this process still has it."""
@@ -252,9 +278,47 @@ class Queue:
         """The receipts of the jobs that are not finished."""
         return [row[0] for row in self._rows(f"SELECT receipt FROM jobs WHERE {_OPEN}")]
 
+    # --- What is removed with the memories of a scope ---
+
+    def of_scope(self, ids: Mapping[str, str]) -> list[Job]:
+        """The jobs, without arguments, that are or were to add to scopes with all these ids.
+
+        {} means all jobs. Those that are over are not found, unless they are of an older version.
+        """
+        values = {key: ids.get(key) for key in SCOPE_KEYS}
+        where = f"CASE WHEN scope <> '' THEN {_OF_SCOPE} END"
+        rows = self._rows(f"SELECT {_WITHOUT_ARGUMENTS} FROM jobs WHERE {where}", values)
+        return [Job(row) for row in rows]
+
+    def erase(self, jobs: Iterable[Job]) -> None:
+        """Leaves nothing of what jobs were to add, and of whose they were; those left open end.
+
+        The log of the file is emptied, too, unless another process keeps it from that: then it is
+        emptied later.
+        """
+        sql = (
+            "UPDATE jobs SET state = iif(state = 'done', state, 'cancelled'), error = NULL,"
+            f" {_OVER} WHERE number IN (SELECT value FROM json_each(?))"
+        )
+        if self._change(sql, (time.time(), json.dumps([job.number for job in jobs]))):
+            self.empty_log()
+
+    def empty_log(self) -> None:
+        """Removes from the log of the file what was there before."""
+        with self._lock:
+            self._connection.set_busy_timeout(_LOG_BUSY_MS)
+            try:
+                rows: list[Row] = self._connection.execute(_EMPTY_LOG).fetchall()
+            finally:
+                self._connection.set_busy_timeout(BUSY_MS)
+        if rows[0][0]:
+            log.warning("The log of %s is in use, and is emptied later.", self.path)
+
     def forget(self, before: float) -> int:
         """Removes what was finished before a time. Returns how many jobs that were."""
-        return self._change("DELETE FROM jobs WHERE finished_at < ?", (before,))
+        forgotten = self._change("DELETE FROM jobs WHERE finished_at < ?", (before,))
+        self.empty_log()
+        return forgotten
 
     def close(self) -> None:
         """Closes the file."""

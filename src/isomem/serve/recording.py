@@ -1,7 +1,7 @@
 """Recording: what the model was sent at the last adds, what it answered, and what came of it.
 
-It is kept in the memory of the process, within bounds, and never written anywhere. What belongs to
-memories that are removed as a whole is forgotten with them.
+It is kept in the memory of the process, within bounds of number, length and time, and never written
+anywhere. What may hold something of memories that are removed as a whole is forgotten with them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections import deque
 from isomem.causes import message_of
 from isomem.contract.arguments import shown
 from isomem.errors import UnusableReplyError
-from isomem.serve.grants import covered
+from isomem.serve.calls import REMOVALS
+from isomem.serve.grants import covered, ids_in
 from isomem.text.reply import read_facts
-from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ MOST = 100
 MOST_CHARACTERS = 4_000_000
 """How long their texts may be together."""
 
+MOST_HOURS = 24.0
+"""How long one is kept."""
+
 LONGEST_TEXT = 200_000
 """Where a text is cut."""
 
@@ -74,7 +77,6 @@ REPEATED = "RECEIPT_001"
 """The code of an add that was made before, and is not made again."""
 
 ADDS = frozenset({"add", "remember"})
-REMOVALS = frozenset({"delete_all", "purge", "reset"})
 
 STORED, AS_SAID, NOTHING_FOUND, ALL_KNOWN, NOT_USED, UNUSABLE, FAILED = (
     "stored", "as_said", "nothing_found", "all_known", "not_used", "unusable", "failed",
@@ -92,6 +94,7 @@ class Exchange:
         turns: what the model was sent, and what it answered, in order.
         stored: the memories that were added.
         outcome: what came of it, as above; "" as long as it is not over.
+        is_forgotten: whether what it is about was removed before it was over.
     """
 
     def __init__(self, call: str, arguments: Mapping[str, object]) -> None:
@@ -99,13 +102,24 @@ class Exchange:
         self.call = call
         self.at = time.time()
         self.seconds = 0.0
-        self.ids = {key: str(arguments[key]) for key in SCOPE_KEYS if arguments.get(key)}
+        self.ids = ids_in(arguments)
         self.infers = arguments.get("infer") is not False
         self.turns: list[Turn] = []
         self.stored: list[Added] = []
         self.error: str | None = None
         self.outcome = ""
         self.size = 0
+        self.is_forgotten = False
+
+    def is_about(self, ids: Mapping[str, object]) -> bool:
+        """Whether it may hold something of the scopes that have all these ids.
+
+        Its own messages belong to its own scope. A model was told of memories that have its ids and
+        perhaps more: those of any scope that has no other id in place of one of its own.
+        """
+        if ids.items() <= self.ids.items():
+            return True
+        return self.infers and all(self.ids.get(key, ids[key]) == ids[key] for key in ids)
 
     def end(self, result: object, error: Exception | None) -> None:
         """Notes what came of it."""
@@ -148,12 +162,20 @@ class Recorder:
     Args:
         most: how many are kept.
         most_characters: how long their texts may be together; the oldest make room.
+        most_hours: how long one is kept.
     """
 
-    def __init__(self, most: int = MOST, most_characters: int = MOST_CHARACTERS) -> None:
+    def __init__(
+        self,
+        most: int = MOST,
+        most_characters: int = MOST_CHARACTERS,
+        most_hours: float = MOST_HOURS,
+    ) -> None:
         self._most = most
         self._most_characters = most_characters
+        self._most_s = 3600 * most_hours
         self._kept: deque[Exchange] = deque()
+        self._begun: set[Exchange] = set()
         self._lock = threading.Lock()
 
     async def call(self, memory: AsyncMemory, name: str, arguments: Json) -> object:
@@ -163,11 +185,14 @@ class Recorder:
             As the call.
         """
         if name not in ADDS:
-            result = await getattr(memory, name)(**arguments)
-            if name in REMOVALS:
-                self.forget({key: arguments[key] for key in SCOPE_KEYS if arguments.get(key)})
-            return result
+            try:
+                return await getattr(memory, name)(**arguments)
+            finally:
+                if name in REMOVALS:
+                    self.forget(ids_in(arguments))
         exchange = Exchange(name, arguments)
+        with self._lock:
+            self._begun.add(exchange)
         heard = memory.replacing(llm=_listener(memory.llm, exchange))
         try:
             result = await getattr(heard, name)(**arguments)
@@ -175,29 +200,44 @@ class Recorder:
             if getattr(error, "error_code", None) != REPEATED:
                 self._keep(exchange, None, error)
             raise
-        self._keep(exchange, result, None)
+        else:
+            self._keep(exchange, result, None)
+        finally:
+            with self._lock:
+                self._begun.discard(exchange)
         return result
 
     def shown_to(self, grants: Sequence[Grant]) -> list[Json]:
         """The adds to scopes that are granted, newest first."""
         with self._lock:
+            self._trim()
             return [each.shown() for each in reversed(self._kept) if covered(grants, each.ids)]
 
     def forget(self, ids: Mapping[str, object]) -> None:
-        """Forgets the adds to all scopes that have these ids; {} means all adds."""
+        """Forgets what may hold something of the scopes that have these ids; {} means everything.
+
+        An add that is under way is not kept once it is over.
+        """
         with self._lock:
-            left = [each for each in self._kept if not ids.items() <= each.ids.items()]
-            self._kept = deque(left)
+            self._kept = deque(each for each in self._kept if not each.is_about(ids))
+            for exchange in self._begun:
+                exchange.is_forgotten |= exchange.is_about(ids)
 
     def _keep(self, exchange: Exchange, result: object, error: Exception | None) -> None:
         exchange.end(result, error)
         with self._lock:
-            self._kept.append(exchange)
-            while len(self._kept) > self._most or self._is_too_long():
-                self._kept.popleft()
+            if not exchange.is_forgotten:
+                self._kept.append(exchange)
+            self._trim()
 
-    def _is_too_long(self) -> bool:
-        return sum(each.size for each in self._kept) > self._most_characters
+    def _trim(self) -> None:
+        before = time.time() - self._most_s
+        while self._kept and (self._is_too_much() or self._kept[0].at < before):
+            self._kept.popleft()
+
+    def _is_too_much(self) -> bool:
+        length = sum(each.size for each in self._kept)
+        return len(self._kept) > self._most or length > self._most_characters
 
 
 # --- Listening to the model -------------------------------------------------------------------

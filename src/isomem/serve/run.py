@@ -18,6 +18,7 @@ from functools import partial
 from isomem.errors import InvalidConfigError
 from isomem.serve.logs import log_config
 from isomem.serve.service import Service
+from isomem.serve.shared import shared_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,16 +102,17 @@ def _run(config: Config, started: Callable[[Started], None]) -> bool:
 
         return _serve(_server_config(make_app(service), settings), listener)
     asyncio.run(service.close())
-    factory = partial(worker_app, config)
-    return _supervise(_server_config(factory, settings, factory=True), listener)
+    with shared_folder(service.keys.path) as folder:
+        factory = partial(worker_app, config, folder)
+        return _supervise(_server_config(factory, settings, factory=True), listener)
 
 
-def worker_app(config: Config) -> FastAPI:
-    """The application of one worker."""
+def worker_app(config: Config, folder: str) -> FastAPI:
+    """The application of one worker; `folder` is what it shares with the others."""
     from isomem.serve.app import make_app
 
     _end_with_parent()
-    return make_app(Service(config))
+    return make_app(Service(config), folder)
 
 
 # --- One process -----------------------------------------------------------------------------

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
+from isomem import log
 from isomem.config import MCP, SERVICE, from_dict
+from isomem.errors import ConfigurationError, DependencyError, InvalidConfigError
 from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
 from isomem.serve.access import Access
 from isomem.serve.configuration import (
     Changes,
+    check_changeable,
     check_fixed,
     merged,
+    other_embedder,
     without_hidden,
     without_secrets_for_others,
 )
+from isomem.serve.grants import is_everything
 from isomem.serve.jobs import Jobs
+from isomem.serve.kept import Kept, Removals
 from isomem.serve.keys import EVERYTHING, Keys
 from isomem.serve.mcp.settings import Settings as McpSettings
 from isomem.serve.noted import Noted
@@ -68,15 +75,16 @@ class Service:
         self.keys = Keys(path, self.trail.key_changed)
         self.changes = Changes(path)
         self.configuration = merged(given, self.changes.read())
-        if memory is None and self.configuration != given:
-            read = from_dict(self.configuration)
-        self.memory = AsyncMemory(read) if memory is None else memory
-        self.recorder = Recorder() if self.settings.record else None
+        self.memory = _opened(read, given, self.configuration) if memory is None else memory
         self.jobs = Jobs(path, self._own_access, self.settings, self.trail)
+        recorder = Recorder() if self.settings.record else None
+        self._removals = Removals(path) if self.settings.record else None
+        self.kept = Kept(self.jobs.forget, recorder, self._removals)
         self.model_server: ChatProtocol | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._started_with = given
         self._replaced: list[AsyncMemory] = []
+        self._configuring = threading.Lock()
 
     def access(self, shown_key: str | None) -> Access:
         """The view that a caller with this key gets.
@@ -87,12 +95,15 @@ class Service:
         key = self._key(shown_key)
         self.follow()
         CALLER.set(key)
-        return Access(self.memory, key, self.recorder, self.trail)
+        memory = self.memory
+        if not is_everything(key.grants):  # Scores tell nothing of what the key may not see.
+            memory = memory.replacing(counts_in_scope=True)
+        return Access(memory, key, self.kept, self.trail, self.settings.max_memories)
 
     def _own_access(self) -> Access:
         """The view of the service itself. A failed call of the model is an error for it."""
         memory = self.memory.replacing(raise_on_llm_error=True)
-        return Access(memory, EVERYTHING, self.recorder)
+        return Access(memory, EVERYTHING, self.kept)
 
     def _key(self, shown: str | None) -> Key:
         if not self.settings.auth:
@@ -127,35 +138,63 @@ class Service:
     def configure(self, changed: Configuration) -> None:
         """Changes the configuration, and keeps the change.
 
+        If anything about it is wrong, nothing is changed: neither here, nor what is kept, nor what
+        the store says about its vectors.
+
         Raises:
             InvalidConfigError: the result cannot work.
-            Problem: 409, it changes what cannot be changed while the service runs.
+            Problem: 409, it changes what cannot be changed while the service runs, or the store has
+                vectors of another embedder.
         """
-        kept = without_secrets_for_others(self.configuration, without_hidden(changed))
-        configuration = merged(self.configuration, kept)
+        check_changeable(changed)
+        with self._configuring:
+            kept = without_secrets_for_others(self.configuration, without_hidden(changed))
+            configuration = merged(self.configuration, kept)
+            memory = self._with(configuration)
+            try:
+                self.changes.add(kept)
+            except BaseException:
+                embedder = self.memory.embedding_model
+                memory.stores.take_embedder(memory.embedding_model, embedder, self.memory.config)
+                raise
+            self._use(memory, configuration)
+
+    def _with(self, configuration: Configuration) -> AsyncMemory:
+        """The memory with another configuration, over the same stores.
+
+        Raises:
+            InvalidConfigError, Problem: as `configure`.
+        """
         config = from_dict(configuration)
         check_fixed(self.memory.config, config)
-        self.use(config, configuration)
-        self.changes.write(merged(self.changes.read(), kept))
-        self.trail.note(CALLER.get(), Noted("configure", {}))
+        memory = self.memory.with_config(config)
+        before = self.memory.embedding_model
+        try:
+            memory.stores.take_embedder(before, memory.embedding_model, config)
+        except InvalidConfigError as error:
+            raise other_embedder(error) from error
+        return memory
 
-    def use(self, config: MemoryConfig, configuration: Configuration) -> None:
-        """From now on, calls use other models and instructions, over the same stores.
-
-        Args:
-            config: the new configuration, with the same stores.
-            configuration: the dict that it was read from.
-        """
+    def _use(self, memory: AsyncMemory, configuration: Configuration) -> None:
+        """From now on, calls use this memory."""
         self._replaced.append(self.memory)
-        self.memory = self.memory.with_config(config)
+        self.memory = memory
         self.configuration = configuration
 
     def follow(self) -> None:
-        """Takes over what another process has changed in the configuration."""
-        if self.changes.may_differ():
-            configuration = merged(self._started_with, self.changes.read())
-            if configuration != self.configuration:
-                self.use(from_dict(configuration), configuration)
+        """Takes over what another process has changed in the configuration.
+
+        What cannot be taken over is left out: the calls go on as before, and the log says why.
+        """
+        if not self.changes.may_differ():
+            return
+        configuration = merged(self._started_with, self.changes.read())
+        if configuration == self.configuration:
+            return
+        try:
+            self._use(self._with(configuration), configuration)
+        except (ConfigurationError, DependencyError, Problem) as error:
+            log.error("The changed configuration cannot be used here: %s", error)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Does something that no caller waits for. `close` waits until it is done."""
@@ -179,8 +218,31 @@ class Service:
         await self.memory.aclose()
         self.changes.close()
         self.jobs.close()
+        if self._removals is not None:
+            self._removals.close()
         self.trail.close()
         self.keys.close()
+
+
+def _opened(read: MemoryConfig, given: Configuration, configuration: Configuration) -> AsyncMemory:
+    """The memory that is served.
+
+    Args:
+        read: the configuration that the service is started with.
+        given: the dict that it was read from.
+        configuration: the same, with what was changed while it ran.
+
+    Raises:
+        ConfigurationError: it cannot be opened. If what was changed may be the reason, it says so.
+    """
+    if configuration == given:
+        return AsyncMemory(read)
+    try:
+        return AsyncMemory(from_dict(configuration))
+    except ConfigurationError as error:
+        advice = "`isomem serve --discard-changes` forgets what POST /configure has changed."
+        error.suggestion = f"{error.suggestion} {advice}" if error.suggestion else advice
+        raise
 
 
 async def _close_models(memory: AsyncMemory) -> None:

@@ -43,6 +43,12 @@ TABLE = (
     ),
     Option("max_body_mb", 10.0, number(0.001, 10_000), "the largest body of a request"),
     Option("max_messages", 1000, whole(1, 1_000_000), "the most messages of one `add`"),
+    Option(
+        "max_memories",
+        100_000,
+        whole(1, 1_000_000),
+        "the most memories that one call may read; each further 1,000 count as another call",
+    ),
     Option("timeout_s", 120.0, number(0.001, 86_400), "the longest that a call may take"),
     Option("rate_per_minute", 6000, whole(1, 100_000_000), "the most calls of one key per minute"),
     Option(
@@ -147,6 +153,7 @@ class Settings:
     state_path: str | None
     max_body_mb: float
     max_messages: int
+    max_memories: int
     timeout_s: float
     rate_per_minute: int
     cors_origins: list[str]

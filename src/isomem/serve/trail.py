@@ -13,17 +13,15 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timezone
-from logging import INFO, LogRecord
-from logging.handlers import WatchedFileHandler
+from threading import Lock
 
 from isomem import log
-from isomem.serve.logs import REQUEST_ID, note_request
+from isomem.serve.logs import REQUEST_ID, note_request, route_of
 from isomem.serve.noted import Noted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from io import TextIOWrapper
 
     from starlette.types import Scope
 
@@ -35,6 +33,35 @@ AUDIT_LOG = "audit.log"
 
 CALLER: ContextVar[Key | None] = ContextVar("isomem_caller", default=None)
 """The key of who sent it, once it is known."""
+
+REQUEST: ContextVar[Noted | None] = ContextVar("isomem_noted_request", default=None)
+"""The request that is being answered."""
+
+NAMES = {
+    "GET /configure": "configuration",
+    "POST /configure": "configure",
+    "GET /configure/providers": "providers",
+    "POST /generate-instructions": "generate_instructions",
+    "GET /api/v1/orgs/organizations/{org_id}/projects/{project_id}/": "configuration",
+    "PATCH /api/v1/orgs/organizations/{org_id}/projects/{project_id}/": "configure",
+    "GET /v1/ping/": "ping",
+    "GET /metrics": "metrics",
+    "GET /ui/api/session": "session",
+    "GET /ui/api/exchanges": "exchanges",
+    "GET /ui/api/keys": "keys.list",
+    "POST /ui/api/keys": "keys.create",
+    "POST /ui/api/keys/{key_id}/rotate": "keys.rotate",
+    "POST /ui/api/keys/{key_id}/revoke": "keys.revoke",
+    "GET /api/jobs": "jobs.list",
+    "GET /api/jobs/{job_id}": "jobs.get",
+    "DELETE /api/jobs/{job_id}": "jobs.cancel",
+    "POST /api/jobs/{job_id}/retry": "jobs.retry",
+    "POST /v1/chat/completions": "chat",
+    "GET /v1/models": "models",
+    "POST /mcp": "mcp",
+}
+"""What the audit log calls a request that makes no call, or fails before. Any other has the name of
+its route, so that none is left out."""
 
 BY_COMMAND = "command line"
 """Who changes keys without a request."""
@@ -49,7 +76,7 @@ class Trail:
     """
 
     def __init__(self, path: str | None = None, tracing: Tracing | None = None) -> None:
-        self._file = None if path is None else _File(path, encoding="utf-8", delay=True)
+        self._file = None if path is None else _File(path)
         self.tracing = tracing
 
     @contextmanager
@@ -70,9 +97,13 @@ class Trail:
 
     @contextmanager
     def request(self, scope: Scope, request_id: str) -> Iterator[Noted]:
-        """A block that answers a request over HTTP. A line of the log says how it went."""
+        """A block that answers a request over HTTP. A line of the log says how it went.
+
+        Whoever shows a key leaves a line in the audit log: that of a call, or of the request
+        itself if it made none. This is the one rule of what is audited.
+        """
         noted = Noted(scope["path"], {})
-        before = REQUEST_ID.set(request_id)
+        before = REQUEST_ID.set(request_id), REQUEST.set(noted), CALLER.set(None)
         started = time.perf_counter()
         try:
             if self.tracing is None:
@@ -81,8 +112,13 @@ class Trail:
                 with self.tracing.request(scope, noted):
                     yield noted
         finally:
+            if not noted.lines and CALLER.get() is not None:
+                noted.call = name_of_route(scope["method"], route_of(scope))
+                self.note(CALLER.get(), noted)
             note_request(scope, noted.status, time.perf_counter() - started)
-            REQUEST_ID.reset(before)
+            REQUEST_ID.reset(before[0])
+            REQUEST.reset(before[1])
+            CALLER.reset(before[2])
 
     def note(self, key: Key | None, noted: Noted) -> None:
         """Writes one line.
@@ -92,7 +128,9 @@ class Trail:
         """
         if self._file is None:
             return
-        request_id = REQUEST_ID.get()
+        request_id, request = REQUEST_ID.get(), REQUEST.get()
+        if request is not None:
+            request.lines += 1
         line = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "request_id": request_id,
@@ -108,7 +146,7 @@ class Trail:
         }
         text = json.dumps({name: value for name, value in line.items() if value is not None})
         try:
-            self._file.emit(LogRecord("isomem.audit", INFO, "", 0, text, None, None))
+            self._file.append(text)
         except OSError as error:  # What was done is done, and its caller has to be told so.
             log.error("A line of the audit log is lost: %s", error)
 
@@ -126,18 +164,61 @@ class Trail:
             self.tracing.close()
 
 
+def name_of_route(method: str, path: str) -> str:
+    """What the audit log calls a request that leaves no line of a call."""
+    route = f"{'GET' if method == 'HEAD' else method} {path}"
+    return NAMES.get(route, route)
+
+
 def _name_of(key: Key | None, request_id: str | None) -> str | None:
     if key is None and request_id is None:
         return BY_COMMAND
     return key.name or None if key else None
 
 
-class _File(WatchedFileHandler):
-    """Lines in a file that only its owner can read."""
+class _File:
+    """Lines in a file that only its owner can read, opened again once it was moved away.
 
-    def _open(self) -> TextIOWrapper:
-        opener = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731
-        return open(self.baseFilename, "a", encoding="utf-8", opener=opener)
+    Args:
+        path: of the file; it is made with the first line.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._file = -1
+
+    def append(self, text: str) -> None:
+        """Writes one line, as a whole if several processes do so at once.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        line = f"{text}\n".encode()
+        with self._lock:
+            if not self._is_there():
+                self._close()
+                self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            os.write(self._file, line)
+
+    def _is_there(self) -> bool:
+        """Whether the open file is still the one at the path."""
+        if self._file < 0:
+            return False
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._file))
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        """Closes the file; another line opens it again."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 def audit_path(settings: Settings, state_path: str) -> str | None:

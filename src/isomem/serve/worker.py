@@ -43,6 +43,9 @@ LONGEST_DELAY_S = 300.0
 MOST_STARTS = 20
 """A job at which so many processes have died is not begun again."""
 
+CALLED_OFF = "JOB_003"
+"""The code of the problem of a call that was cancelled."""
+
 _FORGOTTEN_EVERY_S = 3600
 _TRANSIENT = (ProviderError, VectorStoreError, DatabaseError)
 
@@ -166,12 +169,16 @@ class Worker:
         except DatabaseError as error:
             if not was_carried_out(error):
                 raise
+            await told(self._access(), job.receipt, job.digest)
             return None
         except asyncio.TimeoutError:
             raise _too_slow(self._settings.timeout_s) from None
 
     def _fail(self, job: Job, error: Exception) -> None:
         problem = problem_of(error)
+        if problem.code == CALLED_OFF:
+            self._queue.cancel(job.id)
+            return
         shown = {"status": problem.status, "code": problem.code, "detail": problem.detail}
         tries = job.failures + 1
         if may_go_well(error) and tries < self._settings.job_attempts:
@@ -190,12 +197,46 @@ async def told(access: Access, receipt: str, digest: str) -> Outcome | None:
     """What a receipt says; None if there is none.
 
     Raises:
-        Problem: 409, it is the receipt of something else.
+        Problem: 409, it is the receipt of something else, or says that the call was called off.
     """
     found = await access.ask(receipts.outcome, receipt)
+    if found is not None and found.digest == _called_off(digest):
+        raise cancelled()
     if found is not None and found.digest != digest:
         raise other_body()
     return found
+
+
+async def call_off(access: Access, job: Job) -> bool:
+    """Makes sure that the call of a job is never carried out, unless it was.
+
+    The receipt of a call can be written once: by whoever carries it out, in the transaction that
+    stores what it stores, or here.
+
+    Returns:
+        Whether it never will be.
+    """
+    receipt = Receipt(job.receipt, _called_off(job.digest))
+    try:
+        await access.ask(receipts.settle, receipt)
+    except DatabaseError as error:
+        if not was_carried_out(error):
+            raise
+    found = await access.ask(receipts.outcome, job.receipt)
+    return found is not None and found.digest == receipt.digest
+
+
+def _called_off(digest: str) -> str:
+    """The digest in the receipt of a call that was called off."""
+    return f"cancelled:{digest}"
+
+
+def cancelled() -> Problem:
+    """The problem of a call that was called off."""
+    return Problem(
+        CONFLICT, CALLED_OFF, "This call was cancelled, and is not made.",
+        "Send it with a new Idempotency-Key if it is to be made after all.",
+    )  # fmt: skip
 
 
 def other_body() -> Problem:

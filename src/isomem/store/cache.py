@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from isomem.store.codec import Encoded
     from isomem.store.context import Context
     from isomem.store.database import Database
+    from isomem.store.orders import Orders
     from isomem.store.row_keys import Ids
 
     T = TypeVar("T")
@@ -163,12 +164,14 @@ class ScopeCache:
 
     Attributes:
         row_keys: of the points of the file; shared by its collections, as this cache is.
+        orders: of the scopes that were listed by time; None as long as none was.
     """
 
     def __init__(self, database: Database, max_bytes: int) -> None:
         self.row_keys = RowKeys(database)
         self._database = database
         self._max_bytes = max_bytes
+        self.orders: Orders | None = None
         self._scopes: dict[Key, Scope] = {}
         self._size_bytes = 0
         self._too_large: dict[Key, ref[Scope]] = {}
@@ -218,13 +221,17 @@ class ScopeCache:
     def append(self, collection: int, row_keys: Sequence[int], points: Sequence[Encoded]) -> None:
         """Adds points, each with its row key, to the cached scopes that they are in."""
         self._too_large.clear()
+        if self.orders:
+            self._evict_the_stale()
+            for row_key, point in zip(row_keys, points, strict=True):
+                self.orders.append(_keys_over(collection, point[2]), row_key, point)
         if not self._scopes:
             return
         rows: dict[Ids, list[Row]] = {}
         for row_key, (point_id, unit, ids, _, terms, _) in zip(row_keys, points, strict=True):
             rows.setdefault(ids, []).append((row_key, point_id, unit, terms or b""))
         for ids, some in rows.items():
-            self._change(collection, ids, Scope.extend, some)
+            self._change_scopes(collection, ids, Scope.extend, some)
 
     def replace(self, collection: int, ids: Ids, row: Row) -> None:
         """Stores another vector and other terms of a point in the scopes here that it is in."""
@@ -235,6 +242,14 @@ class ScopeCache:
         self._change(collection, ids, Scope.remove, row_key)
 
     def _change(
+        self, collection: int, ids: Ids, change: Callable[[Scope, T], None], value: T
+    ) -> None:
+        """As `_change_scopes`; the orders of these scopes are not right any more."""
+        if self.orders:
+            self.orders.evict(_keys_over(collection, ids))
+        self._change_scopes(collection, ids, change, value)
+
+    def _change_scopes(
         self, collection: int, ids: Ids, change: Callable[[Scope, T], None], value: T
     ) -> None:
         """Changes the scopes here that a point with these ids is in; evicts what cannot be."""
@@ -263,6 +278,8 @@ class ScopeCache:
     def evict(self, collection: int, ids: Ids) -> None:
         """Evicts the scopes that a point with these ids is in."""
         self._too_large.clear()
+        if self.orders:
+            self.orders.evict(_keys_over(collection, ids))
         if self._scopes:
             for key in _keys_over(collection, ids):
                 self._evict(key)
@@ -274,9 +291,22 @@ class ScopeCache:
 
     def clear(self) -> None:
         """Evicts everything."""
+        if self.orders:
+            self.orders.clear()
         self._scopes.clear()
         self._too_large.clear()
         self._size_bytes = 0
+
+    def current_orders(self, make: Callable[[], Orders]) -> Orders:
+        """The orders that are still right, as the caller's block sees the file.
+
+        Args:
+            make: makes an empty collection of them; most memories never need it.
+        """
+        self._evict_the_stale()
+        if self.orders is None:
+            self.orders = make()
+        return self.orders
 
     def _evict_the_stale(self) -> None:
         epoch = self._database.epoch

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from isomem.store.keywords import TermEncoder
     from isomem.store.links import LinkTable
     from isomem.store.listing import Listing
+    from isomem.store.vectors import Made
 
 
 class Collection:
@@ -96,6 +97,23 @@ class Collection:
     def embedding_model_dims(self) -> int | None:
         """The length of the vectors; None as long as it is not known."""
         return self._vectors.dims
+
+    @property
+    def made_by(self) -> Made:
+        """The length of its vectors and the identity of their embedder, as far as it was told."""
+        return self._vectors.made_by
+
+    def expect_embedder(self, made: Made) -> None:
+        """Expects vectors of another length or another embedder; nothing is compared or written."""
+        self._vectors.expect(made)
+
+    def claim_embedder(self) -> None:
+        """Compares what it expects with what is stored, and stores it if it is new.
+
+        Raises:
+            InvalidConfigError: there are vectors of another embedder.
+        """
+        self._vectors.claim()
 
     # --- Writing ---
 
@@ -268,6 +286,18 @@ class Collection:
             return None
         with self.database.reading():
             return self.reader.matching(self._keywords, query, top_k, filters)
+
+    def matching_in_scope(
+        self, query: str, top_k: int = 5, filters: Filters | None = None
+    ) -> Sequence[Point] | None:
+        """As `keyword_search`, but a word is rare if it is in few texts of the scope.
+
+        How many texts of other scopes have it does not count, so the scores tell nothing of them.
+        """
+        if self._keywords is None:
+            return None
+        with self.database.reading():
+            return self.reader.matching_in_scope(self._keywords, query, top_k, filters)
 
     def last_insertion(self) -> int:
         """The insertion order of the latest point in the file; 0 if there never was one."""

@@ -106,6 +106,11 @@ def reconcile(database: Database, collection: int, keywords: Keywords | None) ->
     return True
 
 
+def rarity(texts: int, containing: int) -> float:
+    """The inverse document frequency of a term that is in so many of all texts."""
+    return log((texts - containing + 0.5) / (containing + 0.5) + 1)
+
+
 class Keywords:
     """The terms of one collection. Every method runs in the caller's transaction."""
 
@@ -192,7 +197,7 @@ class Keywords:
         """The query's terms that occur in some text, with weight times inverse document frequency.
 
         The frequency is that of the whole collection, whichever scope is searched, as in upstream's
-        store: ln((N - n + 0.5) / (n + 0.5) + 1) for a term in n of N texts.
+        store.
         """
         recent = self._recent_counts()
         sql = "SELECT documents FROM collections WHERE number = ?"
@@ -202,8 +207,13 @@ class Keywords:
             containing = self._counted(number) + recent.terms[number]
             if containing:
                 numbers.append(number)
-                factors.append(weight * log((texts - containing + 0.5) / (containing + 0.5) + 1))
+                factors.append(weight * rarity(texts, containing))
         return numbers, factors
+
+    def weighted(self, text: str) -> tuple[array[int], array[float]]:
+        """The query's terms, whether any text has them or not, with their weights alone."""
+        weights = self._encoder.encode(text)
+        return array("I", weights), array("d", weights.values())
 
     def wanted(self, text: str) -> array[int]:
         """The distinct terms of a query, whether any text has them or not."""

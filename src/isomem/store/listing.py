@@ -9,6 +9,7 @@ from math import isqrt
 from isomem.contract.filters import matches
 from isomem.contract.pages import Tally, rank_of
 from isomem.store.codec import text_at
+from isomem.store.orders import Order, Orders
 from isomem.store.reading import Point
 from isomem.store.row_keys import OF_SCOPES, SEQ_BITS
 from isomem.types import SCOPE_KEYS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Entry, Filters, Hit, Payload
     from isomem.store.database import Database
+    from isomem.store.orders import ScopeKey
     from isomem.store.reading import Reader
 
     Condition = tuple[str, tuple[Any, ...], Group | None]
@@ -39,7 +41,9 @@ class Listing:
     """Lists the points of one collection that a call shows, in blocks of the caller or its own.
 
     In the order of ids, finding p points costs about what reading the square root of p times the
-    points of the file costs, or less. In the orders of time it costs what the whole scope costs.
+    points of the file costs, or less. In the orders of time it costs what the whole scope costs,
+    and then, as long as nothing but new points changes the scope, what the p points cost; with
+    further conditions it always costs the whole scope.
 
     Attributes:
         at_once: how many entries to find at once in order to read all points.
@@ -51,6 +55,7 @@ class Listing:
         self._database = database
         self._reader = reader
         self._hides = visibility.hides
+        self._fields = visibility.fields
         named = (f"instr(p.payload, '{field}')" for field in visibility.fields)
         # Whether a payload may say that its point is hidden; few do.
         self._may_be_hidden = f"({' OR '.join(named)})"
@@ -61,6 +66,10 @@ class Listing:
         with self._database.reading():
             if order == "id":
                 return self._by_id(condition, after, limit)
+            scope = self._reader.scope_of(filters)
+            if scope is not None:
+                kept = self._order(scope, order, condition)
+                return [*islice(self._in_order(kept, after), limit)]
             entries = self._by_time(condition, order)
             return nsmallest(limit, (each for each in entries if not after or each[:2] > after))
 
@@ -81,6 +90,9 @@ class Listing:
         """How many points pass."""
         where, bindings, check = self._reader.condition(filters)
         with self._database.reading():
+            kept = self._any_order(filters)
+            if kept is not None:
+                return len(kept.row_keys) - sum(map(self._is_hidden, kept.may_be_hidden()))
             if check is not None:
                 return sum(1 for _ in self._passing("1", OF_SCOPES, where, bindings, check))
             counts = f"count(*), count(CASE WHEN {self._may_be_hidden} THEN 1 END)"
@@ -103,6 +115,41 @@ class Listing:
         ]
 
     # --- Parts of it ---
+
+    def _any_order(self, filters: Filters) -> Order | None:
+        """An order of the whole scope that is in memory, which says how many points it has."""
+        scope = self._reader.scope_of(filters)
+        return None if scope is None else self._reader.orders(Orders).any_of(scope, self._fields)
+
+    def _order(self, scope: ScopeKey, order: str, condition: Condition) -> Order:
+        """The points of a scope in an order of time."""
+        kind = order, self._fields
+        found = self._reader.orders(Orders).get(scope, kind)
+        if found is None:
+            where, bindings, _ = condition
+            columns = f"p.row_key, p.id, {self._may_be_hidden}, {_EVENT_TIME}, {_CREATED_AT}"
+            sql = f"SELECT {columns} FROM {OF_SCOPES} WHERE {where}"
+            rows = self._database.connection.execute(sql, bindings)
+            found = Order(
+                kind,
+                (
+                    (rank_of(order, *times), point_id, row_key, bool(may_be))
+                    for row_key, point_id, may_be, *times in rows
+                ),
+            )
+            self._reader.orders(Orders).put(scope, kind, found)
+        return found
+
+    def _in_order(self, order: Order, after: Key | None) -> Iterator[Entry]:
+        """The points behind a key that are shown."""
+        for rank, row_key, may_be_hidden in order.after(after, self._reader.id_of):
+            if not (may_be_hidden and self._is_hidden(row_key)):
+                yield rank, self._reader.id_of(row_key), row_key
+
+    def _is_hidden(self, row_key: int) -> bool:
+        sql = "SELECT payload FROM points WHERE row_key = ?"
+        text = self._database.rows(sql, (row_key,))[0][0]
+        return self._hides(self._reader.load(row_key, text))
 
     def _count_hidden(self, where: str, bindings: tuple[Any, ...]) -> int:
         sql = (

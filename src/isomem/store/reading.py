@@ -12,6 +12,7 @@ from isomem.store.cache import Scope
 from isomem.store.codec import load_payload, load_vector, salvaged
 from isomem.store.context import Context, read_moments
 from isomem.store.form import best
+from isomem.store.keywords import rarity
 from isomem.store.ranked import Scores
 from isomem.store.row_keys import (
     IS_VISIBLE,
@@ -25,7 +26,7 @@ from isomem.store.sql import compile_sql
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.contract.filters import Group
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from isomem.store.database import Database
     from isomem.store.keywords import Keywords
     from isomem.store.links import LinkTable
+    from isomem.store.orders import Orders
     from isomem.store.vectors import Vectors
 
 _ROWS = f"SELECT p.row_key, p.id, p.vector, coalesce(p.terms, x'') FROM {OF_SCOPES} WHERE "
@@ -234,8 +236,24 @@ class Reader:
         wanted, factors = keywords.query(query)
         if not wanted:
             return []
-        scope, allowed = self._select(filters)
+        scope, allowed = self._select_terms(filters)
         return self._points(scope, scope.keyword_scores(wanted, factors, top_k, allowed))
+
+    def matching_in_scope(
+        self, keywords: Keywords, query: str, top_k: int, filters: Filters | None
+    ) -> Sequence[Point]:
+        """As `matching`, with words counted in the texts of the scope alone."""
+        wanted, weights = keywords.weighted(query)
+        scope, allowed = self._select_terms(filters)
+
+        def factors(found: Sequence[int], texts: int) -> array[float]:
+            each = zip(weights, found, strict=True)
+            return array("d", (weight * rarity(texts, count) for weight, count in each))
+
+        scores = scope.texts.shares(wanted, factors)
+        if scores is None:
+            return []
+        return self._points(scope, best(scores, scope.row_keys, top_k, allowed, 0.0))
 
     def ranked(
         self, keywords: Keywords | None, question: Question, top_k: int, filters: Filters | None
@@ -282,9 +300,31 @@ class Reader:
         ids, rest = split_scope(compile_filters(filters))
         return self.scope(ids), None if rest is None else set(self._passing(ids, rest))
 
+    def _select_terms(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
+        """As `_select`, for those who look at the terms alone."""
+        return self._select(filters)
+
+    def scope_of(self, filters: Filters | None) -> Key | None:
+        """The key of the scope that filters name; None if they have other conditions as well."""
+        ids, rest = split_scope(compile_filters(filters))
+        return self._key(ids) if rest is None else None
+
+    def orders(self, make: Callable[[], Orders]) -> Orders:
+        """The orders of time that are in memory; see `ScopeCache.current_orders`."""
+        return self._cache.current_orders(make)
+
+    def id_of(self, row_key: int) -> str:
+        """The id of a point that is there."""
+        sql = "SELECT id FROM points WHERE row_key = ?"
+        found: str = self._database.rows(sql, (row_key,))[0][0]
+        return found
+
+    def _key(self, ids: Mapping[str, str]) -> Key:
+        return self._number, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id")
+
     def scope(self, ids: Mapping[str, str]) -> Scope:
         """The vectors and terms of the points that have all these ids."""
-        key = (self._number, ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
+        key = self._key(ids)
         return self._cache.get(key) or self._load_scope(ids, key)
 
     def _load_scope(self, ids: Mapping[str, str], key: Key) -> Scope:

@@ -48,6 +48,16 @@ class Vectors:
         self._is_shared = database.path != IN_MEMORY
         self.claim()
 
+    @property
+    def made_by(self) -> Made:
+        """The length and the embedder that this process expects."""
+        return self._wanted
+
+    def expect(self, made: Made) -> None:
+        """Expects another length and another embedder from now on. `claim` compares them."""
+        self._wanted = made
+        self.dims = made[0]
+
     def claim(self) -> int | None:
         """Compares the embedder with the one that made the vectors, and records it if it is new.
 

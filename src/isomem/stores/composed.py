@@ -28,6 +28,7 @@ from isomem.contract.scope import scope_of
 from isomem.contract.visibility import SUPERSEDED_FIELDS, is_expired
 from isomem.errors import (
     ConfigurationError,
+    InvalidConfigError,
     MemoryError,
     ValidationError,
     VectorStoreError,
@@ -169,6 +170,28 @@ class ComposedSet(Asking):
             error_code="CONFIG_008",
             suggestion='Search with ranking="contract".',
         )
+
+    def matching(self, lemmas: str, top_k: int, filters: Filters) -> Sequence[Any]:
+        """As `ports.shapes.Stores.matching`."""
+        return self.vectors.matching_in_scope(lemmas, top_k, filters) or ()
+
+    @property
+    def can_count_in_scope(self) -> bool:
+        """Whether the memories are in a collection of ours."""
+        return isinstance(self.vectors, Collection)
+
+    def take_embedder(self, before: Embedder, after: Embedder, config: object) -> None:
+        """Raises InvalidConfigError, CONFIG_003, if the embedder is another one.
+
+        The length of the vectors of a foreign store is fixed, and it does not say who made them.
+        """
+        del config
+        if _called(before) != _called(after):
+            raise InvalidConfigError(
+                f"the vectors in the store are those of {_called(before)}, not of {_called(after)}",
+                error_code="CONFIG_003",
+                suggestion="Configure the embedder that made them.",
+            )
 
     def listing(self, visibility: Visibility) -> Listing:
         """The memories that a call shows, in an order, part by part."""
@@ -463,6 +486,13 @@ def _cannot_dedup() -> ConfigurationError:
 def _can(store: Any, method: str) -> bool:
     """Whether a store has one of our methods that upstream's stores do not have."""
     return hasattr(getattr(store, "part", store), method)
+
+
+def _called(embedder: Embedder) -> str:
+    """An embedder, as far as it is known: its identity, or else its class, and its dimensions."""
+    named = getattr(embedder, "identity", None) or type(embedder).__name__
+    dims = getattr(embedder, "dims", None)
+    return f"{named} with {dims} dimensions" if dims else str(named)
 
 
 def _takes_any_id(store: Any) -> bool:

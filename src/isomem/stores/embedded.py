@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
     from isomem.store.reading import Point
+    from isomem.store.vectors import Made
     from isomem.store.writing import Writer
 
     P = ParamSpec("P")
@@ -71,10 +72,12 @@ class EmbeddedSet(Asking):
         parts: the three stores.
         serial: steps follow each other, so an asynchronous memory runs them on one thread.
         takes_any_id: an id is compared as it is, "*" included.
+        can_count_in_scope: words can be counted in one scope alone.
     """
 
     serial = True
     takes_any_id = True
+    can_count_in_scope = True
 
     def __init__(
         self,
@@ -111,6 +114,10 @@ class EmbeddedSet(Asking):
         """The `top_k` memories that the fused ranking puts first."""
         return self.vectors.ranked(question, top_k, filters)
 
+    def matching(self, lemmas: str, top_k: int, filters: Filters) -> Sequence[Hit]:
+        """As `ports.shapes.Stores.matching`."""
+        return self.vectors.matching_in_scope(lemmas, top_k, filters) or ()
+
     def listing(self, visibility: Visibility) -> Listing:
         """The memories that a call shows, in an order, part by part."""
         return self.vectors.listing(visibility)
@@ -122,6 +129,25 @@ class EmbeddedSet(Asking):
         # Not shared: what is committed in the history could not be done again.
         with self._database.writing(), self.ledger.database.writing():
             return work(*args, **kwargs)
+
+    def take_embedder(self, before: Embedder, after: Embedder, config: MemoryConfig) -> None:
+        """As `ports.shapes.Stores.take_embedder`."""
+        del before  # The collections know.
+        made = facts_of(config.vector_store.config, after)
+        known = self.vectors.made_by, self.entities.made_by
+        if known == (made, made):
+            return
+        try:
+            self._write(self._take_embedder, made)
+        except BaseException:
+            self.vectors.expect_embedder(known[0])
+            self.entities.expect_embedder(known[1])
+            raise
+
+    def _take_embedder(self, made: Made) -> None:
+        for each in (self.vectors, self.entities):
+            each.expect_embedder(made)
+            each.claim_embedder()
 
     # --- Applying a plan ---
 

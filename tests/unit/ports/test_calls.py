@@ -20,7 +20,7 @@ from isomem.errors import DatabaseError
 from isomem.ports.asynchronous import AsyncPorts
 from isomem.ports.brief import MOST_CHARACTERS, brief
 from isomem.ports.guard import PartFailure
-from isomem.ports.pools import Pools
+from isomem.ports.pools import THREADS, Pools
 from isomem.testing import HashEmbedder
 from isomem.text.tiers import BuiltinTier
 
@@ -377,15 +377,40 @@ def test_a_call_that_is_cancelled_in_a_step_makes_no_other_one_and_writes_nothin
             ended.append(threading.current_thread().name)
 
     async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: faults.append(said))
         task = asyncio.create_task(ports.run(call()))
         await asyncio.to_thread(gate.begun.wait, 30)
         assert await ends_cancelled(task)  # At once, though the step goes on.
         gate.may_end.set()
         await settled(ports)
 
+    faults: list[Any] = []
     asyncio.run(main())
     assert ports._parts.stores.plans == []  # type: ignore[attr-defined]
     assert ended == ["isomem-store_0"]
+    assert faults == []
+
+
+def test_a_step_whose_call_is_cancelled_while_it_waits_for_a_thread_is_not_made(
+    ports: AsyncPorts,
+) -> None:
+    gates = [Gate() for _ in range(THREADS["compute"])]
+    done: list[str] = []
+
+    async def main() -> None:
+        busy = [asyncio.create_task(ports.run(ports.compute(each, {}))) for each in gates]
+        for each in gates:
+            await asyncio.to_thread(each.begun.wait, 30)
+        task = asyncio.create_task(ports.run(ports.compute(done.append, {})))  # type: ignore[arg-type]
+        await settled(ports)  # Its call has gone to where it computes.
+        assert await ends_cancelled(task)
+        for each in gates:
+            each.may_end.set()
+        await asyncio.gather(*busy)
+        await asyncio.to_thread(ports._pools.close)
+
+    asyncio.run(main())
+    assert done == []
 
 
 def test_a_call_that_is_cancelled_at_a_blocking_provider_does_not_go_on(ports: AsyncPorts) -> None:
@@ -446,6 +471,33 @@ def test_a_loop_that_ends_before_its_call_leaves_a_memory_that_works(ports: Asyn
     assert asyncio.run(ports.run(ports.store(here))) == "isomem-store"
     task.get_coro().close()
     task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+def test_a_loop_that_ends_takes_no_other_call_along(ports: AsyncPorts) -> None:
+    """Their plans wait together, and one of the two has nobody left to tell."""
+    gate = Gate()
+
+    async def wait() -> None:
+        holding.append(asyncio.create_task(ports.run(ports.store(gate))))
+        await asyncio.to_thread(gate.begun.wait, 30)
+        holding.append(asyncio.create_task(ports.run(ports.apply(["left"]))))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+
+    async def other() -> Any:
+        task = asyncio.create_task(ports.run(ports.apply(["awaited"])))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        gate.may_end.set()
+        return await asyncio.wait_for(task, 10)
+
+    holding: list[asyncio.Task[Any]] = []
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(wait())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    assert asyncio.run(other()) == ["awaited"]
+    for task in holding:
+        task.get_coro().close()
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
 # --- Closing ----------------------------------------------------------------------------------

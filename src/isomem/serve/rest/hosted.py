@@ -11,8 +11,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from isomem.contract.moments import EVENT_TIME, check_timestamp
+from isomem.contract.visibility import SUPERSEDED_BY
 from isomem.dates import utc_text
 from isomem.serve.callers import check_batch
+from isomem.serve.limits import check_read
 from isomem.serve.problems import BAD_INPUT, NOT_OFFERED, Problem
 from isomem.serve.rest.admin import check_administrator
 from isomem.serve.rest.arguments import OBJECT, TEXT, WHOLE, Reader, of_call
@@ -33,6 +35,9 @@ PROJECT = "isomem"
 """The organization and the project that a client is told it belongs to."""
 
 PAGE_SIZE = 100
+_COUNTED = ("filters", "show_expired", "show_superseded")
+"""The arguments of `get_all` that `count` has, too."""
+
 _PROJECTS = "/api/v1/orgs/organizations/{org_id}/projects/"
 
 _IDS = dict.fromkeys((*SCOPE_KEYS, "app_id"), TEXT)
@@ -171,11 +176,13 @@ async def get_all(caller: Caller) -> object:
 
 async def _page(caller: Caller, asked: dict[str, Any], number: int, size: int) -> dict[str, Any]:
     """One of the pages of `get_all`; behind the last one they are empty."""
-    page: dict[str, Any] = await caller.call("get_all", {**asked, "page_size": size})
-    for _ in range(min(number - 1, page["total"] // size + 1)):
-        if page["next_cursor"] is None:
-            return {**page, "results": []}
-        page = await caller.call("get_all", {**asked, "cursor": page["next_cursor"]})
+    cursor = None if number == 1 else await caller.page_start(number, size, asked)
+    if number > 1 and cursor is None:
+        counted = {key: asked[key] for key in _COUNTED if key in asked}
+        return {"results": [], "total": await caller.call("count", counted), "next_cursor": None}
+    page: dict[str, Any] = await caller.call(
+        "get_all", {**asked, "page_size": size, "cursor": cursor}
+    )
     return page
 
 
@@ -227,18 +234,25 @@ async def delete(caller: Caller) -> object:
 async def _superseded(caller: Caller, memory: dict[str, Any]) -> list[str]:
     """The ids of what a memory has superseded, directly or not."""
     ids = {key: memory[key] for key in SCOPE_KEYS if key in memory}
-    older: dict[str, list[str]] = {}
-    async for each in _all(caller, {"filters": ids, "show_superseded": True}):
-        older.setdefault(each.get("superseded_by", ""), []).append(each["id"])
-    chain = [memory["id"]]
-    for each in chain:
-        chain += older.pop(each, [])
-    return chain[1:]
+    found, latest = {memory["id"]: None}, [memory["id"]]
+    while latest:
+        filters = {**ids, SUPERSEDED_BY: {"in": latest}}
+        older = [
+            each["id"] async for each in _all(caller, {"filters": filters, "show_superseded": True})
+        ]
+        latest = [each for each in older if each not in found]
+        found |= dict.fromkeys(latest)
+    return [*found][1:]
 
 
 async def _all(caller: Caller, asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """All memories that pass."""
+    """All memories that pass.
+
+    Raises:
+        Problem: 413, there are more than one call may read.
+    """
     page = await caller.call("get_all", {**asked, "page_size": 1000})
+    check_read(page["total"], caller.service.settings.max_memories)
     while True:
         for each in page["results"]:
             yield each
@@ -365,6 +379,7 @@ async def _batch(caller: Caller) -> list[tuple[str, dict[str, Any]]]:
         if not isinstance(each, dict) or not isinstance(each.get("memory_id"), str):
             raise Problem(BAD_INPUT, "VALIDATION_008", "memories: each needs a memory_id.")
         await found(caller, each["memory_id"])
+    caller.charge(len(listed) - 1)
     return [(each["memory_id"], each) for each in listed]
 
 

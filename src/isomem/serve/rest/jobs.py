@@ -39,7 +39,8 @@ def operations() -> list[Operation]:
         Operation("GET", PATH, list_jobs, "list_jobs", "List jobs, the newest first", TAG, _PAGE,
                   query=_QUERY),
         Operation("GET", path, get_job, "get_job", "Get a job, and what it came to", TAG, job),
-        Operation("DELETE", path, cancel_job, "cancel_job", "Cancel a waiting job", TAG, job),
+        Operation("DELETE", path, cancel_job, "cancel_job", "Cancel a job that is not done", TAG,
+                  job),
         Operation("POST", f"{path}/retry", retry_job, "retry_job", "Retry a failed job", TAG, job),
     ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,7 @@ from isomem import __version__
 from isomem.pipeline import overview
 from isomem.serve.callers import Caller, shown_key
 from isomem.serve.grants import covered
+from isomem.serve.limits import PASSED_PER_READ
 from isomem.serve.rest.operations import encode
 from isomem.types import RANKINGS, SCOPE_KEYS
 
@@ -66,7 +68,7 @@ async def session(request: Request) -> Response:
             "profile": memory.config.profile,
             "ranking": memory.ranking,
             "rankings": [*RANKINGS],
-            "records": service.recorder is not None,
+            "records": service.kept.recorder is not None,
         }
     )
 
@@ -81,7 +83,9 @@ async def pages(request: Request) -> Response:
     asked["filters"] = access.filters(asked.get("filters"))
     asked.setdefault("order", None)
     asked.setdefault("page_size", None)
-    return _json(await access.ask(overview.page_starts, **asked))
+    starts = await access.ask(overview.page_starts, **asked)
+    caller.count(starts["total"] // PASSED_PER_READ)
+    return _json(starts)
 
 
 async def entities(request: Request) -> Response:
@@ -115,9 +119,9 @@ async def exchanges(request: Request) -> Response:
     """The last adds that the caller may see, newest first, and the model's part in them."""
     caller = Caller(request)
     caller.access.check_right("read")
-    recorder = caller.service.recorder
-    shown = [] if recorder is None else recorder.shown_to(caller.access.key.grants)
-    return _json({"records": recorder is not None, "exchanges": shown})
+    kept = caller.service.kept
+    shown = await asyncio.to_thread(kept.shown_to, caller.access.key.grants)
+    return _json({"records": kept.recorder is not None, "exchanges": shown})
 
 
 # --- Keys -------------------------------------------------------------------------------------

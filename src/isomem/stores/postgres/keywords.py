@@ -9,10 +9,9 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from itertools import chain
-from math import log
 
 from isomem.store.codec import load_payload, load_terms
-from isomem.store.keywords import Keywords, rules_of
+from isomem.store.keywords import Keywords, rarity, rules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class PostgresKeywords(Keywords):
             containing = counts.get(number, 0)
             if containing > 0:
                 numbers.append(number)
-                factors.append(weight * log((texts - containing + 0.5) / (containing + 0.5) + 1))
+                factors.append(weight * rarity(texts, containing))
         return numbers, factors
 
     def expect(self, text: str) -> None:

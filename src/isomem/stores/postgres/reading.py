@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.best import Scored
     from isomem.store.cache import Scope
-    from isomem.store.keywords import Keywords
     from isomem.stores.postgres.connections import Row
     from isomem.stores.postgres.database import Database
     from isomem.stores.postgres.links import PostgresLinkTable
@@ -309,19 +308,13 @@ class PostgresReader(Reader):
             return ()
         return self._near.indexed(ids)
 
-    def matching(
-        self, keywords: Keywords, query: str, top_k: int, filters: Filters | None
-    ) -> Sequence[Point]:
-        """As `Reader.matching`. Of a scope with an index, only the terms are in memory."""
+    def _select_terms(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
+        """As `Reader._select_terms`. Of a scope with an index, only the terms are in memory."""
         ids, rest = split_scope(compile_filters(filters))
         if not self._indexed(ids):
-            return super().matching(keywords, query, top_k, filters)
-        wanted, factors = keywords.query(query)
-        if not wanted:
-            return []
+            return super()._select_terms(filters)
         scope = self._cache.load(self._number, ids, terms_only=True)
-        allowed = None if rest is None else {*self._passing(ids, rest)}
-        return self._points(scope, scope.keyword_scores(wanted, factors, top_k, allowed))
+        return scope, None if rest is None else {*self._passing(ids, rest)}
 
     def _points(self, scope: Scope, scored: Scored) -> Sequence[Point]:
         row_keys, ids = scope.row_keys, scope.ids

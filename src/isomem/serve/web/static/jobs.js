@@ -84,7 +84,7 @@ export class Jobs {
       this.show();
     });
     const path = `api/jobs/${encodeURIComponent(job.id)}`;
-    if (job.status === "waiting") return turn("Cancel it", path, "DELETE", "Cancelled.");
+    if (["waiting", "running"].includes(job.status)) return turn("Cancel it", path, "DELETE", "Cancelled.");
     if (job.status === "failed") return turn("Try it again", `${path}/retry`, "POST", "It waits again.");
     return null;
   }

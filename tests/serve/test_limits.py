@@ -1,0 +1,221 @@
+"""What one call may read, what it counts as, and that a limit holds over all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("fastapi")
+from isomem.contract.visibility import SUPERSEDED_AT, SUPERSEDED_BY
+from isomem.serve.grants import Grant
+from isomem.serve.keys import Key
+from isomem.serve.limits import Buckets, RateLimits, SharedBuckets
+from isomem.serve.problems import Problem
+from tests.serve.service import Client, Served, serving
+
+MOST = 30
+
+
+def key(most: int) -> Key:
+    return Key("k", "", b"", (), (Grant({}),), rate_per_minute=most)
+
+
+def is_let(limits: RateLimits, caller: Key) -> bool:
+    try:
+        limits.take(caller)
+    except Problem:
+        return False
+    return True
+
+
+# --- How often -------------------------------------------------------------------------------
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10)
+@given(st.integers(1, 50), st.lists(st.tuples(st.floats(0, 20), st.integers(0, 9)), max_size=60))
+def test_processes_together_let_through_what_one_would(
+    tmp_path: Path, most: int, steps: list[tuple[float, int]]
+) -> None:
+    """Calls and charges, with pauses, that come to one process or another."""
+    now = [1000.0]
+    path = tmp_path / "limits"
+    path.unlink(missing_ok=True)
+    alone = RateLimits(1, lambda: now[0], Buckets())
+    shared = [RateLimits(1, lambda: now[0], SharedBuckets(str(path))) for _ in range(2)]
+    caller = key(most)
+    try:
+        for pause, drawn in steps:
+            now[0] += pause
+            one = shared[drawn % 2]
+            if drawn > 7:
+                alone.charge(caller, drawn)
+                one.charge(caller, drawn)
+            else:
+                assert is_let(one, caller) == is_let(alone, caller)
+    finally:
+        for one in shared:
+            one.close()
+
+
+def test_what_was_charged_is_waited_for() -> None:
+    now = [0.0]
+    limits, caller = RateLimits(60, lambda: now[0]), key(60)
+    assert is_let(limits, caller)
+    limits.charge(caller, 100)
+    with pytest.raises(Problem) as refused:
+        limits.take(caller)
+    assert refused.value.headers["Retry-After"] == "43"
+    now[0] += 43
+    assert is_let(limits, caller)
+
+
+def test_who_does_not_get_a_turn_passes(tmp_path: Path) -> None:
+    import apsw
+
+    path = str(tmp_path / "limits")
+    limits = RateLimits(1, buckets=SharedBuckets(path))
+    other = apsw.Connection(path)
+    other.execute("BEGIN IMMEDIATE")
+    assert is_let(limits, key(1))
+    limits.charge(key(1), 5)
+    other.execute("ROLLBACK")
+    assert is_let(limits, key(1))
+    assert not is_let(limits, key(1))
+    other.close()
+    limits.close()
+
+
+# --- How much --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with serving({"serve": {"max_memories": MOST}}) as served:
+        yield served
+
+
+def fill(served: Served, memories: int) -> None:
+    async def add() -> None:
+        for number in range(memories):
+            await served.service.memory.add(f"tea {number}", user_id="ana", infer=False)
+
+    served.run(add())
+
+
+def charged(served: Served, client: Client) -> float:
+    """How many calls a key has used of those that it may make."""
+    buckets: Any = served.app.state.limits._buckets
+    key_id = client.headers["X-API-Key"].split("_")[1]
+    most = served.service.settings.rate_per_minute
+    return most - float(buckets._filled[key_id][0])
+
+
+ANA = {"filters": {"user_id": "ana"}}
+READS: dict[str, tuple[str, Any]] = {
+    "get_all": ("/api/get_all", {**ANA, "top_k": 1_000_000}),
+    "search": ("/api/search", {**ANA, "query": "tea", "threshold": 0, "top_k": 1_000_000}),
+    "search of mem0": ("/search", {"query": "tea", "threshold": 0, "top_k": 99, "user_id": "ana"}),
+    "export": ("/v1/exports/get/", ANA),
+    "a page": ("/v3/memories/?page=4&page_size=10", ANA),
+    "a far page": ("/v3/memories/?page=1000000000&page_size=1", ANA),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_more_than_one_call_may_read_is_refused_and_said(served: Served, name: str) -> None:
+    client, (path, body) = served.key(), READS[name]
+    fill(served, MOST + 1)
+    refused = client.post(path, body)
+    assert (refused.status_code, refused.json()["code"]) == (413, "LIMIT_003"), refused.text
+    assert f"{MOST} memories" in refused.json()["detail"]
+    assert "next_cursor" in refused.json()["suggestion"]
+    if name != "a far page":
+        served.run(served.service.memory.delete_all(user_id="ana"))
+        fill(served, MOST)
+        assert client.post(path, body).status_code == (413 if name == "a page" else 200)
+
+
+def test_pages_with_cursors_lead_through_everything(served: Served) -> None:
+    client = served.key()
+    fill(served, 2 * MOST)
+    found: list[str] = []
+    page: Any = {"next_cursor": None}
+    while not found or page["next_cursor"]:
+        body = {**ANA, "page_size": 20, "cursor": page["next_cursor"]}
+        page = client.post("/api/get_all", body).json()
+        found += [each["memory"] for each in page["results"]]
+    assert len({*found}) == len(found) == 2 * MOST
+
+
+@pytest.mark.parametrize("size", [1, 7, 10, 30])
+def test_pages_with_numbers_have_every_memory_once(served: Served, size: int) -> None:
+    client, found = served.key(), []
+    fill(served, 29)
+    for number in range(1, 30 // size + 1):
+        page = client.post(f"/v3/memories/?page={number}&page_size={size}", ANA).json()
+        assert page["count"] == 29
+        assert (page["next"] is None) == (number * size >= 29)
+        found += [each["memory"] for each in page["results"]]
+    behind = client.post(f"/v3/memories/?page={30 // size}&page_size={size}&x=1", ANA).json()
+    assert behind["count"] == 29
+    assert len({*found}) == len(found) == min(29, 30 // size * size)
+
+
+def test_what_is_read_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from isomem.serve import callers
+
+    monkeypatch.setattr(callers, "READ_PER_CALL", 10)
+    # No time passes, so that nothing is filled up.
+    with serving({"serve": {"rate_per_minute": 1000}}) as served:
+        served.app.state.limits._now = lambda: 1.0
+        fill(served, 45)
+        costs = []
+        batch = {"memories": [{"memory_id": "x"}] * 1}
+        for path, body in (
+            ("/api/count", ANA),
+            ("/api/get_all", {**ANA, "top_k": 10}),
+            ("/api/get_all", {**ANA, "top_k": 11}),
+            ("/api/get_all", {**ANA, "top_k": 45}),
+            ("/v1/exports/get/", ANA),
+            ("/v3/memories/?page=1&page_size=10", ANA),
+            ("/v3/memories/?page=4&page_size=10", ANA),
+        ):
+            client = served.key()
+            assert client.post(path, body).status_code == 200, path
+            costs.append(charged(served, client))
+        assert costs == [1, 1, 2, 5, 5, 1, 2]
+        client = served.key()
+        assert client.request("DELETE", "/v1/batch/", json=batch).status_code == 404
+        assert charged(served, client) == 1
+        ids = [each["id"] for each in client.post("/api/get_all", ANA).json()["results"]]
+        batch = {"memories": [{"memory_id": each} for each in ids[:7]]}
+        client = served.key()
+        assert client.request("DELETE", "/v1/batch/", json=batch).status_code == 200
+        assert charged(served, client) == 7
+
+
+def test_what_a_memory_has_superseded_is_deleted_without_reading_the_scope() -> None:
+    with serving({"serve": {"max_memories": 5}}) as served:
+        client = served.key()
+        fill(served, 20)
+        everything = served.run(served.service.memory.get_all(filters={"user_id": "ana"}))
+        newest, middle, oldest, *rest = (each["id"] for each in everything["results"])
+
+        async def supersede() -> None:
+            for old, new in ((oldest, middle), (middle, newest)):
+                point = served.service.memory.vector_store.get(vector_id=old)
+                assert point is not None
+                marks = {SUPERSEDED_BY: new, SUPERSEDED_AT: "2026-05-07T00:00:00+00:00"}
+                payload = {**(point.payload or {}), **marks}
+                served.service.memory.vector_store.update(vector_id=old, payload=payload)
+
+        served.run(supersede())
+        done = client.delete(f"/v1/memories/{newest}/?delete_linked=true")
+        assert done.status_code == 200, done.text
+        left = served.run(served.service.memory.get_all(filters={"user_id": "ana"}, top_k=99))
+        assert {each["id"] for each in left["results"]} == {*rest}
