@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.stores import server
+from tests.stores import redis_server, server
 
 DIMS = 384
 
@@ -47,10 +47,16 @@ class Place:
         """Its database."""
         return self.server.dsn("bench")
 
+    @cached_property
+    def redis(self) -> redis_server.Server:
+        """A Redis server of its own, which flushes its disk once a second."""
+        return redis_server.Server("--appendonly", "yes")
+
     def close(self) -> None:
-        """Stops the server, if there is one."""
-        if "server" in self.__dict__:
-            self.server.stop()
+        """Stops the servers, if there are any."""
+        for name in ("server", "redis"):
+            if name in self.__dict__:
+                getattr(self, name).stop()
 
 
 def _nothing(_: Place, __: Config) -> AbstractContextManager[object]:
@@ -162,6 +168,16 @@ def _qdrant_server(place: Place, folder: Path) -> Config:
     return {"provider": "qdrant", "config": {k: v for k, v in config.items() if v is not None}}
 
 
+def _redis(collection: str) -> Callable[[Place, Path], Config]:
+    """A collection for each side, as it makes it."""
+
+    def config(place: Place, _: Path) -> Config:
+        config = {"redis_url": place.redis.url, "embedding_model_dims": DIMS}
+        return {"provider": "redis", "config": {**config, "collection_name": collection}}
+
+    return config
+
+
 def _without_a_server() -> str:
     return "" if os.environ.get("QDRANT_URL") else "QDRANT_URL names no server"
 
@@ -188,6 +204,10 @@ ENGINES = (
     Engine(
         "pgvector", "pgvector", _pgvector("ours"), _pgvector("theirs"),
         shares=True, has_switch=False, lacks=server.without_pgvector, filling=_without_hnsw,
+    ),
+    Engine(
+        "redis", "Redis", _redis("ours"), _redis("theirs"),
+        shares=True, has_switch=False, needs=("redisvl",), lacks=redis_server.missing,
     ),
 )  # fmt: skip
 

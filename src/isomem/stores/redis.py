@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     Hits = list["RedisHit"]
     HitsOfEach = list[Hits]
     Commands = list[Command]
+    Read = dict[bytes, tuple[str, Payload] | None]
     Ask = Callable[[int], Command]
     Asks = list[Ask]
 
@@ -434,6 +435,7 @@ class RedisStore:
         found, or all have been looked at.
         """
         found: dict[int, Hits] = {}
+        read: Read = {}
         limit = top_k if asked.is_scope else max(top_k, _FIRST_FETCHED)
         while len(found) < len(asks):
             limit = min(limit, _MOST_FETCHED)
@@ -441,23 +443,37 @@ class RedisStore:
             answers = self._found(*(asks[number](limit) for number in left))
             for number, answer in zip(left, answers, strict=True):
                 rows = asking.rows_of(answer)
-                hits = self._hits(rows, group)
+                hits = self._hits(rows, group, read)
                 if len(hits) >= top_k or len(rows) < limit or limit == _MOST_FETCHED:
                     found[number] = hits[:top_k]
             limit *= 4
         return [found[number] for number in range(len(asks))]
 
-    def _hits(self, rows: Iterable[Row], group: Group | None) -> Hits:
-        """The points that pass. What is another collection's is not looked at."""
+    def _hits(self, rows: Iterable[Row], group: Group | None, read: Read) -> Hits:
+        """The points that pass.
+
+        Args:
+            read: what the same call has read before, by key: None does not pass.
+        """
         hits = []
         for key, fields in rows:
-            name = text_of(fields.get(ID))
-            if key == self._key(name):
-                payload = payload_of(fields)
-                if group is None or matches(group, payload):
-                    distance = fields.get(asking.DISTANCE)
-                    hits.append(RedisHit(name, payload, float(distance) if distance else None))
+            if key not in read:
+                read[key] = self._passing(key, fields, group)
+            known = read[key]
+            if known is not None:
+                distance = fields.get(asking.DISTANCE)
+                hits.append(RedisHit(*known, float(distance) if distance else None))
         return hits
+
+    def _passing(
+        self, key: bytes, fields: Fields, group: Group | None
+    ) -> tuple[str, Payload] | None:
+        """Id and payload, if they pass. What is another collection's is not looked at."""
+        name = text_of(fields.get(ID))
+        if key != self._key(name):
+            return None
+        payload = payload_of(fields)
+        return (name, payload) if group is None or matches(group, payload) else None
 
     # --- Every point ---
 

@@ -34,6 +34,8 @@ _MOMENTS = ("created_at", "updated_at")
 _PLAIN = ("hash", "memory", *_MOMENTS, *IDS, "metadata")
 """Fields that mem0 writes, too."""
 
+_NAMES = [(key, f"{key}=".encode()) for key in _PLAIN]
+
 _ALONE = frozenset({*IDS, *_MOMENTS, "hash", "data"})
 """Keys of a payload that have fields of their own. All others are in "metadata"."""
 
@@ -54,7 +56,7 @@ def fields_of(payload: Payload) -> dict[str, bytes]:
         ValidationError: a value has no form in JSON.
     """
     plain = _plain_of(payload)
-    known = _read_plain(plain)
+    known = _texts(plain)
     alone = (key for key in payload if key in _ALONE)
     lost = {key: payload[key] for key in alone if key not in known or payload[key] != known[key]}
     exact = {"stamp": _stamp(plain), "keys": [*payload], "values": lost}
@@ -99,24 +101,31 @@ def _seconds(moment: object) -> int | None:
 
 def payload_of(fields: Fields) -> Payload:
     """The payload that fields hold: ours, or mem0's reading of them if mem0 wrote them last."""
-    known = _read_plain(fields)
     exact = _exact(fields)
     if exact is None:
-        return known
+        return _read_plain(fields)
     values = exact["values"]
     if exact["stamp"] != _stamp(fields):
-        return {**known, **_kept(values, fields)}
+        return {**_read_plain(fields), **_kept(values, fields)}
+    known = {**_json(fields, "metadata"), **_texts(fields)}
     return {key: values[key] if key in values else known[key] for key in exact["keys"]}
 
 
 def _read_plain(fields: Fields) -> Payload:
+    """What mem0 reads, in its order."""
+    moments = ((key, _moment(fields.get(key))) for key in _MOMENTS)
+    texts = _texts(fields)
+    first = {key: texts.pop(key) for key in ("hash", "data")}
+    known = {key: moment for key, moment in moments if moment is not None}
+    return {**first, **known, **texts, **_json(fields, "metadata")}
+
+
+def _texts(fields: Fields) -> Payload:
     payload: Payload = {"hash": text_of(fields.get("hash")), "data": text_of(fields.get("memory"))}
-    for key in _MOMENTS:
-        moment = _moment(fields.get(key))
-        if moment is not None:
-            payload[key] = moment
-    payload.update({key: text_of(fields[key]) for key in IDS if key in fields})
-    return {**payload, **_json(fields, "metadata")}
+    for key in IDS:
+        if key in fields:
+            payload[key] = text_of(fields[key])
+    return payload
 
 
 def text_of(value: bytes | None) -> str:
@@ -156,5 +165,4 @@ def _kept(values: Mapping[str, Any], fields: Fields) -> Payload:
 
 def _stamp(fields: Fields) -> int:
     """A number for the values of mem0's fields, to see whether they have changed."""
-    named = (key.encode() + b"=" + fields[key] for key in _PLAIN if key in fields)
-    return crc32(b"\0".join(named))
+    return crc32(b"\0".join([name + fields[key] for key, name in _NAMES if key in fields]))

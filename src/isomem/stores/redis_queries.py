@@ -189,7 +189,11 @@ def own_ids(rows: Sequence[Any], prefix: str) -> list[str]:
 
 
 def _by_name(words: Sequence[bytes]) -> Fields:
-    return {name.decode(): value for name, value in zip(words[::2], words[1::2], strict=True)}
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return {_NAMES.get(name) or name.decode(): value for name, value in pairs}
+
+
+_NAMES = {name.encode(): name for name in (*READ, DISTANCE)}
 
 
 def described(answer: Any) -> dict[str, Any]:
