@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.stores import redis_server, server
+from tests.stores import chroma_server, redis_server, server
 
 DIMS = 384
 
@@ -48,15 +48,20 @@ class Place:
         return self.server.dsn("bench")
 
     @cached_property
+    def chroma(self) -> chroma_server.ChromaServer:
+        """A server of Chroma of its own; it starts when it is asked."""
+        return chroma_server.ChromaServer()
+
+    @cached_property
     def redis(self) -> redis_server.Server:
         """A Redis server of its own, which flushes its disk once a second."""
         return redis_server.Server("--appendonly", "yes")
 
     def close(self) -> None:
-        """Stops the servers, if there are any."""
-        for name in ("server", "redis"):
-            if name in self.__dict__:
-                getattr(self, name).stop()
+        """Stops the servers that there are."""
+        for started in ("server", "chroma", "redis"):
+            if started in self.__dict__:
+                getattr(self, started).stop()
 
 
 def _nothing(_: Place, __: Config) -> AbstractContextManager[object]:
@@ -168,6 +173,15 @@ def _qdrant_server(place: Place, folder: Path) -> Config:
     return {"provider": "qdrant", "config": {k: v for k, v in config.items() if v is not None}}
 
 
+def _chroma_folder(_: Place, folder: Path) -> Config:
+    return {"provider": "chroma", "config": {"path": str(folder / "chroma")}}
+
+
+def _chroma_server(place: Place, folder: Path) -> Config:
+    name = f"bench-{place.memories}-{folder.name}"
+    return {"provider": "chroma", "config": {**place.chroma.address, "collection_name": name}}
+
+
 def _redis(collection: str) -> Callable[[Place, Path], Config]:
     """A collection for each side, as it makes it."""
 
@@ -199,6 +213,14 @@ ENGINES = (
     Engine(
         "qdrant-server", "Qdrant, a server", _qdrant_server, _qdrant_server,
         needs=("qdrant_client",), lacks=_without_a_server,
+    ),
+    Engine(
+        "chroma-folder", "Chroma, a folder", _chroma_folder, _chroma_folder,
+        has_switch=False, needs=("chromadb",),
+    ),
+    Engine(
+        "chroma-server", "Chroma, a server", _chroma_server, _chroma_server,
+        has_switch=False, needs=("chromadb",),
     ),
     Engine("postgres", "postgres", _postgres, beside="pgvector", lacks=server.missing),
     Engine(

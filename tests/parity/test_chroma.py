@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("chromadb", reason="NO CHROMA TESTED: not installed: chromadb")
 
 from isomem_parity import tiers
-from isomem_parity.lockstep import run_script
+from isomem_parity.lockstep import Difference, run_script
 from isomem_parity.script import CLASSES, SCENARIOS, Script, load
 from tests.stores.adapters import RUNS_ALL
 from tests.stores.sides import OverChroma, sorted_text
@@ -24,6 +24,9 @@ pytestmark = [
 
 TIERS = ("A", "C")
 """Without keywords, the tier B is the tier A."""
+
+TIES = ("ties_across_scopes", "ties_after_reopening")
+"""Scenarios about entities that are equally near: Chroma takes the oldest, Qdrant the newest."""
 
 
 @pytest.fixture
@@ -56,5 +59,8 @@ def test_over_chroma_it_is_the_same_memory(script: Script, kind: str, tier: str)
         pytest.skip(f"not installed: {', '.join(lacking)}")
     outcome = run_script(script, kind, tier, make_ours=OverChroma)
     assert outcome.steps
-    found = [each for each in outcome.differences if not each.path.endswith("(key order)")]
-    assert found == []
+    assert [each for each in outcome.differences if not _is_expected(each)] == []
+
+
+def _is_expected(found: Difference) -> bool:
+    return found.path.endswith("(key order)") or found.title in TIES

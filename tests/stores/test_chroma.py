@@ -372,9 +372,11 @@ def test_after_a_fork_the_store_says_so(store: ChromaStore) -> None:
         try:
             store.list()
         except VectorStoreError as error:
+            store.close()
             os._exit(0 if "forked" in str(error) else 2)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(store.list()[0]) == len(IDS)
 
 
 # --- A server that goes away -----------------------------------------------------------------

@@ -92,6 +92,19 @@ def test_a_raw_add_is_a_write_and_a_look_at_it(client: StandIn) -> None:
     assert client.calls == [("upsert", 1), ("get", 1)]
 
 
+def test_several_changes_are_two_calls(client: StandIn) -> None:
+    store = filled(client)
+    client.calls.clear()
+    changes = [(NAMES[0], {"n": 5}), (NAMES[1], {"n": [None]}), (NAMES[0], {"data": "new"})]
+    store.batch(changes, [NAMES[2], NAMES[2], "none"])
+    assert client.calls == [("update", 2), ("delete", 2)]
+    found = store.payloads_of(NAMES[:3])
+    assert found[NAMES[0]] == {**PAYLOADS[0], "n": 5, "data": "new"}
+    assert found[NAMES[1]] == {**PAYLOADS[1], "n": [None]}
+    assert NAMES[2] not in found
+    store.batch([], [])
+
+
 # --- What is not ours ------------------------------------------------------------------------
 
 

@@ -107,6 +107,7 @@ class ChromaStore:
 
     Attributes:
         takes_any_id: the id "*" is an ordinary id, and does not mean every id.
+        batches: several changes, or several searches, are one call.
 
     Raises:
         DependencyError: chromadb is not installed.
@@ -117,6 +118,7 @@ class ChromaStore:
     table = CHROMA_OPTIONS
     check = staticmethod(read)
     takes_any_id = True
+    batches = True
 
     def __init__(
         self,
@@ -286,6 +288,21 @@ class ChromaStore:
         elif payload:
             self._call("update", ids=[vector_id], metadatas=[packed(payload)])
 
+    def batch(self, payloads: Sequence[tuple[str, Payload]], removed: Sequence[str] = ()) -> None:
+        """Overlays payloads, as `update` does, in this order, and removes points: two calls.
+
+        Raises:
+            VectorValueError, ValidationError, VectorStoreError: as `insert`; some may be done.
+        """
+        changes: dict[str, Metadata] = {}
+        for name, payload in payloads:
+            changes[name] = {**changes.get(name, {}), **packed(payload)}
+        size = self._at_once(self._options["batch_size"])
+        for names in _parts([name for name in changes if changes[name]], size):
+            self._call("update", ids=names, metadatas=[changes[name] for name in names])
+        for names in _parts([*dict.fromkeys(removed)], size):
+            self._call("delete", ids=names)
+
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
         self._call("delete", ids=[vector_id])
@@ -442,15 +459,14 @@ class ChromaStore:
         self, vector: Vector, seen: set[str], group: Group | None, where: Where | None
     ) -> Hits:
         """The points that pass and that a query has not found, with their scores."""
-        unseen = {
-            hit.id: hit
-            for page in self._pages(where, None)
-            for hit in _passing([hit for hit in page if hit.id not in seen], group)
-        }
-        for names in _parts([*unseen], self._at_once(_PAGE)):
-            for name, _, other in self._whole(names):
-                unseen[name].score = self._score(_distance(self._space, vector, other))
-        return [hit for hit in unseen.values() if hit.score is not None]
+        found: Hits = []
+        names = [name for name in self._ids(where) if name not in seen]
+        for part in _parts(names, self._at_once(_PAGE)):
+            passing = {hit.id: hit for hit in _passing(self._points(ids=part), group)}
+            for name, _, other in self._whole([*passing]) if passing else ():
+                passing[name].score = self._score(_distance(self._space, vector, other))
+            found += (hit for hit in passing.values() if hit.score is not None)
+        return found
 
     def _score(self, distance: float) -> float:
         if self._options["scores"] == "distance":

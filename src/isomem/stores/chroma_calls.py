@@ -110,10 +110,11 @@ class Connection:
         return failure
 
     def close(self) -> None:
-        """Lets go of the client, if it is ours. May be called twice."""
-        if self._is_closed:
-            return
+        """Lets go of the client, if it is ours. May be called twice, and in the child of a fork."""
+        is_over = self._is_closed or os.getpid() != self._process
         self._is_closed = True
+        if is_over:
+            return
         try:
             if self._release is not None:
                 self._release()

@@ -7,6 +7,7 @@ webhooks, is answered with 501.
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -422,5 +423,5 @@ async def update_project(caller: Caller) -> object:
         said = f"{other[0]!r} is not offered here." if other else "There is nothing to change."
         raise Problem(NOT_OFFERED if other else BAD_INPUT, "NOT_OFFERED", said,
                       f"Only {INSTRUCTIONS!r} can be changed.")  # fmt: skip
-    caller.service.configure({INSTRUCTIONS: changed[INSTRUCTIONS]})
+    await asyncio.to_thread(caller.service.configure, {INSTRUCTIONS: changed[INSTRUCTIONS]})
     return {"message": "Updated custom instructions"}
