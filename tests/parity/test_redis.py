@@ -40,6 +40,9 @@ TIERS = ("A", "C")
 ZEROS = ("bad_vectors", "zero_vector")
 """Scenarios with a vector of zeros, which is not found by what it means."""
 
+TIES = ("ties_across_scopes", "ties_after_reopening")
+"""Scenarios with entities that are equally near: each engine has an order of its own for them."""
+
 
 class OverRedis(Ours):
     """isomem over its own store for Redis."""
@@ -112,4 +115,4 @@ def test_over_redis_it_is_the_same_memory(script: Script, kind: str, tier: str) 
         pytest.skip(f"not installed: {', '.join(lacking)}")
     outcome = run_script(script, kind, tier, make_ours=OverRedis)
     assert outcome.steps
-    assert [each for each in outcome.differences if each.title not in ZEROS] == []
+    assert [each for each in outcome.differences if each.title not in ZEROS + TIES] == []

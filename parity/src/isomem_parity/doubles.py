@@ -244,8 +244,15 @@ class StubReranker:
         return sorted(scored, key=lambda doc: (doc["rerank_score"], doc["memory"], doc["id"]))
 
 
+_OF_OURS = ("both", "batch", "batches")
+
+
 class Flaky:
-    """A store or a ledger whose methods can fail; everything else passes through."""
+    """A store or a ledger whose methods can fail; everything else passes through.
+
+    It has none of the methods by which a store of isomem's does several things at once: a fault is
+    planted in one of mem0's.
+    """
 
     def __init__(self, inner: Any, name: str, faults: Faults) -> None:
         self.inner = inner
@@ -253,6 +260,8 @@ class Flaky:
         self._faults = faults
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute in _OF_OURS:
+            raise AttributeError(attribute)
         value = getattr(self.inner, attribute)
         return self._guarded(attribute, value) if callable(value) else value
 
