@@ -115,6 +115,7 @@ bridge: .venvs/bridge/installed
 # QDRANT_URL names a server of Qdrant for the tests that need one.
 engines: .venvs/engines/installed
 	ENGINES=all .venvs/engines/bin/python -m pytest -q tests/stores tests/parity/test_qdrant.py \
+	    tests/parity/test_postgres.py tests/parity/test_pgvector.py \
 	    tests/parity/test_chroma.py tests/parity/test_redis.py $(ARGS)
 
 check: .venvs/check/installed

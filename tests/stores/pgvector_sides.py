@@ -32,7 +32,7 @@ def _database() -> str:
     return name
 
 
-class _Schema:
+class Schema:
     """Where the tables of one side are."""
 
     def __init__(self) -> None:
@@ -57,9 +57,9 @@ class _Schema:
 
 def _store_of(side: Side) -> dict[str, Any]:
     """The options of the store. What is not on disk begins anew when it is opened again."""
-    schema: _Schema | None = getattr(side, "schema", None)
+    schema: Schema | None = getattr(side, "schema", None)
     if schema is None or not side.script.on_disk:
-        side.schema = schema = _Schema()  # type: ignore[attr-defined]
+        side.schema = schema = Schema()  # type: ignore[attr-defined]
     return {
         "collection_name": COLLECTION,
         "embedding_model_dims": side.dims,
@@ -71,7 +71,7 @@ class OverPgvector(Ours):
     """isomem over its own store for pgvector."""
 
     label = "isomem over pgvector"
-    schema: _Schema
+    schema: Schema
 
     def _config(self) -> dict[str, Any]:
         section = {"provider": "pgvector", "config": _store_of(self)}
@@ -91,7 +91,7 @@ class TheirsOverPgvector(Upstream):
     """mem0 over its own class for pgvector."""
 
     label = "mem0 over pgvector"
-    schema: _Schema
+    schema: Schema
 
     def _config(self) -> dict[str, Any]:
         section = {"provider": "pgvector", "config": _store_of(self)}

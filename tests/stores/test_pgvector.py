@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import pytest
 
 from isomem import Memory
-from isomem.errors import InvalidConfigError
+from isomem.errors import InvalidConfigError, ValidationError
 from isomem.stores.pgvector import PgvectorStore
 from tests.stores import server
+from tests.stores.adapters import DIMS as SHARED_DIMS
+from tests.stores.adapters import RUNS_ALL
+from tests.stores.test_shared import STEPS, Pair, act
 
 pytestmark = [
     pytest.mark.skipif(bool(server.without_pgvector()), reason=server.without_pgvector()),
@@ -82,6 +86,50 @@ def test_what_one_writes_the_other_reads_changes_and_removes(theirs: Any, writer
     ours.close()
 
 
+class PgvectorPair(Pair):
+    """mem0's memory and isomem's over the same tables, in a schema of their own."""
+
+    def section(self, folder: Path) -> dict[str, Any]:
+        from tests.stores.pgvector_sides import Schema
+
+        config = {"connection_string": Schema().dsn(), "embedding_model_dims": SHARED_DIMS}
+        return {"provider": "pgvector", "config": config}
+
+    def prepare(self, *, has_keywords: bool) -> None:
+        """Nothing: keywords are the server's, in every tier."""
+
+    def view(self, side: Any) -> list[Any]:
+        """As there, but SQL leaves open in which order a table is listed."""
+        return [sorted(each, key=str) for each in super().view(side)]
+
+    def close(self) -> None:
+        self.ours.close()
+        for store in (self.theirs.vector_store, self.theirs._entity_store):
+            if store is not None:
+                store.connection_pool.close()
+        self.theirs.close()
+
+
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.oracle
+@pytest.mark.parametrize("seed", range(4 if RUNS_ALL else 1))
+@pytest.mark.parametrize("tier", ["A", "B", "C"] if RUNS_ALL else ["A"])
+def test_calls_of_both_in_any_order_leave_no_difference(
+    tmp_path: Path, tier: str, seed: int
+) -> None:
+    from isomem_parity import tiers
+
+    lacking = tiers.missing(tier)
+    if lacking:
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    pair, rng = PgvectorPair(tmp_path, tier), random.Random(seed)
+    for _ in range(STEPS):
+        act(pair.sides[rng.randrange(2)], rng)
+        theirs, ours = pair.view(pair.theirs), pair.view(pair.ours)
+        assert ours == theirs
+    pair.close()
+
+
 def test_a_lost_connection_is_not_noticed() -> None:
     store = made("lost")
     store.reset()
@@ -117,6 +165,21 @@ def test_a_memory_over_it_finds_the_nearest_first(tmp_path: Path) -> None:
     found = memory.search("black coffee", filters={"user_id": "u"})["results"]
     assert found[0]["memory"] == "black coffee"
     memory.close()
+
+
+@pytest.mark.parametrize(
+    "odd", ["a\0b", "\ud800", float("nan"), [{"k": float("inf")}], {"a\0": 1}], ids=ascii
+)
+def test_what_jsonb_cannot_hold_is_refused_and_the_rest_is_not(odd: object) -> None:
+    store = made("odd")
+    store.reset()
+    with pytest.raises(ValidationError, match="cannot store"):
+        store.insert(vectors=[VECTORS[0]], payloads=[{"data": "x", "k": odd}], ids=[IDS[0]])
+    fine = {"data": "NaN \\u0000 Infinity \\ud800 🗼"}
+    store.insert(vectors=[VECTORS[0]], payloads=[fine], ids=[IDS[0]])
+    [hit] = store.list()[0]
+    assert hit.payload == fine
+    store.close()
 
 
 @pytest.mark.parametrize("name", ["what?", "x" * 60])

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from isomem.config import store_table
 from isomem.contract.filters import compile_filters, matches
-from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
+from isomem.errors import (
+    InvalidConfigError,
+    ValidationError,
+    VectorStoreError,
+    VectorValueError,
+)
 from isomem.options import read_table
 from isomem.store.codec import canonical_id, dump_payload, unit_vector
 from isomem.store.row_keys import split_scope
@@ -18,7 +23,7 @@ from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.contract.filters import Group
@@ -37,6 +42,8 @@ _LOCK = 0x70677665
 _FIRST_FETCHED = 64
 _LONGEST = 54
 """Of 63 bytes, the name of the table with entities takes nine."""
+_SUSPECTS = ("\\u0000", "\\ud", "NaN", "Infinity")
+"""Parts of JSON that the server may refuse."""
 _EVERYTHING = 1_000_000_000
 _TEXT = "to_tsvector('simple', payload->>'text_lemmatized')"
 _PLAIN = ("host", "port", "user", "password", "dbname", "sslmode")
@@ -199,14 +206,14 @@ class PgvectorStore:
         Raises:
             VectorValueError: a vector has the wrong length, or contains NaN or infinity; or an id
                 is not a UUID.
-            ValidationError: a payload cannot be written as JSON.
+            ValidationError: a payload cannot be written as JSON, or not be stored as JSONB.
             VectorStoreError: the lists differ in length.
         """
         payloads = payloads if payloads is not None else [{} for _ in vectors]
         if ids is None or not len(vectors) == len(payloads) == len(ids):
             raise VectorStoreError("vectors, payloads and ids must be lists of one length")
         rows = {
-            _uuid(point_id): (self._vector(vector), dump_payload(payload))
+            _uuid(point_id): (self._vector(vector), _dumped(payload))
             for point_id, vector, payload in zip(ids, vectors, payloads, strict=True)
         }
         if not rows:
@@ -226,7 +233,7 @@ class PgvectorStore:
         """Replaces the vector of a point, or its payload, or both."""
         given = {
             "vector = ?::vector": None if vector is None else self._vector(vector),
-            "payload = ?::jsonb": None if payload is None else dump_payload(payload),
+            "payload = ?::jsonb": None if payload is None else _dumped(payload),
         }
         changes = {change: value for change, value in given.items() if value is not None}
         if changes:
@@ -239,14 +246,14 @@ class PgvectorStore:
 
         Raises:
             VectorValueError: an id is not a UUID.
-            ValidationError: a payload cannot be written as JSON.
+            ValidationError: a payload cannot be written as JSON, or not be stored as JSONB.
         """
         sql = (
             f"WITH gone AS (DELETE FROM {self._name} WHERE id = ANY(?::uuid[]))"
             f" UPDATE {self._name} AS t SET payload = n.payload::jsonb"
             " FROM unnest(?::uuid[], ?::text[]) AS n (id, payload) WHERE t.id = n.id"
         )
-        last = {_uuid(point_id): dump_payload(payload) for point_id, payload in payloads}
+        last = {_uuid(point_id): _dumped(payload) for point_id, payload in payloads}
         bindings = ([*map(_uuid, removed)], [*last], [*last.values()])
         self._database.repeat(lambda: self._database.execute(sql, bindings))
 
@@ -420,6 +427,38 @@ def _check_name(name: str) -> None:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _dumped(payload: Payload) -> str:
+    """A payload as JSON that the server takes.
+
+    Raises:
+        ValidationError: VALIDATION_005, it cannot be written like that.
+    """
+    text = dump_payload(payload)
+    if any(part in text for part in _SUSPECTS):
+        from json import loads
+
+        whole = loads(text, parse_constant=lambda _: "\0")  # JSONB has neither NaN nor infinity.
+        if not all("\0" not in each and is_unicode(each) for each in _texts(whole)):
+            raise ValidationError(
+                "PostgreSQL cannot store NUL characters, lone surrogates, NaN or infinity in JSONB",
+                error_code="VALIDATION_005",
+                suggestion="Leave them out of the text and the metadata.",
+            )
+    return text
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a value as JSON has it, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, dict):
+        for entry in value.items():
+            yield from _texts([*entry])
 
 
 def _is_uuid(point_id: object) -> bool:

@@ -81,7 +81,9 @@ class Near:
     def _prepared(self) -> str:
         """The schema of the extension, as SQL spells it. Runs in the caller's transaction."""
         if not self._rows.rows(_EXTENSION):
-            self._rows.execute("CREATE EXTENSION vector")
+            # Where others look for it, too: a database has it only once.
+            [(is_there,)] = self._rows.rows("SELECT to_regnamespace('public') IS NOT NULL")
+            self._rows.execute(f"CREATE EXTENSION vector{' SCHEMA public' if is_there else ''}")
         name = str(self._rows.rows(_EXTENSION)[0][0])
         schema = '"' + name.replace('"', '""') + '"'
         self._rows.execute(

@@ -11,6 +11,10 @@ from isomem.store.row_keys import split_scope
 from isomem.stores.postgres.escaped import is_storable_id
 from isomem.stores.postgres.filters import compile_text
 from isomem.stores.postgres.scopes import (
+    TERMS,
+    VECTORS,
+    WHOLE,
+    LoadedScope,
     columns_of,
     in_scopes,
     place_of,
@@ -244,13 +248,18 @@ class PostgresReader(Reader):
 
     def scope(self, ids: Mapping[str, str]) -> Scope:
         """The vectors and terms of the points that have all these ids."""
-        return self._cache.load(self._number, ids)
+        return self._cache.load(self._number, ids, self._what)
+
+    @property
+    def _what(self) -> str:
+        """What of points is in memory: entities are shown by their links, not by their payloads."""
+        return WHOLE if self._links is None else VECTORS
 
     def expect(self, filters: Filters) -> None:
         """Has what a search will look at brought together with what the block asks first."""
         ids, rest = split_scope(compile_filters(filters))
         if self._near is None:
-            self._cache.expect(self._number, ids)
+            self._cache.expect(self._number, ids, self._what)
         else:
             self._near.expect(ids)  # What there is to bring depends on it.
         if rest is not None:
@@ -258,21 +267,20 @@ class PostgresReader(Reader):
 
     def may_have_points(self, scope: Filters) -> bool:
         """`has_points`, which may go by what was there when the scope was last looked at."""
-        return self._cache.has(self._number, split_scope(compile_filters(scope))[0]) or (
-            self.has_points(scope)
-        )
+        ids, _ = split_scope(compile_filters(scope))
+        return self._cache.has(self._number, ids, self._what) or self.has_points(scope)
 
     def nearest(
         self, vectors: Sequence[Vector], top_k: int, filters: Filters | None
     ) -> Sequence[Sequence[Point]]:
-        """As `Reader.nearest`. The payloads of memories come with what the block asks next."""
+        """As `Reader.nearest`. Payloads that are not in memory come with what is asked next."""
         found = self._nearest_indexed(vectors, top_k, filters)
         if found is None:
             found = super().nearest(vectors, top_k, filters)
         if self._links is None:
             for points in found:
-                row_keys = [point.row_key for point in points]
-                if row_keys:
+                if points and points[0].together.texts is None:  # type: ignore[attr-defined]
+                    row_keys = [point.row_key for point in points]
                     self._rows.expect(_PAYLOADS, columns_of(row_keys))
         return found
 
@@ -313,13 +321,15 @@ class PostgresReader(Reader):
         ids, rest = split_scope(compile_filters(filters))
         if not self._indexed(ids):
             return super()._select_terms(filters)
-        scope = self._cache.load(self._number, ids, terms_only=True)
+        scope = self._cache.load(self._number, ids, TERMS)
         return scope, None if rest is None else {*self._passing(ids, rest)}
 
     def _points(self, scope: Scope, scored: Scored) -> Sequence[Point]:
         row_keys, ids = scope.row_keys, scope.ids
         points = [FoundPoint(self, row_keys[row], ids[row], score) for score, row in scored]
         together = Together([point.row_key for point in points])
+        if isinstance(scope, LoadedScope) and scope.payloads:
+            together.texts = scope.payloads
         for point in points:
             point.together = together
         return Hits(points, scope)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from isomem.stores.postgres.database import Database
     from isomem.stores.postgres.transactions import Transaction
 
-    Key = tuple[int, str | None, str | None, str | None, bool]
+    Key = tuple[int, str | None, str | None, str | None, str]
 
 _RAISE = (
     "UPDATE scopes SET version = version + 1 WHERE collection = ? AND name = ?"
@@ -52,13 +52,22 @@ _CHANGED = (
     " s AS (SELECT s.number, s.version, is_other,"
     " CASE WHEN is_other THEN -1 ELSE coalesce(k.version, -1) END AS known"
     " FROM scopes AS s LEFT JOIN k ON k.number = s.number, other WHERE {where})"
-    " SELECT s.is_other, s.number, s.version, p.seq, p.id, {vector}, coalesce(p.terms, '')"
+    " SELECT s.is_other, s.number, s.version, p.seq, p.id, {vector}, coalesce(p.terms, ''),"
+    " {payload}"
     " FROM s LEFT JOIN points AS p ON p.scope = s.number AND p.version > s.known"
     " AND s.version > s.known"
 )
 """What is new since some versions of scopes; everything, if a point was removed since."""
 _WIDTH_1 = "decode('00000000', 'hex')"
-"""In place of a vector, where only the terms are wanted."""
+WHOLE, VECTORS, TERMS = "whole", "vectors", "terms"
+"""What of points is in memory: everything, no payloads, or terms alone."""
+_COLUMNS = {
+    WHOLE: ("p.vector", "p.payload"),
+    VECTORS: ("p.vector", "NULL"),
+    TERMS: (_WIDTH_1, "NULL"),
+}
+_TEXT_BYTES = 60
+"""What a text takes beside its characters."""
 _ROWS_AT_ONCE = 100
 """Few enough for all of them to stay in the processor's cache."""
 
@@ -133,6 +142,33 @@ class ScopeTable:
         self._database.execute(_DROP, (sorted(numbers),))
 
 
+class LoadedScope(Scope):
+    """A scope with the payloads of its points.
+
+    Attributes:
+        payloads: as JSON, by row key.
+    """
+
+    __slots__ = ("_payload_bytes", "payloads")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.payloads: dict[int, str] = {}
+        self._payload_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes, at most."""
+        return super().size_bytes + self._payload_bytes
+
+    def keep(self, row_key: int, text: str) -> None:
+        """Stores the payload of a point, in place of an older one."""
+        self._payload_bytes += len(text) + _TEXT_BYTES
+        if row_key in self.payloads:
+            self._payload_bytes -= len(self.payloads[row_key]) + _TEXT_BYTES
+        self.payloads[row_key] = text
+
+
 class CachedScope:
     """A scope in memory, and the versions of the scopes of the database that it is made of.
 
@@ -143,7 +179,7 @@ class CachedScope:
 
     __slots__ = ("latest", "pins", "scope", "versions")
 
-    def __init__(self, scope: Scope, versions: dict[int, int], latest: int) -> None:
+    def __init__(self, scope: LoadedScope, versions: dict[int, int], latest: int) -> None:
         self.scope = scope
         self.versions = versions
         self.latest = latest
@@ -163,14 +199,14 @@ class ScopeCache:
         self._lock = threading.Lock()
         self._cached: dict[Key, CachedScope] = {}
 
-    def load(self, collection: int, ids: Mapping[str, str], *, terms_only: bool = False) -> Scope:
+    def load(self, collection: int, ids: Mapping[str, str], what: str) -> Scope:
         """The points that have all these ids, as the caller's transaction sees them.
 
         Args:
-            terms_only: without their vectors.
+            what: of them; see `WHOLE`.
         """
         transaction = self._database.current
-        key = _key(collection, ids, terms_only=terms_only)
+        key = _key(collection, ids, what)
         scope = transaction.loaded.get(key)
         if scope is None:
             scope = self._load(transaction, key, ids)
@@ -178,15 +214,15 @@ class ScopeCache:
                 transaction.loaded[key] = scope
         return scope
 
-    def expect(self, collection: int, ids: Mapping[str, str]) -> None:
+    def expect(self, collection: int, ids: Mapping[str, str], what: str) -> None:
         """Has what is new of a scope brought together with what the caller's block asks first."""
-        key = _key(collection, ids)
+        key = _key(collection, ids, what)
         cached = self._cached.get(key)
         self._database.expect(*_question(key, ids, cached.versions if cached else {}))
 
-    def has(self, collection: int, ids: Mapping[str, str]) -> bool:
+    def has(self, collection: int, ids: Mapping[str, str], what: str) -> bool:
         """Whether a scope is in memory, and had points when it was last looked at."""
-        cached = self._cached.get(_key(collection, ids))
+        cached = self._cached.get(_key(collection, ids, what))
         return cached is not None and bool(cached.scope.ids)
 
     def _load(self, transaction: Transaction, key: Key, ids: Mapping[str, str]) -> Scope:
@@ -197,11 +233,11 @@ class ScopeCache:
             if not changes.rows and changes.versions == known:
                 return cached.scope
             is_shared = transaction.has_left(key[0], changes.versions)
-            if is_shared and not changes.is_whole and self._extend(cached, changes):
+            if is_shared and changes.follow(known) and self._extend(cached, changes):
                 return cached.scope
             if not changes.is_whole:
                 changes = self._changes(key, ids, {})
-        new = CachedScope(Scope(), changes.versions, 0)
+        new = CachedScope(LoadedScope(), changes.versions, 0)
         changes.add_to(new)
         if transaction.has_left(key[0], changes.versions):
             self._put(key, new, transaction)
@@ -268,18 +304,19 @@ class ScopeCache:
             self._cached.clear()
 
 
-def _key(collection: int, ids: Mapping[str, str], *, terms_only: bool = False) -> Key:
+def _key(collection: int, ids: Mapping[str, str], what: str) -> Key:
     user, agent, run = map(ids.get, SCOPE_KEYS)
-    return collection, user, agent, run, terms_only
+    return collection, user, agent, run, what
 
 
 def _question(
     key: Key, ids: Mapping[str, str], known: Mapping[int, int]
 ) -> tuple[str, tuple[Any, ...]]:
     where, bindings = in_scopes(key[0], ids)
-    vector = _WIDTH_1 if key[-1] else "p.vector"
+    vector, payload = _COLUMNS[key[-1]]
     versions = ([*known], [*known.values()], key[0])
-    return _CHANGED.format(where=where, vector=vector), (*versions, *bindings)
+    sql = _CHANGED.format(where=where, vector=vector, payload=payload)
+    return sql, (*versions, *bindings)
 
 
 def _is_newer(one: CachedScope, other: CachedScope) -> bool:
@@ -294,7 +331,8 @@ class Changes:
 
     Attributes:
         versions: of these scopes.
-        rows: the points that are new or changed: scope, insertion order, id, vector, terms.
+        rows: the points that are new or changed: scope, insertion order, id, vector, terms,
+            payload.
         is_whole: whether these are all points, since some were removed.
     """
 
@@ -308,11 +346,22 @@ class Changes:
             if point[0] is not None:
                 self.rows.append((number, *point))
 
+    def follow(self, known: Mapping[int, int]) -> bool:
+        """Whether a scope of the known versions only has to be given the rows.
+
+        Another thread may have brought it to a state that this transaction does not see yet.
+        """
+        return not self.is_whole and all(
+            version <= self.versions.get(number, -1) for number, version in known.items()
+        )
+
     def add_to(self, cached: CachedScope) -> None:
         """Brings a scope up to date."""
         new = []
-        for found in self.rows:
+        for *found, text in self.rows:
             row, seq = _loaded(found), found[1]
+            if text is not None:
+                cached.scope.keep(row[0], text)
             if seq > cached.latest or not _replaced(cached.scope, row):
                 new.append(row)
         _extend(cached.scope, new)
@@ -326,7 +375,7 @@ def scope_of_rows(rows: Sequence[Row]) -> Scope:
     return scope
 
 
-def _loaded(row: Row) -> tuple[int, str, bytes, bytes]:
+def _loaded(row: Sequence[Any]) -> tuple[int, str, bytes, bytes]:
     number, seq, point_id, vector, terms = row
     return row_key_of(number, seq), point_id, bytes(vector), bytes(terms)
 
