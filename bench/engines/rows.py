@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.stores import chroma_server, server
+from tests.stores import chroma_server, redis_server, server
 
 DIMS = 384
 
@@ -52,9 +52,14 @@ class Place:
         """A server of Chroma of its own; it starts when it is asked."""
         return chroma_server.ChromaServer()
 
+    @cached_property
+    def redis(self) -> redis_server.Server:
+        """A Redis server of its own, which flushes its disk once a second."""
+        return redis_server.Server("--appendonly", "yes")
+
     def close(self) -> None:
         """Stops the servers that there are."""
-        for started in ("server", "chroma"):
+        for started in ("server", "chroma", "redis"):
             if started in self.__dict__:
                 getattr(self, started).stop()
 
@@ -177,6 +182,16 @@ def _chroma_server(place: Place, folder: Path) -> Config:
     return {"provider": "chroma", "config": {**place.chroma.address, "collection_name": name}}
 
 
+def _redis(collection: str) -> Callable[[Place, Path], Config]:
+    """A collection for each side, as it makes it."""
+
+    def config(place: Place, _: Path) -> Config:
+        config = {"redis_url": place.redis.url, "embedding_model_dims": DIMS}
+        return {"provider": "redis", "config": {**config, "collection_name": collection}}
+
+    return config
+
+
 def _without_a_server() -> str:
     return "" if os.environ.get("QDRANT_URL") else "QDRANT_URL names no server"
 
@@ -211,6 +226,10 @@ ENGINES = (
     Engine(
         "pgvector", "pgvector", _pgvector("ours"), _pgvector("theirs"),
         shares=True, has_switch=False, lacks=server.without_pgvector, filling=_without_hnsw,
+    ),
+    Engine(
+        "redis", "Redis", _redis("ours"), _redis("theirs"),
+        shares=True, has_switch=False, needs=("redisvl",), lacks=redis_server.missing,
     ),
 )  # fmt: skip
 

@@ -81,8 +81,10 @@ TITLES = {
     **{
         f"{kind}_{share}_ms": f"{words} {shown}, ms"
         for kind, words in {
-            "small": "search in scopes of 100,",
-            "large": "search in scopes of 10,000,",
+            "small": "search in small scopes,",
+            "small_again": "once more,",
+            "large": "search in large scopes,",
+            "large_again": "once more,",
             "durable": "durable add,",
         }.items()
         for share, shown in {"median": "median", "p95": "p95"}.items()

@@ -226,7 +226,7 @@ EMBEDDED_OPTIONS = (
 STORE_SETS = ("embedded", "postgres")
 """The providers of a `vector_store` that keep everything of a memory; see `stores.registry`."""
 
-ENGINES = ("postgres", "pgvector", "qdrant", "chroma")
+ENGINES = ("postgres", "pgvector", "qdrant", "chroma", "redis")
 """The providers of a `vector_store` that isomem carries beside the embedded store."""
 
 

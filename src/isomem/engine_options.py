@@ -206,6 +206,22 @@ _CHROMA = (
     Option("batch_size", 256, whole(1, 5_000), "records that are written at once"),
 )  # fmt: skip
 
+_REDIS = (
+    Option(
+        "redis_url", None, optional(TEXT),
+        "the server, as `redis://USER:PASSWORD@HOST:PORT/DB`, or `rediss://` for an encrypted "
+        "connection; it is needed", secret=True,
+    ),
+    Option(
+        "scores", "distance", one_of("distance", "similarity"),
+        "what ranks a memory: mem0 2.0.4 takes the distance; its later releases the similarity",
+    ),
+    Option("keyword_search", True, SWITCH, "BM25 in addition to the semantic search"),
+    Option("timeout_s", 60.0, number(0.1, 86_400), "seconds to wait for an answer"),
+    Option("max_retries", 3, whole(0, 100), "how often a call that was not answered is made again"),
+    Option("batch_size", 1000, whole(1, 100_000), "memories that are sent at once"),
+)  # fmt: skip
+
 _ALIKE = frozenset(
     "host port user password sslmode connect_timeout_s statement_timeout_s retry_s".split()
 )
@@ -227,4 +243,5 @@ def engine_tables(shared: Mapping[str, Option]) -> dict[str, Table]:
         "pgvector": (*alike, *_PGVECTOR, collection, dims),
         "qdrant": (collection, *_QDRANT),
         "chroma": (collection, *_CHROMA),
+        "redis": (collection, dims, *_REDIS),
     }  # fmt: skip

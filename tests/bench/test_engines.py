@@ -55,6 +55,23 @@ def test_mem0_is_filled_through_its_own_add_and_finds_it(tmp_path: Path) -> None
     assert not any(row["figures"]["raw_failed"] or row["figures"]["facts_failed"] for row in found)
 
 
+def test_what_is_measured_again_replaces_its_group_and_the_rest_may_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QDRANT_URL", raising=False)
+    before = [
+        row("mem0", 1, "qdrant-folder"), row("isomem", 1, "embedded"), row("mem0", 1, "pgvector"),
+        {**row("mem0", 1, "qdrant-server"), "memories": 200},
+    ]  # fmt: skip
+    (tmp_path / "engines.json").write_text(json.dumps({"rows": before}))
+    asked = "--sizes 200 --engines qdrant-server --settings mem0 --rounds 1 --keep"
+    assert command.main([*asked.split(), "--out", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "engines.json").read_text())["rows"]
+    assert found[:3] == before[:3]
+    assert [each["memories"] for each in found[3:]] == [200]
+    assert "why" in found[3]
+
+
 def test_what_is_not_run_is_told_of_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,7 +36,7 @@ TINY = Sizes(
     durable=10,
     resident=(10, 20),
     flushes=5,
-    largest=(800, 200, 4),
+    largest=((800, 200, 4),),
 )
 
 ISOMEM_ALONE = [

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.stores import chroma_server, server
+from tests.stores import chroma_server, redis_server, server
 
 DIMS = 32
 
@@ -201,6 +201,18 @@ def _qdrant_server(folder: Path) -> dict[str, Any]:
     }
 
 
+def _redis(folder: Path) -> dict[str, Any]:
+    store = {
+        "redis_url": redis_server.shared(folder),
+        "collection_name": f"c{md5(str(folder).encode()).hexdigest()}",
+        "scores": "similarity",
+    }
+    return {
+        "vector_store": {"provider": "redis", "config": store},
+        "history_db_path": str(folder / "history.db"),
+    }
+
+
 _QDRANT = Abilities(shared=True)
 _BY_CHROMA = (
     "ids and equal values by Chroma; words, dates, ranges and excluded values by isomem, after "
@@ -287,6 +299,15 @@ ADAPTERS = (
         _BY_CHROMA,
         needs=("chromadb",),
         quick=False,
+    ),
+    Adapter(
+        "redis",
+        "`redis`: Redis with its search engine",
+        _redis,
+        Abilities(shared=True),
+        "by isomem, for the memories of a scope",
+        quick=False,
+        lacks=redis_server.missing,
     ),
     Adapter(
         "mem0-qdrant",

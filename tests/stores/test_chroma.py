@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("chromadb", reason="NO CHROMA TESTED: not installed: chromadb")
 
 from isomem import Memory
+from isomem.cli import main
 from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
 from isomem.moving.intake import import_records
 from isomem.moving.sources import of_chroma
@@ -239,6 +240,26 @@ def test_everything_of_mem0_is_imported(pair: ChromaPair, tmp_path: Path) -> Non
             assert one[:2] == other[:2]
             assert [*map(float, one[2])] == pytest.approx([*map(float, other[2])])
     target.close()
+
+
+def test_the_command_imports_once(
+    store: ChromaStore, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("ISOMEM_EMBEDDER", "mock")
+    monkeypatch.setenv("ISOMEM_LLM_PROVIDER", "mock")
+    vectors = [[*vector, *[0.0] * 6] for vector in VECTORS]
+    store.embedding_model_dims = 10  # As the command has it.
+    store.insert(vectors=vectors, payloads=PAYLOADS, ids=IDS)
+    where = options(place, tmp_path)
+    source = where.get("path") or f"http://{where['host']}:{where['port']}"
+    for number, added in enumerate((len(IDS), 0)):
+        command = ["--path", str(tmp_path / "target.db"), "import", "--chroma", source]
+        assert main([*command, "--collection", where["collection_name"]]) == 0, number
+        assert f"{added} added" in capsys.readouterr().out
+    command[-1] = str(tmp_path)
+    assert main(command) != 0
+    assert "not a folder of Chroma" in capsys.readouterr().err
 
 
 # --- What is found ---------------------------------------------------------------------------

@@ -120,9 +120,10 @@ VECTOR_STORES = Kind(
         "chroma": "isomem.stores.chroma:ChromaStore",
         "pgvector": "isomem.stores.pgvector:PgvectorStore",
         "qdrant": "isomem.stores.qdrant:QdrantStore",
+        "redis": "isomem.stores.redis:RedisStore",
     },
     "azure_ai_search azure_mysql baidu cassandra databricks elasticsearch faiss langchain "
-    "milvus mongodb neptune opensearch oracledb pinecone redis s3_vectors supabase "
+    "milvus mongodb neptune opensearch oracledb pinecone s3_vectors supabase "
     "turbopuffer upstash_vector valkey vertex_ai_vector_search weaviate",
 )
 

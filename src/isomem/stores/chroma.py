@@ -8,6 +8,7 @@ metadata cannot hold is in keys that mem0 does not know; see `chroma_payloads`.
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cached_property
 
 from isomem.config import store_table
 from isomem.contract.filters import compile_filters, matches
@@ -15,6 +16,7 @@ from isomem.errors import InvalidConfigError, VectorStoreError
 from isomem.options import home, read_table
 from isomem.pattern import Pattern
 from isomem.store.codec import unit_vector
+from isomem.store.row_keys import split_scope
 from isomem.stores.chroma_calls import (
     check_location,
     found_collection,
@@ -131,6 +133,7 @@ class ChromaStore:
         self._options: Options = read(config)
         self.collection_name: str = self._options["collection_name"]
         self.embedding_model_dims: int | None = dims
+        self._ranks_by_distance = self._options["scores"] == "distance"
         self._connection = opened(self._options)
         self._owns_connection = True
         try:
@@ -173,8 +176,8 @@ class ChromaStore:
         found = found_collection(self.client, name)
         if found is not None:
             return found
-        is_like_mem0s = self._options["scores"] == "distance"
-        more = {} if is_like_mem0s else {"configuration": {"hnsw": {"space": "cosine"}}}
+        cosine = {"configuration": {"hnsw": {"space": "cosine"}}}
+        more = {} if self._ranks_by_distance else cosine
         return self.client.get_or_create_collection(name, embedding_function=None, **more)
 
     def list_cols(self) -> Any:
@@ -343,11 +346,11 @@ class ChromaStore:
         if len(first) < size or most == size:
             return
         seen = {hit.id for hit in first}
-        rest = [name for name in self._ids(where) if name not in seen]
+        rest = [name for name in self.ids_of(where) if name not in seen]
         for names in _parts(rest, size):
             yield self._points(ids=names)
 
-    def _ids(self, where: Where | None) -> Sequence[str]:
+    def ids_of(self, where: Where | None) -> Sequence[str]:
         """The ids of a filter, in the order in which they were added."""
         if not self._connection.is_cloud:
             found: Names = self._call("get", where=where, include=[])["ids"]
@@ -372,7 +375,7 @@ class ChromaStore:
         The ids are read at the beginning, or where another listing goes on: Chroma has no order.
         """
         if not self._sorted or not after:
-            self._sorted = sorted(self._ids(None))
+            self._sorted = sorted(self.ids_of(None))
         start = bisect_right(self._sorted, after)
         for names in _parts(self._sorted[start:], self._at_once(limit)):
             found = self._whole(names)
@@ -412,11 +415,12 @@ class ChromaStore:
         group, asked = _compiled(filters)
         most = self._at_once(_MOST_AT_ONCE)
         limit = min(top_k if asked.is_exact else max(top_k, _FIRST_FETCHED), most)
+        rest = _Rest(self, asked.where)
         found: Answers = []
         for part in _parts(vectors, max(most // limit, 1)):
             answers = self._nearest(part, limit, asked.where)
             found += (
-                self._completed(vector, hits, limit, top_k, group, asked)
+                self._completed(vector, hits, limit, top_k, group, rest)
                 for vector, hits in zip(part, answers, strict=True)
             )
         return found
@@ -437,7 +441,7 @@ class ChromaStore:
         ]
 
     def _completed(
-        self, vector: Vector, hits: Hits, limit: int, top_k: int, group: Group | None, asked: Asked
+        self, vector: Vector, hits: Hits, limit: int, top_k: int, group: Group | None, rest: _Rest
     ) -> Hits:
         """The first `top_k` hits that pass.
 
@@ -448,19 +452,17 @@ class ChromaStore:
         passing = _passing(hits, group)
         while len(passing) < top_k and len(hits) == limit < most:
             limit = min(limit * 4, most)
-            [hits] = self._nearest([vector], limit, asked.where)
+            [hits] = self._nearest([vector], limit, rest.where)
             passing = _passing(hits, group)
         if len(passing) < top_k:
-            passing += self._unseen(vector, {hit.id for hit in hits}, group, asked.where)
+            passing += self._unseen(vector, {hit.id for hit in hits}, group, rest)
             passing.sort(key=self._rank)
         return passing[:top_k]
 
-    def _unseen(
-        self, vector: Vector, seen: set[str], group: Group | None, where: Where | None
-    ) -> Hits:
+    def _unseen(self, vector: Vector, seen: set[str], group: Group | None, rest: _Rest) -> Hits:
         """The points that pass and that a query has not found, with their scores."""
         found: Hits = []
-        names = [name for name in self._ids(where) if name not in seen]
+        names = [name for name in rest.ids if name not in seen]
         for part in _parts(names, self._at_once(_PAGE)):
             passing = {hit.id: hit for hit in _passing(self._points(ids=part), group)}
             for name, _, other in self._whole([*passing]) if passing else ():
@@ -469,13 +471,25 @@ class ChromaStore:
         return found
 
     def _score(self, distance: float) -> float:
-        if self._options["scores"] == "distance":
+        if self._ranks_by_distance:
             return distance
         return 1 - (distance / 2 if self._space == "l2" else distance)
 
     def _rank(self, hit: ChromaHit) -> float:
         score: float = hit.score
-        return score if self._options["scores"] == "distance" else -score
+        return score if self._ranks_by_distance else -score
+
+
+class _Rest:
+    """What a filter of Chroma's finds without a query; read once for all vectors of a search."""
+
+    def __init__(self, store: ChromaStore, where: Where | None) -> None:
+        self.where = where
+        self._store = store
+
+    @cached_property
+    def ids(self) -> Sequence[str]:
+        return self._store.ids_of(self.where)
 
 
 def _compiled(filters: Filters | None) -> tuple[Group | None, Asked]:
@@ -485,7 +499,11 @@ def _compiled(filters: Filters | None) -> tuple[Group | None, Asked]:
 
 def _passing(hits: Hits, group: Group | None) -> Hits:
     """The hits that pass. Whatever an engine finds, nothing of another scope comes through."""
-    return hits if group is None else [hit for hit in hits if matches(group, hit.payload)]
+    ids, rest = split_scope(group)
+    if ids:  # They are stored as texts alone, so that this is what `matches` would say.
+        wanted = ids.items()
+        hits = [hit for hit in hits if all(hit.payload.get(key) == name for key, name in wanted)]
+    return hits if rest is None else [hit for hit in hits if matches(rest, hit.payload)]
 
 
 def _parts(items: list[Any], size: int) -> Iterator[list[Any]]:

@@ -63,11 +63,10 @@ def unpacked(metadata: Mapping[str, Any] | None) -> Payload:
     Raises:
         MemoryCorruptionError: a value is not the JSON that `packed` makes.
     """
-    stored = sorted((metadata or {}).items())
-    payload = {key: value for key, value in stored if not key.startswith(MARK)}
-    if len(payload) == len(stored):
-        return payload
-    for name, text in stored:
+    if not metadata or MARK not in metadata:
+        return dict(sorted((metadata or {}).items()))
+    payload = {key: value for key, value in metadata.items() if not key.startswith(MARK)}
+    for name, text in metadata.items():
         if name.startswith(_PREFIX):
             key, value = _read(name, text)
             if key not in payload or _is_nearly(payload[key], value):

