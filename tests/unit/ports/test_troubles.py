@@ -327,15 +327,17 @@ def test_two_loops_that_come_first_at_once_share_the_threads(
 
 
 class Sleeping:
+    def __init__(self) -> None:
+        self.is_asked = asyncio.Event()
+
     async def agenerate_response(self, messages: Any) -> None:
+        self.is_asked.set()
         await asyncio.sleep(30)
 
 
-def test_a_cancelled_call_that_awaits_while_it_ends_is_cancelled(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    ports = asks(Sleeping())
-    made: list[str] = []
+def test_a_cancelled_call_that_awaits_while_it_ends_is_cancelled() -> None:
+    model = Sleeping()
+    ports, made = asks(model), []
 
     async def call() -> None:
         try:
@@ -345,12 +347,11 @@ def test_a_cancelled_call_that_awaits_while_it_ends_is_cancelled(
 
     async def main() -> None:
         task = asyncio.create_task(ports.run(call()))
-        await settled(ports)
+        await in_time(model.is_asked.wait())
         assert await ends_cancelled(task)
         await settled(ports)
 
-    with caplog.at_level(logging.WARNING):
-        asyncio.run(main())
+    asyncio.run(main())
     ports._pools.close()
     assert made == []
 
