@@ -24,7 +24,7 @@ OTHERS: dict[str, Any] = {
     "job_workers": 3, "job_attempts": 1, "job_backoff_s": 0.25, "job_lease_s": 2,
     "keep_hours": 1, "grace_s": 0, "audit": False, "otel_endpoint": "http://localhost:4318",
     "log_format": "json", "log_level": "debug", "proxy_url": "http://localhost:1/v1",
-    "proxy_key": "k", "proxy_memories": 3, "proxy_needs_memory": True,
+    "proxy_key": "k", "proxy_memories": 3, "proxy_needs_memory": True, "max_memories": 10,
 }  # fmt: skip
 named = pytest.mark.parametrize("option", TABLE, ids=lambda option: option.name)
 
