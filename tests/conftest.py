@@ -6,6 +6,7 @@ This runs before anything imports upstream, which reads these variables when imp
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -31,6 +32,12 @@ _OWN = [name for name in os.environ if name.startswith("ISOMEM_") and name != "I
 for _name in [*_OWN, "OPENAI_API_KEY"]:
     os.environ.pop(_name, None)
 os.environ.update(HOME=_HOME, MEM0_DIR=str(Path(_HOME, ".mem0")), MEM0_TELEMETRY="False")
+
+
+def pytest_collection_finish() -> None:
+    """Some tests collect garbage: they need not look at thousands of other tests each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
