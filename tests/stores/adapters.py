@@ -306,7 +306,6 @@ ADAPTERS = (
         _redis,
         Abilities(shared=True),
         "by isomem, for the memories of a scope",
-        quick=False,
         lacks=redis_server.missing,
     ),
     Adapter(

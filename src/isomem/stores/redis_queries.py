@@ -77,9 +77,12 @@ def _is_on_an_id(condition: Condition) -> bool:
 
 
 def _parts(value: str) -> list[bytes]:
-    """Tags that an index makes of an id. It has none of an empty one."""
+    """Tags that an index makes of an id, and that a query can ask for.
+
+    It has none of an empty one. A query may drop a backslash, even in a parameter.
+    """
     parts = [_utf8(part.strip(_TRIMMED)) for part in _cut(value).split(",")]
-    return [part for part in parts if 0 < len(part) <= _LONGEST]
+    return [part for part in parts if 0 < len(part) <= _LONGEST and b"\\" not in part]
 
 
 def _cut(value: str) -> str:
