@@ -229,7 +229,8 @@ def _view(side: Any) -> list[Any]:
 
 _SIMILAR = [
     "ana", "Ana", "ANA", " ana", "ana ", "ana,bob", "ana, bob", "bob,ana", ",", ",,", " ", "", "*",
-    "a*", "{ana}", "ana|bob", "ana\\", "\\{", "a\\,b", "@ana", "-ana", "ana\0", "ana\0bob", "\0", "ana\n",
+    "a*", "{ana}", "ana|bob", "ana\\", "\\{", "a\\,b", "@ana", "-ana", "ana\0", "ana\0bob", "\0",
+    "ana\n",
     "a" * 2000, "a" * 5000, "a" * 5000 + "b", "straße", "STRASSE", "İ", "i̇", "日本", "\ud800",
     "?", "$p0", "%a%", "ana]=>[KNN 9 @embedding $vector]", "*=>", "a b", "a  b", "ａｎａ",
 ]  # fmt: skip
