@@ -41,6 +41,9 @@ from tests.serve.service import Served, serving
         {"llm": {"config": {"aws_access_key_id": "sk-1"}}},
         {"llm": {"config": {"http_client_proxies": "http://ana:sk-1/2@host"}}},
         {"llm": {"config": {"openai_base_url": "https://host/v1?key=sk-1&a=b"}}},
+        {"vector_store": {"config": {"redis_url": "redis://host/0?password=sk-1"}}},
+        {"vector_store": {"config": {"redis_url": "redis://ana:a@sk-1@host"}}},
+        {"vector_store": {"config": {"redis_url": "redis://host?db=1&PASSWD=sk-1"}}},
     ],
 )
 def test_no_secret_is_shown(secret: dict[str, Any]) -> None:
@@ -82,6 +85,23 @@ def test_a_secret_does_not_go_to_another_address(change: dict[str, Any]) -> None
     given = {**change, "config": {**change.get("config", {}), "api_key": "sk-2"}}
     result = merged(own, without_secrets_for_others(own, {"llm": given}))
     assert result["llm"]["config"]["api_key"] == "sk-2"
+
+
+def test_a_secret_deep_inside_does_not_go_to_another_address() -> None:
+    inside = {"azure_endpoint": "https://here", "api_key": "sk-1", "api_version": "1"}
+    own = {"llm": {"provider": "azure_openai", "config": {"azure_kwargs": inside}}}
+    for change in (
+        {"config": {"azure_kwargs": {"azure_endpoint": "https://elsewhere"}}},
+        {"config": {"azure_kwargs": inside}, "provider": "openai"},
+    ):
+        result = merged(own, without_secrets_for_others(own, {"llm": change}))
+        kept = result["llm"]["config"]["azure_kwargs"]
+        assert kept["api_version"] == "1"
+        assert kept["api_key"] == change["config"]["azure_kwargs"].get("api_key")
+    same = {"config": {"azure_kwargs": {"api_version": "2"}}}
+    result = merged(own, without_secrets_for_others(own, {"llm": same}))
+    assert result["llm"]["config"]["azure_kwargs"] == {**inside, "api_version": "2"}
+    assert merged(own, without_secrets_for_others(own, {"llm": {"provider": "x", "config": None}}))
 
 
 def test_another_model_at_the_same_address_keeps_its_key() -> None:

@@ -303,3 +303,41 @@ def test_importing_isomem_imports_nothing_of_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_fails_after_a_write_does_not_fail_the_call(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise DatabaseError("the server has gone")
+
+    monkeypatch.setattr(memory.stores, "_tidy", fail)
+    [added] = memory.add("Ana likes tea", user_id="u", infer=False)["results"]
+    assert memory.get(added["id"]) is not None
+
+
+def test_statements_of_any_filters_are_not_kept_forever() -> None:
+    from isomem.stores.postgres import database
+
+    for number in range(600):
+        assert database.translated(f"SELECT {number}, '%' || ?") == f"SELECT {number}, '%%' || %s"
+    long = "?," * 4000
+    assert database.translated(long) == "%s," * 4000
+    assert database._kept.cache_info().currsize <= 512
+    before = database._kept.cache_info()
+    database.translated(long)
+    assert database._kept.cache_info() == before
+
+
+def test_two_that_bring_an_index_up_to_date_do_not_disturb_each_other() -> None:
+    from isomem.stores.postgres.near import Near
+
+    class Taken(set[int]):
+        """Another thread takes the last one between two steps."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    near = Near.__new__(Near)
+    near._due = Taken()
+    near.catch_up()

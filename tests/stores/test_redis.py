@@ -505,6 +505,29 @@ def test_a_vector_of_zeros_does_no_harm(store: Any) -> None:
 # --- Failures --------------------------------------------------------------------------------
 
 
+def test_a_part_of_an_answer_that_is_lost_hides_no_point(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [point_id(number) for number in range(2500)]
+    store.insert(vectors=[QUERY] * 2500, payloads=[payload(0)] * 2500, ids=many)
+    once, lost = store._connection._once, []
+
+    def losing(commands: Any, *, atomic: bool) -> Any:
+        answers = once(commands, atomic=atomic)
+        if commands[0][:2] == ["FT.CURSOR", "READ"] and not lost:
+            lost.append(commands)
+            raise ConnectionError("the answer is lost")
+        return answers
+
+    monkeypatch.setattr(store._connection, "_once", losing)
+    assert sorted(store._every_id()) == sorted(many)
+    assert lost
+    lost.clear()
+    store.reset()
+    assert lost
+    assert store.list()[0] == []
+
+
 @pytest.mark.skipif(not RUNS_ALL, reason="takes ten seconds; part of `make engines`")
 def test_a_server_that_restarts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_calls, "FIRST_WAIT_S", 0.05)

@@ -40,7 +40,11 @@ _SECRET = re.compile(
     r"|connection_string",
     re.IGNORECASE,
 )
-_IN_ADDRESS = re.compile(r"(?<=://)[^@\s]+(?=@)|(?<=[?&])[^=&\s]*(?:key|token|sig)[^=&\s]*=[^&\s]+")
+_IN_ADDRESS = re.compile(
+    r"(?<=://)\S+(?=@)"
+    r"|(?<=[?&])[^=&\s]*(?:key|token|sig|passw|pwd|secret|credential)[^=&\s]*=[^&\s]+",
+    re.IGNORECASE,
+)
 _ADDRESS = re.compile(r"(^|_)(url|uri|host|endpoint|address)$|proxies$", re.IGNORECASE)
 
 
@@ -173,17 +177,35 @@ def without_secrets_for_others(own: Mapping[str, Any], changed: Configuration) -
     for name, section in changed.items():
         known = own.get(name)
         if isinstance(section, dict) and isinstance(known, dict) and _leads_away(known, section):
-            given = section.get("config") or {}
-            dropped = {key: None for key in known.get("config") or {} if _SECRET.search(key)}
-            result[name] = {**section, "config": {**dropped, **given}}
+            dropped = {"config": _secrets_of(known.get("config") or {})}
+            given = {**section, "config": section.get("config") or {}}
+            result[name] = merged(dropped, given)
     return result
+
+
+def _secrets_of(known: Mapping[str, Any]) -> Configuration:
+    """The secrets of a section, each as None, where they are in it."""
+    secrets: Configuration = {key: None for key in known if _SECRET.search(key)}
+    inside = {key: _secrets_of(item) for key, item in known.items() if isinstance(item, dict)}
+    return {**{key: item for key, item in inside.items() if item}, **secrets}
 
 
 def _leads_away(known: Mapping[str, Any], section: Mapping[str, Any]) -> bool:
     if section.get("provider", known.get("provider")) != known.get("provider"):
         return True
-    old, new = known.get("config") or {}, section.get("config") or {}
-    return any(_ADDRESS.search(key) and new[key] != old.get(key) for key in new)
+    return _names_another(known.get("config") or {}, section.get("config") or {})
+
+
+def _names_another(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether an address in a section, however deep, is another one."""
+    for key, item in new.items():
+        if isinstance(item, dict):
+            before = old.get(key)
+            if _names_another(before if isinstance(before, dict) else {}, item):
+                return True
+        if _ADDRESS.search(key) and item != old.get(key):
+            return True
+    return False
 
 
 def check_changeable(changed: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ import apsw
 
 from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
 from isomem.providers.settings import passwords, redact
+from isomem.stores.waiting import wait_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Connection:
                 if retries == self._max_retries or not is_transient(error):
                     failure = self.failure(error)
                     break
-            time.sleep(FIRST_WAIT_S * 2**retries)
+            time.sleep(wait_s(FIRST_WAIT_S, retries))
             retries += 1
         raise failure
 

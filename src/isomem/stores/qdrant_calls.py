@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
 from isomem.providers.settings import passwords, redact
+from isomem.stores.waiting import LONGEST_WAIT_S, wait_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ class Connection:
                 if retries == self._max_retries or not is_transient(error):
                     failure = self.failure(error)
                     break
-                wait_s = getattr(error, "retry_after_s", FIRST_WAIT_S * 2**retries)
-            time.sleep(wait_s)
+                asked_s = getattr(error, "retry_after_s", wait_s(FIRST_WAIT_S, retries))
+            time.sleep(min(asked_s, LONGEST_WAIT_S))
             retries += 1
         raise failure
 

@@ -11,8 +11,10 @@ import sys
 import time
 from array import array
 from bisect import bisect_right
+from contextlib import suppress
 from functools import partial
 
+from isomem import log
 from isomem.config import ENTITIES_SUFFIX, store_table
 from isomem.contract.filters import compile_filters, matches
 from isomem.errors import VectorStoreError
@@ -60,6 +62,7 @@ _MOST_FETCHED = 1_000_000
 """A server finds no more with one query."""
 
 _PAGE = 1000
+_TRIES = 3
 _GRACE_S = 1.0
 """How long mem0 may take between removing an index and making it anew, as it does when it opens."""
 
@@ -236,7 +239,8 @@ class RedisStore:
         ids = self._every_id()
         for start in range(0, len(ids), _PAGE):
             self._connection.write(["UNLINK", *map(self._key, ids[start : start + _PAGE])])
-        self._connection.ask(["FT.DROPINDEX", self._index])
+        with suppress(NoIndexError):  # The answer to the first try was lost.
+            self._connection.ask(["FT.DROPINDEX", self._index])
 
     def reset(self) -> None:
         """Removes every point, and makes the index anew."""
@@ -502,13 +506,27 @@ class RedisStore:
         ]
 
     def _every_id(self) -> Names:
-        """The ids of all points."""
-        rows, cursor = self._found(asking.every_id(self._index, _PAGE))[0]
-        names = asking.own_ids(rows, self._prefix)
-        while cursor:
-            rows, cursor = self._connection.ask(["FT.CURSOR", "READ", self._index, cursor])[0]
-            names += asking.own_ids(rows, self._prefix)
-        return names
+        """The ids of all points.
+
+        If a part of the answer is lost, all of it is asked for again: the server has gone on to the
+        next part.
+        """
+        tries = _TRIES
+        while True:
+            rows, cursor = self._found(asking.every_id(self._index, _PAGE))[0]
+            names = asking.own_ids(rows, self._prefix)
+            try:
+                while cursor:
+                    part = ["FT.CURSOR", "READ", self._index, cursor]
+                    rows, cursor = self._connection.ask_once(part)
+                    names += asking.own_ids(rows, self._prefix)
+            except VectorStoreError as error:
+                tries -= 1
+                if not tries:
+                    raise
+                log.warning("The ids of all points are asked for again: %s", error)
+            else:
+                return names
 
 
 def _encoded(name: str) -> bytes:

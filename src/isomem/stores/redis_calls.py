@@ -6,6 +6,7 @@ import time
 
 from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
 from isomem.providers.settings import passwords, redact
+from isomem.stores.waiting import wait_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ class Connection:
         """
         return self._again(commands, atomic=False)
 
+    def ask_once(self, command: Command) -> Any:
+        """The answer to a command that cannot be repeated. Raises as `ask`."""
+        try:
+            return self._once([command], atomic=False)[0]
+        except Exception as error:  # noqa: BLE001 - its transport can raise anything
+            failure = self.failure(error)
+        raise failure
+
     def write(self, *commands: Command) -> list[Any]:
         """As `ask`, as one transaction: all commands are carried out, or none."""
         return self._again(commands, atomic=len(commands) > 1)
@@ -80,7 +89,7 @@ class Connection:
                 if retries == self._max_retries or not is_transient(error):
                     failure = self.failure(error)
                     break
-            time.sleep(FIRST_WAIT_S * 2**retries)
+            time.sleep(wait_s(FIRST_WAIT_S, retries))
             retries += 1
         raise failure
 

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections import deque
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
 
 from isomem.errors import DatabaseError
 from isomem.stores.postgres.meanings import UnfinishedError, UnsureError
@@ -33,14 +33,22 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _MOST_DONE = 100
+_LONGEST_KEPT = 4000
 _PAUSE_S = (0.0, 0.02, 0.05, 0.1, 0.2)
 """How long to wait before a transaction is tried again; the last one counts for all others."""
 
 
-@cache
 def translated(sql: str) -> str:
     """A statement with the placeholders of psycopg in place of SQLite's."""
+    return _translated(sql) if len(sql) > _LONGEST_KEPT else _kept(sql)
+
+
+def _translated(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
+
+
+_kept = lru_cache(maxsize=512)(_translated)
+"""The statements that come again: filters make others, of any number and length."""
 
 
 class Database:

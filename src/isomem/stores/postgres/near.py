@@ -164,7 +164,10 @@ class Near:
         again by a later call.
         """
         while self._due:
-            number = self._due.pop()
+            try:
+                number = self._due.pop()
+            except KeyError:
+                return  # Another thread has taken the last one.
             try:
                 self._rows.repeat(lambda number=number: self._index(number))  # type: ignore[misc]
             except DatabaseError as error:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from isomem import log
 from isomem.config import ENTITIES_SUFFIX
 from isomem.contract.limits import BOOST_SIMILARITY, ENTITY_MATCHES, RECENT_MESSAGES
 from isomem.contract.profile import profile_of
 from isomem.contract.scope import scope_of
 from isomem.contract.scoring import entity_boost
-from isomem.errors import InvalidConfigError, VectorValueError
+from isomem.errors import DatabaseError, InvalidConfigError, VectorValueError
 from isomem.stores.embedded import EmbeddedSet, JoinedLinks, facts_of
 from isomem.stores.linking import Joined, highest
 from isomem.stores.postgres.collection import PostgresCollection, PostgresEntities
@@ -115,12 +116,18 @@ class PostgresSet(EmbeddedSet):
     def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in one transaction, once."""
         written = self._rows.write(work, *args, **kwargs)
+        try:
+            self._tidy()
+        except DatabaseError as error:  # What the call has written is stored.
+            log.warning("Tidying up after a write failed; a later one tries again: %s", error)
+        return written
+
+    def _tidy(self) -> None:
         if self._keywords is not None and self._keywords.is_due:
             self._rows.write(self._keywords.fold)
         if not self._is_tidy:
-            self._is_tidy = True
             self._rows.repeat(lambda: self._rows.execute(_TIDY))
-        return written
+            self._is_tidy = True
 
     def compact(self) -> None:
         """As `EmbeddedSet.compact`. Indexes of scopes that are gone are removed, too."""
