@@ -505,6 +505,17 @@ def test_a_vector_of_zeros_does_no_harm(store: Any) -> None:
 # --- Failures --------------------------------------------------------------------------------
 
 
+def test_an_index_that_is_never_filled_is_an_error(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from isomem.stores import redis
+
+    monkeypatch.setattr(redis, "FILLED_WITHIN_S", 0.05)
+    monkeypatch.setattr(redis.asking, "is_filling", lambda about: True)
+    with pytest.raises(VectorStoreError, match="still being filled"):
+        store.list()
+
+
 def test_a_part_of_an_answer_that_is_lost_hides_no_point(
     store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

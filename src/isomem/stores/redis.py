@@ -63,6 +63,8 @@ _MOST_FETCHED = 1_000_000
 
 _PAGE = 1000
 _TRIES = 3
+FILLED_WITHIN_S = 600.0
+"""How long a call waits for an index that is being filled, in seconds."""
 _GRACE_S = 1.0
 """How long mem0 may take between removing an index and making it anew, as it does when it opens."""
 
@@ -178,8 +180,12 @@ class RedisStore:
         Args:
             grace_s: how long another program gets to make it if there is none, before it is made
                 here.
+
+        Raises:
+            VectorStoreError: it has not seen all of them after `FILLED_WITHIN_S`.
         """
-        deadline = time.monotonic() + grace_s
+        begun = time.monotonic()
+        deadline = begun + grace_s
         while True:
             try:
                 about = self._about()
@@ -190,6 +196,11 @@ class RedisStore:
             else:
                 if not asking.is_filling(about):
                     break
+            if time.monotonic() > begun + FILLED_WITHIN_S:
+                raise VectorStoreError(
+                    f"vector_store redis: the index {self._index!r} is still being filled",
+                    suggestion="Look at FT.INFO, and try again when it has seen every key.",
+                )
             time.sleep(_PAUSE_S)
         self.embedding_model_dims = asking.dims_of(about) or self.embedding_model_dims
 
