@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,14 @@ from hypothesis import HealthCheck, given, settings
 
 from isomem.contract.filters import Group, compile_filters, matches
 from isomem.engine_options import engine_tables
-from isomem.errors import InvalidConfigError, MemoryCorruptionError, VectorValueError
+from isomem.errors import (
+    InvalidConfigError,
+    MemoryCorruptionError,
+    VectorStoreError,
+    VectorValueError,
+)
 from isomem.options import read_table
+from isomem.stores import chroma_calls
 from isomem.stores.chroma_calls import check_location, is_cloud
 from isomem.stores.chroma_filters import EVERYTHING, Asked, asked_for
 from isomem.stores.chroma_payloads import LARGEST_INT, MARK, packed, unpacked
@@ -237,3 +245,17 @@ def test_the_other_ones_name_one_place(given: dict[str, Any], cloud: bool) -> No
 def test_options_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfigError):
         options(**wrong)
+
+
+def test_a_folder_that_a_parent_has_open_is_refused_in_its_child(tmp_path: Path) -> None:
+    held = chroma_calls._Held.of(str(tmp_path))
+    child = os.fork()
+    if child == 0:
+        try:
+            chroma_calls._Held.of(str(tmp_path))
+        except VectorStoreError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    held.release()
+    chroma_calls._Held.of(str(tmp_path)).release()

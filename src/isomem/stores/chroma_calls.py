@@ -314,8 +314,10 @@ def _folder(options: Options) -> Connection:
         raise
 
     def release() -> None:
-        client.close()
-        held.release()
+        try:
+            client.close()
+        finally:
+            held.release()
 
     return Connection(client, options, release)
 
@@ -328,6 +330,7 @@ class _Held:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._process = os.getpid()
         self._users = 0
         self._database = apsw.Connection(os.path.join(path, _LOCK_FILE))
         self._database.execute("BEGIN EXCLUSIVE")
@@ -337,12 +340,15 @@ class _Held:
         """The folder, locked for this process.
 
         Raises:
-            VectorStoreError: another process has it open.
+            VectorStoreError: another process has it open, or this one has been forked from it.
         """
         real = os.path.realpath(path)
         with _lock:
+            held = _held.get(real)
+            if held is not None and held._process != os.getpid():
+                _refuse(path)  # The library would go on with what the parent has open.
             try:
-                held = _held.get(real) or cls(real)
+                held = held or cls(real)
             except apsw.BusyError:
                 _refuse(path)
             _held[real] = held
