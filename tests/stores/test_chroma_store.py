@@ -146,6 +146,19 @@ def test_a_collection_that_was_made_anew_is_found(client: StandIn) -> None:
     assert [*client.collections] == ["mem0"]
 
 
+def test_a_collection_that_another_made_with_another_distance_is_scored_by_it(
+    client: StandIn,
+) -> None:
+    client.get_or_create_collection("mem0", embedding_function=None)  # With mem0's distance.
+    store = made(client, scores="similarity")
+    client.delete_collection("mem0")
+    filled(client, scores="similarity")
+    query = VECTORS[MANY // 2]
+    expected = made(client, scores="similarity").search(query="", vectors=query, top_k=5)
+    found = store.search(query="", vectors=query, top_k=5)
+    assert [(hit.id, hit.score) for hit in found] == [(hit.id, hit.score) for hit in expected]
+
+
 @pytest.mark.parametrize(("scores", "space"), [("distance", "l2"), ("similarity", "cosine")])
 def test_a_new_collection_has_the_distance_that_the_scores_need(
     client: StandIn, scores: str, space: str

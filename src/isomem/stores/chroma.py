@@ -163,12 +163,14 @@ class ChromaStore:
 
     def create_col(self) -> None:
         """Makes the collection if it does not exist."""
-        self._collection = self._connection.call(self._opened)
+        self._take(self._connection.call(self._opened))
+
+    def _take(self, collection: Any) -> None:
+        """From now on, this is the collection: whoever made it has chosen its distance."""
+        self._collection = collection
         self._sorted: Names = []
-        self.embedding_model_dims = (
-            self._collection.get_model()["dimension"] or self.embedding_model_dims
-        )
-        self._space = _space_of(self._collection)
+        self.embedding_model_dims = collection.get_model()["dimension"] or self.embedding_model_dims
+        self._space = _space_of(collection)
 
     def _opened(self) -> Any:
         """The collection. mem0's have the distance `l2`; similarities are simpler with `cosine`."""
@@ -208,7 +210,7 @@ class ChromaStore:
             except Exception as error:
                 if not is_gone(error):
                     raise
-            self._collection = self._opened()
+            self._take(self._opened())
             return getattr(self._collection, method)(**arguments)
 
         return self._connection.call(work)
