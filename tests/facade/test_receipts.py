@@ -177,6 +177,40 @@ def test_what_a_dead_try_has_put_into_a_foreign_store_is_removed_by_the_next(mem
     assert rows.begin(Receipt("s", ""), []) == []
 
 
+def test_what_several_dead_tries_have_left_is_removed(memory: Face) -> None:
+    store = Store()
+    memory.vector_store, memory.entity_store = store, Store()  # type: ignore[assignment]
+    rows: Any = memory.stores.receipts
+    receipt = Receipt("r", "digest of r")
+    assert rows.begin(receipt, ["first"]) == []
+    assert rows.begin(receipt, ["second"]) == ["first"]  # It dies before it has removed that.
+    for name in ("first", "second"):
+        store.insert([[1.0] * 64], [{"data": "Ana likes tea", **U}], [name])
+    results = once(memory, "r", "Ana likes tea", infer=False)
+    assert [*store.points] == [results[0]["id"]]
+    check_told(memory, "r", results)
+
+
+def test_what_a_dead_try_has_left_and_cannot_be_removed_fails_the_next(memory: Face) -> None:
+    store = Store()
+    memory.vector_store, memory.entity_store = store, Store()  # type: ignore[assignment]
+    rows: Any = memory.stores.receipts
+    rows.begin(Receipt("r", "digest of r"), ["dead"])
+    store.insert([[1.0] * 64], [{"data": "Ana likes tea", **U}], ["dead"])
+    delete = store.delete
+
+    def failing(*args: Any, **kwargs: Any) -> None:
+        raise ConnectionError("down")
+
+    store.delete = failing  # type: ignore[method-assign]
+    with pytest.raises(ConnectionError):
+        once(memory, "r", "Ana likes tea", infer=False)
+    assert [*store.points] == ["dead"]
+    store.delete = delete  # type: ignore[method-assign]
+    results = once(memory, "r", "Ana likes tea", infer=False)
+    assert [*store.points] == [results[0]["id"]]
+
+
 def test_a_try_that_was_only_slow_takes_back_what_it_has_stored(memory: Face) -> None:
     store = Store()
     memory.vector_store, memory.entity_store = store, Store()  # type: ignore[assignment]

@@ -80,7 +80,7 @@ class Receipts:
         """Notes what a call is about to store where it cannot be part of the same transaction.
 
         Returns:
-            What a try before noted that was not completed.
+            What tries before noted that were not completed. It stays noted, first, until one is.
 
         Raises:
             DatabaseError: RECEIPT_001, the call was carried out already.
@@ -90,9 +90,10 @@ class Receipts:
                 raise _carried_out(receipt.id)
             database.connection.execute(_BEGUN_TABLE)
             sql = "SELECT memories FROM begun_calls WHERE id = ?"
-            before = database.rows(sql, (receipt.id,))
-            database.execute(_BEGIN, (receipt.id, json.dumps(memory_ids)))
-            return [memory_id for (text,) in before for memory_id in json.loads(text)]
+            rows = database.rows(sql, (receipt.id,))
+            before = [memory_id for (text,) in rows for memory_id in json.loads(text)]
+            database.execute(_BEGIN, (receipt.id, json.dumps([*before, *memory_ids])))
+            return before
 
     def complete(
         self, receipt: Receipt, memory_ids: Sequence[str], stored: Sequence[Record]

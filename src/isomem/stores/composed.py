@@ -225,7 +225,7 @@ class ComposedSet(Asking):
         return stored
 
     def _add(self, plan: Plan) -> Sequence[Record]:
-        self._begin(plan)
+        noted = self._begin(plan)
         stored = self._insert(plan) if plan.records else ()
         events: list[Any] = []
         try:
@@ -236,7 +236,7 @@ class ComposedSet(Asking):
                 if plan.progress and self.ingests and not plan.failed:
                     self.ingests.save(plan.progress, stored[0].id if stored else None)
                 if plan.receipt and self.receipts and not plan.failed:
-                    self.receipts.complete(plan.receipt, _ids(plan.records), stored)
+                    self.receipts.complete(plan.receipt, noted, stored)
         except BaseException:
             self._take_events_back(events)
             self._take_back(_ids(stored))
@@ -247,10 +247,19 @@ class ComposedSet(Asking):
             supersede(plan, stored, self._payload, self._mark)
         return stored
 
-    def _begin(self, plan: Plan) -> None:
-        """Notes what a call with a receipt will store, and removes what a dead try of it has."""
-        if plan.receipt and self.receipts:
-            self._take_back(self.receipts.begin(plan.receipt, _ids(plan.records)))
+    def _begin(self, plan: Plan) -> Sequence[str]:
+        """Notes what a call with a receipt will store, and removes what dead tries of it have.
+
+        Returns:
+            What is noted.
+        """
+        if not (plan.receipt and self.receipts):
+            return ()
+        left, new = self.receipts.begin(plan.receipt, _ids(plan.records)), _ids(plan.records)
+        for memory_id in left:
+            if self.vectors.get(vector_id=memory_id) is not None:
+                self.vectors.delete(vector_id=memory_id)
+        return [*left, *new]
 
     def _ledger_block(self) -> AbstractContextManager[object]:
         return self.ledger.atomic() if isinstance(self.ledger, Ledger) else nullcontext()
