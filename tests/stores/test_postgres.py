@@ -305,6 +305,24 @@ def test_importing_isomem_imports_nothing_of_it() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_every_table_about_memories_is_rewritten(memory: Memory) -> None:
+    rows: Any = memory.stores._rows  # type: ignore[attr-defined]
+    named = (
+        "SELECT relname, relfilenode FROM pg_class WHERE relkind = 'r'"
+        " AND relnamespace = current_schema()::regnamespace"
+    )
+
+    def files() -> dict[str, int]:
+        with rows.reading():
+            return dict(rows.rows(named))
+
+    memory.add("Ana likes tea", user_id="u", infer=False)
+    before = files()
+    memory.purge(user_id="u")
+    same = {name for name, number in files().items() if number == before[name]}
+    assert same <= {"collections", "commits", "indexes", "migrations"}
+
+
 def test_what_fails_after_a_write_does_not_fail_the_call(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,13 @@ which a statement has failed is closed, since it cannot be known what is prepare
 LONGEST_DOUBT_S = 12 * 3600.0
 """For how long a call may ask whether it is stored: until then, nobody removes its token."""
 
+_COMPACTED = (
+    "points", "near", "ids", "links", "scopes", "term_counts", "history", "messages", "removed",
+    "ingests", "failed_chunks", "receipts",
+)  # fmt: skip
+"""What has rows about memories. The vectors of indexes, `near`, are only there if one was asked
+for."""
+
 
 class Connections:
     """The connections to one database.
@@ -134,8 +141,9 @@ class Connections:
         connection = self.take()
         try:
             connection.execute("SET statement_timeout = 0")
-            for table in ("points", "ids", "links", "history", "messages", "removed"):
-                connection.execute(f"VACUUM FULL {table}".encode())
+            for table in _COMPACTED:
+                if connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,):
+                    connection.execute(f"VACUUM FULL {table}".encode())
         except psycopg.Error as error:
             raise meaning(error, self.target) from error
         finally:
