@@ -186,3 +186,15 @@ def test_what_jsonb_cannot_hold_is_refused_and_the_rest_is_not(odd: object) -> N
 def test_a_name_that_no_table_can_have_is_refused(name: str) -> None:
     with pytest.raises(InvalidConfigError, match="cannot name a table"):
         made(name)
+
+
+def test_an_id_may_be_spelled_in_any_way() -> None:
+    store = made("spelled")
+    store.insert(vectors=VECTORS[:1], payloads=[{"data": "tea"}], ids=IDS[:1])
+    for spelled in (f"urn:uuid:{IDS[0]}", IDS[0].upper(), f"{{{IDS[0]}}}"):
+        hit = store.get(spelled)
+        assert hit is not None
+        assert hit.id == IDS[0]
+    assert store.get("no id") is None
+    store.delete_col()
+    store.close()

@@ -359,3 +359,13 @@ def test_two_that_bring_an_index_up_to_date_do_not_disturb_each_other() -> None:
     near = Near.__new__(Near)
     near._due = Taken()
     near.catch_up()
+
+
+def test_one_thread_alone_brings_a_context_up_to_date() -> None:
+    from isomem.store.cache import Scope
+    from isomem.stores.postgres.scopes import ScopeCache
+
+    cache: Any = ScopeCache(None, 1_000_000)  # type: ignore[arg-type]
+    scope, context = Scope(), object()
+    cache.keep_context(scope, context)
+    assert [cache.take_context(scope), cache.take_context(scope)] == [context, None]

@@ -272,7 +272,9 @@ class PgvectorStore:
         """The point with that id, or None."""
         if not _is_uuid(vector_id):
             return None
-        found = self._rows(f"SELECT id, payload FROM {self._name} WHERE id = ?::uuid", (vector_id,))
+        found = self._rows(
+            f"SELECT id, payload FROM {self._name} WHERE id = ?::uuid", (_uuid(vector_id),)
+        )
         return PgvectorHit(found[0][0], found[0][1], None) if found else None
 
     def list(self, filters: Filters | None = None, top_k: int | None = 100) -> tuple[Hits, None]:

@@ -348,7 +348,7 @@ class PostgresReader(Reader):
         return found
 
     def _context(self, scope: Scope) -> Context:
-        context, scope.context = scope.context or Context(), None
+        context = self._cache.take_context(scope) or Context()
         if len(context) < len(scope.ids):
             known = len(context)
             moments = self._moments(scope.row_keys[known:])

@@ -287,6 +287,12 @@ class ScopeCache:
             self._hold(new, transaction)
             self._trim()
 
+    def take_context(self, scope: Scope) -> Context | None:
+        """The context of a scope, for the one thread that brings it up to date."""
+        with self._lock:
+            context, scope.context = scope.context, None
+            return context
+
     def keep_context(self, scope: Scope, context: Context) -> None:
         """Keeps the context of a scope, and counts what it takes."""
         with self._lock:
