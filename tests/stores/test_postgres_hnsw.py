@@ -182,3 +182,18 @@ def test_vectors_that_cannot_be_indexed_are_refused() -> None:
                 "llm": {"provider": "mock"},
             }
         )
+
+
+def test_compacting_leaves_no_vector_of_a_removed_memory() -> None:
+    memory = opened(hnsw=True, hnsw_from=50)
+    try:
+        said = [{"role": "user", "content": f"note {n}"} for n in range(60)]
+        stored = memory.add(said, user_id="u", infer=False)["results"]
+        memory.search("note", filters={"user_id": "u"})  # It makes the index.
+        rows = memory.stores._rows
+        memory.delete(stored[0]["id"])
+        memory.compact()
+        with rows.reading():
+            assert rows.rows("SELECT count(*) FROM near") == [(59,)]
+    finally:
+        memory.close()

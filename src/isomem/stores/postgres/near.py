@@ -55,10 +55,11 @@ _UNINDEXED = (
     "SELECT seq, vector FROM points WHERE scope = ? AND version > ? AND version <= ? AND seq > ?"
     f" ORDER BY seq LIMIT {_PAGE}"
 )
-_GONE = (
-    "DELETE FROM near AS n WHERE scope = ? AND NOT EXISTS"
+_ALL_GONE = (
+    "DELETE FROM near AS n WHERE NOT EXISTS"
     " (SELECT 1 FROM points AS p WHERE p.scope = n.scope AND p.seq = n.seq)"
 )
+_GONE = f"{_ALL_GONE} AND scope = ?"
 
 
 class Near:
@@ -207,7 +208,7 @@ class Near:
         return dims
 
     def drop_unused(self) -> None:
-        """Removes the indexes of scopes that are gone."""
+        """Removes the indexes of scopes that are gone, and the vectors of points that are."""
         sql = (
             "DELETE FROM indexes AS i WHERE NOT EXISTS"
             " (SELECT 1 FROM scopes AS s WHERE s.number = i.scope) RETURNING scope"
@@ -215,6 +216,7 @@ class Near:
         for (number,) in self._rows.rows(sql):
             self._rows.execute(f"DROP INDEX IF EXISTS near_{number}")
             self._rows.execute("DELETE FROM near WHERE scope = ?", (number,))
+        self._rows.execute(_ALL_GONE)
 
     def _make(self, number: int, dims: int) -> None:
         kind = f"{self._schema}.vector({dims})"
