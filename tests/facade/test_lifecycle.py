@@ -64,8 +64,11 @@ def test_an_add_that_a_close_overtakes_raises_and_stores_nothing(tmp_path: Path)
         memory.llm = slow = Slow()
         adding = asyncio.ensure_future(memory.add("hello", **U))
         await asyncio.to_thread(slow.asked.wait, 30)
+        closing = asyncio.ensure_future(asyncio.to_thread(memory.close))
+        while not memory._pools._is_closed:
+            await asyncio.sleep(0.001)
         slow.may_answer.set()
-        await asyncio.to_thread(memory.close)
+        await closing
         with pytest.raises(DatabaseError, match="closed"):
             await adding
 
