@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ U = {"user_id": "u"}
 
 def opened(path: Path, **more: Any) -> AsyncMemory:
     return AsyncMemory(MemoryConfig(**configuration(path, **more)))
+
+
+def until_closed(memory: AsyncMemory) -> None:
+    while not memory._pools._is_closed:
+        time.sleep(0.001)
 
 
 class Slow:
@@ -65,8 +71,7 @@ def test_an_add_that_a_close_overtakes_raises_and_stores_nothing(tmp_path: Path)
         adding = asyncio.ensure_future(memory.add("hello", **U))
         await asyncio.to_thread(slow.asked.wait, 30)
         closing = asyncio.ensure_future(asyncio.to_thread(memory.close))
-        while not memory._pools._is_closed:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(until_closed, memory)
         slow.may_answer.set()
         await closing
         with pytest.raises(DatabaseError, match="closed"):
