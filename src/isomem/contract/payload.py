@@ -229,6 +229,7 @@ def _recorded(event: dict[str, object]) -> dict[str, object]:
     A stored memory may have any value as its `role`, and it must be possible to remove it.
     """
     for key, value in event.items():
+        # Most values are: they need no closer look.
         is_plain = value is None or (isinstance(value, str) and value.isascii())
         if not (is_plain or is_recordable(value)):
             event[key] = shown(value)
