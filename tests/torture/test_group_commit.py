@@ -136,7 +136,7 @@ class Reader(threading.Thread):
     def run(self) -> None:
         try:
             while not self.stopped.is_set():
-                listed: Any = self._memory.get_all(filters=SCOPE, top_k=10_000)
+                listed: Any = self._memory.get_all(filters=SCOPE, top_k=100_000)
                 halves([each["memory"] for each in listed["results"]])
                 halves(searched(self._memory))
         except BaseException as error:
