@@ -128,9 +128,10 @@ class Chatting:
         return [each["memory"] for each in asyncio.run(listed)["results"]]
 
     def _is_idle(self) -> bool:
+        if self.service._background:  # First, since what is done there ends in the queue.
+            return False
         page = self.service.jobs._queue.page
-        left = [page(None, state, None, 9)[1] for state in ("waiting", "running")]
-        return not any((self.service._background, *left))
+        return not any(page(None, state, None, 9)[1] for state in ("waiting", "running"))
 
     def close(self) -> None:
         for each in self._opened:

@@ -97,7 +97,7 @@ def test_what_was_begun_is_told_to_the_next_try(rows: Receipts) -> None:
     assert rows.begin(receipt, ["a", "b"]) == []
     assert rows.begin(receipt, ["c"]) == ["a", "b"]
     assert rows.begin(Receipt("other", "d"), ["x"]) == []
-    rows.complete(receipt, ["c"], [record("c")])
+    rows.complete(receipt, ["a", "b", "c"], [record("c")])
     with pytest.raises(DatabaseError, match="carried out already"):
         rows.begin(receipt, ["d"])
 
@@ -110,7 +110,7 @@ def test_a_try_that_was_overtaken_leaves_no_receipt(rows: Receipts) -> None:
         rows.complete(receipt, ["a"], [record("a")])
     assert caught.value.error_code == "RECEIPT_003"
     assert rows.find("r") is None
-    rows.complete(receipt, ["b"], [record("b")])
+    rows.complete(receipt, ["a", "b"], [record("b")])
     assert rows.find("r") is not None
 
 
