@@ -196,6 +196,11 @@ class ScopeCache:
     def __init__(self, database: Database, max_bytes: int) -> None:
         self._database = database
         self._max_bytes = max_bytes
+        self._begin()
+        database.connections.at_fork(self._begin)
+
+    def _begin(self) -> None:
+        """Empty, as in a new process: in a forked child, another thread may have had the lock."""
         self._lock = threading.Lock()
         self._cached: dict[Key, CachedScope] = {}
 
