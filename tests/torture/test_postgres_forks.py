@@ -23,7 +23,8 @@ REST = {
     "embedder": {"provider": "mock", "config": {"embedding_dims": 8}},
     "llm": {"provider": "mock"},
 }
-ENGINES = ("postgres", "pgvector")
+EVERY = ("postgres", "pgvector")
+SOME = EVERY if SCALE else EVERY[:1]
 
 OPENED = """
 import asyncio, json, os, signal, sys, threading, time, warnings
@@ -117,15 +118,15 @@ print("parent is done", flush=True)
 )
 
 CASES = [
-    ("Memory", "none", "stays", "_exit"),
-    ("Memory", "writes", "closes", "exit"),
+    ("Memory", "writes", "stays", "_exit"),
     ("AsyncMemory", "reads", "exits", "closes"),
+    ("Memory", "none", "closes", "exit"),
     ("AsyncMemory", "writes", "stays", "closes"),
     ("Memory", "reads", "stays", "exit"),
 ]
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture
 def config(request: pytest.FixtureRequest, tmp_path: Any) -> dict[str, Any]:
     """A memory of one of the engines that are in a PostgreSQL database."""
     if request.param == "postgres":
@@ -158,7 +159,15 @@ def listed(config: dict[str, Any]) -> list[str]:
     return sorted(each["memory"] for each in found)
 
 
-@pytest.mark.parametrize("case", CASES if SCALE else CASES[:3], ids="-".join)
+@pytest.mark.parametrize(
+    ("config", "case"),
+    [
+        pytest.param(engine, case, id="-".join((engine, *case)))
+        for engine in EVERY
+        for case in (CASES if SCALE else CASES[: 2 if engine == "postgres" else 1])
+    ],
+    indirect=["config"],
+)
 def test_parent_and_child_go_on_and_nothing_is_mixed_up(
     config: dict[str, Any], case: tuple[str, ...]
 ) -> None:
@@ -197,7 +206,11 @@ print("parent:", end, texts())
 )
 
 
-@pytest.mark.parametrize("what", ["reads", "writes"])
+@pytest.mark.parametrize(
+    ("config", "what"),
+    [("postgres", "reads"), ("postgres", "writes"), ("pgvector", "writes")],
+    indirect=["config"],
+)
 def test_a_block_that_was_open_at_the_fork_fails_in_the_child_and_stays_in_the_parent(
     config: dict[str, Any], what: str
 ) -> None:
@@ -237,6 +250,7 @@ if pid:
 )
 
 
+@pytest.mark.parametrize("config", SOME, indirect=True)
 def test_a_call_that_waits_for_the_server_at_the_fork_is_the_parents(
     config: dict[str, Any],
 ) -> None:
@@ -261,6 +275,7 @@ with database.writing():
 )
 
 
+@pytest.mark.parametrize("config", SOME, indirect=True)
 def test_a_transaction_of_a_killed_parent_ends_though_its_child_lives(
     config: dict[str, Any],
 ) -> None:
@@ -292,6 +307,7 @@ print(texts())
 )
 
 
+@pytest.mark.parametrize("config", SOME, indirect=True)
 def test_a_pool_of_forked_workers_shares_the_database(config: dict[str, Any]) -> None:
     expected = sorted(["before", *(f"worker {number}" for number in range(12))])
     assert run(BY_MULTIPROCESSING, config, "Memory") == [str(expected)]

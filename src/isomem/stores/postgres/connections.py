@@ -6,6 +6,7 @@ word to the server, and what is made of them, threads and locks included, is nev
 
 from __future__ import annotations
 
+import ctypes  # noqa: F401 - for `leak`: in a forked child, an import may wait for a dead thread.
 import os
 import socket
 import threading
@@ -204,7 +205,7 @@ class Connections:
         """In the child: makes everything anew."""
         del quiet
         self.forks += 1
-        made = [connection for each in self._made if (connection := each()) is not None]
+        made = [connection for each in [*self._made] if (connection := each()) is not None]
         for inherited in (self._pool, *made):
             leak(inherited)  # A pool that is freed waits for threads that are not here.
         with suppress(OSError):

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 LATE = 1000
 """So many new memories of a scope are compared one by one before they are indexed."""
-AGAIN_AFTER_S = 10.0
-"""How long a process leaves the building to others after one of them was at it, or it failed."""
+AGAIN_AFTER_S, AFTER_FAILURE_S = 10.0, 300.0
+"""How long a process builds nothing after it has found another one at work, or has failed."""
 _LONGEST_END_S = 2.0
 """How long `close` waits for the thread, which may be about to connect."""
 _PAGE = 1000
@@ -170,7 +170,8 @@ class Builder:
         with self._lock:
             self._due.clear()
             self._thread = self._connection = None
-            self._not_before = time.monotonic() + AGAIN_AFTER_S
+            pause_s = AGAIN_AFTER_S if error is None else AFTER_FAILURE_S
+            self._not_before = time.monotonic() + pause_s
         if error is not None and not self._is_closed:
             cause = self._connections.target.without_secret(str(error).strip())
             log.warning("The index of a scope is not brought up to date: %s", cause)
@@ -222,7 +223,7 @@ class Builder:
         parameters = {**target.parameters, "application_name": name}
         connection = psycopg.connect(**parameters, autocommit=True)
         self._connections.adopt(connection)
-        connection.execute("SET statement_timeout = 0")
+        connection.execute("SET statement_timeout = 0; SET lock_timeout = 0")
         return connection
 
     # --- What a builder does, in its turn ---

@@ -196,11 +196,10 @@ class ScopeCache:
     def __init__(self, database: Database, max_bytes: int) -> None:
         self._database = database
         self._max_bytes = max_bytes
-        self._begin()
-        database.connections.at_fork(self._begin)
+        self.restart()
 
-    def _begin(self) -> None:
-        """Empty, as in a new process: in a forked child, another thread may have had the lock."""
+    def restart(self) -> None:
+        """Begins empty. In a forked child, a thread that is not there may have the lock."""
         self._lock = threading.Lock()
         self._cached: dict[Key, CachedScope] = {}
 

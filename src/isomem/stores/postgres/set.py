@@ -208,6 +208,7 @@ def _open(config: MemoryConfig, embedder: Embedder, clock: Clock, database: Any)
     options = config.vector_store.config
     cache = ScopeCache(database, int(options["cache_mb"] * 1_000_000))
     database.release = cache.release
+    database.connections.at_fork(cache.restart)
     dims, identity = facts_of(options, embedder)
     facts: dict[str, Any] = {"dims": dims, "embedder": identity}
     encoder = None
