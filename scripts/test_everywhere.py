@@ -1,14 +1,15 @@
 """Runs the tests on every supported Python that this machine has.
 
 On one of them (the one that runs this script, if it is supported) everything runs, with upstream
-installed and coverage measured, in parts side by side. On the others, the library's tests run: all
-but those that need upstream, that build packages (each environment has built the kernel already)
-and that try the benchmarks and the mutation check, which have one Python of their own. Slow ones,
-and those of the service, run on the oldest and the newest of them. Properties are tried on a
-quarter of the examples there: other ones on each. All of these run side by side, as many as there
-are processors, and so do the parity tests with the later mem0 that has a profile, in tier A. What
-they print comes in order. The environments are created under .venvs/ and kept until the packaging
-changes.
+installed, in parts side by side. Coverage is measured in one part, whose tests reach what has to be
+covered. On the others, the library's tests run: all but those that need upstream, that build
+packages (each environment has built the kernel already) and that try the benchmarks, the mutation
+check, the scripts and the recipe of the table, which have one Python of their own. Slow ones, and
+those of the service, run on the oldest and the newest of them. Properties are tried on a quarter of
+the examples there, other ones on each, and long texts are shorter. All of these run side by side,
+as many as there are processors, the longest first, and so do the parity tests with the later mem0
+that has a profile, in tier A. What they print comes in order. The environments are created under
+.venvs/ and kept until the packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -61,8 +62,15 @@ PARTS = (
     MEASURED,
     ("tests", *(f"--ignore={folder}" for folder in (*PROGRAMS, *MEASURED))),
 )
-# The library's tests.
-LIBRARY = ("--ignore=tests/bench", "--ignore=tests/parity/test_mutants.py", "-m")
+# The library's tests: not those of the scripts, which run on the Python that a contributor has.
+OF_SCRIPTS = (
+    "models", "test_clients.py", "test_everywhere.py", "test_figures.py", "test_house.py",
+    "test_upstream_tests.py",
+)  # fmt: skip
+LIBRARY = (
+    "--ignore=tests/bench", "--ignore=tests/parity/test_mutants.py",
+    *(f"--ignore=tests/unit/{name}" for name in OF_SCRIPTS), "-m",
+)  # fmt: skip
 OF_LIBRARY = "not oracle and not build"
 NOT_SLOW = f"{OF_LIBRARY} and not slow"
 OF_SERVICE = tuple(f"--ignore=tests/{name}" for name in ("client", "serve", "stores", "web"))

@@ -26,7 +26,7 @@ def check_linear(work: Callable[[str], object], text_of: Callable[[int], str]) -
     cache takes longer, so that the limit lies between the two.
     """
     short = long = float("inf")
-    with _nothing_else():
+    with undisturbed():
         for _ in range(ATTEMPTS):
             short, long = (
                 min(fastest, _seconds(work, text_of(length)))
@@ -38,7 +38,7 @@ def check_linear(work: Callable[[str], object], text_of: Callable[[int], str]) -
 
 
 @contextmanager
-def _nothing_else() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """What looks for garbage goes through all that earlier tests left; a tracer sees each line."""
     tracer = sys.gettrace()
     gc.disable()
