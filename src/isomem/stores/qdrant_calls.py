@@ -1,27 +1,27 @@
-"""Calls of qdrant-client: opening it, one call after another in local mode, retries, errors."""
+"""Calls of qdrant-client: opening it, one call after another in local mode, errors."""
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from threading import RLock
 from weakref import WeakKeyDictionary
 
-from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
-from isomem.providers.settings import passwords, redact
-from isomem.stores.waiting import LONGEST_WAIT_S, wait_s
+from isomem.errors import VectorStoreError, VectorValueError
+from isomem.providers.settings import passwords
+from isomem.stores.engine_calls import (
+    LONGEST_WAIT_S,
+    EngineConnection,
+    cannot_open,
+    wrong_option,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, TypeAlias
+    from collections.abc import Sequence
+    from typing import Any
 
-    Client: TypeAlias = Any
-    """A `qdrant_client.QdrantClient`, which is not installed everywhere."""
-    Options: TypeAlias = Mapping[str, Any]
-    """What is configured, by name; checked before."""
-
-FIRST_WAIT_S = 0.2
-"""Seconds before the first retry; each later one waits twice as long as the one before."""
+    from isomem.errors import InvalidConfigError
+    from isomem.stores.engine_calls import Client, Options
 
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _TRANSIENT_GRPC = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})
@@ -32,52 +32,46 @@ _locks: WeakKeyDictionary[Client, RLock] = WeakKeyDictionary()
 """The lock of each client in local mode: several stores may share one."""
 
 
-class Connection:
-    """A client, and how its calls are made.
-
-    Everything that a store calls may be done twice with the same result, since points have their
-    ids before: so on a server, a call that was not answered is made again.
+class Connection(EngineConnection):
+    """A `qdrant_client.QdrantClient`, and how it is called.
 
     Args:
-        client: a `qdrant_client.QdrantClient`.
-        max_retries: how often a call is made again; on a server.
-        secrets: texts that no error shows.
+        client, max_retries, secrets: as of `EngineConnection`.
+        is_ours: whether closing the connection closes the client.
 
     Attributes:
-        is_local: whether it is local mode: a folder, or the memory of this process.
+        is_local: whether it is local mode: a folder, or the memory of this process. It has nothing
+            to wait for, so that nothing is tried again.
     """
 
-    def __init__(self, client: Client, max_retries: int, secrets: list[str]) -> None:
+    engine = "qdrant"
+    kept = (KeyError,)
+    """Local mode: a point does not exist."""
+
+    def __init__(
+        self,
+        client: Client,
+        max_retries: int,
+        secrets: Sequence[str],
+        *,
+        is_ours: bool,
+    ) -> None:
         from qdrant_client.local.qdrant_local import QdrantLocal
 
-        self.client = client
         self.is_local = isinstance(getattr(client, "_client", None), QdrantLocal)
-        self._max_retries = 0 if self.is_local else max_retries
-        self._secrets = secrets
+        release = partial(self._once, "close", {}) if is_ours else None
+        super().__init__(client, 0 if self.is_local else max_retries, secrets, release)
         self._lock = _locks.setdefault(client, RLock()) if self.is_local else None
 
     def call(self, method: str, /, **arguments: Any) -> Any:
-        """Calls a method of the client.
+        """What a method of the client returns.
 
         Raises:
             KeyError: local mode: a point does not exist.
             VectorValueError: Qdrant refuses a value.
             VectorStoreError: it fails, or cannot be reached.
         """
-        retries = 0
-        while True:
-            try:
-                return self._once(method, arguments)
-            except KeyError:
-                raise
-            except Exception as error:  # noqa: BLE001 - its transport can raise anything
-                if retries == self._max_retries or not is_transient(error):
-                    failure = self.failure(error)
-                    break
-                asked_s = getattr(error, "retry_after_s", wait_s(FIRST_WAIT_S, retries))
-            time.sleep(min(asked_s, LONGEST_WAIT_S))
-            retries += 1
-        raise failure
+        return self.tried(lambda: self._once(method, arguments))
 
     def _once(self, method: str, arguments: Options) -> Any:
         called = getattr(self.client, method)
@@ -86,37 +80,21 @@ class Connection:
         with self._lock:
             return called(**arguments)
 
-    def failure(self, error: Exception) -> VectorStoreError:
-        """The error for what the client has raised, which is its cause unless it shows a secret."""
-        described = f"{type(error).__name__}: {error}"
-        text = redact(described, self._secrets)
-        status = getattr(error, "status_code", None)
-        is_refused = isinstance(error, ValueError) or status in _REFUSED
-        kind = VectorValueError if is_refused else VectorStoreError
-        suggestion = "Check the filters, and the embedder" if is_refused else None
-        failure = kind(f"vector_store qdrant failed: {text}", suggestion=suggestion)
-        failure.__cause__ = error if text == described else None
-        return failure
+    def is_transient(self, error: Exception) -> bool:
+        if type(error).__name__ in {"ResponseHandlingException", "ResourceExhaustedResponse"}:
+            return True
+        code = getattr(error, "code", None)
+        if callable(code):
+            return getattr(code(), "name", "") in _TRANSIENT_GRPC
+        return getattr(error, "status_code", None) in _TRANSIENT
 
-    def close(self) -> None:
-        """Closes the client. May be called twice."""
-        try:
-            self._once("close", {})
-        except Exception as error:  # noqa: BLE001 - its transport can raise anything
-            failure = self.failure(error)
-        else:
-            return
-        raise failure
+    def wait_s(self, error: Exception, retries: int) -> float:
+        asked_s: float = getattr(error, "retry_after_s", super().wait_s(error, retries))
+        return min(asked_s, LONGEST_WAIT_S)
 
-
-def is_transient(error: Exception) -> bool:
-    """Whether a call that failed with an error may succeed a moment later."""
-    if type(error).__name__ in {"ResponseHandlingException", "ResourceExhaustedResponse"}:
-        return True
-    code = getattr(error, "code", None)
-    if callable(code):
-        return getattr(code(), "name", "") in _TRANSIENT_GRPC
-    return getattr(error, "status_code", None) in _TRANSIENT
+    def kind_of(self, error: Exception) -> type[VectorStoreError]:
+        is_refused = isinstance(error, ValueError) or getattr(error, "status_code", 0) in _REFUSED
+        return VectorValueError if is_refused else VectorStoreError
 
 
 # --- Opening ---------------------------------------------------------------------------------
@@ -132,17 +110,15 @@ def opened(options: Options) -> Connection:
     secrets = [each for each in (options["api_key"],) if each] + passwords(options["url"] or "")
     check_location(options)
     if options["client"] is not None:
-        return Connection(options["client"], options["max_retries"], secrets)
+        return Connection(options["client"], options["max_retries"], secrets, is_ours=False)
     from qdrant_client import QdrantClient
 
-    arguments = _server_of(options) or {"path": options["path"]}
     try:
-        client = QdrantClient(**arguments)
+        client = QdrantClient(**(_server_of(options) or {"path": options["path"]}))
     except Exception as error:  # noqa: BLE001 - a file system and a transport can raise anything
-        text = redact(f"{type(error).__name__}: {error}", secrets)
-        failure = VectorStoreError(f"vector_store qdrant cannot be opened: {text}")
+        failure = cannot_open("qdrant", error, secrets)
     else:
-        return Connection(client, options["max_retries"], secrets)
+        return Connection(client, options["max_retries"], secrets, is_ours=True)
     raise failure
 
 
@@ -160,7 +136,7 @@ def check_location(options: Options) -> None:
 
 
 def _wrong(fault: str) -> InvalidConfigError:
-    return InvalidConfigError(f"vector_store.config (qdrant): {fault}", error_code="CONFIG_002")
+    return wrong_option("qdrant", fault)
 
 
 def _server_of(options: Options) -> Options:
