@@ -1,9 +1,10 @@
-"""Calls of qdrant-client: opening it, one call after another in local mode, errors."""
+"""Calls of qdrant-client: opening it, turns of threads in local mode, errors."""
 
 from __future__ import annotations
 
 from functools import partial
-from threading import RLock
+from itertools import count
+from threading import RLock, local
 from weakref import WeakKeyDictionary
 
 from isomem.errors import VectorStoreError, VectorValueError
@@ -17,19 +18,65 @@ from isomem.stores.engine_calls import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
 
     from isomem.errors import InvalidConfigError
     from isomem.stores.engine_calls import Client, Options
+
+    T = TypeVar("T")
 
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _TRANSIENT_GRPC = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})
 _REFUSED = frozenset({400, 422})
 _UNKNOWN_LOCATION = "Either 'host' and 'port' or 'url' and 'api_key' or 'path' must be provided."
 
-_locks: WeakKeyDictionary[Client, RLock] = WeakKeyDictionary()
-"""The lock of each client in local mode: several stores may share one."""
+_READING = frozenset(
+    {
+        "collection_exists", "get_collection", "get_collections",
+        "query_batch_points", "query_points", "retrieve", "scroll",
+    }
+)  # fmt: skip
+"""The methods that change nothing. Local mode may run them at the same time."""
+
+_LANES = 8
+
+
+class Turns:
+    """Lets calls that only read run at the same time, and every other call alone.
+
+    A thread that reads takes one of a few locks, always the same; who changes something takes all
+    of them, in their order. They are locks of C, so that no interrupt leaves one taken.
+    """
+
+    def __init__(self) -> None:
+        self._locks = [RLock() for _ in range(_LANES)]
+        self._threads = count()
+        self._own = local()
+
+    def read(self, work: Callable[[], T]) -> T:
+        """Runs work beside that of other readers."""
+        lane = getattr(self._own, "lane", None)
+        if lane is None:
+            lane = self._own.lane = next(self._threads) % _LANES
+        with self._locks[lane]:
+            return work()
+
+    def write(self, work: Callable[[], T], lane: int = 0) -> T:
+        """Runs work alone.
+
+        Args:
+            work: what to run.
+            lane: from which lock on they have to be taken.
+        """
+        if lane == _LANES:
+            return work()
+        with self._locks[lane]:
+            return self.write(work, lane + 1)
+
+
+_turns: WeakKeyDictionary[Client, Turns] = WeakKeyDictionary()
+"""Of each client in local mode: several stores may share one."""
 
 
 class Connection(EngineConnection):
@@ -61,7 +108,7 @@ class Connection(EngineConnection):
         self.is_local = isinstance(getattr(client, "_client", None), QdrantLocal)
         release = partial(self._once, "close", {}) if is_ours else None
         super().__init__(client, 0 if self.is_local else max_retries, secrets, release)
-        self._lock = _locks.setdefault(client, RLock()) if self.is_local else None
+        self._turns = _turns.setdefault(client, Turns()) if self.is_local else None
 
     def call(self, method: str, /, **arguments: Any) -> Any:
         """What a method of the client returns.
@@ -74,11 +121,10 @@ class Connection(EngineConnection):
         return self.tried(lambda: self._once(method, arguments))
 
     def _once(self, method: str, arguments: Options) -> Any:
-        called = getattr(self.client, method)
-        if self._lock is None:
-            return called(**arguments)
-        with self._lock:
-            return called(**arguments)
+        called = partial(getattr(self.client, method), **arguments)
+        if self._turns is None:
+            return called()
+        return self._turns.read(called) if method in _READING else self._turns.write(called)
 
     def is_transient(self, error: Exception) -> bool:
         if type(error).__name__ in {"ResponseHandlingException", "ResourceExhaustedResponse"}:
