@@ -33,7 +33,8 @@ from isomem.errors import DatabaseError
 warnings.simplefilter("ignore")  # Newer Pythons warn of a fork beside threads: that is the test.
 config, kind = json.loads(sys.argv[1]), sys.argv[2]
 memory = (Memory if kind == "Memory" else AsyncMemory).from_config(config)
-database = getattr(memory.vector_store, "_database", None) or memory.vector_store._rows
+is_pgvector = config["vector_store"]["provider"] == "pgvector"
+database = memory.vector_store._connection if is_pgvector else memory.vector_store.database
 
 def call(made):
     return made if kind == "Memory" else asyncio.run(made)
@@ -241,7 +242,7 @@ def work():
         signal.setitimer(signal.ITIMER_REAL, 0.2)
     return database.rows("SELECT 7 FROM pg_sleep(0.5)")
 
-write = database.repeat if "_database" in vars(memory.vector_store) else database.write
+write = database.repeat if is_pgvector else database.write
 outcome = refused(lambda: print(write(work)))
 print("parent:" if pid else "child:", outcome, flush=True)
 if pid:
