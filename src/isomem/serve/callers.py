@@ -12,7 +12,7 @@ import sys
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from isomem.pipeline import overview
 from isomem.serve.calls import CALLS
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, TypeVar
 
     from starlette.requests import HTTPConnection
+    from starlette.types import Receive, Scope
 
     from isomem.serve.access import Access
     from isomem.serve.service import Service
@@ -76,7 +77,9 @@ class Caller:
         Raises:
             Problem: 400, it is not JSON; 413, it is too long; 504, it does not come.
         """
-        return read_json(await self._in_time(self.request.body(), "The body did not arrive."))
+        return read_json(
+            await self._in_time(_body(self.request.receive), "The body did not arrive.")
+        )
 
     async def object(self) -> dict[str, Any]:
         """The JSON object of the body.
@@ -249,14 +252,38 @@ def access_of(request: HTTPConnection) -> Access:
 
 def shown_key(request: HTTPConnection) -> str | None:
     """The key that a request shows: X-API-Key, or Authorization: Bearer or Token."""
-    key = request.headers.get("x-api-key")
+    key = header_of(request.scope, b"x-api-key")
     if key:
         return key
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    scheme, _, text = (header_of(request.scope, b"authorization") or "").partition(" ")
     return text.strip() if scheme.lower() in ("bearer", "token") else None
 
 
+def header_of(scope: Scope, name: bytes) -> str | None:
+    """A header of a request by its name in small letters; of two, the first."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
+
+
 # --- Bodies ----------------------------------------------------------------------------------
+
+
+async def _body(receive: Receive) -> bytes:
+    """The bytes of a body.
+
+    Raises:
+        ClientDisconnect: the sender is gone.
+    """
+    parts, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def read_json(data: bytes) -> Any:
