@@ -6,9 +6,7 @@ each of them.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from isomem.pipeline import overview
 from isomem.serve.calls import CALLS
+from isomem.serve.deadlines import OutOfTimeError, within
 from isomem.serve.limits import PASSED_PER_READ, READ_PER_CALL, check_read
 from isomem.serve.noted import how_many
 from isomem.serve.problems import BAD_INPUT, TOO_LARGE, TOO_SLOW, Problem
@@ -181,7 +180,7 @@ class Caller:
         seconds = self.service.settings.timeout_s
         try:
             return await within(seconds, work)
-        except _OutOfTimeError as error:
+        except OutOfTimeError as error:
             raise Problem(
                 TOO_SLOW, "TIMEOUT_001", f"It took more than {seconds:g} seconds. {outcome}",
                 "Ask for less at once, or raise `timeout_s` of the service.",
@@ -198,33 +197,6 @@ class Accepted(Exception):  # noqa: N818 - it is no error
     def __init__(self, job: dict[str, Any]) -> None:
         super().__init__("accepted")
         self.job = job
-
-
-class _OutOfTimeError(Exception):
-    """The time that a request may take is over."""
-
-
-async def within(seconds: float, work: Awaitable[T]) -> T:
-    """What `work` returns.
-
-    Raises:
-        _OutOfTimeError: it took longer, and was cancelled. A timeout of its own is raised as it is.
-    """
-    if sys.version_info < (3, 11):
-        task = asyncio.ensure_future(work)
-        done, _ = await asyncio.wait([task], timeout=seconds)
-        if done:
-            return task.result()
-        task.cancel()
-        raise _OutOfTimeError
-    timeout = asyncio.timeout(seconds)
-    try:
-        async with timeout:
-            return await work
-    except TimeoutError:
-        if timeout.expired():
-            raise _OutOfTimeError from None
-        raise
 
 
 def _after_timeout(name: str) -> str:
