@@ -54,8 +54,9 @@ FAST: Needs = ("isomem[test,wordllama,serve]",)
 # coverage is measured, tests take twice as long: that is where those are that have to reach all.
 PROGRAMS = ("tests/parity", "tests/recorded", "tests/serve", "tests/web")
 MEASURED = (
-    "tests/claims", "tests/facade", "tests/stores",
+    "tests/claims", "tests/facade", "tests/stores", "tests/torture",
     *(f"tests/unit/{part}" for part in ("contract", "pipeline", "ports", "store", "text")),
+    *(f"tests/unit/test_{name}.py" for name in ("importer", "ingest", "reembed")),
 )  # fmt: skip
 PARTS = (
     PROGRAMS,
