@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -209,6 +210,23 @@ def test_every_test_is_in_one_part_and_each_part_has_files_of_its_own() -> None:
     assert [run.arguments for run in everywhere.full_runs(HERE, ["-k", "one"]).values()] == [
         ("-k", "one")
     ]
+
+
+def test_byte_code_is_written_so_that_not_every_process_compiles_what_it_imports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variable, seen = "PYTHONDONTWRITEBYTECODE", []
+
+    def run_all(pythons: dict[str, Interpreter], full: str, *_: object) -> dict[str, Outcome]:
+        seen.append(os.environ.get(variable))
+        return {full: Outcome(1, 0, 0)}
+
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.setattr("sys.argv", ["test_everywhere.py", "--pythons", HERE.version])
+    monkeypatch.setattr(everywhere, "find", lambda _: HERE)
+    monkeypatch.setattr(everywhere, "run_all", run_all)
+    assert everywhere.main() == 0
+    assert seen == [None]
 
 
 def test_the_other_pythons_begin_with_those_that_run_most(
