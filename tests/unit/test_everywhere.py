@@ -232,13 +232,14 @@ def test_byte_code_is_written_so_that_not_every_process_compiles_what_it_imports
 def test_the_other_pythons_begin_with_those_that_run_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Slow tests, and those of the service, run on the oldest and the newest of them."""
-    begun: list[tuple[str, bool]] = []
+    """Slow tests, and those of the service, run on the oldest and the newest of them.
+
+    The last one of all writes to the disk.
+    """
+    begun: list[Run] = []
 
     def together(runs: dict[str, Run]) -> list[Outcome]:
-        begun.extend(
-            (run.python.version, "tests/serve" in str(run.arguments)) for run in runs.values()
-        )
+        begun.extend(runs.values())
         return [Outcome(1, 0, 0) for _ in runs]
 
     monkeypatch.setattr(everywhere, "ENVIRONMENTS", tmp_path)
@@ -253,5 +254,7 @@ def test_the_other_pythons_begin_with_those_that_run_most(
         begun.clear()
         pythons = {version: Interpreter(version, sys.executable) for version in versions}
         everywhere.run_all(pythons, "3.11", ["-k", "one"])
-        assert [version for version, _ in begun] == expected
-        assert [version for version, few in begun if few] == expected[3:]
+        assert [run.python.version for run in begun] == expected
+        few = [run.python.version for run in begun if "tests/serve" in str(run.arguments)]
+        assert few == expected[3:]
+        assert [run.in_memory for run in begun] == [True] * (len(begun) - 1) + [False]
