@@ -202,8 +202,10 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
         later = ("-q", "-p", "no:cacheprovider", *OF_LATER)
         name = f"mem0-{LATER}"
         runs[name] = Run(pythons[full], WITH_LATER, later, in_memory=True, name=name)
-        need_browser()
-    failed = installed(runs)
+    with ThreadPoolExecutor(1) as beside:
+        browser = beside.submit(lambda: None if arguments else need_browser())
+        failed = installed(runs)
+        browser.result()
     able = [version for version in runs if version not in failed]
     titled = {f"{title(version)}: {kind(version, full)}": runs[version] for version in able}
     outcomes = {**dict(zip(able, together(titled), strict=True)), **failed}
