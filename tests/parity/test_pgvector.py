@@ -35,8 +35,8 @@ ORDERS = (
     "delete_all_beyond_a_hundred", "delete_all_of_exactly_a_hundred",
     "ties_across_scopes", "ties_after_reopening",
 )  # fmt: skip
-"""Scenarios whose outcome depends on an order that SQL leaves open: which of many memories are listed
-first, and which of several entities with the same vector is the nearest."""
+"""Scenarios whose outcome depends on an order that SQL leaves open: which of many memories are
+listed first, and which of several entities with the same vector is the nearest."""
 ODD = ("odd_characters", "json_and_non_ascii", "types_of_roles_and_names", "unicode_and_long_text")
 """Scenarios with characters that JSONB cannot hold: isomem says so before it stores anything."""
 NAN = ("zero_vector",)
