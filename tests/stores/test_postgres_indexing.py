@@ -264,6 +264,24 @@ def test_an_index_that_somebody_has_dropped_is_built_again(memory: Any) -> None:
     assert [valid for _, valid in states(memory)] == [True]
 
 
+def test_a_user_who_may_not_make_indexes_searches_exactly_and_says_so(
+    memory: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = f"user_of_{memory.schema}"
+    for sql in (
+        f"CREATE ROLE {user} LOGIN", f"GRANT USAGE ON SCHEMA {memory.schema} TO {user}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA {memory.schema} TO {user}",
+        f"GRANT ALL ON ALL SEQUENCES IN SCHEMA {memory.schema} TO {user}",
+    ):  # fmt: skip
+        server.shared().do(sql, "tests")
+    other: Any = opened(memory.schema, hnsw=True, hnsw_from=FROM, user=user)
+    assert look(other, ANA, QUERY) == exactly(memory)
+    until(lambda: "must be owner" in caplog.text)
+    assert look(other, ANA, QUERY) == exactly(memory)
+    assert states(memory) == indexes(memory) == []
+    other.close()
+
+
 def test_compacting_waits_for_a_builder_and_not_the_other_way_round(memory: Any) -> None:
     compacting = threading.Thread(target=memory.compact)
     with delayed() as building:
