@@ -22,7 +22,7 @@ import psycopg
 from isomem import log
 from isomem.store.codec import load_vector
 from isomem.stores.postgres.meanings import meaning
-from isomem.stores.postgres.turns import take_at_once, turn
+from isomem.stores.postgres.turns import turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,32 +141,42 @@ class Builder:
 
     def _work(self) -> None:
         try:
-            with self._connected() as connection:
-                if self._goes_on(connection) and take_at_once(connection):
-                    self._tidy(connection)
-                    while (number := self._next()) is not None:
-                        self._index(connection, number)
+            while self._is_due():
+                with self._connected() as connection:
+                    is_done = self._build_due(connection)
+                if not is_done:
+                    self._rest(None)
                     return
-            self._rest(None)
         except psycopg.Error as error:
             self._rest(error)
 
-    def _goes_on(self, connection: Connection[Row]) -> bool:
-        """Whether nobody has closed it meanwhile. From now on, `close` cuts off the connection."""
-        with self._lock:
-            self._connection = connection
-            return not self._is_closed
-
-    def _next(self) -> int | None:
-        """The next scope to look at; without one, the thread ends."""
+    def _is_due(self) -> bool:
+        """Whether there is something to do; otherwise the thread ends."""
         with self._lock:
             if self._due and not self._is_closed:
-                return self._due.pop()
+                return True
             self._thread = self._connection = None
-            return None
+            return False
+
+    def _build_due(self, connection: Connection[Row]) -> bool:
+        """Builds what is due, unless another one has the turn. Returns whether it did."""
+        with self._lock:
+            if self._is_closed:
+                return False
+            self._connection = connection  # From now on, `close` cuts it off.
+        with turn(connection, waits=False) as is_mine:
+            if is_mine:
+                self._tidy(connection)
+                while (number := self._next()) is not None:
+                    self._index(connection, number)
+        return is_mine
+
+    def _next(self) -> int | None:
+        with self._lock:
+            return self._due.pop() if self._due and not self._is_closed else None
 
     def _rest(self, error: Exception | None) -> None:
-        """Leaves what is due to a later search."""
+        """Ends the thread, and leaves what is due to a later search."""
         with self._lock:
             self._due.clear()
             self._thread = self._connection = None

@@ -24,19 +24,23 @@ _TURN = (0x6E656172, 0)
 _PAUSE_S = 0.25
 
 
-def take_at_once(connection: Connection[Any]) -> bool:
-    """Takes the turn for this session, unless another one has it. Returns whether it did."""
-    found = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", _TURN).fetchone()
-    return bool(found and found[0])
-
-
 @contextmanager
-def turn(connection: Connection[Any]) -> Iterator[None]:
-    """A block in which this session has the turn. Waits for it as long as it takes."""
-    while not take_at_once(connection):
+def turn(connection: Connection[Any], *, waits: bool = True) -> Iterator[bool]:
+    """A block in which this session has the turn. Yields whether it does.
+
+    Args:
+        waits: for another session that has it, as long as it takes.
+    """
+    while not (is_mine := _take(connection)) and waits:
         time.sleep(_PAUSE_S)
     try:
-        yield
+        yield is_mine
     finally:
-        with suppress(psycopg.Error):  # The turn is gone with a connection that is lost.
-            connection.execute("SELECT pg_advisory_unlock(%s, %s)", _TURN)
+        if is_mine:
+            with suppress(psycopg.Error):  # The turn is gone with a connection that is lost.
+                connection.execute("SELECT pg_advisory_unlock(%s, %s)", _TURN)
+
+
+def _take(connection: Connection[Any]) -> bool:
+    found = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", _TURN).fetchone()
+    return bool(found and found[0])
