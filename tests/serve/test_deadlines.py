@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from isomem.serve import deadlines
 from isomem.serve.deadlines import OutOfTimeError, within
 
 
@@ -102,26 +103,69 @@ def test_one_deadline_around_another_ends_what_is_its_own() -> None:
     assert asyncio.run(run()) == "both"
 
 
-def test_who_cancels_the_task_cancels_it_also_when_time_is_over() -> None:
+def test_who_cancels_the_task_cancels_it() -> None:
     async def run() -> None:
         task = asyncio.create_task(within(60, after(60)))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        if sys.version_info >= (3, 11):
-            task = asyncio.create_task(within(0.01, cancelled_twice()))
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    async def cancelled_twice() -> None:
-        """By its deadline and by somebody else, before it could end."""
-        task: Any = asyncio.current_task()
-        asyncio.get_running_loop().call_later(0.01, task.cancel)
-        time.sleep(0.05)  # noqa: ASYNC251 - both timers are due then
-        await asyncio.sleep(60)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("other_s", [0.01, 0.02, 0.03])
+def test_who_cancels_it_at_the_moment_when_time_is_over_cancels_it(other_s: float) -> None:
+    """Whichever of the two comes first, before the work could end."""
+
+    async def held_up() -> None:
+        await asyncio.sleep(0)
+        time.sleep(0.06)  # noqa: ASYNC251 - both timers are due then
+        await asyncio.sleep(60)
+
+    async def run() -> None:
+        task = asyncio.create_task(within(0.02, held_up()))
+        asyncio.get_running_loop().call_later(other_s, task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
+def test_loops_that_take_turns_in_one_thread_keep_their_deadlines() -> None:
+    loops = [asyncio.new_event_loop() for _ in range(3)]
+    tasks = [loop.create_task(within(0.05, after(60))) for loop in loops]
+    for loop in loops:
+        loop.run_until_complete(asyncio.sleep(0))
+    for loop, task in zip(loops, tasks, strict=True):
+        with pytest.raises(OutOfTimeError):
+            loop.run_until_complete(asyncio.wait_for(task, 30))
+        loop.close()
+
+
+def test_a_loop_that_goes_on_in_another_thread_keeps_its_deadlines() -> None:
+    loop = asyncio.new_event_loop()
+    work = [loop.create_task(within(0.2, after(seconds))) for seconds in (0.05, 60)]
+    loop.run_until_complete(asyncio.sleep(0))
+    ended: list[Any] = []
+
+    def go_on() -> None:
+        ended.append(loop.run_until_complete(asyncio.wait(work, timeout=30)))
+        ended.append(loop.run_until_complete(after(0.3)))
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    thread.join(60)
+    assert work[0].result() == "done"
+    assert isinstance(work[1].exception(), OutOfTimeError)
+    assert ended[-1] == "done"
+    loop.close()
+
+
+def test_loops_that_are_closed_are_forgotten() -> None:
+    for _ in range(5):
+        asyncio.run(within(60, after(0)))
+    assert sum(each.is_closed() for each in deadlines._WATCHES) <= 1
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a task does not count there")
@@ -167,6 +211,7 @@ def test_every_loop_has_its_own_also_at_the_same_time() -> None:
     assert done == [True] * 3
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="each has its own there")
 def test_many_deadlines_share_one_timer() -> None:
     async def run() -> int:
         loop = asyncio.get_running_loop()

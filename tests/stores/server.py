@@ -22,6 +22,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.stores.processes import started
+
 OLDEST = 14
 """The oldest release of PostgreSQL that isomem is for."""
 
@@ -83,16 +85,8 @@ class Server:
     def start(self) -> None:
         """Starts it, and waits until it answers."""
         settings = [f"--{name}={value}" for name, value in self._settings.items()]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self.folder / "data", *settings],
-                stdout=log, stderr=log, cwd=self.folder, **self._as,
-            )  # fmt: skip
-        deadline = time.monotonic() + 60
-        while not self.answers():
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError((self.folder / "log").read_text()[-2000:])
-            time.sleep(0.02)
+        command = [f"{self._programs}/postgres", "-D", f"{self.folder}/data", *settings]
+        self._process = started(command, self.folder, self.answers, **self._as)
 
     def answers(self) -> bool:
         """Whether it takes connections."""

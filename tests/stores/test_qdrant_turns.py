@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -76,6 +77,35 @@ def test_a_call_inside_a_call_of_the_same_thread_goes_on() -> None:
     """As that of a signal handler."""
     turns = Turns()
     assert turns.read(lambda: turns.write(lambda: turns.read(lambda: "inside"))) == "inside"
+
+
+def test_a_signal_handler_writes_in_the_middle_of_a_read_while_others_want_to_write() -> None:
+    turns = Turns()
+    with ThreadPoolExecutor(THREADS) as pool:
+        readers = threading.Barrier(THREADS)
+        [
+            *pool.map(lambda _: turns.read(lambda: readers.wait(30)), range(THREADS))
+        ]  # Lanes are taken.
+        wanted = [threading.Event() for _ in range(THREADS)]
+
+        def write(mine: threading.Event) -> None:
+            mine.set()
+            turns.write(time.thread_time)
+
+        def handle() -> str:
+            others.extend(pool.submit(write, each) for each in wanted)
+            assert all(each.wait(30) for each in wanted)
+            time.sleep(0.05)  # They wait for their locks now.
+            return turns.write(lambda: "written")
+
+        others: list[Future[None]] = []
+        faulthandler.dump_traceback_later(60, exit=True)  # It would wait forever.
+        try:
+            assert turns.read(handle) == "written"
+            for each in others:
+                each.result(30)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def test_an_error_leaves_no_lock() -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     T = TypeVar("T")
 
@@ -29,7 +28,10 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
     Raises:
         OutOfTimeError: it took longer, and was cancelled. A timeout of its own is raised as it is.
     """
-    deadline = _WATCH.begin(seconds)
+    if sys.version_info < (3, 11):  # A task does not know there how often it was cancelled.
+        return await _within_as_task(seconds, work)
+    watch = _watch_of(asyncio.get_running_loop())
+    deadline = watch.begin(seconds)
     try:
         return await work
     except asyncio.CancelledError:
@@ -37,7 +39,21 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
             raise OutOfTimeError from None
         raise
     finally:
-        _WATCH.end(deadline)
+        watch.end(deadline)
+
+
+async def _within_as_task(seconds: float, work: Awaitable[T]) -> T:
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait([task], timeout=seconds)
+        if not done:
+            task.cancel()
+            await asyncio.wait([task])
+            if task.cancelled():
+                raise OutOfTimeError
+    finally:
+        task.cancel()  # If this one was cancelled meanwhile.
+    return task.result()
 
 
 class _Deadline:
@@ -48,32 +64,33 @@ class _Deadline:
         is_over: whether the task was cancelled for it.
     """
 
-    __slots__ = ("_cancelled_before", "at", "is_over", "task")
+    __slots__ = ("_cancelled_before", "_task", "at", "is_over")
 
-    def __init__(self, at: float, task: asyncio.Task[object]) -> None:
+    def __init__(self, at: float, task: Any) -> None:
         self.at = at
-        self.task = task
         self.is_over = False
-        self._cancelled_before = _times_cancelled(task)
+        self._task = task
+        self._cancelled_before: int = task.cancelling()
 
     def pass_by(self) -> None:
         """Cancels the task."""
         self.is_over = True
-        self.task.cancel()
+        self._task.cancel()
 
     def has_ended_it(self) -> bool:
         """Whether it is why the task was cancelled, and nobody else has cancelled it as well."""
-        return self.is_over and _times_cancelled(self.task) <= self._cancelled_before + 1
+        return self.is_over and self._task.cancelling() <= self._cancelled_before + 1
+
+    def take_back(self) -> None:
+        """Lets the task await something else, as if it had not been cancelled for this."""
+        if self.is_over:
+            self._task.uncancel()
 
 
-class _Watch(threading.local):
-    """What has a deadline on the event loop of this thread."""
+class _Watch:
+    """What has a deadline on one event loop."""
 
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._begin_on(None)
-
-    def _begin_on(self, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._deadlines: set[_Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -81,43 +98,43 @@ class _Watch(threading.local):
 
     def begin(self, seconds: float) -> _Deadline:
         """A deadline of the current task, so many seconds from now."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._begin_on(loop)
-        task = asyncio.current_task(loop)
-        assert task is not None
-        deadline = _Deadline(loop.time() + seconds, task)
+        at = self._loop.time() + seconds
+        deadline = _Deadline(at, asyncio.current_task(self._loop))
         self._deadlines.add(deadline)
-        if deadline.at < self._looks_at:
-            self._look_at(loop, deadline.at)
+        if at < self._looks_at:
+            self._look_at(at)
         return deadline
 
     def end(self, deadline: _Deadline) -> None:
-        """Its work is done, or was cancelled: the task may await something else."""
+        """Its work is done, or was cancelled."""
         self._deadlines.discard(deadline)
-        if deadline.is_over and sys.version_info >= (3, 11):
-            deadline.task.uncancel()
+        deadline.take_back()
 
-    def _look_at(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+    def _look_at(self, at: float) -> None:
         """Sets the timer. Where nothing is left by then, it finds nothing."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer, self._looks_at = loop.call_at(at, self._look, loop), at
+        self._timer, self._looks_at = self._loop.call_at(at, self._look), at
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _look(self) -> None:
         self._timer, self._looks_at = None, float("inf")
-        now = loop.time()
+        now = self._loop.time()
         for each in [each for each in self._deadlines if each.at <= now]:
             self._deadlines.discard(each)
             each.pass_by()
         if self._deadlines:
-            self._look_at(loop, min(each.at for each in self._deadlines))
+            self._look_at(min(each.at for each in self._deadlines))
 
 
-_WATCH = _Watch()
+_WATCHES: dict[asyncio.AbstractEventLoop, _Watch] = {}
 
 
-def _times_cancelled(task: asyncio.Task[object]) -> int:
-    if sys.version_info >= (3, 11):
-        return task.cancelling()
-    return 0  # A task does not count there.
+def _watch_of(loop: asyncio.AbstractEventLoop) -> _Watch:
+    """What looks after an event loop. Those of closed ones are dropped when there is a new one."""
+    watch = _WATCHES.get(loop)
+    if watch is None:
+        for each in [*_WATCHES]:
+            if each.is_closed():
+                _WATCHES.pop(each, None)
+        watch = _WATCHES[loop] = _Watch(loop)
+    return watch

@@ -32,8 +32,7 @@ class Events:
     def __init__(self, ledger: Any, events: Sequence[Payload]) -> None:
         self._ledger = ledger
         self._events = events
-        is_ours = isinstance(ledger, Ledger)
-        self._rows: Sequence[Event] = ledger.events(events) if is_ours else ()
+        self._rows: Sequence[Event] = ledger.events(events) if _is_ours(ledger) else ()
         self._ids: Sequence[Any] = [row[0] for row in self._rows] or [_UNKNOWN] * len(events)
 
     def write(self) -> None:
@@ -73,6 +72,15 @@ class Events:
                 self._ledger.remove_history(self._ids)
         except (PartFailure, MemoryError) as error:
             log.error("The history may keep events that were not carried out: %s", error)
+
+
+def _is_ours(ledger: object) -> bool:
+    """Whether it writes as ours does. A program may have put methods of its own over ours."""
+    names = ("add_history", "batch_add_history")
+    kind = type(ledger)
+    return isinstance(ledger, Ledger) and all(
+        getattr(kind, name) is getattr(Ledger, name) for name in names
+    )
 
 
 _NAMED = ("memory_id", "old_memory", "new_memory", "event")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes  # noqa: F401 - for `leak`: in a forked child, an import may wait for a dead thread.
 from functools import partial
 from itertools import count
-from threading import RLock, local
+from threading import RLock, current_thread, local, main_thread
 from weakref import WeakKeyDictionary
 
 from isomem.errors import VectorStoreError, VectorValueError
@@ -50,6 +50,9 @@ class Turns:
 
     A thread that reads takes one of a few locks, always the same; who changes something takes all
     of them, in their order. They are locks of C, so that no interrupt leaves one taken.
+
+    The first lock is the main thread's alone. A signal handler there may write in the middle of a
+    read, and would wait forever for another writer that had an earlier lock.
     """
 
     def __init__(self) -> None:
@@ -63,11 +66,16 @@ class Turns:
 
     def read(self, work: Callable[[], T]) -> T:
         """Runs work beside that of other readers."""
-        lane = getattr(self._own, "lane", None)
-        if lane is None:
-            lane = self._own.lane = next(self._threads) % _LANES
-        with self._locks[lane]:
+        with self._locks[self._lane()]:
             return work()
+
+    def _lane(self) -> int:
+        lane: int | None = getattr(self._own, "lane", None)
+        if lane is None:
+            is_main = current_thread() is main_thread()
+            lane = 0 if is_main else 1 + next(self._threads) % (_LANES - 1)
+            self._own.lane = lane
+        return lane
 
     def write(self, work: Callable[[], T], lane: int = 0) -> T:
         """Runs work alone.
