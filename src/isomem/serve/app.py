@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from isomem import __version__
+from isomem.serve.following import Following
 from isomem.serve.guard import Guard
 from isomem.serve.limits import Buckets, RateLimits, SharedBuckets
 from isomem.serve.mcp.http import Endpoint
@@ -101,6 +102,7 @@ def operations() -> list[Operation]:
 def _add_layers(app: FastAPI, service: Service) -> None:
     """The outermost comes last."""
     app.add_middleware(Shortcut, routes=app.routes)
+    app.add_middleware(Following, service=service)
     app.add_middleware(
         Guard, settings=service.settings, metrics=app.state.metrics, trail=service.trail
     )

@@ -85,6 +85,7 @@ class Service:
         self._started_with = given
         self._replaced: list[AsyncMemory] = []
         self._configuring = threading.Lock()
+        self._following: asyncio.Task[None] | None = None
 
     def access(self, shown_key: str | None) -> Access:
         """The view that a caller with this key gets.
@@ -93,7 +94,6 @@ class Service:
             Problem: 401, the key is missing or does not work.
         """
         key = self._key(shown_key)
-        self.follow()
         CALLER.set(key)
         memory = self.memory
         if not is_everything(key.grants):  # Scores tell nothing of what the key may not see.
@@ -181,26 +181,50 @@ class Service:
         self.memory = memory
         self.configuration = configuration
 
-    def follow(self) -> None:
+    def is_behind(self) -> bool:
+        """Whether another process may have changed the configuration."""
+        return self._following is not None or self.changes.may_differ()
+
+    async def follow(self) -> None:
         """Takes over what another process has changed in the configuration.
 
-        What cannot be taken over is left out: the calls go on as before, and the log says why.
-        """
-        if not self.changes.may_differ():
-            return
-        configuration = merged(self._started_with, self.changes.read())
-        if configuration == self.configuration:
-            return
-        try:
-            self._use(self._with(configuration), configuration)
-        except (ConfigurationError, DependencyError, Problem) as error:
-            log.error("The changed configuration cannot be used here: %s", error)
+        Models are opened in a thread, once for all who wait. What cannot be taken over is left out,
+        and the log says why; after `timeout_s`, who waits goes on with the configuration as it was.
 
-    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does something that no caller waits for. `close` waits until it is done."""
+        Raises:
+            DatabaseError: what was changed cannot be read.
+        """
+        while self.is_behind():
+            if self._following is None:
+                self._following = self.in_background(self._take_over())
+            done, _ = await asyncio.wait([self._following], timeout=self.settings.timeout_s)
+            if not done:
+                return
+            done.pop().result()
+
+    async def _take_over(self) -> None:
+        try:
+            await asyncio.to_thread(self._use_changes)
+        finally:
+            self._following = None
+
+    def _use_changes(self) -> None:
+        """Uses the configuration as it is kept, if it is another one and can be used."""
+        with self._configuring:
+            configuration = merged(self._started_with, self.changes.read())
+            if configuration == self.configuration:
+                return
+            try:
+                self._use(self._with(configuration), configuration)
+            except (ConfigurationError, DependencyError, Problem) as error:
+                log.error("The changed configuration cannot be used here: %s", error)
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Does something whatever becomes of its caller. `close` waits until it is done."""
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     def start(self) -> None:
         """Begins to work on jobs, in the running event loop."""
