@@ -213,11 +213,11 @@ class Receipts(Protocol):
         ...
 
     def forget(self, prefix: str, before: float, kept: Sequence[str] = ()) -> int:
-        """Removes receipts.
+        """Removes receipts, and what calls have left that were begun and never completed.
 
         Args:
             prefix: what their ids begin with.
-            before: when they were written at the latest, in seconds since 1970.
+            before: when they were written or begun at the latest, in seconds since 1970.
             kept: ids of those that stay.
 
         Returns:
