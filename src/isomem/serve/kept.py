@@ -53,15 +53,23 @@ class Kept:
         Returns, Raises:
             As the call.
         """
-        if name in REMOVALS and self._forget_jobs is not None:
-            await self._forget_jobs(_removed(memory, name, arguments))
+        if name not in REMOVALS:
+            return await self._made(memory, name, arguments)
+        removed = _removed(memory, name, arguments)
+        if self._forget_jobs is not None:
+            await self._forget_jobs(removed)
+        try:
+            return await self._made(memory, name, arguments)
+        finally:
+            if self._removals is not None:
+                await asyncio.to_thread(self._removals.note)
+
+    async def _made(
+        self, memory: AsyncMemory, name: str, arguments: Mapping[str, object]
+    ) -> object:
         if self.recorder is None:
             return await getattr(memory, name)(**arguments)
-        try:
-            return await self.recorder.call(memory, name, arguments)
-        finally:
-            if name in REMOVALS and self._removals is not None:
-                await asyncio.to_thread(self._removals.note)
+        return await self.recorder.call(memory, name, arguments)
 
     def shown_to(self, grants: Sequence[Grant]) -> list[Json]:
         """The recorded adds to scopes that are granted, newest first."""
