@@ -6,9 +6,9 @@ An engine is one row of `ENGINES`. What takes turns with it is chosen by its `be
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,7 +79,7 @@ class Engine:
         theirs: the same for mem0; None if mem0 does not have it.
         beside: the engine on which mem0 is measured beside it, if it is not the same.
         shares: the settings of a side use the same data, so that one fills it.
-        has_switch: it has the option `keyword_search`.
+        as_mem0: the options with which it does what mem0 does there.
         breaks: adds of several threads damage it if it is used by mem0, so that mem0's are made one
             at a time.
         most: memories, above which it is not measured.
@@ -95,7 +95,9 @@ class Engine:
     theirs: Callable[[Place, Path], Config] | None = None
     beside: str = ""
     shares: bool = False
-    has_switch: bool = True
+    as_mem0: Mapping[str, object] = field(
+        default_factory=lambda: {"keyword_search": False}, hash=False
+    )
     breaks: bool = False
     most: int = 10_000_000
     why: str = ""
@@ -216,20 +218,20 @@ ENGINES = (
     ),
     Engine(
         "chroma-folder", "Chroma, a folder", _chroma_folder, _chroma_folder,
-        has_switch=False, needs=("chromadb",),
+        as_mem0={}, needs=("chromadb",),
     ),
     Engine(
         "chroma-server", "Chroma, a server", _chroma_server, _chroma_server,
-        has_switch=False, needs=("chromadb",),
+        as_mem0={}, needs=("chromadb",),
     ),
     Engine("postgres", "postgres", _postgres, beside="pgvector", lacks=server.missing),
     Engine(
         "pgvector", "pgvector", _pgvector("ours"), _pgvector("theirs"),
-        shares=True, has_switch=False, lacks=server.without_pgvector, filling=_without_hnsw,
+        shares=True, as_mem0={"exact": False}, lacks=server.without_pgvector, filling=_without_hnsw,
     ),
     Engine(
         "redis", "Redis", _redis("ours"), _redis("theirs"),
-        shares=True, has_switch=False, needs=("redisvl",), lacks=redis_server.missing,
+        shares=True, as_mem0={}, needs=("redisvl",), lacks=redis_server.missing,
     ),
 )  # fmt: skip
 

@@ -15,8 +15,8 @@ SETTINGS = {
     "extras": "mem0 with its extras",
 }
 """What a system is: isomem with its defaults, which finds entities and keywords; isomem without
-them, as mem0 is after `pip install mem0ai`; that mem0; and mem0 with spaCy and fastembed, which has
-what isomem's defaults have."""
+them, as mem0 is after `pip install mem0ai`, and set to ask the engine what mem0 asks it; that mem0;
+and mem0 with spaCy and fastembed, which has what isomem's defaults have."""
 
 PAIRS = (("plain", "mem0"), ("isomem", "mem0"), ("isomem", "extras"))
 """Which setting of isomem is compared with which of mem0."""
@@ -63,8 +63,7 @@ class System:
             config["history_db_path"] = str(folder / "history.db")
         if self.setting == "plain":
             config["nlp"] = {"provider": "none"}
-            if self.engine.has_switch:
-                config["vector_store"]["config"]["keyword_search"] = False
+            config["vector_store"]["config"] |= self.engine.as_mem0
         return {
             "side": "mem0" if self.is_mem0 else "isomem",
             "extras": self.setting == "extras",

@@ -52,6 +52,20 @@ def test_the_nearest_come_first_and_the_threshold_holds(planted: Face) -> None:
     assert list(found(planted, threshold=True)) == []
 
 
+def test_more_results_take_no_more_statements(planted: Face) -> None:
+    planted.plant(**{f"t{number}": 0.9 - number / 100 for number in range(25)})
+    found(planted)
+    asked: list[str] = []
+    connection = planted.vector_store.database.connection
+    connection.exec_trace = lambda _, sql, __: not asked.append(sql)
+    counts = []
+    for top_k in (1, 20):
+        asked.clear()
+        assert len(found(planted, top_k=top_k)) == top_k
+        counts.append(len(asked))
+    assert 0 < counts[0] == counts[1]
+
+
 def test_no_more_than_asked_and_none_when_none_are_asked(planted: Face) -> None:
     planted.plant(**{f"t{number}": 0.9 - number / 100 for number in range(25)})
     assert len(found(planted)) == 20

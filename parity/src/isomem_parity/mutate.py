@@ -151,7 +151,7 @@ FAULTS = (
     # What runs where the kernel is not compiled
     Fault("store/uncompiled.py", "sizes[row] // 4", "sizes[row] // 4 + 1", "B"),
     Fault("store/uncompiled.py", "term_weight(counts[row],", "term_weight(1,", "B"),
-    Fault("store/uncompiled.py", "].__getitem__, reverse=True)", "].__getitem__)"),
+    Fault("store/uncompiled.py", "scores[row] >= least", "scores[row] > least"),
     Fault("store/uncompiled.py", "row_keys[row] in allowed", "row_keys[row] not in allowed"),
     # Scopes and stores
     Fault("contract/arguments.py", "trimmed = value.strip()", "trimmed = value"),

@@ -376,8 +376,8 @@ def _recall(
     with stores.reading(filters=scope, session=session):
         recent = stores.ledger.get_last_messages(session, limit=RECENT_MESSAGES)
         hits = visibility.first_shown(
-            lambda top_k: stores.vectors.search(
-                query=transcript, vectors=vector, top_k=top_k, filters=scope
+            lambda top_k: stores.with_payloads(
+                stores.vectors.search(query=transcript, vectors=vector, top_k=top_k, filters=scope)
             ),
             EXISTING_MEMORIES,
         )

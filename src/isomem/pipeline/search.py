@@ -122,15 +122,18 @@ def _find(stores: Stores, query: Query, order: Order) -> list[dict[str, object]]
     All candidates are only looked at if one of the best is hidden.
     """
     with stores.reading(filters=query.filters, lemmas=query.lemmas, probes=query.probes):
-        results = _described(order(stores, query, _first), query)
+        results = _described(stores, order(stores, query, _first), query)
         if results is None:
-            results = _described(order(stores, query, query.visibility.first_shown), query)
+            results = _described(stores, order(stores, query, query.visibility.first_shown), query)
         return results or []
 
 
-def _described(found: Sequence[Ranked | Placed], query: Query) -> list[dict[str, object]] | None:
+def _described(
+    stores: Stores, found: Sequence[Ranked | Placed], query: Query
+) -> list[dict[str, object]] | None:
     """What was found as results; None if one is hidden."""
     results, fields = [], query.profile.RESULT_FIELDS
+    stores.with_payloads([each.hit for each in found])
     for each in found:
         payload = each.hit.payload or {}
         if query.visibility.hides(payload):

@@ -271,6 +271,13 @@ class Stores(Protocol):
         """The memories nearest to a vector, and those with the words of a query, best first."""
         ...
 
+    def with_payloads(self, hits: Sequence[Hit]) -> Sequence[Hit]:
+        """Hits of a search of these stores, whose payloads are read together if they can be.
+
+        Without that, a store may read each when it is used.
+        """
+        ...
+
     def reading(
         self,
         *,

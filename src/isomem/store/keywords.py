@@ -50,6 +50,7 @@ _COUNT = (
     " ON CONFLICT (number) DO UPDATE SET documents = documents + excluded.documents"
 )
 _REMOVE = "DELETE FROM terms WHERE number = ? AND documents <= ?"
+_COUNTED = "SELECT number, documents FROM terms WHERE number IN (SELECT value FROM json_each(?))"
 _UNCOUNT = "UPDATE terms SET documents = documents - ?2 WHERE number = ?1"
 _COUNT_TEXTS = "UPDATE collections SET documents = documents + ? WHERE number = ?"
 
@@ -203,8 +204,10 @@ class Keywords:
         sql = "SELECT documents FROM collections WHERE number = ?"
         texts = self._database.rows(sql, (self._collection,))[0][0] + recent.texts
         numbers, factors = array("I"), array("d")
-        for number, weight in self._encoder.encode(text).items():
-            containing = self._counted(number) + recent.terms[number]
+        weights = self._encoder.encode(text)
+        counted = self._counted(weights)
+        for number, weight in weights.items():
+            containing = counted.get(number, 0) + recent.terms[number]
             if containing:
                 numbers.append(number)
                 factors.append(weight * rarity(texts, containing))
@@ -219,10 +222,11 @@ class Keywords:
         """The distinct terms of a query, whether any text has them or not."""
         return array("I", self._encoder.encode(text))
 
-    def _counted(self, number: int) -> int:
-        sql = "SELECT documents FROM terms WHERE number = ?"
-        found = self._database.rows(sql, (term_key(self._collection, number),))
-        return found[0][0] if found else 0
+    def _counted(self, numbers: Iterable[int]) -> dict[int, int]:
+        """In how many texts each term is, as counted in the file; those in none are left out."""
+        keys = {term_key(self._collection, number): number for number in numbers}
+        found = self._database.rows(_COUNTED, (f"[{','.join(map(str, keys))}]",))
+        return {keys[key]: documents for key, documents in found}
 
     def _recent_counts(self) -> _Recent:
         state = self._state()

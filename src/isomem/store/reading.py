@@ -7,6 +7,7 @@ from itertools import islice
 
 from isomem.contract.filters import compile_filters, matches
 from isomem.contract.ranking import Found
+from isomem.errors import MemoryCorruptionError
 from isomem.store.best import LOWEST, permitted
 from isomem.store.cache import Scope
 from isomem.store.codec import load_payload, load_vector, salvaged
@@ -48,6 +49,11 @@ _LATER = (
 _ROWS_AT_ONCE = 100
 """Few enough for all of them to stay in the processor's cache."""
 
+_PAYLOADS = (
+    "SELECT p.row_key, p.payload FROM json_each(?) AS j CROSS JOIN points AS p"
+    f" ON p.row_key = j.value JOIN scopes AS s ON s.number = p.row_key >> {SEQ_BITS}"
+    " WHERE s.collection > 0"
+)
 _VISIBLE = f"FROM points WHERE row_key = ?1 AND {IS_VISIBLE}"
 _PAYLOAD = f"SELECT payload {_VISIBLE}"
 _VECTOR = f"SELECT vector {_VISIBLE}"
@@ -142,6 +148,22 @@ class Reader:
         with self._database.reading():
             found = self._database.rows(_PAYLOAD, (point.row_key,))
             return self.load(point.row_key, found[0][0]) if found else {}
+
+    def read_payloads(self, points: Sequence[Point]) -> None:
+        """Reads the payloads of points in one statement. A damaged one is left: to use it raises.
+
+        Opens a block of its own.
+        """
+        unread = {point.row_key: point for point in points if point._payload is None}
+        if not unread:
+            return
+        with self._database.reading():
+            found = dict(self._database.rows(_PAYLOADS, (f"[{','.join(map(str, unread))}]",)))
+            for row_key, point in unread.items():
+                try:
+                    point._payload = self.load(row_key, found[row_key]) if row_key in found else {}
+                except MemoryCorruptionError:
+                    continue  # Whoever uses it is told.
 
     def vector_of(self, point: Point) -> Sequence[float]:
         """The stored vector of a point, scaled to length 1; empty if the point is gone."""

@@ -106,6 +106,15 @@ class EmbeddedSet(Asking):
         """A block that sees one state of the file."""
         return self._database.reading()
 
+    def with_payloads(self, hits: Sequence[Hit]) -> Sequence[Hit]:
+        """Hits of a search, whose payloads are read together and not one by one, as they are used.
+
+        Those of damaged points are not.
+        """
+        points: Sequence[Any] = hits
+        self.vectors.reader.read_payloads(points)
+        return hits
+
     def last_insertion(self) -> int:
         """The insertion order of the latest memory or entity in the file."""
         return self.vectors.last_insertion()

@@ -179,6 +179,29 @@ def test_deleting_what_is_not_there_does_nothing(opened: Open) -> None:
     assert points.list()[0] == []
 
 
+def test_payloads_read_together_are_those_read_one_by_one(opened: Open) -> None:
+    one = opened()
+    payloads = [{"user_id": user, "n": n} for n, user in enumerate("aaaab")]
+    one.points.insert([[1.0, float(n)] for n in range(5)], payloads, list("vwxyz"))
+    hits = [*one.points.search("", [1.0, 0.0], 9)]
+    one.points.detach({"user_id": "b"})
+    one.points.delete("w")
+    one.database.connection.execute("UPDATE points SET payload = '{\"n' WHERE id = 'x'")
+    assert hits[0].payload == payloads[0]  # It is not read again.
+    asked: list[str] = []
+    one.database.connection.exec_trace = lambda _, sql, __: not asked.append(sql)
+    one.points.reader.read_payloads(hits)
+    one.points.reader.read_payloads(hits[:2])
+    assert sum("json_each" in sql for sql in asked) == 1
+    asked.clear()
+    found = {hit.id: hit.payload for hit in hits if hit.id != "x"}
+    assert found == {"v": payloads[0], "w": {}, "y": payloads[3], "z": {}}
+    assert not asked
+    [damaged] = [hit for hit in hits if hit.id == "x"]
+    with pytest.raises(MemoryCorruptionError):
+        damaged.payload  # noqa: B018
+
+
 def test_a_payload_is_gone_with_its_point_and_never_anothers(opened: Open) -> None:
     points = opened().points
     points.insert([[1.0]], [{"user_id": "a", "data": "mine"}], ["x"])
