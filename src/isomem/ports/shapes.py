@@ -8,7 +8,7 @@ and an asynchronous implementation of it make `Memory` and `AsyncMemory`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -192,6 +192,27 @@ class Listing(Protocol):
 
     def scopes(self, ids: Mapping[str, str]) -> list[tuple[dict[str, str], Tally]]:
         """The scopes that have all these ids, and what is in each."""
+        ...
+
+    def scope_ids(
+        self, ids: Mapping[str, str], after: Mapping[str, str | None] | None
+    ) -> Iterator[dict[str, str]]:
+        """The ids of the scopes that have all these ids, in order, one by one.
+
+        Also of those whose memories are all hidden. See `isomem.contract.scope_pages`.
+
+        Args:
+            after: begins behind the scope with these ids, which need not be there; a missing id may
+                be None.
+        """
+        ...
+
+    def count_scopes(self, ids: Mapping[str, str]) -> int:
+        """How many scopes `scope_ids` lists."""
+        ...
+
+    def tally(self, ids: Mapping[str, str]) -> Tally:
+        """What is in the scope that has these ids and no others."""
         ...
 
 
