@@ -45,6 +45,8 @@ from tests.unit.providers.servers import (
     vector_of,
 )
 
+pytestmark = pytest.mark.usefixtures("few_objects")
+
 OVER_HTTP = (
     *("aws_bedrock", "azure_openai", "gemini", "huggingface", "lmstudio", "ollama", "openai"),
     *("together", "vertexai"),

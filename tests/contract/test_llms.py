@@ -33,6 +33,8 @@ from isomem.providers.tables import LLM_OPTIONS
 from tests.unit.providers.chats import access, protocol
 from tests.unit.providers.servers import KEY, Answer, Server, clean_environment, openai, serving
 
+pytestmark = pytest.mark.usefixtures("few_objects")
+
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "grüezi"}]
 JSON = {"type": "json_object"}
 TOOLS = [

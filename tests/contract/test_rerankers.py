@@ -28,6 +28,8 @@ from tests.unit.providers.servers import (
     serving,
 )
 
+pytestmark = pytest.mark.usefixtures("few_objects")
+
 REMOTE = ("cohere", "zero_entropy")
 DOCUMENTS: list[dict[str, Any]] = [
     {"id": "1", "memory": "I like tea"},

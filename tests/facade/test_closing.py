@@ -89,7 +89,7 @@ def running() -> set[threading.Thread]:
 
 
 def check_closed(before: list[str], threads: set[threading.Thread]) -> None:
-    give_up = time.monotonic() + 5  # The server notices in its own time that nobody is there.
+    give_up = time.monotonic() + 30  # The server notices in its own time that nobody is there.
     while (held(), running()) != (before, threads) and time.monotonic() < give_up:
         time.sleep(0.01)
     assert held() == before

@@ -23,6 +23,12 @@ FAULTS: dict[str, tuple[Answer, type[Exception]]] = {
 }
 """The server's answer to every request, and the error that ours raises."""
 
+LIMITS: tuple[dict[str, Any], dict[str, Any]] = (
+    {"timeout_s": 30},
+    {"timeout_s": 2 * TIMEOUT_S, "max_retries": 0},
+)
+"""The options of ours: against a server that answers, and against one that does not."""
+
 Outcome = tuple[str, int]
 """The class of upstream's error, or what it returned instead, and how often it sent the request."""
 

@@ -36,7 +36,7 @@ from tests.recorded.embedder_cases import (
     stand_in_for_sentence_transformers,
     unsigned,
 )
-from tests.recorded.failures import ERROR, FAULTS, SAID, TIMEOUT_S, is_sent, outcome
+from tests.recorded.failures import ERROR, FAULTS, LIMITS, SAID, is_sent, outcome
 from tests.unit.providers.clouds import account, token_server
 from tests.unit.providers.clouds import vertexai as vertexai_answers
 from tests.unit.providers.servers import clean_environment, serving
@@ -109,8 +109,7 @@ ATTEMPTS = {"401": 1, "429": 4, "500": 4, "timeout": 1}
 def test_a_server_that_fails(case: Case, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Upstream's errors are those of the SDK; ours say the same in one class each."""
     answer, kind = FAULTS[fault]
-    retries = {"max_retries": 0} if fault == "timeout" else {}
-    case = replace(case, ours={**case.ours, "timeout_s": 5 * TIMEOUT_S, **retries})
+    case = replace(case, ours={**case.ours, **LIMITS[fault == "timeout"]})
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # the SDKs wait between attempts
     with pair(case, monkeypatch, theirs, create_embedder) as both:
         both.server.always = answer
@@ -158,7 +157,7 @@ def vertexai_pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **own: Any) -
         given |= {"embedding_dims": 3, "memory_search_embedding_type": "QUESTION_ANSWERING"}
         vertexai.init(api_endpoint=server.url, api_transport="rest")
         case = Case("vertexai", vertexai_answers, given)
-        own = {"vertexai_base_url": server.url, "timeout_s": 5 * TIMEOUT_S, **own}
+        own = {"vertexai_base_url": server.url, "timeout_s": 30, **own}
         mine = create_embedder("vertexai", {**given, **own})
         try:
             yield Pair(case, server, theirs("vertexai", given), mine)
@@ -182,8 +181,8 @@ def test_vertexai_is_sent_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_vertexai_fails(fault: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     answer, kind = FAULTS[fault]
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # both wait between attempts
-    retries = {"max_retries": 0} if fault == "timeout" else {}
-    with vertexai_pair(monkeypatch, tmp_path, **retries) as both:
+    limits = LIMITS[fault == "timeout"]
+    with vertexai_pair(monkeypatch, tmp_path, **limits) as both:
         for warm in (both.call_theirs, both.call_mine, both.acall_mine):
             assert warm("embed", "tea", "add").error is None  # now each has a token
         both.server.always = answer

@@ -10,7 +10,7 @@ import pytest
 from isomem.errors import ProviderError
 from isomem.providers.registry import LLMS, create_llm
 from tests.recorded.comparison import Case, Made, pair
-from tests.recorded.failures import ERROR, FAULTS, SAID, TIMEOUT_S, is_sent, outcome
+from tests.recorded.failures import ERROR, FAULTS, LIMITS, SAID, is_sent, outcome
 from tests.recorded.llm_cases import MESSAGES, ONE_OF_EACH, UPSTREAMS_FAILURES
 from tests.recorded.test_llms import theirs
 
@@ -30,8 +30,7 @@ def test_a_server_that_fails(
     case: Case, faults: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Upstream's errors are those of the SDK; ours say the same in one class each."""
-    retries = {"max_retries": 0} if faults == ["timeout"] else {}
-    case = replace(case, ours={**case.ours, "timeout_s": 5 * TIMEOUT_S, **retries})
+    case = replace(case, ours={**case.ours, **LIMITS[faults == ["timeout"]]})
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # the SDKs wait between attempts
     upstreams = {}
     with pair(case, monkeypatch, theirs, create_llm) as both:

@@ -12,7 +12,7 @@ import pytest
 from isomem.providers.registry import create_reranker
 from tests.recorded.comparison import Case, compared, ours, pair
 from tests.recorded.embedder_cases import DOCUMENTS, ONE_RERANKER_OF_EACH, RERANKERS
-from tests.recorded.failures import FAULTS, TIMEOUT_S, is_sent
+from tests.recorded.failures import FAULTS, LIMITS, is_sent
 
 pytest.importorskip("mem0")
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
@@ -73,7 +73,7 @@ def test_if_the_server_fails_both_keep_the_order(
     case: Case, top_k: int | None, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer, _ = FAULTS[fault]
-    case = replace(case, ours={**case.ours, "timeout_s": 5 * TIMEOUT_S, "max_retries": 0})
+    case = replace(case, ours={**case.ours, **LIMITS[fault == "timeout"], "max_retries": 0})
     case = case.with_(top_k=3)  # which counts only if it succeeds
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # the SDKs wait between attempts
     with connected(case, monkeypatch) as both:

@@ -462,7 +462,7 @@ def test_what_is_not_finished_at_the_end_is_given_back(opened: Open) -> None:
 
 
 def test_a_job_that_takes_long_is_not_taken_over(opened: Open) -> None:
-    one, other = opened(), opened()
+    one, other = opened(job_lease_s=0.8), opened(job_lease_s=0.8)
     client = one.key()
     job = submitted(client, SAID)
     calls: list[str] = []
@@ -470,7 +470,7 @@ def test_a_job_that_takes_long_is_not_taken_over(opened: Open) -> None:
     class Slow:
         async def agenerate_response(self, messages: Any, **options: Any) -> str:
             calls.append("asked")
-            await asyncio.sleep(1)  # Three times as long as a job may be silent.
+            await asyncio.sleep(1.7)  # Twice as long as a job may be silent.
             return json.dumps(FACT)
 
     for served in (one, other):

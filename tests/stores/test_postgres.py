@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -280,22 +279,6 @@ def test_a_write_that_was_too_sure_is_done_with_a_look_at_each_id(memory: Memory
         assert {each["memory"] for each in listed} == expected
 
 
-def test_it_is_used_after_a_fork(section: dict[str, Any]) -> None:
-    memory = Memory.from_config({"vector_store": section, **REST})
-    memory.add("tea", user_id="u", infer=False)
-    child = os.fork()
-    if child == 0:
-        try:
-            memory.add("coffee", user_id="u", infer=False)
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
-    memory.add("milk", user_id="u", infer=False)
-    listed = memory.get_all(filters={"user_id": "u"})["results"]
-    assert {each["memory"] for each in listed} == {"tea", "coffee", "milk"}
-    memory.close()
-
-
 def test_importing_isomem_imports_nothing_of_it() -> None:
     code = (
         "import sys, isomem; isomem.MemoryConfig(vector_store={'provider': 'postgres',"
@@ -347,18 +330,19 @@ def test_statements_of_any_filters_are_not_kept_forever() -> None:
     assert database._kept.cache_info() == before
 
 
-def test_two_that_bring_an_index_up_to_date_do_not_disturb_each_other() -> None:
-    from isomem.stores.postgres.near import Near
+def test_a_part_whose_connection_is_lost_ends_with_its_block(memory: Memory) -> None:
+    rows: Any = memory.stores._rows  # type: ignore[attr-defined]
 
-    class Taken(set[int]):
-        """Another thread takes the last one between two steps."""
+    def lose() -> None:
+        with rows.atomic():
+            [(pid,)] = rows.rows("SELECT pg_backend_pid()")
+            server.shared().do(f"SELECT pg_terminate_backend({pid})")
 
-        def __bool__(self) -> bool:
-            return True
-
-    near = Near.__new__(Near)
-    near._due = Taken()
-    near.catch_up()
+    with pytest.raises(DatabaseError):
+        lose()
+    assert rows.transaction is None
+    memory.add("tea", user_id="u", infer=False)
+    assert memory.count(filters={"user_id": "u"}) == 1
 
 
 def test_one_thread_alone_brings_a_context_up_to_date() -> None:

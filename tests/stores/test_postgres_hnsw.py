@@ -61,7 +61,7 @@ def pair() -> Iterator[tuple[Memory, Memory]]:
     fill(plain, 0, LARGE, ANA, chance)
     fill(plain, LARGE, 200, BOB, chance)
     indexed = opened(plain.schema, hnsw=True, hnsw_from=FROM)  # type: ignore[attr-defined]
-    look(indexed, ANA, vector(chance))  # It finds the scope large, and indexes it.
+    indexed.vector_store.build_indexes()
     yield indexed, plain
     indexed.close()
     plain.close()
@@ -159,10 +159,10 @@ def test_an_index_catches_up_and_goes_with_its_scope() -> None:
     chance = random.Random(4)
     memory = opened(hnsw=True, hnsw_from=50)
     fill(memory, 0, 60, ANA, chance)
-    look(memory, ANA, [1.0] * DIMS)
+    memory.vector_store.build_indexes()
     assert len(indexes(memory)) == 1
     fill(memory, 100, 1100, ANA, chance)
-    look(memory, ANA, [1.0] * DIMS)
+    memory.vector_store.build_indexes()
     sql = f"SELECT count(*) FROM {memory.schema}.near"  # type: ignore[attr-defined]
     assert server.shared().do(sql, "tests") == [(1160,)]
     memory.delete_all(**ANA)
@@ -189,7 +189,7 @@ def test_compacting_leaves_no_vector_of_a_removed_memory() -> None:
     try:
         said = [{"role": "user", "content": f"note {n}"} for n in range(60)]
         stored = memory.add(said, user_id="u", infer=False)["results"]
-        memory.search("note", filters={"user_id": "u"})  # It makes the index.
+        memory.vector_store.build_indexes()
         rows = memory.stores._rows
         memory.delete(stored[0]["id"])
         memory.compact()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -86,12 +87,10 @@ def test_an_environment_with_more_extras_than_needed_is_kept(
     unusable = Interpreter(HERE.version, str(tmp_path / "no-python"))
     stamp = tmp_path / "made-from"
     stamp.write_text(everywhere.packaging_state(unusable, FULL))
-    for step in (everywhere.build, everywhere.install):
-        step(unusable, tmp_path, FAST)
+    everywhere.make(unusable, tmp_path, FAST)
     stamp.write_text(everywhere.packaging_state(unusable, FAST))
-    for step in (everywhere.build, everywhere.install):
-        with pytest.raises(FileNotFoundError):
-            step(unusable, tmp_path, FULL)
+    with pytest.raises(FileNotFoundError):
+        everywhere.make(unusable, tmp_path, FULL)
 
 
 def test_the_closing_line_holds_the_totals_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,8 +106,7 @@ def test_the_other_pythons_run_beside_the_first_and_print_after_it(
 ) -> None:
     """Each run waits until both have left a file: one after the other they would fail."""
     (folder / "py9.9").symlink_to(sys.prefix)
-    monkeypatch.setattr(everywhere, "build", lambda *_: None)
-    monkeypatch.setattr(everywhere, "install", lambda *_: None)
+    monkeypatch.setattr(everywhere, "make", lambda *_: None)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     tests = folder / "test_invented.py"
     tests.write_text(f"""
@@ -135,17 +133,14 @@ def test_meets_the_other():
     assert printed.index("1 passed") < printed.index(headings[1]) < printed.rindex("1 passed")
 
 
-@pytest.mark.parametrize("failing", ["build", "install"])
 def test_a_python_without_its_environment_is_a_failure_and_the_others_run(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(python: Interpreter, *_: object) -> None:
         if python.version == "9.9":
             raise subprocess.CalledProcessError(1, "pip")
 
-    monkeypatch.setattr(everywhere, "build", lambda *_: None)
-    monkeypatch.setattr(everywhere, "install", lambda *_: None)
-    monkeypatch.setattr(everywhere, failing, fail)
+    monkeypatch.setattr(everywhere, "make", fail)
     tests = folder / "test_invented.py"
     tests.write_text("def test_passes(): pass")
     pythons = {HERE.version: HERE, "9.9": Interpreter("9.9", sys.executable)}
@@ -154,32 +149,42 @@ def test_a_python_without_its_environment_is_a_failure_and_the_others_run(
     assert outcomes["9.9"].failed == 1
 
 
-def test_the_project_is_built_alone_and_the_rest_comes_side_by_side(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_environments_are_made_side_by_side_but_the_project_is_built_in_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Parts share an environment, which is made once; no install begins before the last build."""
-    steps: list[str] = []
+    """Parts share an environment, which is made once."""
     both = threading.Barrier(2, timeout=60)
+    building = threading.Lock()
+    steps: list[tuple[str, str]] = []
 
-    def install(python: Interpreter, *_: object) -> None:
-        both.wait()
-        steps.append(f"install {python.version}")
+    def pip_install(environment: Path, *what: str) -> None:
+        if what[0] == "--no-build-isolation":
+            assert building.acquire(blocking=False)
+            time.sleep(0.05)
+            building.release()
+        else:
+            both.wait()
+        steps.append((environment.name, what[0]))
 
-    monkeypatch.setattr(everywhere, "build", lambda python, *_: steps.append("build"))
-    monkeypatch.setattr(everywhere, "install", install)
+    monkeypatch.setattr(everywhere, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(everywhere, "pip_install", pip_install)
+    monkeypatch.setattr(everywhere, "is_made", lambda *_: False)
+    monkeypatch.setattr("subprocess.run", lambda command, **_: command[-1].mkdir(exist_ok=True))
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    other = Interpreter("9.9", sys.executable)
-    runs = everywhere.full_runs(HERE, []) | {"9.9": Run(other, FAST, ())}
+    runs = everywhere.full_runs(HERE, []) | {"9.9": Run(Interpreter("9.9", "python"), FAST, ())}
     assert everywhere.installed(runs) == {}
-    assert steps[: len(runs)] == ["build"] * len(runs)
-    assert sorted(steps[len(runs) :]) == sorted([f"install {HERE.version}", "install 9.9"])
+    for run, needs in ((runs[f"{HERE.version}, part 1"], FULL), (runs["9.9"], FAST)):
+        name = run.environment.name
+        expected = [everywhere.BUILDERS[0], "--no-build-isolation", needs[0]]
+        assert [what for where, what in steps if where == name] == expected
+        stamp = everywhere.stamp_of(run.environment).read_text()
+        assert stamp == everywhere.packaging_state(run.python, needs)
 
 
 def test_a_suite_runs_its_shares_and_adds_them_up(
     folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(everywhere, "build", lambda *_: None)
-    monkeypatch.setattr(everywhere, "install", lambda *_: None)
+    monkeypatch.setattr(everywhere, "make", lambda *_: None)
     source = "import os\ndef test(): assert os.environ['OF_THE_SUITE'] == 'yes'\n"
     (folder / "test_one.py").write_text(source)
     (folder / "test_other.py").write_text(f"{source}def test_fails(): assert False\n")
@@ -193,14 +198,42 @@ def test_a_suite_runs_its_shares_and_adds_them_up(
 
 
 def test_every_test_is_in_one_part_and_each_part_has_files_of_its_own() -> None:
-    unmeasured, (rest, *left_out), unit = everywhere.PARTS
+    programs, measured, (rest, *left_out) = everywhere.PARTS
     assert rest == "tests"
-    assert left_out == [f"--ignore={folder}" for folder in (*unit, *unmeasured)]
+    assert left_out == [f"--ignore={folder}" for folder in (*programs, *measured)]
+    assert all((everywhere.ROOT / folder).is_dir() for folder in (*programs, *measured))
     runs = list(everywhere.full_runs(HERE, []).values())
     assert len({run.report for run in runs}) == len(everywhere.PARTS)
-    measured = [run.variables["COVERAGE_FILE"] for run in runs if "--cov" in run.arguments]
-    assert len(set(measured)) == len(everywhere.PARTS) - 1
+    assert [run.variables.keys() for run in runs] == [set(), {"COVERAGE_FILE"}, set()]
     assert {run.environment for run in runs} == {everywhere.ENVIRONMENTS / f"py{HERE.version}"}
     assert [run.arguments for run in everywhere.full_runs(HERE, ["-k", "one"]).values()] == [
         ("-k", "one")
     ]
+
+
+def test_the_other_pythons_begin_with_those_that_run_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slow tests, and those of the service, run on the oldest and the newest of them."""
+    begun: list[tuple[str, bool]] = []
+
+    def together(runs: dict[str, Run]) -> list[Outcome]:
+        begun.extend(
+            (run.python.version, "tests/serve" in str(run.arguments)) for run in runs.values()
+        )
+        return [Outcome(1, 0, 0) for _ in runs]
+
+    monkeypatch.setattr(everywhere, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(everywhere, "make", lambda *_: None)
+    monkeypatch.setattr(everywhere, "together", together)
+    for versions, expected in (
+        (["3.9", "3.10", "3.11", "3.12", "3.13"], ["3.11", "3.9", "3.13", "3.10", "3.12"]),
+        (["3.10", "3.11", "3.12"], ["3.11", "3.10", "3.12"]),
+        (["3.10", "3.11"], ["3.11", "3.10"]),
+        (["3.11"], ["3.11"]),
+    ):
+        begun.clear()
+        pythons = {version: Interpreter(version, sys.executable) for version in versions}
+        everywhere.run_all(pythons, "3.11", ["-k", "one"])
+        assert [version for version, _ in begun] == expected
+        assert [version for version, few in begun if few] == expected[3:]

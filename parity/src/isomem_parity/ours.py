@@ -24,7 +24,11 @@ _VECTORS = (
     " WHERE c.name = ? ORDER BY p.id"
 )
 
-_tiers: dict[str, Any] = {}
+_kept: list[Any] = []
+"""A tier with spaCy's model, which takes half a second to load and is released with its last user.
+
+It is never closed, and the memories share its model.
+"""
 
 
 class Ours(Side):
@@ -37,9 +41,11 @@ class Ours(Side):
 
         chosen: Any = isomem.AsyncMemory if self.kind == "async" else isomem.Memory
         memory = chosen.from_config(self._config(), clock=self.clock)
-        if self.tier == "C":
-            # The tier keeps nothing but its model, which takes half a second to load.
-            memory.nlp = _tiers.setdefault("C", memory.nlp)
+        if self.tier == "C" and not _kept:
+            from isomem.text.tiers import load_tier
+
+            _kept.append(load_tier(**tiers.NLP["C"]))
+            _kept[0].lemmatize("tea")
         return memory
 
     def _config(self) -> dict[str, Any]:

@@ -370,11 +370,11 @@ def rewrite(connection: apsw.Connection) -> None:
         raise apsw.BusyError("the log cannot be emptied while another process reads it")
 
 
-def leak(thing: apsw.Connection | apsw.Cursor) -> None:
-    """Keeps an object of SQLite from ever being closed, even at the end of the process.
+def leak(thing: object) -> None:
+    """Keeps what a fork has left here from ever being closed, even at the end of the process.
 
     A thread that was inside it during the fork does not exist in this process. Closing it would
-    wait for that thread, or undo its work in memory that is shared with the parent.
+    wait for that thread, or undo its work in memory or at a server that the parent uses, too.
     """
     import ctypes
 

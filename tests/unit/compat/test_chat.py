@@ -139,7 +139,8 @@ def test_failures_of_the_model_are_isomems_errors(server: Server, tmp_path: Any)
         tmp_path,
         """
 import isomem
-chat.mem0_client.llm.base_url = "http://127.0.0.1:9"
+llm = chat.mem0_client.llm
+llm.base_url, llm.config.max_retries = "http://127.0.0.1:9", 0
 for options in ({}, {"stream": True}):
     try:
         list(say("Hi", **options))

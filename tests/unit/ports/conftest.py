@@ -54,7 +54,7 @@ def ports() -> Iterator[AsyncPorts]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left_unawaited() -> Iterator[None]:
+def _nothing_is_left_unawaited(few_objects: None) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         yield

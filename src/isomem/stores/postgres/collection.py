@@ -94,6 +94,23 @@ class PostgresCollection(Collection):
         """Those of its points that a call shows, in an order, part by part."""
         return PostgresListing(self._rows, self._points, visibility)
 
+    def build_indexes(self) -> None:
+        """Builds the indexes that are due, with the option `hnsw`; returns when they are there.
+
+        Nobody has to call it: a thread builds them anyway, as soon as a search finds one due.
+
+        Raises:
+            DatabaseError: the server refuses, or was lost.
+        """
+        if self.near is not None:
+            self.near.builder.build()
+
+    def close(self) -> None:
+        """Closes the connections, that of a builder of indexes included."""
+        if self.near is not None:
+            self.near.builder.close()
+        super().close()
+
     def last_insertion(self) -> int:
         """The oldest transaction that is not finished: what it inserts is seen later."""
         with self._rows.reading():

@@ -1,20 +1,31 @@
-"""The connections to one PostgreSQL database, shared by the threads of a process."""
+"""The connections to one PostgreSQL database, shared by the threads of a process.
+
+After a fork, the child makes connections of its own. It lets go of its parent's sockets without a
+word to the server, and what is made of them, threads and locks included, is never used or freed.
+"""
 
 from __future__ import annotations
 
+import ctypes  # noqa: F401 - for `leak`: in a forked child, an import may wait for a dead thread.
 import os
+import socket
 import threading
+from _weakref import ref
 from contextlib import suppress
 
 import psycopg
 from psycopg_pool import ConnectionPool
 
 from isomem.errors import DatabaseError
-from isomem.stores.postgres.meanings import meaning
+from isomem.store.connection import leak
+from isomem.store.forks import watch
+from isomem.stores.postgres.meanings import ForkedError, meaning
 from isomem.stores.postgres.resting import Resting
+from isomem.stores.postgres.turns import turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from psycopg import Connection
@@ -46,6 +57,9 @@ class Connections:
         pool_min, pool_max: how many to keep, and to have at most.
         connect_timeout_s: how long to wait for one.
         retry_s: how long to try again after a lost one.
+
+    Attributes:
+        forks: how many forks lie between this process and the one that opened it.
     """
 
     def __init__(
@@ -62,11 +76,20 @@ class Connections:
         self.closed: str | None = None
         self._sizes = (pool_min, pool_max)
         self._timeout_s = connect_timeout_s
+        self.forks = 0
+        self._restarts: list[Callable[[], None]] = []
+        self._begin()
+        watch(self)
+
+    def _begin(self) -> None:
         self._making = threading.Lock()
         self._pool: ConnectionPool[Connection[Row]] | None = None
-        self._process = -1
-        self._resting = Resting(pool_min)
-        self._inherited: list[object] = []
+        self._resting = Resting(self._sizes[0])
+        self._made: set[ref[Connection[Row]]] = set()
+
+    def adopt(self, connection: Connection[Row]) -> None:
+        """Remembers a connection, so that a child lets go of it."""
+        self._made.add(ref(connection, self._made.discard))
 
     def take(self) -> Connection[Row]:
         """A connection, which `give_back` or `rest` has to follow."""
@@ -84,14 +107,14 @@ class Connections:
     def give_back(self, connection: Connection[Row]) -> None:
         """Returns a connection; a broken one is replaced."""
         pool = self._pool
-        if pool is None or self._process != os.getpid():
+        if pool is None:
             connection.close()
         else:
             pool.putconn(connection)
 
     def rest(self, connection: Connection[Row]) -> None:
         """Returns a connection that has read everything, without waiting for its `COMMIT`."""
-        if self._pool is None or self._process != os.getpid():
+        if self._pool is None:
             connection.close()
             return
         other = self._resting.put(connection)
@@ -112,16 +135,11 @@ class Connections:
                 suggestion="Make a new memory to use the database again.",
             )
         pool = self._pool
-        if pool is not None and self._process == os.getpid():
+        if pool is not None:
             return pool
         with self._making:
-            # A forked child has none of its parent's threads, and must not use its connections.
-            if self._pool is None or self._process != os.getpid():
-                # Not freed: that would wait for its threads, and close connections of the parent.
-                self._inherited += [self._pool, self._resting]
-                self._resting = Resting(self._sizes[0])
+            if self._pool is None:
                 self._pool = self._new_pool()
-                self._process = os.getpid()
             return self._pool
 
     def _new_pool(self) -> ConnectionPool[Connection[Row]]:
@@ -132,6 +150,7 @@ class Connections:
             min_size=least,
             max_size=most,
             num_workers=1,
+            configure=self.adopt,
             open=True,
             name="isomem",
         )
@@ -141,9 +160,10 @@ class Connections:
         connection = self.take()
         try:
             connection.execute("SET statement_timeout = 0")
-            for table in _COMPACTED:
-                if connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,):
-                    connection.execute(f"VACUUM FULL {table}".encode())
+            with turn(connection):
+                for table in _COMPACTED:
+                    if connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,):
+                        connection.execute(f"VACUUM FULL {table}".encode())
         except psycopg.Error as error:
             raise meaning(error, self.target) from error
         finally:
@@ -155,7 +175,54 @@ class Connections:
         """Closes all connections. May be called twice."""
         self.closed = "closed"
         pool, self._pool = self._pool, None
-        if pool is not None and self._process == os.getpid():
+        if pool is not None:
             while (connection := self._resting.take()) is not None:
                 connection.close()
             pool.close()
+
+    # --- Forks ---
+
+    def at_fork(self, restart: Callable[[], None]) -> None:
+        """Has a child call this, for what it has to make anew beside the connections."""
+        self._restarts.append(restart)
+
+    def check_not_forked(self, forks: int) -> None:
+        """Raises an error in the child of the process in which there were so many forks.
+
+        Raises:
+            ForkedError: what is asked for belongs to the parent.
+        """
+        if forks != self.forks:
+            raise ForkedError(
+                f"{self.target.name}: the process was forked inside this block",
+                suggestion="The block belongs to the parent. Begin one of your own in the child.",
+            )
+
+    def hold(self, timeout_s: float, longest_s: float) -> None:
+        """Nothing: a child needs nothing that another thread may be at; see `store.forks`."""
+
+    def after_fork(self, *, quiet: bool) -> None:
+        """In the child: makes everything anew."""
+        del quiet
+        self.forks += 1
+        made = [connection for each in [*self._made] if (connection := each()) is not None]
+        for inherited in (self._pool, *made):
+            leak(inherited)  # A pool that is freed waits for threads that are not here.
+        with suppress(OSError):
+            _let_go(made)
+        self._begin()
+        for restart in self._restarts:
+            restart()
+
+
+def _let_go(connections: Iterable[Connection[Row]]) -> None:
+    """Puts a dead socket in the place of those of a parent, whose connections these are.
+
+    They stay open for the parent alone. Whatever uses or closes them here fails, or reaches nobody.
+    """
+    dead, other = socket.socketpair()
+    other.close()
+    with dead:
+        for connection in connections:
+            with suppress(psycopg.Error):  # One that was closed has no socket.
+                os.dup2(dead.fileno(), connection.fileno(), inheritable=False)

@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from isomem.errors import DatabaseError
-from isomem.stores.postgres.meanings import UnfinishedError, UnsureError
+from isomem.stores.postgres.meanings import ForkedError, UnfinishedError, UnsureError
 from isomem.stores.postgres.transactions import Transaction
 
 TYPE_CHECKING = False
@@ -190,6 +190,7 @@ class _Write:
     def __init__(self, database: Database, token: uuid.UUID | None) -> None:
         self._database = database
         self._token = token
+        self._forks = database.connections.forks
         self._deadline = time.monotonic() + database.connections.retry_s
         self._in_doubt: UnfinishedError | None = None
         self._sure = True
@@ -218,6 +219,7 @@ class _Write:
                 return result
 
     def _try(self, work: Callable[[], T]) -> T:
+        self._database.connections.check_not_forked(self._forks)
         if self._token is not None:
             self._done += self._database.done()
         transaction = Transaction(
@@ -246,6 +248,8 @@ class _Write:
 
     def _may_go_on(self, error: DatabaseError) -> bool:
         """Whether to try again; raises what is to be told the caller in place of `error`."""
+        if isinstance(error, ForkedError):
+            return False
         is_unfinished = isinstance(error, UnfinishedError)
         if is_unfinished and error.in_doubt:  # type: ignore[attr-defined]
             self._in_doubt = error  # type: ignore[assignment]
@@ -331,14 +335,22 @@ class Savepoint:
 
     def __enter__(self) -> Database:
         self._block.__enter__()
-        self._name = self._database.current.savepoint()
+        try:
+            self._name = self._database.current.savepoint()
+        except BaseException as error:
+            self._block.__exit__(None, error, None)
+            raise
         return self._database
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         outer: BaseException | None = error
-        if isinstance(error, Exception) and not isinstance(error, DatabaseError):
-            self._database.current.send(f"ROLLBACK TO SAVEPOINT {self._name}", ())
-            outer = error
-        elif error is None:
-            self._database.current.send(f"RELEASE SAVEPOINT {self._name}", ())
-        self._block.__exit__(kind, outer, trace)
+        try:
+            if error is None:
+                self._database.current.send(f"RELEASE SAVEPOINT {self._name}", ())
+            elif isinstance(error, Exception) and not isinstance(error, DatabaseError):
+                self._database.current.send(f"ROLLBACK TO SAVEPOINT {self._name}", ())
+        except BaseException as fault:
+            outer = fault  # The block around it ends, whatever became of this part.
+            raise
+        finally:
+            self._block.__exit__(kind, outer, trace)

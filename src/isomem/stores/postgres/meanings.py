@@ -31,6 +31,10 @@ class UnsureError(DatabaseError):
     """A write took something for granted that is not so. Nothing was stored."""
 
 
+class ForkedError(DatabaseError):
+    """A block that was open when the process forked: it belongs to the parent."""
+
+
 def is_lost(error: psycopg.Error) -> bool:
     """Whether the connection is gone."""
     if not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):

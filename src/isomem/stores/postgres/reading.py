@@ -131,6 +131,9 @@ class PostgresReader(Reader):
         with self._rows.reading():
             return self.load(point.row_key, text)
 
+    def read_payloads(self, points: Sequence[Point]) -> None:
+        """Nothing: the first payload that is used brings those of all that were found with it."""
+
     def passing(self, row_keys: Sequence[int], filters: Filters) -> dict[int, Payload]:
         """The payloads of those of these points that are there and pass, by row key."""
         ids, rest = split_scope(compile_filters(filters))

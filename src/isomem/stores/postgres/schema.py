@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from isomem.stores.postgres.target import Target
 
-_LOCK = 0x69736F6D
+LOCK = 0x69736F6D
 """The advisory lock of those who migrate."""
 
 # A detached scope has the negative number of its collection: it is hidden, but not removed yet.
@@ -186,7 +186,7 @@ def prepare(target: Target) -> None:
             if _version(connection, target) < VERSION:
                 # Before the transaction: one that waits inside of it goes on with what the server
                 # knew of the schema when it began. Closing the connection releases the lock.
-                connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+                connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
                 with connection.transaction():
                     _migrate(connection, target)
     except psycopg.Error as error:

@@ -196,6 +196,10 @@ class ScopeCache:
     def __init__(self, database: Database, max_bytes: int) -> None:
         self._database = database
         self._max_bytes = max_bytes
+        self.restart()
+
+    def restart(self) -> None:
+        """Begins empty. In a forked child, a thread that is not there may have the lock."""
         self._lock = threading.Lock()
         self._cached: dict[Key, CachedScope] = {}
 

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from isomem.contract.plan import Mention, Plan
     from isomem.contract.profile import Profile
     from isomem.ports.shapes import Embedder, Filters, Payload
-    from isomem.stores.postgres.near import Near
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -98,8 +97,7 @@ class PostgresSet(EmbeddedSet):
         """As `EmbeddedSet.reading`. All that the block will ask for is asked at once."""
         if filters is None:
             return self._rows.reading()
-        block = self._rows.reading(lambda: self._expect(filters, lemmas, probes, session))
-        return block if self.vectors.near is None else _CatchingUp(block, self.vectors.near)
+        return self._rows.reading(lambda: self._expect(filters, lemmas, probes, session))
 
     def _expect(
         self, filters: Filters, lemmas: str, probes: Sequence[Mention], session: str | None
@@ -132,7 +130,7 @@ class PostgresSet(EmbeddedSet):
     def compact(self) -> None:
         """As `EmbeddedSet.compact`. Indexes of scopes that are gone are removed, too."""
         if self.vectors.near is not None:
-            self._rows.repeat(self.vectors.near.drop_unused)
+            self.vectors.near.builder.tidy()
         super().compact()
 
     def shares(self, plan: Plan) -> bool:
@@ -143,22 +141,6 @@ class PostgresSet(EmbeddedSet):
     def close(self) -> None:
         """Closes the connections, and evicts what was cached."""
         self.vectors.close()
-
-
-class _CatchingUp:
-    """A block that reads, after which the indexes that it found late are brought up to date."""
-
-    def __init__(self, block: AbstractContextManager[object], near: Near) -> None:
-        self._block = block
-        self._near = near
-
-    def __enter__(self) -> object:
-        return self._block.__enter__()
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self._block.__exit__(kind, error, trace)
-        if error is None and self._near.is_due:
-            self._near.catch_up()
 
 
 class PostgresLinks(JoinedLinks):
@@ -226,6 +208,7 @@ def _open(config: MemoryConfig, embedder: Embedder, clock: Clock, database: Any)
     options = config.vector_store.config
     cache = ScopeCache(database, int(options["cache_mb"] * 1_000_000))
     database.release = cache.release
+    database.connections.at_fork(cache.restart)
     dims, identity = facts_of(options, embedder)
     facts: dict[str, Any] = {"dims": dims, "embedder": identity}
     encoder = None

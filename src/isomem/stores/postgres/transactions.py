@@ -12,6 +12,7 @@ import time
 import psycopg
 
 from isomem.errors import DatabaseError
+from isomem.store.connection import leak
 from isomem.stores.postgres.meanings import is_lost, lost, meaning
 
 TYPE_CHECKING = False
@@ -77,6 +78,7 @@ class Transaction:
         self.selected: list[tuple[object, Scope, Container[int]]] = []
         self.pinned: list[object] = []
         self._connections = connections
+        self._forks = connections.forks
         self._bare = bare
         self._token = token
         self._done = done
@@ -90,6 +92,7 @@ class Transaction:
 
     def rows(self, sql: str, bindings: Sequence[Any]) -> list[Row]:
         """What a statement returns."""
+        self._check_not_forked()
         if self.writes:
             return self._guarded(lambda: self._write_cursor().execute(sql, bindings).fetchall())
         asked = (sql, tuple(bindings))
@@ -109,10 +112,15 @@ class Transaction:
             raise RuntimeError("a write inside a block that reads")
         self._guarded(lambda: self._write_cursor().execute(sql, bindings))
 
+    def _check_not_forked(self) -> None:
+        self._connections.check_not_forked(self._forks)
+
     def _guarded(self, work: Callable[[], T]) -> T:
+        self._check_not_forked()
         try:
             return work()
         except psycopg.Error as error:
+            self._check_not_forked()
             raise meaning(error, self._connections.target, committing=self.committing) from error
 
     def _write_cursor(self) -> Cursor[Row]:
@@ -134,6 +142,7 @@ class Transaction:
         except psycopg.errors.UniqueViolation:
             return False
         except psycopg.Error as error:
+            self._check_not_forked()
             raise meaning(error, self._connections.target) from error
         return True
 
@@ -151,6 +160,7 @@ class Transaction:
             try:
                 first, *more = self._read_once([asked, *others])
             except psycopg.Error as error:
+                self._check_not_forked()
                 if not is_lost(error):
                     raise meaning(error, self._connections.target) from error
                 now = time.monotonic()
@@ -191,6 +201,7 @@ class Transaction:
 
     def commit(self) -> None:
         """Makes everything durable."""
+        self._check_not_forked()
         connection = self._connection
         if connection is None:
             return
@@ -219,7 +230,7 @@ class Transaction:
     def roll_back(self, error: BaseException) -> None:
         """Undoes everything. A connection whose state is not known is closed."""
         connection = self._connection
-        if connection is None:
+        if connection is None or self._is_left_to_parent():
             return
         try:
             is_known = isinstance(error, Exception) and not isinstance(error, DatabaseError)
@@ -237,12 +248,22 @@ class Transaction:
         except psycopg.Error:  # What failed was raised before.
             connection.close()
 
+    def _is_left_to_parent(self) -> bool:
+        """Whether this is a forked child, which must not end anything."""
+        if self._forks == self._connections.forks:
+            return False
+        leak(self._pipeline)
+        self._connection = self._pipeline = None
+        return True
+
     def _drop_connection(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._release()
 
     def _release(self) -> None:
+        if self._is_left_to_parent():
+            return
         connection, self._connection = self._connection, None
         self._pipeline = None
         if connection is not None:
