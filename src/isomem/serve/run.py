@@ -113,7 +113,7 @@ def worker_app(config: Config, folder: str) -> FastAPI:
 
     _end_with_parent()
     hold(folder)
-    return make_app(Service(config), folder)
+    return make_app(Service(config, folder=folder), folder)
 
 
 # --- One process -----------------------------------------------------------------------------

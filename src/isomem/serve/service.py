@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 
 from isomem import log
@@ -20,6 +21,7 @@ from isomem.serve.configuration import (
     without_hidden,
     without_secrets_for_others,
 )
+from isomem.serve.exchanges import RECORDINGS, SharedExchanges
 from isomem.serve.grants import is_everything
 from isomem.serve.jobs import Jobs
 from isomem.serve.kept import Kept, Removals
@@ -55,6 +57,7 @@ class Service:
     Args:
         config: of the memory, as `Memory.from_config` takes it, with sections `serve` and `mcp`.
         memory: a memory to serve in place of the one that is configured.
+        folder: what the worker shares with others; see `shared`. None: this process is alone.
 
     Raises:
         ConfigurationError: the configuration cannot work.
@@ -62,7 +65,11 @@ class Service:
     """
 
     def __init__(
-        self, config: Mapping[str, Any] | None = None, *, memory: AsyncMemory | None = None
+        self,
+        config: Mapping[str, Any] | None = None,
+        *,
+        memory: AsyncMemory | None = None,
+        folder: str | None = None,
     ) -> None:
         given = dict(config or {})
         self.settings = Settings(given.pop(SERVICE, None))
@@ -77,8 +84,8 @@ class Service:
         self.configuration = merged(given, self.changes.read())
         self.memory = _opened(read, given, self.configuration) if memory is None else memory
         self.jobs = Jobs(path, self._own_access, self.settings, self.trail)
-        recorder = Recorder() if self.settings.record else None
-        self._removals = Removals(path) if self.settings.record else None
+        self._removals = Removals(path)
+        recorder = _recorder(folder) if self.settings.record else None
         self.kept = Kept(self.jobs.forget, recorder, self._removals)
         self.model_server: ChatProtocol | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -242,8 +249,9 @@ class Service:
         await self.memory.aclose()
         self.changes.close()
         self.jobs.close()
-        if self._removals is not None:
-            self._removals.close()
+        if self.kept.recorder is not None:
+            self.kept.recorder.close()
+        self._removals.close()
         self.trail.close()
         self.keys.close()
 
@@ -267,6 +275,13 @@ def _opened(read: MemoryConfig, given: Configuration, configuration: Configurati
         advice = "`isomem serve --discard-changes` forgets what POST /configure has changed."
         error.suggestion = f"{error.suggestion} {advice}" if error.suggestion else advice
         raise
+
+
+def _recorder(folder: str | None) -> Recorder:
+    """What records adds, for all workers that share a folder."""
+    if folder is None:
+        return Recorder()
+    return Recorder(SharedExchanges(os.path.join(folder, RECORDINGS)))
 
 
 async def _close_models(memory: AsyncMemory) -> None:
