@@ -11,15 +11,15 @@ import pytest
 pytest.importorskip("chromadb", reason="NO CHROMA TESTED: not installed: chromadb")
 
 from isomem_parity import tiers
-from isomem_parity.lockstep import Difference, run_script
-from isomem_parity.script import CLASSES, SCENARIOS, Script, load
-from tests.stores.adapters import RUNS_ALL
+from isomem_parity.lockstep import Difference
+from isomem_parity.script import Script
+from tests.parity.engines import OF_MAKE_ENGINES, check, run, scenarios
 from tests.stores.sides import OverChroma, sorted_text
 
 pytestmark = [
     pytest.mark.oracle,
     pytest.mark.filterwarnings("ignore"),
-    pytest.mark.skipif(not RUNS_ALL, reason="part of `make engines`"),
+    OF_MAKE_ENGINES,
 ]
 
 TIERS = ("A", "C")
@@ -43,23 +43,9 @@ def without_keywords(oracle: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_keywords")
-@pytest.mark.parametrize(
-    ("script", "kind", "tier"),
-    [
-        pytest.param(script, kind, tier, id=f"{script.area}/{script.title}-{kind}-{tier}")
-        for script in load([SCENARIOS])
-        for kind in CLASSES
-        for tier in TIERS
-        if script.runs(kind, tier, "2.0.4")
-    ],
-)
+@scenarios(in_tiers=TIERS)
 def test_over_chroma_it_is_the_same_memory(script: Script, kind: str, tier: str) -> None:
-    lacking = tiers.missing(tier)
-    if lacking:
-        pytest.skip(f"not installed: {', '.join(lacking)}")
-    outcome = run_script(script, kind, tier, make_ours=OverChroma)
-    assert outcome.steps
-    assert [each for each in outcome.differences if not _is_expected(each)] == []
+    check(run(script, kind, tier, make_ours=OverChroma), _is_expected)
 
 
 def _is_expected(found: Difference) -> bool:

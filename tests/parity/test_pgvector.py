@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from isomem_parity import tiers
-from isomem_parity.lockstep import Difference, run_script
-from isomem_parity.script import CLASSES, SCENARIOS, Script, load
+from isomem_parity.lockstep import Difference
+from isomem_parity.script import Script
+from tests.parity.engines import check, run, scenarios
 from tests.stores import server
-from tests.stores.adapters import RUNS_ALL
 from tests.stores.pgvector_sides import OverPgvector, TheirsOverPgvector
 
 pytestmark = [
@@ -35,7 +34,6 @@ ODD = ("odd_characters", "json_and_non_ascii", "types_of_roles_and_names", "unic
 NAN = ("zero_vector",)
 """The server has no distance from a vector of zeros; mem0 shows such memories, scored NaN."""
 EXPECTED = {*FILTERS, *ARGUMENTS, *ORDERS, *ODD, *NAN}
-TIERS = ("A", "B", "C") if RUNS_ALL else ("A",)
 
 
 def is_expected(found: Difference) -> bool:
@@ -45,20 +43,7 @@ def is_expected(found: Difference) -> bool:
 
 
 @pytest.mark.usefixtures("oracle")
-@pytest.mark.parametrize(
-    ("script", "kind", "tier"),
-    [
-        pytest.param(script, kind, tier, id=f"{script.area}/{script.title}-{kind}-{tier}")
-        for script in load([SCENARIOS])
-        for kind in CLASSES
-        for tier in TIERS
-        if (RUNS_ALL or script.area in AREAS) and script.runs(kind, tier, "2.0.4")
-    ],
-)
+@scenarios(AREAS)
 def test_over_pgvector_it_is_the_same_memory(script: Script, kind: str, tier: str) -> None:
-    lacking = tiers.missing(tier)
-    if lacking:
-        pytest.skip(f"not installed: {', '.join(lacking)}")
-    outcome = run_script(script, kind, tier, make_ours=OverPgvector, make_theirs=TheirsOverPgvector)
-    assert outcome.steps
-    assert [each for each in outcome.differences if not is_expected(each)] == []
+    sides = {"make_ours": OverPgvector, "make_theirs": TheirsOverPgvector}
+    check(run(script, kind, tier, **sides), is_expected)

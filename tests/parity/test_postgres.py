@@ -11,13 +11,11 @@ from typing import Any
 import pytest
 
 from isomem.stores.postgres.escaped import restored_all
-from isomem_parity import tiers
-from isomem_parity.lockstep import run_script
 from isomem_parity.ours import Ours
-from isomem_parity.script import CLASSES, SCENARIOS, Script, load
+from isomem_parity.script import Script
 from isomem_parity.trace import Point, Row, direction, payload_text
+from tests.parity.engines import check, run, scenarios
 from tests.stores import server
-from tests.stores.adapters import RUNS_ALL
 
 pytestmark = [
     pytest.mark.oracle,
@@ -26,7 +24,6 @@ pytestmark = [
 ]
 
 AREAS = ("dedup", "update")
-TIERS = ("A", "B", "C") if RUNS_ALL else ("A",)
 
 _VECTORS = (
     "SELECT p.id, p.vector FROM points p JOIN scopes s ON s.number = p.scope"
@@ -65,20 +62,6 @@ class OverPostgres(Ours):
 
 
 @pytest.mark.usefixtures("oracle")
-@pytest.mark.parametrize(
-    ("script", "kind", "tier"),
-    [
-        pytest.param(script, kind, tier, id=f"{script.area}/{script.title}-{kind}-{tier}")
-        for script in load([SCENARIOS])
-        for kind in CLASSES
-        for tier in TIERS
-        if (RUNS_ALL or script.area in AREAS) and script.runs(kind, tier, "2.0.4")
-    ],
-)
+@scenarios(AREAS)
 def test_over_postgresql_it_is_the_same_memory(script: Script, kind: str, tier: str) -> None:
-    lacking = tiers.missing(tier)
-    if lacking:
-        pytest.skip(f"not installed: {', '.join(lacking)}")
-    outcome = run_script(script, kind, tier, make_ours=OverPostgres)
-    assert outcome.steps
-    assert outcome.differences == []
+    check(run(script, kind, tier, make_ours=OverPostgres))

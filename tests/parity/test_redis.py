@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from isomem_parity import tiers
-from isomem_parity.lockstep import run_script
 from isomem_parity.ours import Ours
-from isomem_parity.script import CLASSES, SCENARIOS, Script, load
+from isomem_parity.script import Script
 from isomem_parity.side import COLLECTION
 from isomem_parity.trace import (
     HISTORY_COLUMNS,
@@ -26,14 +25,14 @@ from isomem_parity.trace import (
     direction,
     payload_text,
 )
+from tests.parity.engines import OF_MAKE_ENGINES, check, run, scenarios
 from tests.stores import redis_server
-from tests.stores.adapters import RUNS_ALL
 
 pytestmark = [
     pytest.mark.oracle,
     pytest.mark.filterwarnings("ignore"),
     pytest.mark.skipif(bool(redis_server.missing()), reason=redis_server.missing()),
-    pytest.mark.skipif(not RUNS_ALL, reason="part of `make engines`"),
+    OF_MAKE_ENGINES,
 ]
 
 TIERS = ("A", "C")
@@ -99,20 +98,7 @@ def _without_words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("oracle", "_without_words")
-@pytest.mark.parametrize(
-    ("script", "kind", "tier"),
-    [
-        pytest.param(script, kind, tier, id=f"{script.area}/{script.title}-{kind}-{tier}")
-        for script in load([SCENARIOS])
-        for kind in CLASSES
-        for tier in TIERS
-        if script.runs(kind, tier, "2.0.4")
-    ],
-)
+@scenarios(in_tiers=TIERS)
 def test_over_redis_it_is_the_same_memory(script: Script, kind: str, tier: str) -> None:
-    lacking = tiers.missing(tier)
-    if lacking:
-        pytest.skip(f"not installed: {', '.join(lacking)}")
-    outcome = run_script(script, kind, tier, make_ours=OverRedis)
-    assert outcome.steps
-    assert [each for each in outcome.differences if each.title not in ZEROS + TIES] == []
+    outcome = run(script, kind, tier, make_ours=OverRedis)
+    check(outcome, lambda found: found.title in ZEROS + TIES)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from isomem.types import PROFILES
-from isomem_parity import tiers
-from isomem_parity.lockstep import Outcome, run_script
+from isomem_parity.lockstep import Outcome
 from isomem_parity.report import Report
 from isomem_parity.script import CLASSES, SCENARIOS, TIERS, Script, load
 from isomem_parity.upstream import ParityError, release
+from tests.parity.engines import check, run
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 
@@ -21,19 +21,10 @@ SCRIPTS = load([SCENARIOS])
 SHOWN: dict[str, list[Outcome]] = {}
 
 
-def told(outcome: Outcome) -> str:
-    report = Report()
-    report.add(outcome)
-    return report.as_text(10)
-
-
 def compare(script: Script, kind: str, tier: str) -> None:
-    lacking = tiers.missing(tier)
-    if lacking:
-        pytest.skip(f"not installed: {', '.join(lacking)}")
-    outcome = run_script(script, kind, tier)
+    outcome = run(script, kind, tier)
     SHOWN.setdefault(tier, []).append(outcome)
-    assert not outcome.differences, told(outcome)
+    check(outcome)
 
 
 def cases(tier: str) -> list[object]:

@@ -22,7 +22,7 @@ from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
 from isomem.moving.intake import import_records
 from isomem.moving.sources import of_chroma
 from isomem.stores import chroma as module
-from isomem.stores import chroma_calls
+from isomem.stores import engine_calls
 from isomem.stores.chroma import ChromaStore
 from isomem.stores.chroma_payloads import MARK
 from isomem.testing import ScriptedLLM
@@ -271,8 +271,8 @@ def test_what_the_index_does_not_find_is_compared_here(
     """Also if an index loses points: whatever passes is found, nearest first."""
     store.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
     expected = [plain(hit) for hit in store.search(query="", vectors=QUERY, top_k=6)]
-    real = store._nearest
-    monkeypatch.setattr(store, "_nearest", lambda *asked: [hits[2:4] for hits in real(*asked)])
+    real = store._asked_once
+    monkeypatch.setattr(store, "_asked_once", lambda *asked: [hits[2:4] for hits in real(*asked)])
     found = [plain(hit) for hit in store.search(query="", vectors=QUERY, top_k=6)]
     assert [each[0] for each in found] == [each[0] for each in expected]
     assert [each[1] for each in found] == pytest.approx([each[1] for each in expected])
@@ -418,7 +418,7 @@ def test_a_server_that_is_killed_has_what_it_acknowledged_and_is_waited_for(
         waited.append(seconds)
         server.start()
 
-    monkeypatch.setattr(chroma_calls, "time", SimpleNamespace(sleep=wait))
+    monkeypatch.setattr(engine_calls, "time", SimpleNamespace(sleep=wait))
     assert [plain(hit)[2] for hit in store.list()[0]] == PAYLOADS
     assert waited == [0.2]
     store.close()

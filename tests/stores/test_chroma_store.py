@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from isomem.errors import VectorStoreError, VectorValueError
-from isomem.stores import chroma_calls
+from isomem.stores import engine_calls
 from isomem.stores.chroma import ChromaStore
 from tests.stores.chroma_stand_in import InternalError, InvalidArgumentError, StandIn
 
@@ -30,7 +30,7 @@ def client() -> StandIn:
 @pytest.fixture
 def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seconds: list[float] = []
-    monkeypatch.setattr(chroma_calls, "time", SimpleNamespace(sleep=seconds.append))
+    monkeypatch.setattr(engine_calls, "time", SimpleNamespace(sleep=seconds.append))
     return seconds
 
 

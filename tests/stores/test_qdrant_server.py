@@ -31,7 +31,7 @@ def server() -> Iterator[Double]:
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qdrant_calls, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(qdrant_calls.Connection, "first_wait_s", 0.001)
 
 
 def config(server: Double, folder: Path, **options: Any) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def test_the_length_of_an_existing_collection_counts(server: Double, tmp_path: P
     made: Any = Memory.from_config(config(server, tmp_path, embedding_model_dims=7))
     assert made.vector_store.embedding_model_dims == DIMS
     made.embedding_model = HashEmbedder(dims=7)
-    with pytest.raises(VectorValueError, match=f"have the length {DIMS}"):
+    with pytest.raises(VectorValueError, match=f"expected dim: {DIMS}"):
         say(made, "Ana likes tea")
     made.close()
 

@@ -541,7 +541,7 @@ def test_a_part_of_an_answer_that_is_lost_hides_no_point(
 
 @pytest.mark.skipif(not RUNS_ALL, reason="takes ten seconds; part of `make engines`")
 def test_a_server_that_restarts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_calls, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(redis_calls.Connection, "first_wait_s", 0.05)
     server = redis_server.Server("--appendonly", "yes", "--appendfsync", "always")
     try:
         store = made(server.url, max_retries=8)

@@ -7,16 +7,11 @@ metadata cannot hold is in keys that mem0 does not know; see `chroma_payloads`.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from functools import cached_property
+from functools import cached_property, partial
 
 from isomem.config import store_table
-from isomem.contract.filters import compile_filters, matches
-from isomem.errors import InvalidConfigError, VectorStoreError
 from isomem.options import home, read_table
 from isomem.pattern import Pattern
-from isomem.store.codec import unit_vector
-from isomem.store.row_keys import split_scope
 from isomem.stores.chroma_calls import (
     check_location,
     found_collection,
@@ -26,6 +21,16 @@ from isomem.stores.chroma_calls import (
 )
 from isomem.stores.chroma_filters import asked_for
 from isomem.stores.chroma_payloads import packed, unpacked
+from isomem.stores.engine import (
+    WIDER,
+    EngineHit,
+    EngineStore,
+    IdOrder,
+    first_asked,
+    in_parts,
+    passing,
+)
+from isomem.stores.engine_calls import wrong_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,20 +39,21 @@ if TYPE_CHECKING:
 
     from isomem.contract.filters import Group
     from isomem.ports.shapes import Filters, Payload, Vector
-    from isomem.stores.chroma_calls import Client, Options
+    from isomem.stores.chroma_calls import Connection
     from isomem.stores.chroma_filters import Asked, Where
     from isomem.stores.chroma_payloads import Metadata
+    from isomem.stores.engine_calls import Client, Options
 
-    Hits = list["ChromaHit"]
+    Hits = list[EngineHit]
     Answers = list[Hits]
-    Point = tuple[str, Payload, Vector]
-    Points = list[Point]
+    Points = list[tuple[str, Payload, Vector]]
     Names = list[str]
-    Vectors = list[Vector]
+    Vectors = list[list[float]]
+    Row = tuple[str, list[float], Metadata]
+    """Of a point: its id, its vector, and what is stored for its payload."""
 
 CHROMA_OPTIONS = store_table("chroma")
 
-_FIRST_FETCHED = 64
 _PAGE = 1000
 _MOST_AT_ONCE = 10_000
 """How many records one query may find. Chroma reads them by as many variables of SQLite."""
@@ -79,100 +85,47 @@ def read(config: Mapping[str, object] | None) -> Options:
 def _check_name(name: str) -> None:
     """Raises InvalidConfigError unless Chroma takes the name of a collection."""
     if len(name) < 3 or len(name) > 500 or _NAME.match(name) is None:
-        raise InvalidConfigError(
-            f"vector_store chroma: collection_name {name!r:.80} cannot name a collection",
-            error_code="CONFIG_003",
-            details={"key": "collection_name"},
-            suggestion="Take 3 to 500 of a-z, A-Z, 0-9, '.', '_' and '-', the first and the last "
-            "of them a letter or a digit.",
+        allowed = (
+            "Take 3 to 500 of a-z, A-Z, 0-9, '.', '_' and '-', the first and the last of them a "
+            "letter or a digit."
         )
+        raise wrong_name("chroma", name, "a collection", allowed)
 
 
-class ChromaHit:
-    """A point that was found or listed. `score` is None if nothing was compared."""
-
-    __slots__ = ("id", "payload", "score")
-
-    def __init__(self, point_id: str, metadata: Any, score: float | None = None) -> None:
-        self.id = point_id
-        self.payload: Payload = unpacked(metadata)
-        self.score: Any = score
-
-
-class ChromaStore:
-    """One collection.
-
-    Args:
-        config: see `CHROMA_OPTIONS`.
-        dims: the length of the vectors of a new collection; None takes that of the first one.
-        encoder: not used: mem0's class for Chroma does not search by keywords.
-
-    Attributes:
-        takes_any_id: the id "*" is an ordinary id, and does not mean every id.
-        batches: several changes, or several searches, are one call.
-
-    Raises:
-        DependencyError: chromadb is not installed.
-        InvalidConfigError: an option is unknown or wrong.
-        VectorStoreError: Chroma cannot be opened or reached.
-    """
+class ChromaStore(EngineStore):
+    """One collection; see `CHROMA_OPTIONS`. If nobody says how long vectors are, the first does."""
 
     table = CHROMA_OPTIONS
     check = staticmethod(read)
-    takes_any_id = True
-    batches = True
+    dims = None
+    _connection: Connection
 
-    def __init__(
-        self,
-        config: Mapping[str, object] | None = None,
-        *,
-        dims: int | None = None,
-        encoder: object = None,
-    ) -> None:
-        del encoder
-        self._options: Options = read(config)
-        self.collection_name: str = self._options["collection_name"]
-        self.embedding_model_dims: int | None = dims
-        self._ranks_by_distance = self._options["scores"] == "distance"
-        self._connection = opened(self._options)
-        self._owns_connection = True
-        try:
-            self.create_col()
-        except BaseException:
-            self.close()
-            raise
+    def _opened(self) -> Connection:
+        return opened(self._options)
 
     @property
     def client(self) -> Client:
         """The client of chromadb."""
         return self._connection.client
 
-    def beside(self, name: str) -> ChromaStore:
-        """Another collection of the same client."""
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__, collection_name=name, _owns_connection=False)
-        made.create_col()
-        return made
-
-    def close(self) -> None:
-        """Closes the client, unless it belongs to the caller or to another collection."""
-        if self._owns_connection:
-            self._connection.close()
-
     # --- The collection ---
 
     def create_col(self) -> None:
         """Makes the collection if it does not exist."""
-        self._take(self._connection.call(self._opened))
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._ranks_by_distance = self._options["scores"] == "distance"
+        self._order = IdOrder()
+        self._take(self._connection.call(self._found_or_made))
 
     def _take(self, collection: Any) -> None:
         """From now on, this is the collection: whoever made it has chosen its distance."""
         self._collection = collection
-        self._sorted: Names = []
         self.embedding_model_dims = collection.get_model()["dimension"] or self.embedding_model_dims
         self._space = _space_of(collection)
 
-    def _opened(self) -> Any:
+    def _found_or_made(self) -> Any:
         """The collection. mem0's have the distance `l2`; similarities are simpler with `cosine`."""
         name = self.collection_name
         found = found_collection(self.client, name)
@@ -196,11 +149,6 @@ class ChromaStore:
             lambda: remove_collection(self.client, self.collection_name, self._at_once(_PAGE))
         )
 
-    def reset(self) -> None:
-        """Removes every point, by making the collection anew."""
-        self.delete_col()
-        self.create_col()
-
     def _call(self, method: str, /, **arguments: Any) -> Any:
         """Calls a method of the collection. If another program has made it anew, of the new one."""
 
@@ -210,46 +158,27 @@ class ChromaStore:
             except Exception as error:
                 if not is_gone(error):
                     raise
-            self._take(self._opened())
+            self._take(self._found_or_made())
             return getattr(self._collection, method)(**arguments)
 
         return self._connection.call(work)
 
     # --- Writing ---
 
-    def insert(
-        self,
-        vectors: list[Vector],
-        payloads: list[Payload] | None = None,
-        ids: list[str] | None = None,
-    ) -> None:
-        """Adds points. A point with a known id replaces the old one.
+    def _point(self, point_id: str, vector: Vector, payload: Payload) -> Row:
+        return point_id, self._checked(vector), packed(payload)
 
-        They are checked before any is sent. More than `batch_size` are sent in parts.
+    def _written_at_once(self, count: int) -> int:
+        return self._at_once(super()._written_at_once(count))
 
-        Raises:
-            VectorValueError: a vector has the wrong length, or contains NaN or infinity; or Chroma
-                refuses something.
-            ValidationError: a payload cannot be written as JSON.
-            VectorStoreError: the lists differ in length, or Chroma fails.
-        """
-        payloads = payloads if payloads is not None else [{} for _ in vectors]
-        if ids is None or not len(vectors) == len(payloads) == len(ids):
-            raise VectorStoreError("vectors, payloads and ids must be lists of one length")
-        rows = {
-            name: (self._checked(vector), packed(payload))
-            for name, vector, payload in zip(ids, vectors, payloads, strict=True)
-        }
-        for names in _parts([*rows], self._at_once(self._options["batch_size"])):
-            self._put({name: rows[name] for name in names})
-
-    def _put(self, rows: Mapping[str, tuple[Vector, Metadata]]) -> None:
+    def _put(self, points: Sequence[Row]) -> None:
         """Writes whole points.
 
         What they have beside that is removed. It may be of an older point with the same id; or of
         a point of a collection that another program has removed: Chroma (1.5) keeps the lists of
         such points, and gives them to new ones.
         """
+        rows = {name: (vector, metadata) for name, vector, metadata in points}
         names = [*rows]
         self._call(
             "upsert",
@@ -265,10 +194,6 @@ class ChromaStore:
         wrong = {name: keys for name, keys in foreign.items() if keys}
         if wrong:
             self._call("update", ids=[*wrong], metadatas=[*wrong.values()])
-
-    def _checked(self, vector: Vector) -> Vector:
-        unit_vector(vector, self.embedding_model_dims)  # It raises for what cannot be stored.
-        return vector if isinstance(vector, list) else [float(number) for number in vector]
 
     def _at_once(self, most: int) -> int:
         """How many records one call may be about."""
@@ -287,7 +212,7 @@ class ChromaStore:
             VectorValueError, ValidationError, VectorStoreError: as `insert`.
         """
         if vector is not None and payload is not None:
-            self._put({vector_id: (self._checked(vector), packed(payload))})
+            self._put([self._point(vector_id, vector, payload)])
         elif vector is not None:
             self._call("update", ids=[vector_id], embeddings=[self._checked(vector)])
         elif payload:
@@ -303,9 +228,9 @@ class ChromaStore:
         for name, payload in payloads:
             changes[name] = {**changes.get(name, {}), **packed(payload)}
         size = self._at_once(self._options["batch_size"])
-        for names in _parts([name for name in changes if changes[name]], size):
+        for names in in_parts([name for name in changes if changes[name]], size):
             self._call("update", ids=names, metadatas=[changes[name] for name in names])
-        for names in _parts([*dict.fromkeys(removed)], size):
+        for names in in_parts([*dict.fromkeys(removed)], size):
             self._call("delete", ids=names)
 
     def delete(self, vector_id: str) -> None:
@@ -314,31 +239,24 @@ class ChromaStore:
 
     # --- Reading ---
 
-    def get(self, vector_id: str) -> ChromaHit | None:
-        """The point with that id, or None."""
-        found = self._points(ids=[vector_id])
-        return found[0] if found else None
+    def _read(self, ids: Sequence[str]) -> Hits:
+        parts = in_parts([*dict.fromkeys(ids)], self._at_once(_PAGE))
+        return [hit for names in parts for hit in self._points(ids=names)]
 
-    def list(self, filters: Filters | None = None, top_k: int | None = 100) -> tuple[Hits, None]:
-        """The first `top_k` points that pass, in the order they were added in; None lists all.
+    def _asked(self, group: Group | None) -> Asked:
+        return asked_for(group)
 
-        Raises:
-            ValueError: `top_k` is below 1, or the filters are refused.
-        """
-        group, asked = _compiled(filters)
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
-        most = top_k if asked.is_exact else None
-        passing: Hits = []
-        for page in self._pages(asked.where, most):
-            passing += _passing(page, group)
-            if top_k is not None and len(passing) >= top_k:
+    def _listed(self, group: Group | None, asked: Asked, top_k: int | None) -> Hits:
+        found: Hits = []
+        for page in self._pages(asked.where, top_k if asked.is_exact else None):
+            found += passing(page, group)
+            if top_k is not None and len(found) >= top_k:
                 break
-        return passing[:top_k], None
+        return found[:top_k]
 
     def _points(self, **asked: Any) -> Hits:
         found = self._call("get", include=["metadatas"], **asked)
-        return [*map(ChromaHit, found["ids"], found["metadatas"])]
+        return [*map(EngineHit, found["ids"], map(unpacked, found["metadatas"]))]
 
     def _pages(self, where: Where | None, most: int | None) -> Iterator[Hits]:
         """The points of a filter, part by part; those that were there when the second was read."""
@@ -349,7 +267,7 @@ class ChromaStore:
             return
         seen = {hit.id for hit in first}
         rest = [name for name in self.ids_of(where) if name not in seen]
-        for names in _parts(rest, size):
+        for names in in_parts(rest, size):
             yield self._points(ids=names)
 
     def ids_of(self, where: Where | None) -> Sequence[str]:
@@ -366,27 +284,12 @@ class ChromaStore:
             if len(page) < _MOST_IN_CLOUD:
                 return names
 
-    def payloads_of(self, ids: Sequence[str]) -> dict[str, Payload]:
-        """The payloads of the points that are there, by id."""
-        parts = _parts([*dict.fromkeys(ids)], self._at_once(_PAGE))
-        return {hit.id: hit.payload for names in parts for hit in self._points(ids=names)}
+    def points(self, after: str, limit: int) -> Points:
+        """The next points behind an id, ordered by id, with their vectors."""
+        at_once, every_id = self._at_once(limit), partial(self.ids_of, None)
+        return self._order.after(after, at_once, every_id, self._whole)
 
-    def points(self, after: str, limit: int) -> Sequence[Point]:
-        """The next points behind an id, ordered by id, with their vectors.
-
-        The ids are read at the beginning, or where another listing goes on: Chroma has no order.
-        """
-        if not self._sorted or not after:
-            self._sorted = sorted(self.ids_of(None))
-        start = bisect_right(self._sorted, after)
-        for names in _parts(self._sorted[start:], self._at_once(limit)):
-            found = self._whole(names)
-            if found:  # All of a part may have been removed meanwhile.
-                return found
-        self._sorted = []
-        return []
-
-    def _whole(self, names: Names) -> Points:
+    def _whole(self, names: Sequence[str]) -> Points:
         found = self._call("get", ids=names, include=["metadatas", "embeddings"])
         points = zip(
             found["ids"], map(unpacked, found["metadatas"]), found["embeddings"], strict=True
@@ -395,32 +298,13 @@ class ChromaStore:
 
     # --- Searching ---
 
-    def search(
-        self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
-    ) -> Hits:
-        """The `top_k` points nearest to a vector among those that pass, nearest first.
-
-        `query`, the text, is not used here; other vector stores use it.
-        """
-        return self.search_batch([query], [vectors], top_k, filters)[0]
-
-    def search_batch(
-        self,
-        queries: Sequence[str],
-        vectors_list: Sequence[Vector],
-        top_k: int = 1,
-        filters: Filters | None = None,
-    ) -> Sequence[Hits]:
-        """One `search` for each vector, in one request if the first points that it finds pass."""
-        del queries
-        vectors = [*map(self._checked, vectors_list)]
-        group, asked = _compiled(filters)
+    def _nearest(self, vectors: Vectors, top_k: int, group: Group | None, asked: Asked) -> Answers:
         most = self._at_once(_MOST_AT_ONCE)
-        limit = min(top_k if asked.is_exact else max(top_k, _FIRST_FETCHED), most)
+        limit = min(first_asked(top_k, is_exact=asked.is_exact), most)
         rest = _Rest(self, asked.where)
         found: Answers = []
-        for part in _parts(vectors, max(most // limit, 1)):
-            answers = self._nearest(part, limit, asked.where)
+        for part in in_parts(vectors, max(most // limit, 1)):
+            answers = self._asked_once(part, limit, asked.where)
             found += (
                 self._completed(vector, hits, limit, top_k, group, rest)
                 for vector, hits in zip(part, answers, strict=True)
@@ -431,19 +315,25 @@ class ChromaStore:
         """None: as mem0, it does not search by keywords here."""
         del query, top_k, filters
 
-    def _nearest(self, vectors: Vectors, limit: int, where: Where | None) -> Answers:
+    def _asked_once(self, vectors: Vectors, limit: int, where: Where | None) -> Answers:
         found = self._call(
             "query", query_embeddings=vectors, n_results=limit, where=where,
             include=["metadatas", "distances"],
         )  # fmt: skip
         rows = zip(found["ids"], found["metadatas"], found["distances"], strict=True)
         return [
-            [*map(ChromaHit, names, metadatas, map(self._score, distances))]
+            [*map(EngineHit, names, map(unpacked, metadatas), map(self._score, distances))]
             for names, metadatas, distances in rows
         ]
 
     def _completed(
-        self, vector: Vector, hits: Hits, limit: int, top_k: int, group: Group | None, rest: _Rest
+        self,
+        vector: list[float],
+        hits: Hits,
+        limit: int,
+        top_k: int,
+        group: Group | None,
+        rest: _Rest,
     ) -> Hits:
         """The first `top_k` hits that pass.
 
@@ -451,25 +341,25 @@ class ChromaStore:
         and compared here: an index may have points that it does not find.
         """
         most = self._at_once(_MOST_AT_ONCE)
-        passing = _passing(hits, group)
-        while len(passing) < top_k and len(hits) == limit < most:
-            limit = min(limit * 4, most)
-            [hits] = self._nearest([vector], limit, rest.where)
-            passing = _passing(hits, group)
-        if len(passing) < top_k:
-            passing += self._unseen(vector, {hit.id for hit in hits}, group, rest)
-            passing.sort(key=self._rank)
-        return passing[:top_k]
+        found = passing(hits, group)
+        while len(found) < top_k and len(hits) == limit < most:
+            limit = min(limit * WIDER, most)
+            [hits] = self._asked_once([vector], limit, rest.where)
+            found = passing(hits, group)
+        if len(found) < top_k:
+            found += self._unseen(vector, {hit.id for hit in hits}, group, rest)
+            found.sort(key=self._rank)
+        return found[:top_k]
 
     def _unseen(self, vector: Vector, seen: set[str], group: Group | None, rest: _Rest) -> Hits:
         """The points that pass and that a query has not found, with their scores."""
         found: Hits = []
         names = [name for name in rest.ids if name not in seen]
-        for part in _parts(names, self._at_once(_PAGE)):
-            passing = {hit.id: hit for hit in _passing(self._points(ids=part), group)}
-            for name, _, other in self._whole([*passing]) if passing else ():
-                passing[name].score = self._score(_distance(self._space, vector, other))
-            found += (hit for hit in passing.values() if hit.score is not None)
+        for part in in_parts(names, self._at_once(_PAGE)):
+            hits = {hit.id: hit for hit in passing(self._points(ids=part), group)}
+            for name, _, other in self._whole([*hits]) if hits else ():
+                hits[name].score = self._score(_distance(self._space, vector, other))
+            found += (hit for hit in hits.values() if hit.score is not None)
         return found
 
     def _score(self, distance: float) -> float:
@@ -477,7 +367,7 @@ class ChromaStore:
             return distance
         return 1 - (distance / 2 if self._space == "l2" else distance)
 
-    def _rank(self, hit: ChromaHit) -> float:
+    def _rank(self, hit: EngineHit) -> float:
         score: float = hit.score
         return score if self._ranks_by_distance else -score
 
@@ -492,25 +382,6 @@ class _Rest:
     @cached_property
     def ids(self) -> Sequence[str]:
         return self._store.ids_of(self.where)
-
-
-def _compiled(filters: Filters | None) -> tuple[Group | None, Asked]:
-    group = compile_filters(filters)
-    return group, asked_for(group)
-
-
-def _passing(hits: Hits, group: Group | None) -> Hits:
-    """The hits that pass. Whatever an engine finds, nothing of another scope comes through."""
-    ids, rest = split_scope(group)
-    if ids:  # They are stored as texts alone, so that this is what `matches` would say.
-        wanted = ids.items()
-        hits = [hit for hit in hits if all(hit.payload.get(key) == name for key, name in wanted)]
-    return hits if rest is None else [hit for hit in hits if matches(rest, hit.payload)]
-
-
-def _parts(items: list[Any], size: int) -> Iterator[list[Any]]:
-    """A list, in parts of at most `size`."""
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _space_of(collection: Any) -> str:

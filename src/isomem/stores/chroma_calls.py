@@ -1,34 +1,28 @@
-"""Calls of chromadb: opening it, retries, errors, and who may have a folder open."""
+"""Calls of chromadb: opening it, errors, and who may have a folder open."""
 
 from __future__ import annotations
 
 import os
-import time
 from threading import Lock
 
 import apsw
 
-from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
-from isomem.providers.settings import passwords, redact
-from isomem.stores.waiting import wait_s
+from isomem.errors import VectorStoreError, VectorValueError
+from isomem.providers.settings import passwords
+from isomem.stores.engine_calls import EngineConnection, cannot_open, wrong_option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any, NoReturn, TypeAlias
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
-    Client: TypeAlias = Any
-    """A client of chromadb, which is not installed everywhere."""
-    Options: TypeAlias = Mapping[str, Any]
-    """What is configured, by name; checked before."""
+    from isomem.errors import InvalidConfigError
+    from isomem.stores.engine_calls import Client, Options
 
 DEFAULT_PATH = "/tmp/chroma"
 """mem0's folder if none is named."""
 
 IN_MEMORY = ":memory:"
-
-FIRST_WAIT_S = 0.2
-"""Seconds before the first retry; each later one waits twice as long as the one before."""
 
 _CLOUD_DATABASE = "mem0"
 _LOCK_FILE = "isomem.lock"
@@ -44,51 +38,34 @@ _UNKNOWN_LOCATION = (
 _TWO_LOCATIONS = "Cannot specify both cloud configuration and local configuration. Choose one."
 
 
-class Connection:
-    """A client, and how it is called.
-
-    Everything that a store calls may be done twice with the same result, since points have their
-    ids before: so a call that a server did not answer is made again.
+class Connection(EngineConnection):
+    """A client of chromadb, and how it is called.
 
     Args:
         client: a client of chromadb.
-        options: has the number of retries, and the key, which no error shows.
+        options: has the number of retries, which is for a server alone, and the key, which no error
+            shows.
         release: lets go of the client; None if it is the caller's.
 
     Attributes:
         is_cloud: whether it is Chroma Cloud, which limits how much one call may be about.
     """
 
+    engine = "chroma"
+
     def __init__(
         self, client: Client, options: Options, release: Callable[[], None] | None = None
     ) -> None:
-        self.client = client
+        retries = options["max_retries"] if _session_of(client) is not None else 0
+        super().__init__(client, retries, _secrets_of(options), release)
         self.is_cloud = is_cloud(options)
-        self._max_retries = options["max_retries"] if _session_of(client) is not None else 0
-        self._secrets = _secrets_of(options)
-        self._release = release
         self._process = os.getpid()
         self._is_closed = False
 
     def call(self, work: Callable[[], Any]) -> Any:
-        """What calls of the client return.
-
-        Raises:
-            VectorValueError: Chroma refuses a value.
-            VectorStoreError: it fails, cannot be reached, or is closed.
-        """
+        """As `tried`. Raises VectorStoreError, too, if the connection is closed."""
         self._check_open()
-        retries = 0
-        while True:
-            try:
-                return work()
-            except Exception as error:  # noqa: BLE001 - its transport can raise anything
-                if retries == self._max_retries or not is_transient(error):
-                    failure = self.failure(error)
-                    break
-            time.sleep(wait_s(FIRST_WAIT_S, retries))
-            retries += 1
-        raise failure
+        return self.tried(work)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -99,31 +76,23 @@ class Connection:
                 suggestion="Open the memory in the process that uses it.",
             )
 
-    def failure(self, error: Exception) -> VectorStoreError:
-        """The error for what the client has raised, which is its cause unless it shows a secret."""
-        described = f"{type(error).__name__}: {error}"
-        text = redact(described, self._secrets)
+    def is_transient(self, error: Exception) -> bool:
+        if _name_of(error) in _TRANSIENT:
+            return True
+        import httpx
+
+        return isinstance(error, httpx.TransportError)
+
+    def kind_of(self, error: Exception) -> type[VectorStoreError]:
         is_refused = isinstance(error, (TypeError, ValueError)) or _name_of(error) in _REFUSED
-        kind = VectorValueError if is_refused else VectorStoreError
-        suggestion = "Check the filters, and the embedder" if is_refused else None
-        failure = kind(f"vector_store chroma failed: {text}", suggestion=suggestion)
-        failure.__cause__ = error if text == described else None
-        return failure
+        return VectorValueError if is_refused else VectorStoreError
 
     def close(self) -> None:
         """Lets go of the client, if it is ours. May be called twice, and in the child of a fork."""
         is_over = self._is_closed or os.getpid() != self._process
         self._is_closed = True
-        if is_over:
-            return
-        try:
-            if self._release is not None:
-                self._release()
-        except Exception as error:  # noqa: BLE001 - its transport can raise anything
-            failure = self.failure(error)
-        else:
-            return
-        raise failure
+        if not is_over:
+            super().close()
 
 
 def is_gone(error: Exception) -> bool:
@@ -163,15 +132,6 @@ def remove_collection(client: Client, name: str, at_once: int = 1000) -> None:
     client.delete_collection(name)
 
 
-def is_transient(error: Exception) -> bool:
-    """Whether a call that failed with an error may succeed a moment later."""
-    if _name_of(error) in _TRANSIENT:
-        return True
-    import httpx
-
-    return isinstance(error, httpx.TransportError)
-
-
 def _name_of(error: Exception) -> str:
     return type(error).__name__
 
@@ -207,7 +167,7 @@ def check_location(options: Options) -> None:
 
 
 def _wrong(fault: str) -> InvalidConfigError:
-    return InvalidConfigError(f"vector_store.config (chroma): {fault}", error_code="CONFIG_002")
+    return wrong_option("chroma", fault)
 
 
 # --- Opening ---------------------------------------------------------------------------------
@@ -228,8 +188,8 @@ def opened(options: Options) -> Connection:
     except VectorStoreError:
         raise
     except Exception as error:  # noqa: BLE001 - a file system and a transport can raise anything
-        text = redact(f"{_name_of(error)}: {error}", _secrets_of(options))
-    raise VectorStoreError(f"vector_store chroma cannot be opened: {text}")
+        failure = cannot_open("chroma", error, _secrets_of(options))
+    raise failure
 
 
 def _made(options: Options) -> Connection:

@@ -1,16 +1,18 @@
 """A store set of parts that have no transaction in common, including foreign ones.
 
 Nothing is locked while a foreign store is called. One call writes in this order. The ids of each
-step are known before, so that it can be undone by them:
+step are known before, so that it can be undone by them, whatever has cut it off: an error, or an
+interrupt at any moment.
 
 * an add: the memories, then history, messages, and the receipt of the call, which are one
-  transaction if the ledger is ours; if the ledger fails, the memories are removed. A call with a
-  receipt notes their ids before it, so that the next try of a process that died in between removes
-  what it has left.
+  transaction if the ledger is ours. Until that is stored, a failure removes the memories; from then
+  on the call is done. A call with a receipt notes their ids before it, so that the next try of a
+  process that died in between removes what it has left.
   Links come next, since a failure there loses only links. What the new memories supersede is marked
   last: if that fails, both are shown.
-* a change or a removal: its history row, then the memory; if the store fails, the row is removed.
-  A foreign ledger cannot remove a row; the log says so.
+* a change or a removal: its history row, then the memory. If that fails, the store is asked what it
+  has: the row is removed if the memory is as before, and stays if it is not. A foreign ledger
+  cannot remove a row; the log says so. Links come last.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ from isomem.store.ledger import Ledger
 from isomem.store.receipts import Receipts
 from isomem.store.schema import prepare_ledger
 from isomem.stores.embedded import EmbeddedLinks, missing
+from isomem.stores.events import Events
 from isomem.stores.linking import Asking, Links
 from isomem.stores.superseding import check_superseded, supersede
 from isomem.text.tiers import load_encoder
@@ -226,20 +229,16 @@ class ComposedSet(Asking):
 
     def _add(self, plan: Plan) -> Sequence[Record]:
         noted = self._begin(plan)
-        stored = self._insert(plan) if plan.records else ()
-        events: list[Any] = []
+        events = Events(self.ledger, [record.event for record in plan.records])
         try:
-            with self._ledger_block():
-                events += self._write_events(stored)
-                if plan.messages:
-                    self.ledger.save_messages(plan.messages, plan.session)
-                if plan.progress and self.ingests and not plan.failed:
-                    self.ingests.save(plan.progress, stored[0].id if stored else None)
-                if plan.receipt and self.receipts and not plan.failed:
-                    self.receipts.complete(plan.receipt, noted, stored)
+            stored = self._insert(plan) if plan.records else ()
+            if len(stored) < len(plan.records):
+                events = Events(self.ledger, [record.event for record in stored])
+            self._tell(plan, stored, events, noted)
         except BaseException:
-            self._take_events_back(events)
-            self._take_back(_ids(stored))
+            if not self._is_told(plan, events):
+                events.take_back()
+                self._take_back(_ids(plan.records))
             raise
         if stored and plan.mentions:
             self.links.link(mentions_of(plan.mentions, stored), plan.scope, plan.clock)
@@ -264,10 +263,29 @@ class ComposedSet(Asking):
     def _ledger_block(self) -> AbstractContextManager[object]:
         return self.ledger.atomic() if isinstance(self.ledger, Ledger) else nullcontext()
 
-    def _write_events(self, stored: Sequence[Record]) -> list[Any]:
-        """Adds the history rows of new memories. Returns their ids if the ledger returns them."""
-        rows = self.ledger.batch_add_history([record.event for record in stored]) if stored else []
-        return rows or ["unknown"] * len(stored)
+    def _tell(
+        self, plan: Plan, stored: Sequence[Record], events: Events, noted: Sequence[str]
+    ) -> None:
+        """Writes what belongs to stored memories: last of all the receipt."""
+        with self._ledger_block():
+            events.write()
+            if plan.messages:
+                self.ledger.save_messages(plan.messages, plan.session)
+            if plan.progress and self.ingests and not plan.failed:
+                self.ingests.save(plan.progress, stored[0].id if stored else None)
+            if plan.receipt and self.receipts and not plan.failed:
+                self.receipts.complete(plan.receipt, noted, stored)
+
+    def _is_told(self, plan: Plan, events: Events) -> bool:
+        """Whether what `_tell` writes is stored for sure, although it was cut off."""
+        try:
+            if isinstance(self.ledger, Ledger):
+                return events.are_stored()
+            receipt, receipts = plan.receipt, self.receipts
+            return bool(receipt and receipts and receipts.find(receipt.id))
+        except MemoryError as error:
+            log.error("A failed call may be in the history: %s", error)
+            return False
 
     def _insert(self, plan: Plan) -> Sequence[Record]:
         records = plan.records
@@ -315,31 +333,46 @@ class ComposedSet(Asking):
 
     # --- Superseding ---
 
-    def _payload(self, memory_id: str) -> Payload | None:
-        """The payload of a memory; None if there is none, or the store cannot say."""
+    def _payload(self, memory_id: str, fate: str = "is not superseded") -> Payload | None:
+        """The payload of a memory; None if there is none, or the store cannot say.
+
+        Args:
+            memory_id: of the memory.
+            fate: what happens to it then, for the log.
+        """
         try:
             point = self.vectors.get(vector_id=memory_id)
         except (PartFailure, MemoryError) as error:
-            log.error("Memory %s is not superseded: %s", memory_id, error)
+            log.error("Memory %s %s: %s", memory_id, fate, error)
             return None
         return clone(point.payload or {}) if point else None
 
     def _mark(self, memory_id: str, payload: Payload, event: Payload) -> bool:
         """Marks a memory as superseded. The new fact is stored, so a failure is only logged."""
         try:
-            self._put_payload(memory_id, payload, event)
+            self._put(memory_id, payload, event)
         except (PartFailure, MemoryError) as error:
             log.error("Memory %s is not superseded: %s", memory_id, error)
             return False
         return True
 
-    def _put_payload(self, memory_id: str, payload: Payload, event: Payload) -> None:
-        row = self._write_event(event)
+    def _put(
+        self, memory_id: str, payload: Payload, event: Payload, vector: Vector | None = None
+    ) -> None:
+        """Stores another payload of a memory, and perhaps another vector, with its history row."""
+        events = Events(self.ledger, [event])
         try:
-            self.vectors.update(vector_id=memory_id, vector=None, payload=payload)
+            events.write_one()
+            self.vectors.update(vector_id=memory_id, vector=vector, payload=payload)
         except BaseException:
-            self._take_events_back([row])
+            if not self._has(memory_id, payload):
+                events.take_back()
             raise
+
+    def _has(self, memory_id: str, payload: Payload) -> bool:
+        """Whether a memory has a payload for sure, as far as the store keeps one."""
+        stored = self._payload(memory_id, "may be changed") or {}
+        return all(stored.get(key) == value for key, value in payload.items())
 
     def _restore(self, memory_id: str, now: str) -> None:
         point = self.vectors.get(vector_id=memory_id)
@@ -350,7 +383,7 @@ class ComposedSet(Asking):
         event = restored_event(memory_id, payload, now)
         # Some stores overlay a payload, so that a field can be emptied, but not removed.
         emptied = dict.fromkeys(SUPERSEDED_FIELDS)
-        self._put_payload(memory_id, {**payload, **emptied}, event)
+        self._put(memory_id, {**payload, **emptied}, event)
 
     # --- Changing and removing ---
 
@@ -362,12 +395,8 @@ class ComposedSet(Asking):
         change = change.over(old)
         payload = self._profile.changed(old, change, plan.clock.now())
         memory_id = str(point.id)  # The caller may have spelled it otherwise.
-        row = self._write_event(changed_event(memory_id, old, payload))
-        try:
-            self.vectors.update(vector_id=change.memory_id, vector=change.vector, payload=payload)
-        except BaseException:
-            self._take_events_back([row])
-            raise
+        event = changed_event(memory_id, old, payload)
+        self._put(change.memory_id, payload, event, change.vector)
         if not change.relinks(old, self._profile.RELINKS_SAME_TEXT):
             return
         scope = scope_of(payload)
@@ -394,16 +423,31 @@ class ComposedSet(Asking):
 
     def _remove(self, point: Hit, plan: Plan) -> None:
         memory_id, payload = str(point.id), clone(point.payload or {})
-        row = self._write_event(removed_event(memory_id, payload, plan.clock.now()))
-        try:
-            self.vectors.delete(vector_id=point.id)
-        except BaseException:
-            self._take_events_back([row])
-            raise
         scope = scope_of(payload)
+        events = Events(self.ledger, [removed_event(memory_id, payload, plan.clock.now())])
+        try:
+            events.write_one()
+            self.vectors.delete(vector_id=point.id)
+            self._note_removed(memory_id, scope)
+        except BaseException:
+            if self._is_gone(point.id):
+                self._note_removed(memory_id, scope)
+            else:
+                events.take_back()
+            raise
+        self._unlink(memory_id, scope, plan)
+
+    def _note_removed(self, memory_id: str, scope: Payload) -> None:
         if _can(self.ledger, "note_removed"):
             self.ledger.note_removed([(memory_id, scope)])
-        self._unlink(memory_id, scope, plan)
+
+    def _is_gone(self, memory_id: str) -> bool:
+        """Whether there is no such memory for sure."""
+        try:
+            return self.vectors.get(vector_id=memory_id) is None
+        except (PartFailure, MemoryError) as error:
+            log.error("Memory %s may be removed: %s", memory_id, error)
+            return False
 
     def _may_link(self, scope: Payload) -> bool:
         """Whether entities can be looked up by these ids: `takes_any_id` says why not."""
@@ -414,20 +458,6 @@ class ComposedSet(Asking):
             self.links.unlink(memory_id, scope, plan.entity_vectors)
         else:
             log.warning("The entities of memory %s stay: its id could mean any", memory_id)
-
-    def _write_event(self, event: Payload) -> Any:
-        """Adds one history row. Returns its id if the ledger returns it."""
-        memory_id, old, new, name = map(
-            event.pop, ("memory_id", "old_memory", "new_memory", "event")
-        )
-        return self.ledger.add_history(memory_id, old, new, name, **event)
-
-    def _take_events_back(self, rows: list[Any]) -> None:
-        try:
-            if rows:
-                self.ledger.remove_history(rows)
-        except (PartFailure, MemoryError) as error:
-            log.error("The history keeps events that were not carried out: %s", error)
 
     def expired(self, ids: Filters, clock: Clock) -> Sequence[str]:
         """The ids of the expired memories that have all these ids; {} means every memory."""

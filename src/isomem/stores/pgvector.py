@@ -7,39 +7,39 @@ it is done again after a lost connection.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from isomem.config import store_table
-from isomem.contract.filters import compile_filters, matches
-from isomem.errors import (
-    InvalidConfigError,
-    ValidationError,
-    VectorStoreError,
-    VectorValueError,
-)
+from isomem.errors import ValidationError, VectorValueError
 from isomem.options import read_table
-from isomem.store.codec import canonical_id, dump_payload, unit_vector
+from isomem.store.codec import canonical_id, dump_payload
 from isomem.store.row_keys import split_scope
+from isomem.stores.engine import EngineHit, EngineStore, first_asked, first_passing
+from isomem.stores.engine_calls import wrong_name
 from isomem.stores.postgres.filters import compile_jsonb
 from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.contract.filters import Group
-    from isomem.ports.shapes import Filters, Payload, Vector
+    from isomem.ports.shapes import Filters, Hit, Payload, Vector
+    from isomem.stores.engine_calls import Options
     from isomem.stores.postgres.connections import Row
     from isomem.stores.postgres.database import Database
 
     Rows = list[Row]
-    Ask = Callable[[int], Rows]
-    Hits = list["PgvectorHit"]
+    Hits = list[EngineHit]
+    Vectors = list[list[float]]
+    Answers = list[Hits]
+    Point = tuple[str, str, str]
+    """Of a point: its id, its vector and its payload, as text."""
 
 PGVECTOR_OPTIONS = store_table("pgvector")
 
-_DIMS = 1536
 _LOCK = 0x70677665
-_FIRST_FETCHED = 64
 _LONGEST = 54
 """Of 63 bytes, the name of the table with entities takes nine."""
 _SUSPECTS = ("\\u0000", "\\ud", "NaN", "Infinity")
@@ -49,7 +49,7 @@ _TEXT = "to_tsvector('simple', payload->>'text_lemmatized')"
 _PLAIN = ("host", "port", "user", "password", "dbname", "sslmode")
 
 
-def read(config: Mapping[str, object] | None) -> dict[str, Any]:
+def read(config: Mapping[str, object] | None) -> Options:
     """The options, checked.
 
     Raises:
@@ -61,74 +61,38 @@ def read(config: Mapping[str, object] | None) -> dict[str, Any]:
     options = read_table(config, PGVECTOR_OPTIONS, "vector_store.config")
     require("psycopg", "postgres", "vector_store pgvector")
     require("psycopg_pool", "postgres", "vector_store pgvector")
+    _check_name(options["collection_name"])
     return options
 
 
-class PgvectorHit:
-    """A point that was found or listed. `score` is None if nothing was compared."""
-
-    __slots__ = ("id", "payload", "score")
-
-    def __init__(self, point_id: object, payload: Payload | None, score: float | None) -> None:
-        self.id = str(point_id)
-        self.payload: Payload = payload or {}
-        self.score: Any = score
-
-
-class PgvectorStore:
-    """One collection.
-
-    Args:
-        config: see `PGVECTOR_OPTIONS`.
-        dims: the length of the vectors, if the options do not say.
-        encoder: not used: the server makes the words.
+class Asked(NamedTuple):
+    """What the server is asked.
 
     Attributes:
-        takes_any_id: the id "*" is an ordinary id, and does not mean every id.
-        batches: several changes, or several searches, are one statement.
+        where: a condition that every point fulfils that passes, and perhaps others.
+        bindings: its bindings.
+        is_exact: whether no others fulfil it.
+    """
+
+    where: str
+    bindings: Sequence[Any]
+    is_exact: bool
+
+
+class PgvectorStore(EngineStore):
+    """One collection; see `PGVECTOR_OPTIONS`. The server makes the words of a search.
 
     Raises:
-        DependencyError: psycopg is not installed.
-        InvalidConfigError: an option is unknown or wrong.
         DatabaseError: the server cannot be reached, or has no extension `vector`.
     """
 
     table = PGVECTOR_OPTIONS
     check = staticmethod(read)
-    takes_any_id = True
-    batches = True
+    embedding_model_dims: int
+    _connection: Database
 
-    def __init__(
-        self,
-        config: Mapping[str, object] | None = None,
-        *,
-        dims: int | None = None,
-        encoder: object = None,
-    ) -> None:
-        del encoder
-        self._options = read(config)
-        _check_name(self._options["collection_name"])
-        self.collection_name: str = self._options["collection_name"]
-        self.embedding_model_dims: int = self._options["embedding_model_dims"] or dims or _DIMS
-        self._database = _opened(self._options)
-        self._owns_database = True
-        try:
-            self.create_col()
-        except BaseException:
-            self.close()
-            raise
-
-    def beside(self, name: str) -> PgvectorStore:
-        """Another collection of the same database."""
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__, collection_name=name, _owns_database=False)
-        made.create_col()
-        return made
-
-    def close(self) -> None:
-        """Closes the connections, unless they belong to another collection."""
-        if self._owns_database:
-            self._database.close()
+    def _opened(self) -> Database:
+        return _opened(self._options)
 
     # --- The collection ---
 
@@ -139,15 +103,18 @@ class PgvectorStore:
 
     def create_col(self) -> None:
         """Makes the table and its indexes if they do not exist."""
+        self._prepare()
+
+    def _prepare(self) -> None:
         if self.collection_name not in self.list_cols():
-            self._database.repeat(self._make)
+            self._connection.repeat(self._make)
         sql = "SELECT atttypmod FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?"
         found = self._rows(sql, (self._name, "vector"))
         if found and found[0][0] > 0:
             self.embedding_model_dims = found[0][0]
 
     def _make(self) -> None:
-        name, database = self.collection_name, self._database
+        name, database = self.collection_name, self._connection
         database.execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))  # One makes it, others wait.
         database.execute("CREATE EXTENSION IF NOT EXISTS vector")
         database.execute(
@@ -186,46 +153,29 @@ class PgvectorStore:
 
     def delete_col(self) -> None:
         """Removes the table."""
-        self._database.repeat(lambda: self._database.execute(f"DROP TABLE IF EXISTS {self._name}"))
+        self._write(f"DROP TABLE IF EXISTS {self._name}")
 
-    def reset(self) -> None:
-        """Removes every point, by making the table anew."""
-        self.delete_col()
-        self.create_col()
+    def _write(self, sql: str, bindings: Sequence[Any] = ()) -> None:
+        """Carries a statement out, again if the connection was lost: it can be done twice."""
+        self._connection.repeat(lambda: self._connection.execute(sql, bindings))
 
     # --- Writing ---
 
-    def insert(
-        self,
-        vectors: list[Vector],
-        payloads: list[Payload] | None = None,
-        ids: list[str] | None = None,
-    ) -> None:
-        """Adds points, all or none. A point with a known id replaces the old one.
+    def _point(self, point_id: object, vector: Vector, payload: Payload) -> Point:
+        return _uuid(point_id), self._vector(vector), _dumped(payload)
 
-        Raises:
-            VectorValueError: a vector has the wrong length, or contains NaN or infinity; or an id
-                is not a UUID.
-            ValidationError: a payload cannot be written as JSON, or not be stored as JSONB.
-            VectorStoreError: the lists differ in length.
-        """
-        payloads = payloads if payloads is not None else [{} for _ in vectors]
-        if ids is None or not len(vectors) == len(payloads) == len(ids):
-            raise VectorStoreError("vectors, payloads and ids must be lists of one length")
-        rows = {
-            _uuid(point_id): (self._vector(vector), _dumped(payload))
-            for point_id, vector, payload in zip(ids, vectors, payloads, strict=True)
-        }
-        if not rows:
-            return
+    def _written_at_once(self, count: int) -> int:
+        return count  # In one statement: all or none.
+
+    def _put(self, points: Sequence[Point]) -> None:
         sql = (
             f"INSERT INTO {self._name} (id, vector, payload)"
             " SELECT i::uuid, v::vector, p::jsonb"
             " FROM unnest(?::text[], ?::text[], ?::text[]) AS n (i, v, p)"
             " ON CONFLICT (id) DO UPDATE SET vector = excluded.vector, payload = excluded.payload"
         )
-        columns = ([*rows], [row[0] for row in rows.values()], [row[1] for row in rows.values()])
-        self._database.repeat(lambda: self._database.execute(sql, columns))
+        rows = {point[0]: point for point in points}.values()  # Of equal ids, the last one.
+        self._write(sql, [*map(list, zip(*rows, strict=True))])
 
     def update(
         self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
@@ -239,7 +189,7 @@ class PgvectorStore:
         if changes:
             sql = f"UPDATE {self._name} SET {', '.join(changes)} WHERE id = ?::uuid"
             bindings = (*changes.values(), _uuid(vector_id))
-            self._database.repeat(lambda: self._database.execute(sql, bindings))
+            self._write(sql, bindings)
 
     def batch(self, payloads: Sequence[tuple[str, Payload]], removed: Sequence[str] = ()) -> None:
         """Replaces payloads and removes points, all or none.
@@ -255,81 +205,49 @@ class PgvectorStore:
         )
         last = {_uuid(point_id): _dumped(payload) for point_id, payload in payloads}
         bindings = ([*map(_uuid, removed)], [*last], [*last.values()])
-        self._database.repeat(lambda: self._database.execute(sql, bindings))
+        self._write(sql, bindings)
 
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
-        sql, bindings = f"DELETE FROM {self._name} WHERE id = ?::uuid", (_uuid(vector_id),)
-        self._database.repeat(lambda: self._database.execute(sql, bindings))
+        self._write(f"DELETE FROM {self._name} WHERE id = ?::uuid", (_uuid(vector_id),))
 
     def _vector(self, vector: Vector) -> str:
-        unit_vector(vector, self.embedding_model_dims)  # It raises for what cannot be stored.
-        return str([float(number) for number in vector])
+        return str([float(number) for number in self._checked(vector)])
 
     # --- Reading ---
 
-    def get(self, vector_id: str) -> PgvectorHit | None:
-        """The point with that id, or None."""
-        if not _is_uuid(vector_id):
-            return None
-        found = self._rows(
-            f"SELECT id, payload FROM {self._name} WHERE id = ?::uuid", (_uuid(vector_id),)
-        )
-        return PgvectorHit(found[0][0], found[0][1], None) if found else None
+    def _read(self, ids: Sequence[str]) -> Hits:
+        usable = [_uuid(name) for name in ids if _is_uuid(name)]
+        sql = f"SELECT id, payload FROM {self._name} WHERE id = ANY(?::uuid[])"
+        return [_hit(*row) for row in self._rows(sql, (usable,))] if usable else []
 
-    def list(self, filters: Filters | None = None, top_k: int | None = 100) -> tuple[Hits, None]:
-        """The first `top_k` points that pass, in the order in which the table has them.
+    def _listed(self, group: Group | None, asked: Asked, top_k: int | None) -> Hits:
+        sql = f"SELECT id, payload FROM {self._name} WHERE {asked.where} LIMIT ?"
+        wanted = _EVERYTHING if top_k is None else top_k
+        return self._first(sql, asked.bindings, group, asked, wanted)
 
-        Raises:
-            ValueError: `top_k` is below 1.
-        """
-        where, bindings, group = self._where(filters)
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
-
-        def ask(limit: int) -> Rows:
-            sql = f"SELECT id, payload, NULL FROM {self._name} WHERE {where} LIMIT ?"
-            return self._rows(sql, (*bindings, limit))
-
-        return _first_passing(ask, group, _EVERYTHING if top_k is None else top_k), None
-
-    def search(
-        self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
-    ) -> Hits:
-        """The `top_k` points nearest to a vector among those that pass, nearest first."""
-        del query
-        vector = self._vector(vectors)
-        where, bindings, group = self._where(filters)
-        sql = self._nearest("?::vector", where)
-        return _first_passing(
-            lambda limit: self._rows(sql, (vector, *bindings, limit)), group, top_k
-        )
-
-    def search_batch(
-        self,
-        queries: Sequence[str],
-        vectors_list: Sequence[Vector],
-        top_k: int = 1,
-        filters: Filters | None = None,
+    def _nearest(
+        self, vectors: Vectors, top_k: int, group: Group | None, asked: Asked
     ) -> Sequence[Hits]:
-        """One `search` for each vector; all in one statement if the server decides the filters."""
-        where, bindings, group = self._where(filters)
-        if group is not None or len(vectors_list) < 2:
-            return [
-                self.search(query, vector, top_k, filters)
-                for query, vector in zip(queries, vectors_list, strict=True)
-            ]
-        given = [*map(self._vector, vectors_list)]
+        given = [*map(str, vectors)]
+        if len(given) > 1 and asked.is_exact:
+            return self._nearest_at_once(given, top_k, asked)
+        sql = self._near("?::vector", asked.where)
+        return [
+            self._first(sql, (vector, *asked.bindings), group, asked, top_k) for vector in given
+        ]
+
+    def _nearest_at_once(self, given: Sequence[str], top_k: int, asked: Asked) -> Sequence[Hits]:
         sql = (
             "SELECT n.at, near.* FROM unnest(?::text[]) WITH ORDINALITY AS n (vector, at)"
-            f" CROSS JOIN LATERAL ({self._nearest('n.vector::vector', where)}) AS near"
+            f" CROSS JOIN LATERAL ({self._near('n.vector::vector', asked.where)}) AS near"
         )
-        hits: list[Hits] = [[] for _ in given]
-        for at, *row in self._rows(sql, (given, *bindings, top_k)):
-            hits[at - 1].append(PgvectorHit(*row))
+        hits: Answers = [[] for _ in given]
+        for at, *row in self._rows(sql, (given, *asked.bindings, top_k)):
+            hits[at - 1].append(_hit(*row))
         return hits
 
-    def _nearest(self, vector: str, where: str) -> str:
+    def _near(self, vector: str, where: str) -> str:
         """The statement for the points nearest to an expression; it binds a limit at its end.
 
         An index orders by the bare distance alone, and what passes a filter may not be in it. An
@@ -345,86 +263,79 @@ class PgvectorStore:
 
     def keyword_search(self, query: str, top_k: int = 5, filters: Filters | None = None) -> Hits:
         """The `top_k` points with all words of a query that pass, by mem0's rank, best first."""
-        sql, bindings, group = self._ranked(query, filters)
-        return _first_passing(lambda limit: self._rows(sql, (*bindings, limit)), group, top_k)
+        group, asked = self._compiled(filters)
+        sql, bindings = self._ranked(query, asked)
+        return self._first(sql, bindings, group, asked, top_k)
 
     def both(
         self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
-    ) -> tuple[Hits, Hits]:
+    ) -> tuple[Sequence[Hit], Hits]:
         """What `search` and `keyword_search` find, in one round trip."""
-        with self._database.asking() as database:
-            sql, bindings, group = self._ranked(lemmas, filters)
-            database.expect(sql, (*bindings, _first_asked(group, top_k)))
+        with self._connection.asking() as database:
+            _, asked = self._compiled(filters)
+            sql, bindings = self._ranked(lemmas, asked)
+            limit = first_asked(top_k, is_exact=asked.is_exact)
+            database.expect(sql, (*bindings, limit))
             nearest = self.search("", vector, top_k, filters)
             return nearest, self.keyword_search(lemmas, top_k, filters)
 
-    def _ranked(
-        self, query: str, filters: Filters | None
-    ) -> tuple[str, Sequence[Any], Group | None]:
+    def _ranked(self, query: str, asked: Asked) -> tuple[str, Sequence[Any]]:
         """The statement for the points with all words of a query; it binds a limit at its end."""
-        where, bindings, group = self._where(filters)
         words = "plainto_tsquery('simple', ?)"
         rank = f"ts_rank_cd({_TEXT}, {words})"  # Of float4; as text it is the number that mem0 has.
         sql = (
             f"SELECT id, payload, {rank}::text::float8 FROM {self._name}"
-            f" WHERE {_TEXT} @@ {words} AND {where} ORDER BY {rank} DESC LIMIT ?"
+            f" WHERE {_TEXT} @@ {words} AND {asked.where} ORDER BY {rank} DESC LIMIT ?"
         )
         query = query.replace("\0", " ")
-        return sql, [query, query, *bindings, query], group
+        return sql, [query, query, *asked.bindings, query]
+
+    def _first(
+        self, sql: str, bindings: Sequence[Any], group: Group | None, asked: Asked, top_k: int
+    ) -> Hits:
+        """The first `top_k` points of a statement that pass; it binds a limit at its end."""
+
+        def ask(limit: int) -> Hits:
+            return [_hit(*row) for row in self._rows(sql, (*bindings, limit))]
+
+        decided = None if asked.is_exact else group
+        return first_passing(ask, decided, top_k, is_exact=asked.is_exact)
 
     def _rows(self, sql: str, bindings: Sequence[Any] = ()) -> Rows:
         """What one statement returns; it needs no transaction."""
-        with self._database.asking() as database:
+        with self._connection.asking() as database:
             return database.rows(sql, bindings)
 
-    def _where(self, filters: Filters | None) -> tuple[str, Sequence[Any], Group | None]:
-        """A condition that all points that pass fulfil, its bindings, and what decides on them."""
-        group = compile_filters(filters)
+    def _asked(self, group: Group | None) -> Asked:
         ids, rest = split_scope(group)
-        parts, bindings = [], []
+        parts: list[str] = []
+        bindings: list[Any] = []
         for key, value in ids.items():
             if "\0" in value or not is_unicode(value):
-                return "false", (), None  # No stored id is like this.
+                return Asked("false", (), is_exact=True)  # No stored id is like this.
             # The first is what the index is on, the second tells texts from numbers.
             parts.append(
                 f"payload->>'{key}' = ? AND payload @> jsonb_build_object('{key}', ?::text)"
             )
             bindings += [value, value]
+        is_exact = True
         if rest is not None:
-            passing = compile_jsonb(rest, "payload")
-            parts.append(passing.where)
-            bindings += passing.bindings
-            rest = None if passing.is_exact else group
-        return " AND ".join(parts) or "true", bindings, rest
+            decided = compile_jsonb(rest, "payload")
+            parts.append(decided.where)
+            bindings += decided.bindings
+            is_exact = decided.is_exact
+        return Asked(" AND ".join(parts) or "true", bindings, is_exact)
 
 
-def _first_asked(group: Group | None, top_k: int) -> int:
-    return top_k if group is None else max(top_k, _FIRST_FETCHED)
-
-
-def _first_passing(ask: Ask, group: Group | None, top_k: int) -> Hits:
-    """The first `top_k` hits that pass: more and more are asked for until they are found, or all
-    have been looked at.
-    """
-    limit = _first_asked(group, top_k)
-    while True:
-        rows = ask(limit)
-        hits = [PgvectorHit(*row) for row in rows]
-        passing = [hit for hit in hits if group is None or matches(group, hit.payload)]
-        if len(passing) >= top_k or len(rows) < limit:
-            return passing[:top_k]
-        limit *= 4
+def _hit(point_id: object, payload: Payload | None, score: float | None = None) -> EngineHit:
+    return EngineHit(str(point_id), payload or {}, score)
 
 
 def _check_name(name: str) -> None:
     """Raises InvalidConfigError unless a table and its indexes can have names made of this one."""
     if "?" in name or len(name.encode()) > _LONGEST:
-        raise InvalidConfigError(
-            f"vector_store pgvector: collection_name {name!r:.80} cannot name a table",
-            error_code="CONFIG_003",
-            details={"key": "collection_name"},
-            suggestion=f"Take at most {_LONGEST} bytes, and no question mark.",
-        )
+        allowed = f"Take at most {_LONGEST} bytes, and no question mark."
+        raise wrong_name("pgvector", name, "a table", allowed)
 
 
 def _quoted(name: str) -> str:

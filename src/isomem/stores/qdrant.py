@@ -9,29 +9,24 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.config import store_table
-from isomem.contract.filters import compile_filters, matches
-from isomem.errors import VectorStoreError, VectorValueError
+from isomem.errors import VectorStoreError
 from isomem.options import home, read_table
-from isomem.store.row_keys import split_scope
+from isomem.stores.engine import EngineStore, first_passing, passing
 from isomem.stores.qdrant_filters import asked_for, decides_locally, decides_on_server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any, Protocol
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
     from isomem.contract.filters import Group
     from isomem.ports.shapes import Filters, Hit, Payload, Vector
-    from isomem.stores.qdrant_calls import Client, Connection, Options
+    from isomem.stores.engine_calls import Client, Options
+    from isomem.stores.qdrant_calls import Connection
     from isomem.stores.qdrant_filters import Asked, Decides, Model
 
     Hits = list[Hit]
-
-    class TermEncoder(Protocol):
-        """Encodes a text as numbered terms with weights."""
-
-        def encode(self, text: str) -> Mapping[int, float]: ...
-
+    Vectors = list[list[float]]
 
 QDRANT_OPTIONS = store_table("qdrant")
 
@@ -42,10 +37,8 @@ KEYWORDS = "bm25"
 INDEXED = ("user_id", "agent_id", "run_id", "actor_id")
 """The keys that get an index on a server."""
 
-_DIMS = 1536
 _PAGE = 1000
 _MOST_FETCHED = 2**20
-_FIRST_FETCHED = 64
 
 _OF_NEW_COLLECTIONS = ("shard_number", "replication_factor", "write_consistency_factor")
 
@@ -68,48 +61,20 @@ def read(config: Mapping[str, object] | None) -> Options:
     return options
 
 
-class QdrantStore:
-    """One collection.
-
-    Args:
-        config: see `QDRANT_OPTIONS`.
-        dims: the length of the vectors, if the options do not say.
-        encoder: makes the terms for keyword search; None turns it off.
-
-    Attributes:
-        takes_any_id: the id "*" is an ordinary id, and does not mean every id.
-        batches: several changes, or several searches, are one request.
-
-    Raises:
-        DependencyError: qdrant-client is not installed.
-        InvalidConfigError: an option is unknown or wrong.
-        VectorStoreError: Qdrant cannot be opened or reached.
-    """
+class QdrantStore(EngineStore):
+    """One collection; see `QDRANT_OPTIONS`."""
 
     table = QDRANT_OPTIONS
     check = staticmethod(read)
-    takes_any_id = True
+    embedding_model_dims: int
+    _connection: Connection
+    _decides: Decides = staticmethod(decides_locally)
+    _has_keywords = False
 
-    def __init__(
-        self,
-        config: Mapping[str, object] | None = None,
-        *,
-        dims: int | None = None,
-        encoder: TermEncoder | None = None,
-    ) -> None:
-        self._options: Options = read(config)
-        self._encoder = encoder if self._options["keyword_search"] else None
-        self.collection_name: str = self._options["collection_name"]
-        self.embedding_model_dims: int = self._options["embedding_model_dims"] or dims or _DIMS
-        self._connection = _opened(self._options)
-        self._owns_client = self._options["client"] is None
-        self._has_keywords = False
-        self._decides: Decides = decides_locally
-        try:
-            self._prepare()
-        except BaseException:
-            self.close()
-            raise
+    def _opened(self) -> Connection:
+        from isomem.stores.qdrant_calls import opened
+
+        return opened(self._options)
 
     @property
     def client(self) -> Client:
@@ -125,18 +90,6 @@ class QdrantStore:
     def batches(self) -> bool:
         """Whether one request may save several: in local mode there are none to save."""
         return not self.is_local
-
-    def beside(self, name: str) -> QdrantStore:
-        """Another collection of the same client."""
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__, collection_name=name, _owns_client=False)
-        made._prepare()
-        return made
-
-    def close(self) -> None:
-        """Closes the client, unless it belongs to the caller or to another collection."""
-        if self._owns_client:
-            self._connection.close()
 
     def _call(self, method: str, /, **arguments: Any) -> Any:
         return self._connection.call(method, collection_name=self.collection_name, **arguments)
@@ -216,36 +169,16 @@ class QdrantStore:
         """Removes the collection."""
         self._call("delete_collection")
 
-    def reset(self) -> None:
-        """Removes every point, by making the collection anew."""
-        self.delete_col()
-        self._prepare()
-
     # --- Writing ---
 
-    def insert(
-        self,
-        vectors: list[Vector],
-        payloads: list[Payload] | None = None,
-        ids: list[str] | None = None,
-    ) -> None:
-        """Adds points. A point with a known id replaces the old one.
+    def _unnamed(self, count: int) -> Sequence[int]:
+        return range(count)
 
-        They are checked before any is sent. More than `batch_size` are sent to a server in parts.
+    def _written_at_once(self, count: int) -> int:
+        return count if self.is_local else super()._written_at_once(count)
 
-        Raises:
-            VectorValueError: a vector has the wrong length, or contains NaN or infinity; or Qdrant
-                refuses something.
-            VectorStoreError: the lists differ in length, or Qdrant fails.
-        """
-        payloads = payloads if payloads is not None else [{} for _ in vectors]
-        names: Sequence[int | str] = ids if ids is not None else range(len(vectors))
-        if not len(vectors) == len(payloads) == len(names):
-            raise VectorStoreError("vectors, payloads and ids must be lists of one length")
-        points = [*map(self._point, names, vectors, payloads)]
-        size = max(len(points), 1) if self.is_local else self._options["batch_size"]
-        for start in range(0, len(points), size):
-            self._call("upsert", points=points[start : start + size])
+    def _put(self, points: Sequence[Model]) -> None:
+        self._call("upsert", points=points)
 
     def _point(self, point_id: int | str, vector: Vector, payload: Payload) -> Model:
         from qdrant_client import models
@@ -255,24 +188,6 @@ class QdrantStore:
         if terms is not None:
             named[KEYWORDS] = terms
         return models.PointStruct(id=point_id, vector=named, payload=payload)
-
-    def _checked(self, vector: Vector) -> list[float]:
-        import numpy as np
-
-        try:
-            numbers = np.asarray(vector, dtype=np.float32)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise VectorValueError(
-                f"vector_store qdrant: a vector is not a list of numbers: {error}"
-            ) from error
-        if numbers.shape != (self.embedding_model_dims,):
-            raise VectorValueError(
-                f"vector_store qdrant: the vectors of {self.collection_name!r} have the length "
-                f"{self.embedding_model_dims}, got one of shape {numbers.shape}"
-            )
-        if not np.isfinite(numbers).all():
-            raise VectorValueError("vector_store qdrant: a vector contains NaN or infinity")
-        return vector if isinstance(vector, list) else numbers.tolist()
 
     def _terms(self, payload: Payload) -> Model:
         text = payload.get("text_lemmatized") or payload.get("data")
@@ -300,7 +215,7 @@ class QdrantStore:
             VectorStoreError: as `insert`.
         """
         if vector is not None and payload is not None:
-            self._call("upsert", points=[self._point(vector_id, vector, payload)])
+            self._put([self._point(vector_id, vector, payload)])
         elif payload is not None:
             self._call("set_payload", payload=payload, points=[vector_id])
         elif vector is not None:
@@ -337,30 +252,21 @@ class QdrantStore:
 
     # --- Reading ---
 
-    def get(self, vector_id: str) -> Hit | None:
-        """The point with that id, or None."""
-        if not (self.is_local or _is_id(vector_id)):
-            return None  # A server refuses it.
-        found = self._call("retrieve", ids=[vector_id], with_payload=True)
-        return found[0] if found else None
+    def _read(self, ids: Sequence[str]) -> Hits:
+        usable = [name for name in ids if self.is_local or _is_id(name)]  # A server refuses others.
+        found: Hits = self._call("retrieve", ids=usable, with_payload=True) if usable else []
+        return found
 
-    def list(
-        self, filters: Filters | None = None, top_k: int | None = 100
-    ) -> tuple[Sequence[Hit], None]:
-        """The first `top_k` points that pass, ordered by id; None lists all.
+    def _asked(self, group: Group | None) -> Asked:
+        return asked_for(group, self._decides)
 
-        Raises:
-            ValueError: `top_k` is below 1, or the filters are refused.
-        """
-        group, asked = self._compiled(filters)
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
-        passing: Hits = []
+    def _listed(self, group: Group | None, asked: Asked, top_k: int | None) -> Hits:
+        found: Hits = []
         for points in self._pages(asked, top_k):
-            passing += _passing(points, group)
-            if top_k is not None and len(passing) >= top_k:
+            found += passing(points, group)
+            if top_k is not None and len(found) >= top_k:
                 break
-        return passing[:top_k], None
+        return found[:top_k]
 
     def _pages(self, asked: Asked, top_k: int | None) -> Iterator[Hits]:
         most = _MOST_FETCHED if self.is_local else _PAGE
@@ -374,12 +280,6 @@ class QdrantStore:
             if offset is None:
                 return
 
-    def payloads_of(self, ids: Sequence[str]) -> dict[str, Payload]:
-        """The payloads of the points that are there, by id."""
-        usable = [name for name in ids if self.is_local or _is_id(name)]
-        found = self._call("retrieve", ids=usable, with_payload=True) if usable else ()
-        return {str(point.id): dict(point.payload or {}) for point in found}
-
     def points(self, after: str, limit: int) -> Sequence[tuple[str, Payload, Vector]]:
         """The next points behind an id, ordered by id, with their vectors of length 1."""
         points, _ = self._call(
@@ -388,30 +288,12 @@ class QdrantStore:
         found = [(str(each.id), dict(each.payload or {}), _dense(each.vector)) for each in points]
         return [each for each in found if each[0] != after][:limit]
 
-    def search(
-        self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
-    ) -> Sequence[Hit]:
-        """The `top_k` points nearest to a vector among those that pass, best first.
-
-        `query`, the text, is not used here; other vector stores use it.
-        """
-        del query
-        return self._nearest(self._checked(vectors), top_k, filters)
-
-    def search_batch(
-        self,
-        queries: Sequence[str],
-        vectors_list: Sequence[Vector],
-        top_k: int = 1,
-        filters: Filters | None = None,
-    ) -> Sequence[Sequence[Hit]]:
-        """One `search` for each vector, in one request if Qdrant decides the filters alone."""
-        del queries
-        vectors = [*map(self._checked, vectors_list)]
-        group, asked = self._compiled(filters)
-        if not vectors or not asked.is_exact:
-            return [self._nearest(vector, top_k, filters) for vector in vectors]
-        return self._ask_at_once([(vector, {}) for vector in vectors], top_k, group, asked)
+    def _nearest(
+        self, vectors: Vectors, top_k: int, group: Group | None, asked: Asked
+    ) -> Sequence[Hits]:
+        if len(vectors) > 1 and asked.is_exact:
+            return self._ask_at_once([(vector, {}) for vector in vectors], top_k, group, asked)
+        return [self._found(vector, top_k, group, asked) for vector in vectors]
 
     def _ask_at_once(
         self,
@@ -435,7 +317,7 @@ class QdrantStore:
             for query, using in queries
         ]
         answers = self._call("query_batch_points", requests=requests)
-        return [_passing(answer.points, group) for answer in answers]
+        return [passing(answer.points, group) for answer in answers]
 
     def both(
         self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
@@ -460,29 +342,28 @@ class QdrantStore:
         terms = self._encoded(query)
         if terms is None:
             return None
-        self._compiled(filters)  # Refused, if they are, even for a query without words.
-        return self._nearest(terms, top_k, filters, using=KEYWORDS) if terms.indices else []
+        group, asked = self._compiled(filters)  # Refused, if they are, even without words.
+        if not terms.indices:
+            return []
+        return self._found(terms, top_k, group, asked, using=KEYWORDS)
 
-    def _nearest(
-        self, query: Model, top_k: int, filters: Filters | None, **using: str
-    ) -> Sequence[Hit]:
-        group, asked = self._compiled(filters)
+    def _found(
+        self, query: Model, top_k: int, group: Group | None, asked: Asked, **using: str
+    ) -> Hits:
+        """The first `top_k` points of one query that pass, best first."""
 
         def ask(limit: int) -> Hits:
-            answer = self._call(
+            points: Hits = self._call(
                 "query_points",
                 query=query,
                 query_filter=asked.filter,
                 limit=limit,
                 search_params=self._params(exact=not asked.is_exact),
                 **using,
-            )
-            points: Hits = answer.points
+            ).points
             return points
 
-        if asked.is_exact:
-            return _passing(ask(top_k), group)
-        return _first_passing(ask, group, top_k)
+        return first_passing(ask, group, top_k, is_exact=asked.is_exact)
 
     def _params(self, *, exact: bool) -> Model:
         """How a server searches; None as it does by itself."""
@@ -491,16 +372,6 @@ class QdrantStore:
         from qdrant_client import models
 
         return models.SearchParams(exact=True)
-
-    def _compiled(self, filters: Filters | None) -> tuple[Group | None, Asked]:
-        group = compile_filters(filters)
-        return group, asked_for(group, self._decides)
-
-
-def _opened(options: Options) -> Connection:
-    from isomem.stores.qdrant_calls import opened
-
-    return opened(options)
 
 
 def _is_id(point_id: int | str) -> bool:
@@ -511,36 +382,6 @@ def _is_id(point_id: int | str) -> bool:
         return isinstance(point_id, int) or bool(UUID(point_id))
     except (TypeError, ValueError, AttributeError):
         return False
-
-
-def _first_passing(ask: Callable[[int], Hits], group: Group | None, top_k: int) -> Sequence[Hit]:
-    """The first `top_k` hits that pass: more and more are asked for until they are found, or all
-    have been looked at.
-    """
-    limit = max(top_k, _FIRST_FETCHED)
-    while True:
-        hits = ask(limit)
-        passing = _passing(hits, group)
-        if len(passing) >= top_k or len(hits) < limit:
-            return passing[:top_k]
-        limit *= 4
-
-
-def _passing(hits: Hits, group: Group | None) -> Hits:
-    """The hits that pass. Whatever an engine finds, nothing of another scope comes through.
-
-    Most filters are ids alone, and most hits have them as they are asked for: that is seen at once.
-    """
-    if group is None:
-        return hits
-    ids, rest = split_scope(group)
-    wanted = ids.items() if rest is None else None
-    return [
-        hit
-        for hit in hits
-        if (wanted is not None and wanted <= (hit.payload or {}).items())
-        or matches(group, hit.payload or {})
-    ]
 
 
 def _dense(vector: Model) -> Sequence[float]:

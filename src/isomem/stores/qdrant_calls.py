@@ -1,122 +1,146 @@
-"""Calls of qdrant-client: opening it, one call after another in local mode, retries, errors."""
+"""Calls of qdrant-client: opening it, turns of threads in local mode, errors."""
 
 from __future__ import annotations
 
-import time
-from threading import RLock
+from functools import partial
+from itertools import count
+from threading import RLock, local
 from weakref import WeakKeyDictionary
 
-from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
-from isomem.providers.settings import passwords, redact
-from isomem.stores.waiting import LONGEST_WAIT_S, wait_s
+from isomem.errors import VectorStoreError, VectorValueError
+from isomem.providers.settings import passwords
+from isomem.stores.engine_calls import (
+    LONGEST_WAIT_S,
+    EngineConnection,
+    cannot_open,
+    wrong_option,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, TypeAlias
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
 
-    Client: TypeAlias = Any
-    """A `qdrant_client.QdrantClient`, which is not installed everywhere."""
-    Options: TypeAlias = Mapping[str, Any]
-    """What is configured, by name; checked before."""
+    from isomem.errors import InvalidConfigError
+    from isomem.stores.engine_calls import Client, Options
 
-FIRST_WAIT_S = 0.2
-"""Seconds before the first retry; each later one waits twice as long as the one before."""
+    T = TypeVar("T")
 
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _TRANSIENT_GRPC = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})
 _REFUSED = frozenset({400, 422})
 _UNKNOWN_LOCATION = "Either 'host' and 'port' or 'url' and 'api_key' or 'path' must be provided."
 
-_locks: WeakKeyDictionary[Client, RLock] = WeakKeyDictionary()
-"""The lock of each client in local mode: several stores may share one."""
+_READING = frozenset(
+    {
+        "collection_exists", "get_collection", "get_collections",
+        "query_batch_points", "query_points", "retrieve", "scroll",
+    }
+)  # fmt: skip
+"""The methods that change nothing. Local mode may run them at the same time."""
+
+_LANES = 8
 
 
-class Connection:
-    """A client, and how its calls are made.
+class Turns:
+    """Lets calls that only read run at the same time, and every other call alone.
 
-    Everything that a store calls may be done twice with the same result, since points have their
-    ids before: so on a server, a call that was not answered is made again.
-
-    Args:
-        client: a `qdrant_client.QdrantClient`.
-        max_retries: how often a call is made again; on a server.
-        secrets: texts that no error shows.
-
-    Attributes:
-        is_local: whether it is local mode: a folder, or the memory of this process.
+    A thread that reads takes one of a few locks, always the same; who changes something takes all
+    of them, in their order. They are locks of C, so that no interrupt leaves one taken.
     """
 
-    def __init__(self, client: Client, max_retries: int, secrets: list[str]) -> None:
+    def __init__(self) -> None:
+        self._locks = [RLock() for _ in range(_LANES)]
+        self._threads = count()
+        self._own = local()
+
+    def read(self, work: Callable[[], T]) -> T:
+        """Runs work beside that of other readers."""
+        lane = getattr(self._own, "lane", None)
+        if lane is None:
+            lane = self._own.lane = next(self._threads) % _LANES
+        with self._locks[lane]:
+            return work()
+
+    def write(self, work: Callable[[], T], lane: int = 0) -> T:
+        """Runs work alone.
+
+        Args:
+            work: what to run.
+            lane: from which lock on they have to be taken.
+        """
+        if lane == _LANES:
+            return work()
+        with self._locks[lane]:
+            return self.write(work, lane + 1)
+
+
+_turns: WeakKeyDictionary[Client, Turns] = WeakKeyDictionary()
+"""Of each client in local mode: several stores may share one."""
+
+
+class Connection(EngineConnection):
+    """A `qdrant_client.QdrantClient`, and how it is called.
+
+    Args:
+        client, max_retries, secrets: as of `EngineConnection`.
+        is_ours: whether closing the connection closes the client.
+
+    Attributes:
+        is_local: whether it is local mode: a folder, or the memory of this process. It has nothing
+            to wait for, so that nothing is tried again.
+    """
+
+    engine = "qdrant"
+    kept = (KeyError,)
+    """Local mode: a point does not exist."""
+
+    def __init__(
+        self,
+        client: Client,
+        max_retries: int,
+        secrets: Sequence[str],
+        *,
+        is_ours: bool,
+    ) -> None:
         from qdrant_client.local.qdrant_local import QdrantLocal
 
-        self.client = client
         self.is_local = isinstance(getattr(client, "_client", None), QdrantLocal)
-        self._max_retries = 0 if self.is_local else max_retries
-        self._secrets = secrets
-        self._lock = _locks.setdefault(client, RLock()) if self.is_local else None
+        release = partial(self._once, "close", {}) if is_ours else None
+        super().__init__(client, 0 if self.is_local else max_retries, secrets, release)
+        self._turns = _turns.setdefault(client, Turns()) if self.is_local else None
 
     def call(self, method: str, /, **arguments: Any) -> Any:
-        """Calls a method of the client.
+        """What a method of the client returns.
 
         Raises:
             KeyError: local mode: a point does not exist.
             VectorValueError: Qdrant refuses a value.
             VectorStoreError: it fails, or cannot be reached.
         """
-        retries = 0
-        while True:
-            try:
-                return self._once(method, arguments)
-            except KeyError:
-                raise
-            except Exception as error:  # noqa: BLE001 - its transport can raise anything
-                if retries == self._max_retries or not is_transient(error):
-                    failure = self.failure(error)
-                    break
-                asked_s = getattr(error, "retry_after_s", wait_s(FIRST_WAIT_S, retries))
-            time.sleep(min(asked_s, LONGEST_WAIT_S))
-            retries += 1
-        raise failure
+        return self.tried(lambda: self._once(method, arguments))
 
     def _once(self, method: str, arguments: Options) -> Any:
-        called = getattr(self.client, method)
-        if self._lock is None:
-            return called(**arguments)
-        with self._lock:
-            return called(**arguments)
+        called = partial(getattr(self.client, method), **arguments)
+        if self._turns is None:
+            return called()
+        return self._turns.read(called) if method in _READING else self._turns.write(called)
 
-    def failure(self, error: Exception) -> VectorStoreError:
-        """The error for what the client has raised, which is its cause unless it shows a secret."""
-        described = f"{type(error).__name__}: {error}"
-        text = redact(described, self._secrets)
-        status = getattr(error, "status_code", None)
-        is_refused = isinstance(error, ValueError) or status in _REFUSED
-        kind = VectorValueError if is_refused else VectorStoreError
-        suggestion = "Check the filters, and the embedder" if is_refused else None
-        failure = kind(f"vector_store qdrant failed: {text}", suggestion=suggestion)
-        failure.__cause__ = error if text == described else None
-        return failure
+    def is_transient(self, error: Exception) -> bool:
+        if type(error).__name__ in {"ResponseHandlingException", "ResourceExhaustedResponse"}:
+            return True
+        code = getattr(error, "code", None)
+        if callable(code):
+            return getattr(code(), "name", "") in _TRANSIENT_GRPC
+        return getattr(error, "status_code", None) in _TRANSIENT
 
-    def close(self) -> None:
-        """Closes the client. May be called twice."""
-        try:
-            self._once("close", {})
-        except Exception as error:  # noqa: BLE001 - its transport can raise anything
-            failure = self.failure(error)
-        else:
-            return
-        raise failure
+    def wait_s(self, error: Exception, retries: int) -> float:
+        asked_s: float = getattr(error, "retry_after_s", super().wait_s(error, retries))
+        return min(asked_s, LONGEST_WAIT_S)
 
-
-def is_transient(error: Exception) -> bool:
-    """Whether a call that failed with an error may succeed a moment later."""
-    if type(error).__name__ in {"ResponseHandlingException", "ResourceExhaustedResponse"}:
-        return True
-    code = getattr(error, "code", None)
-    if callable(code):
-        return getattr(code(), "name", "") in _TRANSIENT_GRPC
-    return getattr(error, "status_code", None) in _TRANSIENT
+    def kind_of(self, error: Exception) -> type[VectorStoreError]:
+        is_refused = isinstance(error, ValueError) or getattr(error, "status_code", 0) in _REFUSED
+        return VectorValueError if is_refused else VectorStoreError
 
 
 # --- Opening ---------------------------------------------------------------------------------
@@ -132,17 +156,15 @@ def opened(options: Options) -> Connection:
     secrets = [each for each in (options["api_key"],) if each] + passwords(options["url"] or "")
     check_location(options)
     if options["client"] is not None:
-        return Connection(options["client"], options["max_retries"], secrets)
+        return Connection(options["client"], options["max_retries"], secrets, is_ours=False)
     from qdrant_client import QdrantClient
 
-    arguments = _server_of(options) or {"path": options["path"]}
     try:
-        client = QdrantClient(**arguments)
+        client = QdrantClient(**(_server_of(options) or {"path": options["path"]}))
     except Exception as error:  # noqa: BLE001 - a file system and a transport can raise anything
-        text = redact(f"{type(error).__name__}: {error}", secrets)
-        failure = VectorStoreError(f"vector_store qdrant cannot be opened: {text}")
+        failure = cannot_open("qdrant", error, secrets)
     else:
-        return Connection(client, options["max_retries"], secrets)
+        return Connection(client, options["max_retries"], secrets, is_ours=True)
     raise failure
 
 
@@ -160,7 +182,7 @@ def check_location(options: Options) -> None:
 
 
 def _wrong(fault: str) -> InvalidConfigError:
-    return InvalidConfigError(f"vector_store.config (qdrant): {fault}", error_code="CONFIG_002")
+    return wrong_option("qdrant", fault)
 
 
 def _server_of(options: Options) -> Options:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import sys
 import time
 from array import array
-from bisect import bisect_right
 from contextlib import suppress
 from functools import partial
 
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX, store_table
-from isomem.contract.filters import compile_filters, matches
 from isomem.errors import VectorStoreError
 from isomem.options import read_table
 from isomem.store.codec import canonical_id, unit_vector
 from isomem.stores import redis_queries as asking
+from isomem.stores.engine import WIDER, EngineHit, EngineStore, IdOrder, decider, first_asked
 from isomem.stores.redis_calls import NoIndexError, check_address, opened
 from isomem.stores.redis_fields import (
     CHANGED,
@@ -39,15 +38,17 @@ if TYPE_CHECKING:
 
     from isomem.contract.filters import Group
     from isomem.ports.shapes import Filters, Payload, Vector
-    from isomem.stores.redis_calls import Command, Connection, Options
+    from isomem.stores.engine import Passes
+    from isomem.stores.engine_calls import Options
+    from isomem.stores.redis_calls import Command, Connection
     from isomem.stores.redis_fields import Fields
     from isomem.stores.redis_queries import Narrowed, Row
 
     Answers = list[Any]
     Names = list[str]
-    Point = tuple[str, Payload, Vector]
-    Points = list[Point]
-    Hits = list["RedisHit"]
+    Points = list[tuple[str, Payload, Vector]]
+    Hits = list[EngineHit]
+    Vectors = list[list[float]]
     HitsOfEach = list[Hits]
     Commands = list[Command]
     Read = dict[bytes, tuple[str, Payload] | None]
@@ -56,8 +57,6 @@ if TYPE_CHECKING:
 
 REDIS_OPTIONS = store_table("redis")
 
-_DIMS = 1536
-_FIRST_FETCHED = 64
 _MOST_FETCHED = 1_000_000
 """A server finds no more with one query."""
 
@@ -83,7 +82,7 @@ return 1
 """Changes fields of a hash, if it is there."""
 
 
-def read(config: Mapping[str, object] | None) -> dict[str, Any]:
+def read(config: Mapping[str, object] | None) -> Options:
     """The options, checked.
 
     Raises:
@@ -98,83 +97,28 @@ def read(config: Mapping[str, object] | None) -> dict[str, Any]:
     return options
 
 
-class RedisHit:
-    """A point that was found or listed. `score` is None if nothing was compared."""
-
-    __slots__ = ("id", "payload", "score")
-
-    def __init__(self, name: str, payload: Payload, score: float | None = None) -> None:
-        self.id = name
-        self.payload = payload
-        self.score: Any = score
-
-
-class RedisStore:
-    """One collection.
-
-    Args:
-        config: see `REDIS_OPTIONS`.
-        dims: the length of the vectors, if the options do not say.
-        encoder: not used: the server makes the words.
-
-    Attributes:
-        takes_any_id: the id "*" is an ordinary id, and does not mean every id.
-        batches: several changes, or several searches, are one round trip.
-
-    Raises:
-        DependencyError: redis is not installed.
-        InvalidConfigError: an option is unknown or wrong.
-        VectorStoreError: the server cannot be reached, or has no search engine.
-    """
+class RedisStore(EngineStore):
+    """One collection; see `REDIS_OPTIONS`. The server makes the words of a search."""
 
     table = REDIS_OPTIONS
     check = staticmethod(read)
-    takes_any_id = True
-    batches = True
+    embedding_model_dims: int
+    _connection: Connection
 
-    def __init__(
-        self,
-        config: Mapping[str, object] | None = None,
-        *,
-        dims: int | None = None,
-        encoder: object = None,
-    ) -> None:
-        del encoder
-        self._options: Options = read(config)
-        self.collection_name: str = self._options["collection_name"]
-        self.embedding_model_dims: int = self._options["embedding_model_dims"] or dims or _DIMS
-        self._connection: Connection = opened(self._options)
-        self._owns_connection = True
-        self._names_after(self.collection_name)
-        try:
-            self._prepare()
-        except BaseException:
-            self.close()
-            raise
+    def _opened(self) -> Connection:
+        return opened(self._options)
 
-    def _names_after(self, name: str) -> None:
+    def _prepare(self) -> None:
+        name = self.collection_name
         is_ours = name.endswith(ENTITIES_SUFFIX)
         self._index = f"isomem:{name}" if is_ours else name
         self._prefix = f"isomem:{name}" if is_ours else f"mem0:{name}"
-        self._ids: Names = []
-        self._last = ""
-
-    def beside(self, name: str) -> RedisStore:
-        """Another collection of the same server."""
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__, collection_name=name, _owns_connection=False)
-        made._names_after(name)
-        made._prepare()
-        return made
-
-    def close(self) -> None:
-        """Closes the connections, unless they belong to another collection."""
-        if self._owns_connection:
-            self._connection.close()
+        self._order = IdOrder()
+        self._await()
 
     # --- The index ---
 
-    def _prepare(self, grace_s: float = 0.0) -> None:
+    def _await(self, grace_s: float = 0.0) -> None:
         """Waits until the index has seen every hash.
 
         Args:
@@ -228,7 +172,7 @@ class RedisStore:
             else:
                 if not asking.is_filling(about):
                     return answers
-            self._prepare(_GRACE_S)
+            self._await(_GRACE_S)
 
     def create_col(self) -> None:
         """Makes the index if it does not exist."""
@@ -253,39 +197,12 @@ class RedisStore:
         with suppress(NoIndexError):  # The answer to the first try was lost.
             self._connection.ask(["FT.DROPINDEX", self._index])
 
-    def reset(self) -> None:
-        """Removes every point, and makes the index anew."""
-        self.delete_col()
-        self._prepare()
-
     # --- Writing ---
 
-    def insert(
-        self,
-        vectors: list[Vector],
-        payloads: list[Payload] | None = None,
-        ids: list[str] | None = None,
-    ) -> None:
-        """Adds points. A point with a known id replaces the old one.
+    def _put(self, points: Sequence[Commands]) -> None:
+        self._connection.write(*(command for point in points for command in point))
 
-        They are checked before any is sent. They are stored as a whole or not at all, up to
-        `batch_size` of them; more are sent in parts.
-
-        Raises:
-            VectorValueError: a vector has the wrong length, or contains NaN or infinity.
-            ValidationError: a payload cannot be written as JSON.
-            VectorStoreError: the lists differ in length, or Redis fails.
-        """
-        payloads = payloads if payloads is not None else [{} for _ in vectors]
-        if ids is None or not len(vectors) == len(payloads) == len(ids):
-            raise VectorStoreError("vectors, payloads and ids must be lists of one length")
-        points = [*map(self._put, ids, vectors, payloads)]
-        size = self._options["batch_size"]
-        for start in range(0, len(points), size):
-            commands = [each for point in points[start : start + size] for each in point]
-            self._connection.write(*commands)
-
-    def _put(self, point_id: str, vector: Vector, payload: Payload) -> Commands:
+    def _point(self, point_id: str, vector: Vector, payload: Payload) -> Commands:
         """The commands that store a point, in place of what there may be under its name."""
         name = canonical_id(point_id)
         fields = {ID: _encoded(name), **self._vector_field(vector), **fields_of(payload)}
@@ -341,62 +258,33 @@ class RedisStore:
         return {VECTOR: stored} if any(stored) else {}
 
     def _vector(self, vector: Vector) -> bytes:
-        unit_vector(vector, self.embedding_model_dims)  # It raises for what cannot be stored.
-        return _floats(array("f", vector).tobytes()).tobytes()
+        return _floats(array("f", self._checked(vector)).tobytes()).tobytes()
 
     # --- Reading ---
 
-    def get(self, vector_id: str) -> RedisHit | None:
-        """The point with that id, or None."""
-        name = canonical_id(vector_id)
-        payload = self.payloads_of([name]).get(name)
-        return None if payload is None else RedisHit(name, payload)
-
-    def payloads_of(self, ids: Sequence[str]) -> dict[str, Payload]:
-        """The payloads of the points that are there, by id."""
-        if not ids:
-            return {}
-        found = zip(ids, self._fields(ids, READ), strict=True)
-        return {name: payload_of(fields) for name, fields in found if ID in fields}
+    def _read(self, ids: Sequence[str]) -> Hits:
+        names = [*map(canonical_id, ids)]
+        found = zip(names, self._fields(names, READ), strict=True) if names else ()
+        return [EngineHit(name, payload_of(fields)) for name, fields in found if ID in fields]
 
     def _fields(self, ids: Sequence[str], names: Sequence[str]) -> Iterator[Fields]:
         reads: Commands = [["HMGET", self._key(each), *names] for each in ids]
         return (asking.named(names, row) for row in self._connection.ask(*reads))
 
-    def list(self, filters: Filters | None = None, top_k: int | None = 100) -> tuple[Hits, None]:
-        """The first `top_k` points that pass, newest first, as mem0 lists them; None lists all.
+    def _asked(self, group: Group | None) -> Narrowed:
+        return asking.narrowed(group)
 
-        Raises:
-            ValueError: `top_k` is below 1, or the filters are refused.
-        """
-        group = compile_filters(filters)
-        asked = asking.narrowed(group)
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
+    def _listed(self, group: Group | None, asked: Narrowed, top_k: int | None) -> Hits:
+        """As mem0 lists them: newest first."""
         newest = partial(asking.newest, self._index, asked)
         wanted = _MOST_FETCHED if top_k is None else top_k
-        return self._first_passing([newest], group, asked, wanted)[0], None
+        return self._first_passing([newest], group, asked, wanted)[0]
 
-    def search(
-        self, query: str, vectors: Vector, top_k: int = 5, filters: Filters | None = None
-    ) -> Hits:
-        """The `top_k` points nearest to a vector among those that pass, nearest first."""
-        return self.search_batch([query], [vectors], top_k, filters)[0]
-
-    def search_batch(
-        self,
-        queries: Sequence[str],
-        vectors_list: Sequence[Vector],
-        top_k: int = 1,
-        filters: Filters | None = None,
+    def _nearest(
+        self, vectors: Vectors, top_k: int, group: Group | None, asked: Narrowed
     ) -> Sequence[Hits]:
-        """One `search` for each vector, all in one round trip."""
-        del queries
-        group = compile_filters(filters)
-        asked = asking.narrowed(group)
-        nearest = [self._nearest(asked, self._vector(vector)) for vector in vectors_list]
-        found = self._first_passing(nearest, group, asked, top_k)
-        return [*map(self._measured, found)]
+        asks = [self._near(asked, self._vector(vector)) for vector in vectors]
+        return [*map(self._measured, self._first_passing(asks, group, asked, top_k))]
 
     def keyword_search(
         self, query: str, top_k: int = 5, filters: Filters | None = None
@@ -405,8 +293,7 @@ class RedisStore:
 
         None if the option `keyword_search` turns it off.
         """
-        group = compile_filters(filters)
-        asked = asking.narrowed(group)
+        group, asked = self._compiled(filters)
         found = self._first_passing(self._ranked(asked, query), group, asked, top_k)
         return self._worded(found)
 
@@ -414,13 +301,12 @@ class RedisStore:
         self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
     ) -> tuple[Hits, Hits | None]:
         """What `search` and `keyword_search` find, in one round trip."""
-        group = compile_filters(filters)
-        asked = asking.narrowed(group)
-        asks = [self._nearest(asked, self._vector(vector)), *self._ranked(asked, lemmas)]
+        group, asked = self._compiled(filters)
+        asks = [self._near(asked, self._vector(vector)), *self._ranked(asked, lemmas)]
         nearest, *ranked = self._first_passing(asks, group, asked, top_k)
         return self._measured(nearest), self._worded(ranked)
 
-    def _nearest(self, asked: Narrowed, vector: bytes) -> Ask:
+    def _near(self, asked: Narrowed, vector: bytes) -> Ask:
         """What finds the points nearest to a vector; all are as far from a vector of zeros."""
         if any(vector):
             return partial(asking.nearest, self._index, asked, vector)
@@ -441,7 +327,7 @@ class RedisStore:
     def _worded(self, found: HitsOfEach) -> Hits | None:
         if not self._options["keyword_search"]:
             return None
-        return [RedisHit(hit.id, hit.payload, _RANK) for hits in found for hit in hits]
+        return [EngineHit(hit.id, hit.payload, _RANK) for hits in found for hit in hits]
 
     def _first_passing(
         self, asks: Sequence[Ask], group: Group | None, asked: Narrowed, top_k: int
@@ -451,20 +337,21 @@ class RedisStore:
         """
         found: dict[int, Hits] = {}
         read: Read = {}
-        limit = top_k if asked.is_scope else max(top_k, _FIRST_FETCHED)
+        passes = decider(group)
+        limit = first_asked(top_k, is_exact=asked.is_scope)
         while len(found) < len(asks):
             limit = min(limit, _MOST_FETCHED)
             left = [number for number in range(len(asks)) if number not in found]
             answers = self._found(*(asks[number](limit) for number in left))
             for number, answer in zip(left, answers, strict=True):
                 rows = asking.rows_of(answer)
-                hits = self._hits(rows, group, read)
+                hits = self._hits(rows, passes, read)
                 if len(hits) >= top_k or len(rows) < limit or limit == _MOST_FETCHED:
                     found[number] = hits[:top_k]
-            limit *= 4
+            limit *= WIDER
         return [found[number] for number in range(len(asks))]
 
-    def _hits(self, rows: Iterable[Row], group: Group | None, read: Read) -> Hits:
+    def _hits(self, rows: Iterable[Row], passes: Passes, read: Read) -> Hits:
         """The points that pass.
 
         Args:
@@ -473,39 +360,26 @@ class RedisStore:
         hits = []
         for key, fields in rows:
             if key not in read:
-                read[key] = self._passing(key, fields, group)
+                read[key] = self._passing(key, fields, passes)
             known = read[key]
             if known is not None:
                 distance = fields.get(asking.DISTANCE)
-                hits.append(RedisHit(*known, float(distance) if distance else None))
+                hits.append(EngineHit(*known, float(distance) if distance else None))
         return hits
 
-    def _passing(
-        self, key: bytes, fields: Fields, group: Group | None
-    ) -> tuple[str, Payload] | None:
+    def _passing(self, key: bytes, fields: Fields, passes: Passes) -> tuple[str, Payload] | None:
         """Id and payload, if they pass. What is another collection's is not looked at."""
         name = text_of(fields.get(ID))
         if key != self._key(name):
             return None
         payload = payload_of(fields)
-        return (name, payload) if group is None or matches(group, payload) else None
+        return (name, payload) if passes(payload) else None
 
     # --- Every point ---
 
     def points(self, after: str, limit: int) -> Points:
-        """The next points behind an id, ordered by id, with their vectors of length 1.
-
-        Which points there are is looked up when the first ones are asked for.
-        """
-        if not after or after != self._last:
-            self._ids = sorted(self._every_id())
-        found: Points = []
-        start = bisect_right(self._ids, after)
-        while not found and start < len(self._ids):  # Some may have been removed meanwhile.
-            found = self._points_of(self._ids[start : start + limit])
-            start += limit
-        self._last = found[-1][0] if found else ""
-        return found
+        """The next points behind an id, ordered by id, with their vectors of length 1."""
+        return self._order.after(after, limit, self._every_id, self._points_of)
 
     def _points_of(self, ids: Sequence[str]) -> Points:
         found = zip(ids, self._fields(ids, (*READ, VECTOR)), strict=True)

@@ -1,27 +1,23 @@
-"""Calls of redis-py: opening it, several commands in one round trip, retries, errors."""
+"""Calls of redis-py: opening it, several commands in one round trip, errors."""
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
-from isomem.errors import InvalidConfigError, VectorStoreError, VectorValueError
-from isomem.providers.settings import passwords, redact
-from isomem.stores.waiting import wait_s
+from isomem.errors import VectorStoreError, VectorValueError
+from isomem.providers.settings import passwords
+from isomem.stores.engine_calls import EngineConnection, wrong_option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any, TypeAlias
 
-    Client: TypeAlias = Any
-    """A `redis.Redis`, which is not installed everywhere."""
+    from isomem.errors import InvalidConfigError
+    from isomem.stores.engine_calls import Client, Options
+
     Command: TypeAlias = Sequence[bytes | str | int]
     """A command and its arguments."""
-    Options: TypeAlias = Mapping[str, Any]
-    """What is configured, by name; checked before."""
-
-FIRST_WAIT_S = 0.1
-"""Seconds before the first retry; each later one waits twice as long as the one before."""
 
 _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY ")
 """How the errors of a server begin that will soon be over."""
@@ -32,28 +28,21 @@ _WITHOUT_INDEX = (
     "index not found",
     "search_index_not_found",
 )
+_UNKNOWN_USER = ("authentication", "noauth", "wrongpass", "username-password")
 
 
 class NoIndexError(VectorStoreError):
     """The index does not exist: nobody has made it yet, or mem0 is about to make it anew."""
 
 
-class Connection:
-    """A client, and how its calls are made.
+class Connection(EngineConnection):
+    """A `redis.Redis` that answers with bytes, and how it is called."""
 
-    Everything that a store calls may be done twice with the same result, since points have their
-    ids before: so a call that was not answered is made again.
+    engine = "redis"
+    first_wait_s = 0.1
 
-    Args:
-        client: a `redis.Redis` that answers with bytes.
-        max_retries: how often a call is made again.
-        secrets: texts that no error shows.
-    """
-
-    def __init__(self, client: Client, max_retries: int, secrets: list[str]) -> None:
-        self.client = client
-        self._max_retries = max_retries
-        self._secrets = secrets
+    def __init__(self, client: Client, max_retries: int, secrets: Sequence[str]) -> None:
+        super().__init__(client, max_retries, secrets, client.connection_pool.disconnect)
         self._is_closed = False
 
     def ask(self, *commands: Command) -> list[Any]:
@@ -62,17 +51,13 @@ class Connection:
         Raises:
             NoIndexError: a command names an index that does not exist.
             VectorValueError: Redis refuses a value.
-            VectorStoreError: it fails, or cannot be reached.
+            VectorStoreError: it fails, cannot be reached, or the connection is closed.
         """
         return self._again(commands, atomic=False)
 
     def ask_once(self, command: Command) -> Any:
         """The answer to a command that cannot be repeated. Raises as `ask`."""
-        try:
-            return self._once([command], atomic=False)[0]
-        except Exception as error:  # noqa: BLE001 - its transport can raise anything
-            failure = self.failure(error)
-        raise failure
+        return self.tried(partial(self._once, [command], atomic=False), again=False)[0]
 
     def write(self, *commands: Command) -> list[Any]:
         """As `ask`, as one transaction: all commands are carried out, or none."""
@@ -81,17 +66,7 @@ class Connection:
     def _again(self, commands: Sequence[Command], *, atomic: bool) -> list[Any]:
         if self._is_closed:
             raise VectorStoreError("vector_store redis is closed")
-        retries = 0
-        while True:
-            try:
-                return self._once(commands, atomic=atomic)
-            except Exception as error:  # noqa: BLE001 - its transport can raise anything
-                if retries == self._max_retries or not is_transient(error):
-                    failure = self.failure(error)
-                    break
-            time.sleep(wait_s(FIRST_WAIT_S, retries))
-            retries += 1
-        raise failure
+        return self.tried(partial(self._once, commands, atomic=atomic))
 
     def _once(self, commands: Sequence[Command], *, atomic: bool) -> list[Any]:
         if len(commands) == 1:
@@ -105,52 +80,36 @@ class Connection:
                 raise answer
         return answers
 
-    def failure(self, error: Exception) -> VectorStoreError:
-        """The error for what the client has raised, which is its cause unless it shows a secret."""
-        described = f"{type(error).__name__}: {error}"
-        text = redact(described, self._secrets)
-        failure = _kind_of(error)(
-            f"vector_store redis failed: {text}", suggestion=_suggestion(str(error).lower())
-        )
-        failure.__cause__ = error if text == described else None
-        return failure
+    def is_transient(self, error: Exception) -> bool:
+        from redis import exceptions
+
+        if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError)):
+            return not isinstance(error, exceptions.AuthenticationError)
+        return str(error).startswith(_PASSING)
+
+    def kind_of(self, error: Exception) -> type[VectorStoreError]:
+        from redis import exceptions
+
+        said = str(error).lower()
+        if any(words in said for words in _WITHOUT_INDEX):
+            return NoIndexError
+        return VectorValueError if isinstance(error, exceptions.DataError) else VectorStoreError
+
+    def suggestion(self, error: Exception) -> str | None:
+        said = str(error).lower()
+        if said.startswith("unknown command") and "ft." in said:
+            return (
+                "Use Redis 8, or Redis with the module RediSearch: this server has no search "
+                "engine."
+            )
+        if any(word in said for word in _UNKNOWN_USER):
+            return "Check the user and the password in redis_url."
+        return None
 
     def close(self) -> None:
         """Closes the connections. May be called twice."""
         self._is_closed = True
-        try:
-            self.client.connection_pool.disconnect()
-        except Exception as error:  # noqa: BLE001 - its transport can raise anything
-            failure = self.failure(error)
-        else:
-            return
-        raise failure
-
-
-def _kind_of(error: Exception) -> type[VectorStoreError]:
-    from redis import exceptions
-
-    said = str(error).lower()
-    if any(words in said for words in _WITHOUT_INDEX):
-        return NoIndexError
-    return VectorValueError if isinstance(error, exceptions.DataError) else VectorStoreError
-
-
-def _suggestion(said: str) -> str | None:
-    if said.startswith("unknown command") and "ft." in said:
-        return "Use Redis 8, or Redis with the module RediSearch: this server has no search engine."
-    if any(word in said for word in ("authentication", "noauth", "wrongpass", "username-password")):
-        return "Check the user and the password in redis_url."
-    return None
-
-
-def is_transient(error: Exception) -> bool:
-    """Whether a call that failed with an error may succeed a moment later."""
-    from redis import exceptions
-
-    if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError)):
-        return not isinstance(error, exceptions.AuthenticationError)
-    return str(error).startswith(_PASSING)
+        super().close()
 
 
 # --- Opening ---------------------------------------------------------------------------------
@@ -208,8 +167,4 @@ def check_address(options: Options) -> None:
 
 
 def _wrong(fault: str) -> InvalidConfigError:
-    return InvalidConfigError(
-        f"vector_store.config (redis): {fault}",
-        error_code="CONFIG_002",
-        details={"key": "redis_url"},
-    )
+    return wrong_option("redis", fault, "redis_url")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isomem.stores.waiting import LONGEST_WAIT_S, wait_s
+from isomem.stores.engine_calls import LONGEST_WAIT_S, wait_s
 
 
 @given(st.floats(0.001, 1.0), st.integers(0, 10_000))
