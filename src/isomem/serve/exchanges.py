@@ -22,12 +22,32 @@ from isomem.serve.shared import folders_of, remove_leftovers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
     from isomem.serve.grants import Grant
-    from isomem.serve.recording import Exchange
 
     Json = Mapping[str, object]
+
+    class Exchange(Protocol):
+        """One add, as `recording` has it.
+
+        Attributes:
+            ids: whose memory it was.
+            at: when it began, in seconds since 1970.
+            infers: whether a model was asked.
+            size: how long its texts are, once it is over.
+        """
+
+        id: str
+        ids: dict[str, str]
+        at: float
+        infers: bool
+        size: int
+
+        def shown(self) -> Json:
+            """As JSON."""
+            ...
+
 
 MOST = 100
 """How many exchanges are kept."""
