@@ -8,8 +8,9 @@ check, the scripts and the recipe of the table, which have one Python of their o
 those of the service, run on the oldest and the newest of them. Properties are tried on a quarter of
 the examples there, other ones on each, and long texts are shorter. All of these run side by side,
 as many as there are processors, the longest first, and so do the parity tests with the later mem0
-that has a profile, in tier A. What they print comes in order. The environments are created under
-.venvs/ and kept until the packaging changes.
+that has a profile, in tier A. What they print comes in order. One of the Pythons, the last, writes
+its files to the disk, and the others to memory, where nothing waits for a disk. The environments
+are created under .venvs/ and kept until the packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -54,8 +55,9 @@ FAST: Needs = ("isomem[test,wordllama,serve]",)
 # coverage is measured, tests take twice as long: that is where those are that have to reach all.
 PROGRAMS = ("tests/parity", "tests/recorded", "tests/serve", "tests/web")
 MEASURED = (
-    "tests/claims", "tests/facade", "tests/stores",
+    "tests/claims", "tests/facade", "tests/stores", "tests/torture",
     *(f"tests/unit/{part}" for part in ("contract", "pipeline", "ports", "store", "text")),
+    *(f"tests/unit/test_{name}.py" for name in ("importer", "ingest", "reembed")),
 )  # fmt: skip
 PARTS = (
     PROGRAMS,
@@ -185,21 +187,25 @@ def run_suite(name: str, python: Interpreter, arguments: list[str]) -> int:
 
 def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) -> dict[str, Outcome]:
     """Everything on one Python, and the library's tests on the others beside it."""
-    runs = full_runs(pythons[full], arguments)
-    whole = dict(runs)
-    fewer = {"FUZZ": os.environ.get("FUZZ") or "0.25"}
     others = sorted(set(pythons) - {full}, key=lambda version: [*map(int, version.split("."))])
     ends = others[:1] + others[1:][-1:]
-    for version in (*ends, *others[1:-1]):  # The longest first.
+    ordered = (*ends, *others[1:-1])  # The longest first.
+    runs = full_runs(pythons[full], arguments, in_memory=bool(others))
+    whole = dict(runs)
+    fewer = {"FUZZ": os.environ.get("FUZZ") or "0.25"}
+    for version in ordered:
         which = (OF_LIBRARY,) if version in ends else (NOT_SLOW, *OF_SERVICE)
         quick = ("-q", "-p", "no:cacheprovider", *LIBRARY, *which, *arguments)
-        runs[version] = Run(pythons[version], FAST, quick, in_memory=True, variables=fewer)
+        in_memory = version != ordered[-1]
+        runs[version] = Run(pythons[version], FAST, quick, in_memory=in_memory, variables=fewer)
     if not arguments:
         later = ("-q", "-p", "no:cacheprovider", *OF_LATER)
         name = f"mem0-{LATER}"
         runs[name] = Run(pythons[full], WITH_LATER, later, in_memory=True, name=name)
-        need_browser()
-    failed = installed(runs)
+    with ThreadPoolExecutor(1) as beside:
+        browser = beside.submit(lambda: None if arguments else need_browser())
+        failed = installed(runs)
+        browser.result()
     able = [version for version in runs if version not in failed]
     titled = {f"{title(version)}: {kind(version, full)}": runs[version] for version in able}
     outcomes = {**dict(zip(able, together(titled), strict=True)), **failed}
@@ -227,10 +233,12 @@ def need_browser() -> None:
         say(f"NO BROWSER, so the inspector is not tested. {done.stdout}{done.stderr}".rstrip())
 
 
-def full_runs(python: Interpreter, arguments: list[str]) -> dict[str, Run]:
+def full_runs(
+    python: Interpreter, arguments: list[str], *, in_memory: bool = False
+) -> dict[str, Run]:
     """All tests on one Python: those that the caller names, or all parts, with coverage."""
     if arguments:
-        return {python.version: Run(python, FULL, tuple(arguments))}
+        return {python.version: Run(python, FULL, tuple(arguments), in_memory=in_memory)}
     runs = {}
     for number, part in enumerate(PARTS, 1):
         name = f"py{python.version}-{number}"
@@ -238,8 +246,9 @@ def full_runs(python: Interpreter, arguments: list[str]) -> dict[str, Run]:
         measure = measure if part is MEASURED else ()
         variables = {"COVERAGE_FILE": str(ENVIRONMENTS / f"{name}.coverage")} if measure else {}
         runs[f"{python.version}, part {number}"] = Run(
-            python, FULL, (*measure, "--durations=15", *part), name=name, variables=variables
-        )
+            python, FULL, (*measure, "--durations=15", *part),
+            in_memory=in_memory, name=name, variables=variables,
+        )  # fmt: skip
     return runs
 
 

@@ -20,6 +20,8 @@ MACHINES = (1, 2, 4, 8)
 SHARES = (0.5, 0.8, 0.95)
 """Of what the smallest bound allows, how much arrives at random times."""
 
+SIMULATED_S = 10
+
 
 def sections(found: Found) -> dict[str, str]:
     """The sections of the page, by name."""
@@ -77,9 +79,9 @@ def _growing(found: Found) -> Table:
         for machines in MACHINES:
             setup = replace(GROWING, machines=machines)
             what, most = min(bounds(costs, setup).items(), key=lambda item: item[1])
-            fast = Simulation(costs, setup).run(10)
+            fast = Simulation(costs, setup).run(SIMULATED_S)
             shares = [
-                Simulation(costs, replace(setup, rate=share * most)).run(10).p99_ms
+                Simulation(costs, replace(setup, rate=share * most)).run(SIMULATED_S).p99_ms
                 for share in SHARES
             ]
             shown = map(number, (fast.per_s, fast.p99_ms, *shares))

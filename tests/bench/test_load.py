@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.load import __main__ as command
+from bench.load import report
 from bench.load.model import Costs, Setup, Simulation, alone_ms, bounds
 
 ONE = Costs(client_ms=0.0, server_ms=4.0, trips=1)
@@ -75,7 +76,10 @@ def test_a_connection_is_held_for_the_whole_call() -> None:
     assert found.per_s == pytest.approx(200, rel=0.05)
 
 
-def test_the_page_has_constants_the_check_and_an_example(tmp_path: Path) -> None:
+def test_the_page_has_constants_the_check_and_an_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "SIMULATED_S", 1)
     once = {
         "speed": 1.0, "per_s": 100.0, "model_per_s": 90.0, "median_ms": 4.0,
         "model_median_ms": 5.0, "p99_ms": 10.0, "model_p99_ms": 8.0,

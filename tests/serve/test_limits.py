@@ -62,6 +62,58 @@ def test_processes_together_let_through_what_one_would(
             one.close()
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10)
+@given(
+    st.integers(600, 100_000),
+    st.lists(st.tuples(st.floats(0, 3), st.integers(0, 2), st.integers(1, 3)), max_size=12),
+)
+def test_processes_with_tokens_in_advance_let_through_no_more_than_one_would(
+    tmp_path: Path, most: int, steps: list[tuple[float, int, int]]
+) -> None:
+    """Pauses, and runs of calls that come to one of three processes."""
+    now, path = [1000.0], tmp_path / "limits"
+    path.unlink(missing_ok=True)
+    alone = RateLimits(1, lambda: now[0], Buckets())
+    shared = [RateLimits(1, lambda: now[0], SharedBuckets(str(path))) for _ in range(3)]
+    caller, lease = key(most), most // 600
+    let = {"alone": most - 10 * lease, "shared": most - 10 * lease}
+    alone.charge(caller, most - 10 * lease)
+    shared[0].charge(caller, most - 10 * lease)
+    try:
+        for pause, number, leases in steps:
+            now[0] += pause
+            for _ in range(leases * lease):
+                let["alone"] += is_let(alone, caller)
+                let["shared"] += is_let(shared[number], caller)
+            assert let["shared"] <= most + (now[0] - 1000.0) * most / 60
+            # Each may hold a lease, and lose one in each pause.
+            assert let["shared"] >= let["alone"] - 3 * lease * (1 + len(steps)) - 1
+    finally:
+        for one in shared:
+            one.close()
+
+
+def test_a_process_seldom_needs_a_turn(tmp_path: Path) -> None:
+    now, most = [0.0], 60_000
+    buckets = SharedBuckets(str(tmp_path / "limits"))
+    other = RateLimits(1, lambda: now[0], SharedBuckets(str(tmp_path / "limits")))
+    turns: list[str] = []
+    buckets._file.exec_trace = lambda _, sql, __: sql != "BEGIN IMMEDIATE" or not turns.append(sql)
+    limits, caller = RateLimits(1, lambda: now[0], buckets), key(most)
+    assert all(is_let(limits, caller) for _ in range(1000))
+    assert len(turns) == 10
+    assert sum(is_let(other, caller) for _ in range(most)) == most - 1000
+    assert not is_let(limits, caller)
+    now[0] += 60
+    assert is_let(limits, caller)
+    now[0] += 2
+    turns.clear()
+    assert is_let(limits, caller)
+    assert turns  # The rest of the lease was given up.
+    limits.close()
+    other.close()
+
+
 def test_what_was_charged_is_waited_for() -> None:
     now = [0.0]
     limits, caller = RateLimits(60, lambda: now[0]), key(60)

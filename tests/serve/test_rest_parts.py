@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from isomem.contract.filters import CompiledFilters, compile_filters, matches
-from isomem.serve.callers import _OutOfTimeError, check_batch, read_json, within
+from isomem.serve.callers import check_batch, read_json
 from isomem.serve.configuration import HIDDEN, merged, shown, without_hidden
 from isomem.serve.grants import Grant
 from isomem.serve.guard import request_id, with_headers
@@ -145,42 +145,6 @@ def test_the_longest_length_still_fits(length: int, fits: bool) -> None:
 def test_only_lists_are_counted() -> None:
     for other in ("x" * 100, {"a": 1}, None, 5):
         check_batch(other, 1)
-
-
-# --- Time ------------------------------------------------------------------------------------
-
-
-async def _after(seconds: float, error: Exception | None = None) -> str:
-    await asyncio.sleep(seconds)
-    if error is not None:
-        raise error
-    return "done"
-
-
-def test_work_in_time_returns_and_other_work_is_cancelled() -> None:
-    ended = []
-
-    async def slow() -> None:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            ended.append(True)
-
-    async def run() -> None:
-        assert await within(10, _after(0)) == "done"
-        with pytest.raises(_OutOfTimeError):
-            await within(0.01, slow())
-        await asyncio.sleep(0)
-
-    asyncio.run(run())
-    assert ended == [True]
-
-
-def test_errors_of_the_work_are_its_own_even_timeouts() -> None:
-    for error in (ValueError("x"), TimeoutError("its own"), KeyError("x")):
-        with pytest.raises(type(error)) as caught:
-            asyncio.run(within(10, _after(0, error)))
-        assert caught.value is error
 
 
 # --- Rates -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -201,7 +202,7 @@ def test_every_test_is_in_one_part_and_each_part_has_files_of_its_own() -> None:
     programs, measured, (rest, *left_out) = everywhere.PARTS
     assert rest == "tests"
     assert left_out == [f"--ignore={folder}" for folder in (*programs, *measured)]
-    assert all((everywhere.ROOT / folder).is_dir() for folder in (*programs, *measured))
+    assert all((everywhere.ROOT / name).exists() for name in (*programs, *measured))
     runs = list(everywhere.full_runs(HERE, []).values())
     assert len({run.report for run in runs}) == len(everywhere.PARTS)
     assert [run.variables.keys() for run in runs] == [set(), {"COVERAGE_FILE"}, set()]
@@ -211,16 +212,34 @@ def test_every_test_is_in_one_part_and_each_part_has_files_of_its_own() -> None:
     ]
 
 
+def test_byte_code_is_written_so_that_not_every_process_compiles_what_it_imports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variable, seen = "PYTHONDONTWRITEBYTECODE", []
+
+    def run_all(pythons: dict[str, Interpreter], full: str, *_: object) -> dict[str, Outcome]:
+        seen.append(os.environ.get(variable))
+        return {full: Outcome(1, 0, 0)}
+
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.setattr("sys.argv", ["test_everywhere.py", "--pythons", HERE.version])
+    monkeypatch.setattr(everywhere, "find", lambda _: HERE)
+    monkeypatch.setattr(everywhere, "run_all", run_all)
+    assert everywhere.main() == 0
+    assert seen == [None]
+
+
 def test_the_other_pythons_begin_with_those_that_run_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Slow tests, and those of the service, run on the oldest and the newest of them."""
-    begun: list[tuple[str, bool]] = []
+    """Slow tests, and those of the service, run on the oldest and the newest of them.
+
+    The last one of all writes to the disk.
+    """
+    begun: list[Run] = []
 
     def together(runs: dict[str, Run]) -> list[Outcome]:
-        begun.extend(
-            (run.python.version, "tests/serve" in str(run.arguments)) for run in runs.values()
-        )
+        begun.extend(runs.values())
         return [Outcome(1, 0, 0) for _ in runs]
 
     monkeypatch.setattr(everywhere, "ENVIRONMENTS", tmp_path)
@@ -235,5 +254,7 @@ def test_the_other_pythons_begin_with_those_that_run_most(
         begun.clear()
         pythons = {version: Interpreter(version, sys.executable) for version in versions}
         everywhere.run_all(pythons, "3.11", ["-k", "one"])
-        assert [version for version, _ in begun] == expected
-        assert [version for version, few in begun if few] == expected[3:]
+        assert [run.python.version for run in begun] == expected
+        few = [run.python.version for run in begun if "tests/serve" in str(run.arguments)]
+        assert few == expected[3:]
+        assert [run.in_memory for run in begun] == [True] * (len(begun) - 1) + [False]

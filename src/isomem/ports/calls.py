@@ -50,8 +50,8 @@ TURN_S = 0.01
 class _Thread(threading.local):
     """What is so in this thread."""
 
-    resumes = False
-    """Whether the coroutine of a call runs in it, which makes the steps that it awaits."""
+    call: Call | None = None
+    """The call whose coroutine runs in it."""
 
 
 _THREAD = _Thread()
@@ -81,9 +81,16 @@ class Step:
         self.is_brief = is_brief
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        if _THREAD.resumes:
+        call = _THREAD.call
+        if call is None:
+            return (yield from self._made().__await__())
+        if not call.makes(self):
             return (yield self)
-        return (yield from self._made().__await__())
+        _THREAD.call = None
+        try:
+            return self.work()
+        finally:
+            _THREAD.call = call
 
     async def _made(self) -> Any:
         """What it comes to; for a coroutine on an event loop."""
@@ -120,6 +127,8 @@ class Call:
         self._error: BaseException | None = None
         self._back: asyncio.Future[Step | None]
         self._is_out = False
+        self._here: str | None = None
+        self._until = -inf
         self.is_cancelled = False
 
     # --- On the event loop ---
@@ -213,8 +222,22 @@ class Call:
             if self._leave(step):
                 return None
 
+    def makes(self, step: Step) -> bool:
+        """Whether its coroutine makes a step itself, right where it runs."""
+        if self._here is None or self.is_cancelled:
+            return False
+        return step.is_brief or (step.place == self._here and monotonic() < self._until)
+
     def _run(self, here: str, until: float) -> Step | None:
         """Runs it up to a step that is not made here now, which is returned; None at its end."""
+        self._here, self._until = here, until
+        step = self._next_step()
+        self._here = None
+        if step is None:
+            self.end()  # That of a cancelled call; others have ended.
+        return step
+
+    def _next_step(self) -> Step | None:
         while not self.is_cancelled:
             try:
                 step = self._resumed()
@@ -226,22 +249,18 @@ class Call:
                 break
             if self.is_cancelled:
                 break
-            if not isinstance(step, Step):
-                self._perform(_suspended)
-            elif step.is_brief or (step.place == here and monotonic() < until):
-                self._perform(step.work)
-            else:
+            if isinstance(step, Step):
                 return step
-        self.end()  # That of a cancelled call; others have ended.
+            self._perform(_suspended)
         return None
 
     def _resumed(self) -> Any:
         """What the coroutine awaits when it goes on in this thread."""
-        before, _THREAD.resumes = _THREAD.resumes, True
+        before, _THREAD.call = _THREAD.call, self
         try:
             return self._resume()
         finally:
-            _THREAD.resumes = before
+            _THREAD.call = before
 
     def _perform(self, work: Callable[[], Any]) -> None:
         """Makes a step. The coroutine is told its outcome when it goes on."""
@@ -293,6 +312,7 @@ class Call:
 
     def end(self) -> None:
         """Ends the coroutine where it is. Raises nothing."""
+        self._here = None
         # What it was may have an error, whose traceback has this object.
         self._resume = self._coroutine.close
         try:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from isomem.serve.rest.operations import Operation
     from isomem.serve.service import Service
@@ -39,7 +40,20 @@ SENT = ("Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-API-Key
 
 
 class App(FastAPI):
-    """FastAPI with a document that has our operations beside its own."""
+    """FastAPI behind our layers, with a document that has our operations beside its own.
+
+    FastAPI would put layers of its own around ours, which every request would go through.
+
+    Attributes:
+        layers: what a request goes through first, the guard included.
+    """
+
+    layers: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        scope["app"] = self
+        await self.layers(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document; it is made once."""
@@ -77,12 +91,12 @@ def make_app(service: Service, folder: str | None = None) -> FastAPI:
     buckets = Buckets() if folder is None else SharedBuckets(os.path.join(folder, LIMITS))
     app.state.limits = RateLimits(service.settings.rate_per_minute, buckets=buckets)
     app.state.metrics = Metrics(folder)
-    app.add_exception_handler(HTTPException, _raise)
-    app.add_exception_handler(RequestValidationError, _raise)
+    for kind in (HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _raise)
     app.router.routes += [*routes_of(operations()), *proxy_routes(), *mcp.routes()]
     app.include_router(view_routes())
     app.include_router(asset_routes())
-    _add_layers(app, service)
+    app.layers = _layers(app, service)
     return app
 
 
@@ -99,21 +113,21 @@ def operations() -> list[Operation]:
     ]
 
 
-def _add_layers(app: FastAPI, service: Service) -> None:
-    """The outermost comes last."""
-    app.add_middleware(Shortcut, routes=app.routes)
-    app.add_middleware(Following, service=service)
-    app.add_middleware(
-        Guard, settings=service.settings, metrics=app.state.metrics, trail=service.trail
+def _layers(app: App, service: Service) -> ASGIApp:
+    """What every request goes through, down to FastAPI itself."""
+    guard = Guard(
+        Following(Shortcut(super(App, app).__call__, app.routes), service),
+        settings=service.settings, metrics=app.state.metrics, trail=service.trail,
+    )  # fmt: skip
+    if not service.settings.cors_origins:
+        return guard
+    return CORSMiddleware(
+        guard,
+        allow_origins=service.settings.cors_origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=SENT,
+        expose_headers=["Retry-After", "X-Request-ID"],
     )
-    if service.settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=service.settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=SENT,
-            expose_headers=["Retry-After", "X-Request-ID"],
-        )
 
 
 async def _raise(_: Request, error: Exception) -> NoReturn:

@@ -6,16 +6,15 @@ each of them.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from isomem.pipeline import overview
 from isomem.serve.calls import CALLS
+from isomem.serve.deadlines import OutOfTimeError, within
 from isomem.serve.limits import PASSED_PER_READ, READ_PER_CALL, check_read
 from isomem.serve.noted import how_many
 from isomem.serve.problems import BAD_INPUT, TOO_LARGE, TOO_SLOW, Problem
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, TypeVar
 
     from starlette.requests import HTTPConnection
+    from starlette.types import Receive, Scope
 
     from isomem.serve.access import Access
     from isomem.serve.service import Service
@@ -77,7 +77,9 @@ class Caller:
         Raises:
             Problem: 400, it is not JSON; 413, it is too long; 504, it does not come.
         """
-        return read_json(await self._in_time(self.request.body(), "The body did not arrive."))
+        return read_json(
+            await self._in_time(_body(self.request.receive), "The body did not arrive.")
+        )
 
     async def object(self) -> dict[str, Any]:
         """The JSON object of the body.
@@ -180,7 +182,7 @@ class Caller:
         seconds = self.service.settings.timeout_s
         try:
             return await within(seconds, work)
-        except _OutOfTimeError as error:
+        except OutOfTimeError as error:
             raise Problem(
                 TOO_SLOW, "TIMEOUT_001", f"It took more than {seconds:g} seconds. {outcome}",
                 "Ask for less at once, or raise `timeout_s` of the service.",
@@ -197,33 +199,6 @@ class Accepted(Exception):  # noqa: N818 - it is no error
     def __init__(self, job: dict[str, Any]) -> None:
         super().__init__("accepted")
         self.job = job
-
-
-class _OutOfTimeError(Exception):
-    """The time that a request may take is over."""
-
-
-async def within(seconds: float, work: Awaitable[T]) -> T:
-    """What `work` returns.
-
-    Raises:
-        _OutOfTimeError: it took longer, and was cancelled. A timeout of its own is raised as it is.
-    """
-    if sys.version_info < (3, 11):
-        task = asyncio.ensure_future(work)
-        done, _ = await asyncio.wait([task], timeout=seconds)
-        if done:
-            return task.result()
-        task.cancel()
-        raise _OutOfTimeError
-    timeout = asyncio.timeout(seconds)
-    try:
-        async with timeout:
-            return await work
-    except TimeoutError:
-        if timeout.expired():
-            raise _OutOfTimeError from None
-        raise
 
 
 def _after_timeout(name: str) -> str:
@@ -251,14 +226,38 @@ def access_of(request: HTTPConnection) -> Access:
 
 def shown_key(request: HTTPConnection) -> str | None:
     """The key that a request shows: X-API-Key, or Authorization: Bearer or Token."""
-    key = request.headers.get("x-api-key")
+    key = header_of(request.scope, b"x-api-key")
     if key:
         return key
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    scheme, _, text = (header_of(request.scope, b"authorization") or "").partition(" ")
     return text.strip() if scheme.lower() in ("bearer", "token") else None
 
 
+def header_of(scope: Scope, name: bytes) -> str | None:
+    """A header of a request by its name in small letters; of two, the first."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
+
+
 # --- Bodies ----------------------------------------------------------------------------------
+
+
+async def _body(receive: Receive) -> bytes:
+    """The bytes of a body.
+
+    Raises:
+        ClientDisconnect: the sender is gone.
+    """
+    parts, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def read_json(data: bytes) -> Any:

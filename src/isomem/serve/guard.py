@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+import secrets
 import time
-import uuid
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
@@ -51,6 +52,7 @@ HEADERS: dict[bytes, bytes] = {
 """What is added to an answer that does not have it."""
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+_ID_BYTES = 16
 _MEGABYTE = 1_000_000
 
 
@@ -104,7 +106,7 @@ class Guard:
         host = headers.get(b"host", b"").decode("latin-1")
         origin = headers.get(b"origin", b"").decode("latin-1")
         is_own = not origin or origin.partition("://")[2] == host or origin in self._origins
-        if not (is_own and is_loopback(_without_port(host)) and is_of_program(headers)):
+        if not (is_own and _is_here(host) and is_of_program(headers)):
             raise Problem(
                 FORBIDDEN, "AUTH_003",
                 "Without keys, only this machine and its own pages may call, with bodies of JSON.",
@@ -118,14 +120,16 @@ def is_of_program(headers: dict[bytes, bytes]) -> bool:
     return not has_body or b"json" in headers.get(b"content-type", b"").partition(b";")[0]
 
 
-def _without_port(host: str) -> str:
+@lru_cache
+def _is_here(host: str) -> bool:
+    """Whether a host, with or without a port, is this machine."""
     name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+    return is_loopback(name if colon and port.isdigit() else host)
 
 
 def request_id(given: bytes) -> str:
     """The id of a request: the caller's if it is a sane one, else a new one."""
-    return given.decode() if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    return given.decode() if _SANE_ID.fullmatch(given) else secrets.token_hex(_ID_BYTES)
 
 
 class Answer:

@@ -24,7 +24,15 @@ READ_PER_CALL = 1000
 PASSED_PER_READ = 10
 """To pass over so many memories, on the way to a page, counts as reading one."""
 
-_BUSY_MS = 200
+_BUSY_MS = 4
+"""How long a process waits for its turn at the tokens: its event loop waits as well."""
+
+_LEASE_S = 0.1
+"""A process takes the tokens of so long a time at once, so that it seldom needs a turn."""
+
+_LEASE_HELD_S = 1.0
+"""Tokens that were not used for so long are lost, since the bucket has been filled meanwhile."""
+
 _BUCKETS = "CREATE TABLE IF NOT EXISTS buckets (key TEXT PRIMARY KEY, tokens REAL, at REAL)"
 _TOKENS = "SELECT tokens, at FROM buckets WHERE key = ?"
 _FILL = (
@@ -110,24 +118,38 @@ class SharedBuckets(Buckets):
     What is written need not survive anything, so nothing waits for a disk. A process that does not
     get its turn in time lets a call pass: the limit must not become a fault.
 
+    A process takes some tokens for the calls to come. So others may find too few: together they let
+    through fewer calls than one process would, by those of `_LEASE_S` for each, and never more.
+
     Args:
         path: of the file.
     """
 
     def __init__(self, path: str) -> None:
         super().__init__()
+        self._leases: dict[str, _Lease] = {}
         self._file = apsw.Connection(path)
         self._file.set_busy_timeout(_BUSY_MS)
         self._file.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF")
         self._file.execute(_BUCKETS)
 
     def take(self, key_id: str, most: int, now: float) -> float:
-        """As of all buckets."""
-        try:
-            with self._turn():
-                return super().take(key_id, most, now)
-        except apsw.BusyError:
-            return 0
+        """As of all buckets. How many are left counts those that this process has taken before."""
+        lease = self._leases.get(key_id)
+        if lease is None or not lease.is_good(now):
+            try:
+                lease = self._leases[key_id] = self._lease(key_id, most, now)
+            except apsw.BusyError:
+                return 0
+        lease.tokens -= 1
+        return lease.tokens
+
+    def _lease(self, key_id: str, most: int, now: float) -> _Lease:
+        with self._turn():
+            tokens = self._tokens(key_id, most, now)
+            taken = min(int(tokens), max(1, int(most * _LEASE_S / 60))) if tokens >= 1 else 0
+            self._set(key_id, tokens - taken, now)
+        return _Lease(taken or tokens, now)
 
     def charge(self, key_id: str, most: int, now: float, tokens: int) -> None:
         """As of all buckets."""
@@ -153,6 +175,20 @@ class SharedBuckets(Buckets):
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+class _Lease:
+    """Tokens that a process has taken; below 1 if there was none to take."""
+
+    __slots__ = ("taken_at", "tokens")
+
+    def __init__(self, tokens: float, taken_at: float) -> None:
+        self.tokens = tokens
+        self.taken_at = taken_at
+
+    def is_good(self, now: float) -> bool:
+        """Whether a call may still use one of them."""
+        return self.tokens >= 1 and now - self.taken_at <= _LEASE_HELD_S
 
 
 def _too_many(most: int, wait_s: float) -> Problem:

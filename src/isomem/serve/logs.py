@@ -20,6 +20,8 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("isomem_request_id", default=Non
 REQUESTS = "isomem.requests"
 """The logger with a line per request."""
 
+_LOGGER = logging.getLogger(REQUESTS)
+
 FIELDS = "fields"
 """The attribute of a log record with what its line says in JSON beside the message: a dict."""
 
@@ -86,12 +88,11 @@ def _fields(record: logging.LogRecord) -> Json:
 
 def note_request(scope: Scope, status: int, seconds: float) -> None:
     """A line about an answered request. What was asked for is named without its parameters."""
-    logger = logging.getLogger(REQUESTS)
-    if logger.isEnabledFor(logging.INFO):
+    if _LOGGER.isEnabledFor(logging.INFO):
         fields = {"status": status, "ms": round(1000 * seconds, 1)}
         path = scope.get("raw_path") or scope["path"].encode()
         shown = path.decode("ascii", "backslashreplace")
-        logger.info("%s %s", scope["method"], shown, extra={FIELDS: fields})
+        _LOGGER.info("%s %s", scope["method"], shown, extra={FIELDS: fields})
 
 
 def route_of(scope: Scope) -> str:

@@ -31,6 +31,7 @@ class Metrics:
 
     def __init__(self, folder: str | None = None) -> None:
         self._folder = folder
+        self._of_answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._registry = CollectorRegistry()
         self.requests = Counter(
             "isomem_requests", "Answered requests.", ("method", "route", "status"),
@@ -49,8 +50,13 @@ class Metrics:
         """Counts one answered request."""
         route = route_of(scope)
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self.requests.labels(method, route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        labels = method, route, status
+        found = self._of_answers.get(labels)
+        if found is None:  # To look for them costs more than to count.
+            found = self.requests.labels(method, route, str(status)), self.seconds.labels(route)
+            self._of_answers[labels] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""

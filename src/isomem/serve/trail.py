@@ -187,6 +187,7 @@ class _File:
         self._path = path
         self._lock = Lock()
         self._file = -1
+        self._opened: os.stat_result | None = None
 
     def append(self, text: str) -> None:
         """Writes one line, as a whole if several processes do so at once.
@@ -199,14 +200,15 @@ class _File:
             if not self._is_there():
                 self._close()
                 self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                self._opened = os.fstat(self._file)
             os.write(self._file, line)
 
     def _is_there(self) -> bool:
         """Whether the open file is still the one at the path."""
-        if self._file < 0:
+        if self._opened is None:
             return False
         try:
-            return os.path.samestat(os.stat(self._path), os.fstat(self._file))
+            return os.path.samestat(os.stat(self._path), self._opened)
         except FileNotFoundError:
             return False
 
@@ -218,7 +220,7 @@ class _File:
     def _close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
-            self._file = -1
+            self._file, self._opened = -1, None
 
 
 def audit_path(settings: Settings, state_path: str) -> str | None:

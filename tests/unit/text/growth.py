@@ -1,4 +1,4 @@
-"""How the work on a text grows with its length, in processor time: other work does not count."""
+"""How work grows with its amount, in processor time: other work does not count."""
 
 from __future__ import annotations
 
@@ -19,20 +19,34 @@ ATTEMPTS = 4
 """A processor that others use, too, is slower at moments, and never faster than it is."""
 
 
-def check_linear(work: Callable[[str], object], text_of: Callable[[int], str]) -> None:
-    """Eight times the text takes about eight times as long; 64 times would be quadratic.
+now = time.thread_time
+"""Of this thread: those that earlier tests left may be at work."""
 
-    Of several attempts, the fastest of each length count. What does not fit into the processor's
-    cache takes longer, so that the limit lies between the two.
+
+def check_linear(work: Callable[[str], object], text_of: Callable[[int], str]) -> None:
+    """The work on a text is in proportion to its length."""
+
+    def seconds(length: int) -> float:
+        text = text_of(length)
+        start = now()
+        work(text)
+        return now() - start
+
+    check_growth(seconds, SHORT, LONG)
+
+
+def check_growth(seconds: Callable[[int], float], few: int, many: int) -> None:
+    """Eight times as many take about eight times as long; 64 times would be quadratic.
+
+    Of several attempts, the fastest of each count. What does not fit into the processor's cache
+    takes longer, so that the limit lies between the two.
     """
+    limit = (many / few) ** 1.5
     short = long = float("inf")
     with undisturbed():
         for _ in range(ATTEMPTS):
-            short, long = (
-                min(fastest, _seconds(work, text_of(length)))
-                for fastest, length in ((short, SHORT), (long, LONG))
-            )
-            if long < 22 * short + 0.3:
+            short, long = min(short, seconds(few)), min(long, seconds(many))
+            if long < limit * short + 0.3:
                 return
     raise AssertionError((short, long))
 
@@ -48,10 +62,3 @@ def undisturbed() -> Iterator[None]:
     finally:
         sys.settrace(tracer)
         gc.enable()
-
-
-def _seconds(work: Callable[[str], object], text: str) -> float:
-    """Of this thread: those that earlier tests left may be at work."""
-    start = time.thread_time()
-    work(text)
-    return time.thread_time() - start
