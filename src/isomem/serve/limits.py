@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, suppress
+from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -26,6 +27,12 @@ PASSED_PER_READ = 10
 
 _BUSY_MS = 4
 """How long a process waits for its turn at the tokens: its event loop waits as well."""
+
+_BUSY_AT_START_MS = 10_000
+"""The same when it starts, and several make the file."""
+
+_ALMOST_NONE = 1e-9
+"""How much less than a token there is if that was seen a moment ago, and may have changed."""
 
 _LEASE_S = 0.1
 """A process takes the tokens of so long a time at once, so that it seldom needs a turn."""
@@ -115,11 +122,11 @@ class Buckets:
 class SharedBuckets(Buckets):
     """The tokens of each key, in a file that the processes of a service share.
 
-    What is written need not survive anything, so nothing waits for a disk. A process that does not
-    get its turn in time lets a call pass: the limit must not become a fault.
-
-    A process takes some tokens for the calls to come. So others may find too few: together they let
-    through fewer calls than one process would, by those of `_LEASE_S` for each, and never more.
+    What is written need not survive anything, so nothing waits for a disk. A process takes some
+    tokens for the calls to come, and what is known to be empty is not looked at before it can have
+    a token again. So together they let through the calls that one process would, more or less those
+    of `_LEASE_S` for each. A call of a process that does not get its turn in time is let through,
+    unless there was no token before, and counted at the next turn.
 
     Args:
         path: of the file.
@@ -128,33 +135,46 @@ class SharedBuckets(Buckets):
     def __init__(self, path: str) -> None:
         super().__init__()
         self._leases: dict[str, _Lease] = {}
+        self._debts: Counter[str] = Counter()
         self._file = apsw.Connection(path)
-        self._file.set_busy_timeout(_BUSY_MS)
+        self._file.set_busy_timeout(_BUSY_AT_START_MS)
         self._file.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF")
         self._file.execute(_BUCKETS)
+        self._file.set_busy_timeout(_BUSY_MS)
 
     def take(self, key_id: str, most: int, now: float) -> float:
         """As of all buckets. How many are left counts those that this process has taken before."""
         lease = self._leases.get(key_id)
-        if lease is None or not lease.is_good(now):
-            try:
-                lease = self._leases[key_id] = self._lease(key_id, most, now)
-            except apsw.BusyError:
-                return 0
-        lease.tokens -= 1
-        return lease.tokens
+        if lease is not None and lease.decides(now, most):
+            return lease.take(now, most)
+        try:
+            lease = self._leases[key_id] = self._lease(key_id, most, now)
+        except apsw.BusyError:
+            if lease is not None and lease.is_refusal:
+                return lease.take(now, most)
+            self._debts[key_id] += 1
+            return 0
+        return lease.take(now, most)
 
     def _lease(self, key_id: str, most: int, now: float) -> _Lease:
         with self._turn():
-            tokens = self._tokens(key_id, most, now)
+            tokens = self._tokens(key_id, most, now) - self._debts[key_id]
             taken = min(int(tokens), max(1, int(most * _LEASE_S / 60))) if tokens >= 1 else 0
             self._set(key_id, tokens - taken, now)
+        self._debts.pop(key_id, None)
         return _Lease(taken or tokens, now)
 
     def charge(self, key_id: str, most: int, now: float, tokens: int) -> None:
-        """As of all buckets."""
-        with suppress(apsw.BusyError), self._turn():
-            super().charge(key_id, most, now, tokens)
+        """As of all buckets. What this process has taken for calls to come goes towards it."""
+        lease = self._leases.pop(key_id, None)
+        owed = self._debts.pop(key_id, 0) + tokens
+        if lease is not None and lease.is_good(now):
+            owed -= int(lease.tokens)
+        try:
+            with self._turn():
+                super().charge(key_id, most, now, owed)
+        except apsw.BusyError:
+            self._debts[key_id] = owed
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -178,17 +198,41 @@ class SharedBuckets(Buckets):
 
 
 class _Lease:
-    """Tokens that a process has taken; below 1 if there was none to take."""
+    """Tokens that a process has taken for calls to come, or what there was in place of one.
 
-    __slots__ = ("taken_at", "tokens")
+    Args:
+        tokens: that it has, or if that is less than 1, that the bucket had.
+        taken_at: when.
+
+    Attributes:
+        is_refusal: whether there was none to take.
+    """
+
+    __slots__ = ("is_refusal", "taken_at", "tokens")
 
     def __init__(self, tokens: float, taken_at: float) -> None:
         self.tokens = tokens
         self.taken_at = taken_at
+        self.is_refusal = tokens < 1
 
     def is_good(self, now: float) -> bool:
         """Whether a call may still use one of them."""
         return self.tokens >= 1 and now - self.taken_at <= _LEASE_HELD_S
+
+    def decides(self, now: float, most: int) -> bool:
+        """Whether the next call needs no turn: there is a token, or there cannot be one again."""
+        return self.is_good(now) or (self.is_refusal and self._filled(now, most) < 1)
+
+    def take(self, now: float, most: int) -> float:
+        """How many are left after a call that takes one; below 0 if there is none."""
+        if self.is_refusal:
+            return min(self._filled(now, most) - 1, -_ALMOST_NONE)
+        self.tokens -= 1
+        return self.tokens
+
+    def _filled(self, now: float, most: int) -> float:
+        """Of a bucket without a token: what it can have by now, since others only take."""
+        return self.tokens + max(0.0, now - self.taken_at) * most / 60
 
 
 def _too_many(most: int, wait_s: float) -> Problem:

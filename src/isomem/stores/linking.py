@@ -70,7 +70,7 @@ class Asking:
         return nearest, self.vectors.keyword_search(query=lemmas, top_k=top_k, filters=filters)
 
     def with_payloads(self, hits: Sequence[Hit]) -> Sequence[Hit]:
-        """Hits of a search of these stores, whose payloads are read now: here, they are already."""
+        """Hits of a search of these stores: their payloads are there, or are read when used."""
         return hits
 
 

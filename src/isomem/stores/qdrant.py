@@ -79,7 +79,7 @@ class QdrantStore(EngineStore):
     @property
     def client(self) -> Client:
         """The `qdrant_client.QdrantClient`."""
-        return self._connection.client
+        return self._connection.current()
 
     @property
     def is_local(self) -> bool:

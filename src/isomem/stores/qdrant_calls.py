@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes  # noqa: F401 - for `leak`: in a forked child, an import may wait for a dead thread.
 from functools import partial
 from itertools import count
 from threading import RLock, local
@@ -9,6 +10,8 @@ from weakref import WeakKeyDictionary
 
 from isomem.errors import VectorStoreError, VectorValueError
 from isomem.providers.settings import passwords
+from isomem.store.connection import leak
+from isomem.store.forks import watch
 from isomem.stores.engine_calls import (
     LONGEST_WAIT_S,
     EngineConnection,
@@ -50,6 +53,10 @@ class Turns:
     """
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins anew, with nobody inside."""
         self._locks = [RLock() for _ in range(_LANES)]
         self._threads = count()
         self._own = local()
@@ -82,6 +89,9 @@ _turns: WeakKeyDictionary[Client, Turns] = WeakKeyDictionary()
 class Connection(EngineConnection):
     """A `qdrant_client.QdrantClient`, and how it is called.
 
+    After a fork, the child makes a client of its own: it would read answers that are for its parent
+    otherwise. A folder belongs to the parent alone.
+
     Args:
         client, max_retries, secrets: as of `EngineConnection`.
         is_ours: whether closing the connection closes the client.
@@ -106,9 +116,12 @@ class Connection(EngineConnection):
         from qdrant_client.local.qdrant_local import QdrantLocal
 
         self.is_local = isinstance(getattr(client, "_client", None), QdrantLocal)
-        release = partial(self._once, "close", {}) if is_ours else None
-        super().__init__(client, 0 if self.is_local else max_retries, secrets, release)
+        super().__init__(client, 0 if self.is_local else max_retries, secrets, self._close)
         self._turns = _turns.setdefault(client, Turns()) if self.is_local else None
+        self._is_ours = is_ours
+        self._is_inherited = False
+        self._renewing = RLock()
+        watch(self)
 
     def call(self, method: str, /, **arguments: Any) -> Any:
         """What a method of the client returns.
@@ -118,13 +131,59 @@ class Connection(EngineConnection):
             VectorValueError: Qdrant refuses a value.
             VectorStoreError: it fails, or cannot be reached.
         """
+        self._check_not_forked()
         return self.tried(lambda: self._once(method, arguments))
 
     def _once(self, method: str, arguments: Options) -> Any:
-        called = partial(getattr(self.client, method), **arguments)
+        called = partial(getattr(self.current(), method), **arguments)
         if self._turns is None:
             return called()
         return self._turns.read(called) if method in _READING else self._turns.write(called)
+
+    def _close(self) -> None:
+        if self._is_ours and not self._is_inherited:
+            self._once("close", {})
+
+    # --- Forks ---
+
+    def hold(self, timeout_s: float, longest_s: float) -> None:
+        """Nothing: a child needs nothing that another thread may be at; see `store.forks`."""
+
+    def after_fork(self, *, quiet: bool) -> None:
+        """In the child: what it has in common with its parent is never used or closed here."""
+        del quiet
+        if self._turns is not None:
+            self._turns.begin()
+        if not self.is_local or self._is_folder():
+            leak(self.client)
+            self._is_inherited = True
+            self._renewing = RLock()
+
+    def _is_folder(self) -> bool:
+        return self.is_local and bool(getattr(self.client._client, "persistent", True))
+
+    def current(self) -> Client:
+        """The client of this process.
+
+        Raises:
+            VectorStoreError: it is the parent's, which has a folder open.
+        """
+        self._check_not_forked()
+        if self._is_inherited:
+            with self._renewing:
+                if self._is_inherited:  # Another thread may have been faster.
+                    self.client = type(self.client)(**self.client.init_options)
+                    self._is_ours, self._is_inherited = True, False
+        return self.client
+
+    def _check_not_forked(self) -> None:
+        """Raises VectorStoreError if it is a folder that the parent has open."""
+        if self._is_inherited and self._is_folder():
+            raise VectorStoreError(
+                "vector_store qdrant: it was opened before this process was forked",
+                suggestion="A folder is for one process. Use a server, or open the memory in the "
+                "process that uses it.",
+            )
 
     def is_transient(self, error: Exception) -> bool:
         if type(error).__name__ in {"ResponseHandlingException", "ResourceExhaustedResponse"}:
