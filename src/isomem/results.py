@@ -15,7 +15,8 @@ from typing import Any, TypedDict
 
 __all__ = [
     "AddOptions", "AddResults", "AddedMemory", "Done", "GotMemory", "HistoryRow", "Hit",
-    "MemoryItem", "MemoryList", "MemoryPage", "Scope", "SearchResults", "Superseded",
+    "MemoryItem", "MemoryList", "MemoryPage", "Scope", "ScopePage", "SearchResults",
+    "Superseded",
 ]  # fmt: skip
 
 
@@ -175,3 +176,15 @@ class Scope(_Ids):
     memories: int
     first: str | None
     last: str | None
+
+
+class ScopePage(TypedDict):
+    """What the service's `scopes` returns with `page_size` or `cursor`.
+
+    `next_cursor` is None on the last page; a page before it may have fewer than `page_size`.
+    `total` is how many scopes have memories at that moment, also if none of them is shown.
+    """
+
+    results: list[Scope]
+    next_cursor: str | None
+    total: int

@@ -211,6 +211,26 @@ def test_what_a_dead_try_has_left_and_cannot_be_removed_fails_the_next(memory: F
     assert [*store.points] == [results[0]["id"]]
 
 
+def test_what_a_call_has_left_that_nobody_tries_again_is_removed_in_the_end(memory: Face) -> None:
+    store = Store()
+    memory.vector_store, memory.entity_store = store, Store()  # type: ignore[assignment]
+    rows: Any = memory.stores.receipts
+    rows.begin(Receipt("job:1", ""), ["dead", "never stored"])
+    store.insert([[1.0] * 64], [{"data": "Ana likes tea", **U}], ["dead"])
+    delete = store.delete
+
+    def failing(*args: Any, **kwargs: Any) -> None:
+        raise ConnectionError("down")
+
+    store.delete = failing  # type: ignore[method-assign]
+    rows.forget("job:", 1e12)
+    assert [*store.points] == ["dead"]
+    store.delete = delete  # type: ignore[method-assign]
+    rows.forget("job:", 1e12)
+    assert not store.points
+    assert rows.begin(Receipt("job:1", ""), []) == []
+
+
 def test_a_try_that_was_only_slow_takes_back_what_it_has_stored(memory: Face) -> None:
     store = Store()
     memory.vector_store, memory.entity_store = store, Store()  # type: ignore[assignment]

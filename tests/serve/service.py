@@ -45,11 +45,16 @@ class Client:
 
 
 class Served:
-    """A service; if it is scripted, its model is, and its embedder hashes."""
+    """A service; if it is scripted, its model is, and its embedder hashes.
 
-    def __init__(self, config: dict[str, Any], *, scripted: bool = True) -> None:
+    With a folder, it is one of several workers, as far as recordings go.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], *, scripted: bool = True, folder: str | None = None
+    ) -> None:
         self.loop = asyncio.new_event_loop()
-        self.service = Service({**IN_MEMORY, **config})
+        self.service = Service({**IN_MEMORY, **config}, folder=folder)
         self.llm = ScriptedLLM(default={"memory": []})
         if scripted:
             self.service.memory.llm = self.llm

@@ -14,6 +14,7 @@ import pytest
 from isomem.errors import LLMError
 
 pytest.importorskip("fastapi")
+from isomem.serve.exchanges import Exchanges
 from isomem.serve.recording import Recorder
 from tests.serve.service import Client, Served
 from tests.serve.test_cancelling import Model, idle, later, path_of, texts, work
@@ -178,15 +179,16 @@ def test_an_add_that_was_under_way_is_not_recorded_after_the_removal(opened: Ope
 
 
 def test_a_recording_is_kept_for_a_time() -> None:
-    recorder = Recorder(most_hours=1)
+    exchanges = Exchanges(most_hours=1)
+    recorder = Recorder(exchanges)
     served = Served({})
     try:
         served.run(recorder.call(served.service.memory, "add", RAW))
-        [kept] = recorder._kept
+        [kept] = exchanges._kept
         assert recorder.shown_to(served.key().served.service._key(None or key_of(served)).grants)
         kept.at -= 3601
         assert recorder.shown_to(served.service._key(key_of(served)).grants) == []
-        assert not recorder._kept
+        assert not exchanges._kept
     finally:
         served.close()
 

@@ -298,10 +298,23 @@ def statuses(service: Running, times: int, key: str) -> list[int]:
     return found
 
 
-def test_workers_share_their_limits_and_their_counts_and_what_they_know_of_keys(
+def recorded(service: Running, times: int) -> set[int]:
+    """How many adds the workers show, asked over as many connections."""
+    found = set()
+    for _ in range(times):
+        service.http.close()
+        service.http = type(service.http)(base_url=service.url, timeout=60)
+        answer = service.http.get("/ui/api/exchanges", headers={"X-API-Key": service.key or ""})
+        found.add(len(answer.json()["exchanges"]))
+    return found
+
+
+def test_workers_share_their_limits_counts_recordings_and_what_they_know_of_keys(
     tmp_path: Path,
 ) -> None:
-    with Running(tmp_path, "--workers", "2") as service:
+    with Running(tmp_path, "--workers", "2", "--record") as service:
+        assert service.call("add", messages="tea", user_id="b", infer=False).is_success
+        assert recorded(service, 6) == {1}
         created = isomem(tmp_path, "keys", "create", "b", "--user", "b", "--rate", "15", "--json")
         limited, began = json.loads(created.stdout)["key"], time.monotonic()
         answers = statuses(service, 40, limited)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from isomem import MemoryNotFoundError, ValidationError
+from isomem.pipeline import scope_pages
+from isomem.pipeline.scope_pages import Asked
 from isomem.testing import ScriptedLLM
 from tests.stores.adapters import Adapter
 from tests.stores.conftest import Open, learn, say, texts
@@ -236,6 +238,23 @@ def test_memories_are_counted_and_scopes_listed(memory: Any) -> None:
     assert memory.count(filters=BOB) == 1
     found = {(each["user_id"], each.get("agent_id")): each["memories"] for each in memory.scopes()}
     assert found == {("ana", None): 2, ("bob", "helper"): 1}
+
+
+def test_scopes_come_page_by_page(memory: Any) -> None:
+    for ids in ({"run_id": "r"}, ANA, {**ANA, "agent_id": "x"}, {**ANA, "run_id": "r"}, BOB):
+        say(memory, "One", **{"user_id": None, **ids})
+    say(memory, "Two", **BOB)
+    for own in ({}, ANA, {"run_id": "r"}):
+        found, cursor = [], None
+        while True:
+            question = scope_pages.page(memory._ports, Asked([own]), page_size=2, cursor=cursor)
+            page = memory._ports.run(question)
+            found += page["results"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        assert found == memory.scopes(**own)
+        assert page["total"] == len(found)
 
 
 # --- The rest --------------------------------------------------------------------------------

@@ -102,6 +102,35 @@ def test_scopes_have_counts_and_dates_and_can_be_searched(page: Page, site: Any)
     assert "agent_id=travel-desk" in page.driver.current_url
 
 
+def test_of_many_scopes_the_first_are_read_and_any_other_is_found_by_its_id(
+    inside: Page, site: Any
+) -> None:
+    """With other limits than those of the page: so that a few scopes are many."""
+    every = call(site, "scopes", show_expired=True, show_superseded=True)
+    script = """
+        const [text, done] = arguments;
+        const { Scopes } = await import("/ui/scopes.js");
+        const scopes = new Scopes({ may: () => false }, { perPage: 1, mostRead: 2 });
+        const found = new Promise((shown) => {
+          scopes.list.show = ({ length, at }) => shown([...Array(length).keys()].map(at));
+        });
+        await scopes.load();
+        scopes.list.show = () => {};
+        const first = await found, said = scopes.summary.textContent;
+        const beyond = new Promise((shown) => {
+          scopes.list.show = ({ length, at }) => length && shown([...Array(length).keys()].map(at));
+        });
+        scopes.find.value = text;
+        scopes.filter();
+        done([first, said, await beyond]);
+    """
+    last = every[-1]
+    first, said, beyond = inside.driver.execute_async_script(script, last["user_id"])
+    assert first == every[:2]
+    assert said == f"the first 2 of {len(every)}"
+    assert beyond == [each for each in every if last["user_id"] in each.values()]
+
+
 def test_memories_come_in_the_order_that_is_chosen_each_day_named_once(inside: Page) -> None:
     assert "Nov" in inside.texts(".pane .row .margin")[0]
     inside.run("document.querySelector('[aria-label=Order]').value = 'oldest';")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,6 +15,7 @@ pytest.importorskip("fastapi")
 
 from isomem.errors import LLMError
 from isomem.errors import MemoryError as IsomemError
+from isomem.serve.exchanges import Exchanges, SharedExchanges
 from isomem.serve.grants import Grant
 from isomem.serve.recording import LONGEST_TEXT, Recorder
 from isomem.serve.service import Service
@@ -91,9 +93,15 @@ async def step(chance: Random, recorder: Recorder, service: Service, kept: list[
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_what_is_kept_and_shown_is_what_a_plain_model_says(seed: int) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_is_kept_and_shown_is_what_a_plain_model_says(
+    tmp_path: Path, seed: int, shared: bool
+) -> None:
+    path = str(tmp_path / "recordings.sqlite")
+    exchanges = SharedExchanges(path, most=12) if shared else Exchanges(most=12)
+
     async def run() -> None:
-        chance, recorder, kept = Random(seed), Recorder(most=12), []
+        chance, recorder, kept = Random(seed), Recorder(exchanges), []
         service = Service(CONFIG)
         for _ in range(60):
             await step(chance, recorder, service, kept)
@@ -109,6 +117,7 @@ def test_what_is_kept_and_shown_is_what_a_plain_model_says(seed: int) -> None:
         await service.close()
 
     asyncio.run(run())
+    exchanges.close()
 
 
 def test_adds_at_the_same_time_are_not_mixed_up() -> None:

@@ -14,6 +14,7 @@ import httpx
 
 from isomem.errors import UnusableReplyError
 from isomem.serve.app import make_app
+from isomem.serve.exchanges import Exchanges
 from isomem.serve.recording import Recorder
 from isomem.serve.service import Service
 from isomem.testing import ScriptedLLM
@@ -340,9 +341,9 @@ def recorded(recorder: Recorder, *texts: str) -> list[Json]:
 
 
 def test_a_recorder_keeps_a_bounded_number_and_length() -> None:
-    assert len(recorded(Recorder(most=3), *"abcdef")) == 3
+    assert len(recorded(Recorder(Exchanges(most=3)), *"abcdef")) == 3
     long = ["x" * 90_000 + str(number) for number in range(6)]
-    kept = recorded(Recorder(most_characters=500_000), *long)
+    kept = recorded(Recorder(Exchanges(most_characters=500_000)), *long)
     assert 0 < len(kept) < 6
     sizes = [len(str(each)) for each in kept]
     assert sum(sizes) < 700_000

@@ -7,7 +7,7 @@ import sys
 
 from isomem.cli import views
 from isomem.cli.failures import EXIT_CONFIG, EXIT_FAILED, EXIT_PROVIDER, UsageError, no_memory
-from isomem.cli.settings import open_existing, open_memory, read_config
+from isomem.cli.settings import open_existing, open_memory, read_config, read_existing
 from isomem.cli.views import counted
 from isomem.types import UNCHANGED
 
@@ -197,12 +197,12 @@ def delete(options: Namespace, screen: Screen) -> None:
 
 def delete_all(options: Namespace, screen: Screen) -> int:
     """`isomem delete-all`; asks first."""
-    return _remove_all(options, screen, "memories", purge=False)
+    return _remove_all(options, screen, "memories", "delete_all")
 
 
 def purge(options: Namespace, screen: Screen) -> int:
     """`isomem purge`; asks first."""
-    return _remove_all(options, screen, "memories and history", purge=True)
+    return _remove_all(options, screen, "memories and history", "purge")
 
 
 def sweep(options: Namespace, screen: Screen) -> None:
@@ -212,16 +212,30 @@ def sweep(options: Namespace, screen: Screen) -> None:
     screen.show({"removed": removed}, views.swept)
 
 
-def _remove_all(options: Namespace, screen: Screen, what: str, *, purge: bool) -> int:
+def _remove_all(options: Namespace, screen: Screen, what: str, name: str) -> int:
     ids = _ids(options)
-    with open_existing(options) as memory:
-        owner = " ".join(f"{key.removesuffix('_id')} {value}" for key, value in ids.items())
-        if not _confirmed(options, screen, f"This removes all {what} of {owner}."):
-            return EXIT_FAILED
-        remove = memory.purge if purge else memory.delete_all
-        done = remove(ids.get("user_id"), ids.get("agent_id"), ids.get("run_id"))
-    screen.show(done, views.message)
+    config = read_existing(options)
+    owner = " ".join(f"{key.removesuffix('_id')} {value}" for key, value in ids.items())
+    if not _confirmed(options, screen, f"This removes all {what} of {owner}."):
+        return EXIT_FAILED
+    screen.show(_removed(options, config, name, ids), views.message)
     return 0
+
+
+def _removed(options: Namespace, config: dict[str, Any], name: str, ids: dict[str, str]) -> Any:
+    """Makes a removal; if the memory has a service, with what that holds beside it."""
+    from isomem.cli.service import service_of
+
+    service = service_of(options)
+    if service is None:
+        with open_memory(options, config) as memory:
+            return getattr(memory, name)(**ids)
+    import asyncio
+
+    from isomem.config import from_dict
+    from isomem.serve.removing import remove
+
+    return asyncio.run(remove(from_dict(config), *service, name, ids))
 
 
 # --- Feed ------------------------------------------------------------------------------------
@@ -312,11 +326,13 @@ def demo(options: Namespace, screen: Screen) -> None:
 
 def reset(options: Namespace, screen: Screen) -> int:
     """`isomem reset`; asks first."""
-    with open_memory(options) as memory:
-        target = memory.config.vector_store.config.get("path") or "the configured store"
-        if not _confirmed(options, screen, f"This removes everything in {target}."):
-            return EXIT_FAILED
-        memory.reset()
+    from isomem.config import from_dict
+
+    config = read_config(options)
+    target = from_dict(config).vector_store.config.get("path") or "the configured store"
+    if not _confirmed(options, screen, f"This removes everything in {target}."):
+        return EXIT_FAILED
+    _removed(options, config, "reset", {})
     screen.show({"message": "Everything was removed."}, views.message)
     return 0
 

@@ -240,15 +240,29 @@ def _settings(options: Namespace) -> tuple[Settings, str]:
     Raises:
         UsageError: it has none.
     """
+    settings, path = _configured(options)
+    if path == ":memory:":
+        raise UsageError("The keys are in one process alone, not in a file.", "Name a --path.")
+    return settings, path
+
+
+def service_of(options: Namespace) -> tuple[Settings, str] | None:
+    """The options of the service of this memory, and its file of keys; None if there is none yet.
+
+    Raises:
+        ConfigurationError: as `read_config`.
+    """
+    settings, path = _configured(options)
+    return (settings, path) if os.path.isfile(path) else None
+
+
+def _configured(options: Namespace) -> tuple[Settings, str]:
     from isomem.config import from_dict
     from isomem.serve.settings import Settings, state_path
 
     config = read_service(options)
     settings = Settings(config[SERVICE])
-    path = state_path(settings, from_dict(config))
-    if path == ":memory:":
-        raise UsageError("The keys are in one process alone, not in a file.", "Name a --path.")
-    return settings, path
+    return settings, state_path(settings, from_dict(config))
 
 
 # --- Views -----------------------------------------------------------------------------------

@@ -27,7 +27,16 @@ def open_memory(options: Namespace, config: Config | None = None) -> Memory:
 
 
 def open_existing(options: Namespace) -> Memory:
-    """`open_memory` for commands that remove everything of someone: a mistyped path must fail.
+    """`open_memory` for commands that only read or remove: a mistyped path must fail.
+
+    Raises:
+        MemoryNotFoundError: the configured file does not exist.
+    """
+    return open_memory(options, read_existing(options))
+
+
+def read_existing(options: Namespace) -> Config:
+    """`read_config`, for a memory that must be there.
 
     Raises:
         MemoryNotFoundError: the configured file does not exist.
@@ -39,7 +48,7 @@ def open_existing(options: Namespace) -> Memory:
     read = from_dict(config)
     if read.vector_store.provider == "embedded" and read.vector_store.config["path"] != ":memory:":
         path_of(read)
-    return open_memory(options, config)
+    return config
 
 
 def read_config(options: Namespace) -> Config:

@@ -8,9 +8,9 @@ from isomem.contract.arguments import check_id, refuse_wildcard_ids
 from isomem.contract.filters import CompiledFilters
 from isomem.contract.pages import DEFAULT_TOP_K, check_order, check_page_size, place_of
 from isomem.contract.payload import describe
+from isomem.contract.scope_pages import order_of
 from isomem.dates import utc_text
 from isomem.pipeline.asked import checked_filters, visibility_of
-from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,21 +158,32 @@ async def scopes(
     ports: Ports, ids: Mapping[str, object], *, show_expired: bool, show_superseded: bool
 ) -> list[Scope]:
     """Whose memories there are, ordered by their ids."""
-    read_id = ports.profile.read_id
-    given = {key: check_id(value, key, read_id) for key, value in ids.items() if value is not None}
-    if not ports.takes_any_id:
-        refuse_wildcard_ids(given)
+    given = checked_ids(ports, ids)
     visibility = visibility_of(ports, show_expired=show_expired, show_superseded=show_superseded)
     return await ports.store(_scopes, given, visibility)
 
 
+def checked_ids(ports: Ports, ids: Mapping[str, object]) -> dict[str, str]:
+    """The ids that scopes are to have.
+
+    Raises:
+        ValueError: one is not valid.
+    """
+    read_id = ports.profile.read_id
+    given = {key: check_id(value, key, read_id) for key, value in ids.items() if value is not None}
+    if not ports.takes_any_id:
+        refuse_wildcard_ids(given)
+    return given
+
+
 def _scopes(stores: Stores, ids: Mapping[str, str], visibility: Visibility) -> list[Scope]:
     found = stores.listing(visibility).scopes(ids)
-    found.sort(key=lambda each: [each[0].get(key, "") for key in SCOPE_KEYS])
-    return [_scope(*each) for each in found]
+    found.sort(key=lambda each: order_of(each[0]))
+    return [describe_scope(*each) for each in found]
 
 
-def _scope(ids: Mapping[str, str], tally: Tally) -> Scope:
+def describe_scope(ids: Mapping[str, str], tally: Tally) -> Scope:
+    """A scope as a caller sees it."""
     scope: Any = {
         **ids,
         "memories": tally.count,

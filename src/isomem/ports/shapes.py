@@ -8,7 +8,7 @@ and an asynchronous implementation of it make `Memory` and `AsyncMemory`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -194,6 +194,27 @@ class Listing(Protocol):
         """The scopes that have all these ids, and what is in each."""
         ...
 
+    def scope_ids(
+        self, ids: Mapping[str, str], after: Mapping[str, str | None] | None
+    ) -> Iterator[dict[str, str]]:
+        """The ids of the scopes that have all these ids, in order, one by one.
+
+        Also of those whose memories are all hidden. See `isomem.contract.scope_pages`.
+
+        Args:
+            after: begins behind the scope with these ids, which need not be there; a missing id may
+                be None.
+        """
+        ...
+
+    def count_scopes(self, ids: Mapping[str, str]) -> int:
+        """How many scopes `scope_ids` lists."""
+        ...
+
+    def tally(self, ids: Mapping[str, str]) -> Tally:
+        """What is in the scope that has these ids and no others."""
+        ...
+
 
 class Ingests(Protocol):
     """How far conversations have been ingested."""
@@ -213,11 +234,11 @@ class Receipts(Protocol):
         ...
 
     def forget(self, prefix: str, before: float, kept: Sequence[str] = ()) -> int:
-        """Removes receipts.
+        """Removes receipts, and what calls have left that were begun and never completed.
 
         Args:
             prefix: what their ids begin with.
-            before: when they were written at the latest, in seconds since 1970.
+            before: when they were written or begun at the latest, in seconds since 1970.
             kept: ids of those that stay.
 
         Returns:

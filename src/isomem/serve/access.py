@@ -19,6 +19,7 @@ from isomem.serve.grants import Grant, covered, is_everything, narrow
 from isomem.serve.kept import Kept
 from isomem.serve.limits import check_read
 from isomem.serve.noted import how_many
+from isomem.serve.scopes import list_scopes
 from isomem.serve.trail import Trail
 from isomem.types import SCOPE_KEYS
 
@@ -79,7 +80,8 @@ class Access:
         """
         with self.noted(name, arguments) as noted:
             noted.arguments = self._limited(await self.prepare(name, arguments))
-            return self._read(noted.end(await self.make(name, noted.arguments)))
+            result = noted.end(await self.make(name, noted.arguments))
+            return result if CALLS[name].lists_scopes else self._read(result)
 
     def noted(self, name: str, arguments: Mapping[str, object]) -> AbstractContextManager[Noted]:
         """A block that makes one call, which is noted however it ends."""
@@ -112,6 +114,8 @@ class Access:
         if name == "purge" and not (self.sees_everything and "admin" in self.key.rights):
             # To rewrite the store is for those who run it: `compact`.
             name, prepared = "delete_all", {**prepared, "purge_history": True}
+        if CALLS[name].lists_scopes:
+            return await list_scopes(self.memory, self.key.grants, prepared)
         memory = self.memory if receipt is None else self.memory.replacing(receipt=receipt)
         result = await self._kept.call(memory, name, prepared)
         return self.seen(result if self.sees_everything else self._own(result))

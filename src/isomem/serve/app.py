@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from isomem import __version__
+from isomem.serve.following import Following
 from isomem.serve.guard import Guard
 from isomem.serve.limits import Buckets, RateLimits, SharedBuckets
 from isomem.serve.mcp.http import Endpoint
@@ -115,7 +116,7 @@ def operations() -> list[Operation]:
 def _layers(app: App, service: Service) -> ASGIApp:
     """What every request goes through, down to FastAPI itself."""
     guard = Guard(
-        Shortcut(super(App, app).__call__, app.routes),
+        Following(Shortcut(super(App, app).__call__, app.routes), service),
         settings=service.settings, metrics=app.state.metrics, trail=service.trail,
     )  # fmt: skip
     if not service.settings.cors_origins:

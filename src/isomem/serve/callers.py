@@ -18,6 +18,7 @@ from isomem.serve.deadlines import OutOfTimeError, within
 from isomem.serve.limits import PASSED_PER_READ, READ_PER_CALL, check_read
 from isomem.serve.noted import how_many
 from isomem.serve.problems import BAD_INPUT, TOO_LARGE, TOO_SLOW, Problem
+from isomem.serve.scopes import counted_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -105,7 +106,8 @@ class Caller:
         """
         check_batch(arguments.get("messages"), self.service.settings.max_messages)
         result = await self._in_time(self._made(name, arguments), _after_timeout(name))
-        self.count(how_many(result) or 0)
+        counted = counted_in(result) if name == "scopes" else 0
+        self.count((how_many(result) or 0) + counted)
         return result
 
     def count(self, memories: int) -> None:

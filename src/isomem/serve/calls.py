@@ -43,6 +43,7 @@ class Parameter:
 
 
 REQUIRED = inspect.Parameter.empty
+_PAGE_SIZE: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
 
 
 class Call:
@@ -56,9 +57,12 @@ class Call:
         result: the name of the result's type, as in `isomem.results`.
         is_repeatable: whether doing it twice is the same as doing it once.
         destroys: whether it removes something.
+        more: arguments that only the service has.
     """
 
-    __slots__ = ("destroys", "is_repeatable", "kept_by", "lists_scopes", "name", "result", "right")
+    __slots__ = (
+        "destroys", "is_repeatable", "kept_by", "lists_scopes", "more", "name", "result", "right",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Call:
         lists_scopes: bool = False,
         is_repeatable: bool = True,
         destroys: bool = False,
+        more: tuple[Parameter, ...] = (),
     ) -> None:
         self.name = name
         self.right = right
@@ -78,11 +83,12 @@ class Call:
         self.lists_scopes = lists_scopes
         self.is_repeatable = is_repeatable
         self.destroys = destroys
+        self.more = {each.name: each for each in more}
 
     @property
     def parameters(self) -> dict[str, Parameter]:
         """The arguments by name, in order."""
-        return _parameters(self.name)
+        return {**_parameters(self.name), **self.more} if self.more else _parameters(self.name)
 
     @property
     def summary(self) -> str:
@@ -95,6 +101,18 @@ class Call:
         return _doc(self.name)
 
 
+_PAGING = (
+    Parameter(
+        "page_size", {"anyOf": [_PAGE_SIZE, {"type": "null"}]}, None,
+        "how many scopes are on a page, 1 to 1000; 100 by default",
+    ),
+    Parameter(
+        "cursor", {"anyOf": [{"type": "string"}, {"type": "null"}]}, None,
+        "the `next_cursor` of the page before, with the same ids, `show_expired` and "
+        "`show_superseded`; None asks for the first page",
+    ),
+)  # fmt: skip
+
 CALLS = {
     call.name: call
     for call in (
@@ -105,7 +123,7 @@ CALLS = {
         Call("get", "read", MEMORY, "GotMemory | None"),
         Call("get_all", "read", FILTERS, "MemoryList | MemoryPage"),
         Call("count", "read", FILTERS, "int"),
-        Call("scopes", "read", IDS, "list[Scope]", lists_scopes=True),
+        Call("scopes", "read", IDS, "list[Scope] | ScopePage", lists_scopes=True, more=_PAGING),
         Call("history", "read", MEMORY, "list[HistoryRow]"),
         Call("update", "write", MEMORY, "Done"),
         Call("restore", "write", MEMORY, "Done"),
@@ -150,7 +168,7 @@ _OF_NAME: dict[str, Schema] = {
     "supersede": {"enum": [*SUPERSEDING]},
     "threshold": {"type": "number", "minimum": 0, "maximum": 1},
     "top_k": {"type": "integer", "minimum": 0},
-    "page_size": {"type": "integer", "minimum": 1, "maximum": 1000},
+    "page_size": _PAGE_SIZE,
     "max_tokens": {"type": "integer", "minimum": 0},
 }
 """What the type of a parameter does not say."""

@@ -72,9 +72,9 @@ class Changes:
             DatabaseError: the file has something else.
         """
         with self._lock:
-            self._version = self._connection.pragma("data_version")
-            self._text = self._stored()
-            return _parsed(self._text)
+            version, text = self._connection.pragma("data_version"), self._stored()
+            self._version, self._text = version, text
+            return _parsed(text)
 
     def add(self, changed: Configuration) -> None:
         """Keeps some more, beside what other processes keep at the same time."""
@@ -95,14 +95,19 @@ class Changes:
     def may_differ(self) -> bool:
         """Whether another process has changed something since they were last read.
 
-        Most of what is written to the file is something else.
+        Most of what is written to the file is something else. It never waits: as long as another
+        thread adds a change, they may differ.
         """
-        with self._lock:
+        if not self._lock.acquire(blocking=False):
+            return True
+        try:
             version = self._connection.pragma("data_version")
             if version == self._version or self._stored() == self._text:
                 self._version = version
                 return False
             return True
+        finally:
+            self._lock.release()
 
     def _stored(self) -> str | None:
         sql = "SELECT value FROM settings WHERE name = ?"

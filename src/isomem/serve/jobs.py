@@ -265,8 +265,7 @@ class Jobs:
         for job in jobs:
             if job.state not in (DONE, CANCELLED):
                 await self._cancelled(job)
-        if jobs:
-            await asyncio.to_thread(self._queue.erase, jobs)
+        await asyncio.to_thread(self._queue.erase, jobs)
 
     async def retry(self, access: Access, job_id: str) -> Json:
         """Lets a job that failed wait again.

@@ -11,6 +11,7 @@ import threading
 
 from isomem.contract.arguments import check_removal_ids
 from isomem.serve.calls import REMOVALS
+from isomem.serve.exchanges import forget_beside
 from isomem.serve.keys import count, number_of, open_file
 from isomem.types import SCOPE_KEYS
 
@@ -53,21 +54,30 @@ class Kept:
         Returns, Raises:
             As the call.
         """
-        if name in REMOVALS and self._forget_jobs is not None:
-            await self._forget_jobs(_removed(memory, name, arguments))
+        if name not in REMOVALS:
+            return await self._made(memory, name, arguments)
+        removed = _removed(memory, name, arguments)
+        if self._forget_jobs is not None:
+            await self._forget_jobs(removed)
+        try:
+            return await self._made(memory, name, arguments)
+        finally:
+            if self._removals is not None:
+                await asyncio.to_thread(self._removals.note, removed)
+
+    async def _made(
+        self, memory: AsyncMemory, name: str, arguments: Mapping[str, object]
+    ) -> object:
         if self.recorder is None:
             return await getattr(memory, name)(**arguments)
-        try:
-            return await self.recorder.call(memory, name, arguments)
-        finally:
-            if name in REMOVALS and self._removals is not None:
-                await asyncio.to_thread(self._removals.note)
+        return await self.recorder.call(memory, name, arguments)
 
     def shown_to(self, grants: Sequence[Grant]) -> list[Json]:
         """The recorded adds to scopes that are granted, newest first."""
         if self.recorder is None:
             return []
-        if self._removals is not None and self._removals.others_removed():
+        is_alone = not self.recorder.is_shared
+        if is_alone and self._removals is not None and self._removals.others_removed():
             self.recorder.forget({})
         return self.recorder.shown_to(grants)
 
@@ -85,9 +95,11 @@ def _removed(memory: AsyncMemory, name: str, arguments: Mapping[str, object]) ->
 
 
 class Removals:
-    """How often scopes were removed, in the file of keys, where every process sees it.
+    """What was removed, told to all processes of all services with the same file of keys.
 
-    It does not say whose: the ids of somebody who was forgotten would be left there.
+    The adds that workers have recorded are in files, and forgotten there. Others are in the memory
+    of a process, which learns from the file of keys how often scopes were removed. It does not say
+    whose: the ids of somebody who was forgotten would be left there.
 
     Args:
         path: the file.
@@ -97,17 +109,19 @@ class Removals:
     """
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._connection = open_file(path)
         self._seen = number_of(self._connection, _WHAT)
 
-    def note(self) -> None:
-        """Says that this process has removed something."""
+    def note(self, ids: Mapping[str, str]) -> None:
+        """Says that this process has removed the scopes with these ids; {} means all."""
         with self._lock:
             before = number_of(self._connection, _WHAT)
             count(self._connection, _WHAT)
             if before == self._seen:
                 self._seen += 1
+        forget_beside(self._path, ids)
 
     def others_removed(self) -> bool:
         """Whether another process may have removed something since the last time."""

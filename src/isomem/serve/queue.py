@@ -293,15 +293,15 @@ class Queue:
     def erase(self, jobs: Iterable[Job]) -> None:
         """Leaves nothing of what jobs were to add, and of whose they were; those left open end.
 
-        The log of the file is emptied, too, unless another process keeps it from that: then it is
-        emptied later.
+        The log of the file is emptied, too, since it may still have those that are over: unless
+        another process keeps it from that, and then it is emptied later.
         """
         sql = (
             "UPDATE jobs SET state = iif(state = 'done', state, 'cancelled'), error = NULL,"
             f" {_OVER} WHERE number IN (SELECT value FROM json_each(?))"
         )
-        if self._change(sql, (time.time(), json.dumps([job.number for job in jobs]))):
-            self.empty_log()
+        self._change(sql, (time.time(), json.dumps([job.number for job in jobs])))
+        self.empty_log()
 
     def empty_log(self) -> None:
         """Removes from the log of the file what was there before."""

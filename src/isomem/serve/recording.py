@@ -1,32 +1,33 @@
 """Recording: what the model was sent at the last adds, what it answered, and what came of it.
 
-It is kept in the memory of the process, within bounds of number, length and time, and never written
-anywhere. What may hold something of memories that are removed as a whole is forgotten with them.
+It is kept as long as the service runs, within bounds of number, length and time. What may hold
+something of memories that are removed as a whole is forgotten with them.
 """
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
 import uuid
-from collections import deque
 
 from isomem.causes import message_of
 from isomem.contract.arguments import shown
 from isomem.errors import UnusableReplyError
 from isomem.serve.calls import REMOVALS
-from isomem.serve.grants import covered, ids_in
+from isomem.serve.exchanges import Exchanges
+from isomem.serve.grants import ids_in
 from isomem.text.reply import read_facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Protocol, TypedDict
+    from typing import Protocol, TypedDict, TypeVar
 
     from isomem.memory_async import AsyncMemory
     from isomem.serve.grants import Grant
 
     Json = Mapping[str, object]
+    T = TypeVar("T")
     Messages = list[dict[str, object]]
 
     class Message(TypedDict):
@@ -61,15 +62,6 @@ if TYPE_CHECKING:
         ) -> object: ...
 
 
-MOST = 100
-"""How many exchanges are kept."""
-
-MOST_CHARACTERS = 4_000_000
-"""How long their texts may be together."""
-
-MOST_HOURS = 24.0
-"""How long one is kept."""
-
 LONGEST_TEXT = 200_000
 """Where a text is cut."""
 
@@ -94,7 +86,7 @@ class Exchange:
         turns: what the model was sent, and what it answered, in order.
         stored: the memories that were added.
         outcome: what came of it, as above; "" as long as it is not over.
-        is_forgotten: whether what it is about was removed before it was over.
+        size: how long its texts are together, once it is over.
     """
 
     def __init__(self, call: str, arguments: Mapping[str, object]) -> None:
@@ -109,17 +101,6 @@ class Exchange:
         self.error: str | None = None
         self.outcome = ""
         self.size = 0
-        self.is_forgotten = False
-
-    def is_about(self, ids: Mapping[str, object]) -> bool:
-        """Whether it may hold something of the scopes that have all these ids.
-
-        Its own messages belong to its own scope. A model was told of memories that have its ids and
-        perhaps more: those of any scope that has no other id in place of one of its own.
-        """
-        if ids.items() <= self.ids.items():
-            return True
-        return self.infers and all(self.ids.get(key, ids[key]) == ids[key] for key in ids)
 
     def end(self, result: object, error: Exception | None) -> None:
         """Notes what came of it."""
@@ -157,26 +138,18 @@ class Exchange:
 
 
 class Recorder:
-    """The last adds of one process.
+    """Records adds.
 
     Args:
-        most: how many are kept.
-        most_characters: how long their texts may be together; the oldest make room.
-        most_hours: how long one is kept.
+        exchanges: where they are kept; by default in the memory of this process.
+
+    Attributes:
+        is_shared: whether other processes know the same.
     """
 
-    def __init__(
-        self,
-        most: int = MOST,
-        most_characters: int = MOST_CHARACTERS,
-        most_hours: float = MOST_HOURS,
-    ) -> None:
-        self._most = most
-        self._most_characters = most_characters
-        self._most_s = 3600 * most_hours
-        self._kept: deque[Exchange] = deque()
-        self._begun: set[Exchange] = set()
-        self._lock = threading.Lock()
+    def __init__(self, exchanges: Exchanges | None = None) -> None:
+        self._exchanges = exchanges or Exchanges()
+        self.is_shared = self._exchanges.are_shared
 
     async def call(self, memory: AsyncMemory, name: str, arguments: Json) -> object:
         """Makes one call of a memory. An add is recorded, and a removal forgets.
@@ -189,55 +162,47 @@ class Recorder:
                 return await getattr(memory, name)(**arguments)
             finally:
                 if name in REMOVALS:
-                    self.forget(ids_in(arguments))
+                    await self._do(self._exchanges.forget, ids_in(arguments))
         exchange = Exchange(name, arguments)
-        with self._lock:
-            self._begun.add(exchange)
+        await self._do(self._exchanges.begin, exchange)
         heard = memory.replacing(llm=_listener(memory.llm, exchange))
         try:
             result = await getattr(heard, name)(**arguments)
         except Exception as error:
             if getattr(error, "error_code", None) != REPEATED:
-                self._keep(exchange, None, error)
+                await self._keep(exchange, None, error)
             raise
         else:
-            self._keep(exchange, result, None)
+            await self._keep(exchange, result, None)
         finally:
-            with self._lock:
-                self._begun.discard(exchange)
+            await self._do(self._exchanges.drop, exchange)
         return result
 
     def shown_to(self, grants: Sequence[Grant]) -> list[Json]:
         """The adds to scopes that are granted, newest first."""
-        with self._lock:
-            self._trim()
-            return [each.shown() for each in reversed(self._kept) if covered(grants, each.ids)]
+        return self._exchanges.shown_to(grants)
 
-    def forget(self, ids: Mapping[str, object]) -> None:
+    def forget(self, ids: Json) -> None:
         """Forgets what may hold something of the scopes that have these ids; {} means everything.
 
         An add that is under way is not kept once it is over.
         """
-        with self._lock:
-            self._kept = deque(each for each in self._kept if not each.is_about(ids))
-            for exchange in self._begun:
-                exchange.is_forgotten |= exchange.is_about(ids)
+        self._exchanges.forget(ids)
 
-    def _keep(self, exchange: Exchange, result: object, error: Exception | None) -> None:
+    def close(self) -> None:
+        """Forgets what this process alone has."""
+        self._exchanges.close()
+
+    async def _keep(self, exchange: Exchange, result: object, error: Exception | None) -> None:
         exchange.end(result, error)
-        with self._lock:
-            if not exchange.is_forgotten:
-                self._kept.append(exchange)
-            self._trim()
+        await self._do(self._exchanges.keep, exchange)
 
-    def _trim(self) -> None:
-        before = time.time() - self._most_s
-        while self._kept and (self._is_too_much() or self._kept[0].at < before):
-            self._kept.popleft()
-
-    def _is_too_much(self) -> bool:
-        length = sum(each.size for each in self._kept)
-        return len(self._kept) > self._most or length > self._most_characters
+    async def _do(self, step: Callable[[T], None], given: T) -> None:
+        """One step, off the event loop if it may wait."""
+        if self.is_shared:
+            await asyncio.to_thread(step, given)
+        else:
+            step(given)
 
 
 # --- Listening to the model -------------------------------------------------------------------

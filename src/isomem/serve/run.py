@@ -18,7 +18,7 @@ from functools import partial
 from isomem.errors import InvalidConfigError
 from isomem.serve.logs import log_config
 from isomem.serve.service import Service
-from isomem.serve.shared import shared_folder
+from isomem.serve.shared import hold, shared_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def worker_app(config: Config, folder: str) -> FastAPI:
     from isomem.serve.app import make_app
 
     _end_with_parent()
-    return make_app(Service(config), folder)
+    hold(folder)
+    return make_app(Service(config, folder=folder), folder)
 
 
 # --- One process -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 
 from isomem import log
@@ -20,6 +21,7 @@ from isomem.serve.configuration import (
     without_hidden,
     without_secrets_for_others,
 )
+from isomem.serve.exchanges import RECORDINGS, SharedExchanges
 from isomem.serve.grants import is_everything
 from isomem.serve.jobs import Jobs
 from isomem.serve.kept import Kept, Removals
@@ -55,6 +57,7 @@ class Service:
     Args:
         config: of the memory, as `Memory.from_config` takes it, with sections `serve` and `mcp`.
         memory: a memory to serve in place of the one that is configured.
+        folder: what the worker shares with others; see `shared`. None: this process is alone.
 
     Raises:
         ConfigurationError: the configuration cannot work.
@@ -62,7 +65,11 @@ class Service:
     """
 
     def __init__(
-        self, config: Mapping[str, Any] | None = None, *, memory: AsyncMemory | None = None
+        self,
+        config: Mapping[str, Any] | None = None,
+        *,
+        memory: AsyncMemory | None = None,
+        folder: str | None = None,
     ) -> None:
         given = dict(config or {})
         self.settings = Settings(given.pop(SERVICE, None))
@@ -77,14 +84,15 @@ class Service:
         self.configuration = merged(given, self.changes.read())
         self.memory = _opened(read, given, self.configuration) if memory is None else memory
         self.jobs = Jobs(path, self._own_access, self.settings, self.trail)
-        recorder = Recorder() if self.settings.record else None
-        self._removals = Removals(path) if self.settings.record else None
+        self._removals = Removals(path)
+        recorder = _recorder(folder) if self.settings.record else None
         self.kept = Kept(self.jobs.forget, recorder, self._removals)
         self.model_server: ChatProtocol | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._started_with = given
         self._replaced: list[AsyncMemory] = []
         self._configuring = threading.Lock()
+        self._following: asyncio.Task[None] | None = None
 
     def access(self, shown_key: str | None) -> Access:
         """The view that a caller with this key gets.
@@ -93,7 +101,6 @@ class Service:
             Problem: 401, the key is missing or does not work.
         """
         key = self._key(shown_key)
-        self.follow()
         CALLER.set(key)
         memory = self.memory
         if not is_everything(key.grants):  # Scores tell nothing of what the key may not see.
@@ -181,26 +188,50 @@ class Service:
         self.memory = memory
         self.configuration = configuration
 
-    def follow(self) -> None:
+    def is_behind(self) -> bool:
+        """Whether another process may have changed the configuration."""
+        return self._following is not None or self.changes.may_differ()
+
+    async def follow(self) -> None:
         """Takes over what another process has changed in the configuration.
 
-        What cannot be taken over is left out: the calls go on as before, and the log says why.
-        """
-        if not self.changes.may_differ():
-            return
-        configuration = merged(self._started_with, self.changes.read())
-        if configuration == self.configuration:
-            return
-        try:
-            self._use(self._with(configuration), configuration)
-        except (ConfigurationError, DependencyError, Problem) as error:
-            log.error("The changed configuration cannot be used here: %s", error)
+        Models are opened in a thread, once for all who wait. What cannot be taken over is left out,
+        and the log says why; after `timeout_s`, who waits goes on with the configuration as it was.
 
-    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does something that no caller waits for. `close` waits until it is done."""
+        Raises:
+            DatabaseError: what was changed cannot be read.
+        """
+        while self.is_behind():
+            if self._following is None:
+                self._following = self.in_background(self._take_over())
+            done, _ = await asyncio.wait([self._following], timeout=self.settings.timeout_s)
+            if not done:
+                return
+            done.pop().result()
+
+    async def _take_over(self) -> None:
+        try:
+            await asyncio.to_thread(self._use_changes)
+        finally:
+            self._following = None
+
+    def _use_changes(self) -> None:
+        """Uses the configuration as it is kept, if it is another one and can be used."""
+        with self._configuring:
+            configuration = merged(self._started_with, self.changes.read())
+            if configuration == self.configuration:
+                return
+            try:
+                self._use(self._with(configuration), configuration)
+            except (ConfigurationError, DependencyError, Problem) as error:
+                log.error("The changed configuration cannot be used here: %s", error)
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Does something whatever becomes of its caller. `close` waits until it is done."""
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     def start(self) -> None:
         """Begins to work on jobs, in the running event loop."""
@@ -218,8 +249,9 @@ class Service:
         await self.memory.aclose()
         self.changes.close()
         self.jobs.close()
-        if self._removals is not None:
-            self._removals.close()
+        if self.kept.recorder is not None:
+            self.kept.recorder.close()
+        self._removals.close()
         self.trail.close()
         self.keys.close()
 
@@ -243,6 +275,13 @@ def _opened(read: MemoryConfig, given: Configuration, configuration: Configurati
         advice = "`isomem serve --discard-changes` forgets what POST /configure has changed."
         error.suggestion = f"{error.suggestion} {advice}" if error.suggestion else advice
         raise
+
+
+def _recorder(folder: str | None) -> Recorder:
+    """What records adds, for all workers that share a folder."""
+    if folder is None:
+        return Recorder()
+    return Recorder(SharedExchanges(os.path.join(folder, RECORDINGS)))
 
 
 async def _close_models(memory: AsyncMemory) -> None:

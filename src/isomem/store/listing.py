@@ -114,6 +114,37 @@ class Listing:
             for values, tally in found.items()
         ]
 
+    def scope_ids(
+        self, ids: Mapping[str, str], after: Mapping[str, str | None] | None
+    ) -> Iterator[dict[str, str]]:
+        """The ids of the scopes that have all these ids, in order; see `ports.shapes.Listing`.
+
+        It walks along the index of ids: nothing is sorted, and no point is looked at.
+        """
+        where, bindings, _ = self._reader.condition(dict(ids))
+        columns = ", ".join(f"s.{key}" for key in SCOPE_KEYS)
+        for behind, last in _behind(after):
+            sql = f"SELECT {columns} FROM scopes AS s WHERE {where}{behind} ORDER BY {columns}"
+            for values in self._database.connection.execute(sql, (*bindings, *last)):
+                yield {key: value for key, value in zip(SCOPE_KEYS, values, strict=True) if value}
+
+    def count_scopes(self, ids: Mapping[str, str]) -> int:
+        """How many scopes have all these ids."""
+        where, bindings, _ = self._reader.condition(dict(ids))
+        sql = f"SELECT count(*) FROM scopes AS s WHERE {where}"
+        return int(self._database.rows(sql, bindings)[0][0])
+
+    def tally(self, ids: Mapping[str, str]) -> Tally:
+        """What is in the scope that has these ids and no others."""
+        where, bindings, _ = self._reader.condition(dict(ids))
+        others = "".join(f" AND s.{key} IS NULL" for key in SCOPE_KEYS if key not in ids)
+        tally = Tally()
+        with self._database.reading():
+            rows = self._passing(_CREATED_AT, OF_SCOPES, f"{where}{others}", bindings, None)
+            for (created_at,) in rows:
+                tally.see(created_at)
+        return tally
+
     # --- Parts of it ---
 
     def _any_order(self, filters: Filters) -> Order | None:
@@ -205,3 +236,17 @@ class Listing:
 
     def _shows(self, payload: Payload, check: Group | None) -> bool:
         return (check is None or matches(check, payload)) and not self._hides(payload)
+
+
+def _behind(after: Mapping[str, str | None] | None) -> Iterator[tuple[str, list[str]]]:
+    """Conditions on `s` that lead to the scopes behind one, in their order."""
+    if after is None:
+        yield "", []
+        return
+    for length in range(len(SCOPE_KEYS) - 1, -1, -1):
+        *same, greater = SCOPE_KEYS[: length + 1]
+        named = {key: value for key in same if (value := after.get(key)) is not None}
+        missing = "".join(f" AND s.{key} IS NULL" for key in same if key not in named)
+        last, value = "".join(f" AND s.{key} = ?" for key in named), after.get(greater)
+        more = f" AND s.{greater} IS NOT NULL" if value is None else f" AND s.{greater} > ?"
+        yield f"{missing}{last}{more}", [*named.values(), *([] if value is None else [value])]

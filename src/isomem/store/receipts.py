@@ -13,7 +13,7 @@ from isomem.errors import DatabaseError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from isomem.contract.plan import Receipt, Record
     from isomem.store.database import Database
@@ -30,18 +30,18 @@ CREATE TABLE IF NOT EXISTS receipts (
 _BEGUN_TABLE = """
 CREATE TABLE IF NOT EXISTS begun_calls (
     id        TEXT PRIMARY KEY,
-    memories  TEXT NOT NULL
+    memories  TEXT NOT NULL,
+    begun_at  REAL NOT NULL
 ) WITHOUT ROWID
 """
-_BEGIN = "INSERT OR REPLACE INTO begun_calls VALUES (?, ?)"
-_COMPLETE = "DELETE FROM begun_calls WHERE id = ? AND memories = ?"
-_IS_THERE = "SELECT 1 FROM sqlite_schema WHERE name = 'receipts'"
+_BEGIN = "INSERT OR REPLACE INTO begun_calls VALUES (?, ?, ?)"
+_END = "DELETE FROM begun_calls WHERE id = ? AND memories = ?"
+_IS_THERE = "SELECT 1 FROM sqlite_schema WHERE name = ?"
 _INSERT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?)"
 _FIND = "SELECT digest, results FROM receipts WHERE id = ?"
-_FORGET = (
-    "DELETE FROM receipts WHERE id >= ? AND id < ? AND written_at < ?"
-    " AND id NOT IN (SELECT value FROM json_each(?))"
-)
+_OLD = "id >= ? AND id < ? AND {} < ? AND id NOT IN (SELECT value FROM json_each(?))"
+_FORGET = f"DELETE FROM receipts WHERE {_OLD.format('written_at')}"
+_ABANDONED = f"SELECT id, memories FROM begun_calls WHERE {_OLD.format('begun_at')}"
 
 
 class Receipts:
@@ -49,15 +49,20 @@ class Receipts:
 
     Args:
         database: the file; the table is created with the first receipt.
+        take_back: removes memories that a call has stored that was begun and never completed.
+            Returns whether none is left.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, take_back: Callable[[Sequence[str]], bool] | None = None
+    ) -> None:
         self._database = database
+        self._take_back = take_back
 
     def find(self, receipt_id: str) -> Outcome | None:
         """What a receipt says; None if there is none."""
         with self._database.reading() as database:
-            if not database.rows(_IS_THERE):
+            if not database.rows(_IS_THERE, ("receipts",)):
                 return None
             for digest, results in database.rows(_FIND, (receipt_id,)):
                 return Outcome(digest, json.loads(results))
@@ -92,7 +97,8 @@ class Receipts:
             sql = "SELECT memories FROM begun_calls WHERE id = ?"
             rows = database.rows(sql, (receipt.id,))
             before = [memory_id for (text,) in rows for memory_id in json.loads(text)]
-            database.execute(_BEGIN, (receipt.id, json.dumps([*before, *memory_ids])))
+            noted = json.dumps([*before, *memory_ids])
+            database.execute(_BEGIN, (receipt.id, noted, time()))
             return before
 
     def complete(
@@ -109,18 +115,30 @@ class Receipts:
         """
         with self._database.writing() as database:
             self.save(receipt, stored)
-            database.execute(_COMPLETE, (receipt.id, json.dumps(memory_ids)))
+            database.execute(_END, (receipt.id, json.dumps(memory_ids)))
             if not database.connection.changes():
                 raise _taken_over(receipt.id)
 
     def forget(self, prefix: str, before: float, kept: Sequence[str] = ()) -> int:
-        """Removes receipts; see `ports.shapes.Receipts`."""
+        """Removes receipts, and what was begun and given up; see `ports.shapes.Receipts`."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        old = (prefix, end, before, json.dumps(kept))
+        self._forget_begun(old)
         with self._database.writing() as database:
-            if not database.rows(_IS_THERE):
+            if not database.rows(_IS_THERE, ("receipts",)):
                 return 0
-            end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-            database.execute(_FORGET, (prefix, end, before, json.dumps(kept)))
+            database.execute(_FORGET, old)
             return database.connection.changes()
+
+    def _forget_begun(self, old: tuple[str, str, float, str]) -> None:
+        """Removes what is noted of calls that nobody will complete, and what they have stored."""
+        with self._database.reading() as database:
+            is_there = database.rows(_IS_THERE, ("begun_calls",))
+            rows = [*database.rows(_ABANDONED, old)] if is_there else []
+        for receipt_id, noted in rows:
+            if self._take_back is None or self._take_back(json.loads(noted)):
+                with self._database.writing() as database:
+                    database.execute(_END, (receipt_id, noted))
 
 
 def _without_text(result: Payload) -> Payload:

@@ -141,7 +141,7 @@ class ComposedSet(Asking):
     def receipts(self) -> Receipts | None:
         """The receipts of calls, in the same file; None if there is no such file."""
         file = _file_of(self.ledger) or _file_of(self.vectors)
-        return None if file is None else Receipts(file)
+        return None if file is None else Receipts(file, self._take_back)
 
     def reading(self, **_: Any) -> AbstractContextManager[object]:
         """An empty block: separate parts have no common state."""
@@ -315,14 +315,21 @@ class ComposedSet(Asking):
             return False
         return True
 
-    def _take_back(self, memory_ids: Sequence[str]) -> None:
-        """Removes memories of a call that fails; a store may have kept some of what it refused."""
+    def _take_back(self, memory_ids: Sequence[str]) -> bool:
+        """Removes memories of a call that fails; a store may have kept some of what it refused.
+
+        Returns:
+            Whether none is left.
+        """
+        are_gone = True
         for memory_id in memory_ids:
             try:
                 if self.vectors.get(vector_id=memory_id) is not None:
                     self.vectors.delete(vector_id=memory_id)
             except (PartFailure, MemoryError) as error:
                 log.error("Memory %s of a failed call may be stored: %s", memory_id, error)
+                are_gone = False
+        return are_gone
 
     # --- Superseding ---
 

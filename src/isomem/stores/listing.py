@@ -9,12 +9,13 @@ from isomem.contract.moments import EVENT_TIME
 from isomem.contract.pages import Tally, rank_of
 from isomem.contract.payload import listed
 from isomem.contract.scope import scope_of
+from isomem.contract.scope_pages import order_of
 from isomem.contract.visibility import counted
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from isomem.contract.pages import Key
     from isomem.contract.visibility import Visibility
@@ -39,6 +40,7 @@ class ForeignListing:
         self._store = store
         self._visibility = visibility
         self._points: Sequence[Hit] | None = None
+        self._tallies: dict[tuple[str, ...], Tally] | None = None
 
     def find(self, filters: Filters, order: str, after: Key | None, limit: int) -> list[Entry]:
         """The first points behind a key that pass."""
@@ -64,6 +66,29 @@ class ForeignListing:
             _, tally = found.setdefault(tuple(scope.items()), (scope, Tally()))
             tally.see(payload.get("created_at"))
         return [*found.values()]
+
+    def scope_ids(
+        self, ids: Mapping[str, str], after: Mapping[str, str | None] | None
+    ) -> Iterator[dict[str, str]]:
+        """The ids of the scopes that have all these ids, in order."""
+        first = () if after is None else tuple(order_of(after))
+        for values in sorted(self._tallied(ids)):
+            if values > first or after is None:
+                yield {key: value for key, value in zip(SCOPE_KEYS, values, strict=True) if value}
+
+    def count_scopes(self, ids: Mapping[str, str]) -> int:
+        """How many scopes have all these ids."""
+        return len(self._tallied(ids))
+
+    def tally(self, ids: Mapping[str, str]) -> Tally:
+        """What is in the scope that has these ids and no others."""
+        return self._tallied(ids)[tuple(order_of(ids))]
+
+    def _tallied(self, ids: Mapping[str, str]) -> dict[tuple[str, ...], Tally]:
+        """What is in each scope with all these ids: as far as the points were asked for."""
+        if self._tallies is None:
+            self._tallies = {tuple(order_of(scope)): tally for scope, tally in self.scopes(ids)}
+        return self._tallies
 
     def _all(self, filters: Filters) -> Sequence[Hit]:
         """What the store lists and is shown."""

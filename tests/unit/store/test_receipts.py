@@ -123,6 +123,44 @@ def test_nothing_is_left_of_what_was_begun_once_it_is_completed(
         assert database.rows("SELECT count(*) FROM begun_calls") == [(0,)]
 
 
+def begun(database: Database) -> set[str]:
+    with database.reading():
+        return {name for (name,) in database.rows("SELECT id FROM begun_calls")}
+
+
+def test_what_was_begun_and_given_up_is_forgotten_with_what_it_has_left(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[list[str]] = []
+    rows = Receipts(database, lambda ids: not taken.append([*ids]))
+    monkeypatch.setattr(module, "time", lambda: 10.0)
+    for name in ("job:1", "job:2", "key:3"):
+        rows.begin(Receipt(name, "d"), [f"of {name}"])
+    monkeypatch.setattr(module, "time", lambda: 20.0)
+    rows.begin(Receipt("job:4", "d"), [])
+    assert rows.forget("job:", 15, ["job:2"]) == 0
+    assert begun(database) == {"job:2", "key:3", "job:4"}
+    assert taken == [["of job:1"]]
+
+
+def test_another_try_makes_what_was_begun_young_again(
+    rows: Receipts, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for moment in (10.0, 20.0):
+        monkeypatch.setattr(module, "time", lambda moment=moment: moment)
+        rows.begin(Receipt("job:1", "d"), ["a"])
+    rows.forget("job:", 15)
+    assert begun(database) == {"job:1"}
+    rows.forget("job:", 25)
+    assert begun(database) == set()
+
+
+def test_what_cannot_be_taken_back_stays_noted(database: Database) -> None:
+    Receipts(database).begin(Receipt("job:1", "d"), ["a"])
+    assert Receipts(database, lambda _: False).forget("job:", 1e12) == 0
+    assert begun(database) == {"job:1"}
+
+
 # --- Forgetting ------------------------------------------------------------------------------
 
 names = st.text(st.sampled_from("ab:*%_'é"), min_size=1, max_size=4)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from isomem.stores.postgres.transactions import Transaction
 
 
+_SCOPES = 1_000
+"""How many scopes are read at once."""
+
 _KEPT = 2_000
 """Of how many points the payloads are kept until they are read."""
 
@@ -84,6 +87,26 @@ class PostgresListing(Listing):
                 _, tally = found.setdefault(tuple(scope.items()), (scope, Tally()))
                 tally.see(point.payload.get("created_at"))
         return [*found.values()]
+
+    def scope_ids(
+        self, ids: Mapping[str, str], after: Mapping[str, str | None] | None
+    ) -> Iterator[dict[str, str]]:
+        """The ids of the scopes that have all these ids, in order, read part by part."""
+        while part := self._points.scope_ids(ids, after, _SCOPES):
+            yield from part
+            after = part[-1]
+
+    def count_scopes(self, ids: Mapping[str, str]) -> int:
+        """How many scopes have all these ids."""
+        return self._points.count_scopes(ids)
+
+    def tally(self, ids: Mapping[str, str]) -> Tally:
+        """What is in the scope that has these ids and no others."""
+        tally = Tally()
+        for payload in self._points.of_scope(ids):
+            if not self._hides(payload):
+                tally.see(payload.get("created_at"))
+        return tally
 
     def _shown(self, filters: Filters, after: str | None, wanted: int | None) -> Iterator[Point]:
         for some in self._points.in_order(filters, after, wanted):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from isomem.contract.filters import compile_filters, matches
 from isomem.contract.periods import UNKNOWN, moment_of
+from isomem.contract.scope_pages import order_of
 from isomem.store.codec import load_payload, load_vector, salvaged
 from isomem.store.context import Context
 from isomem.store.reading import Hits, Point, Reader
 from isomem.store.row_keys import split_scope
-from isomem.stores.postgres.escaped import is_storable_id
+from isomem.stores.postgres.escaped import escaped, is_storable_id, restored
 from isomem.stores.postgres.filters import compile_text
 from isomem.stores.postgres.scopes import (
     TERMS,
@@ -21,6 +22,7 @@ from isomem.stores.postgres.scopes import (
     row_key_of,
     scope_of_rows,
 )
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,6 +206,39 @@ class PostgresReader(Reader):
             for row, (row_key, _) in zip(found, texts, strict=True)
             if rest is None or matches(rest, payloads[row_key])
         ]
+
+    def scope_ids(
+        self, ids: Mapping[str, str], after: Mapping[str, str | None] | None, most: int
+    ) -> Sequence[dict[str, str]]:
+        """The ids of the first scopes behind one; see `ports.shapes.Listing`."""
+        where, bindings = in_scopes(self._number, ids)
+        columns = ", ".join(f"s.{key}" for key in SCOPE_KEYS)
+        order = ", ".join(f"coalesce(s.{key}, '') COLLATE \"C\"" for key in SCOPE_KEYS)
+        if after is not None:
+            where = f"{where} AND ({order}) > ({', '.join('?' for _ in SCOPE_KEYS)})"
+            bindings = (*bindings, *(escaped(value) for value in order_of(after)))
+        sql = f"SELECT {columns} FROM scopes AS s WHERE {where} ORDER BY {order} LIMIT ?"
+        return [
+            {key: restored(value) for key, value in zip(SCOPE_KEYS, row, strict=True) if value}
+            for row in self._rows.rows(sql, (*bindings, most))
+        ]
+
+    def count_scopes(self, ids: Mapping[str, str]) -> int:
+        """How many scopes have all these ids."""
+        where, bindings = in_scopes(self._number, ids)
+        sql = f"SELECT count(*) FROM scopes AS s WHERE {where}"
+        return int(self._rows.rows(sql, bindings)[0][0])
+
+    def of_scope(self, ids: Mapping[str, str]) -> Iterator[Payload]:
+        """The payloads of the scope that has these ids and no others, read part by part."""
+        where, bindings = in_scopes(self._number, ids)
+        where += "".join(f" AND s.{key} IS NULL" for key in SCOPE_KEYS if key not in ids)
+        sql = f"SELECT p.scope, p.seq, p.payload FROM {_OF_SCOPES} WHERE {where} AND p.seq > ?"
+        last = -1
+        while found := self._rows.rows(f"{sql} ORDER BY p.seq LIMIT {_PAGE}", (*bindings, last)):
+            texts = [(row_key_of(scope, seq), text) for scope, seq, text in found]
+            yield from self._loaded(texts).values()
+            last = found[-1][1]
 
     def texts(self, scope: Filters, top_k: int) -> Iterable[tuple[int, str]]:
         """The row keys and payloads, as JSON, of the first `top_k` points, ordered by id."""
