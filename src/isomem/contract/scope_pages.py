@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Ids = Mapping[str, str | None]
 
+MOST_COUNTED = 10_000
+"""For one page, the memories of so many scopes are counted at most: of some, none may be shown."""
+
 
 class ScopePlace:
     """Where a page of scopes begins.

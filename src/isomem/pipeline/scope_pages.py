@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import merge
 from itertools import groupby, islice
 
-from isomem.contract.scope_pages import order_of, scope_place
+from isomem.contract.scope_pages import MOST_COUNTED, order_of, scope_place
 from isomem.pipeline.asked import visibility_of
 from isomem.pipeline.listing import describe_scope
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     Ids = Mapping[str, str]
     After = Mapping[str, str | None] | None
-
-MOST_COUNTED = 10_000
-"""For one page, the memories of so many scopes are counted at most: of some, none may be shown."""
 
 
 class Asked:
