@@ -75,6 +75,19 @@ def test_what_jobs_were_to_add_is_removed_as_well(
     assert kept == ("cancelled" if how == "reset" else "done")
 
 
+@pytest.mark.parametrize("how", REMOVALS)
+def test_what_a_service_holds_for_another_memory_in_the_folder_stays(
+    command: Command, served: Served, tmp_path: Path, how: str
+) -> None:
+    client, other = served.key(), str(tmp_path / "other.db")
+    job = later(client, RAW).json()
+    assert command("add", "I like tea", "--raw", "--user", "ana", "--path", other) == 0
+    assert command(*REMOVALS[how], "--path", other) == 0
+    assert client.get(path_of(job)).json()["status"] == "waiting"
+    work(served)
+    assert len(texts(client)) == 1
+
+
 def test_after_a_purge_no_file_has_a_text_of_jobs_that_were_done(
     command: Command, served: Served, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.cli.screen import Screen
+    from isomem.config import MemoryConfig
     from isomem.options import Option
     from isomem.serve.keys import Keys
     from isomem.serve.run import Started
@@ -240,7 +241,7 @@ def _settings(options: Namespace) -> tuple[Settings, str]:
     Raises:
         UsageError: it has none.
     """
-    settings, path = _configured(options)
+    settings, path, _ = _configured(options)
     if path == ":memory:":
         raise UsageError("The keys are in one process alone, not in a file.", "Name a --path.")
     return settings, path
@@ -249,20 +250,32 @@ def _settings(options: Namespace) -> tuple[Settings, str]:
 def service_of(options: Namespace) -> tuple[Settings, str] | None:
     """The options of the service of this memory, and its file of keys; None if there is none yet.
 
+    A file of keys that is there may be that of a service of another memory in the same folder.
+
     Raises:
         ConfigurationError: as `read_config`.
+        DatabaseError: the file of keys cannot be opened.
     """
-    settings, path = _configured(options)
-    return (settings, path) if os.path.isfile(path) else None
+    from isomem.serve.configuration import Changes
+    from isomem.serve.settings import memory_name
+
+    settings, path, config = _configured(options)
+    if not os.path.isfile(path):
+        return None
+    changes = Changes(path)
+    try:
+        return (settings, path) if changes.is_for(memory_name(config)) else None
+    finally:
+        changes.close()
 
 
-def _configured(options: Namespace) -> tuple[Settings, str]:
+def _configured(options: Namespace) -> tuple[Settings, str, MemoryConfig]:
     from isomem.config import from_dict
     from isomem.serve.settings import Settings, state_path
 
     config = read_service(options)
-    settings = Settings(config[SERVICE])
-    return settings, state_path(settings, from_dict(config))
+    settings, read = Settings(config[SERVICE]), from_dict(config)
+    return settings, state_path(settings, read), read
 
 
 # --- Views -----------------------------------------------------------------------------------

@@ -32,6 +32,9 @@ FIXED = ("vector_store", "history_db_path", "profile", "nlp")
 
 _TABLE = "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
 _NAME = "configuration"
+_SERVED = "memory "
+"""What the names of rows begin with that say whose service has the file: a memory's, each."""
+
 _BEGIN = "UPDATE settings SET value = value WHERE name = ''"
 """Takes the lock to write, before something is read."""
 
@@ -86,6 +89,19 @@ class Changes:
             self._connection.execute(sql, (_NAME, text))
             if before == self._text:  # Otherwise another process has changed something as well.
                 self._text = text
+
+    def note_memory(self, name: str) -> None:
+        """Notes that a service of this memory has the file; see `settings.memory_name`."""
+        with self._lock:
+            sql = "INSERT OR IGNORE INTO settings VALUES (?, NULL)"
+            self._connection.execute(sql, (f"{_SERVED}{name}",))
+
+    def is_for(self, name: str) -> bool:
+        """Whether a service of this memory has the file, or none has said whose it is."""
+        sql = "SELECT name FROM settings WHERE substr(name, 1, ?) = ?"
+        with self._lock:
+            rows = self._connection.execute(sql, (len(_SERVED), _SERVED)).fetchall()
+        return not rows or (f"{_SERVED}{name}",) in rows
 
     def discard(self) -> None:
         """Keeps none any more."""

@@ -30,7 +30,7 @@ from isomem.serve.mcp.settings import Settings as McpSettings
 from isomem.serve.noted import Noted
 from isomem.serve.problems import UNAUTHENTICATED, Problem
 from isomem.serve.recording import Recorder
-from isomem.serve.settings import RIGHTS, Settings, state_path
+from isomem.serve.settings import RIGHTS, Settings, memory_name, state_path
 from isomem.serve.trail import CALLER, trail_of
 
 TYPE_CHECKING = False
@@ -81,6 +81,7 @@ class Service:
         self.trail = trail_of(self.settings, path)
         self.keys = Keys(path, self.trail.key_changed)
         self.changes = Changes(path)
+        self.changes.note_memory(memory_name(read))
         self.configuration = merged(given, self.changes.read())
         self.memory = _opened(read, given, self.configuration) if memory is None else memory
         self.jobs = Jobs(path, self._own_access, self.settings, self.trail)

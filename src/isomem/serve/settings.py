@@ -212,3 +212,12 @@ def state_path(settings: Settings, config: MemoryConfig) -> str:
     store = config.vector_store
     path: str = store.config.get("path") if store.provider == "embedded" else default_path()
     return path if path == ":memory:" else os.path.join(os.path.dirname(path), "service.db")
+
+
+def memory_name(config: MemoryConfig) -> str:
+    """What the file of keys knows a memory by: its file, or the provider of its store."""
+    store = config.vector_store
+    if store.provider != "embedded":
+        return store.provider
+    path: str = store.config["path"]
+    return path if path == ":memory:" else os.path.realpath(path)
