@@ -36,6 +36,8 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     byte_code = event == "open" and str(arguments[0]).endswith((".pyc", "__pycache__"))
     if byte_code or (event == "open" and ".pyc." in str(arguments[0])):
         return
+    if event == "open" and isinstance(arguments[0], int):
+        return  # Its path was seen when it was opened.
     if writes or event.startswith(("socket.connect", "socket.getaddr", "sqlite3.", "subprocess.")):
         SEEN.append(f"{event} {arguments[0]!r}")
 
