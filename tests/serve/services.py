@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,11 @@ class Running:
         path = folder / "config.json"
         if config is not None or not path.exists():
             path.write_text(json.dumps(CONFIG if config is None else config))
+        # In a file: a pipe that nobody reads would be full one day, and the service wait for it.
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `__exit__` closes it
         self.process = subprocess.Popen(
             [sys.executable, "-m", "isomem", "serve", "--json", "--port", "0", *words],
-            env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment(folder), stdout=subprocess.PIPE, stderr=self._log, text=True,
             start_new_session=True,
         )  # fmt: skip
         self.started = self._read()
@@ -76,7 +79,12 @@ class Running:
             if line == "}\n":
                 found: dict[str, Any] = json.loads("".join(lines))
                 return found
-        raise AssertionError(f"it did not start: {self.process.communicate()[1]}")
+        self.process.wait(LONGEST_S)
+        raise AssertionError(f"it did not start: {self._logged()}")
+
+    def _logged(self) -> str:
+        self._log.seek(0)
+        return self._log.read()
 
     def call(self, name: str, *, key: str | None = None, **arguments: Any) -> httpx.Response:
         """One call of the native dialect."""
@@ -92,8 +100,8 @@ class Running:
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Sends a signal to the process that was started. Its exit code, and its log."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=LONGEST_S)
-        return self.process.returncode, errors
+        self.process.communicate(timeout=LONGEST_S)
+        return self.process.returncode, self._logged()
 
     def kill(self) -> None:
         """`kill -9` for it and its workers."""
@@ -108,6 +116,6 @@ class Running:
         self.http.close()
         if self.process.poll() is None:
             self.stop()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
+        self._log.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
