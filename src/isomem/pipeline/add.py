@@ -69,6 +69,45 @@ async def add(
     What the releases of mem0 decide differently is in the profile, which is `contract.v2_0_4` or,
     if that is configured, `contract.v2_2_1`.
     """
+    scope, fields, mode, day, conversation = _checked(
+        ports, messages, ids, metadata, memory_type, timestamp, expiration_date, supersede
+    )
+    if mode != OFF and supersede is not None and not infer:
+        log.warning("add(infer=False) does nothing with supersede=: only facts supersede")
+    if memory_type == PROCEDURAL and "agent_id" in scope:
+        return {"results": await _add_procedural(ports, conversation, fields, prompt)}
+    conversation.read(sees_images=ports.settings.enable_vision)
+    for image in conversation.images:
+        image.describe(await _description(ports, image.content, image.message))
+    if infer:
+        added = _add_inferred(ports, conversation, scope, fields, prompt, day, mode)
+        return {"results": await added}
+    return {"results": await _add_raw(ports, conversation, fields)}
+
+
+def check(ports: Ports, messages: Any, *, ids: dict[str, Any], **asked: Any) -> None:
+    """Raises what `add` would raise of its arguments, before it is made."""
+    *_, conversation = _checked(
+        ports,
+        messages,
+        ids,
+        *map(asked.get, ("metadata", "memory_type", "timestamp", "expiration_date", "supersede")),
+    )
+    if asked.get("memory_type") != PROCEDURAL:
+        conversation.read(sees_images=ports.settings.enable_vision)
+
+
+def _checked(
+    ports: Ports,
+    messages: Any,
+    ids: dict[str, Any],
+    metadata: dict[str, Any] | None,
+    memory_type: str | None,
+    timestamp: object,
+    expiration_date: object,
+    supersede: str | None,
+) -> tuple[dict[str, str], Payload, str, str | None, Conversation]:
+    """The scope, the fields of each memory, the way to supersede, the day, and what was said."""
     profile = ports.profile
     scope = check_ids(ids, profile.read_id)
     if ANY_VALUE in scope.values() and not ports.takes_any_id:
@@ -79,24 +118,13 @@ async def add(
     mode = ports.settings.supersede
     if supersede is not None:
         mode = check_supersede(supersede)
-        if not infer and mode != OFF:
-            log.warning("add(infer=False) does nothing with supersede=: only facts supersede")
     day = None
     if timestamp is not None:
         moment = check_timestamp(timestamp)
         fields[EVENT_TIME], day = utc_text(moment), moment.date().isoformat()
     if expiration_date is not None:
         fields.update(expiry_fields(expiration_date, profile.EXPIRATION_FIELDS))
-    conversation = Conversation(messages, profile)
-    if memory_type == PROCEDURAL and "agent_id" in scope:
-        return {"results": await _add_procedural(ports, conversation, fields, prompt)}
-    conversation.read(sees_images=ports.settings.enable_vision)
-    for image in conversation.images:
-        image.describe(await _description(ports, image.content, image.message))
-    if infer:
-        added = _add_inferred(ports, conversation, scope, fields, prompt, day, mode)
-        return {"results": await added}
-    return {"results": await _add_raw(ports, conversation, fields)}
+    return scope, fields, mode, day, Conversation(messages, profile)
 
 
 # --- Images ----------------------------------------------------------------------------------

@@ -323,6 +323,8 @@ def _check_numbers(name: str, value: object) -> None:
 
 
 def _check_type(name: str, parameter: Parameter, value: object) -> None:
-    """Raises ValidationError for what the method would only take for true or false."""
+    """Raises ValidationError for what the method would take for true or false, or for a text."""
     if parameter.schema.get("type") == "boolean" and not isinstance(value, bool):
         raise ValidationError(f"{name} must be true or false.", error_code="VALIDATION_008")
+    if name == "prompt" and value is not None and not isinstance(value, str):
+        raise ValidationError(f"{name} must be a text.", error_code="VALIDATION_008")

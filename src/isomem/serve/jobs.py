@@ -17,6 +17,8 @@ from weakref import WeakValueDictionary
 from isomem.contract.arguments import shown
 from isomem.contract.plan import Receipt
 from isomem.errors import ConfigurationError, DatabaseError, MemoryNotFoundError
+from isomem.facade import turn
+from isomem.pipeline import add as adding
 from isomem.serve.calls import CALLS
 from isomem.serve.grants import ids_in
 from isomem.serve.problems import BAD_INPUT, CONFLICT, Problem
@@ -107,6 +109,7 @@ class Jobs:
         """The arguments as they are narrowed, and the job."""
         _check_call(access, name)
         prepared = await access.prepare(name, arguments)
+        await asyncio.to_thread(_check_arguments, access, prepared)
         digest = digest_of(name, arguments)
         receipt = receipt_of(access, idempotency_key)
         if receipt is not None:
@@ -371,6 +374,19 @@ def receipt_of(access: Access, idempotency_key: str | None) -> str | None:
 
 def _sees_all(access: Access) -> bool:
     return access.sees_everything and "admin" in access.key.rights
+
+
+def _check_arguments(access: Access, prepared: Mapping[str, Any]) -> None:
+    """Raises what the call would raise of its arguments, which its caller could not be told then.
+
+    Args:
+        prepared: those of `add`, or those of `remember`, which has the two texts of a turn.
+    """
+    given = {key: value for key, value in prepared.items() if key not in SCOPE_KEYS}
+    if "messages" not in given:
+        given["messages"] = turn(given.pop("said", None), given.pop("reply", None))
+    ids = {key: prepared.get(key) for key in SCOPE_KEYS}
+    adding.check(access.memory._ports, given.pop("messages"), ids=ids, **given)
 
 
 def _check_call(access: Access, name: str) -> None:
