@@ -303,3 +303,18 @@ def test_what_a_program_stored_can_be_read_whatever_it_is(served: Served) -> Non
     expected = {"nan": None, "half": "?", "kept": [1.5, None]}
     assert listed["metadata"] == found["metadata"] == expected
     assert client.get(f"/memories/{listed['id']}").json()["metadata"] == expected
+
+
+# --- Queries ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/memories", "/v1/memories", "/v1/memories/"])
+def test_an_id_that_is_given_twice_names_nobody(served: Served, path: str) -> None:
+    client = served.key()
+    for user in ("ana", "bob"):
+        client.post("/api/add", {**TEA, "user_id": user})
+    refused = client.request("DELETE", f"{path}?user_id=ana&user_id=bob")
+    assert problem(refused, 400)["detail"] == "user_id: is given twice."
+    assert client.request("DELETE", f"{path}?user_id=ana&user_id=ana").status_code == 200
+    left = [each["user_id"] for each in client.post("/api/scopes", {}).json()]
+    assert left == ["bob"]

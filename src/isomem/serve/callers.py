@@ -19,6 +19,7 @@ from isomem.serve.limits import PASSED_PER_READ, READ_PER_CALL, check_read
 from isomem.serve.noted import how_many
 from isomem.serve.problems import BAD_INPUT, TOO_LARGE, TOO_SLOW, Problem
 from isomem.serve.scopes import counted_in
+from isomem.types import SCOPE_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -65,10 +66,18 @@ class Caller:
 
     @property
     def query(self) -> dict[str, str]:
-        """The parameters after the question mark; of two with one name, the last."""
-        given = dict(self.request.query_params)
-        for text in given.values():
+        """The parameters after the question mark; of two with one name, the last.
+
+        Raises:
+            Problem: 400, a text is broken, or an id is given twice, so that it is not clear whose
+                memories are meant.
+        """
+        given: dict[str, str] = {}
+        for name, text in self.request.query_params.multi_items():
             check_text(text)
+            if name in SCOPE_KEYS and given.get(name, text) != text:
+                raise Problem(BAD_INPUT, "VALIDATION_008", f"{name}: is given twice.")
+            given[name] = text
         return given
 
     async def body(self) -> Any:
