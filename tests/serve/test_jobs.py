@@ -155,6 +155,10 @@ WRONG: dict[str, dict[str, Any]] = {
     "date": {"expiration_date": "soon"},
     "prompt": {"prompt": 5},
     "message": {"messages": [{"content": "tea"}]},
+    "message of no agent": {
+        "messages": [{"content": "tea"}],
+        "memory_type": "procedural_memory",
+    },
     "messages": {"messages": 5},
     "metadata": {"metadata": "tea"},
     "id": {"user_id": "a b"},

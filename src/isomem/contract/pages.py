@@ -196,7 +196,12 @@ def _read_cursor(cursor: object) -> Place:
             return place
     except (TypeError, ValueError, AttributeError, RecursionError):
         pass
-    raise ValueError(
+    raise invalid_cursor(cursor)
+
+
+def invalid_cursor(cursor: object) -> ValueError:
+    """The error for what is no cursor."""
+    return ValueError(
         f"Invalid cursor: {shown(cursor):.80}. Pass the next_cursor of a page as it is, or leave "
         "it out to begin with the first page."
     )

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
-from isomem.contract.arguments import shown
-from isomem.contract.pages import PAGE_SIZE, check_page_size, digest_of
+from isomem.contract.pages import PAGE_SIZE, check_page_size, digest_of, invalid_cursor
 from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
@@ -85,7 +84,4 @@ def _read(cursor: object) -> ScopePlace:
             return place
     except (TypeError, ValueError, AttributeError, RecursionError):
         pass
-    raise ValueError(
-        f"Invalid cursor: {shown(cursor):.80}. Pass the next_cursor of a page as it is, or leave "
-        "it out to begin with the first page."
-    )
+    raise invalid_cursor(cursor)

@@ -74,9 +74,8 @@ async def add(
     )
     if mode != OFF and supersede is not None and not infer:
         log.warning("add(infer=False) does nothing with supersede=: only facts supersede")
-    if memory_type == PROCEDURAL and "agent_id" in scope:
+    if _is_procedural(memory_type, scope):
         return {"results": await _add_procedural(ports, conversation, fields, prompt)}
-    conversation.read(sees_images=ports.settings.enable_vision)
     for image in conversation.images:
         image.describe(await _description(ports, image.content, image.message))
     if infer:
@@ -87,14 +86,13 @@ async def add(
 
 def check(ports: Ports, messages: Any, *, ids: dict[str, Any], **asked: Any) -> None:
     """Raises what `add` would raise of its arguments, before it is made."""
-    *_, conversation = _checked(
-        ports,
-        messages,
-        ids,
-        *map(asked.get, ("metadata", "memory_type", "timestamp", "expiration_date", "supersede")),
-    )
-    if asked.get("memory_type") != PROCEDURAL:
-        conversation.read(sees_images=ports.settings.enable_vision)
+    names = ("metadata", "memory_type", "timestamp", "expiration_date", "supersede")
+    _checked(ports, messages, ids, *map(asked.get, names))
+
+
+def _is_procedural(memory_type: str | None, scope: Mapping[str, str]) -> bool:
+    """Whether an agent's steps are to be summed up: their messages are read in another way."""
+    return memory_type == PROCEDURAL and "agent_id" in scope
 
 
 def _checked(
@@ -124,7 +122,10 @@ def _checked(
         fields[EVENT_TIME], day = utc_text(moment), moment.date().isoformat()
     if expiration_date is not None:
         fields.update(expiry_fields(expiration_date, profile.EXPIRATION_FIELDS))
-    return scope, fields, mode, day, Conversation(messages, profile)
+    conversation = Conversation(messages, profile)
+    if not _is_procedural(memory_type, scope):
+        conversation.read(sees_images=ports.settings.enable_vision)
+    return scope, fields, mode, day, conversation
 
 
 # --- Images ----------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ class EngineStore(ABC):
         return made
 
     def close(self) -> None:
-        """Lets go of the client, unless it belongs to the caller or to another collection."""
+        """Closes the client, unless it belongs to the caller or to another collection."""
         if self._owns_connection:
             self._connection.close()
 

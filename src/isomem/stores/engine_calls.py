@@ -119,7 +119,7 @@ class EngineConnection:
         return failure
 
     def close(self) -> None:
-        """Lets go of the client, if it is ours. May be called twice."""
+        """Closes the client, if it is ours. May be called twice."""
         if self._release is not None:
             self.tried(self._release, again=False)
 
