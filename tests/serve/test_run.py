@@ -274,6 +274,8 @@ def test_workers_share_a_file_and_one_that_dies_is_replaced(tmp_path: Path) -> N
             assert service.call("add", messages=f"m{number}", user_id="a", infer=False).is_success
         first = children(service.process.pid)
         assert len(first) == 2
+        os.kill(min(first), signal.SIGSTOP)  # So that its parent is waiting for it when it dies.
+        time.sleep(2)
         os.kill(min(first), signal.SIGKILL)
         deadline = time.monotonic() + 30
         while len(children(service.process.pid) - {min(first)}) < 2:

@@ -202,8 +202,16 @@ def _supervise(config: uvicorn.Config, listener: socket.socket) -> bool:
     from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
 
+    class Supervisor(Multiprocess):
+        def keep_subprocess_alive(self) -> None:
+            # While the parent has this end of the pipe open too, it is not told when a worker dies
+            # that it is waiting for, and waits as long as for one that hangs.
+            for process in self.processes:
+                process.child_conn.close()
+            super().keep_subprocess_alive()
+
     listener.set_inheritable(True)
-    supervisor = Multiprocess(config, [listener])
+    supervisor = Supervisor(config, [listener])
     supervisor.run()
     listener.close()
     return all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)
