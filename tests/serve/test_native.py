@@ -73,6 +73,40 @@ def test_every_call_answers_what_the_document_says(served: Served, client: Clien
             assert answer.status_code == 200 or name == "restore", (name, answer.text)
 
 
+TEXT = st.text(max_size=5)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
+    max_leaves=4,
+)
+MESSAGE = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": st.sampled_from(["user", "assistant", "system", "tool"]) | ANYTHING,
+        "content": TEXT | ANYTHING,
+        "name": TEXT | ANYTHING,
+        "tool_calls": ANYTHING,
+    },
+)
+
+
+def test_messages_that_are_taken_are_as_the_document_says(served: Served, client: Client) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    document = served.anyone.get("/openapi.json").json()
+    (content,) = document["paths"]["/api/add"]["post"]["requestBody"]["content"].values()
+
+    @settings(max_examples=400, deadline=None)
+    @given(st.lists(MESSAGE, min_size=1, max_size=2), st.booleans())
+    def check(messages: list[dict[str, Any]], infer: bool) -> None:
+        body = {"messages": messages, "infer": infer, **ANA}
+        answer = client.post("/api/add", body)
+        assert answer.status_code in {200, 400}
+        if answer.status_code == 200:
+            jsonschema.validate(body, content["schema"])
+
+    check()
+
+
 @pytest.mark.parametrize(
     ("call", "body", "status"),
     [

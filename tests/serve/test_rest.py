@@ -315,6 +315,6 @@ def test_an_id_that_is_given_twice_names_nobody(served: Served, path: str) -> No
         client.post("/api/add", {**TEA, "user_id": user})
     refused = client.request("DELETE", f"{path}?user_id=ana&user_id=bob")
     assert problem(refused, 400)["detail"] == "user_id: is given twice."
-    assert client.request("DELETE", f"{path}?user_id=ana&user_id=ana").status_code == 200
+    assert client.request("DELETE", f"{path}?user_id=ana&user_id=ana").status_code == 400
     left = [each["user_id"] for each in client.post("/api/scopes", {}).json()]
-    assert left == ["bob"]
+    assert left == ["ana", "bob"]

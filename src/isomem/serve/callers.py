@@ -75,7 +75,7 @@ class Caller:
         given: dict[str, str] = {}
         for name, text in self.request.query_params.multi_items():
             check_text(text)
-            if name in SCOPE_KEYS and given.get(name, text) != text:
+            if name in SCOPE_KEYS and name in given:
                 raise Problem(BAD_INPUT, "VALIDATION_008", f"{name}: is given twice.")
             given[name] = text
         return given

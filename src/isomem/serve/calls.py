@@ -141,14 +141,18 @@ REMOVALS = frozenset({"delete_all", "purge", "reset"})
 """Those that remove whole scopes."""
 
 _JSON: Schema = {"type": "object", "additionalProperties": True}
+_LABEL = ["string", "number", "boolean"]
 _MESSAGE: Schema = {
     "type": "object",
     "properties": {
-        "role": {"type": "string"},
-        "content": {"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "object"}]},
-        "name": {"type": "string"},
+        "role": {"type": _LABEL, "description": "who says it, such as user or assistant"},
+        "content": {
+            "description": "what is said: text, or a list of parts; a message without any, such as "
+            "the call of a tool, is passed over"
+        },
+        "name": {"type": [*_LABEL, "null"], "description": "of the speaker"},
     },
-    "required": ["role", "content"],
+    "required": ["role"],
     "additionalProperties": True,
 }
 _SCHEMAS: dict[str, Schema] = {
