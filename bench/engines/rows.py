@@ -224,7 +224,11 @@ ENGINES = (
         "chroma-server", "Chroma, a server", _chroma_server, _chroma_server,
         as_mem0={}, needs=("chromadb",),
     ),
-    Engine("postgres", "postgres", _postgres, beside="pgvector", lacks=server.missing),
+    Engine(
+        "postgres", "postgres", _postgres,
+        beside="pgvector", as_mem0={"keyword_search": False, "hnsw": True},
+        lacks=server.without_pgvector,
+    ),
     Engine(
         "pgvector", "pgvector", _pgvector("ours"), _pgvector("theirs"),
         shares=True, as_mem0={"exact": False}, lacks=server.without_pgvector, filling=_without_hnsw,

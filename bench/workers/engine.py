@@ -122,13 +122,15 @@ class Side:
         return {"open_s": perf_counter() - begun}
 
     def fill(self) -> dict[str, float]:
-        """Raw memories: one add for each scope."""
+        """Raw memories: one add for each scope. Indexes that a thread would build are built."""
         begun = perf_counter()
         batched = Batched(self.memory) if self.given["side"] == "mem0" else None
         for user, numbers in self._layout():
             self.memory.add(kit.said(numbers), user_id=user, infer=False)
         if batched:
             batched.close()
+        if hasattr(self.memory.vector_store, "build_indexes"):
+            self.memory.vector_store.build_indexes()
         return {"fill_s": perf_counter() - begun}
 
     def _layout(self) -> Iterator[tuple[str, range]]:
