@@ -37,7 +37,7 @@ class Place:
     def server(self) -> server.Server:
         """A PostgreSQL server of its own, which flushes its disk; it starts when it is asked."""
         started = server.Server(
-            fsync="on", shared_buffers="1GB", max_wal_size="4GB", maintenance_work_mem="2GB"
+            fsync="on", shared_buffers="1GB", max_wal_size="4GB", maintenance_work_mem="4GB"
         )
         started.make("bench")
         return started
@@ -78,7 +78,8 @@ class Engine:
         ours: `vector_store` of isomem's configuration, for a place and the folder of the system.
         theirs: the same for mem0; None if mem0 does not have it.
         beside: the engine on which mem0 is measured beside it, if it is not the same.
-        shares: the settings of a side use the same data, so that one fills it.
+        shares: several systems can use the same data at once: isomem set as mem0 uses mem0's, and
+            what one has filled is not filled again.
         as_mem0: the options with which it does what mem0 does there.
         breaks: adds of several threads damage it if it is used by mem0, so that mem0's are made one
             at a time.

@@ -52,11 +52,16 @@ class System:
         """Whether it is mem0."""
         return self.setting in {"mem0", "extras"}
 
+    @property
+    def uses_theirs(self) -> bool:
+        """Whether its data is mem0's: isomem set as mem0 works on the same, where both can."""
+        return self.is_mem0 or (self.setting == "plain" and self.engine.shares)
+
     def job(self, place: Place, large: int) -> dict[str, Any]:
         """What its process is given."""
         folder = place.folder / self.name
         folder.mkdir(exist_ok=True)
-        make = self.engine.theirs if self.is_mem0 else self.engine.ours
+        make = self.engine.theirs if self.uses_theirs else self.engine.ours
         assert make is not None
         config: dict[str, Any] = {"vector_store": make(place, folder)}
         if config["vector_store"]["provider"] not in {"embedded", "postgres"}:

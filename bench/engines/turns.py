@@ -137,15 +137,15 @@ def _ready(
     say: Say,
 ) -> Worker:
     """A process whose store is filled."""
-    begun, engine, side = time.monotonic(), system.engine, (system.engine, system.is_mem0)
+    begun, engine, data = time.monotonic(), system.engine, (system.engine, system.uses_theirs)
     job = system.job(place, large)
     worker = Worker(job, place.folder / system.name)
     stack.callback(worker.end)
     worker.ask("open")
-    if not (engine.shares and side in filled):
+    if not (engine.shares and data in filled):
         with engine.filling(place, job["config"]["vector_store"]):
             worker.ask("fill", FILL_S)
-        filled.add(side)
+        filled.add(data)
     say(f"  {system.title} is ready after {time.monotonic() - begun:,.0f} s")
     return worker
 
