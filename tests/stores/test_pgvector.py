@@ -12,6 +12,7 @@ import pytest
 from isomem import Memory
 from isomem.errors import InvalidConfigError, ValidationError
 from isomem.stores.pgvector import PgvectorStore
+from isomem.types import SCOPE_KEYS
 from tests.stores import server
 from tests.stores.adapters import DIMS as SHARED_DIMS
 from tests.stores.adapters import RUNS_ALL
@@ -142,6 +143,51 @@ def test_a_lost_connection_is_not_noticed() -> None:
             store.insert(vectors=[VECTORS[number]], payloads=[PAYLOADS[number]], ids=[IDS[number]])
         else:
             assert len(store.list()[0]) == number // 2
+    store.close()
+
+
+def test_without_exact_the_index_is_asked_as_by_mem0() -> None:
+    """On a table that mem0 has made, it finds what mem0's statement finds.
+
+    Plans are those of statements that were prepared, as both are after some calls.
+    """
+    psycopg = pytest.importorskip("psycopg")
+    generic = "options='-c plan_cache_mode=force_generic_plan'"
+    dsn, database = f"{server.shared().dsn('tests')} {generic}", server.shared()
+    config = {"connection_string": dsn, "exact": False, "embedding_model_dims": 16}
+    store = made("asked", **config)
+    store.reset()
+    for key in SCOPE_KEYS:
+        database.do(f"DROP INDEX asked_{key}_idx", "tests")
+    draw = random.Random(7)
+    numbers = range(2_000)
+    store.insert(
+        vectors=[[draw.gauss(0, 1) for _ in range(16)] for _ in numbers],
+        ids=[f"7d8c1a44-0000-4000-8000-{number:012}" for number in numbers],
+        payloads=[{"data": "tea", "user_id": f"u{number % 20}"} for number in numbers],
+    )
+    database.do("VACUUM ANALYZE asked", "tests")
+    query = [draw.gauss(0, 1) for _ in range(16)]
+    found = store.search(query="", vectors=query, top_k=20, filters={"user_id": "u7"})
+    sql = (
+        "SELECT id::text, vector <=> %s::vector AS distance FROM asked"
+        " WHERE payload->>'user_id' = %s ORDER BY distance LIMIT %s"
+    )
+    with psycopg.connect(dsn) as connection:
+        theirs = [row[0] for row in connection.execute(sql, (str(query), "u7", 20))]
+    assert [hit.id for hit in found] == theirs
+    assert len(theirs) < 20
+    store.close()
+
+
+@pytest.mark.parametrize("value", [7, True, None, ["7"], {"a": "7"}])
+def test_an_id_that_is_no_text_is_nobodys(value: object) -> None:
+    store = made("typed")
+    store.reset()
+    store.insert(vectors=VECTORS[:1], payloads=[{"data": "x", "user_id": value}], ids=IDS[:1])
+    for text in ("7", "true", "null", '["7"]', '{"a": "7"}'):
+        assert store.list(filters={"user_id": text})[0] == []
+        assert not store.search(query="", vectors=QUERY, filters={"user_id": text})
     store.close()
 
 

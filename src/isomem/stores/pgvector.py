@@ -45,6 +45,7 @@ _LONGEST = 54
 _SUSPECTS = ("\\u0000", "\\ud", "NaN", "Infinity")
 """Parts of JSON that the server may refuse."""
 _EVERYTHING = 1_000_000_000
+_NO_TEXTS = "('number', 'boolean', 'object', 'array')"
 _TEXT = "to_tsvector('simple', payload->>'text_lemmatized')"
 _PLAIN = ("host", "port", "user", "password", "dbname", "sslmode")
 
@@ -313,11 +314,12 @@ class PgvectorStore(EngineStore):
         for key, value in ids.items():
             if "\0" in value or not is_unicode(value):
                 return Asked("false", (), is_exact=True)  # No stored id is like this.
-            # The first is what the index is on, the second tells texts from numbers.
+            # The first is what the index is on, the second tells texts from numbers: in words that
+            # leave PostgreSQL's guess at how many rows there are as it is with mem0.
             parts.append(
-                f"payload->>'{key}' = ? AND payload @> jsonb_build_object('{key}', ?::text)"
+                f"payload->>'{key}' = ? AND jsonb_typeof(payload->'{key}') NOT IN {_NO_TEXTS}"
             )
-            bindings += [value, value]
+            bindings.append(value)
         is_exact = True
         if rest is not None:
             decided = compile_jsonb(rest, "payload")
