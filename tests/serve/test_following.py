@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
+from isomem.errors import LLMError
 from isomem.providers.llm import mock
 from isomem.serve.configuration import Changes
 from tests.serve.service import Client, Served, serving
@@ -200,3 +201,28 @@ def test_a_file_that_cannot_be_read_for_once_is_read_at_the_next_call(
         patched.setattr(Changes, "_stored", fails)
         assert client.post("/api/count", COUNT).status_code >= 500
     assert client.get("/configure").json()["custom_instructions"] == "Only food."
+
+
+def test_a_job_is_made_with_what_was_changed_though_no_request_came_since(tmp_path: Path) -> None:
+    fact = {"memory": [{"text": "Eats rye bread"}]}
+    with serving(at(tmp_path, job_backoff_s=0.2), scripted=False) as served:
+        client = served.key()
+
+        def failing(_: Any) -> Any:
+            change(served, llm={"provider": "mock", "config": {"default": fact}})
+            raise LLMError("the key was revoked")
+
+        served.service.memory.llm = mock.ScriptedLLM([failing])
+
+        async def scenario() -> None:
+            body = {"messages": "I eat rye bread", "user_id": "ana", "background": True}
+            assert (await sent(client, "/api/add", body)).status_code == 202
+            served.service.start()
+            until = time.monotonic() + LONGEST_S
+            while not await served.service.memory.count(filters={"user_id": "ana"}):
+                assert time.monotonic() < until
+                await asyncio.sleep(0.05)
+
+        served.run(scenario())
+        (found,) = client.post("/api/get_all", {"filters": {"user_id": "ana"}}).json()["results"]
+        assert found["memory"] == "Eats rye bread"

@@ -36,7 +36,7 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from typing import Any
 
     from isomem.contract.plan import Outcome
@@ -63,7 +63,7 @@ class Jobs:
     """
 
     def __init__(
-        self, path: str, access: Callable[[], Access], settings: Settings, trail: Trail
+        self, path: str, access: Callable[[], Awaitable[Access]], settings: Settings, trail: Trail
     ) -> None:
         self._queue = Queue(path)
         self._access = access
@@ -254,7 +254,7 @@ class Jobs:
 
         If this process dies between the two steps, whoever takes the job then ends it.
         """
-        is_off = await call_off(self._access(), job)
+        is_off = await call_off(await self._access(), job)
         end = self._queue.cancel if is_off else self._queue.settle
         await asyncio.to_thread(end, job.id)
         return is_off
@@ -305,7 +305,7 @@ class Jobs:
         return seen
 
     async def _told(self, receipt: str, digest: str) -> Outcome | None:
-        return await told(self._access(), receipt, digest)
+        return await told(await self._access(), receipt, digest)
 
     # --- Working on them ---
 

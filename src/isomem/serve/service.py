@@ -108,8 +108,13 @@ class Service:
             memory = memory.replacing(counts_in_scope=True)
         return Access(memory, key, self.kept, self.trail, self.settings.max_memories)
 
-    def _own_access(self) -> Access:
-        """The view of the service itself. A failed call of the model is an error for it."""
+    async def _own_access(self) -> Access:
+        """The view of the service itself. A failed call of the model is an error for it.
+
+        Raises:
+            DatabaseError: what another process has changed in the configuration cannot be read.
+        """
+        await self.follow()
         memory = self.memory.replacing(raise_on_llm_error=True)
         return Access(memory, EVERYTHING, self.kept)
 

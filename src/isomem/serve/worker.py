@@ -18,7 +18,7 @@ from isomem.serve.queue import DONE, FAILED, OF_JOBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from typing import ParamSpec, TypeVar
 
     from isomem.contract.plan import Outcome
@@ -61,7 +61,11 @@ class Worker:
     """
 
     def __init__(
-        self, queue: Queue, access: Callable[[], Access], settings: Settings, trail: Trail
+        self,
+        queue: Queue,
+        access: Callable[[], Awaitable[Access]],
+        settings: Settings,
+        trail: Trail,
     ) -> None:
         self._queue = queue
         self._access = access
@@ -129,7 +133,6 @@ class Worker:
     async def forget(self) -> None:
         """Removes jobs and receipts that are older than `keep_hours`."""
         before = time.time() - 3600 * self._settings.keep_hours
-        ports = self._access().memory._ports
 
         def forget_receipts(stores: Stores, kept: list[str]) -> None:
             for prefix in (OF_JOBS, OF_KEYS):
@@ -137,6 +140,7 @@ class Worker:
                     stores.receipts.forget(prefix, before, kept)
 
         try:
+            ports = (await self._access()).memory._ports
             kept = await asyncio.to_thread(self._queue.open_receipts)
             await ports.run(ports.store(forget_receipts, kept))
             await asyncio.to_thread(self._queue.forget, before)
@@ -158,18 +162,19 @@ class Worker:
 
     async def _make(self, job: Job) -> object:
         """What the call of a job returns; None if it was made already."""
-        if await told(self._access(), job.receipt, job.digest) is not None:
+        access = await self._access()
+        if await told(access, job.receipt, job.digest) is not None:
             return None
         if job.starts > MOST_STARTS:
             raise Problem(INTERNAL, "JOB_002", "Too many processes have died while at this job.")
         receipt = Receipt(job.receipt, job.digest)
-        call = self._access().make(job.call, job.arguments, receipt)
+        call = access.make(job.call, job.arguments, receipt)
         try:
             return await asyncio.wait_for(call, self._settings.timeout_s)
         except DatabaseError as error:
             if not was_carried_out(error):
                 raise
-            await told(self._access(), job.receipt, job.digest)
+            await told(access, job.receipt, job.digest)
             return None
         except asyncio.TimeoutError:
             raise _too_slow(self._settings.timeout_s) from None
