@@ -3,6 +3,7 @@
     python -m bench.engines                                     # 2,000 memories, every engine
     python -m bench.engines --sizes 2000,100000 --engines pgvector,postgres
     python -m bench.engines --sizes 1000000 --engines embedded --keep   # and keep the others
+    python -m bench.engines --engines pgvector,postgres --rtt-ms 1  # a server further away
     python -m bench.engines --again                             # the tables once more
     python -m bench.engines --write-docs docs/scaling.md        # put them there
 

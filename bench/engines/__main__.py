@@ -21,6 +21,9 @@ from bench.report.tables import Table, as_markdown, as_text
 from bench.rounds import compile_everything
 
 RESULTS = Path(__file__).parent.parent / "results"
+AWAY = {name for name, engine in BY_NAME.items() if engine.peer == "pgvector"}
+"""The engines that can be put at a distance."""
+
 MARK = "<!-- {}: python -m bench.engines --write-docs docs/scaling.md -->"
 
 
@@ -38,8 +41,14 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--rounds", type=int, default=3, help="turns of each system (default 3)")
     add("--seconds", type=float, default=10, help="for one kind of call in a turn (default 10)")
-    add("--out", type=Path, default=RESULTS, help="folder of engines.json; stores are made there")
-    add("--keep", action="store_true", help="keep what engines.json has of other sizes and engines")
+    add("--out", type=Path, default=RESULTS, help="folder of the results; stores are made there")
+    add(
+        "--rtt-ms",
+        type=float,
+        default=0,
+        help="puts PostgreSQL so far away, for postgres and pgvector; written to away.json",
+    )
+    add("--keep", action="store_true", help="keep the results of other sizes and engines")
     add("--again", action="store_true", help="print the tables once more, nothing measured")
     add("--write-docs", type=Path, metavar="FILE", help="put the tables there")
     return parser
@@ -61,22 +70,37 @@ def _names(known: Any) -> Callable[[str], list[str]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """0, or 1 if a system failed."""
-    given = make_parser().parse_args(arguments)
+    parser = make_parser()
+    given = parser.parse_args(arguments)
+    if given.rtt_ms and not AWAY.issuperset(given.engines):
+        parser.error(f"--rtt-ms needs --engines of {', '.join(sorted(AWAY))}")
     given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / "engines.json"
-    if given.again or given.write_docs:
+    if given.write_docs:
+        write_docs(given)
+        return 0
+    path = given.out / ("away.json" if given.rtt_ms else "engines.json")
+    if given.again:
         content = json.loads(path.read_text(encoding="utf-8"))
     else:
         content = {"about": files.about(given.rounds, quick=False), "rows": kept(given, path)}
+        if given.rtt_ms:
+            content["about"]["to the server and back, ms"] = given.rtt_ms
         run(given, content, path)
     turns = tables.Turns(content["rows"])
-    if given.write_docs:
-        facts = ", ".join(f"{name} {value}" for name, value in content["about"].items())
-        text = f"{facts}.\n\n{report(turns, as_markdown, '### {}')}"
-        files.write_docs(given.write_docs, {"engines": text}, MARK)
-        return 0
     say(report(turns, as_text, "\n{}\n"))
     return 1 if any("error" in row for row in turns.rows) else 0
+
+
+def write_docs(given: argparse.Namespace) -> None:
+    """Puts the tables of all results that are there into a file."""
+    texts = {}
+    for path in (given.out / f"{name}.json" for name in ("engines", "away")):
+        if path.exists():
+            content = json.loads(path.read_text(encoding="utf-8"))
+            facts = ", ".join(f"{name} {value}" for name, value in content["about"].items())
+            text = report(tables.Turns(content["rows"]), as_markdown, "### {}")
+            texts[path.stem] = f"{facts}.\n\n{text}"
+    files.write_docs(given.write_docs, texts, MARK)
 
 
 def kept(given: argparse.Namespace, path: Path) -> list[dict[str, Any]]:
@@ -97,7 +121,7 @@ def run(given: argparse.Namespace, content: dict[str, Any], path: Path) -> None:
         for group in groups(given.engines, given.settings):
             say(f"\n{memories:,} memories: {', '.join(system.title for system in group)}")
             with tempfile.TemporaryDirectory(dir=given.out.resolve(), prefix="work-") as folder:
-                place = Place(Path(folder), memories)
+                place = Place(Path(folder), memories, given.rtt_ms)
                 try:
                     for row in measure(group, place, plan, say):
                         content["rows"].append(row)

@@ -6,6 +6,7 @@ An engine is one row of `ENGINES`. What takes turns with it is chosen by its `be
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.stores import chroma_server, redis_server, server
+from tests.stores.wire import Proxy
 
 DIMS = 384
 
@@ -27,11 +29,13 @@ class Place:
     Args:
         folder: for files.
         memories: how many there will be.
+        rtt_ms: milliseconds that the way to PostgreSQL and back takes, beside what it takes anyway.
     """
 
-    def __init__(self, folder: Path, memories: int) -> None:
+    def __init__(self, folder: Path, memories: int, rtt_ms: float = 0) -> None:
         self.folder = folder
         self.memories = memories
+        self.rtt_ms = rtt_ms
 
     @cached_property
     def server(self) -> server.Server:
@@ -42,10 +46,19 @@ class Place:
         started.make("bench")
         return started
 
+    @cached_property
+    def way(self) -> Proxy:
+        """What takes its time to pass on what is said to the server, and what it answers."""
+
+        def delay(*_: object) -> None:
+            time.sleep(self.rtt_ms / 2_000)
+
+        return Proxy(self.server.folder, delay)
+
     @property
     def dsn(self) -> str:
-        """Its database."""
-        return self.server.dsn("bench")
+        """The database of the server, for the systems."""
+        return (self.way if self.rtt_ms else self.server).dsn("bench")
 
     @cached_property
     def chroma(self) -> chroma_server.ChromaServer:
@@ -59,6 +72,8 @@ class Place:
 
     def close(self) -> None:
         """Stops the servers that there are."""
+        if "way" in self.__dict__:
+            self.way.close()
         for started in ("server", "chroma", "redis"):
             if started in self.__dict__:
                 getattr(self, started).stop()

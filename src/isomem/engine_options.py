@@ -222,6 +222,9 @@ _REDIS = (
     Option("batch_size", 1000, whole(1, 100_000), "memories that are sent at once"),
 )  # fmt: skip
 
+_CACHE_MB = 256
+"""Some ten scopes of 10,000 memories of 384 dimensions, with their payloads."""
+
 _ALIKE = frozenset(
     "host port user password sslmode connect_timeout_s statement_timeout_s retry_s".split()
 )
@@ -235,10 +238,13 @@ def engine_tables(shared: Mapping[str, Option]) -> dict[str, Table]:
         shared: options of the embedded store by name, of which every engine has some.
     """
     collection, dims = shared["collection_name"], shared["embedding_model_dims"]
+    cache = shared["cache_mb"]
     alike = [option for option in _POSTGRES if option.name in _ALIKE]
     return {
         "postgres": (
-            *_POSTGRES, collection, dims, shared["keyword_search"], shared["cache_mb"],
+            *_POSTGRES, collection, dims, shared["keyword_search"],
+            # More than for a file: what is not in memory has to come from the server.
+            Option("cache_mb", _CACHE_MB, cache.kind, cache.doc),
         ),
         "pgvector": (*alike, *_PGVECTOR, collection, dims),
         "qdrant": (collection, *_QDRANT),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bench.engines.systems import System, groups
 from bench.engines.turns import Worker
 from bench.rounds import WorkerError
 from bench.workers import kit
+from tests.stores import server
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +118,43 @@ def test_set_as_mem0_means_without_entities_and_keywords(tmp_path: Path) -> None
     assert job["config"]["nlp"] == {"provider": "none"}
     assert job["config"]["vector_store"]["config"]["keyword_search"] is False
     assert job["config"]["history_db_path"].endswith("plain_qdrant_folder/history.db")
+
+
+# --- A server further away -------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(server.missing()), reason=server.missing())
+def test_the_way_to_the_server_and_back_takes_its_time(tmp_path: Path) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    place = rows.Place(tmp_path, 10, rtt_ms=40)
+    try:
+        with psycopg.connect(place.dsn, autocommit=True) as connection:
+            begun = time.perf_counter()
+            assert connection.execute("SELECT 7").fetchone() == (7,)
+            assert time.perf_counter() - begun >= 0.04
+    finally:
+        place.close()
+
+
+def test_only_postgresql_can_be_further_away(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--engines", "redis,pgvector", "--rtt-ms", "1"])
+    assert "--rtt-ms needs --engines of pgvector, postgres" in capsys.readouterr().err
+
+
+def test_results_from_further_away_have_a_place_of_their_own(tmp_path: Path) -> None:
+    docs = tmp_path / "docs.md"
+    names = ("engines", "away")
+    marks = [command.MARK.format(f"{word} {name}") for name in names for word in ("begin", "end")]
+    docs.write_text("\n".join(marks))
+    for name, setting in zip(names, ("mem0", "plain"), strict=True):
+        content = {"about": {"measured": name}, "rows": [row(setting, 1, search_median_ms=1)]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    assert command.main(["--write-docs", str(docs), "--out", str(tmp_path)]) == 0
+    first, second = docs.read_text().split(marks[1])
+    assert "measured engines" in first
+    assert "measured away" in second
 
 
 # --- Tables ----------------------------------------------------------------------------------

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 
+from bench.workers import kit
 from isomem import Memory
 from isomem.testing import ScriptedLLM
 from tests.stores import server
@@ -103,3 +105,66 @@ def test_no_call_makes_more_round_trips_than_it_has_to(
     limits = MOST[engine]
     assert {name: count for name, count in seen.items() if count > limits[name]} == {}
     assert seen.keys() == limits.keys()
+
+
+# --- mem0 ------------------------------------------------------------------------------------
+
+MEM0 = {
+    "raw add": 2, "add of 10 facts": 10, "search": 8, "search without entities": 4, "get": 2,
+    "get_all": 2, "history": 0, "update": 15, "delete": 11,
+}  # fmt: skip
+"""Those of mem0 on pgvector with its extras, which finds entities: usually at least so many."""
+
+
+@pytest.mark.oracle
+def test_mem0_makes_more(tmp_path: Path) -> None:
+    mem0 = pytest.importorskip("mem0")
+    tiers = pytest.importorskip("isomem_parity.tiers")
+    if tiers.missing("C"):
+        pytest.skip(f"not installed: {', '.join(tiers.missing('C'))}")
+    tiers.enter("C")
+    proxy = Proxy(server.shared().folder)
+    store = {
+        "connection_string": proxy.dsn("tests"), "collection_name": "trips_of_mem0",
+        "embedding_model_dims": 32,
+    }  # fmt: skip
+    unused = {"provider": "openai", "config": {"api_key": "unused"}}
+    history = str(tmp_path / "history.db")
+    memory = mem0.Memory.from_config(
+        {
+            "vector_store": {"provider": "pgvector", "config": store},
+            "history_db_path": history, "embedder": unused, "llm": unused,
+        }
+    )  # fmt: skip
+    memory.embedding_model = kit.Paired(32)
+
+    def say(number: int) -> str:
+        added = memory.add(f"note {number}", **ANA, infer=False, metadata={"n": number})
+        return str(added["results"][0]["id"])
+
+    def learn(number: int) -> None:
+        facts = [{"text": f"{text}, note {number}"} for text in FACTS]
+        memory.llm = ScriptedLLM([{"memory": facts}])
+        memory.add("said", **ANA)
+
+    def calls(number: int) -> dict[str, Callable[[], object]]:
+        one = say(number)
+        return {
+            "raw add": lambda: say(1),
+            "add of 10 facts": lambda: learn(number),
+            "search": lambda: memory.search("Did Ana Silva meet Tom Berg?", filters=ANA),
+            "search without entities": lambda: memory.search("a note", filters=ANA),
+            "get": lambda: memory.get(one),
+            "get_all": lambda: memory.get_all(filters=ANA),
+            "history": lambda: memory.history(one),
+            "update": lambda: memory.update(one, "Ana Silva moved to Porto"),
+            "delete": lambda: memory.delete(one),
+        }
+
+    seen: dict[str, list[int]] = {name: [] for name in MEM0}
+    for number in range(WARM):
+        for name, call in calls(number).items():
+            seen[name].append(turns_of(proxy, call))
+    proxy.close()
+    usual = {name: median(counts) for name, counts in seen.items()}
+    assert {name: count for name, count in usual.items() if count < MEM0[name]} == {}

@@ -125,13 +125,15 @@ class Near:
         if top_k > limit:
             return None
         where, bindings = in_scopes(self._collection, ids)
-        self._rows.expect(_LATER.format(where=where), bindings)
-        self._rows.rows("SELECT set_config('hnsw.ef_search', ?, true)", (str(limit),))
-        later = self._rows.rows(_LATER.format(where=where), bindings)
+        later = _LATER.format(where=where), bindings
         vector = text_of(unit)
-        found = [*later]
-        for number in indexed:
-            near = self._rows.rows(self._nearest(number, len(unit) // 4), (vector, limit))
+        asked = [(self._nearest(number, len(unit) // 4), (vector, limit)) for number in indexed]
+        for statement in (later, *asked):  # They are sent behind the next one.
+            self._rows.expect(*statement)
+        self._rows.rows("SELECT set_config('hnsw.ef_search', ?, true)", (str(limit),))
+        found = [*self._rows.rows(*later)]
+        for statement in asked:
+            near = self._rows.rows(*statement)
             if len(near) < top_k:
                 return None
             found += near
