@@ -165,7 +165,8 @@ sys.stdin.readline()
 if not os.fork():
     own = look()
     assert own is not thread
-    own.join()
+    if own is not None:  # Otherwise it has ended already, since another one builds.
+        own.join()
     memory.close()
     sys.exit()
 assert os.wait()[1] == 0

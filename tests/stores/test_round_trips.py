@@ -34,6 +34,11 @@ MOST = {
         "search": 2, "search without entities": 1, "search with a filter": 2,
         "search in a new scope": 2, "get": 1, "get_all": 1, "history": 1, "update": 4, "delete": 3,
     },
+    "postgres with hnsw": {
+        "raw add": 1, "raw add again": 1, "add of 10 facts": 3, "the same facts again": 3,
+        "search": 2, "search without entities": 1, "search with a filter": 2,
+        "search in a new scope": 3, "get": 1, "get_all": 1, "history": 1, "update": 4, "delete": 3,
+    },
     "pgvector": {
         "raw add": 1, "raw add again": 1, "add of 10 facts": 4, "the same facts again": 4,
         "search": 2, "search without entities": 1, "search with a filter": 2,
@@ -49,6 +54,7 @@ def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
     proxy = Proxy(server.shared().folder)
     section = server.section()
     section["config"]["dsn"] = proxy.dsn("tests")
+    section["config"]["hnsw"] = request.param == "postgres with hnsw"
     more: dict[str, Any] = {}
     if request.param == "pgvector":
         store = {

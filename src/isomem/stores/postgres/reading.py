@@ -296,10 +296,11 @@ class PostgresReader(Reader):
     def expect(self, filters: Filters) -> None:
         """Has what a search will look at brought together with what the block asks first."""
         ids, rest = split_scope(compile_filters(filters))
-        if self._near is None:
+        if self._near is not None:
+            self._near.expect(ids)
+        # What there is to bring depends on it, but a scope in memory is hardly ever indexed now.
+        if self._near is None or self._cache.has(self._number, ids, self._what):
             self._cache.expect(self._number, ids, self._what)
-        else:
-            self._near.expect(ids)  # What there is to bring depends on it.
         if rest is not None:
             self._rows.expect(*self._question(ids, rest)[:2])
 
@@ -352,7 +353,10 @@ class PostgresReader(Reader):
         """The scopes that have an index, in a block that reads."""
         if self._near is None or self._rows.current.writes:
             return ()
-        return self._near.indexed(ids)
+        indexed = self._near.indexed(ids)
+        if indexed:
+            self._cache.drop(self._number, ids, self._what)
+        return indexed
 
     def _select_terms(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
         """As `Reader._select_terms`. Of a scope with an index, only the terms are in memory."""

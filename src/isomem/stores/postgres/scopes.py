@@ -229,6 +229,13 @@ class ScopeCache:
         cached = self._cached.get(_key(collection, ids, what))
         return cached is not None and bool(cached.scope.ids)
 
+    def drop(self, collection: int, ids: Mapping[str, str], what: str) -> None:
+        """Evicts a scope that is looked at in another way from now on."""
+        key = _key(collection, ids, what)
+        if key in self._cached:
+            with self._lock:
+                self._cached.pop(key, None)
+
     def _load(self, transaction: Transaction, key: Key, ids: Mapping[str, str]) -> Scope:
         cached = self._pin(transaction, key)
         known = cached.versions if cached else {}
