@@ -21,6 +21,7 @@ from bench.report.tables import Table, as_markdown, as_text
 from bench.rounds import compile_everything
 
 RESULTS = Path(__file__).parent.parent / "results"
+AT = "to the server and back, ms"
 AWAY = {name for name, engine in BY_NAME.items() if engine.peer == "pgvector"}
 """The engines that can be put at a distance."""
 
@@ -84,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         content = {"about": files.about(given.rounds, quick=False), "rows": kept(given, path)}
         if given.rtt_ms:
-            content["about"]["to the server and back, ms"] = given.rtt_ms
+            content["about"][AT] = given.rtt_ms
         run(given, content, path)
     turns = tables.Turns(content["rows"])
     say(report(turns, as_text, "\n{}\n"))
@@ -108,7 +109,10 @@ def kept(given: argparse.Namespace, path: Path) -> list[dict[str, Any]]:
     if not (given.keep and path.exists()):
         return []
     again = {(at, BY_NAME[name].peer) for at in given.sizes for name in given.engines}
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content.get("about", {}).get(AT) != (given.rtt_ms or None):
+        return []  # It was as far away as the server is not now.
+    rows: list[dict[str, Any]] = content["rows"]
     return [row for row in rows if (row["memories"], BY_NAME[row["engine"]].peer) not in again]
 
 

@@ -6,7 +6,6 @@ An engine is one row of `ENGINES`. What takes turns with it is chosen by its `be
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -49,11 +48,7 @@ class Place:
     @cached_property
     def way(self) -> Proxy:
         """What takes its time to pass on what is said to the server, and what it answers."""
-
-        def delay(*_: object) -> None:
-            time.sleep(self.rtt_ms / 2_000)
-
-        return Proxy(self.server.folder, delay)
+        return Proxy(self.server.folder, delay_s=self.rtt_ms / 2_000)
 
     @property
     def dsn(self) -> str:

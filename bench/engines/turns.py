@@ -162,7 +162,7 @@ def _turns(
                 "kind": kind, "scopes": scopes, "number": number,
                 "calls": plan.calls(place.memories), "limit_s": plan.limit_s,
             }  # fmt: skip
-            for system in [*workers]:
+            for system in _beginning_with(number, [*workers]):
                 row = {**_key(system, place), "scope": size, "round": number}
                 try:
                     checked = workers[system].ask("check")
@@ -174,6 +174,12 @@ def _turns(
                     continue
                 say(told(system, size, number, figures))
                 yield {**row, "figures": figures}
+
+
+def _beginning_with(number: int, systems: list[System]) -> list[System]:
+    """The order of a round: nobody always comes after the same one, and finds what it has left."""
+    at = (number - 1) % len(systems) if systems else 0
+    return [*systems[at:], *systems[:at]]
 
 
 def _key(system: System, place: Place) -> Row:

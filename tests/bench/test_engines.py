@@ -13,7 +13,7 @@ import pytest
 from bench.engines import __main__ as command
 from bench.engines import rows, tables
 from bench.engines.systems import System, groups
-from bench.engines.turns import Worker
+from bench.engines.turns import Worker, _beginning_with
 from bench.rounds import WorkerError
 from bench.workers import kit
 from tests.stores import server
@@ -110,6 +110,16 @@ def test_whatever_has_the_same_mem0_beside_it_takes_turns() -> None:
         ["mem0_qdrant_folder", "isomem_embedded"],
         ["mem0_qdrant_memory", "isomem_qdrant_memory"],
     ]
+
+
+def test_in_each_round_another_system_begins() -> None:
+    (systems,) = groups(["pgvector"], ["isomem", "plain", "mem0"])
+    orders = [[each.setting for each in _beginning_with(at, systems)] for at in (1, 2, 3, 4)]
+    assert orders == [
+        ["mem0", "isomem", "plain"], ["isomem", "plain", "mem0"], ["plain", "mem0", "isomem"],
+        ["mem0", "isomem", "plain"],
+    ]  # fmt: skip
+    assert _beginning_with(3, []) == []
 
 
 def test_set_as_mem0_means_without_entities_and_keywords(tmp_path: Path) -> None:

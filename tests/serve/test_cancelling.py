@@ -206,8 +206,7 @@ def test_a_process_that_dies_while_it_cancels_leaves_no_doubt(opened: Open) -> N
     jobs = served.service.jobs
     found = jobs._queue.find(job["id"])
     assert found is not None
-    access = served.run(served.service._own_access())
-    assert served.run(worker.call_off(access, found))
+    assert served.run(worker.call_off(served.service._own_access(), found))
     work(served)
     assert client.get(path_of(job)).json()["status"] == "cancelled"
     assert texts(client) == []

@@ -10,6 +10,7 @@ import pytest
 
 from isomem import Memory
 from isomem.errors import InvalidConfigError
+from isomem.stores.postgres import scopes
 from tests.stores import server
 
 pytestmark = pytest.mark.skipif(bool(server.without_pgvector()), reason=server.without_pgvector())
@@ -97,6 +98,28 @@ def test_an_index_finds_nearly_all_of_the_nearest_and_scores_them_exactly(
     assert found / wanted > 0.97
     plan = uses_index(indexed)
     assert "near_" in plan
+
+
+@pytest.mark.parametrize("asked", [{"top_k": 300}, {"ranking": "fused"}], ids=str)
+def test_what_an_index_cannot_answer_is_brought_to_memory_once(
+    pair: tuple[Memory, Memory], asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed, _ = pair
+    brought: list[int] = []
+
+    class Counted(scopes.Changes):
+        def __init__(self, found: Any) -> None:
+            super().__init__(found)
+            brought.append(len(self.rows))
+
+    indexed.vector_store._scope_cache.clear()
+    monkeypatch.setattr(scopes, "Changes", Counted)
+    indexed.search("note", filters=ANA, **asked)
+    assert sum(brought) >= LARGE
+    brought.clear()
+    look(indexed, ANA, [1.0] * DIMS)
+    indexed.search("note", filters=ANA, **asked)
+    assert sum(brought) == 0
 
 
 def uses_index(memory: Any) -> str:

@@ -165,7 +165,9 @@ sys.stdin.readline()
 if not os.fork():
     own = look()
     assert own is not thread
-    if own is not None:  # Otherwise it has ended already, since another one builds.
+    if own is None:  # It has ended already, since another one builds.
+        assert near.builder._not_before
+    else:
         own.join()
     memory.close()
     sys.exit()

@@ -113,6 +113,22 @@ def test_no_call_makes_more_round_trips_than_it_has_to(
     assert seen.keys() == limits.keys()
 
 
+def test_a_search_by_an_index_makes_no_more_round_trips_than_it_has_to() -> None:
+    proxy = Proxy(server.shared().folder)
+    section = server.section(hnsw=True, hnsw_from=50)
+    section["config"]["dsn"] = proxy.dsn("tests")
+    memory = Memory.from_config({"vector_store": section, "nlp": {"provider": "none"}, **REST})
+    notes = [{"role": "user", "content": f"note {number}"} for number in range(60)]
+    memory.add(notes, **ANA, infer=False)
+    memory.vector_store.build_indexes()
+    for _ in range(WARM):
+        seen = turns_of(proxy, lambda: memory.search("note 7", filters=ANA))
+    # How far the index is; what it finds, and what is not in it yet; payloads.
+    assert seen == 3
+    memory.close()
+    proxy.close()
+
+
 # --- mem0 ------------------------------------------------------------------------------------
 
 MEM0 = {

@@ -1,4 +1,4 @@
-"""A proxy in front of the tests' PostgreSQL server: it counts round trips, and cuts connections."""
+"""A proxy in front of a PostgreSQL server: it counts round trips, cuts connections, and is slow."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 _SOCKET = ".s.PGSQL.5432"
@@ -28,6 +30,7 @@ class Proxy:
     Args:
         server: the folder of its socket.
         cut: decides about everything that passes.
+        delay_s: how long everything takes that passes, in either direction.
 
     Attributes:
         folder: of the socket; the `host` of a dsn.
@@ -35,10 +38,11 @@ class Proxy:
             count: nobody waits for it.
     """
 
-    def __init__(self, server: Path, cut: Cut | None = None) -> None:
+    def __init__(self, server: Path, cut: Cut | None = None, delay_s: float = 0) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="isomem-wire-", dir="/tmp"))
         self.turns = 0
         self.cut = cut
+        self.delay_s = delay_s
         self._server = str(server / _SOCKET)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.folder / _SOCKET))
@@ -75,6 +79,35 @@ class Proxy:
                 threading.Thread(target=link.pump, args=(is_client,), daemon=True).start()
 
 
+class _Late:
+    """Sends to a socket what it is given, in a thread of its own, each after the same time."""
+
+    def __init__(self, target: socket.socket, delay_s: float) -> None:
+        self._target = target
+        self._delay_s = delay_s
+        self._given: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._send, daemon=True)
+        self._thread.start()
+
+    def sendall(self, data: bytes) -> None:
+        """Has it sent."""
+        self._given.put((time.monotonic() + self._delay_s, data))
+
+    def close(self) -> None:
+        """Waits until everything is sent."""
+        self.sendall(b"")
+        self._thread.join()
+
+    def _send(self) -> None:
+        with suppress(OSError):
+            while True:
+                due, data = self._given.get()
+                if not data:
+                    return
+                time.sleep(max(due - time.monotonic(), 0))
+                self._target.sendall(data)
+
+
 class _Link:
     """One connection."""
 
@@ -90,14 +123,17 @@ class _Link:
         source, target = self._client, self._server
         if not is_client:
             source, target = target, source
+        late = _Late(target, self._proxy.delay_s) if self._proxy.delay_s else None
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 if is_client:
                     self._count(data)
                 after = self._proxy.cut(is_client, data) if self._proxy.cut else None
-                target.sendall(data[:after])
+                (late or target).sendall(data[:after])
                 if after is not None:
                     break
+        if late is not None:
+            late.close()
         ends = (self._client, self._server)
         for end in ends:
             with suppress(OSError):

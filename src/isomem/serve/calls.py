@@ -145,7 +145,11 @@ _LABEL = ["string", "number", "boolean"]
 _MESSAGE: Schema = {
     "type": "object",
     "properties": {
-        "role": {"type": _LABEL, "description": "who says it, such as user or assistant"},
+        "role": {
+            "type": _LABEL,
+            "description": "who says it, such as user or assistant; with the profile 2.2.1, it may "
+            "be left out",
+        },
         "content": {
             "description": "what is said: text, or a list of parts; a message without any, such as "
             "the call of a tool, is passed over"

@@ -60,14 +60,20 @@ class Jobs:
         access: gives the view through which jobs are made: of everything.
         settings: of the service.
         trail: where it is noted what became of them.
+        follow: what is waited for before a job is made; None waits for nothing.
     """
 
     def __init__(
-        self, path: str, access: Callable[[], Awaitable[Access]], settings: Settings, trail: Trail
+        self,
+        path: str,
+        access: Callable[[], Access],
+        settings: Settings,
+        trail: Trail,
+        follow: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._queue = Queue(path)
         self._access = access
-        self._worker = Worker(self._queue, access, settings, trail)
+        self._worker = Worker(self._queue, access, settings, trail, follow)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # --- What callers do ---
@@ -254,7 +260,7 @@ class Jobs:
 
         If this process dies between the two steps, whoever takes the job then ends it.
         """
-        is_off = await call_off(await self._access(), job)
+        is_off = await call_off(self._access(), job)
         end = self._queue.cancel if is_off else self._queue.settle
         await asyncio.to_thread(end, job.id)
         return is_off
@@ -305,7 +311,7 @@ class Jobs:
         return seen
 
     async def _told(self, receipt: str, digest: str) -> Outcome | None:
-        return await told(await self._access(), receipt, digest)
+        return await told(self._access(), receipt, digest)
 
     # --- Working on them ---
 

@@ -47,11 +47,7 @@ async def remove(
     """
     trail, removals = Trail(audit_path(settings, path)), Removals(path)
     memory = AsyncMemory(config)
-
-    async def access() -> Access:
-        return Access(memory, EVERYTHING)
-
-    jobs = Jobs(path, access, settings, trail)
+    jobs = Jobs(path, lambda: Access(memory, EVERYTHING), settings, trail)
     try:
         return await Access(memory, _COMMAND, Kept(jobs.forget, None, removals), trail).call(
             name, ids

@@ -84,7 +84,7 @@ class Service:
         self.changes.note_memory(memory_name(read))
         self.configuration = merged(given, self.changes.read())
         self.memory = _opened(read, given, self.configuration) if memory is None else memory
-        self.jobs = Jobs(path, self._own_access, self.settings, self.trail)
+        self.jobs = Jobs(path, self._own_access, self.settings, self.trail, self.follow)
         self._removals = Removals(path)
         recorder = _recorder(folder) if self.settings.record else None
         self.kept = Kept(self.jobs.forget, recorder, self._removals)
@@ -108,13 +108,8 @@ class Service:
             memory = memory.replacing(counts_in_scope=True)
         return Access(memory, key, self.kept, self.trail, self.settings.max_memories)
 
-    async def _own_access(self) -> Access:
-        """The view of the service itself. A failed call of the model is an error for it.
-
-        Raises:
-            DatabaseError: what another process has changed in the configuration cannot be read.
-        """
-        await self.follow()
+    def _own_access(self) -> Access:
+        """The view of the service itself. A failed call of the model is an error for it."""
         memory = self.memory.replacing(raise_on_llm_error=True)
         return Access(memory, EVERYTHING, self.kept)
 
@@ -239,15 +234,19 @@ class Service:
         task.add_done_callback(self._background.discard)
         return task
 
+    async def _finish_background(self) -> None:
+        if self._background:
+            await asyncio.wait(self._background, timeout=self.settings.grace_s)
+
     def start(self) -> None:
         """Begins to work on jobs, in the running event loop."""
         self.jobs.start()
 
     async def close(self) -> None:
         """Closes the memory, the jobs and the keys. Jobs under way may go on for `grace_s`."""
-        if self._background:
-            await asyncio.wait(self._background, timeout=self.settings.grace_s)
+        await self._finish_background()
         await self.jobs.stop(self.settings.grace_s)
+        await self._finish_background()  # What a job has begun.
         if self.model_server is not None:
             await self.model_server.aclose()
         for memory in self._replaced:

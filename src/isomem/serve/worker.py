@@ -58,19 +58,22 @@ class Worker:
         access: gives the view through which jobs are made: of everything.
         settings: of the service.
         trail: where it is noted what becomes of the jobs.
+        follow: what is waited for before a job is made; None waits for nothing.
     """
 
     def __init__(
         self,
         queue: Queue,
-        access: Callable[[], Awaitable[Access]],
+        access: Callable[[], Access],
         settings: Settings,
         trail: Trail,
+        follow: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._queue = queue
         self._access = access
         self._settings = settings
         self._trail = trail
+        self._follow = follow
         self._work: dict[asyncio.Task[None], int] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._may_take = asyncio.Event()
@@ -140,7 +143,7 @@ class Worker:
                     stores.receipts.forget(prefix, before, kept)
 
         try:
-            ports = (await self._access()).memory._ports
+            ports = self._access().memory._ports
             kept = await asyncio.to_thread(self._queue.open_receipts)
             await ports.run(ports.store(forget_receipts, kept))
             await asyncio.to_thread(self._queue.forget, before)
@@ -162,7 +165,9 @@ class Worker:
 
     async def _make(self, job: Job) -> object:
         """What the call of a job returns; None if it was made already."""
-        access = await self._access()
+        if self._follow is not None:
+            await self._follow()
+        access = self._access()
         if await told(access, job.receipt, job.digest) is not None:
             return None
         if job.starts > MOST_STARTS:

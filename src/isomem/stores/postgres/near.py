@@ -66,6 +66,7 @@ class Near:
         self._collection = collection
         self._least = least
         self._schema = self._prepared()
+        self._were_indexed: set[tuple[tuple[str, str], ...]] = set()
         self.builder = Builder(database.connections, collection, self._schema, least)
 
     def _prepared(self) -> str:
@@ -99,6 +100,7 @@ class Near:
         if key not in transaction.indexed:
             found = self._rows.rows(*self._question(ids))
             transaction.indexed[key] = [number for number, is_indexed, _ in found if is_indexed]
+            self._note(ids, bool(transaction.indexed[key]))
             due = [
                 number
                 for number, is_indexed, late in found
@@ -107,6 +109,14 @@ class Near:
             if due:
                 self.builder.ask(due)
         return transaction.indexed[key]
+
+    def was_indexed(self, ids: Mapping[str, str]) -> bool:
+        """Whether any scope with these ids had an index when this process last asked."""
+        return tuple(sorted(ids.items())) in self._were_indexed
+
+    def _note(self, ids: Mapping[str, str], is_indexed: bool) -> None:
+        change = self._were_indexed.add if is_indexed else self._were_indexed.discard
+        change(tuple(sorted(ids.items())))
 
     def _question(self, ids: Mapping[str, str]) -> tuple[str, tuple[Any, ...]]:
         where, bindings = in_scopes(self._collection, ids)

@@ -298,9 +298,9 @@ class PostgresReader(Reader):
         ids, rest = split_scope(compile_filters(filters))
         if self._near is not None:
             self._near.expect(ids)
-        # What there is to bring depends on it, but a scope in memory is hardly ever indexed now.
-        if self._near is None or self._cache.has(self._number, ids, self._what):
-            self._cache.expect(self._number, ids, self._what)
+        what = self._likely(ids)
+        if what:
+            self._cache.expect(self._number, ids, what)
         if rest is not None:
             self._rows.expect(*self._question(ids, rest)[:2])
 
@@ -353,10 +353,17 @@ class PostgresReader(Reader):
         """The scopes that have an index, in a block that reads."""
         if self._near is None or self._rows.current.writes:
             return ()
-        indexed = self._near.indexed(ids)
-        if indexed:
-            self._cache.drop(self._number, ids, self._what)
-        return indexed
+        return self._near.indexed(ids)
+
+    def _likely(self, ids: Mapping[str, str]) -> str:
+        """What of a scope a search looks at; "" if it depends on whether the scope has an index.
+
+        What is in memory is likely to be looked at again, and little of it is new.
+        """
+        if self._near is None:
+            return self._what
+        what = TERMS if self._near.was_indexed(ids) else self._what
+        return what if self._cache.has(self._number, ids, what) else ""
 
     def _select_terms(self, filters: Filters | None) -> tuple[Scope, Container[int] | None]:
         """As `Reader._select_terms`. Of a scope with an index, only the terms are in memory."""

@@ -222,19 +222,14 @@ class ScopeCache:
         """Has what is new of a scope brought together with what the caller's block asks first."""
         key = _key(collection, ids, what)
         cached = self._cached.get(key)
-        self._database.expect(*_question(key, ids, cached.versions if cached else {}))
+        if cached is None or not cached.scope.ids or cached.versions:
+            self._database.expect(*_question(key, ids, cached.versions if cached else {}))
+        # Otherwise another thread is bringing it up to date, and nothing is known of it.
 
     def has(self, collection: int, ids: Mapping[str, str], what: str) -> bool:
         """Whether a scope is in memory, and had points when it was last looked at."""
         cached = self._cached.get(_key(collection, ids, what))
         return cached is not None and bool(cached.scope.ids)
-
-    def drop(self, collection: int, ids: Mapping[str, str], what: str) -> None:
-        """Evicts a scope that is looked at in another way from now on."""
-        key = _key(collection, ids, what)
-        if key in self._cached:
-            with self._lock:
-                self._cached.pop(key, None)
 
     def _load(self, transaction: Transaction, key: Key, ids: Mapping[str, str]) -> Scope:
         cached = self._pin(transaction, key)
