@@ -40,8 +40,9 @@ class Schema:
         server.shared().do(f"CREATE SCHEMA {self.name}", _database())
 
     def dsn(self) -> str:
-        found = f"'-c search_path={self.name},public'"
-        return f"{server.shared().dsn(_database())} options={found}"
+        """Its address. The HNSW index, by which mem0 misses memories, is not used."""
+        options = f"'-c search_path={self.name},public -c enable_indexscan=off'"
+        return f"{server.shared().dsn(_database())} options={options}"
 
     def points(self, collection: str) -> dict[str, Point]:
         table = f'"{self.name}"."{collection}"'
