@@ -249,6 +249,24 @@ def test_a_failed_import_leaves_everything_as_it_was(monkeypatch: pytest.MonkeyP
 class TestModels:
     """mem0's own classes over a server; which names isomem carries itself makes no difference."""
 
+    @pytest.fixture(autouse=True)
+    def _closing(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """Closes the clients of OpenAI's SDK, which mem0 leaves to the garbage collector.
+
+        That may find a socket before the client that would close it, in a later test.
+        """
+        sdk: Any = importlib.import_module("openai")
+        opens, opened = sdk.OpenAI.__init__, []
+
+        def opening(client: Any, *args: Any, **options: Any) -> None:
+            opens(client, *args, **options)
+            opened.append(client)
+
+        monkeypatch.setattr(sdk.OpenAI, "__init__", opening)
+        yield
+        for client in opened:
+            client.close()
+
     def test_a_model_answers_by_mem0s_own_class(self, server: Server) -> None:
         llm: Any = making.make_llm("openai", options(server, model="gpt-4.1-mini"))
         reply = llm.generate_response(messages=MESSAGES, response_format={"type": "json_object"})
