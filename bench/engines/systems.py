@@ -54,7 +54,7 @@ class System:
 
     @property
     def uses_theirs(self) -> bool:
-        """Whether its data is mem0's: isomem set as mem0 works on the same, where both can."""
+        """Whether it works on the data of mem0, as isomem set as mem0 does where both can."""
         return self.is_mem0 or (self.setting == "plain" and self.engine.shares)
 
     def job(self, place: Place, large: int) -> dict[str, Any]:

@@ -71,30 +71,34 @@ def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
     proxy.close()
 
 
+def say(memory: Any, number: int) -> str:
+    """A raw add; the id of its memory."""
+    added = memory.add(f"note {number}", **ANA, infer=False, metadata={"n": number})
+    return str(added["results"][0]["id"])
+
+
+def learn(memory: Any, number: int) -> None:
+    """An add of ten facts."""
+    facts = [{"text": f"{text}, note {number}"} for text in FACTS]
+    memory.llm = ScriptedLLM([{"memory": facts}])
+    memory.add("said", **ANA)
+
+
 def test_no_call_makes_more_round_trips_than_it_has_to(
     counted: tuple[str, Memory, Proxy],
 ) -> None:
     engine, memory, proxy = counted
 
-    def say(number: int) -> str:
-        added = memory.add(f"note {number}", **ANA, infer=False, metadata={"n": number})
-        return str(added["results"][0]["id"])
-
-    def learn(number: int) -> None:
-        facts = [{"text": f"{text}, note {number}"} for text in FACTS]
-        memory.llm = ScriptedLLM([{"memory": facts}])
-        memory.add("said", **ANA)
-
     def find(user: str = "ana", **more: Any) -> None:
         memory.search("Did Ana Silva meet Tom Berg?", filters={"user_id": user, **more})
 
     def calls(number: int) -> dict[str, Callable[[], object]]:
-        one = say(number)
+        one = say(memory, number)
         return {
-            "raw add": lambda: say(1),
-            "raw add again": lambda: say(2),
-            "add of 10 facts": lambda: learn(number),
-            "the same facts again": lambda: learn(number),
+            "raw add": lambda: say(memory, 1),
+            "raw add again": lambda: say(memory, 2),
+            "add of 10 facts": lambda: learn(memory, number),
+            "the same facts again": lambda: learn(memory, number),
             "search": find,
             "search without entities": lambda: memory.search("a note", filters=ANA),
             "search with a filter": lambda: find(n=1),
@@ -160,20 +164,11 @@ def test_mem0_makes_more(tmp_path: Path) -> None:
     )  # fmt: skip
     memory.embedding_model = kit.Paired(32)
 
-    def say(number: int) -> str:
-        added = memory.add(f"note {number}", **ANA, infer=False, metadata={"n": number})
-        return str(added["results"][0]["id"])
-
-    def learn(number: int) -> None:
-        facts = [{"text": f"{text}, note {number}"} for text in FACTS]
-        memory.llm = ScriptedLLM([{"memory": facts}])
-        memory.add("said", **ANA)
-
     def calls(number: int) -> dict[str, Callable[[], object]]:
-        one = say(number)
+        one = say(memory, number)
         return {
-            "raw add": lambda: say(1),
-            "add of 10 facts": lambda: learn(number),
+            "raw add": lambda: say(memory, 1),
+            "add of 10 facts": lambda: learn(memory, number),
             "search": lambda: memory.search("Did Ana Silva meet Tom Berg?", filters=ANA),
             "search without entities": lambda: memory.search("a note", filters=ANA),
             "get": lambda: memory.get(one),
