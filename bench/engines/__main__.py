@@ -111,7 +111,7 @@ def kept(given: argparse.Namespace, path: Path) -> list[dict[str, Any]]:
     again = {(at, BY_NAME[name].peer) for at in given.sizes for name in given.engines}
     content = json.loads(path.read_text(encoding="utf-8"))
     if content.get("about", {}).get(AT) != (given.rtt_ms or None):
-        return []  # It was as far away as the server is not now.
+        return []  # They are of a server at another distance.
     rows: list[dict[str, Any]] = content["rows"]
     return [row for row in rows if (row["memories"], BY_NAME[row["engine"]].peer) not in again]
 

@@ -161,9 +161,8 @@ class Side:
             calls: how many of each kind, by one caller and by all threads.
             limit_s: seconds after which no more are made.
         """
-        own = (
-            500_000 if self.given["side"] == "mem0" else 0
-        )  # What the other side knows is not new.
+        # Each side has facts of its own: in a table that both use, the other's would not be new.
+        own = 500_000 if self.given["side"] == "mem0" else 0
         self.memory.llm = Facts(number * 1_000_000 + own)
         figures: dict[str, float] = {}
         figures["results"] = self._results(_places(kind, scopes, number))

@@ -152,6 +152,11 @@ class World:
 
     # --- What is checked ---
 
+    async def refill(self) -> None:
+        """Adds memories again when half of them are gone."""
+        if len(self.stored) < MOST_MEMORIES // 2:
+            await self.fill()
+
     async def fill(self) -> None:
         """Memories of everybody, so that there is something to find."""
         while len(self.stored) < MOST_MEMORIES:
@@ -467,8 +472,7 @@ async def ask(world: World) -> None:
     }
     answer = await world.client.request(method, path, content=content, headers=headers)
     await world.check(caller, (method, path, body), answer)
-    if len(world.stored) < MOST_MEMORIES // 2:
-        await world.fill()
+    await world.refill()
 
 
 @pytest.mark.slow

@@ -314,8 +314,8 @@ class PgvectorStore(EngineStore):
         for key, value in ids.items():
             if "\0" in value or not is_unicode(value):
                 return Asked("false", (), is_exact=True)  # No stored id is like this.
-            # The first is what the index is on, the second tells texts from numbers: in words that
-            # leave PostgreSQL's guess at how many rows there are as it is with mem0.
+            # The first is what the index is on. The second tells texts from numbers, and is written
+            # so that PostgreSQL expects as many rows, and so chooses the plan, as for mem0.
             parts.append(
                 f"payload->>'{key}' = ? AND jsonb_typeof(payload->'{key}') NOT IN {_NO_TEXTS}"
             )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from isomem.stores.postgres.connections import Row
     from isomem.stores.postgres.database import Database
 
+    Scopes = tuple[object, ...]
+
 MOST_DIMENSIONS = 2000
 """pgvector indexes no longer vectors."""
 _LEAST_ASKED, _MOST_ASKED = 100, 1000
@@ -66,7 +68,7 @@ class Near:
         self._collection = collection
         self._least = least
         self._schema = self._prepared()
-        self._were_indexed: set[tuple[tuple[str, str], ...]] = set()
+        self._were_indexed: set[Scopes] = set()
         self.builder = Builder(database.connections, collection, self._schema, least)
 
     def _prepared(self) -> str:
@@ -96,11 +98,14 @@ class Near:
     def indexed(self, ids: Mapping[str, str]) -> Sequence[int]:
         """The numbers of those scopes with these ids that have an index, in the caller's block."""
         transaction = self._rows.current
-        key = (self._collection, *sorted(ids.items()))
+        key = _key(self._collection, ids)
         if key not in transaction.indexed:
             found = self._rows.rows(*self._question(ids))
             transaction.indexed[key] = [number for number, is_indexed, _ in found if is_indexed]
-            self._note(ids, bool(transaction.indexed[key]))
+            note = (
+                self._were_indexed.add if transaction.indexed[key] else self._were_indexed.discard
+            )
+            note(key)
             due = [
                 number
                 for number, is_indexed, late in found
@@ -112,11 +117,7 @@ class Near:
 
     def was_indexed(self, ids: Mapping[str, str]) -> bool:
         """Whether any scope with these ids had an index when this process last asked."""
-        return tuple(sorted(ids.items())) in self._were_indexed
-
-    def _note(self, ids: Mapping[str, str], is_indexed: bool) -> None:
-        change = self._were_indexed.add if is_indexed else self._were_indexed.discard
-        change(tuple(sorted(ids.items())))
+        return _key(self._collection, ids) in self._were_indexed
 
     def _question(self, ids: Mapping[str, str]) -> tuple[str, tuple[Any, ...]]:
         where, bindings = in_scopes(self._collection, ids)
@@ -161,3 +162,7 @@ class Near:
     def these(self, row_keys: Iterable[int]) -> Sequence[Row]:
         """Points, as `candidates` returns them."""
         return self._rows.rows(_THESE, columns_of(row_keys))
+
+
+def _key(collection: int, ids: Mapping[str, str]) -> Scopes:
+    return collection, *sorted(ids.items())
