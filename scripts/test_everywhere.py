@@ -4,13 +4,13 @@ On one of them (the one that runs this script, if it is supported) everything ru
 installed, in parts side by side. Coverage is measured in one part, whose tests reach what has to be
 covered. On the others, the library's tests run: all but those that need upstream, that build
 packages (each environment has built the kernel already) and that try the benchmarks, the mutation
-check, the scripts and the recipe of the table, which have one Python of their own. Slow ones, and
-those of the service, run on the oldest and the newest of them. Properties are tried on a quarter of
-the examples there, other ones on each, and long texts are shorter. All of these run side by side,
-as many as there are processors, the longest first, and so do the parity tests with the later mem0
-that has a profile, in tier A. What they print comes in order. One of the Pythons, the last, writes
-its files to the disk, and the others to memory, where nothing waits for a disk. The environments
-are created under .venvs/ and kept until the packaging changes.
+check, the scripts and the recipe of the table, which have one Python of their own. Those between
+the oldest and the newest run what a memory does, without what is slow. Properties are tried on a
+quarter of the examples there, other ones on each, and long texts are shorter. All of these run side
+by side, as many as there are processors, the longest first, and so do the parity tests with the
+later mem0 that has a profile, in tier A. What they print comes in order. Files are written to
+memory, where nothing waits for a disk, and those of the store's own tests to the disk as well. The
+environments are created under .venvs/ and kept until the packaging changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -75,7 +75,10 @@ LIBRARY = (
 )  # fmt: skip
 OF_LIBRARY = "not oracle and not build"
 NOT_SLOW = f"{OF_LIBRARY} and not slow"
-OF_SERVICE = tuple(f"--ignore=tests/{name}" for name in ("client", "serve", "stores", "web"))
+PARTS_OF_MEMORY = ("contract", "pipeline", "ports", "providers", "store", "text")
+OF_MEMORY = ("tests/claims", "tests/facade", *map("tests/unit/{}".format, PARTS_OF_MEMORY))
+ON_DISK = ("tests/unit/store", "tests/facade/test_add.py", "tests/facade/test_lifecycle.py")
+QUICK = ("-q", "-p", "no:cacheprovider")
 # Of the later mem0, tier A: what tiers B and C need takes long to install.
 LATER = "2.2.1"
 WITH_LATER: Needs = ("isomem[test]", "--requirement", f"parity/mem0-{LATER}.txt")
@@ -194,12 +197,21 @@ def run_all(pythons: dict[str, Interpreter], full: str, arguments: list[str]) ->
     whole = dict(runs)
     fewer = {"FUZZ": os.environ.get("FUZZ") or "0.25"}
     for version in ordered:
-        which = (OF_LIBRARY,) if version in ends else (NOT_SLOW, *OF_SERVICE)
-        quick = ("-q", "-p", "no:cacheprovider", *LIBRARY, *which, *arguments)
-        in_memory = version != ordered[-1]
-        runs[version] = Run(pythons[version], FAST, quick, in_memory=in_memory, variables=fewer)
+        is_end = version in ends
+        where = () if is_end or arguments else OF_MEMORY
+        which = OF_LIBRARY if is_end else NOT_SLOW
+        runs[version] = Run(
+            pythons[version], FAST, (*QUICK, *LIBRARY, which, *where, *arguments),
+            in_memory=True, variables=fewer,
+        )  # fmt: skip
+    if others and not arguments:
+        version = ordered[-1]
+        runs[f"{version}, on the disk"] = Run(
+            pythons[version], FAST, (*QUICK, "-m", OF_LIBRARY, *ON_DISK),
+            name=f"py{version}-disk", variables=fewer,
+        )  # fmt: skip
     if not arguments:
-        later = ("-q", "-p", "no:cacheprovider", *OF_LATER)
+        later = (*QUICK, *OF_LATER)
         name = f"mem0-{LATER}"
         runs[name] = Run(pythons[full], WITH_LATER, later, in_memory=True, name=name)
     with ThreadPoolExecutor(1) as beside:

@@ -229,32 +229,59 @@ def test_byte_code_is_written_so_that_not_every_process_compiles_what_it_imports
     assert seen == [None]
 
 
-def test_the_other_pythons_begin_with_those_that_run_most(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Slow tests, and those of the service, run on the oldest and the newest of them.
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """What would have been run."""
+    runs: list[Run] = []
 
-    The last one of all writes to the disk.
-    """
-    begun: list[Run] = []
-
-    def together(runs: dict[str, Run]) -> list[Outcome]:
-        begun.extend(runs.values())
-        return [Outcome(1, 0, 0) for _ in runs]
+    def together(titled: dict[str, Run]) -> list[Outcome]:
+        runs[:] = titled.values()
+        return [Outcome(1, 0, 0) for _ in titled]
 
     monkeypatch.setattr(everywhere, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(everywhere, "make", lambda *_: None)
+    monkeypatch.setattr(everywhere, "need_browser", lambda: None)
+    monkeypatch.setattr(everywhere, "with_floor", lambda outcome, _: outcome)
     monkeypatch.setattr(everywhere, "together", together)
+    return runs
+
+
+def all_of(versions: list[str], *arguments: str) -> None:
+    pythons = {version: Interpreter(version, sys.executable) for version in versions}
+    everywhere.run_all(pythons, "3.11", [*arguments])
+
+
+def test_the_other_pythons_begin_with_those_that_run_most(begun: list[Run]) -> None:
+    """The oldest and the newest run what is slow, too."""
     for versions, expected in (
         (["3.9", "3.10", "3.11", "3.12", "3.13"], ["3.11", "3.9", "3.13", "3.10", "3.12"]),
         (["3.10", "3.11", "3.12"], ["3.11", "3.10", "3.12"]),
         (["3.10", "3.11"], ["3.11", "3.10"]),
         (["3.11"], ["3.11"]),
     ):
-        begun.clear()
-        pythons = {version: Interpreter(version, sys.executable) for version in versions}
-        everywhere.run_all(pythons, "3.11", ["-k", "one"])
+        all_of(versions, "-k", "one")
         assert [run.python.version for run in begun] == expected
-        few = [run.python.version for run in begun if "tests/serve" in str(run.arguments)]
-        assert few == expected[3:]
-        assert [run.in_memory for run in begun] == [True] * (len(begun) - 1) + [False]
+        quick = [run.python.version for run in begun if everywhere.NOT_SLOW in run.arguments]
+        assert quick == expected[3:]
+        assert all(run.arguments[-2:] == ("-k", "one") for run in begun)
+
+
+def test_those_between_run_what_a_memory_does(begun: list[Run]) -> None:
+    all_of(["3.10", "3.11", "3.12", "3.13"])
+    others = [run for run in begun if run.python.version != "3.11" and run.in_memory]
+    folders = [[each for each in run.arguments if each.startswith("tests/")] for run in others]
+    assert folders == [[], [], [*everywhere.OF_MEMORY]]
+    assert all((everywhere.ROOT / name).exists() for name in everywhere.OF_MEMORY)
+
+
+def test_the_tests_of_the_store_write_to_the_disk_as_well(begun: list[Run]) -> None:
+    """Where one Python runs everything, that does."""
+    for versions in (["3.10", "3.11", "3.12"], ["3.10", "3.11"]):
+        all_of(versions)
+        [on_disk] = [run for run in begun if not run.in_memory]
+        assert on_disk.python.version == {3: "3.12", 2: "3.10"}[len(versions)]
+        assert {*everywhere.ON_DISK} <= {*on_disk.arguments}
+        assert len({run.report for run in begun}) == len(begun)
+    assert all((everywhere.ROOT / name).exists() for name in everywhere.ON_DISK)
+    all_of(["3.11"])
+    assert [run.in_memory for run in begun if run.environment.name == "py3.11"] == [False] * 3
