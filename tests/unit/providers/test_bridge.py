@@ -276,6 +276,14 @@ class TestModels:
         assert type(llm.part).__module__ == "mem0.llms.openai"
         assert KEY not in repr(llm)
 
+    def test_a_model_closes_the_connections_that_it_has_opened(self, server: Server) -> None:
+        for make in (making.make_llm, making.make_embedder):
+            part: Any = make("openai", options(server))
+            assert not part.client.is_closed()
+            part.close()
+            assert part.client.is_closed()
+            part.close()
+
     def test_an_embedder_makes_vectors_and_says_which_it_is(self, server: Server) -> None:
         embedder: Any = making.make_embedder("openai", options(server, embedding_dims=3))
         vector = embedder.embed("one", "add")

@@ -40,6 +40,16 @@ class Bridged:
         is_guarded = name in METHODS[self.failures.section]
         return self.failures.guarding(found) if is_guarded else found
 
+    def close(self) -> None:
+        """Closes the connections that the part has opened."""
+        self._close("client")
+
+    def _close(self, *names: str) -> None:
+        for name in names:
+            close = getattr(getattr(self.part, name, None), "close", None)
+            if close is not None:
+                self.failures.guarding(close)()
+
     def __repr__(self) -> str:
         kind = type(self.part)
         return f"<{self.failures.provider}: {kind.__module__}.{kind.__qualname__}>"
@@ -96,7 +106,5 @@ class BridgedStore(Bridged):
 
     def close(self) -> None:
         """Closes the connection, unless it belongs to the caller or to another collection."""
-        for name in ("client", "connection_pool"):
-            close = getattr(getattr(self.part, name, None), "close", None)
-            if self._owns_client and close is not None:
-                self.failures.guarding(close)()
+        if self._owns_client:
+            self._close("client", "connection_pool")
