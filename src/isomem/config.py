@@ -28,7 +28,7 @@ from __future__ import annotations
 import os
 
 from isomem import log
-from isomem.errors import InvalidConfigError
+from isomem.errors import ConfigurationError, InvalidConfigError
 from isomem.options import (
     FILE,
     SWITCH,
@@ -139,8 +139,8 @@ TOP = (
         False,
         SWITCH,
         "`True`: a fact that another call or process has stored while this `add` was asking the "
-        "model is not stored a second time; needs the embedded store. `False`: both are stored, "
-        "as in mem0",
+        "model is not stored a second time; needs the embedded store or postgres. `False`: both "
+        "are stored, as in mem0",
     ),
     Option(
         "supersede",
@@ -299,6 +299,7 @@ class MemoryConfig:
     Raises:
         InvalidConfigError: a provider is unknown (the error names the nearest known one), or a
             value is wrong.
+        ConfigurationError: CONFIG_009, the store cannot do what `dedup_concurrent` asks for.
     """
 
     def __init__(self, **options: object) -> None:
@@ -319,11 +320,23 @@ class MemoryConfig:
         self.ranking: str = given["ranking"]
         self.profile: str = given["profile"]
         self.dedup_concurrent: bool = given["dedup_concurrent"]
+        if self.dedup_concurrent and self.vector_store.provider not in STORE_SETS:
+            raise cannot_dedup()
         self.supersede: str = given["supersede"]
         if self.nlp.provider not in NLP_PROVIDERS:
             raise unknown("nlp provider", self.nlp.provider, NLP_PROVIDERS)
         if passed_over:
             log.warning("The configuration has keys that do nothing: %s", ", ".join(passed_over))
+
+
+def cannot_dedup() -> ConfigurationError:
+    """What is raised where `dedup_concurrent` meets a store that cannot do it."""
+    return ConfigurationError(
+        "dedup_concurrent needs the embedded store or postgres: other stores cannot look for a "
+        "fact and store it in one step",
+        error_code="CONFIG_009",
+        suggestion='Leave out "dedup_concurrent", or use the embedded store or postgres.',
+    )
 
 
 def as_config(given: object) -> MemoryConfig:

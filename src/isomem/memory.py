@@ -158,7 +158,7 @@ class Memory(Facade):
                 score. None means the default.
             rerank: lets the configured reranker reorder the results.
             ranking: "contract", which is mem0's, or "fused", which finds more and needs memories in
-                the embedded store. None means the configured one.
+                the embedded store or postgres. None means the configured one.
             explain: adds `score_details` to each result: where its score comes from.
             show_expired: also finds memories whose `expiration_date` is over.
             show_superseded: also finds memories that a later fact has superseded.

@@ -162,7 +162,7 @@ def test_a_foreign_vector_store_cannot_offer_it(memory: Face) -> None:
             raise AssertionError("nothing is asked of it")
 
     memory.vector_store = Foreign()
-    with pytest.raises(ConfigurationError, match="needs memories in the embedded store") as raised:
+    with pytest.raises(ConfigurationError, match="needs memories in the embedded") as raised:
         memory.search("tea", filters=U, ranking="fused")
     assert isinstance(raised.value, MemoryError)
     assert raised.value.error_code == "CONFIG_008"

@@ -12,7 +12,7 @@ from typing import Any
 from isomem.config import from_dict
 from isomem.memory_async import AsyncMemory
 from isomem.serve.mcp.toolbox import Outcome, Toolbox
-from isomem.serve.service import OWN
+from isomem.serve.service import with_own
 
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDDER = {"provider": "mock", "config": {"embedding_dims": 16}}
@@ -30,7 +30,7 @@ def config_at(path: Path | str, **more: Any) -> dict[str, Any]:
 
 
 def open_memory(**more: Any) -> AsyncMemory:
-    return AsyncMemory(from_dict({**OWN, **config_at(":memory:", **more)}))
+    return AsyncMemory(from_dict(with_own(config_at(":memory:", **more))))
 
 
 async def used(box: Toolbox, name: str, **arguments: Any) -> dict[str, Any]:

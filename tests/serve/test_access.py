@@ -11,7 +11,7 @@ import pytest
 from isomem import AsyncMemory
 from isomem.errors import MemoryNotFoundError, PermissionDeniedError, ValidationError
 from isomem.serve.access import Access
-from isomem.serve.calls import CALLS
+from isomem.serve.calls import CALLS, FILTERS
 from isomem.serve.grants import Grant
 from isomem.serve.keys import RIGHTS, Key
 from isomem.testing import HashEmbedder
@@ -95,6 +95,18 @@ def test_what_is_for_everybody_needs_a_key_for_everybody(world: World, name: str
 
 
 # --- Reading ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [each.name for each in CALLS.values() if each.kept_by == FILTERS])
+def test_a_call_without_filters_gets_what_is_the_keys(world: World, name: str) -> None:
+    arguments = {key: value for key, value in OF_ALL[name].items() if key != "filters"}
+    if "query" in arguments:
+        arguments = {"query": "tea", "threshold": 0}
+    named = world.call(world.access({}), name, **arguments, filters=ANA)
+    assert "likes tea" in str(named) or named == 2
+    assert world.call(world.access(ANA), name, **arguments) == named
+    with pytest.raises((ValidationError, ValueError)):
+        world.call(world.access({}), name, **arguments)
 
 
 def test_a_search_is_narrowed_to_the_keys_user(world: World) -> None:

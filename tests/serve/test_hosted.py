@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +12,9 @@ import pytest
 
 pytest.importorskip("fastapi")
 
+from isomem.serve.problems import Problem
 from isomem.serve.rest.hosted import lifted, read_filters
-from tests.serve.service import Client, Served, listening
+from tests.serve.service import Client, Served, listening, serving
 
 ANA = {"user_id": "ana"}
 TEA = {"messages": [{"role": "user", "content": "I like tea"}], "filters": ANA, "infer": False}
@@ -185,6 +188,48 @@ def test_filters_in_a_query_are_json_or_a_dict_of_python(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "ana", "__import__('os')", "{" * 500, "{1: open('x')}"])
 def test_other_filters_in_a_query_are_refused(client: Client, text: str) -> None:
     assert client.delete("/v1/memories/", params={"filters": text}).status_code == 400
+
+
+def test_python_in_a_query_is_read_only_if_it_is_as_short_as_ids_are() -> None:
+    """Python takes seconds, and hundreds of megabytes, for a text of one megabyte."""
+    name = "a" * 10_000
+    assert read_filters(json.dumps({"user_id": name})) == {"user_id": name}
+    with pytest.raises(Problem):
+        read_filters(str({"user_id": name}))
+
+
+def test_an_export_is_fetched_by_the_id_that_was_given_and_no_other_text(client: Client) -> None:
+    client.post("/v3/memories/add/", TEA)
+    made = client.post("/v1/exports/", {"filters": ANA}).json()["id"]
+    found = client.post("/v1/exports/get/", {"memory_export_id": made}).json()["memories"]
+    assert [each["memory"] for each in found] == ["I like tea"]
+    for other in ("{'user_id': 'ana'}", "[" * 100_000, "[]", "x", ""):
+        refused = client.post("/v1/exports/get/", {"memory_export_id": other})
+        assert refused.status_code == 400, other
+        assert "memory_export_id" in refused.json()["detail"]
+
+
+def test_what_a_key_may_not_do_is_refused_before_its_text_is_read(served: Served) -> None:
+    writer, reader = served.key(ANA, rights=["write"]), served.key(ANA, rights=["read"])
+    refused = writer.post("/v1/exports/get/", {"memory_export_id": "{1:" + "1," * 500_000})
+    assert refused.status_code == 403
+    assert reader.delete("/v1/memories/", params={"filters": "{1:"}).status_code == 403
+
+
+def test_a_change_is_not_denied_because_it_cannot_be_shown() -> None:
+    with serving({"serve": {"timeout_s": 0.3}}) as served:
+        client, memory = served.key(), served.service.memory
+        made = client.post("/v3/memories/add/", TEA).json()["results"][0]["id"]
+
+        async def slow(**_: Any) -> None:
+            await asyncio.sleep(60)
+
+        own, memory.get = memory.get, slow  # type: ignore[method-assign, assignment]
+        told = client.put(f"/v1/memories/{made}/", {"text": "I like cake"})
+        memory.get = own  # type: ignore[method-assign]
+        assert told.status_code == 504
+        assert told.json()["detail"] == "The memory was changed, but cannot be shown."
+        assert client.get(f"/v1/memories/{made}/").json()["memory"] == "I like cake"
 
 
 def test_deleting_with_what_it_superseded_leaves_nothing_to_resurface(served: Served) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from isomem.contract.plan import Receipt
@@ -455,7 +457,7 @@ def test_a_process_that_was_only_slow_cannot_change_a_job_that_another_one_has(
     done = finished(served, client, job)
     slow.finish(taken, "failed", {"status": 500, "code": "X", "detail": ""})
     slow.postpone(taken, 0, {})
-    slow.give_back(taken)
+    slow.give_back([taken.number])
     slow.close()
     assert client.get(f"/api/jobs/{job['id']}").json() == done
     assert texts(client) == [SAID["messages"]]
@@ -577,8 +579,35 @@ def test_the_document_says_what_can_be_made_later(served: Served) -> None:
     assert {"/api/jobs", "/api/jobs/{job_id}", "/api/jobs/{job_id}/retry"} <= paths.keys()
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", ""), ("GET", "/{id}"), ("DELETE", "/{id}"), ("POST", "/{id}/retry")],
+)
+def test_what_is_asked_about_jobs_has_its_time(opened: Open, method: str, path: str) -> None:
+    served = opened(timeout_s=0.2)
+    client = served.key()
+    job = submitted(client)
+    queue: Any = served.service.jobs._queue
+    queue._lock.acquire()  # As if the file did not answer.
+    threading.Timer(1, queue._lock.release).start()
+    told = client.request(method, f"/api/jobs{path.format(**job)}")
+    assert (told.status_code, told.json()["code"]) == (504, "TIMEOUT_001")
+
+
 def test_it_stops_however_the_moment_is_chosen(served: Served) -> None:
-    """A job that comes in the same moment does not keep it from stopping."""
+    """A job that comes in the same moment does not keep it from stopping.
+
+    Whatever it has taken by then, it gives back: others need not wait until its time is over.
+    """
+    job = submitted(served.key(), SAID)
+    queue: Queue = served.service.jobs._queue
+
+    class Slow:
+        async def agenerate_response(self, messages: Any, **options: Any) -> str:
+            await asyncio.sleep(60)
+            return "{}"
+
+    served.service.memory.llm = Slow()  # type: ignore[assignment]
 
     async def begin_and_stop() -> None:
         for turn in range(60):
@@ -588,5 +617,30 @@ def test_it_stops_however_the_moment_is_chosen(served: Served) -> None:
             for _ in range(turn % 3):
                 await asyncio.sleep(0)
             await asyncio.wait_for(served.service.jobs.stop(), 20)
+            found = queue.find(job["id"])
+            assert found is not None
+            assert (found.state, found.starts) == ("waiting", 0), turn
 
     served.run(begin_and_stop())
+
+
+def test_a_job_that_is_taken_while_it_stops_has_its_time(served: Served) -> None:
+    """The file is busy until then: whoever takes a job cannot be called back."""
+    job = submitted(served.key())
+    queue: Queue = served.service.jobs._queue
+    busy = apsw.Connection(queue.path)
+
+    async def begin_and_stop() -> None:
+        busy.execute("BEGIN IMMEDIATE")
+        served.service.jobs.start()
+        await asyncio.sleep(0.1)
+        stopping = asyncio.create_task(served.service.jobs.stop(grace_s=20))
+        await asyncio.sleep(0.1)
+        busy.execute("COMMIT")
+        await stopping
+
+    served.run(begin_and_stop())
+    busy.close()
+    found = queue.find(job["id"])
+    assert found is not None
+    assert found.state == "done"

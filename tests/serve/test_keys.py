@@ -266,6 +266,43 @@ def test_a_busy_file_does_not_keep_a_caller_waiting(keys: Keys, path: str) -> No
     assert keys.verify(text) is None
 
 
+def test_a_change_waits_for_its_turn_and_a_caller_does_not_wait_for_the_change(
+    keys: Keys, path: str
+) -> None:
+    import apsw
+
+    text, _ = keys.create("k", ["read"], ANA)
+    other = apsw.Connection(path)
+    other.execute("BEGIN IMMEDIATE")
+    changing = threading.Thread(target=keys.create, args=("l", ["read"], ANA))
+    changing.start()
+    started = time.monotonic()
+    for _ in range(20):
+        assert keys.verify(text) is not None
+        time.sleep(0.01)
+    assert time.monotonic() - started < 5
+    assert changing.is_alive()
+    other.execute("COMMIT")
+    changing.join()
+    other.close()
+    assert [key.name for key in keys.all()] == ["k", "l"]
+
+
+def test_a_change_does_not_wait_for_ever(
+    keys: Keys, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import apsw
+
+    monkeypatch.setattr(module, "BUSY_MS", 50)
+    other = apsw.Connection(path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(apsw.BusyError):
+        keys.create("k", ["read"], ANA)
+    other.execute("COMMIT")
+    other.close()
+    assert keys.all() == []
+
+
 def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("This is no database, but notes that somebody needs. " * 40)

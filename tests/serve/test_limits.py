@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -221,6 +222,20 @@ def test_who_does_not_get_a_turn_passes(tmp_path: Path) -> None:
     limits.close()
 
 
+def test_what_was_done_is_not_denied_because_it_cannot_be_counted(tmp_path: Path) -> None:
+    """It is counted as soon as it can be."""
+    path = str(tmp_path / "limits.sqlite")
+    buckets, other = SharedBuckets(path), apsw.Connection(path)
+    [(made,)] = other.execute("SELECT sql FROM sqlite_master WHERE name = 'buckets'")
+    other.execute("DROP TABLE buckets")
+    buckets.charge("k", 60, 0.0, 20)
+    other.execute(made)
+    buckets.charge("k", 60, 0.0, 10)
+    assert buckets._get("k") == (30.0, 0.0)
+    buckets.close()
+    other.close()
+
+
 # --- How much --------------------------------------------------------------------------------
 
 
@@ -269,6 +284,15 @@ def test_more_than_one_call_may_read_is_refused_and_said(served: Served, name: s
         served.run(served.service.memory.delete_all(user_id="ana"))
         fill(served, MOST)
         assert client.post(path, body).status_code == (413 if name == "a page" else 200)
+
+
+def test_what_is_added_is_not_limited_by_what_may_be_read(served: Served) -> None:
+    """It would be reported as failed, although it is stored."""
+    messages = [{"role": "user", "content": f"tea {number}"} for number in range(MOST + 1)]
+    body = {"messages": messages, "user_id": "ana", "infer": False}
+    added = served.key().post("/api/add", body)
+    assert added.status_code == 200, added.text
+    assert len(added.json()["results"]) == MOST + 1
 
 
 def test_pages_with_cursors_lead_through_everything(served: Served) -> None:

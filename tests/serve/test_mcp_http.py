@@ -261,3 +261,26 @@ def test_without_the_sdk_there_is_no_such_address(monkeypatch: pytest.MonkeyPatc
     assert not [each for each in make_app(service).routes if "mcp" in getattr(each, "path", "")]
     assert isinstance(service.memory, AsyncMemory)
     asyncio.run(service.close())
+
+
+def test_what_was_stored_is_told_although_the_time_for_reading_it_is_over() -> None:
+    server = Server(mcp={"infer": False}, serve={"timeout_s": 0.3})
+    memory = server.service.memory
+
+    async def slow(*_: Any, **__: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def work() -> None:
+        async with Connected(f"{server.url}/ana", server.key()) as client:
+            memory.get = slow  # type: ignore[method-assign, assignment]
+            (new,) = (await use(client, "add_memory", text="Ana likes tea"))["memories"]
+            assert new["memory"] == "Ana likes tea"
+            memory.add = slow  # type: ignore[method-assign, assignment]
+            said = await refusal(client, "add_memory", text="Ana likes cake")
+            assert "may be stored already" in said
+            assert "search_memories before you add it again" in said
+
+    try:
+        asyncio.run(work())
+    finally:
+        server.stop()

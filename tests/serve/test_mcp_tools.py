@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+import apsw
 import pytest
 
 pytest.importorskip("jsonschema")
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from isomem.contract.context import estimate_tokens
-from isomem.errors import DatabaseError, InvalidConfigError, ValidationError
+from isomem.errors import DatabaseError, InvalidConfigError, ValidationError, VectorStoreError
 from isomem.memory_async import AsyncMemory
 from isomem.serve.access import Access
 from isomem.serve.grants import Grant
@@ -26,6 +27,7 @@ from isomem.serve.mcp.settings import Settings
 from isomem.serve.mcp.shown import fitting, how_many_fit, memory_shown, most_that_fit
 from isomem.serve.mcp.toolbox import Toolbox
 from isomem.serve.mcp.tools import TOOLS
+from isomem.serve.problems import Problem
 from tests.serve.mcp_parts import NAMES, failed, open_memory, used
 
 T = TypeVar("T")
@@ -460,6 +462,86 @@ def test_what_was_stored_is_not_reported_as_failed_because_it_cannot_be_read() -
         reader = box_of(memory, user_id="ana", infer=False)
         memory.get = broken  # type: ignore[method-assign, assignment]
         assert len((await used(reader, "add_memory", text="more"))["memories"]) == 1
+        await memory.aclose()
+
+    run(work())
+
+
+FAULTS = [
+    DatabaseError("the disk is gone"),
+    ValueError("what was stored cannot be read"),
+    KeyError("a fault of ours"),
+    Problem(504, "TIMEOUT_001", "It took more than 120 seconds. Nothing was changed."),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda each: type(each).__name__)
+def test_what_was_stored_is_told_whatever_fails_then(fault: Exception) -> None:
+    async def work() -> None:
+        memory = open_memory()
+        session = open_local_session(memory, Settings({"user_id": "ana", "infer": False}))
+        own, box = session.call, Toolbox(session)
+
+        async def call(name: str, arguments: Any) -> Any:
+            if name == "get":
+                raise fault
+            return await own(name, arguments)
+
+        session.call = call
+        (new,) = (await used(box, "add_memory", text="Ana likes tea"))["memories"]
+        assert new["memory"] == "Ana likes tea"
+        changed = await used(box, "update_memory", memory_id=new["id"], text="Ana likes cake")
+        assert changed["memory"]["memory"] == "Ana likes cake"
+        await memory.aclose()
+
+    run(work())
+
+
+IN_DOUBT = [
+    apsw.BusyError("a file of the service"),
+    DatabaseError("the connection broke"),
+    VectorStoreError("the server did not answer"),
+    KeyError("a fault of ours"),
+]
+
+
+@pytest.mark.parametrize("fault", IN_DOUBT, ids=lambda each: type(each).__name__)
+def test_nobody_is_told_that_nothing_was_changed_where_that_is_not_known(fault: Exception) -> None:
+    """It is stored here, and only the answer is lost."""
+
+    async def work() -> None:
+        memory = open_memory()
+        session = open_local_session(memory, Settings({"user_id": "ana", "infer": False}))
+        own, box = session.call, Toolbox(session)
+
+        async def call(name: str, arguments: Any) -> Any:
+            await own(name, arguments)
+            raise fault
+
+        session.call = call
+        said = await failed(box, "add_memory", text="Ana likes tea")
+        assert "Nothing was changed" not in said
+        assert "not known" in said
+        assert "may be stored" in said
+        assert "search_memories before you add it again" in said
+        (new,) = (await memory.get_all(filters={"user_id": "ana"}))["results"]
+        said = await failed(box, "update_memory", memory_id=new["id"], text="Ana likes cake")
+        assert "not known" in said
+        assert "Doing it again does no harm" in said
+        assert "not known" not in await failed(box, "get_memories")
+        await memory.aclose()
+
+    run(work())
+
+
+def test_what_is_refused_before_it_is_stored_is_not_put_in_doubt() -> None:
+    async def work() -> None:
+        memory = open_memory()
+        box = box_of(memory)
+        for arguments in ({"text": ""}, {"text": "I like tea"}, {}):
+            said = await failed(box, "add_memory", **arguments)
+            assert "not known" not in said
+            assert "may be stored" not in said
         await memory.aclose()
 
     run(work())

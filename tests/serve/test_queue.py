@@ -150,7 +150,7 @@ def test_a_job_that_somebody_has_ended_stays_as_it_is(queues: Any, end: str, ove
     {
         "finish": lambda: one.finish(taken, "failed", {"code": "X"}),
         "postpone": lambda: one.postpone(taken, 0, {"code": "X"}),
-        "give_back": lambda: one.give_back(taken),
+        "give_back": lambda: one.give_back([taken.number]),
     }[end]()
     found = other.find(job.id)
     assert (found.state, found.arguments, found.error) == (over, {}, None)
@@ -170,7 +170,7 @@ def test_who_has_lost_a_job_changes_nothing(queues: Any, clock: Clock, end: str)
     {
         "finish": lambda: one.finish(lost, "failed", {"code": "X"}),
         "postpone": lambda: one.postpone(lost, 0, {"code": "X"}),
-        "give_back": lambda: one.give_back(lost),
+        "give_back": lambda: one.give_back([lost.number]),
     }[end]()
     found = other.find(job.id)
     assert (found.state, found.failures, found.error, found.starts) == ("running", 0, None, 2)
@@ -179,8 +179,38 @@ def test_who_has_lost_a_job_changes_nothing(queues: Any, clock: Clock, end: str)
 def test_what_is_given_back_is_taken_again_as_if_it_had_not_been_begun(queues: Any) -> None:
     one, other = queues
     added(one)
-    one.give_back(one.take(HOLD_S))
+    one.give_back([one.take(HOLD_S).number])
     assert other.take(HOLD_S).starts == 1
+
+
+def test_what_is_over_is_not_looked_at_by_who_looks_for_work(queues: Any) -> None:
+    """Several times a second: of the jobs that are kept, nearly all are over."""
+    queue, other = queues
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, sql: str, values: Any) -> bool:
+        asked.append((sql, values))
+        return True
+
+    queue._connection.set_exec_trace(note)
+    for scope in ("s", "s", "t", "u", "v"):
+        added(queue, scope)
+    taken = [queue.take(HOLD_S) for _ in range(5)]
+    assert [job is None for job in taken] == [False, False, False, False, True]
+    queue.hold([job.number for job in taken[:4]], HOLD_S)
+    queue.finish(taken[0], "done")
+    queue.finish(taken[1], "failed", {"code": "X"})
+    queue.postpone(taken[2], 5, {"code": "X"})
+    queue.give_back([taken[3].number])
+    queue.open_receipts()
+    queue.page("k", None, None, 10)
+    scanned = {
+        (step, sql)
+        for sql, values in asked
+        for *_, step in other._connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)
+        if step.startswith("SCAN jobs") and " USING INDEX open_" not in step
+    }
+    assert not scanned
 
 
 @pytest.mark.parametrize(("ended", "kept"), [("done", {}), ("failed", ARGUMENTS)])
@@ -359,7 +389,7 @@ class Processes(RuleBasedStateMachine):
         if how == "postpone":
             queue.postpone(job, 5, {"code": "X"})
         elif how == "give back":
-            queue.give_back(job)
+            queue.give_back([job.number])
         else:
             queue.finish(job, how)
         if not was_over:

@@ -15,7 +15,7 @@ from isomem import AsyncMemory, demo
 from isomem.clock import Clock
 from isomem.config import from_dict
 from isomem.errors import UnusableReplyError
-from isomem.serve.service import OWN, Service
+from isomem.serve.service import Service, with_own
 
 Json = dict[str, Any]
 
@@ -121,7 +121,7 @@ def filled(path: str = ":memory:", **serve: Any) -> Service:
     """A service with everything in it."""
     clock, given = DemoClock(), config(path, **serve)
     own = {"serve": given.pop("serve")}
-    memory = AsyncMemory(from_dict({**OWN, **given}), clock=clock)
+    memory = AsyncMemory(from_dict(with_own(given)), clock=clock)
     service = Service(own, memory=memory)
     asyncio.run(fill(service, clock))
     return service

@@ -17,6 +17,7 @@ from isomem.errors import LLMError
 from isomem.errors import MemoryError as IsomemError
 from isomem.serve.exchanges import Exchanges, SharedExchanges
 from isomem.serve.grants import Grant
+from isomem.serve.kept import Kept
 from isomem.serve.recording import LONGEST_TEXT, Recorder
 from isomem.serve.service import Service
 from isomem.testing import ScriptedLLM
@@ -70,7 +71,7 @@ def recorded(
 # --- What is kept, and who sees it ------------------------------------------------------------
 
 
-async def step(chance: Random, recorder: Recorder, service: Service, kept: list[Json]) -> None:
+async def step(chance: Random, holder: Kept, service: Service, kept: list[Json]) -> None:
     """One call, and what it does to the model."""
     drawn = {"user_id": chance.choice(USERS), "agent_id": chance.choice(AGENTS)}
     ids = {key: value for key, value in drawn.items() if value is not None}
@@ -80,15 +81,15 @@ async def step(chance: Random, recorder: Recorder, service: Service, kept: list[
     if name in ("add", "remember"):
         text = f"text {chance.random()}"
         said = {"messages": text} if name == "add" else {"said": text}
-        await recorder.call(service.memory, name, {**said, **ids, "infer": False})
+        await holder.call(service.memory, name, {**said, **ids, "infer": False})
         kept.append({"ids": ids, "text": text})
     elif name == "delete_all":
-        await recorder.call(service.memory, name, ids)
+        await holder.call(service.memory, name, ids)
         kept[:] = [each for each in kept if not ids.items() <= each["ids"].items()]
     elif name == "search":
-        await recorder.call(service.memory, name, {"query": "text", "filters": ids})
+        await holder.call(service.memory, name, {"query": "text", "filters": ids})
     else:
-        await recorder.call(service.memory, name, {})
+        await holder.call(service.memory, name, {})
         kept.clear()
 
 
@@ -104,7 +105,7 @@ def test_what_is_kept_and_shown_is_what_a_plain_model_says(
         chance, recorder, kept = Random(seed), Recorder(exchanges), []
         service = Service(CONFIG)
         for _ in range(60):
-            await step(chance, recorder, service, kept)
+            await step(chance, Kept(recorder=recorder), service, kept)
             del kept[:-12]
             for grants in (chance.sample(GRANTS, 1), chance.sample(GRANTS, 2)):
                 shown = recorder.shown_to([*map(Grant, grants)])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("fastapi")
 
+import apsw
 import httpx
 
 from isomem.errors import UnusableReplyError
+from isomem.pipeline import overview
 from isomem.serve.app import make_app
 from isomem.serve.exchanges import Exchanges
 from isomem.serve.recording import Recorder
@@ -211,6 +215,19 @@ def test_a_size_of_a_page_that_cannot_be_is_refused(site: Site, size: object) ->
 def test_a_body_that_is_not_an_object_is_refused(site: Site, body: object) -> None:
     assert site.ask("POST", "/ui/api/pages", body).status_code in (400, 422)
     assert site.ask("POST", "/ui/api/entities", body).status_code in (400, 422)
+
+
+@pytest.mark.parametrize("view", ["pages", "entities"])
+def test_what_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch, view: str) -> None:
+    async def slow(ports: Any, *_: Any, **__: Any) -> None:
+        await ports.store(lambda _: time.sleep(1))
+
+    site = Site(timeout_s=0.1)
+    monkeypatch.setattr(overview, {"pages": "page_starts", "entities": "entities"}[view], slow)
+    asked = {"filters": {"user_id": "ana"}, "user_id": "ana", "page_size": 5}
+    told = site.ask("POST", f"/ui/api/{view}", asked)
+    assert (told.status_code, told.json()["code"]) == (504, "TIMEOUT_001")
+    asyncio.run(site.service.close())
 
 
 # --- Entities ---------------------------------------------------------------------------------
@@ -496,3 +513,41 @@ def test_other_methods_are_refused(site: Site, method: str) -> None:
 def test_what_only_the_page_asks_is_not_part_of_the_interface(site: Site) -> None:
     paths = site.ask("GET", "/openapi.json", key=None).json()["paths"]
     assert not [path for path in paths if path.startswith("/ui")]
+
+
+@pytest.mark.parametrize("change", ["", "/{id}/rotate", "/{id}/revoke"])
+def test_nobody_waits_for_a_change_of_a_key_while_another_process_writes(
+    tmp_path: Path, change: str
+) -> None:
+    """The change waits for its turn at the file. Requests with and without a key go on."""
+    path = str(tmp_path / "service.db")
+    site, busy = Site(state_path=path), apsw.Connection(path)
+    other = site.service.keys.create("other", ["read"], [{}])[1]
+    body = {} if change else {"name": "new", "rights": ["read"], "grants": [{}]}
+    site.ask("GET", "/ui/api/session")  # What is noted of the first use is not what is measured.
+
+    async def meanwhile() -> int:
+        transport = httpx.ASGITransport(site.app)
+        headers = {"X-API-Key": site.all}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1", headers=headers
+        ) as web:
+            busy.execute("BEGIN IMMEDIATE")
+            changing = asyncio.create_task(
+                web.post(f"/ui/api/keys{change.format(id=other.id)}", json=body)
+            )
+            started = time.monotonic()
+            for turn in range(20):
+                for asked in ("/health", "/ui/api/session"):
+                    assert (await web.get(asked)).status_code == 200, (turn, asked)
+                await asyncio.sleep(0.01)
+            assert time.monotonic() - started < 5
+            assert not changing.done()
+            busy.execute("COMMIT")
+            return (await changing).status_code
+
+    try:
+        assert asyncio.run(meanwhile()) == 200
+    finally:
+        busy.close()
+        asyncio.run(site.service.close())

@@ -81,7 +81,8 @@ class Access:
         with self.noted(name, arguments) as noted:
             noted.arguments = self._limited(await self.prepare(name, arguments))
             result = noted.end(await self.make(name, noted.arguments))
-            return result if CALLS[name].lists_scopes else self._read(result)
+            call = CALLS[name]
+            return self._read(result) if call.reads and not call.lists_scopes else result
 
     def noted(self, name: str, arguments: Mapping[str, object]) -> AbstractContextManager[Noted]:
         """A block that makes one call, which is noted however it ends."""
@@ -97,8 +98,11 @@ class Access:
         if call is None:
             raise ValidationError(f"There is no call {name!r}.", error_code="VALIDATION_008")
         self.check_right(call.right)
-        checked = _checked(call, arguments)
-        return checked if self.sees_everything else await self._narrowed(call, checked)
+        if self.sees_everything:
+            return _checked(call, arguments)
+        if call.kept_by == FILTERS:
+            arguments = {"filters": None, **arguments}  # The key says whose memories are meant.
+        return await self._narrowed(call, _checked(call, arguments))
 
     async def make(
         self, name: str, prepared: Mapping[str, object], receipt: Receipt | None = None

@@ -22,7 +22,7 @@ from isomem.serve.scopes import counted_in
 from isomem.types import SCOPE_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from typing import NoReturn, TypeVar
 
     from starlette.requests import HTTPConnection
@@ -39,6 +39,8 @@ IDEMPOTENCY_KEY = "idempotency-key"
 
 BACKGROUND = "background"
 """The argument with which a call that adds is made later."""
+
+NOTHING_CHANGED = "Nothing was changed."
 
 
 class Caller:
@@ -87,7 +89,7 @@ class Caller:
             Problem: 400, it is not JSON; 413, it is too long; 504, it does not come.
         """
         return read_json(
-            await self._in_time(_body(self.request.receive), "The body did not arrive.")
+            await self.in_time(_body(self.request.receive), "The body did not arrive.")
         )
 
     async def object(self) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class Caller:
             Exception: as `Access.call`.
         """
         check_batch(arguments.get("messages"), self.service.settings.max_messages)
-        result = await self._in_time(self._made(name, arguments), _after_timeout(name))
+        result = await self.in_time(self._made(name, arguments), _after_timeout(name))
         counted = counted_in(result) if name == "scopes" else 0
         self.count((how_many(result) or 0) + counted)
         return result
@@ -147,8 +149,7 @@ class Caller:
         check_read(number * size, self.service.settings.max_memories)
         access.check_right("read")
         named = {**asked, "filters": access.filters(asked.get("filters"))}
-        start = access.ask(overview.page_start, number=number, page_size=size, **named)
-        cursor = await self._in_time(start, _after_timeout("get_all"))
+        cursor = await self.ask(overview.page_start, number=number, page_size=size, **named)
         self.count(skipped // PASSED_PER_READ)
         return cursor
 
@@ -171,9 +172,19 @@ class Caller:
         is_asked = bool(background) or "respond-async" in map(str.strip, preferred)
         return is_asked and self._answer_may_wait
 
+    async def ask(
+        self, question: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
+    ) -> T:
+        """What a step of `isomem.pipeline` that only reads says; see `Access.ask`.
+
+        Raises:
+            Problem: 504, it took too long.
+        """
+        return await self.in_time(self.access.ask(question, *args, **kwargs), NOTHING_CHANGED)
+
     async def everything(self, **paging: Any) -> Any:
         """A page of all memories; see `Access.everything`."""
-        page = await self._in_time(self.access.everything(**paging), _after_timeout("get_all"))
+        page = await self.in_time(self.access.everything(**paging), NOTHING_CHANGED)
         self.count(len(page["results"]))
         return page
 
@@ -185,9 +196,17 @@ class Caller:
         """
         ports = self.access.memory._ports
         asked = ports.run_here(ports.generate(messages))  # Which needs no store.
-        return await self._in_time(asked, "Nothing was changed.")
+        return await self.in_time(asked, NOTHING_CHANGED)
 
-    async def _in_time(self, work: Awaitable[T], outcome: str) -> T:
+    async def in_time(self, work: Awaitable[T], outcome: str) -> T:
+        """What some work comes to.
+
+        Args:
+            outcome: what is said of it if it is not done in time.
+
+        Raises:
+            Problem: 504, it took too long.
+        """
         seconds = self.service.settings.timeout_s
         try:
             return await within(seconds, work)
@@ -211,11 +230,10 @@ class Accepted(Exception):  # noqa: N818 - it is no error
 
 
 def _after_timeout(name: str) -> str:
-    call = CALLS.get(name)
-    if call is None or call.right == "read":
-        return "Nothing was changed."
-    again = "Doing it again does no harm." if call.is_repeatable else "It may be stored already."
-    return f"It was ended, unless it was being written at that moment. {again}"
+    doubt = CALLS[name].doubt if name in CALLS else ""
+    if not doubt:
+        return NOTHING_CHANGED
+    return f"It was ended, unless it was being written at that moment. {doubt}"
 
 
 # --- Keys ------------------------------------------------------------------------------------

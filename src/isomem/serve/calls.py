@@ -91,6 +91,18 @@ class Call:
         return {**_parameters(self.name), **self.more} if self.more else _parameters(self.name)
 
     @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.right == "read"
+
+    @property
+    def doubt(self) -> str:
+        """What to bear in mind if nobody knows whether it was carried out; "" if it only reads."""
+        if self.reads:
+            return ""
+        return "Doing it again does no harm." if self.is_repeatable else "It may be stored already."
+
+    @property
     def summary(self) -> str:
         """What it does, in a sentence."""
         return _doc(self.name).partition("\n")[0]

@@ -17,6 +17,8 @@ _AT_ONCE = frozenset(each.path for each in status.operations())
 class Following:
     """A layer of the application. Once a change is acknowledged, every later request sees it.
 
+    One that is being answered goes on with the models that it has.
+
     Args:
         app: what answers.
         service: whose configuration another process may change.
@@ -28,6 +30,10 @@ class Following:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; if there is a change, after it was taken over."""
-        if scope["type"] == "http" and self._service.is_behind() and scope["path"] not in _AT_ONCE:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._service.is_behind() and scope["path"] not in _AT_ONCE:
             await self._service.follow()
-        await self._app(scope, receive, send)
+        with self._service.using():
+            await self._app(scope, receive, send)

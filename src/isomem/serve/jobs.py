@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from weakref import WeakValueDictionary
 
@@ -36,7 +36,8 @@ from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
     from typing import Any
 
     from isomem.contract.plan import Outcome
@@ -60,7 +61,7 @@ class Jobs:
         access: gives the view through which jobs are made: of everything.
         settings: of the service.
         trail: where it is noted what became of them.
-        follow: what is waited for before a job is made; None waits for nothing.
+        making: the block in which the call of a job is made; by default nothing special.
     """
 
     def __init__(
@@ -69,11 +70,11 @@ class Jobs:
         access: Callable[[], Access],
         settings: Settings,
         trail: Trail,
-        follow: Callable[[], Awaitable[None]] | None = None,
+        making: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self._queue = Queue(path)
         self._access = access
-        self._worker = Worker(self._queue, access, settings, trail, follow)
+        self._worker = Worker(self._queue, access, settings, trail, making)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # --- What callers do ---

@@ -62,8 +62,7 @@ class Kept:
         try:
             return await self._made(memory, name, arguments)
         finally:
-            if self._removals is not None:
-                await asyncio.to_thread(self._removals.note, removed)
+            await asyncio.to_thread(self._forget, removed)
 
     async def _made(
         self, memory: AsyncMemory, name: str, arguments: Mapping[str, object]
@@ -71,6 +70,15 @@ class Kept:
         if self.recorder is None:
             return await getattr(memory, name)(**arguments)
         return await self.recorder.call(memory, name, arguments)
+
+    def _forget(self, removed: Mapping[str, str]) -> None:
+        """Forgets the recorded adds of the scopes with these ids, here and elsewhere."""
+        try:
+            if self.recorder is not None:
+                self.recorder.forget(removed)
+        finally:
+            if self._removals is not None:
+                self._removals.note(removed)
 
     def shown_to(self, grants: Sequence[Grant]) -> list[Json]:
         """The recorded adds to scopes that are granted, newest first."""

@@ -13,6 +13,7 @@ import os
 import secrets
 import threading
 import time
+from contextlib import suppress
 
 from isomem.contract.arguments import shown
 from isomem.errors import DatabaseError, MemoryNotFoundError
@@ -38,6 +39,7 @@ BUSY_MS = 10_000
 _ID_BYTES = 6
 _SECRET_BYTES = 32
 _USE_NOTED_EVERY_S = 300
+_TRIED_EVERY_S = 0.01
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS keys (
@@ -296,30 +298,45 @@ class Keys:
         self._version, self._number = version, number
 
     def _write(self, sql: str, values: tuple[object, ...]) -> int:
-        """Executes one statement. Returns how many rows it changed."""
+        """Executes one statement. Returns how many rows it changed.
+
+        As long as another process is writing, it waits without the lock, which the event loop needs
+        for every request.
+        """
+        import apsw
+
+        until = time.monotonic() + BUSY_MS / 1000
+        while True:
+            try:
+                return self._write_now(sql, values)
+            except apsw.BusyError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(_TRIED_EVERY_S)
+
+    def _write_now(self, sql: str, values: tuple[object, ...]) -> int:
+        """As `_write`.
+
+        Raises:
+            apsw.BusyError: another process is writing.
+        """
         with self._lock:
-            self._connection.execute(sql, values)
+            self._connection.set_busy_timeout(0)
+            try:
+                self._connection.execute(sql, values)
+            finally:
+                self._connection.set_busy_timeout(BUSY_MS)
             self._version = -1
             return self._connection.changes()
 
     def _note_use(self, key: Key) -> None:
         now = time.time()
         if key.last_used_at is None or now - key.last_used_at > _USE_NOTED_EVERY_S:
+            import apsw
+
             key.last_used_at = now
-            self._note("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, key.id))
-
-    def _note(self, sql: str, values: tuple[object, ...]) -> None:
-        """Executes a statement unless another process is writing: nobody waits for it."""
-        import apsw
-
-        with self._lock:
-            self._connection.set_busy_timeout(0)
-            try:
-                self._connection.execute(sql, values)
-            except apsw.BusyError:
-                pass
-            finally:
-                self._connection.set_busy_timeout(BUSY_MS)
+            with suppress(apsw.BusyError):  # Nobody waits for it.
+                self._write_now("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, key.id))
 
 
 def open_file(path: str) -> apsw.Connection:

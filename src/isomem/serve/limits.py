@@ -173,7 +173,7 @@ class SharedBuckets(Buckets):
         try:
             with self._turn():
                 super().charge(key_id, most, now, owed)
-        except apsw.BusyError:
+        except apsw.Error:  # What it is for was done, and its caller has to be told so.
             self._debts[key_id] = owed
 
     @contextmanager

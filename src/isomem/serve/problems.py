@@ -133,6 +133,14 @@ def problem_of(error: Exception) -> Problem:
     )  # fmt: skip
 
 
+def may_be_done(error: Exception) -> bool:
+    """Whether a call that failed may have been carried out: nobody knows how its writing ended."""
+    if isinstance(error, VectorValueError):
+        return False
+    is_of_file = isinstance(error, (DatabaseError, VectorStoreError, apsw.Error))
+    return is_of_file or problem_of(error).status in (FAILED, TOO_SLOW)
+
+
 def _headers(error: Exception) -> dict[str, str]:
     seconds = getattr(error, "retry_after", None)
     return {} if seconds is None else {"Retry-After": str(int(seconds) + 1)}

@@ -59,6 +59,8 @@ CREATE TABLE IF NOT EXISTS jobs (
 );
 CREATE INDEX IF NOT EXISTS open_jobs ON jobs (scope, number)
     WHERE state IN ('waiting', 'running');
+CREATE INDEX IF NOT EXISTS open_in_order ON jobs (number)
+    WHERE state IN ('waiting', 'running');
 CREATE INDEX IF NOT EXISTS jobs_of_keys ON jobs (key_id, number);
 """
 _COLUMNS = (
@@ -72,7 +74,11 @@ _FREE = (
     f" AND NOT EXISTS (SELECT 1 FROM jobs AS earlier WHERE earlier.{_OPEN}"
     " AND earlier.scope = jobs.scope AND earlier.number < jobs.number)"
 )
-_FIRST_FREE = f"SELECT number FROM jobs WHERE {_OPEN} AND {_FREE} ORDER BY number LIMIT 1"
+# SQLite would go through all jobs in their order, and nearly all that are kept are over.
+_FIRST_FREE = (
+    f"SELECT number FROM jobs INDEXED BY open_in_order WHERE {_OPEN} AND {_FREE}"
+    " ORDER BY number LIMIT 1"
+)
 _TAKE = (
     "UPDATE jobs SET state = 'running', owner = :owner, held_until = :until, starts = starts + 1"
     f" WHERE number = ({_FIRST_FREE}) RETURNING {_COLUMNS}"
@@ -82,6 +88,7 @@ _INSERT = (
     " submitted_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?) ON CONFLICT (receipt) DO NOTHING"
 )
 _MINE = "number = ? AND owner = ? AND state = 'running'"
+_ALL_MINE = "owner = ? AND state = 'running' AND number IN (SELECT value FROM json_each(?))"
 _OVER = "arguments = NULL, scope = '', owner = NULL, finished_at = coalesce(finished_at, ?)"
 """What is true of a job that will not be begun again: it keeps nothing of what it was to add, and
 does not say whose it was."""
@@ -197,7 +204,8 @@ class Queue:
             state: only those in this state.
             before: only those with a smaller number.
         """
-        where = "(:key IS NULL OR key_id = :key) AND (:state IS NULL OR state = :state)"
+        of_key = "TRUE" if key_id is None else "key_id = :key"
+        where = f"{of_key} AND (:state IS NULL OR state = :state)"
         values = {"key": key_id, "state": state, "before": before, "limit": limit}
         sql = (
             f"SELECT {_WITHOUT_ARGUMENTS} FROM jobs WHERE {where}"
@@ -243,10 +251,7 @@ class Queue:
 
     def hold(self, numbers: Iterable[int], hold_s: float) -> None:
         """Says that this process still works on these jobs."""
-        sql = (
-            "UPDATE jobs SET held_until = ? WHERE owner = ? AND state = 'running'"
-            " AND number IN (SELECT value FROM json_each(?))"
-        )
+        sql = f"UPDATE jobs SET held_until = ? WHERE {_ALL_MINE}"
         self._change(sql, (time.time() + hold_s, self.owner, json.dumps([*numbers])))
 
     def finish(self, job: Job, state: str, error: Mapping[str, object] | None = None) -> None:
@@ -269,10 +274,13 @@ class Queue:
         )
         self._change(sql, (json.dumps(error), time.time() + delay_s, job.number, self.owner))
 
-    def give_back(self, job: Job) -> None:
-        """Lets another process take a job that this one does not finish."""
-        sql = f"UPDATE jobs SET state = 'waiting', owner = NULL, starts = starts - 1 WHERE {_MINE}"
-        self._change(sql, (job.number, self.owner))
+    def give_back(self, numbers: Iterable[int]) -> None:
+        """Lets another process take jobs that this one does not finish."""
+        sql = (
+            "UPDATE jobs SET state = 'waiting', owner = NULL, starts = starts - 1"
+            f" WHERE {_ALL_MINE}"
+        )
+        self._change(sql, (self.owner, json.dumps([*numbers])))
 
     def open_receipts(self) -> list[str]:
         """The receipts of the jobs that are not finished."""

@@ -13,7 +13,6 @@ import uuid
 from isomem.causes import message_of
 from isomem.contract.arguments import shown
 from isomem.errors import UnusableReplyError
-from isomem.serve.calls import REMOVALS
 from isomem.serve.exchanges import Exchanges
 from isomem.serve.grants import ids_in
 from isomem.text.reply import read_facts
@@ -152,21 +151,17 @@ class Recorder:
         self.is_shared = self._exchanges.are_shared
 
     async def call(self, memory: AsyncMemory, name: str, arguments: Json) -> object:
-        """Makes one call of a memory. An add is recorded, and a removal forgets.
+        """Makes one call of a memory. An add is recorded.
 
         Returns, Raises:
             As the call.
         """
         if name not in ADDS:
-            try:
-                return await getattr(memory, name)(**arguments)
-            finally:
-                if name in REMOVALS:
-                    await self._do(self._exchanges.forget, ids_in(arguments))
+            return await getattr(memory, name)(**arguments)
         exchange = Exchange(name, arguments)
-        await self._do(self._exchanges.begin, exchange)
         heard = memory.replacing(llm=_listener(memory.llm, exchange))
         try:
+            await self._do(self._exchanges.begin, exchange)
             result = await getattr(heard, name)(**arguments)
         except Exception as error:
             if getattr(error, "error_code", None) != REPEATED:

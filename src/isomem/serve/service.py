@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
+from contextlib import asynccontextmanager, contextmanager
 
 from isomem import log
-from isomem.config import MCP, SERVICE, from_dict
+from isomem.config import MCP, SERVICE, STORE_SETS, from_dict
 from isomem.errors import ConfigurationError, DependencyError, InvalidConfigError
 from isomem.memory_async import AsyncMemory
 from isomem.reference import ON_FRONT_ENDS
@@ -32,20 +34,17 @@ from isomem.serve.problems import UNAUTHENTICATED, Problem
 from isomem.serve.recording import Recorder
 from isomem.serve.settings import RIGHTS, Settings, memory_name, state_path
 from isomem.serve.trail import CALLER, trail_of
+from isomem.serve.uses import SINCE, Uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
     from typing import Any
 
     from isomem.config import MemoryConfig
     from isomem.providers.llm.openai import ChatProtocol
     from isomem.serve.configuration import Configuration
     from isomem.serve.keys import Key
-
-OWN = {**ON_FRONT_ENDS, "dedup_concurrent": True}
-"""What the service sets if the configuration does not: failed calls are errors, and equal facts of
-calls at the same time are stored once."""
 
 FIRST_KEY = "first key"
 """What the key is called that a new service makes."""
@@ -75,7 +74,7 @@ class Service:
         self.settings = Settings(given.pop(SERVICE, None))
         self.settings.check_address()
         self.mcp = McpSettings(given.pop(MCP, None))
-        given = {**OWN, **given}
+        given = with_own(given)
         read = from_dict(given) if memory is None else memory.config
         path = state_path(self.settings, read)
         self.trail = trail_of(self.settings, path)
@@ -84,14 +83,14 @@ class Service:
         self.changes.note_memory(memory_name(read))
         self.configuration = merged(given, self.changes.read())
         self.memory = _opened(read, given, self.configuration) if memory is None else memory
-        self.jobs = Jobs(path, self._own_access, self.settings, self.trail, self.follow)
+        self.jobs = Jobs(path, self._own_access, self.settings, self.trail, self._up_to_date)
         self._removals = Removals(path)
         recorder = _recorder(folder) if self.settings.record else None
         self.kept = Kept(self.jobs.forget, recorder, self._removals)
         self.model_server: ChatProtocol | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._started_with = given
-        self._replaced: list[AsyncMemory] = []
+        self._uses = Uses()
         self._configuring = threading.Lock()
         self._following: asyncio.Task[None] | None = None
 
@@ -185,9 +184,34 @@ class Service:
 
     def _use(self, memory: AsyncMemory, configuration: Configuration) -> None:
         """From now on, calls use this memory."""
-        self._replaced.append(self.memory)
-        self.memory = memory
+        old, self.memory = self.memory, memory
         self.configuration = configuration
+        self._uses.replace(old)  # Only now, so that nothing that begins later gets it.
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """A block that uses the memory, which is not closed meanwhile if another one replaces it.
+
+        Whatever may ask a model is done in such a block.
+        """
+        number = self._uses.begin()
+        before = SINCE.set(number)
+        try:
+            yield
+        finally:
+            SINCE.reset(before)
+            self._end_use(number)
+
+    @asynccontextmanager
+    async def _up_to_date(self) -> AsyncIterator[None]:
+        """The same, with the configuration that all processes have agreed on."""
+        await self.follow()
+        with self.using():
+            yield
+
+    def _end_use(self, number: int) -> None:
+        for memory in self._uses.end(number):
+            self.in_background(_close_models(memory))
 
     def is_behind(self) -> bool:
         """Whether another process may have changed the configuration."""
@@ -229,14 +253,19 @@ class Service:
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Does something whatever becomes of its caller. `close` waits until it is done."""
-        task = asyncio.ensure_future(work)
+        number, task = self._uses.begin(), asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        task.add_done_callback(lambda _: self._end_use(number))
         return task
 
     async def _finish_background(self) -> None:
-        if self._background:
-            await asyncio.wait(self._background, timeout=self.settings.grace_s)
+        until = time.monotonic() + self.settings.grace_s
+        while self._background:  # What is done may have begun something more.
+            left_s = max(until - time.monotonic(), 0)
+            await asyncio.wait(self._background, timeout=left_s)
+            if not left_s:
+                return
 
     def start(self) -> None:
         """Begins to work on jobs, in the running event loop."""
@@ -249,7 +278,7 @@ class Service:
         await self._finish_background()  # What a job has begun.
         if self.model_server is not None:
             await self.model_server.aclose()
-        for memory in self._replaced:
+        for memory in self._uses.replaced():
             await _close_models(memory)
         await self.memory.aclose()
         self.changes.close()
@@ -259,6 +288,19 @@ class Service:
         self._removals.close()
         self.trail.close()
         self.keys.close()
+
+
+def with_own(given: Configuration) -> Configuration:
+    """A configuration with what the service sets if it does not.
+
+    Failed calls are errors, and equal facts of calls at the same time are stored once, where the
+    store can do that.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    can_dedup = from_dict(given).vector_store.provider in STORE_SETS
+    return {**ON_FRONT_ENDS, **({"dedup_concurrent": True} if can_dedup else {}), **given}
 
 
 def _opened(read: MemoryConfig, given: Configuration, configuration: Configuration) -> AsyncMemory:

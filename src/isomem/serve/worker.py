@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from isomem import log
 from isomem.contract.plan import Receipt
@@ -18,7 +18,8 @@ from isomem.serve.queue import DONE, FAILED, OF_JOBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
     from typing import ParamSpec, TypeVar
 
     from isomem.contract.plan import Outcome
@@ -58,7 +59,7 @@ class Worker:
         access: gives the view through which jobs are made: of everything.
         settings: of the service.
         trail: where it is noted what becomes of the jobs.
-        follow: what is waited for before a job is made; None waits for nothing.
+        making: the block in which the call of a job is made; by default nothing special.
     """
 
     def __init__(
@@ -67,13 +68,13 @@ class Worker:
         access: Callable[[], Access],
         settings: Settings,
         trail: Trail,
-        follow: Callable[[], Awaitable[None]] | None = None,
+        making: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self._queue = queue
         self._access = access
         self._settings = settings
         self._trail = trail
-        self._follow = follow
+        self._making = making
         self._work: dict[asyncio.Task[None], int] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._may_take = asyncio.Event()
@@ -96,14 +97,18 @@ class Worker:
             grace_s: how long those under way may go on.
         """
         self._ends = True
-        await _end(self._loops[:1])
+        self._may_take.set()
+        # It ends by itself: nobody can call back a thread that takes a job, which must be known.
+        await asyncio.gather(*self._loops[:1], return_exceptions=True)
         if self._work and grace_s:
             await asyncio.wait(self._work, timeout=grace_s)
+        unfinished = [*self._work.values()]
         await _end([*self._work, *self._loops[1:]])
+        if unfinished:
+            await _patiently(self._queue.give_back, unfinished)
         self._loops = []
 
     async def _take_all(self) -> None:
-        # Before Python 3.12, a cancellation is lost if what `wait_for` waits for comes with it.
         while not self._ends:
             self._may_take.clear()
             job = None
@@ -154,10 +159,8 @@ class Worker:
         try:
             with self._trail.call(Key.named(job.key_id), job.call, job.arguments) as noted:
                 noted.job = job.id
-                noted.end(await self._make(job))
-        except asyncio.CancelledError:
-            self._queue.give_back(job)
-            raise
+                async with self._making():
+                    noted.end(await self._make(job))
         except Exception as error:  # noqa: BLE001 - the job says what became of it
             await _patiently(self._fail, job, error)
         else:
@@ -165,8 +168,6 @@ class Worker:
 
     async def _make(self, job: Job) -> object:
         """What the call of a job returns; None if it was made already."""
-        if self._follow is not None:
-            await self._follow()
         access = self._access()
         if await told(access, job.receipt, job.digest) is not None:
             return None

@@ -33,7 +33,8 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Stores:
     Raises:
         InvalidConfigError: the provider is not known, or the store holds vectors of another
             embedder.
-        DatabaseError: a file cannot be opened.
+        DependencyError: a package that the store needs is not installed.
+        DatabaseError, VectorStoreError: a file cannot be opened, or a server not be reached.
     """
     name = SETS.get(config.vector_store.provider, _COMPOSED)
     __import__(name)

@@ -158,11 +158,11 @@ def serve(wire: Wire, config: Mapping[str, object], settings: Settings) -> None:
     """
     from isomem.config import MCP, SERVICE, from_dict
     from isomem.memory_async import AsyncMemory
-    from isomem.serve.service import OWN
+    from isomem.serve.service import with_own
 
     check_local_scope(settings)
     own = {name: value for name, value in config.items() if name not in (MCP, SERVICE)}
-    memory = AsyncMemory(from_dict({**OWN, **own}))
+    memory = AsyncMemory(from_dict(with_own(own)))
     session = open_local_session(memory, settings)
     try:
         from isomem.serve.mcp.server import make_server

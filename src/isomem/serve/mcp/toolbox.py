@@ -11,12 +11,19 @@ from isomem.errors import (
     MemoryNotFoundError,
     ValidationError,
 )
-from isomem.errors import MemoryError as OurError
 from isomem.options import nearest
 from isomem.serve.calls import CALLS, FILTERS, IDS
 from isomem.serve.mcp.shown import event_shown, fitting, how_many_fit, memory_shown, most_that_fit
 from isomem.serve.mcp.tools import PAGE, TOOLS
-from isomem.serve.problems import FAILED, FORBIDDEN, NOT_FOUND, Problem, problem_of
+from isomem.serve.problems import (
+    FAILED,
+    FORBIDDEN,
+    NOT_FOUND,
+    TOO_SLOW,
+    Problem,
+    may_be_done,
+    problem_of,
+)
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from isomem.serve.calls import Call
     from isomem.serve.mcp.session import Session
     from isomem.serve.mcp.shown import Found, Shown
     from isomem.serve.mcp.tools import Tool
@@ -47,7 +55,7 @@ class Outcome:
 
     @property
     def is_error(self) -> bool:
-        """Whether the call failed, and changed nothing."""
+        """Whether the call failed. The text says so if something may have changed all the same."""
         return self.structured is None
 
 
@@ -185,7 +193,7 @@ class Toolbox:
             return self._shown(memory)
         try:
             found = await self._session.call("get", {"memory_id": memory["id"]})
-        except OurError as error:
+        except Exception as error:  # noqa: BLE001 - it is stored, whatever fails now
             log.warning("%s was stored, but cannot be shown: %r", memory["id"], error)
             found = None
         return self._shown(found or memory)
@@ -224,9 +232,8 @@ class Toolbox:
         problem = problem_of(error)
         if problem.status == FAILED:
             log.error("%s failed: %r", tool.name, error)
-        advice = self._advice(problem, error)
-        said = [_sentence(each) for each in (problem.detail, advice) if each]
-        return Outcome(" ".join(said), None)
+        said = [problem.detail, *_in_doubt(tool.call, error), self._advice(problem, error)]
+        return Outcome(" ".join(_sentence(each) for each in said if each), None)
 
     def _advice(self, problem: Problem, error: Exception) -> str | None:
         """What a model, or the person who has set it up, can do about a failure."""
@@ -235,7 +242,7 @@ class Toolbox:
         if problem.status == FORBIDDEN and self._session.said_scope:
             return f"These tools reach the memories of {self._session.said_scope}."
         if problem.status == FAILED:
-            return "Nothing was changed. The log of the memory server says what happened."
+            return "The log of the memory server says what happened."
         if _lacks_model(error):
             return _NO_MODEL
         return problem.suggestion
@@ -246,6 +253,17 @@ _NO_MODEL = (
     "which is then stored as it is. To have facts extracted, whoever set up this server can name "
     "a model with ISOMEM_MODEL and ISOMEM_BASE_URL, or set OPENAI_API_KEY."
 )
+
+_LOOK_FIRST = "Look for it with search_memories before you add it again."
+
+
+def _in_doubt(call: Call, error: Exception) -> list[str]:
+    """What a model is told of a call that failed, and may have been carried out."""
+    if not (call.doubt and may_be_done(error)):
+        return []
+    is_said = problem_of(error).status == TOO_SLOW
+    said = [] if is_said else ["Whether it was carried out is not known.", call.doubt]
+    return said if call.is_repeatable else [*said, _LOOK_FIRST]
 
 
 def _lacks_model(error: BaseException | None) -> bool:

@@ -64,10 +64,9 @@ class Tool:
     @property
     def hints(self) -> dict[str, bool]:
         """The annotations of MCP: what a client may assume before it asks a person."""
-        reads = self.call.right == "read"
         return {
-            "readOnlyHint": reads,
-            "destructiveHint": not (reads or self.only_adds),
+            "readOnlyHint": self.call.reads,
+            "destructiveHint": not (self.call.reads or self.only_adds),
             "idempotentHint": self.call.is_repeatable,
             "openWorldHint": False,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from isomem.contract.moments import EVENT_TIME, check_timestamp
@@ -16,11 +17,17 @@ from isomem.contract.visibility import SUPERSEDED_BY
 from isomem.dates import utc_text
 from isomem.serve.callers import check_batch
 from isomem.serve.limits import check_read
-from isomem.serve.problems import BAD_INPUT, NOT_OFFERED, Problem
+from isomem.serve.problems import BAD_INPUT, NOT_OFFERED, Problem, problem_of
 from isomem.serve.rest.admin import check_administrator
 from isomem.serve.rest.arguments import OBJECT, TEXT, WHOLE, Reader, of_call
 from isomem.serve.rest.schemas import of_result, reference
-from isomem.serve.rest.selfhosted import FIELD_OF, MESSAGE, entities, found, operation
+from isomem.serve.rest.selfhosted import (
+    MESSAGE,
+    delete_all_of_entity,
+    entities,
+    found,
+    operation,
+)
 from isomem.types import SCOPE_KEYS
 
 if TYPE_CHECKING:
@@ -36,6 +43,9 @@ PROJECT = "isomem"
 """The organization and the project that a client is told it belongs to."""
 
 PAGE_SIZE = 100
+_LONGEST_DICT = 10_000
+"""How many characters of Python are read. Those of some ids have far fewer."""
+
 _COUNTED = ("filters", "show_expired", "show_superseded")
 """The arguments of `get_all` that `count` has, too."""
 
@@ -201,7 +211,14 @@ async def update(caller: Caller) -> object:
     caller.access.check_right("read")
     changed = _changed(caller.path["memory_id"], UPDATE.read(await caller.object()))
     await caller.call("update", changed)
-    return await found(caller, caller.path["memory_id"])
+    try:
+        return await found(caller, caller.path["memory_id"])
+    except Exception as error:
+        problem = problem_of(error)
+        raise Problem(
+            problem.status, problem.code, "The memory was changed, but cannot be shown.",
+            "Get it once more.", problem.headers,
+        ) from error  # fmt: skip
 
 
 def _changed(memory_id: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -264,6 +281,7 @@ async def _all(caller: Caller, asked: dict[str, Any]) -> AsyncIterator[dict[str,
 
 async def delete_all(caller: Caller) -> object:
     """Deletes the memories of some ids."""
+    caller.access.check_right("write")
     given = DELETE_ALL.read(caller.query)
     ids = _taken({**given, "filters": read_filters(given.get("filters"))})
     if not ids or any(key not in SCOPE_KEYS for key in ids):
@@ -318,18 +336,29 @@ def read_filters(text: str | None) -> dict[str, Any]:
     """Filters in a query: as JSON, or as Python writes a dict, which the client sends.
 
     Raises:
-        Problem: 400, they are neither.
+        Problem: 400, they are neither, or longer than ids can be.
     """
     if text is None:
         return {}
-    for read in (json.loads, ast.literal_eval):
-        try:
-            value = read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        if isinstance(value, dict):
-            return value
-    raise Problem(BAD_INPUT, "VALIDATION_008", "filters: must be a JSON object.")
+    value = _read_json(text)
+    if value is None and len(text) <= _LONGEST_DICT:
+        # What it takes to read Python grows beyond all measure with the length of the text.
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            value = ast.literal_eval(text)
+    return _as_filters(value, "filters")
+
+
+def _read_json(text: str) -> Any:
+    """What a text says as JSON; None if it is something else."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(text)
+    return None
+
+
+def _as_filters(value: Any, name: str) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise Problem(BAD_INPUT, "VALIDATION_008", f"{name}: must be a JSON object.")
 
 
 def _chosen(item: dict[str, Any], fields: list[str] | None) -> dict[str, Any]:
@@ -347,12 +376,7 @@ async def users(caller: Caller) -> object:
 
 async def delete_entity(caller: Caller) -> object:
     """Deletes the memories of one user, agent or run."""
-    kind = caller.path["entity_type"]
-    if kind not in FIELD_OF:
-        raise Problem(
-            BAD_INPUT, "VALIDATION_008", f"entity_type: must be one of {', '.join(FIELD_OF)}."
-        )
-    return await caller.call("delete_all", {FIELD_OF[kind]: caller.path["entity_id"]})
+    return await delete_all_of_entity(caller)
 
 
 async def batch_update(caller: Caller) -> object:
@@ -394,9 +418,13 @@ async def create_export(caller: Caller) -> object:
 
 async def get_export(caller: Caller) -> object:
     """All memories that pass the filters, or those of an export by its id."""
+    caller.access.check_right("read")
     given = EXPORT.read(await caller.object())
     export = given.pop("memory_export_id", None)
-    filters = _taken(given) if export is None else read_filters(export)
+    if export is None:
+        filters = _taken(given)
+    else:
+        filters = _as_filters(_read_json(export), "memory_export_id")
     return {"memories": [each async for each in _all(caller, {"filters": filters})]}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from isomem.serve.callers import NOTHING_CHANGED
 from isomem.serve.problems import BAD_INPUT, Problem
 from isomem.serve.queue import STATES
 from isomem.serve.rest.operations import Operation
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 TAG = "jobs"
 PATH = "/api/jobs"
+_MAY_BE_DONE = "It may have been done. Get the job to see."
 _QUERY: dict[str, Schema] = {
     "status": {"enum": [*STATES]},
     "page_size": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
@@ -53,19 +55,23 @@ async def list_jobs(caller: Caller) -> object:
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise Problem(BAD_INPUT, "VALIDATION_008", "page_size: must be a whole number.")
         given["page_size"] = int(text)
-    return await caller.service.jobs.page(caller.access, **given)
+    page = caller.service.jobs.page(caller.access, **given)
+    return await caller.in_time(page, NOTHING_CHANGED)
 
 
 async def get_job(caller: Caller) -> object:
     """One job."""
-    return await caller.service.jobs.get(caller.access, caller.path["job_id"])
+    job = caller.service.jobs.get(caller.access, caller.path["job_id"])
+    return await caller.in_time(job, NOTHING_CHANGED)
 
 
 async def cancel_job(caller: Caller) -> object:
     """Cancels a job."""
-    return await caller.service.jobs.cancel(caller.access, caller.path["job_id"])
+    job = caller.service.jobs.cancel(caller.access, caller.path["job_id"])
+    return await caller.in_time(job, _MAY_BE_DONE)
 
 
 async def retry_job(caller: Caller) -> object:
     """Lets a job wait again."""
-    return await caller.service.jobs.retry(caller.access, caller.path["job_id"])
+    job = caller.service.jobs.retry(caller.access, caller.path["job_id"])
+    return await caller.in_time(job, _MAY_BE_DONE)

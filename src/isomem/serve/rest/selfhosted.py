@@ -230,9 +230,19 @@ def _zulu(moment: str | None) -> str | None:
 
 async def delete_entity(caller: Caller) -> object:
     """Deletes the memories of one user, agent or run."""
+    await delete_all_of_entity(caller)
+    return {"message": "Entity deleted"}
+
+
+async def delete_all_of_entity(caller: Caller) -> object:
+    """Makes the call that deletes the memories of the user, agent or run in the path.
+
+    Raises:
+        Problem: 400, there is no such kind of entity.
+    """
     kind = caller.path["entity_type"]
     if kind not in FIELD_OF:
         known = ", ".join(FIELD_OF)
         raise Problem(BAD_INPUT, "VALIDATION_008", f"entity_type: must be one of {known}.")
-    await caller.call("delete_all", {FIELD_OF[kind]: caller.path["entity_id"]})
-    return {"message": "Entity deleted"}
+    done: object = await caller.call("delete_all", {FIELD_OF[kind]: caller.path["entity_id"]})
+    return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from isomem import __version__
+from isomem.serve.deadlines import within
 from isomem.serve.metrics import CONTENT_TYPE
 from isomem.serve.problems import UNAVAILABLE, Problem
 from isomem.serve.rest.operations import Operation, Raw, encode
@@ -21,6 +22,11 @@ _STATUS = {
     "additionalProperties": False,
 }
 _TEXT = {"type": "string"}
+_NOBODYS = "00000000-0000-0000-0000-000000000000"
+"""The id of no memory. Stores whose ids are UUIDs look for no other text."""
+
+_LONGEST_S = 5.0
+"""Who asks for readiness gives up soon, and asks again."""
 
 
 def operations() -> list[Operation]:
@@ -47,14 +53,14 @@ async def health(request: Request) -> object:
 
 
 async def ready(request: Request) -> object:
-    """Answers if the store does.
+    """Answers if the store does, and soon.
 
     Raises:
         Problem: 503, it does not.
     """
     memory = request.app.state.service.memory
     try:
-        await memory.get("isomem-ready")
+        await within(_LONGEST_S, memory.get(_NOBODYS))
     except Exception as error:
         raise Problem(UNAVAILABLE, "NOT_READY", "The store does not answer.") from error
     return {"status": "ready", "version": __version__}

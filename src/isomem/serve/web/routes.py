@@ -83,7 +83,7 @@ async def pages(request: Request) -> Response:
     asked["filters"] = access.filters(asked.get("filters"))
     asked.setdefault("order", None)
     asked.setdefault("page_size", None)
-    starts = await access.ask(overview.page_starts, **asked)
+    starts = await caller.ask(overview.page_starts, **asked)
     caller.count(starts["total"] // PASSED_PER_READ)
     return _json(starts)
 
@@ -95,7 +95,7 @@ async def entities(request: Request) -> Response:
     access.check_right("read")
     scope = access.narrow({key: body.get(key) for key in SCOPE_KEYS})
     most = _whole(body.get("most", ENTITIES_SHOWN), 1, MOST_ENTITIES, "most")
-    return _json(_own(access, await access.ask(overview.entities, scope, most)))
+    return _json(_own(access, await caller.ask(overview.entities, scope, most)))
 
 
 def _own(access: Access, found: Entities) -> Entities:
@@ -129,14 +129,16 @@ async def exchanges(request: Request) -> Response:
 
 async def keys(request: Request) -> Response:
     """Every key, without its secret."""
-    return _json({"keys": [key.shown() for key in _admin(request).service.keys.all()]})
+    found = await asyncio.to_thread(_admin(request).service.keys.all)
+    return _json({"keys": [key.shown() for key in found]})
 
 
 async def create_key(request: Request) -> Response:
     """Makes a key. The answer has its secret, which cannot be shown again."""
     caller = _admin(request)
     body = await caller.object()
-    text, key = caller.service.keys.create(
+    text, key = await asyncio.to_thread(
+        caller.service.keys.create,
         body.get("name", ""),
         _texts(body.get("rights", []), "rights"),
         _list(body.get("grants", []), "grants"),
@@ -148,13 +150,14 @@ async def create_key(request: Request) -> Response:
 
 async def rotate_key(request: Request, key_id: str) -> Response:
     """A new secret for a key; the old one stops working at once."""
-    text, key = _admin(request).service.keys.rotate(key_id)
+    text, key = await asyncio.to_thread(_admin(request).service.keys.rotate, key_id)
     return _json({"secret": text, "key": key.shown()})
 
 
 async def revoke_key(request: Request, key_id: str) -> Response:
     """Ends a key."""
-    return _json({"key": _admin(request).service.keys.revoke(key_id).shown()})
+    key = await asyncio.to_thread(_admin(request).service.keys.revoke, key_id)
+    return _json({"key": key.shown()})
 
 
 def _admin(request: Request) -> Caller:
