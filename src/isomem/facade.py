@@ -192,16 +192,27 @@ class Facade:
         return list({id(part): part for part in parts if part is not None}.values())
 
     def close(self) -> None:
-        """Closes the files and the connections of every part. May be called twice."""
-        failed: Exception | None = None
-        for part in self._parts():
-            try:
-                if hasattr(part, "close"):
-                    part.close()
-            except Exception as error:  # noqa: BLE001 - any part may stand here
-                failed = failed or error
-        if failed is not None:
-            raise failed
+        """Closes the files and the connections of every part. May be called twice.
+
+        What other threads are writing is finished before, even if an exception comes meanwhile,
+        such as KeyboardInterrupt, which is raised when everything is closed. What this thread is
+        writing, too, if a signal handler closes the memory.
+        """
+        parts = self._parts()
+        self.stores.when_written(parts, lambda: _close(parts))
+
+
+def _close(parts: list[Any]) -> None:
+    """Closes what can be closed, whatever is raised meanwhile."""
+    failed: BaseException | None = None
+    for part in parts:
+        try:
+            if hasattr(part, "close"):
+                part.close()
+        except BaseException as error:  # noqa: BLE001 - any part may stand here
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def turn(said: object, reply: object) -> list[Json]:

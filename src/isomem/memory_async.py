@@ -367,13 +367,29 @@ class AsyncMemory(Facade):
     def close(self) -> None:
         """Ends the threads, and closes the files and the connections of every part.
 
-        Waits for the calls that the threads are making; `aclose` does not block the event loop.
+        Waits for the calls that the threads are making; `aclose` does not block the event loop. An
+        exception that comes meanwhile, such as KeyboardInterrupt, is raised when everything is
+        closed; then only what is being written is finished.
         """
-        self._pools.close()
-        super().close()
+        try:
+            self._pools.close()
+        finally:
+            super().close()
 
     async def aclose(self) -> None:
-        """`close`, including the connections of asynchronous parts."""
+        """`close`, including the connections of asynchronous parts.
+
+        If it is cancelled, everything is closed but those.
+        """
+        try:
+            await self._aclose()
+        except Exception:
+            raise  # Everything is closed.
+        except BaseException:
+            super().close()
+            raise
+
+    async def _aclose(self) -> None:
         import asyncio
 
         await self._pools.aclose()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from isomem import ConfigurationError
 from isomem.ingest import Ingest, read_conversation
-from isomem.testing import ScriptedLLM
 from scripts import engines
 from tests.stores.adapters import ADAPTERS, COLUMNS, Abilities, Adapter
 from tests.stores.conftest import Open, say, texts
@@ -27,15 +29,36 @@ def test_the_ranking_fused_works_or_says_what_it_needs(memory: Any, adapter: Ada
             memory.search("green tea", filters=ANA, ranking="fused")
 
 
+class Together:
+    """A model that answers when all calls of it are under way: with the same fact."""
+
+    CALLS = 4
+    config = None
+
+    def __init__(self) -> None:
+        self._all = threading.Barrier(self.CALLS, timeout=60)
+
+    def generate_response(self, *_: Any, **__: Any) -> str:
+        self._all.wait()
+        return json.dumps({"memory": [{"text": "Ana likes tea"}]})
+
+
 def test_equal_facts_at_once_are_stored_once_or_that_is_refused(
     open_memory: Open, adapter: Adapter
 ) -> None:
     if adapter.can.dedup:
         memory = open_memory(dedup_concurrent=True)
-        memory.llm = ScriptedLLM([{"memory": [{"text": "Ana likes tea"}]}] * 2)
-        memory.add("one", **ANA)
-        memory.add("two", **ANA)
-        assert texts(memory.get_all(filters=ANA)) == ["Ana likes tea"]
+        for number in range(4):
+            user = {"user_id": f"ana{number}"}
+            memory.llm = Together()
+            with ThreadPoolExecutor(Together.CALLS) as threads:
+                calls = [
+                    threads.submit(memory.add, f"I like tea {at}", **user)
+                    for at in range(Together.CALLS)
+                ]
+                stored = [fact for call in calls for fact in call.result()["results"]]
+            assert texts(memory.get_all(filters=user)) == ["Ana likes tea"]
+            assert len(stored) == 1
     elif adapter.equip is None:
         with pytest.raises(ConfigurationError, match="dedup_concurrent"):
             open_memory(dedup_concurrent=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from isomem.errors import MemoryNotFoundError
 from tests.stores.adapters import Adapter
 from tests.stores.conftest import Open, say, texts
 
@@ -56,6 +61,113 @@ def test_threads_lose_nothing_and_see_their_own_scope(memory: Any, adapter: Adap
         changed = {f"user{number} changed {n}" for n in range(0, CALLS, 3)}
         kept = {f"user{number} note {n}" for n in range(2, CALLS, 3)}
         assert {*found} == changed | kept
+
+
+def links_of(memory: Any) -> dict[str, list[list[str]]]:
+    """The memories that each entity links to, by its text; each list is one entity's."""
+    links: dict[str, list[list[str]]] = {}
+    for entity in memory.entity_store.list(top_k=1000)[0]:
+        payload = entity.payload
+        links.setdefault(payload["data"], []).append(sorted(payload["linked_memory_ids"]))
+    return {text: sorted(linked) for text, linked in links.items()}
+
+
+def in_threads(work: Callable[[str], object], items: list[str]) -> None:
+    """Does something with each item, in `THREADS` threads."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in pool.map(work, items):
+            pass
+
+
+@pytest.fixture
+def about_carol(memory: Any, adapter: Adapter) -> list[str]:
+    """The ids of memories that are to be about one person."""
+    if not adapter.can.threads:
+        pytest.skip("its class is not made for threads")
+    return [say(memory, f"note {n}") for n in range(2 * CALLS)]
+
+
+def test_threads_that_name_one_entity_lose_no_link(memory: Any, about_carol: list[str]) -> None:
+    in_threads(lambda one: memory.update(one, "Carol Jones moved to New York"), about_carol)
+    everything = [sorted(about_carol)]
+    assert links_of(memory) == {"Carol Jones": everything, "New York": everything}
+
+
+def test_threads_that_remove_memories_leave_none_of_their_entities(
+    memory: Any, about_carol: list[str]
+) -> None:
+    for one in about_carol:
+        memory.update(one, f"Carol Jones was here {one[:4]}")
+    in_threads(memory.delete, about_carol)
+    assert links_of(memory) == {}
+
+
+def test_threads_that_change_and_remove_the_same_memories_leave_what_agrees(
+    memory: Any, about_carol: list[str]
+) -> None:
+    def work(one: str) -> None:
+        with suppress(MemoryNotFoundError, ValueError):  # Another one has removed it.
+            if random.random() < 0.3:
+                memory.delete(one)
+            else:
+                memory.update(one, random.choice(["Carol Jones was here", "Ana Silva was here"]))
+
+    in_threads(work, [*about_carol, *about_carol, *about_carol])
+    expected: dict[str, list[list[str]]] = {}
+    for each in memory.get_all(filters={"user_id": "ana"}, top_k=100)["results"]:
+        if each["memory"].endswith("was here"):
+            expected.setdefault(each["memory"][: -len(" was here")], [[]])[0].append(each["id"])
+    assert links_of(memory) == {name: [sorted(linked)] for name, [linked] in expected.items()}
+    for one in about_carol:
+        last, found = memory.history(one)[-1], memory.get(one)
+        assert (last["event"] == "DELETE") == (found is None)
+        assert found is None or found["memory"] == last["new_memory"]
+
+
+def test_calls_of_an_event_loop_that_remove_memories_leave_none_of_their_entities(
+    adapter: Adapter, tmp_path: Path
+) -> None:
+    if not adapter.can.threads or adapter.missing():
+        pytest.skip(adapter.missing() or "its class is not made for threads")
+
+    async def main() -> dict[str, list[list[str]]]:
+        async with adapter.made(tmp_path, "AsyncMemory") as memory:
+            notes = [{"role": "user", "content": f"note {n}"} for n in range(2 * CALLS)]
+            added = await memory.add(notes, user_id="ana", infer=False)
+            ids = [one["id"] for one in added["results"]]
+            await asyncio.gather(*(memory.update(one, "Carol Jones was here") for one in ids))
+            assert links_of(memory) == {"Carol Jones": [sorted(ids)]}
+            await asyncio.gather(*map(memory.delete, ids))
+            return links_of(memory)
+
+    assert asyncio.run(main()) == {}
+
+
+def test_two_memories_over_the_same_data_lose_no_link(open_memory: Open, adapter: Adapter) -> None:
+    if not adapter.can.processes:
+        pytest.skip("the data is in one object alone")
+    memories = [open_memory(), open_memory()]
+    ids = [say(memories[0], f"note {n}") for n in range(2 * CALLS)]
+
+    def work(one: str) -> None:
+        memories[ids.index(one) % 2].update(one, "Carol Jones was here")
+
+    in_threads(work, ids)
+    assert links_of(memories[0]) == {"Carol Jones": [sorted(ids)]}
+
+
+def test_clearing_a_scope_removes_what_a_process_has_left_that_died(
+    memory: Any, adapter: Adapter
+) -> None:
+    if adapter.can.atomic:
+        pytest.skip("a removal is one transaction")
+    one, other = (say(memory, "note", user_id=user) for user in ("ana", "bob"))
+    for memory_id in (one, other):
+        memory.update(memory_id, "Carol Jones was here")
+    memory.stores.vectors.delete(vector_id=one)
+    assert links_of(memory) == {"Carol Jones": sorted([[one], [other]])}
+    memory.delete_all(user_id="ana")
+    assert links_of(memory) == {"Carol Jones": [[other]]}
 
 
 def test_processes_share_the_data_or_the_second_is_refused(

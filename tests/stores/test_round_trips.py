@@ -133,6 +133,23 @@ def test_a_search_by_an_index_makes_no_more_round_trips_than_it_has_to() -> None
     proxy.close()
 
 
+def test_removing_many_makes_no_more_round_trips_than_removing_few() -> None:
+    proxy = Proxy(server.shared().folder)
+    section = server.section()
+    section["config"]["dsn"] = proxy.dsn("tests")
+    memory = Memory.from_config({"vector_store": section, **REST})
+    seen = []
+    for count in (2, 2, 200):
+        facts = [{"text": f"Ana Silva met Tom Berg in town {number}"} for number in range(count)]
+        memory.llm = ScriptedLLM([{"memory": facts}])
+        memory.add("said", **ANA)
+        seen.append(turns_of(proxy, lambda: memory.delete_all(**ANA)))
+        assert memory.entity_store.list(filters=ANA)[0] == []
+    assert seen[2] <= seen[1]
+    memory.close()
+    proxy.close()
+
+
 # --- mem0 ------------------------------------------------------------------------------------
 
 MEM0 = {

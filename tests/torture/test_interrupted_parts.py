@@ -17,6 +17,7 @@ import pytest
 
 from isomem import Memory
 from isomem.contract.visibility import is_superseded
+from isomem.stores import turns
 from tests.torture.operations import OPERATIONS, SCOPE, AddInferred, AddRaw, Operation, Search
 from tests.torture.test_interrupts import (
     Interrupted,
@@ -107,6 +108,12 @@ def check(operation: type[Operation], before: State, after: State) -> None:
         assert after.receipts - before.receipts == is_told
 
 
+def check_that_nobody_waits() -> None:
+    """No other thread waits for what was cut off."""
+    for each in (turns.WRITING, turns.LINKING):
+        assert all(place.is_over() for place in each.places)
+
+
 def prepared(operation: type[Operation], memory: Any, number: int) -> Operation:
     """An operation on an empty memory."""
     memory.delete_all(**SCOPE)
@@ -168,6 +175,7 @@ def test_a_call_that_is_cut_off_at_any_call_of_a_part_leaves_what_agrees(
         calls = Calls(number, late=late)
         with counted(memory, calls), suppress(Interrupted):
             one.call()
+        check_that_nobody_waits()
         check(operation, before, state_of(memory))
         if calls.count < number:
             break
@@ -188,6 +196,7 @@ def test_a_call_that_is_cut_off_anywhere_leaves_what_agrees(
         with Interruption(kind, number) as interruption, suppress(kind, Exception):
             one.call()
         try:
+            check_that_nobody_waits()
             check(operation, before, state_of(memory))
         except AssertionError as error:
             raise AssertionError(f"cut off at {interruption.where} ({number})") from error

@@ -12,7 +12,7 @@ from isomem.errors import ConfigurationError, EmbeddingError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 
@@ -64,6 +64,30 @@ class Guarded:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return guarded(self.part, name)
+
+
+class GuardedStore(Guarded):
+    """A foreign vector store, completed by the methods of mem0's base class."""
+
+    def keyword_search(self, **asked: Any) -> Any:
+        """None if the store has no keyword search."""
+        if hasattr(self.part, "keyword_search"):
+            return guarded(self.part, "keyword_search")(**asked)
+        return None
+
+    def search_batch(
+        self, queries: Sequence[str], vectors_list: Sequence[Any], top_k: int, filters: Any
+    ) -> Any:
+        """One `search` per vector if the store has no better way."""
+        if hasattr(self.part, "search_batch"):
+            return guarded(self.part, "search_batch")(
+                queries=queries, vectors_list=vectors_list, top_k=top_k, filters=filters
+            )
+        search = guarded(self.part, "search")
+        return [
+            search(query=query, vectors=vector, top_k=top_k, filters=filters)
+            for query, vector in zip(queries, vectors_list, strict=True)
+        ]
 
 
 class GuardedTier(Guarded):

@@ -8,6 +8,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from threading import get_ident
 
 from isomem.errors import DatabaseError
 
@@ -65,10 +66,20 @@ class _Threads:
     """What one process has: its pools, and the plans that wait."""
 
     def __init__(self) -> None:
+        self._members: dict[str, set[int]] = {name: set() for name in THREADS}
         self.pools = {
-            name: ThreadPoolExecutor(most, f"isomem-{name}") for name, most in THREADS.items()
+            name: ThreadPoolExecutor(most, f"isomem-{name}", partial(_join, self._members[name]))
+            for name, most in THREADS.items()
         }
         self.waiting: deque[_Waiting] = deque()
+
+    def is_mine(self, pool: str) -> bool:
+        """Whether this thread is one of a pool: it cannot wait for its own end."""
+        return get_ident() in self._members[pool]
+
+
+def _join(members: set[int]) -> None:
+    members.add(get_ident())
 
 
 class Pools:
@@ -130,8 +141,8 @@ class Pools:
         self._is_closed = True
         threads = self._of_processes.get(os.getpid())
         if threads is not None:
-            for pool in threads.pools.values():
-                pool.shutdown()
+            for name, pool in threads.pools.items():
+                pool.shutdown(wait=not threads.is_mine(name))
 
     async def aclose(self) -> None:
         """`close`, without blocking the event loop until the threads are done."""

@@ -383,6 +383,10 @@ class Stores(Protocol):
         """Rewrites the files, so that nothing that was removed is left in their bytes."""
         ...
 
+    def when_written(self, parts: Sequence[object], close: Callable[[], object]) -> None:
+        """Closes parts when no step under way writes to them any longer."""
+        ...
+
 
 class SerialStores(Stores, Protocol):
     """Stores whose steps run one after another: on one thread, in an asynchronous memory."""

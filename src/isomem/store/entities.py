@@ -82,7 +82,11 @@ class Entities(Collection):
             self.writer.remove(*(entity for entity, is_shared in linked if not is_shared))
         if kept:
             self.links.unlink(memory_id, [entity[0] for entity in kept])
-        for entity in kept if vectors else ():
+        self._embed_again(kept, vectors)
+
+    def _embed_again(self, entities: Iterable[Stored], vectors: Mapping[str, Vector]) -> None:
+        """Stores the new vectors of entities that stay."""
+        for entity in entities if vectors else ():
             vector = vectors.get(entity[1])
             if vector is not None:
                 self.writer.replace_vector(entity, vector)

@@ -1,8 +1,11 @@
 """A store set of parts that have no transaction in common, including foreign ones.
 
-Nothing is locked while a foreign store is called. One call writes in this order. The ids of each
-step are known before, so that it can be undone by them, whatever has cut it off: an error, or an
-interrupt at any moment.
+What the calls of one process write takes turns only where it has to: steps that write the same
+memory, and changes of links in scopes that may share entities. Closing waits for the steps that are
+under way, and later ones for it. No model is asked meanwhile. Processes do not wait for each other.
+
+One call writes in this order. The ids of each step are known before, so that it can be undone by
+them, whatever has cut it off: an error, or an interrupt at any moment.
 
 * an add: the memories, then history, messages, and the receipt of the call, which are one
   transaction if the ledger is ours. Until that is stored, a failure removes the memories; from then
@@ -20,7 +23,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from isomem import log
-from isomem.config import COLLECTION, ENTITIES_SUFFIX, default_path
+from isomem.config import COLLECTION, ENTITIES_SUFFIX, cannot_dedup, default_path
 from isomem.contract.arguments import ANY_VALUE, not_found_for_update
 from isomem.contract.limits import MOST_REMOVED
 from isomem.contract.payload import changed_event, listed, removed_event, restored_event
@@ -36,7 +39,7 @@ from isomem.errors import (
     VectorStoreError,
     VectorValueError,
 )
-from isomem.ports.guard import Guarded, PartFailure, guarded
+from isomem.ports.guard import Guarded, GuardedStore, PartFailure
 from isomem.providers import registry
 from isomem.store.collection import Collection
 from isomem.store.database import Database
@@ -45,16 +48,18 @@ from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.receipts import Receipts
 from isomem.store.schema import prepare_ledger
-from isomem.stores.embedded import EmbeddedLinks, missing
+from isomem.stores.embedded import missing
 from isomem.stores.events import Events
+from isomem.stores.joining import EmbeddedLinks
 from isomem.stores.linking import Asking, Links
 from isomem.stores.superseding import check_superseded, supersede
+from isomem.stores.turns import SetTurns
 from isomem.text.tiers import load_encoder
 from isomem.types import clone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -71,30 +76,6 @@ _EXCUSED = (PartFailure, VectorValueError)
 _UNUSABLE = (*_EXCUSED, ValidationError)
 _PAGE = 1000
 _AT_ONCE = 1000
-
-
-class _GuardedStore(Guarded):
-    """A foreign vector store, completed by the methods of mem0's base class."""
-
-    def keyword_search(self, **asked: Any) -> Any:
-        """None if the store has no keyword search."""
-        if hasattr(self.part, "keyword_search"):
-            return guarded(self.part, "keyword_search")(**asked)
-        return None
-
-    def search_batch(
-        self, queries: Sequence[str], vectors_list: Sequence[Any], top_k: int, filters: Any
-    ) -> Any:
-        """One `search` per vector if the store has no better way."""
-        if hasattr(self.part, "search_batch"):
-            return guarded(self.part, "search_batch")(
-                queries=queries, vectors_list=vectors_list, top_k=top_k, filters=filters
-            )
-        search = guarded(self.part, "search")
-        return [
-            search(query=query, vectors=vector, top_k=top_k, filters=filters)
-            for query, vector in zip(queries, vectors_list, strict=True)
-        ]
 
 
 def _guarded(part: Any, kind: type[Guarded]) -> Any:
@@ -122,14 +103,15 @@ class ComposedSet(Asking):
     ) -> None:
         self.parts = vectors, entities, ledger
         self._profile = profile
-        self.vectors = _guarded(vectors, _GuardedStore)
-        self.entities = _guarded(entities, _GuardedStore)
+        self.vectors = _guarded(vectors, GuardedStore)
+        self.entities = _guarded(entities, GuardedStore)
         self.ledger = _guarded(ledger, Guarded)
         self.takes_any_id = _takes_any_id(vectors) and _takes_any_id(entities)
         is_ours = isinstance(entities, Entities)
         kind = EmbeddedLinks if is_ours else Links
         atomic = entities.atomic if is_ours else nullcontext
         self.links = kind(self.vectors, self.entities, _EXCUSED, atomic, profile)
+        self._turns = SetTurns(vectors, entities, ledger)
 
     @property
     def ingests(self) -> Ingests | None:
@@ -156,7 +138,7 @@ class ComposedSet(Asking):
 
     def last_insertion(self) -> int:
         """Raises ConfigurationError: separate parts have no common insertion order."""
-        raise _cannot_dedup()
+        raise cannot_dedup()
 
     def ranked(self, question: Question, top_k: int, filters: Filters) -> Found:
         """The memories that the fused ranking puts first, if they are in a collection of ours.
@@ -168,8 +150,8 @@ class ComposedSet(Asking):
         if isinstance(self.vectors, Collection):
             return self.vectors.ranked(question, top_k, filters)
         raise ConfigurationError(
-            'ranking "fused" needs memories in the embedded store, and this vector store is not '
-            "isomem's",
+            'ranking "fused" needs memories in the embedded store or postgres, and this vector '
+            "store is neither",
             error_code="CONFIG_008",
             suggestion='Search with ranking="contract".',
         )
@@ -204,6 +186,10 @@ class ComposedSet(Asking):
 
         return ForeignListing(self.vectors, visibility)
 
+    def when_written(self, parts: Sequence[object], close: Callable[[], object]) -> None:
+        """Closes parts when nobody writes to them; see `SetTurns.when_written`."""
+        self._turns.when_written(parts, close)
+
     # --- Applying a plan ---
 
     def apply(self, plan: Plan) -> Sequence[Record]:
@@ -216,13 +202,14 @@ class ComposedSet(Asking):
             PartFailure: a part failed; what was written before is undone.
             MemoryNotFoundError: the memory to change or to remove does not exist.
         """
-        stored = self._add(plan)
-        if plan.change is not None:
-            self._change(plan.change, plan)
-        if plan.remove is not None:
-            self._remove_by_id(plan.remove, plan)
-        if plan.restore is not None:
-            self._restore(plan.restore, plan.clock.now())
+        with self._turns.writing(_written_by(plan)):
+            stored = self._add(plan)
+            if plan.change is not None:
+                self._change(plan.change, plan)
+            if plan.remove is not None:
+                self._remove_by_id(plan.remove, plan)
+            if plan.restore is not None:
+                self._restore(plan.restore, plan.clock.now())
         if plan.clear is not None:
             self._clear(plan, plan.clear)
         return stored
@@ -241,7 +228,8 @@ class ComposedSet(Asking):
                 self._take_back(_ids(plan.records))
             raise
         if stored and plan.mentions:
-            self.links.link(mentions_of(plan.mentions, stored), plan.scope, plan.clock)
+            with self._turns.linking(plan.scope):
+                self.links.link(mentions_of(plan.mentions, stored), plan.scope, plan.clock)
         if stored and plan.supersedes:
             supersede(plan, stored, self._payload, self._mark)
         return stored
@@ -400,9 +388,10 @@ class ComposedSet(Asking):
         if not change.relinks(old, self._profile.RELINKS_SAME_TEXT):
             return
         scope = scope_of(payload)
-        self._unlink(memory_id, scope, plan)
-        if self._may_link(scope):
-            self.links.relink(memory_id, change.mentions_in(memory_id), scope, plan.clock)
+        with self._turns.linking(scope):
+            self._unlink(memory_id, scope, plan)
+            if self._may_link(scope):
+                self.links.relink(memory_id, change.mentions_in(memory_id), scope, plan.clock)
 
     def _find(self, memory_id: str) -> Hit | None:
         try:
@@ -435,7 +424,8 @@ class ComposedSet(Asking):
             else:
                 events.take_back()
             raise
-        self._unlink(memory_id, scope, plan)
+        with self._turns.linking(scope):
+            self._unlink(memory_id, scope, plan)
 
     def _note_removed(self, memory_id: str, scope: Payload) -> None:
         if _can(self.ledger, "note_removed"):
@@ -471,10 +461,11 @@ class ComposedSet(Asking):
         """Removes those of these memories that are still expired, one after another."""
         removed = 0
         for memory_id in memory_ids:
-            point = self.vectors.get(vector_id=memory_id)
-            if point is not None and self._is_expired(point, plan.clock):
-                self._remove(point, plan)
-                removed += 1
+            with self._turns.writing([memory_id]):
+                point = self.vectors.get(vector_id=memory_id)
+                if point is not None and self._is_expired(point, plan.clock):
+                    self._remove(point, plan)
+                    removed += 1
         return removed
 
     def _clear(self, plan: Plan, ids: Mapping[str, str]) -> None:
@@ -486,8 +477,11 @@ class ComposedSet(Asking):
         removed: set[str] = set()
         while left := self._page(ids, removed):
             for point in left:
-                self._remove(point, plan)
+                with self._turns.writing([str(point.id)]):
+                    self._remove(point, plan)
                 removed.add(str(point.id))
+        with self._turns.writing(()), self._turns.linking(ids):
+            self.links.prune(ids)
         if not _can(self.ledger, "forget_sessions"):
             log.warning("The ledger is not isomem's: message buffers and history stay as they are")
             return
@@ -501,10 +495,11 @@ class ComposedSet(Asking):
 
     def reset(self) -> None:
         """Removes everything: memories, entities, history, messages."""
-        for store in self._stores():
-            store.reset()
-        if self.ingests:
-            self.ingests.clear()
+        with self._turns.writing(None):
+            for store in self._stores():
+                store.reset()
+            if self.ingests:
+                self.ingests.clear()
 
     def compact(self) -> None:
         """Rewrites our own files. What other stores keep of removed data is not ours to change."""
@@ -520,13 +515,12 @@ def _ids(records: Sequence[Record]) -> list[str]:
     return [record.id for record in records]
 
 
-def _cannot_dedup() -> ConfigurationError:
-    return ConfigurationError(
-        "dedup_concurrent needs the embedded store: other stores cannot look for a fact and store "
-        "it in one step",
-        error_code="CONFIG_009",
-        suggestion='Leave out "dedup_concurrent", or use the embedded store.',
-    )
+def _written_by(plan: Plan) -> list[str]:
+    """The ids of the memories that a plan writes, but for those that it clears."""
+    changed = None if plan.change is None else plan.change.memory_id
+    superseded = [each.memory_id for each in plan.supersedes]
+    named = [each for each in (changed, plan.remove, plan.restore) if each is not None]
+    return [*_ids(plan.records), *superseded, *named]
 
 
 def _can(store: Any, method: str) -> bool:
@@ -553,15 +547,17 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Composed
     """A vector store, twice, over a ledger of ours.
 
     Raises:
-        ConfigurationError: CONFIG_009, `dedup_concurrent` is set.
+        InvalidConfigError: the options of the store cannot work.
+        DependencyError: a package that the store needs is not installed.
+        VectorStoreError: the store cannot be opened.
+        DatabaseError: the file of the ledger cannot be opened.
     """
-    if config.dedup_concurrent:
-        raise _cannot_dedup()
     path = config.history_db_path or f"{default_path()}-history"
     memories, entities = _open_stores(config, embedder)
     try:
         ledger = Ledger(Database(path, prepare_ledger), clock)
     except BaseException:
+        _close(entities)
         _close(memories)
         raise
     return ComposedSet(memories, entities, ledger, profile_of(config.profile))

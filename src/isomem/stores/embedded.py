@@ -7,10 +7,8 @@ import os
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX
 from isomem.contract.arguments import not_found_for_update
-from isomem.contract.limits import LISTED_ENTITIES
 from isomem.contract.payload import (
     changed_event,
-    entity_payload,
     removed_event,
     restored,
     restored_event,
@@ -20,7 +18,7 @@ from isomem.contract.profile import DEFAULT, profile_of, told_of
 from isomem.contract.scope import scope_of
 from isomem.contract.visibility import is_expired
 from isomem.errors import MemoryError, MemoryNotFoundError, ValidationError, VectorValueError
-from isomem.store.cache import Scope, ScopeCache
+from isomem.store.cache import ScopeCache
 from isomem.store.codec import canonical_id, load_payload, salvaged
 from isomem.store.collection import Collection
 from isomem.store.connection import IN_MEMORY
@@ -31,8 +29,8 @@ from isomem.store.ingests import Ingests
 from isomem.store.ledger import Ledger
 from isomem.store.receipts import Receipts
 from isomem.store.schema import prepare_ledger, prepare_store
-from isomem.store.writing import NewPoint
-from isomem.stores.linking import Asking, Joined, Links, is_match
+from isomem.stores.joining import JoinedLinks
+from isomem.stores.linking import Asking, Joined
 from isomem.stores.superseding import check_superseded, supersede
 from isomem.text.tiers import load_encoder
 
@@ -46,12 +44,11 @@ if TYPE_CHECKING:
 
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
-    from isomem.contract.plan import Change, Mention, Plan, Record
+    from isomem.contract.plan import Change, Plan, Record
     from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Embedder, Filters, Hit, Listing, Payload
-    from isomem.store.reading import Point
     from isomem.store.vectors import Made
     from isomem.store.writing import Writer
 
@@ -100,7 +97,8 @@ class EmbeddedSet(Asking):
         self._held = None
         if self._has_one_file and self._database.path == IN_MEMORY:
             self._held = Held(self._database, self._writer, ledger)
-        self._is_swept = False
+        self._detached: object = object()  # Another one after each call that detaches.
+        self._swept: object = None  # That of the last time when nothing detached was left.
 
     def reading(self, **_: Any) -> AbstractContextManager[object]:
         """A block that sees one state of the file."""
@@ -171,7 +169,7 @@ class EmbeddedSet(Asking):
             VectorValueError, ValidationError: a record cannot be stored.
             DatabaseError: nothing was stored.
         """
-        if not self._is_swept:
+        if self._swept is not self._detached:
             self._sweep_all(plan)
         if plan.clear is not None:
             self._clear(plan, plan.clear)
@@ -183,7 +181,8 @@ class EmbeddedSet(Asking):
 
     def shares(self, plan: Plan) -> bool:
         """Whether a plan can be applied together with others: in one transaction on one file."""
-        return self._has_one_file and self._is_swept and plan.clear is None
+        is_swept = self._swept is self._detached
+        return self._has_one_file and is_swept and plan.clear is None
 
     def apply_all(self, plans: Sequence[Plan]) -> Sequence[Sequence[Record] | Exception]:
         """Applies the plans of several callers, each as a whole or not at all.
@@ -360,29 +359,36 @@ class EmbeddedSet(Asking):
         short ones remove the rest, so that no other process waits long. If this process dies in
         between, the next one that opens the file and writes to it continues.
         """
-        self._is_swept = False
-        if self._write(self._detach, plan, ids):
-            self._sweep_all(plan)
-        self._is_swept = True
+        try:
+            self._write(self._detach, plan, ids)
+        finally:  # It may be stored in any case.
+            self._detached = object()
+        self._sweep_all(plan)
         while plan.purge_history and self._write(self.ledger.purge, ids, REMOVED_AT_ONCE):
             self._database.give_way()
 
-    def _detach(self, plan: Plan, ids: Mapping[str, str]) -> bool:
+    def _detach(self, plan: Plan, ids: Mapping[str, str]) -> None:
         self.vectors.detach(ids)
         self.ledger.forget_sessions(ids)
-        return self._sweep(plan)
+        self._sweep(plan)
 
     def _sweep_all(self, plan: Plan) -> None:
-        while self.vectors.has_detached() and self._write(self._sweep, plan):
+        """Removes all detached points but those that others are removing: the next write looks."""
+        while True:
+            detached = self._detached
+            if not self.vectors.has_detached():
+                self._swept = detached
+                return
+            if not self._write(self._sweep, plan):
+                return
             self._database.give_way()
-        self._is_swept = True
 
     def _sweep(self, plan: Plan) -> bool:
-        """Removes some detached points. Returns whether there may be more."""
+        """Removes some detached points. Returns whether there were any."""
         swept = self._writer.sweep(REMOVED_AT_ONCE)
         if swept:
             self._forget({memory_id: salvaged(text) for _, memory_id, text, _ in swept}, plan)
-        return len(swept) == REMOVED_AT_ONCE
+        return bool(swept)
 
     def reset(self) -> None:
         """Removes everything: memories, entities, history, messages."""
@@ -404,128 +410,6 @@ class EmbeddedSet(Asking):
         """Closes the files, and evicts what was cached of them."""
         self.vectors.close()
         self.ledger.close()
-
-
-class EmbeddedLinks(Links):
-    """Links that are rows of a table, which leads from a memory to its entities."""
-
-    _entities: Entities
-
-    def _linked(self, memory_id: str, scope: Payload) -> Sequence[Hit]:
-        del scope
-        return self._entities.linked_to(memory_id)
-
-    def may_boost(self, scope: Payload) -> bool:
-        """Whether there are entities in the scopes that have these ids."""
-        return self._entities.has_points(scope)
-
-
-class JoinedLinks(EmbeddedLinks):
-    """`EmbeddedLinks` whose every step is a part of the caller's block.
-
-    What cannot be stored raises before anything is written of it, so that no step has to be undone
-    by itself.
-    """
-
-    def link(self, mentions: Sequence[Mention], scope: Payload, clock: Clock) -> None:
-        """As `Links.link`."""
-        if not mentions:
-            return
-        vectors = [mention.vector or () for mention in mentions]
-        try:
-            found = self._entities.reader.nearest(vectors, 1, scope)
-        except self._excused as error:
-            log.warning("Linking %d entities failed: %s", len(mentions), error)
-            return
-        same = self._same_texts(mentions, scope) if self._profile.MATCHES_TEXT else {}
-        known, new = {}, []
-        for mention, hits in zip(mentions, found, strict=True):
-            match = same.get(self._key_of(mention)) if same else None
-            if match is not None:
-                known[match] = mention.memory_ids
-            elif hits and is_match(hits[0].score):
-                known[hits[0].row_key] = mention.memory_ids
-            else:
-                new.append(mention)
-        self._entities.links.merge(known)
-        if new:
-            self._insert(new, scope, clock)
-
-    def relink(
-        self, memory_id: str, mentions: Sequence[Mention], scope: Payload, clock: Clock
-    ) -> None:
-        """As `Links.relink`, but what is new is inserted at once, at the end.
-
-        Of equally similar entities, the new one counts, since it is the later insertion. It is
-        linked already: all mentions are of one memory.
-        """
-        if not mentions:
-            return
-        same = self._same_texts(mentions, scope) if self._profile.MATCHES_TEXT else {}
-        known = self._entities.reader.scope(scope)
-        added: Scope | None = None
-        new: list[Mention] = []
-        matched = set()
-        for mention in mentions:
-            match = same.get(self._key_of(mention)) if same else None
-            if match is not None:
-                matched.add(match)
-                continue
-            try:
-                unit = self._entities.writer.unit(mention.vector or ())
-            except self._excused as error:
-                log.warning("Linking the entity %r failed: %s", mention.text, error)
-                continue
-            score, row_key = _best(known, unit)
-            among_new = _best(added, unit)[0] if added else 0.0
-            if not is_match(max(score, among_new)):
-                added = added or Scope()
-                added.extend([(len(new), "", unit, b"")])
-                new.append(mention)
-            elif score > among_new:
-                matched.add(row_key)
-        if new:
-            self._add(new, scope, clock)
-        if matched:
-            self._entities.links.append(memory_id, matched)
-
-    def _key_of(self, mention: Mention) -> str:
-        return self._profile.entity_key(mention.text)
-
-    def _same_texts(self, mentions: Sequence[Mention], scope: Payload) -> dict[str, int]:
-        """The row keys of the entities of a scope that have the texts of these mentions."""
-        wanted = set(map(self._key_of, mentions))
-        same: dict[str, int] = {}
-        for row_key, text in self._entities.texts(scope, LISTED_ENTITIES):
-            key = self._profile.entity_key(text)
-            if key in wanted:
-                same.setdefault(key, row_key)
-        return same
-
-    def shared(self, memory_ids: Sequence[str]) -> dict[str, str]:
-        """As `Links.shared`."""
-        return self._entities.shared(memory_ids)
-
-    def _memories_of(self, entity: Point) -> Sequence[str]:  # type: ignore[override]
-        return self._entities.links.of(entity.row_key)
-
-    def _search(self, mention: Mention, scope: Payload, top_k: int) -> Sequence[Point]:
-        return self._entities.reader.nearest([mention.vector or ()], top_k, scope)[0]
-
-    def _add(self, mentions: Sequence[Mention], scope: Payload, clock: Clock) -> None:
-        self._entities.writer.insert(
-            [
-                NewPoint(clock.new_id(), mention.vector or (), entity_payload(mention, scope))
-                for mention in mentions
-            ]
-        )
-
-
-def _best(scope: Scope, unit: bytes) -> tuple[float, int]:
-    """The similarity and the row key of the nearest point of a scope; 0.0 if it has none."""
-    for score, row in scope.nearest(unit, 1, None):
-        return score, scope.row_keys[row]
-    return 0.0, 0
 
 
 # --- Opening ---

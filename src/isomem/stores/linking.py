@@ -17,6 +17,7 @@ from isomem.contract.payload import entity_payload, links_of, listed, with_links
 from isomem.contract.profile import DEFAULT
 from isomem.contract.scope import scope_of
 from isomem.contract.scoring import entity_boost
+from isomem.store.codec import canonical_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ class Asking:
     def with_payloads(self, hits: Sequence[Hit]) -> Sequence[Hit]:
         """Hits of a search of these stores: their payloads are there, or are read when used."""
         return hits
+
+    def when_written(self, parts: Sequence[object], close: Callable[[], object]) -> None:
+        """Closes parts: nobody has to be waited for, since a step is whole or nothing."""
+        del parts
+        close()
 
 
 class Links:
@@ -254,6 +260,40 @@ class Links:
             self._entities.update(vector_id=entity.id, vector=vector, payload=payload)
         else:
             self._entities.delete(vector_id=entity.id)
+
+    def prune(self, scope: Mapping[str, str]) -> None:
+        """Removes links to memories that are gone, and entities that have no others.
+
+        Such are left by a process that died, and by processes that wrote at the same time.
+
+        Args:
+            scope: of the entities; those of more ids are looked at, too.
+        """
+        try:
+            entities = listed(self._entities.list(filters=dict(scope), top_k=LISTED_ENTITIES))
+            linked = {memory_id for each in entities for memory_id in links_of(each.payload)}
+            there = self._that_are_there(linked)
+            for entity in entities:
+                self._keep(entity, there)
+        except self._excused as error:
+            log.warning("Looking for what is left of removed memories failed: %s", error)
+
+    def _that_are_there(self, memory_ids: set[str]) -> set[str]:
+        """Those of some memories that are in the store; by one request if it can do that."""
+        store: Any = self._memories
+        if memory_ids and hasattr(getattr(store, "part", store), "payloads_of"):
+            found = set(map(canonical_id, store.payloads_of(sorted(memory_ids))))
+            return {each for each in memory_ids if canonical_id(each) in found}
+        return {each for each in memory_ids if store.get(vector_id=each) is not None}
+
+    def _keep(self, entity: Hit, there: set[str]) -> None:
+        """Keeps those links of an entity that lead to memories that are there."""
+        linked = links_of(entity.payload)
+        left = [each for each in linked if each in there]
+        if linked and not left:
+            self._entities.delete(vector_id=entity.id)
+        elif len(left) < len(linked):
+            self._put_links(entity, with_links(entity.payload or {}, left))
 
     def _linked(self, memory_id: str, scope: Scope) -> Sequence[Hit]:
         """The entities of a memory."""

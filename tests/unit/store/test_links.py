@@ -18,7 +18,7 @@ from isomem.contract.payload import LINKS
 from isomem.contract.plan import Mention
 from isomem.errors import ValidationError, VectorValueError
 from isomem.store.check import check
-from isomem.stores.embedded import EmbeddedLinks, JoinedLinks
+from isomem.stores.joining import EmbeddedLinks, JoinedLinks
 from isomem.text.terms import TermEncoder
 from tests.unit.store.conftest import Opened
 from tests.unit.store.fuzz import examples

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from isomem.store.detached import Detached, check_ids
 from isomem.stores.postgres.scopes import columns_of, in_scopes, row_key_of
 
@@ -29,6 +31,7 @@ _SOME = (
     " WHERE (p.scope, p.seq) IN (SELECT * FROM unnest(?::bigint[], ?::bigint[]))"
     " AND s.collection = ? ORDER BY p.id FOR UPDATE OF p SKIP LOCKED"
 )
+_HOLD = "SELECT 1 FROM scopes WHERE number = ANY(?) ORDER BY number FOR UPDATE"
 _THESE = "(scope, seq) IN (SELECT * FROM unnest(?::bigint[], ?::bigint[]))"
 
 
@@ -70,13 +73,20 @@ class PostgresDetached(Detached):
     def next(self, limit: int) -> Sequence[Swept]:
         """Up to `limit` of them, ordered by id; none if nothing waits, or others remove it."""
         while self.find():
-            columns = columns_of(self._waiting[: -limit - 1 : -1])
-            del self._waiting[-limit:]
+            columns = columns_of(self._taken(limit))
             if some := self._rows.rows(_SOME, (*columns, -self._collection)):
                 return [(row_key_of(scope, seq), *point) for scope, seq, *point in some]
             if not self._waiting:
                 break
         return ()
+
+    def _taken(self, limit: int) -> Sequence[int]:
+        """The next ones, off the list. Threads share it: each gets others."""
+        taken: list[int] = []
+        with suppress(IndexError):
+            while len(taken) < limit:
+                taken.append(self._waiting.pop())
+        return taken
 
     def remove(self, points: Sequence[Swept]) -> None:
         """Removes these points and their counts."""
@@ -89,4 +99,7 @@ class PostgresDetached(Detached):
         )
         if self._keywords is not None:
             self._keywords.remove_some([terms for *_, terms in points if terms is not None])
-        self._scopes.drop_empty([*set(columns[0])])
+        numbers = [*set(columns[0])]
+        # Otherwise several that remove parts of a scope would each see what the others remove.
+        self._rows.execute(_HOLD, (numbers,))
+        self._scopes.drop_empty(numbers)

@@ -48,7 +48,7 @@ _SORT = (
     " AND (scope, seq) IN (SELECT * FROM unnest(?::bigint[], ?::bigint[]))"
 )
 _REMOVE = (
-    "DELETE FROM links WHERE memory_id = ?"
+    "DELETE FROM links WHERE memory_id = ANY(?)"
     " AND (scope, seq) IN (SELECT * FROM unnest(?::bigint[], ?::bigint[]))"
 )
 _OF_ENTITIES = (
@@ -60,11 +60,12 @@ _LOCK_OF = (
     "SELECT 1 FROM points AS p JOIN links AS l USING (scope, seq)"
     " WHERE l.memory_id = ANY(?) AND p.collection = ? ORDER BY p.scope, p.seq FOR UPDATE OF p"
 )
-_OF_MEMORY = (
+_OF_MEMORIES = (
     "SELECT p.scope, p.seq, p.id, p.terms, p.payload, s.user_id, s.agent_id, s.run_id, EXISTS ("
-    "SELECT 1 FROM links AS o WHERE o.scope = p.scope AND o.seq = p.seq AND o.memory_id <> ?"
+    "SELECT 1 FROM links AS o WHERE o.scope = p.scope AND o.seq = p.seq"
+    " AND o.memory_id <> ALL(?)"
     ") FROM points AS p JOIN scopes AS s ON s.number = p.scope"
-    " WHERE (p.scope, p.seq) IN (SELECT scope, seq FROM links WHERE memory_id = ?)"
+    " WHERE (p.scope, p.seq) IN (SELECT scope, seq FROM links WHERE memory_id = ANY(?))"
     " AND p.collection = ? AND s.collection > 0 ORDER BY p.seq"
 )
 
@@ -140,7 +141,12 @@ class PostgresLinkTable(LinkTable):
 
     def unlink(self, memory_id: str, entities: Iterable[int]) -> None:
         """Removes the links between a memory and some entities."""
-        self._rows.execute(_REMOVE, (memory_id, *columns_of([*entities])))
+        self.unlink_all([memory_id], entities)
+
+    def unlink_all(self, memory_ids: Iterable[str], entities: Iterable[int]) -> None:
+        """Removes the links between memories and some entities."""
+        known = [*filter(is_storable_id, memory_ids)]
+        self._rows.execute(_REMOVE, (known, *columns_of([*entities])))
 
     def move(self, entity: int, new: int) -> None:
         """An entity has another row key."""
@@ -165,11 +171,18 @@ class PostgresLinkTable(LinkTable):
 
         In a block that writes, nobody else can link to them or remove them until it ends.
         """
-        if not is_storable_id(memory_id):
+        return self.entities_of_all([memory_id], collection)
+
+    def entities_of_all(
+        self, memory_ids: Iterable[str], collection: int
+    ) -> Sequence[tuple[Stored, bool]]:
+        """As `entities_of`, of several memories, and whether any others have them."""
+        known = [*filter(is_storable_id, memory_ids)]
+        if not known:
             return []
         if self._rows.current.writes:
-            self._rows.execute(_LOCK_OF, ([memory_id], collection))
-        rows = self._rows.rows(_OF_MEMORY, (memory_id, memory_id, collection))
+            self._rows.execute(_LOCK_OF, (known, collection))
+        rows = self._rows.rows(_OF_MEMORIES, (known, known, collection))
         return [
             ((row_key_of(scope, seq), *point, restored_all(tuple(ids)), False), is_shared)
             for scope, seq, *rest, is_shared in rows

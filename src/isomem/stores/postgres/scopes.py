@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+from itertools import combinations
 
 from isomem.errors import ValidationError
 from isomem.store.cache import Scope
@@ -59,6 +60,8 @@ _CHANGED = (
 )
 """What is new since some versions of scopes; everything, if a point was removed since."""
 _WIDTH_1 = "decode('00000000', 'hex')"
+_HOLD = "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))"
+_HOLD_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended(?, 0))"
 WHOLE, VECTORS, TERMS = "whole", "vectors", "terms"
 """What of points is in memory: everything, no payloads, or terms alone."""
 _COLUMNS = {
@@ -68,6 +71,8 @@ _COLUMNS = {
 }
 _TEXT_BYTES = 60
 """What a text takes beside its characters."""
+_NOT_CACHED = -1
+"""What counts for a scope that is not in the cache."""
 _ROWS_AT_ONCE = 100
 """Few enough for all of them to stay in the processor's cache."""
 
@@ -137,6 +142,18 @@ class ScopeTable:
         self._database.current.dirty.update(numbers)
         self._database.execute(_REMOVE_FROM, (sorted(numbers),))
 
+    def hold(self, collection: int, ids: Mapping[str, str]) -> None:
+        """Keeps others from holding a scope that has all these ids, or one whose ids these have.
+
+        It waits for those that do. What they have stored is seen from then on; other scopes with
+        some of these ids are not waited for.
+        """
+        pairs = sorted(ids.items())
+        parts = (some for size in range(1, len(pairs) + 1) for some in combinations(pairs, size))
+        for part in sorted(parts):  # All in one order: nobody waits for who waits for them.
+            sql = _HOLD if len(part) == len(pairs) else _HOLD_SHARED
+            self._database.execute(sql, (json.dumps([collection, part]),))
+
     def drop_empty(self, numbers: Sequence[int]) -> None:
         """Removes those of these scopes that have no points left."""
         self._database.execute(_DROP, (sorted(numbers),))
@@ -155,6 +172,7 @@ class LoadedScope(Scope):
         super().__init__()
         self.payloads: dict[int, str] = {}
         self._payload_bytes = 0
+        self.counted_bytes = _NOT_CACHED
 
     @property
     def size_bytes(self) -> int:
@@ -202,6 +220,7 @@ class ScopeCache:
         """Begins empty. In a forked child, a thread that is not there may have the lock."""
         self._lock = threading.Lock()
         self._cached: dict[Key, CachedScope] = {}
+        self._size_bytes = 0
 
     def load(self, collection: int, ids: Mapping[str, str], what: str) -> Scope:
         """The points that have all these ids, as the caller's transaction sees them.
@@ -280,7 +299,7 @@ class ScopeCache:
             cached.versions = {}
             changes.add_to(cached)
             cached.versions = changes.versions
-            self._trim()
+            self._count(cached.scope)
             return True
 
     def _put(self, key: Key, new: CachedScope, transaction: Transaction) -> None:
@@ -288,10 +307,11 @@ class ScopeCache:
             old = self._cached.get(key)
             if new.scope.size_bytes > self._max_bytes or (old and _is_newer(old, new)):
                 return
-            self._cached.pop(key, None)
+            self._evict(key)
             self._cached[key] = new
             self._hold(new, transaction)
-            self._trim()
+            new.scope.counted_bytes = 0
+            self._count(new.scope)
 
     def take_context(self, scope: Scope) -> Context | None:
         """The context of a scope, for the one thread that brings it up to date."""
@@ -303,17 +323,28 @@ class ScopeCache:
         """Keeps the context of a scope, and counts what it takes."""
         with self._lock:
             scope.context, scope.has_context = context, True
-            self._trim()
+            self._count(scope)
 
-    def _trim(self) -> None:
-        size = sum(cached.scope.size_bytes for cached in self._cached.values())
-        while self._cached and size > self._max_bytes:
-            size -= self._cached.pop(next(iter(self._cached))).scope.size_bytes
+    def _count(self, scope: Scope) -> None:
+        """Counts what a scope takes now, if it is cached; those used longest ago make room."""
+        if scope.counted_bytes == _NOT_CACHED:
+            return
+        before, scope.counted_bytes = scope.counted_bytes, scope.size_bytes
+        self._size_bytes += scope.counted_bytes - before
+        while self._cached and self._size_bytes > self._max_bytes:
+            self._evict(next(iter(self._cached)))
+
+    def _evict(self, key: Key) -> None:
+        evicted = self._cached.pop(key, None)
+        if evicted is not None:
+            self._size_bytes -= evicted.scope.counted_bytes
+            evicted.scope.counted_bytes = _NOT_CACHED
 
     def clear(self) -> None:
         """Evicts everything."""
         with self._lock:
-            self._cached.clear()
+            for key in [*self._cached]:
+                self._evict(key)
 
 
 def _key(collection: int, ids: Mapping[str, str], what: str) -> Key:

@@ -15,7 +15,8 @@ from isomem.contract.profile import profile_of
 from isomem.contract.scope import scope_of
 from isomem.contract.scoring import entity_boost
 from isomem.errors import DatabaseError, InvalidConfigError, VectorValueError
-from isomem.stores.embedded import EmbeddedSet, JoinedLinks, facts_of
+from isomem.stores.embedded import EmbeddedSet, facts_of
+from isomem.stores.joining import JoinedLinks
 from isomem.stores.linking import Joined, highest
 from isomem.stores.postgres.collection import PostgresCollection, PostgresEntities
 from isomem.stores.postgres.connections import Connections
@@ -26,7 +27,7 @@ from isomem.stores.postgres.near import MOST_DIMENSIONS
 from isomem.stores.postgres.receipts import PostgresReceipts
 from isomem.stores.postgres.schema import prepare
 from isomem.stores.postgres.scopes import ScopeCache
-from isomem.stores.postgres.target import Target
+from isomem.stores.postgres.target import Target, check_pool
 from isomem.text.tiers import load_encoder
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
-    from isomem.contract.plan import Mention, Plan
+    from isomem.contract.plan import Mention, Plan, Record
     from isomem.contract.profile import Profile
     from isomem.ports.shapes import Embedder, Filters, Payload
 
@@ -82,7 +83,9 @@ class PostgresSet(EmbeddedSet):
         self.receipts = PostgresReceipts(database)
         self._has_one_file = True
         self._held = None
-        self._is_swept = self._is_tidy = False
+        self._detached = object()
+        self._swept = None
+        self._is_tidy = False
         self._keywords = vectors.keywords
 
     def reading(
@@ -119,6 +122,11 @@ class PostgresSet(EmbeddedSet):
         except DatabaseError as error:  # What the call has written is stored.
             log.warning("Tidying up after a write failed; a later one tries again: %s", error)
         return written
+
+    def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
+        """As `EmbeddedSet._unknown`. Others who look there wait until these are stored."""
+        self.vectors.hold(plan.scope)
+        return super()._unknown(plan, since)
 
     def _tidy(self) -> None:
         if self._keywords is not None and self._keywords.is_due:
@@ -187,6 +195,7 @@ def open_set(config: MemoryConfig, embedder: Embedder, clock: Clock) -> Postgres
             details={"key": "history_db_path"},
             suggestion="Leave out history_db_path.",
         )
+    check_pool(options.model_dump(), "pool_min", "pool_max")
     target = Target(options.model_dump())
     prepare(target)
     connections = Connections(
