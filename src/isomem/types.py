@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         def payload(self) -> Payload: ...
 
 
+LARGEST_INT = 2**63 - 1
+"""The largest whole number that databases store as one."""
+
 SCOPE_KEYS = ("user_id", "agent_id", "run_id")
 """The ids that say whose memory it is."""
 

@@ -166,10 +166,20 @@ def _set_payload(server: Double, name: str, body: Json) -> Any:
     return _done()
 
 
+def _overwrite_payload(server: Double, name: str, body: Json) -> Any:
+    server.local.overwrite_payload(name, body["payload"], body["points"])
+    return _done()
+
+
 def _batch(server: Double, name: str, body: Json) -> Any:
+    kinds = {
+        "set_payload": _set_payload,
+        "overwrite_payload": _overwrite_payload,
+        "delete": _delete_points,
+    }
     for each in body["operations"]:
         ((kind, what),) = each.items()
-        {"set_payload": _set_payload, "delete": _delete_points}[kind](server, name, what)
+        kinds[kind](server, name, what)
     return [_done() for _ in body["operations"]]
 
 

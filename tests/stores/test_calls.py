@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from isomem import MemoryNotFoundError, ValidationError
+from isomem.contract.limits import OWN_FIELDS
 from isomem.pipeline import scope_pages
 from isomem.pipeline.scope_pages import Asked
 from isomem.testing import ScriptedLLM
@@ -281,6 +282,19 @@ def test_odd_texts_and_payloads_come_back_as_they_were(memory: Any) -> None:
     one = say(memory, odd, metadata=payload)
     found = memory.get(one)
     assert (found["memory"], found["metadata"]) == (odd, payload)
+
+
+def test_none_in_metadata_is_kept_by_every_change(memory: Any, adapter: Adapter) -> None:
+    if adapter.name == "mem0-qdrant":
+        pytest.skip("mem0's class leaves it out")
+    one = say(memory, "Ana likes tea", metadata={"none": None, "later": 1})
+    for change in (
+        {"expiration_date": "2099-01-01"}, {"metadata": {"later": None, "new": None}},
+        {"text": "Ana likes coffee"}, {"expiration_date": None}, {"metadata": {"new": 2}},
+    ):  # fmt: skip
+        memory.update(one, **change)
+    assert memory.get(one)["metadata"] == {"none": None, "later": None, "new": 2}
+    assert memory.vector_store.get(one).payload[OWN_FIELDS[0]] is None
 
 
 @pytest.mark.parametrize("star", ["*"])

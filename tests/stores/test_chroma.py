@@ -329,6 +329,31 @@ def test_points_that_are_written_again_are_the_same_points(store: ChromaStore) -
     store.delete("none")
 
 
+def test_a_point_that_is_replaced_keeps_what_another_adds_meanwhile(
+    store: ChromaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing of what it had before: texts, lists, and what is kept as JSON."""
+    old = {"data": "tea", "user_id": "a", "tags": ["x"], "none": None, "deep": {"a": 1}, "n": 1}
+    store.insert(vectors=VECTORS[:1], payloads=[old], ids=IDS[:1])
+    real = store._call
+
+    def call(method: str, **arguments: Any) -> Any:
+        answer = real(method, **arguments)
+        if method == "upsert":
+            real("update", ids=IDS[:1], metadatas=[{"superseded_by": IDS[1]}])
+        return answer
+
+    monkeypatch.setattr(store, "_call", call)
+    store.update(IDS[0], vector=VECTORS[1], payload={"data": "milk", "user_id": "a"})
+    added = {"data": "milk", "superseded_by": IDS[1], "user_id": "a"}
+    assert plain(store.get(IDS[0])) == (IDS[0], None, added)
+    [(_, _, vector)] = store.points("", 2)
+    assert [*vector] == pytest.approx(VECTORS[1])
+    monkeypatch.undo()
+    store.insert(vectors=VECTORS[:1], payloads=[{"data": "cake"}], ids=IDS[:1])
+    assert plain(store.get(IDS[0])) == (IDS[0], None, {"data": "cake"})
+
+
 @pytest.mark.parametrize("who", ["isomem", "mem0"])
 @pytest.mark.oracle
 def test_new_points_have_nothing_of_removed_collections(

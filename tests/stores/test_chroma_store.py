@@ -92,6 +92,16 @@ def test_a_raw_add_is_a_write_and_a_look_at_it(client: StandIn) -> None:
     assert client.calls == [("upsert", 1), ("get", 1)]
 
 
+def test_a_point_that_is_replaced_is_a_look_and_a_write(client: StandIn) -> None:
+    store = filled(client)
+    client.calls.clear()
+    store.update(NAMES[0], vector=VECTORS[1], payload={"data": "new"})
+    assert client.calls == [("get", 1), ("upsert", 1)]
+    client.calls.clear()
+    store.update("new", vector=VECTORS[1], payload={"data": "new"})
+    assert client.calls == [("get", 0), ("upsert", 1), ("get", 1)]
+
+
 def test_several_changes_are_two_calls(client: StandIn) -> None:
     store = filled(client)
     client.calls.clear()

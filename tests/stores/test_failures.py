@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from isomem import Memory, MemoryError, VectorStoreError, VectorValueError
+from isomem.stores.engine import EngineStore
 from isomem.testing import HashEmbedder, ScriptedLLM
 from tests.stores.adapters import DIMS, Adapter
 from tests.stores.conftest import Open, learn, say, texts
@@ -74,6 +75,20 @@ def test_a_vector_that_does_not_fit_is_refused_and_nothing_is_stored(
         say(memory, "Ana likes coffee")
     memory.embedding_model = HashEmbedder(dims=DIMS)
     assert texts(memory.get_all(filters=ANA)) == ["Ana likes tea"]
+
+
+def test_after_a_reset_vectors_are_as_long_as_the_embedder_says(open_memory: Open) -> None:
+    memory = open_memory()
+    if not isinstance(memory.vector_store, EngineStore):
+        pytest.skip("a memory of another embedder is not opened")
+    learn(memory, "Ana Silva likes tea")
+    memory.close()
+    half = {"provider": "mock", "config": {"embedding_dims": DIMS // 2}}
+    other = open_memory(embedder=half)
+    other.reset()
+    assert learn(other, "Ana Silva likes coffee")
+    assert texts(other.search("coffee", filters=ANA, threshold=0.0)) == ["Ana Silva likes coffee"]
+    assert whole(other)[2] == ["Ana Silva"]
 
 
 def test_points_of_wrong_shapes_are_errors_of_values(memory: Any, adapter: Adapter) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,18 @@ import pytest
 
 from isomem import DatabaseError, ValidationError, VectorStoreError
 from isomem.cli import main
+from isomem.moving import reading
 from isomem.moving.export import export
 from isomem.moving.intake import import_lines, import_records
-from isomem.moving.lines import KINDS, Digests, line_of
+from isomem.moving.lines import END, KINDS, POINTS, Digests, line_of
 from isomem.moving.sources import of_chroma, of_history, of_qdrant
+from isomem.stores import listing
+from isomem.stores.engine import EngineStore
 from isomem.testing import HashEmbedder
+from tests.stores import server
 from tests.stores.adapters import ADAPTERS, DIMS, Adapter
-from tests.stores.conftest import Open, learn, say
+from tests.stores.conftest import Open, learn, say, texts
+from tests.stores.wire import Proxy, turns_of
 
 ANA = {"user_id": "ana"}
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -131,6 +138,97 @@ def test_an_export_that_was_cut_off_goes_on(open_memory: Open, tmp_path: Path) -
     assert other.read_bytes() == whole
 
 
+def cut(memory: Any, folder: Path, records: int) -> Path:
+    """Where an export was cut off after some records."""
+    file = folder / f"cut-{len([*folder.iterdir()])}.jsonl"
+    export(memory, str(file))
+    lines = file.read_text("utf-8").splitlines(keepends=True)
+    file.unlink()
+    Path(f"{file}.part").write_text("".join(lines[: 1 + records]), encoding="utf-8")
+    return file
+
+
+def test_an_export_goes_on_with_nothing_of_another_memory(
+    memory: Any, target: Any, tmp_path: Path
+) -> None:
+    for number in range(20):
+        say(memory, f"one {number}")
+        say(target, f"other {number}")
+    file = cut(memory, tmp_path, 15)
+    export(target, str(file))
+    export(target, str(tmp_path / "whole.jsonl"))
+    assert file.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert "one " not in file.read_text("utf-8")
+
+
+def test_an_export_goes_on_with_nothing_that_was_changed_or_removed_meanwhile(
+    memory: Any, tmp_path: Path
+) -> None:
+    users = ("bob", "ana")
+    ids = sorted(say(memory, f"said {at}", user_id=users[at % 2]) for at in range(20))
+    removed, changed, cleared = (cut(memory, tmp_path, 15) for _ in range(3))
+
+    def goes_on(file: Path) -> None:
+        export(memory, str(file))
+        whole = tmp_path / f"whole-{file.name}"
+        export(memory, str(whole))
+        assert file.read_bytes() == whole.read_bytes()
+
+    memory.delete(ids[7])
+    goes_on(removed)
+    memory.update(ids[3], "no longer so")
+    goes_on(changed)
+    memory.purge(user_id="ana")
+    goes_on(cleared)
+    assert '"user_id":"ana"' not in cleared.read_text("utf-8")
+
+
+def test_an_export_is_for_its_owner_alone_whoever_has_begun_it(memory: Any, tmp_path: Path) -> None:
+    say(memory, "tea")
+    file = cut(memory, tmp_path, 1)
+    Path(f"{file}.part").chmod(0o666)
+    export(memory, str(file))
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_standard_output_is_named(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    say(memory, "tea")
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(ValidationError, match="standard output cannot be written"):
+            export(memory, "-")
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
+
+
+def test_a_line_twice_counts_once_and_another_one_with_its_id_is_named(
+    memory: Any, target: Any, tmp_path: Path
+) -> None:
+    say(memory, "tea")
+    export(memory, str(tmp_path / "all.jsonl"))
+    head, line, *_ = (tmp_path / "all.jsonl").read_text("utf-8").splitlines()
+
+    def lines(*given: str) -> list[str]:
+        digests = Digests()
+        for each in given:
+            digests.add(("memory", json.loads(each)["memory"]))
+        return [head, *given, line_of({END: digests.as_json()})]
+
+    with pytest.raises(ValidationError, match="line 3 has the id of line 2"):
+        import_lines(target, lines(line, line.replace("tea", "coffee")))
+    assert import_lines(target, lines(line, line))["memory"]["added"] == 1
+    assert texts(target.get_all(filters=ANA)) == ["tea"]
+
+
+def test_a_number_that_no_row_can_hold_is_named(target: Any) -> None:
+    head = '{"isomem_export":1,"vectors":true,"embedder":null,"dims":null}'
+    row = {"id": "h", "memory_id": "m", "event": "ADD", "is_deleted": 10**30}
+    with pytest.raises(ValidationError, match=r"line 2 .*history\.is_deleted"):
+        import_lines(target, [head, json.dumps({"history": row})])
+
+
 def test_an_import_that_was_cut_off_says_so_and_goes_on(
     memory: Any, target: Any, tmp_path: Path
 ) -> None:
@@ -142,6 +240,152 @@ def test_an_import_that_was_cut_off_says_so_and_goes_on(
             import_lines(target, lines[:end])
     import_lines(target, lines)
     assert export(target, str(tmp_path / "again.jsonl")) == written
+
+
+def contents(file: Path) -> list[str]:
+    """The messages in an export, in its order."""
+    lines = map(json.loads, file.read_text("utf-8").splitlines())
+    return [line["message"]["content"] for line in lines if "message" in line]
+
+
+def evict(memory: Any, content: str) -> None:
+    """Removes a message from the ledger."""
+    with memory.db.database.writing() as database:
+        database.execute("DELETE FROM messages WHERE content = ?", (content,))
+
+
+def test_a_cut_off_export_whose_last_message_is_gone_has_no_message_twice(
+    memory: Any, tmp_path: Path
+) -> None:
+    for number in range(6):
+        memory.db.save_messages([{"role": "user", "content": f"m{number}"}], f"user_id=u{number}")
+    export(memory, str(tmp_path / "whole.jsonl"))
+    lines = (tmp_path / "whole.jsonl").read_text("utf-8").splitlines(keepends=True)
+    last = next(number for number, line in enumerate(lines) if '"content":"m3"' in line)
+    file = tmp_path / "cut.jsonl"
+    (tmp_path / "cut.jsonl.part").write_text("".join(lines[: last + 1]), encoding="utf-8")
+    evict(memory, "m3")
+    assert export(memory, str(file))["message"]["count"] == 5
+    assert contents(file) == ["m0", "m1", "m2", "m4", "m5"]
+
+
+def test_messages_that_are_evicted_during_an_export_do_not_begin_it_again(
+    memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        memory.db.save_messages([{"role": "user", "content": f"m{number}"}], f"user_id=u{number}")
+    monkeypatch.setattr(reading, "AT_ONCE", 2)
+    seen = []
+    for kind, fields in reading.records_of(memory):
+        if kind == "message":
+            seen.append(fields["content"])
+            if fields["content"] in {"m1", "m3"}:  # The last ones of their parts.
+                evict(memory, fields["content"])
+    assert seen == ["m0", "m1", "m2", "m3", "m4", "m5"]
+
+
+def test_the_owners_of_removed_memories_come_part_by_part(
+    memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = sorted(say(memory, f"note {number}") for number in range(5))
+    for memory_id in ids:
+        memory.delete(memory_id)
+    monkeypatch.setattr(reading, "AT_ONCE", 2)
+    found = [fields["id"] for kind, fields in reading.records_of(memory) if kind == "removed"]
+    assert found == ids
+
+
+def test_a_memory_that_is_removed_during_an_export_does_no_harm(
+    memory: Any, target: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = sorted(say(memory, f"note {number}") for number in range(6))
+    store, points_of = memory.vector_store, reading.points_of
+
+    def removing(read: Any, *more: Any) -> Any:
+        for number, point in enumerate(points_of(read, *more)):
+            yield point
+            if read is store and number == 0:
+                memory.delete(ids[1])  # Of the same part.
+                memory.delete(ids[5])  # Of a later one.
+
+    monkeypatch.setattr(reading, "AT_ONCE", 3)
+    monkeypatch.setattr(reading, "points_of", removing)
+    file = tmp_path / "all.jsonl"
+    written = export(memory, str(file))
+    with file.open(encoding="utf-8") as lines:
+        assert import_lines(target, lines)["memory"]["digest"] == written["memory"]["digest"]
+
+
+# --- Vectors ---------------------------------------------------------------------------------
+
+
+def test_every_vector_is_in_an_export_that_says_so(
+    memory: Any, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn(memory, *(f"Ana met Inês Duarte in town {number}" for number in range(5)))
+    monkeypatch.setattr(reading, "AT_ONCE", 2)
+    file = tmp_path / "all.jsonl"
+    written = export(memory, str(file))
+    head, *lines = map(json.loads, file.read_text("utf-8").splitlines())
+    points = [point for line in lines for kind, point in line.items() if kind in POINTS]
+    assert written["memory"]["count"] == 5
+    assert len(points) == 5 + written["entity"]["count"]
+    gives = adapter.equip is None  # mem0's class does not give them.
+    assert head["vectors"] is gives
+    assert {len(point.get("vector", ())) for point in points} == {DIMS if gives else 0}
+    first = next(line["memory"] for line in lines if "memory" in line)
+    if gives:
+        embedded = memory.embedding_model.embed(first["payload"]["data"], "add")
+        assert first["vector"] == pytest.approx(embedded, abs=1e-6)
+
+
+def test_every_class_of_an_engine_reads_its_points_part_by_part() -> None:
+    assert "points" in EngineStore.__abstractmethods__
+
+
+def test_a_store_with_more_than_it_lists_is_not_passed_over_in_silence(
+    target: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Upstream:
+        """A store with upstream's `list` alone."""
+
+        list = staticmethod(target.vector_store.list)
+
+    ids = sorted(say(target, f"note {number}") for number in range(4))
+    monkeypatch.setattr(listing, "MOST_LISTED", 3)
+    found = [*reading.points_of(Upstream(), target.clock)]
+    assert [point_id for point_id, _, vector in found if vector is None] == ids[:3]
+    assert "Only the first 3 memories are listed" in caplog.text
+
+
+@pytest.mark.skipif(bool(server.missing()), reason=server.missing())
+def test_a_part_of_an_export_is_few_round_trips() -> None:
+    proxy = Proxy(server.shared().folder)
+    section = server.section()
+    section["config"]["dsn"] = proxy.dsn("tests")
+    memory = EMBEDDED.open(Path("unused"), vector_store=section)
+    for number in range(50):
+        say(memory, f"note {number}")
+    assert turns_of(proxy, lambda: [*reading.records_of(memory)]) <= 12
+    memory.close()
+    proxy.close()
+
+
+# --- Half of a surrogate pair ----------------------------------------------------------------
+
+
+def test_a_text_that_utf_8_cannot_hold_arrives(tmp_path: Path) -> None:
+    source, target = EMBEDDED.open(tmp_path), EMBEDDED.open(tmp_path / "target")
+    strange, plain = say(source, "one", metadata={"k": "\ud801"}), say(source, "größer")
+    file = tmp_path / "all.jsonl"
+    written = export(source, str(file))
+    assert "größer" in file.read_text("utf-8")
+    with file.open(encoding="utf-8") as lines:
+        assert import_lines(target, lines)["memory"]["digest"] == written["memory"]["digest"]
+    assert target.get(strange)["metadata"] == {"k": "\ud801"}
+    assert target.get(plain)["memory"] == "größer"
+    source.close()
+    target.close()
 
 
 # --- What is refused -------------------------------------------------------------------------
@@ -302,3 +546,23 @@ def test_the_commands_print_equal_digests(home: Path, capsys: pytest.CaptureFixt
     for words in ([], ["no.jsonl"], ["all.jsonl", "--qdrant", "q"]):
         assert main(["--path", "b.db", "import", *words]) != 0
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_what_fails_is_named_and_not_the_file_that_was_read(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["--path", "a.db", "add", "Ana likes tea", "--user", "ana", "--raw"]) == 0
+    assert main(["--path", "a.db", "export", "all.jsonl"]) == 0
+    (home / "bad.jsonl").write_bytes((home / "all.jsonl").read_bytes()[:-1] + b"\xff\n")
+    capsys.readouterr()
+    assert main(["--path", "b.db", "import", "bad.jsonl"]) != 0
+    assert "bad.jsonl cannot be read" in capsys.readouterr().err
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("isomem.moving.intake.payloads_of", broken)
+    assert main(["--path", "b.db", "import", "all.jsonl"]) != 0
+    said = capsys.readouterr().err
+    assert "the disk is gone" in said
+    assert "cannot be read" not in said

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +148,39 @@ def test_a_lost_connection_is_not_noticed() -> None:
     store.close()
 
 
+def test_a_reset_of_one_process_fails_no_call_of_another() -> None:
+    store, other = made("anew"), made("anew")
+    store.reset()
+    stop = threading.Event()
+    faults: set[str] = set()
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                other.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
+                other.search(query="", vectors=QUERY, filters=FILTERS[1])
+                other.list()
+                other.batch([(IDS[0], PAYLOADS[0])], IDS[1:2])
+                other.col_info()
+            except Exception as fault:
+                faults.add(repr(fault))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(15):
+        store.reset()
+        made("anew").close()
+        time.sleep(0.02)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    store.delete_col()
+    store.close()
+    other.close()
+
+
 def test_without_exact_the_index_is_asked_as_by_mem0() -> None:
     """On a table that mem0 has made, it finds what mem0's statement finds.
 
@@ -228,10 +263,42 @@ def test_what_jsonb_cannot_hold_is_refused_and_the_rest_is_not(odd: object) -> N
     store.close()
 
 
-@pytest.mark.parametrize("name", ["what?", "x" * 60])
+@pytest.mark.parametrize("name", ["what?", "x" * 53, "é" * 27])
 def test_a_name_that_no_table_can_have_is_refused(name: str) -> None:
     with pytest.raises(InvalidConfigError, match="cannot name a table"):
         made(name)
+
+
+def test_a_collection_with_the_longest_name_and_its_entities_have_all_indexes() -> None:
+    name = "é" * 26
+    store = made(name)
+    entities = store.beside(f"{name}_entities")
+    for each in (store, entities):
+        sql = f"SELECT indexdef FROM pg_indexes WHERE tablename = '{each.collection_name}'"
+        found = [row[0].partition(" USING ")[2] for row in server.shared().do(sql, "tests")]
+        keys = [f"btree (((payload ->> '{key}'::text)))" for key in SCOPE_KEYS]
+        assert {"btree (id)", "hnsw (vector vector_cosine_ops)", *keys} < {*found}
+        assert len(found) == 3 + len(keys)
+        each.delete_col()
+    store.close()
+
+
+@pytest.mark.parametrize(("dims", "more"), [(3072, {}), (17_000, {"hnsw": False})])
+def test_vectors_that_are_too_long_say_what_helps(dims: int, more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidConfigError) as refused:
+        made("long", embedding_model_dims=dims, **more)
+    assert ("hnsw: False" in str(refused.value.suggestion)) == (not more)
+    assert str(dims) in refused.value.message
+
+
+def test_vectors_that_are_too_long_for_an_index_are_stored_without_one() -> None:
+    store = made("long", embedding_model_dims=3072, hnsw=False)
+    store.insert(vectors=[[1.0] * 3072], payloads=PAYLOADS[:1], ids=IDS[:1])
+    store.close()
+    again = made("long", embedding_model_dims=3072)  # The table is there, and needs no index.
+    assert len(again.search(query="", vectors=[1.0] * 3072)) == 1
+    again.delete_col()
+    again.close()
 
 
 def test_an_id_may_be_spelled_in_any_way() -> None:

@@ -6,7 +6,9 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from isomem.config import store_table
 from isomem.errors import DatabaseError, InvalidConfigError
 from isomem.options import defaults_of
 from isomem.store.writing import NewPoint
+from isomem.stores import embedded as removing
 from isomem.testing import ScriptedLLM
 from tests.facade.conftest import Ticks, facts
 from tests.stores import server
@@ -145,6 +148,61 @@ def test_what_others_write_is_seen_by_the_next_search(section: dict[str, Any]) -
     other.close()
 
 
+def hidden(section: dict[str, Any]) -> int:
+    """How many scopes are removed, and not gone."""
+    sql = f"SELECT count(*) FROM {section['config']['schema']}.scopes WHERE collection < 0"
+    return int(server.shared().do(sql, "tests")[0][0])
+
+
+def test_what_several_remove_at_once_is_gone_when_they_return(
+    memory: Memory, section: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each removes what it finds, whoever has hidden it; what is added meanwhile helps."""
+    monkeypatch.setattr(removing, "REMOVED_AT_ONCE", 20)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for number in range(3):
+            for user in "abc":
+                memory.add(
+                    [{"role": "user", "content": f"{user} {each}"} for each in range(150)],
+                    user_id=user, infer=False,
+                )  # fmt: skip
+            with ThreadPoolExecutor(5) as threads:
+                calls = [threads.submit(memory.delete_all, user_id=user) for user in "abc"]
+                calls += [
+                    threads.submit(memory.add, f"{number} {each}", user_id="d", infer=False)
+                    for each in range(20)
+                ]
+                for call in calls:
+                    call.result()
+            memory.add("Who comes last sees to what others were still at", user_id="d", infer=False)
+            assert hidden(section) == 0
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_what_a_removal_that_failed_has_hidden_goes_with_the_next_write(
+    memory: Memory, section: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removing, "REMOVED_AT_ONCE", 20)
+    messages = [{"role": "user", "content": f"tea {each}"} for each in range(100)]
+    memory.add(messages, user_id="a", infer=False)
+    sweep, calls = memory.stores._writer.sweep, iter(range(100))  # type: ignore[attr-defined]
+
+    def breaking(limit: int) -> Any:
+        if next(calls) == 2:
+            raise ZeroDivisionError
+        return sweep(limit)
+
+    monkeypatch.setattr(memory.stores._writer, "sweep", breaking)  # type: ignore[attr-defined]
+    with pytest.raises(ZeroDivisionError):
+        memory.delete_all(user_id="a")
+    assert hidden(section) == 1
+    memory.add("coffee", user_id="b", infer=False)
+    assert hidden(section) == 0
+
+
 def test_a_plan_that_fails_leaves_nothing(memory: Memory, monkeypatch: Any) -> None:
     memory.add("tea", user_id="u", infer=False)
 
@@ -262,6 +320,54 @@ def test_no_error_shows_the_password(options: dict[str, Any]) -> None:
     assert "s3cret" not in repr(caught.value.__dict__)
 
 
+@pytest.mark.parametrize("provider", ["postgres", "pgvector"])
+@pytest.mark.parametrize("wrong", [{"dbname": "nosuch"}, {"user": "nobody_at_all"}])
+def test_a_connection_that_is_refused_is_an_error_with_the_reason_at_once(
+    provider: str, wrong: dict[str, str], tmp_path: Path
+) -> None:
+    where = {"host": str(server.shared().folder), "user": "isomem", "dbname": "tests", **wrong}
+    config: dict[str, Any] = {"vector_store": {"provider": provider, "config": where}, **REST}
+    if provider == "pgvector":
+        config["history_db_path"] = str(tmp_path / "history.db")
+    begun = time.monotonic()
+    with pytest.raises(DatabaseError, match="no connection could be made") as refused:
+        Memory.from_config(config)
+    assert time.monotonic() - begun < 3
+    assert next(iter(wrong.values())) in refused.value.message
+    assert "does not exist" in refused.value.message
+
+
+def test_a_database_that_is_removed_later_is_named(section: dict[str, Any]) -> None:
+    dsn = server.shared().make("for_a_while")
+    section["config"] = {"dsn": dsn, "connect_timeout_s": 0.5}
+    with Memory.from_config({"vector_store": section, **REST}) as memory:
+        memory.add("Ana likes tea", user_id="u", infer=False)
+        server.shared().do("DROP DATABASE for_a_while WITH (FORCE)")
+        for call in (
+            lambda: memory.add("Ana likes coffee", user_id="u", infer=False),
+            lambda: memory.search("tea", filters={"user_id": "u"}),
+        ):
+            with pytest.raises(DatabaseError, match='"for_a_while" does not exist'):
+                call()
+
+
+@pytest.mark.parametrize(
+    ("provider", "keys"), [("postgres", "pool_min pool_max"), ("pgvector", "minconn maxconn")]
+)
+def test_a_pool_that_cannot_be_is_a_wrong_configuration(provider: str, keys: str) -> None:
+    least, most = keys.split()
+    config = {"host": "nowhere.invalid", least: 5, most: 2}
+    with pytest.raises(InvalidConfigError, match=f"{least}.*{most}"):
+        Memory.from_config({"vector_store": {"provider": provider, "config": config}, **REST})
+
+
+def test_a_schema_may_have_white_space() -> None:
+    section = server.section("two words\nand\ttwo lines")
+    with Memory.from_config({"vector_store": section, **REST}) as memory:
+        memory.reset()
+        assert memory.add("Ana likes tea", user_id="u", infer=False)["results"]
+
+
 def test_a_write_that_was_too_sure_is_done_with_a_look_at_each_id(memory: Memory) -> None:
     """An id that is taken, in one of several points; what was prepared meanwhile is of no harm."""
     rows, writer = memory.stores._rows, memory.vector_store.writer  # type: ignore[attr-defined]
@@ -304,6 +410,31 @@ def test_every_table_about_memories_is_rewritten(memory: Memory) -> None:
     memory.purge(user_id="u")
     same = {name for name, number in files().items() if number == before[name]}
     assert same <= {"collections", "commits", "indexes", "migrations"}
+
+
+def test_who_may_not_rewrite_the_tables_gets_to_know_that_bytes_are_left(
+    section: dict[str, Any], memory: Memory
+) -> None:
+    memory.add("Ana likes tea", user_id="u", infer=False)
+    schema = section["config"]["schema"]
+    user = f"user_of_{schema}"
+    for sql in (
+        f"CREATE ROLE {user} LOGIN", f"GRANT USAGE ON SCHEMA {schema} TO {user}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {user}",
+        f"GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {user}",
+    ):  # fmt: skip
+        server.shared().do(sql, "tests")
+    config = {"vector_store": server.section(schema, user=user), **REST}
+    with Memory.from_config(config) as other:
+        for call in (other.compact, lambda: other.purge(user_id="u")):
+            with pytest.raises(DatabaseError, match=r"tables points, .*still be in") as refused:
+                call()
+            assert "owner" in str(refused.value.suggestion)
+        assert other.get_all(filters={"user_id": "u"})["results"] == []  # That much is done.
+        server.shared().do(f"ALTER TABLE {schema}.points OWNER TO {user}", "tests")
+        with pytest.raises(DatabaseError, match=r"tables ids, .*still be in the bytes"):
+            other.compact()
+    memory.compact()
 
 
 def test_what_fails_after_a_write_does_not_fail_the_call(

@@ -26,6 +26,8 @@ pytestmark = pytest.mark.skipif(bool(server.without_pgvector()), reason=server.w
 if not server.without_pgvector():
     import psycopg
 
+    from isomem.stores.postgres import indexing
+
 COUNT, FROM = 60, 50
 LIMIT_S = 30.0
 """Nothing here takes a second, unless it waits for something that does not come."""
@@ -283,6 +285,21 @@ def test_a_user_who_may_not_make_indexes_searches_exactly_and_says_so(
     assert look(other, ANA, QUERY) == exactly(memory)
     assert states(memory) == indexes(memory) == []
     other.close()
+
+
+def test_a_build_that_ends_with_any_error_says_so_and_a_later_search_tries_again(
+    memory: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise ValueError("an odd vector")
+
+    monkeypatch.setattr(indexing, "AFTER_FAILURE_S", 0.0)
+    monkeypatch.setattr(memory.vector_store.near.builder, "_build_due", fail)
+    look(memory, ANA, QUERY)
+    until(lambda: "ValueError: an odd vector" in caplog.text)
+    monkeypatch.undo()
+    look(memory, ANA, QUERY)
+    assert until(lambda: indexes(memory))
 
 
 def test_compacting_waits_for_a_builder_and_not_the_other_way_round(memory: Any) -> None:

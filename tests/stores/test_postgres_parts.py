@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ psycopg_pool = pytest.importorskip("psycopg_pool")
 from isomem.config import MemoryConfig, store_table  # noqa: E402
 from isomem.errors import DatabaseError, InvalidConfigError  # noqa: E402
 from isomem.options import defaults_of  # noqa: E402
+from isomem.stores.postgres.connections import Connections  # noqa: E402
 from isomem.stores.postgres.escaped import (  # noqa: E402
     escaped,
     is_storable_id,
@@ -75,6 +78,17 @@ def test_nothing_that_is_shown_has_the_password() -> None:
         assert SECRET not in made.without_secret(said)
 
 
+@pytest.mark.parametrize("key", ["password", "sslpassword"])
+@pytest.mark.parametrize("spelled", [SECRET, "p4ss%2Fw0rd%40%21", SECRET.upper()])
+def test_no_spelling_of_a_password_is_shown(key: str, spelled: str) -> None:
+    made = target(dsn=f"host=h {key}={SECRET}")
+    assert made.without_secret(f"error: {spelled} is wrong") == "error: *** is wrong"
+
+
+def test_a_password_of_one_letter_leaves_the_text_readable() -> None:
+    assert target(password="a").without_secret("a database") == "a database"
+
+
 def test_the_configuration_does_not_show_the_password() -> None:
     section = {"provider": "postgres", "config": {"dsn": DSN, "password": SECRET}}
     assert "p4ss" not in repr(MemoryConfig(vector_store=section).vector_store)
@@ -93,6 +107,11 @@ def test_a_schema_is_quoted(schema: str) -> None:
     options = target(schema=schema).parameters["options"]
     assert options.count("search_path=") == 1
     assert "statement_timeout=60000" in options
+
+
+def test_white_space_in_a_schema_does_not_end_the_option() -> None:
+    options = target(schema="a b\nc\td").parameters["options"]
+    assert '-c search_path="a\\ b\\\nc\\\td" -c ' in options
 
 
 @pytest.mark.parametrize(("seconds", "wait"), [(0.1, 2), (10.0, 10), (59.6, 60)])
@@ -141,6 +160,66 @@ def test_only_the_texts_of_a_row_are_restored() -> None:
 )
 def test_which_texts_can_be_ids(text: str, is_one: bool) -> None:
     assert is_storable_id(text) == is_one
+
+
+# --- Connections -----------------------------------------------------------------------------
+
+
+def test_a_pool_that_is_made_while_others_close_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Connections(target(), pool_min=0, pool_max=1, connect_timeout_s=1, retry_s=0)
+    begun, goes_on = threading.Event(), threading.Event()
+    faults: list[str] = []
+
+    def wait(_: float) -> None:
+        threads[1].join(10)
+        raise psycopg_pool.PoolClosed
+
+    pool = Mock(getconn=wait)
+
+    def slow() -> Mock:
+        begun.set()
+        goes_on.wait(10)
+        return pool
+
+    def take() -> None:
+        try:
+            made.take()
+        except DatabaseError as error:
+            faults.append(error.message)
+
+    monkeypatch.setattr(made, "_new_pool", slow)
+    threads = [threading.Thread(target=take), threading.Thread(target=made.close)]
+    threads[0].start()
+    begun.wait(10)
+    threads[1].start()
+    threads[1].join(0.2)
+    goes_on.set()
+    for thread in threads:
+        thread.join(10)
+    pool.close.assert_called_once()
+    with pytest.raises(DatabaseError, match="is closed"):
+        made.take()
+    assert faults == [f"{made.target.name} is closed"]
+
+
+def test_a_connection_that_rests_while_others_close_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Connections(target(), pool_min=0, pool_max=1, connect_timeout_s=1, retry_s=0)
+    resting: list[Any] = []
+
+    def put(connection: Any) -> None:
+        made.close()
+        resting.append(connection)
+
+    def take() -> Any:
+        return resting.pop() if resting else None
+
+    monkeypatch.setattr(made, "_pool", Mock())
+    monkeypatch.setattr(made, "_resting", Mock(put=put, take=take))
+    connection = Mock()
+    made.rest(connection)
+    connection.close.assert_called_once()
 
 
 # --- What errors mean ------------------------------------------------------------------------

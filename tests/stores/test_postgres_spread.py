@@ -109,3 +109,18 @@ def test_spread_by_scope_it_gives_the_results_of_the_embedded_store(
     assert sum(1 for count in counts if count) > 1
     ours.close()
     theirs.close()
+
+
+def test_every_part_is_rewritten(spread: dict[str, Any]) -> None:
+    schema = spread["config"]["schema"]
+    parts = (
+        "SELECT relname, relfilenode FROM pg_class WHERE relkind = 'r' AND relispartition"
+        f" AND relnamespace = '{schema}'::regnamespace"
+    )
+    before = dict(server.shared().do(parts, "tests"))
+    memory = Memory.from_config({"vector_store": spread, **REST})
+    memory.compact()
+    memory.close()
+    after = dict(server.shared().do(parts, "tests"))
+    assert len(before) == len(SPREAD) * PARTS
+    assert all(after[name] != number for name, number in before.items())

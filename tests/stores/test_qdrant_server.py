@@ -11,6 +11,7 @@ import pytest
 
 from isomem import AsyncMemory, InvalidConfigError, Memory, VectorStoreError, VectorValueError
 from isomem.stores import qdrant_calls
+from isomem.stores.qdrant import QdrantStore
 from isomem.testing import HashEmbedder, ScriptedLLM
 from tests.stores import test_filters
 from tests.stores.adapters import DIMS, RUNS_ALL
@@ -249,6 +250,37 @@ def test_known_entities_get_their_links_in_one_request(memory: Any, server: Doub
     assert not any(second in links for links in left)
 
 
+def test_an_overlay_changes_only_its_keys_and_takes_none_for_a_value(
+    memory: Any, server: Double
+) -> None:
+    store, name = memory.vector_store, "7d8c1a44-0000-4000-8000-000000000001"
+    store.insert(vectors=[[1.0] * DIMS], payloads=[{"a": 1, "none": None}], ids=[name])
+    expected: dict[str, Any] = {"a": 1, "none": None}
+    for overlay, requests in (
+        ({"b": 1}, ["batch"]),
+        ({"c": {"x": None}, "none": None}, ["", "batch"]),  # A look, and one change.
+        ({"a": None, "d": None}, ["", "batch"]),
+        ({"a": 2}, ["batch"]),
+    ):
+        before = len(server.requests)
+        store.update(name, payload=overlay)
+        paths = [path.partition("/points")[2] for _, path in server.requests[before:]]
+        assert [path.removeprefix("/") for path in paths] == requests
+        expected |= overlay
+        assert store.get(name).payload == expected
+    store.batch([(name, {"a": None}), (name, {"b": 2, "e": 1}), (name, {"e": None})])
+    assert store.get(name).payload == expected | {"a": None, "b": 2, "e": None}
+
+
+def test_a_none_that_is_there_already_writes_back_nothing_else(memory: Any, server: Double) -> None:
+    store, name = memory.vector_store, "7d8c1a44-0000-4000-8000-000000000001"
+    store.insert(vectors=[[1.0] * DIMS], payloads=[{"a": 1, "none": None}], ids=[name])
+    store.update(name, payload={"b": 1, "none": None})
+    assert server.bodies[-1]["operations"] == [
+        {"set_payload": {"payload": {"b": 1}, "points": [name]}}
+    ]
+
+
 def test_what_cannot_be_done_in_one_request_is_done_in_several(
     memory: Any, server: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -408,6 +440,20 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any], fault: st
         Memory.from_config(
             {"vector_store": section, "embedder": {"provider": "mock"}, "llm": {"provider": "mock"}}
         )
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "../a", "a:b", 'a"b', "a\\b", "a*", "a?", "<a>", "a|b", ".", "..", "x" * 247]
+)
+def test_a_name_that_no_collection_can_have_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfigError, match="cannot name a collection"):
+        QdrantStore({"path": str(tmp_path), "collection_name": name})
+
+
+def test_the_longest_name_leaves_room_for_the_entities() -> None:
+    store = QdrantStore({"path": ":memory:", "collection_name": "x" * 246})
+    store.beside("x" * 246 + "_entities")
+    store.close()
 
 
 def test_a_client_of_the_callers_stays_open(server: Double, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, nullcontext
 
 from isomem.cli import views
 from isomem.cli.failures import UsageError
@@ -14,9 +14,8 @@ from isomem.errors import ValidationError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from contextlib import AbstractContextManager
-    from typing import Any
 
     from isomem.cli.screen import Screen
     from isomem.memory import Memory
@@ -62,11 +61,10 @@ def _import_file(memory: Memory, options: Namespace, screen: Screen) -> None:
     screen.show(result, views.taken_in)
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[Any]:
+def _lines(path: str) -> Generator[str]:
     try:
         with open(path, encoding="utf-8") as file:
-            yield file
+            yield from file
     except (OSError, UnicodeDecodeError) as error:
         raise ValidationError(
             f"{path} cannot be read: {error}",
@@ -75,8 +73,8 @@ def _opened(path: str) -> Iterator[Any]:
         ) from error
 
 
-def _lines_of(path: str) -> AbstractContextManager[Any]:
-    return nullcontext(sys.stdin) if path == _STANDARD else _opened(path)
+def _lines_of(path: str) -> AbstractContextManager[Iterable[str]]:
+    return nullcontext(sys.stdin) if path == _STANDARD else closing(_lines(path))
 
 
 def _is_plain(memory: Memory, options: Namespace) -> bool:

@@ -1,7 +1,9 @@
 """Writes everything of a memory into a file: memories, entities, history and messages.
 
 The file is written beside its name and renamed when it is whole. An export that was cut off goes on
-behind its last whole line; what others have stored before that place meanwhile is not in it.
+behind the memories and entities that it has, up to the first one that is not stored like that any
+longer; what others have stored before that place meanwhile is not in it. The other records are
+written again.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from itertools import groupby, islice
 
 from isomem.errors import ValidationError
-from isomem.moving.lines import END, HEADER, Digests, Lines, header, line_of
-from isomem.moving.reading import records_of
+from isomem.moving.lines import END, KINDS, POINTS, Digests, Lines, header, line_of
+from isomem.moving.reading import AT_ONCE, gives_vectors, is_stored, payloads_of, records_of
 from isomem.stores.embedded import facts_of
 
 TYPE_CHECKING = False
@@ -44,20 +47,31 @@ def export(memory: Facade, path: str, *, vectors: bool = True) -> Result:
         ValidationError: MOVE_003, the file exists, or cannot be written.
     """
     dims, embedder = facts_of({"embedding_model_dims": None}, memory.embedding_model)
-    head = header(vectors=vectors, embedder=embedder, dims=dims)
+    head = header(vectors=vectors and gives_vectors(memory), embedder=embedder, dims=dims)
     if path == STDOUT:
-        return _write(memory, sys.stdout, head, Digests(), None)
+        return _to_stdout(memory, head)
     if os.path.exists(path):
         raise _unwritable(path, "already exists")
     part = f"{path}{_PART}"
     try:
-        with _opened(part, head) as (file, digests, after):
+        with _opened(part, head, memory) as (file, digests, after):
             result = _write(memory, file, head, digests, after)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
         raise _unwritable(path, f"cannot be written: {error}") from error
+    return result
+
+
+def _to_stdout(memory: Facade, head: Fields) -> Result:
+    try:
+        result = _write(memory, sys.stdout, head, Digests(), None)
+        sys.stdout.flush()
+    except BrokenPipeError:  # Whoever reads it has had enough.
+        raise
+    except OSError as error:
+        raise _unwritable("the standard output", f"cannot be written: {error}") from error
     return result
 
 
@@ -80,20 +94,26 @@ def _write(
 
 
 @contextmanager
-def _opened(part: str, head: Fields) -> Iterator[tuple[TextIO, Digests, tuple[str, str] | None]]:
-    """The file, open for writing; the digests of what is in it, and its last record."""
-    digests, after, size = _so_far(part, head)
+def _opened(
+    part: str, head: Fields, memory: Facade
+) -> Iterator[tuple[TextIO, Digests, tuple[str, str] | None]]:
+    """The file, open for writing; the digests of what stays in it, and the last record of that."""
+    digests, after, size = _so_far(part, head, memory)
     # Others must not read what people have told an agent.
     number = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+    os.fchmod(number, 0o600)
     with open(number, "r+", encoding="utf-8", newline="\n") as file:
         file.truncate(size)
         file.seek(size)
         yield file, digests, after
 
 
-def _so_far(part: str, head: Fields) -> tuple[Digests, tuple[str, str] | None, int]:
-    """What an export that was cut off has left: digests, last record, bytes in whole lines."""
+def _so_far(part: str, head: Fields, memory: Facade) -> tuple[Digests, tuple[str, str] | None, int]:
+    """The memories and entities that an export has left which was cut off, as far as they are still
+    what is stored: their digests, the last one, and how many bytes they take.
+    """
     digests, after, size = Digests(), None, 0
+    stores = {"memory": memory.vector_store, "entity": memory.entity_store}
     try:
         with open(part, "rb") as file:
             whole = (line for line in file if line.endswith(b"\n"))
@@ -101,15 +121,25 @@ def _so_far(part: str, head: Fields) -> tuple[Digests, tuple[str, str] | None, i
             if first.decode() != line_of(head):
                 return digests, None, 0
             size = len(first)
-            for line in whole:
-                [(kind, fields)] = Lines.read(line.decode()).items()
-                if kind in {END, HEADER}:
+            for kind, some in groupby(map(_point_of, whole), key=lambda point: point[0]):
+                if kind not in POINTS:
                     break
-                digests.add((kind, fields))
-                after, size = (kind, fields["id"]), size + len(line)
+                while page := [*islice(some, AT_ONCE)]:
+                    payloads = payloads_of(stores[kind], [fields["id"] for _, fields, _ in page])
+                    for _, fields, length in page:
+                        if not is_stored(kind, fields, payloads):
+                            return digests, after or (kind, ""), size
+                        digests.add((kind, fields))
+                        after, size = (kind, fields["id"]), size + length
     except (OSError, ValueError, KeyError, AttributeError):
         return Digests(), None, 0
-    return digests, after or ("memory", ""), size
+    return digests, after or (KINDS[0], ""), size
+
+
+def _point_of(line: bytes) -> tuple[str, Fields, int]:
+    """Of a line: the kind of its record, the record, and how many bytes it takes."""
+    [(kind, fields)] = Lines.read(line.decode()).items()
+    return kind, fields, len(line)
 
 
 def _unwritable(path: str, fault: str) -> ValidationError:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from isomem.errors import MemoryError, ValidationError, VectorStoreError
 from isomem.moving.lines import KINDS, POINTS, Digests, Lines, bad_line
-from isomem.moving.reading import AT_ONCE, TABLES
+from isomem.moving.reading import AT_ONCE, TABLES, is_stored, payloads_of
 from isomem.ports.guard import one_for_each
 from isomem.store.collection import Collection
 from isomem.store.ledger import Ledger
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from isomem.facade import Facade
     from isomem.moving.lines import Fields, Record
-    from isomem.types import Payload, Vector
+    from isomem.types import Vector
 
     Result = dict[str, dict[str, Any]]
     Row = tuple[object, ...]
@@ -153,12 +153,11 @@ class Intake:
     def _points(self, kind: str, batch: Sequence[_Numbered]) -> None:
         store: Any = self._memory.vector_store if kind == "memory" else self._memory.entity_store
         tally = self._tallies[kind]
+        batch = _without_repeated(batch)
         known = payloads_of(store, [each.fields["id"] for each in batch])
         new = [each for each in batch if each.fields["id"] not in known]
         tally.different += sum(
-            not _are_equal(kind, each.fields, known[each.fields["id"]])
-            for each in batch
-            if each.fields["id"] in known
+            not is_stored(kind, each.fields, known) for each in batch if each.fields["id"] in known
         )
         if new:
             self._insert(store, new)
@@ -224,20 +223,18 @@ class Intake:
         tally.different += sum(stored[name] != row for name, row in rows.items())
 
 
-def payloads_of(store: Any, ids: Sequence[str]) -> dict[str, Payload]:
-    """The payloads of the points that a store has, by id."""
-    if hasattr(store, "payloads_of"):
-        found: dict[str, Payload] = store.payloads_of(ids)
-        return found
-    hits = ((name, store.get(vector_id=name)) for name in ids)
-    return {name: dict(hit.payload or {}) for name, hit in hits if hit is not None}
+def _without_repeated(batch: Sequence[_Numbered]) -> Sequence[_Numbered]:
+    """The records of which none has the id of another.
 
-
-def _are_equal(kind: str, fields: Fields, payload: Payload) -> bool:
-    one, other = Digests(), Digests()
-    one.add((kind, fields))
-    other.add((kind, {"id": fields["id"], "payload": payload}))
-    return one.as_json() == other.as_json()
+    Raises:
+        ValidationError: MOVE_001, two lines have one id and say different things.
+    """
+    first: dict[str, _Numbered] = {}
+    for each in batch:
+        other = first.setdefault(each.fields["id"], each)
+        if other.fields != each.fields:
+            raise bad_line(each.number, f"has the id of line {other.number}, and something else")
+    return [*first.values()]
 
 
 def _put(store: Any, new: Sequence[_Numbered], vectors: Sequence[Vector]) -> None:

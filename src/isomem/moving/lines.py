@@ -19,7 +19,7 @@ import json
 from isomem.contract.payload import LINKS
 from isomem.digest import md5_hex
 from isomem.errors import ValidationError
-from isomem.types import is_unicode
+from isomem.types import LARGEST_INT, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +89,9 @@ def _compared(kind: str, fields: Fields) -> object:
 
 
 def line_of(value: object) -> str:
-    """A line of the file."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+    """A line of the file. What UTF-8 cannot hold, half of a surrogate pair, is escaped in it."""
+    line = json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return line if is_unicode(line) else json.dumps(value, separators=(",", ":")) + "\n"
 
 
 def header(*, vectors: bool, embedder: str | None, dims: int | None) -> Fields:
@@ -207,8 +208,15 @@ def _fault_of_row(kind: str, fields: Mapping[str, object]) -> str:
     owner = {"history": "memory_id", "message": "session_scope"}.get(kind)
     if owner is not None and not isinstance(fields.get(owner), str):
         return f"must have text in {kind}.{owner}"
-    wrong = [key for key, value in fields.items() if isinstance(value, (dict, list))]
+    wrong = [key for key, value in fields.items() if not _is_cell(value)]
     return f"has a value in {kind}.{wrong[0]} that a row cannot hold" if wrong else ""
+
+
+def _is_cell(value: object) -> bool:
+    """Whether a row can hold a value."""
+    if isinstance(value, int):
+        return abs(value) <= LARGEST_INT
+    return not isinstance(value, (dict, list))
 
 
 def _is_id(value: object) -> bool:

@@ -2,8 +2,8 @@
 
 A store of another package can be read if it has `points(after, limit)`: the next points ordered by
 id, as `(id, payload, vector)`, with None for a vector that it does not give. A ledger needs
-`rows_after(table, columns, after, limit)`. Of a store that only has mem0's methods, all points are
-listed at once, without their vectors.
+`every_row(table, columns, at_once)`: all rows in the order in which they were inserted. Of a store
+that only has mem0's methods, all points are listed at once, without their vectors.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from isomem import log
-from isomem.contract.payload import listed
 from isomem.contract.visibility import Visibility
-from isomem.moving.lines import KINDS
+from isomem.moving.lines import KINDS, Digests
 from isomem.store.collection import Collection
 from isomem.store.ledger import Ledger
 from isomem.store.schema import HISTORY_COLUMNS, MESSAGE_COLUMNS
+from isomem.stores.listing import every_point
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any, Protocol
 
     from isomem.clock import Clock
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     class RowPages(Protocol):
         """A ledger of another store set that can be read."""
 
-        def rows_after(
-            self, table: str, columns: Sequence[str], after: str, limit: int
-        ) -> Sequence[Row]: ...
+        def every_row(self, table: str, columns: Sequence[str], at_once: int) -> Iterable[Row]: ...
 
 
 AT_ONCE = 1000
@@ -73,7 +71,11 @@ TABLES = {
 }
 """The table of each kind of row."""
 
-_MOST_LISTED = 1_000_000
+
+def gives_vectors(memory: Facade) -> bool:
+    """Whether a store of a memory gives the vectors of its points."""
+    stores = (memory.vector_store, memory.entity_store)
+    return any(hasattr(store, "points") or isinstance(store, Collection) for store in stores)
 
 
 def records_of(
@@ -84,16 +86,17 @@ def records_of(
     Args:
         memory: whose stores are read.
         vectors: False leaves them out.
-        after: kind and id of the record to go on behind.
+        after: kind and id of the memory or entity to go on behind. The rows of a ledger are all
+            read: the one that was read last may be gone, and with it the place to go on from.
     """
     kind, last = after or (KINDS[0], "")
     stores = {"memory": memory.vector_store, "entity": memory.entity_store}
     for each in KINDS[KINDS.index(kind) :]:
-        start = last if each == kind else ""
         if each in stores:
+            start = last if each == kind else ""
             yield from _points(each, stores[each], memory.clock, vectors, start)
         else:
-            yield from _rows(each, memory.db, start)
+            yield from _rows(each, memory.db)
 
 
 # --- Points ----------------------------------------------------------------------------------
@@ -116,31 +119,54 @@ def points_of(store: Any, clock: Clock, after: str = "") -> Iterator[Point]:
     elif isinstance(store, Collection):
         yield from _of_collection(store, clock, after)
     else:
-        found = listed(store.list(filters=None, top_k=_MOST_LISTED))
-        for point in sorted(found, key=lambda each: str(each.id)):
+        for point in sorted(every_point(store, None), key=lambda each: str(each.id)):
             if str(point.id) > after:
                 yield str(point.id), dict(point.payload or {}), None
+
+
+def payloads_of(store: Any, ids: Sequence[str]) -> dict[str, Payload]:
+    """The payloads of the points that a store has, by id."""
+    if hasattr(store, "payloads_of"):
+        found: dict[str, Payload] = store.payloads_of(ids)
+        return found
+    hits = ((name, store.get(vector_id=name)) for name in ids)
+    return {name: dict(hit.payload or {}) for name, hit in hits if hit is not None}
+
+
+def is_stored(kind: str, fields: Fields, payloads: Mapping[str, Payload]) -> bool:
+    """Whether a record is among these payloads, by id, as it is."""
+    payload = payloads.get(fields["id"])
+    if payload is None:
+        return False
+    one, other = Digests(), Digests()
+    one.add((kind, fields))
+    other.add((kind, {"id": fields["id"], "payload": payload}))
+    return one.as_json() == other.as_json()
 
 
 def _of_collection(store: Collection, clock: Clock, after: str) -> Iterator[Point]:
     listing = store.listing(Visibility(clock, show_expired=True, show_superseded=True))
     key = (0, after) if after else None
-    while entries := listing.find({}, "id", key, AT_ONCE):
-        found: Sequence[Any] = listing.read(entries, {})
-        for point in found:
-            yield point.id, point.payload, store.vector_of(point)
-        key = entries[-1][0], entries[-1][1]
+    while True:
+        with store.database.reading():  # In one block, so that no point loses its vector meanwhile.
+            entries = listing.find({}, "id", key, AT_ONCE)
+            found: Sequence[Any] = listing.read(entries, {})
+            page = [(point.id, point.payload, store.vector_of(point)) for point in found]
+        yield from page
+        if not entries:
+            return
+        key = entries[-1][:2]
 
 
 # --- History and messages --------------------------------------------------------------------
 
 
-def _rows(kind: str, ledger: Any, after: str) -> Iterator[Record]:
+def _rows(kind: str, ledger: Any) -> Iterator[Record]:
     table = TABLES[kind]
-    if hasattr(ledger, "rows_after"):
-        rows = _of_other(ledger, table, after)
+    if hasattr(ledger, "every_row"):
+        rows = _of_other(ledger, table)
     elif isinstance(ledger, Ledger):
-        rows = _of_ledger(ledger, table, after)
+        rows = _of_ledger(ledger, table)
     else:
         log.warning("The ledger is not isomem's: its %s are not exported", table.name)
         return
@@ -148,20 +174,17 @@ def _rows(kind: str, ledger: Any, after: str) -> Iterator[Record]:
         yield kind, table.record(row)
 
 
-def _of_ledger(ledger: Ledger, table: Table, after: str) -> Iterator[Row]:
+def _of_ledger(ledger: Ledger, table: Table) -> Iterator[Row]:
     """In insertion order, which decides which of two rows of the same moment comes first."""
     names, order = ", ".join(table.columns), table.order
-    source = f"FROM {table.name} WHERE"
-    page = f"SELECT {order}, {names} {source} {order} > ? ORDER BY {order} LIMIT {AT_ONCE}"
+    source = f"FROM {table.name} WHERE {order} > ? ORDER BY {order}"
+    page = f"SELECT {order}, {names} {source} LIMIT {AT_ONCE}"
+    last: int | str = 0 if order == "rowid" else ""
     with ledger.database.reading() as database:
-        found = database.rows(f"SELECT {order} {source} {table.columns[0]} = ?", (after,))
-        last = found[0][0] if found else "" if order != "rowid" else 0
         while rows := database.rows(page, (last,)):
             yield from (row[1:] for row in rows)
             last = rows[-1][0]
 
 
-def _of_other(ledger: RowPages, table: Table, after: str) -> Iterator[Row]:
-    while batch := ledger.rows_after(table.name, table.columns, after, AT_ONCE):
-        yield from batch
-        after = batch[-1][0]
+def _of_other(ledger: RowPages, table: Table) -> Iterable[Row]:
+    return ledger.every_row(table.name, table.columns, AT_ONCE)

@@ -319,7 +319,7 @@ async def purge(ports: Ports, ids: Mapping[str, object]) -> Done:
     except DatabaseError as error:
         raise DatabaseError(
             f"everything was removed, but the bytes of the file still hold it: {error.message}",
-            suggestion="Purge again when no other process is using the file.",
+            suggestion=error.suggestion or "Purge again when no other process is using the file.",
         ) from error
     return done
 

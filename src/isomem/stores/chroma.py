@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.filters import Group
-    from isomem.ports.shapes import Filters, Payload, Vector
+    from isomem.ports.shapes import Payload, Vector
     from isomem.stores.chroma_calls import Connection
     from isomem.stores.chroma_filters import Asked, Where
     from isomem.stores.chroma_payloads import Metadata
@@ -122,7 +122,7 @@ class ChromaStore(EngineStore):
     def _take(self, collection: Any) -> None:
         """From now on, this is the collection: whoever made it has chosen its distance."""
         self._collection = collection
-        self.embedding_model_dims = collection.get_model()["dimension"] or self.embedding_model_dims
+        self.embedding_model_dims = collection.get_model()["dimension"] or self._named_dims
         self._space = _space_of(collection)
 
     def _found_or_made(self) -> Any:
@@ -172,7 +172,7 @@ class ChromaStore(EngineStore):
         return self._at_once(super()._written_at_once(count))
 
     def _put(self, points: Sequence[Row]) -> None:
-        """Writes whole points.
+        """Writes whole points, most of them with new ids, which nobody else can have changed yet.
 
         What they have beside that is removed. It may be of an older point with the same id; or of
         a point of a collection that another program has removed: Chroma (1.5) keeps the lists of
@@ -212,11 +212,25 @@ class ChromaStore(EngineStore):
             VectorValueError, ValidationError, VectorStoreError: as `insert`.
         """
         if vector is not None and payload is not None:
-            self._put([self._point(vector_id, vector, payload)])
+            self._replace(self._point(vector_id, vector, payload))
         elif vector is not None:
             self._call("update", ids=[vector_id], embeddings=[self._checked(vector)])
         elif payload:
             self._call("update", ids=[vector_id], metadatas=[packed(payload)])
+
+    def _replace(self, point: Row) -> None:
+        """Writes a whole point, which is there as a rule.
+
+        What is removed is decided before it is written: afterwards, it may have keys that another
+        caller has added meanwhile, such as `superseded_by`.
+        """
+        name, vector, metadata = point
+        found = self._call("get", ids=[name], include=["metadatas"])
+        if found["ids"]:
+            whole = {**dict.fromkeys(found["metadatas"][0] or ()), **metadata}
+            self._call("upsert", ids=[name], embeddings=[vector], metadatas=[whole or None])
+        else:
+            self._put([point])
 
     def batch(self, payloads: Sequence[tuple[str, Payload]], removed: Sequence[str] = ()) -> None:
         """Overlays payloads, as `update` does, in this order, and removes points: two calls.
@@ -311,9 +325,10 @@ class ChromaStore(EngineStore):
             )
         return found
 
-    def keyword_search(self, query: str, top_k: int = 5, filters: Filters | None = None) -> None:
-        """None: as mem0, it does not search by keywords here."""
-        del query, top_k, filters
+    @property
+    def finds_words(self) -> bool:
+        """Whether there is a keyword search: as for mem0, not here."""
+        return False
 
     def _asked_once(self, vectors: Vectors, limit: int, where: Where | None) -> Answers:
         found = self._call(

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from isomem.contract.filters import Condition, Group
-from isomem.stores.chroma_payloads import LARGEST_INT, MARK, is_plain_key
-from isomem.types import SCOPE_KEYS, is_unicode
+from isomem.stores.chroma_payloads import MARK, is_plain_key
+from isomem.types import LARGEST_INT, SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

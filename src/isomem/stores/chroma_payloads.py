@@ -14,7 +14,7 @@ from math import isclose, isfinite
 
 from isomem.errors import MemoryCorruptionError, VectorValueError
 from isomem.store.codec import dump_payload, load_payload
-from isomem.types import SCOPE_KEYS, is_unicode
+from isomem.types import LARGEST_INT, SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 MARK = "isomem_json"
 """True in every point with a value as JSON."""
-
-LARGEST_INT = 2**63 - 1
 
 _PREFIX = f"{MARK}:"
 _RESERVED = ("#", "$", "chroma:", MARK)

@@ -359,18 +359,22 @@ class EmbeddedSet(Asking):
         short ones remove the rest, so that no other process waits long. If this process dies in
         between, the next one that opens the file and writes to it continues.
         """
+        was_swept = self._swept is self._detached
         try:
-            self._write(self._detach, plan, ids)
+            swept = self._write(self._detach, plan, ids)
         finally:  # It may be stored in any case.
             self._detached = object()
-        self._sweep_all(plan)
+        if was_swept and self.serial and swept < REMOVED_AT_ONCE:
+            self._swept = self._detached  # That was all.
+        else:
+            self._sweep_all(plan)
         while plan.purge_history and self._write(self.ledger.purge, ids, REMOVED_AT_ONCE):
             self._database.give_way()
 
-    def _detach(self, plan: Plan, ids: Mapping[str, str]) -> None:
+    def _detach(self, plan: Plan, ids: Mapping[str, str]) -> int:
         self.vectors.detach(ids)
         self.ledger.forget_sessions(ids)
-        self._sweep(plan)
+        return self._sweep(plan)
 
     def _sweep_all(self, plan: Plan) -> None:
         """Removes all detached points but those that others are removing: the next write looks."""
@@ -383,12 +387,12 @@ class EmbeddedSet(Asking):
                 return
             self._database.give_way()
 
-    def _sweep(self, plan: Plan) -> bool:
-        """Removes some detached points. Returns whether there were any."""
+    def _sweep(self, plan: Plan) -> int:
+        """Removes some detached points. Returns how many."""
         swept = self._writer.sweep(REMOVED_AT_ONCE)
         if swept:
             self._forget({memory_id: salvaged(text) for _, memory_id, text, _ in swept}, plan)
-        return bool(swept)
+        return len(swept)
 
     def reset(self) -> None:
         """Removes everything: memories, entities, history, messages."""

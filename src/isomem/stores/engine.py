@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from functools import partial
 
-from isomem.contract.filters import compile_filters, matches
+from isomem.contract.filters import Condition, Group, compile_filters, matches
 from isomem.errors import VectorStoreError
 from isomem.store.codec import unit_vector
-from isomem.store.row_keys import split_scope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Any, ClassVar, TypeVar
+    from typing import Any, ClassVar, TypeGuard, TypeVar
 
-    from isomem.contract.filters import Group
     from isomem.options import Table
     from isomem.ports.shapes import Filters, Hit, Payload, Vector
     from isomem.stores.engine_calls import Options
@@ -30,9 +27,11 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Self = TypeVar("Self", bound="EngineStore")
     Hits = list[Hit]
-    Point = tuple[str, Payload, Vector]
-    Points = list[Point]
-    Vectors = list[list[float]]
+    Whole = tuple[str, Payload, Vector]
+    """Of a point: its id, its payload and its vector."""
+    Points = list[Whole]
+    Numbers = list[float]
+    Vectors = list[Numbers]
     Passes = Callable[[Payload], bool]
 
 WIDER = 4
@@ -86,10 +85,10 @@ class EngineStore(ABC):
         encoder: Any = None,
     ) -> None:
         self._options = type(self).check(config)
-        self._encoder = encoder if self._options.get("keyword_search") else None
+        self._encoder: Any = encoder if self._options.get("keyword_search") else None
         self.collection_name: str = self._options["collection_name"]
-        configured = self._options.get("embedding_model_dims")
-        self.embedding_model_dims: int | None = configured or dims or self.dims
+        self._named_dims: int | None = self._options.get("embedding_model_dims") or dims
+        self.embedding_model_dims: int | None = self._named_dims or self.dims
         self._connection: Any = self._opened()
         self._owns_connection = True
         try:
@@ -133,8 +132,12 @@ class EngineStore(ABC):
         """Removes the collection."""
 
     def reset(self) -> None:
-        """Removes every point, by making the collection anew."""
+        """Removes every point, by making the collection anew.
+
+        Its vectors are as long as somebody says, or else as they were.
+        """
         self.delete_col()
+        self.embedding_model_dims = self._named_dims or self.embedding_model_dims
         self._prepare()
 
     # --- Writing ---
@@ -206,6 +209,10 @@ class EngineStore(ABC):
     def _read(self, ids: Sequence[str]) -> Sequence[Hit]:
         """The points that are there."""
 
+    @abstractmethod
+    def points(self, after: str, limit: int) -> Sequence[Whole]:
+        """The next points behind an id, ordered by id, with their vectors; "" begins."""
+
     def list(
         self, filters: Filters | None = None, top_k: int | None = 100
     ) -> tuple[Sequence[Hit], None]:
@@ -237,11 +244,11 @@ class EngineStore(ABC):
     ) -> Sequence[Hit]:
         """The `top_k` points nearest to a vector among those that pass, nearest first.
 
-        `query`, the text, is not used here; other vector stores use it.
+        No points if `top_k` is below 1, as in the embedded store. `query`, the text, is not used
+        here; other vector stores use it.
         """
         del query
-        vector = self._checked(vectors)
-        return self._nearest([vector], top_k, *self._compiled(filters))[0]
+        return self._found_near([vectors], top_k, filters)[0]
 
     def search_batch(
         self,
@@ -252,15 +259,60 @@ class EngineStore(ABC):
     ) -> Sequence[Sequence[Hit]]:
         """One `search` for each vector, in one request if the engine can."""
         del queries
-        vectors = [*map(self._checked, vectors_list)]
+        return self._found_near(vectors_list, top_k, filters)
+
+    def _found_near(
+        self, vectors: Sequence[Vector], top_k: int, filters: Filters | None
+    ) -> Sequence[Sequence[Hit]]:
+        checked, compiled = [*map(self._checked, vectors)], self._compiled(filters)
+        if top_k < 1:
+            return [[] for _ in checked]
+        return self._nearest(checked, top_k, *compiled) if checked else []
+
+    def keyword_search(
+        self, query: str, top_k: int = 5, filters: Filters | None = None
+    ) -> Sequence[Hit] | None:
+        """The `top_k` points that pass and the engine finds by words of a query, best first.
+
+        None if there is no keyword search.
+        """
+        if not self.finds_words:
+            return None
         compiled = self._compiled(filters)
-        return self._nearest(vectors, top_k, *compiled) if vectors else []
+        return self._matching(query, top_k, *compiled) if top_k >= 1 else []
+
+    def both(
+        self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
+    ) -> tuple[Sequence[Hit], Sequence[Hit] | None]:
+        """What `search` and `keyword_search` find, in one request if the engine can."""
+        checked, compiled = self._checked(vector), self._compiled(filters)
+        if top_k < 1:
+            return [], [] if self.finds_words else None
+        return self._both(checked, lemmas, top_k, *compiled)
+
+    # --- Searching, for at least one point ---
 
     @abstractmethod
     def _nearest(
         self, vectors: Vectors, top_k: int, group: Group | None, asked: Any
     ) -> Sequence[Sequence[Hit]]:
         """The `top_k` points nearest to each vector, at least one, among those that pass."""
+
+    @property
+    @abstractmethod
+    def finds_words(self) -> bool:
+        """Whether there is a keyword search."""
+
+    def _matching(self, query: str, top_k: int, group: Group | None, asked: Any) -> Sequence[Hit]:
+        """The first `top_k` points by words of a query among those that pass."""
+        raise NotImplementedError
+
+    def _both(
+        self, vector: Numbers, lemmas: str, top_k: int, group: Group | None, asked: Any
+    ) -> tuple[Sequence[Hit], Sequence[Hit] | None]:
+        nearest = self._nearest([vector], top_k, group, asked)[0]
+        words = self._matching(lemmas, top_k, group, asked) if self.finds_words else None
+        return nearest, words
 
 
 class IdOrder:
@@ -305,15 +357,29 @@ class IdOrder:
 def decider(group: Group | None) -> Passes:
     """What says whether a payload passes.
 
-    Most filters are ids alone, and most hits have them as they are asked for: that is seen at once.
+    Most filters ask for texts alone, such as ids, and most hits have them as they are asked for:
+    that is seen at once.
     """
     if group is None:
         return lambda _: True
-    ids, rest = split_scope(group)
-    if rest is not None:
-        return partial(matches, group)
-    wanted = ids.items()
-    return lambda payload: wanted <= payload.items() or matches(group, payload)
+    texts = {each.key: each for each in group.conditions if _is_of_a_text(each)}
+    wanted = {key: each.operand[0] for key, each in texts.items()}.items()
+    others = [each for each in group.conditions if each not in texts.values()]
+    if not (others or group.alternatives or group.exclusions):
+        return lambda payload: wanted <= payload.items() or matches(group, payload)
+    rest = Group(others, group.alternatives, group.exclusions)
+    return lambda payload: matches(rest if wanted <= payload.items() else group, payload)
+
+
+def _is_of_a_text(condition: Group | Condition) -> TypeGuard[Condition]:
+    """Whether it asks for a text under a key."""
+    return (
+        isinstance(condition, Condition)
+        and condition.kind == "any"
+        and condition.path == (condition.key,)
+        and len(condition.operand) == 1
+        and type(condition.operand[0]) is str
+    )
 
 
 def passing(hits: list[H], group: Group | None) -> list[H]:

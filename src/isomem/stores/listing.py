@@ -93,11 +93,16 @@ class ForeignListing:
     def _all(self, filters: Filters) -> Sequence[Hit]:
         """What the store lists and is shown."""
         if self._points is None:
-            points = counted(listed(self._store.list(filters=filters, top_k=MOST_LISTED)))
-            if len(points) >= MOST_LISTED:
-                log.warning("Only the first %d memories are listed", MOST_LISTED)
-            self._points = self._visibility.shown(points)
+            self._points = self._visibility.shown(every_point(self._store, filters))
         return self._points
+
+
+def every_point(store: VectorStore, filters: Filters | None) -> Sequence[Hit]:
+    """The points that a store with upstream's methods lists, up to `MOST_LISTED`."""
+    points = counted(listed(store.list(filters=filters, top_k=MOST_LISTED)))
+    if len(points) >= MOST_LISTED:
+        log.warning("Only the first %d memories are listed", MOST_LISTED)
+    return points
 
 
 _key = itemgetter(0, 1)

@@ -7,25 +7,28 @@ it is done again after a lost connection.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from isomem.config import store_table
-from isomem.errors import ValidationError, VectorValueError
+from isomem.errors import InvalidConfigError, VectorValueError
 from isomem.options import read_table
-from isomem.store.codec import canonical_id, dump_payload
+from isomem.store.codec import canonical_id
 from isomem.store.row_keys import split_scope
-from isomem.stores.engine import EngineHit, EngineStore, first_asked, first_passing
+from isomem.stores.engine import EngineHit, EngineStore, first_asked, first_passing, passing
 from isomem.stores.engine_calls import wrong_name
+from isomem.stores.pgvector_payloads import packed, unpacked
 from isomem.stores.postgres.filters import compile_jsonb
 from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from isomem.contract.filters import Group
-    from isomem.ports.shapes import Filters, Hit, Payload, Vector
+    from isomem.ports.shapes import Hit, Payload, Vector
+    from isomem.stores.engine import Whole
     from isomem.stores.engine_calls import Options
     from isomem.stores.postgres.connections import Row
     from isomem.stores.postgres.database import Database
@@ -40,10 +43,10 @@ if TYPE_CHECKING:
 PGVECTOR_OPTIONS = store_table("pgvector")
 
 _LOCK = 0x70677665
-_LONGEST = 54
-"""Of 63 bytes, the name of the table with entities takes nine."""
-_SUSPECTS = ("\\u0000", "\\ud", "NaN", "Infinity")
-"""Parts of JSON that the server may refuse."""
+_LONGEST = 52
+"""Of 63 bytes, "_entities" takes nine. Of the names of indexes of that table, which are cut at 63
+bytes, two have to be left to tell them apart."""
+_MOST_DIMENSIONS = 16_000
 _EVERYTHING = 1_000_000_000
 _NO_TEXTS = "('number', 'boolean', 'object', 'array')"
 _TEXT = "to_tsvector('simple', payload->>'text_lemmatized')"
@@ -62,7 +65,10 @@ def read(config: Mapping[str, object] | None) -> Options:
     options = read_table(config, PGVECTOR_OPTIONS, "vector_store.config")
     require("psycopg", "postgres", "vector_store pgvector")
     require("psycopg_pool", "postgres", "vector_store pgvector")
+    from isomem.stores.postgres.target import check_pool
+
     _check_name(options["collection_name"])
+    check_pool(options, "minconn", "maxconn")
     return options
 
 
@@ -108,19 +114,31 @@ class PgvectorStore(EngineStore):
 
     def _prepare(self) -> None:
         if self.collection_name not in self.list_cols():
-            self._connection.repeat(self._make)
+            self._connection.repeat(partial(self._make, self.embedding_model_dims))
+        self._learn_dims()
+
+    def reset(self) -> None:
+        """Removes every point, by making the table anew; others see the old one or the new one."""
+        dims = self._named_dims or self.embedding_model_dims
+        self._connection.repeat(partial(self._make, dims, anew=True))
+        self._learn_dims()
+
+    def _learn_dims(self) -> None:
         sql = "SELECT atttypmod FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?"
         found = self._rows(sql, (self._name, "vector"))
         if found and found[0][0] > 0:
             self.embedding_model_dims = found[0][0]
 
-    def _make(self) -> None:
+    def _make(self, dims: int, *, anew: bool = False) -> None:
+        _check_dims(dims, is_indexed=self._options["hnsw"])
         name, database = self.collection_name, self._connection
         database.execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))  # One makes it, others wait.
         database.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        if anew:
+            database.execute(f"DROP TABLE IF EXISTS {self._name}")
         database.execute(
             f"CREATE TABLE IF NOT EXISTS {self._name}"
-            f" (id uuid PRIMARY KEY, vector vector({self.embedding_model_dims}), payload jsonb)"
+            f" (id uuid PRIMARY KEY, vector vector({dims}), payload jsonb)"
         )
         if self._options["hnsw"]:
             database.execute(
@@ -163,7 +181,7 @@ class PgvectorStore(EngineStore):
     # --- Writing ---
 
     def _point(self, point_id: object, vector: Vector, payload: Payload) -> Point:
-        return _uuid(point_id), self._vector(vector), _dumped(payload)
+        return _uuid(point_id), self._vector(vector), packed(payload)
 
     def _written_at_once(self, count: int) -> int:
         return count  # In one statement: all or none.
@@ -181,10 +199,15 @@ class PgvectorStore(EngineStore):
     def update(
         self, vector_id: str, vector: Vector | None = None, payload: Payload | None = None
     ) -> None:
-        """Replaces the vector of a point, or its payload, or both."""
+        """Replaces the vector of a point, or its payload, or both.
+
+        Raises:
+            VectorValueError: the id is not a UUID; or as `insert`.
+            ValidationError: as `batch`.
+        """
         given = {
             "vector = ?::vector": None if vector is None else self._vector(vector),
-            "payload = ?::jsonb": None if payload is None else _dumped(payload),
+            "payload = ?::jsonb": None if payload is None else packed(payload),
         }
         changes = {change: value for change, value in given.items() if value is not None}
         if changes:
@@ -204,18 +227,33 @@ class PgvectorStore(EngineStore):
             f" UPDATE {self._name} AS t SET payload = n.payload::jsonb"
             " FROM unnest(?::uuid[], ?::text[]) AS n (id, payload) WHERE t.id = n.id"
         )
-        last = {_uuid(point_id): _dumped(payload) for point_id, payload in payloads}
+        last = {_uuid(point_id): packed(payload) for point_id, payload in payloads}
         bindings = ([*map(_uuid, removed)], [*last], [*last.values()])
         self._write(sql, bindings)
 
     def delete(self, vector_id: str) -> None:
-        """Removes a point; nothing happens if it is not there."""
+        """Removes a point; nothing happens if it is not there.
+
+        Raises:
+            VectorValueError: the id is not a UUID.
+        """
         self._write(f"DELETE FROM {self._name} WHERE id = ?::uuid", (_uuid(vector_id),))
 
     def _vector(self, vector: Vector) -> str:
         return str([float(number) for number in self._checked(vector)])
 
     # --- Reading ---
+
+    def points(self, after: str, limit: int) -> Sequence[Whole]:
+        """The next points behind an id, ordered by id, with their vectors; "" begins.
+
+        Raises:
+            VectorValueError: the id is not a UUID.
+        """
+        behind, last = ("WHERE id > ?::uuid", [_uuid(after)]) if after else ("", [])
+        sql = f"SELECT id, payload, vector::real[] FROM {self._name} {behind} ORDER BY id LIMIT ?"
+        rows = self._rows(sql, (*last, limit))
+        return [(str(point_id), unpacked(payload), vector) for point_id, payload, vector in rows]
 
     def _read(self, ids: Sequence[str]) -> Hits:
         usable = [_uuid(name) for name in ids if _is_uuid(name)]
@@ -232,13 +270,15 @@ class PgvectorStore(EngineStore):
     ) -> Sequence[Hits]:
         given = [*map(str, vectors)]
         if len(given) > 1 and asked.is_exact:
-            return self._nearest_at_once(given, top_k, asked)
+            return self._nearest_at_once(given, top_k, group, asked)
         sql = self._near("?::vector", asked.where)
         return [
             self._first(sql, (vector, *asked.bindings), group, asked, top_k) for vector in given
         ]
 
-    def _nearest_at_once(self, given: Sequence[str], top_k: int, asked: Asked) -> Sequence[Hits]:
+    def _nearest_at_once(
+        self, given: Sequence[str], top_k: int, group: Group | None, asked: Asked
+    ) -> Sequence[Hits]:
         sql = (
             "SELECT n.at, near.* FROM unnest(?::text[]) WITH ORDINALITY AS n (vector, at)"
             f" CROSS JOIN LATERAL ({self._near('n.vector::vector', asked.where)}) AS near"
@@ -246,7 +286,7 @@ class PgvectorStore(EngineStore):
         hits: Answers = [[] for _ in given]
         for at, *row in self._rows(sql, (given, *asked.bindings, top_k)):
             hits[at - 1].append(_hit(*row))
-        return hits
+        return [passing(each, group) for each in hits]
 
     def _near(self, vector: str, where: str) -> str:
         """The statement for the points nearest to an expression; it binds a limit at its end.
@@ -262,23 +302,25 @@ class PgvectorStore(EngineStore):
             f" FROM {self._name} WHERE {where} {fence}) AS points ORDER BY distance LIMIT ?"
         )
 
-    def keyword_search(self, query: str, top_k: int = 5, filters: Filters | None = None) -> Hits:
-        """The `top_k` points with all words of a query that pass, by mem0's rank, best first."""
-        group, asked = self._compiled(filters)
+    @property
+    def finds_words(self) -> bool:
+        """Whether there is a keyword search."""
+        return True
+
+    def _matching(self, query: str, top_k: int, group: Group | None, asked: Asked) -> Hits:
+        """The points with all words of a query, by mem0's rank."""
         sql, bindings = self._ranked(query, asked)
         return self._first(sql, bindings, group, asked, top_k)
 
-    def both(
-        self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
-    ) -> tuple[Sequence[Hit], Hits]:
-        """What `search` and `keyword_search` find, in one round trip."""
+    def _both(
+        self, vector: list[float], lemmas: str, top_k: int, group: Group | None, asked: Asked
+    ) -> tuple[Sequence[Hit], Sequence[Hit] | None]:
+        """In one round trip."""
         with self._connection.asking() as database:
-            _, asked = self._compiled(filters)
             sql, bindings = self._ranked(lemmas, asked)
             limit = first_asked(top_k, is_exact=asked.is_exact)
             database.expect(sql, (*bindings, limit))
-            nearest = self.search("", vector, top_k, filters)
-            return nearest, self.keyword_search(lemmas, top_k, filters)
+            return super()._both(vector, lemmas, top_k, group, asked)
 
     def _ranked(self, query: str, asked: Asked) -> tuple[str, Sequence[Any]]:
         """The statement for the points with all words of a query; it binds a limit at its end."""
@@ -299,8 +341,7 @@ class PgvectorStore(EngineStore):
         def ask(limit: int) -> Hits:
             return [_hit(*row) for row in self._rows(sql, (*bindings, limit))]
 
-        decided = None if asked.is_exact else group
-        return first_passing(ask, decided, top_k, is_exact=asked.is_exact)
+        return first_passing(ask, group, top_k, is_exact=asked.is_exact)
 
     def _rows(self, sql: str, bindings: Sequence[Any] = ()) -> Rows:
         """What one statement returns; it needs no transaction."""
@@ -330,7 +371,7 @@ class PgvectorStore(EngineStore):
 
 
 def _hit(point_id: object, payload: Payload | None, score: float | None = None) -> EngineHit:
-    return EngineHit(str(point_id), payload or {}, score)
+    return EngineHit(str(point_id), unpacked(payload), score)
 
 
 def _check_name(name: str) -> None:
@@ -340,40 +381,27 @@ def _check_name(name: str) -> None:
         raise wrong_name("pgvector", name, "a table", allowed)
 
 
+def _check_dims(dims: int, *, is_indexed: bool) -> None:
+    """Raises InvalidConfigError if pgvector cannot store vectors of that length, or index them."""
+    from isomem.stores.postgres.near import MOST_DIMENSIONS
+
+    most = MOST_DIMENSIONS if is_indexed else _MOST_DIMENSIONS
+    if dims <= most:
+        return
+    advice = "Choose an embedder with fewer dimensions."
+    if dims <= _MOST_DIMENSIONS:
+        advice = f"Set hnsw: False in vector_store.config: every vector is compared then. {advice}"
+    raise InvalidConfigError(
+        f"vector_store pgvector: {'an HNSW index' if is_indexed else 'a table'} has vectors of at "
+        f"most {most} dimensions, these have {dims}",
+        error_code="CONFIG_003",
+        details={"key": "embedding_model_dims"},
+        suggestion=advice,
+    )
+
+
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _dumped(payload: Payload) -> str:
-    """A payload as JSON that the server takes.
-
-    Raises:
-        ValidationError: VALIDATION_005, it cannot be written like that.
-    """
-    text = dump_payload(payload)
-    if any(part in text for part in _SUSPECTS):
-        from json import loads
-
-        whole = loads(text, parse_constant=lambda _: "\0")  # JSONB has neither NaN nor infinity.
-        if not all("\0" not in each and is_unicode(each) for each in _texts(whole)):
-            raise ValidationError(
-                "PostgreSQL cannot store NUL characters, lone surrogates, NaN or infinity in JSONB",
-                error_code="VALIDATION_005",
-                suggestion="Leave them out of the text and the metadata.",
-            )
-    return text
-
-
-def _texts(value: object) -> Iterator[str]:
-    """All texts in a value as JSON has it, keys included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
-    elif isinstance(value, dict):
-        for entry in value.items():
-            yield from _texts([*entry])
 
 
 def _is_uuid(point_id: object) -> bool:
@@ -392,7 +420,7 @@ def _uuid(point_id: object) -> str:
 
 
 def _opened(options: Mapping[str, Any]) -> Database:
-    from isomem.stores.postgres.connections import Connections
+    from isomem.stores.postgres.connections import Connections, connected
     from isomem.stores.postgres.database import Database
     from isomem.stores.postgres.target import Target
 
@@ -404,6 +432,7 @@ def _opened(options: Mapping[str, Any]) -> Database:
         "connect_timeout_s": options["connect_timeout_s"],
         "statement_timeout_s": options["statement_timeout_s"],
     })  # fmt: skip
+    connected(target).close()  # So that an error comes at once, and not after the pool's patience.
     connections = Connections(
         target,
         pool_min=options["minconn"],

@@ -8,10 +8,11 @@ collections at the same time.
 from __future__ import annotations
 
 from isomem import log
-from isomem.config import store_table
+from isomem.config import ENTITIES_SUFFIX, store_table
 from isomem.errors import VectorStoreError
 from isomem.options import home, read_table
 from isomem.stores.engine import EngineStore, first_passing, passing
+from isomem.stores.engine_calls import wrong_name
 from isomem.stores.qdrant_filters import asked_for, decides_locally, decides_on_server
 
 TYPE_CHECKING = False
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.filters import Group
-    from isomem.ports.shapes import Filters, Hit, Payload, Vector
+    from isomem.ports.shapes import Hit, Payload, Vector
     from isomem.stores.engine_calls import Client, Options
     from isomem.stores.qdrant_calls import Connection
     from isomem.stores.qdrant_filters import Asked, Decides, Model
@@ -36,6 +37,9 @@ KEYWORDS = "bm25"
 
 INDEXED = ("user_id", "agent_id", "run_id", "actor_id")
 """The keys that get an index on a server."""
+
+_NO_NAMES = frozenset(("<", ">", ":", '"', "/", "\\", "|", "?", "*", "\0", "\x1f", ".", ".."))
+_LONGEST = 255
 
 _PAGE = 1000
 _MOST_FETCHED = 2**20
@@ -56,9 +60,18 @@ def read(config: Mapping[str, object] | None) -> Options:
     options = read_table(config, QDRANT_OPTIONS, "vector_store.config")
     if options["path"]:
         options["path"] = home(options["path"])
+    _check_name(options["collection_name"])
     check_location(options)
     require("qdrant_client", "qdrant", "vector_store qdrant")
     return options
+
+
+def _check_name(name: str) -> None:
+    """Raises InvalidConfigError unless Qdrant takes this name and that of the entities."""
+    longest = _LONGEST - len(ENTITIES_SUFFIX)
+    if not _NO_NAMES.isdisjoint((*name, name)) or len(name.encode()) > longest:
+        allowed = f'Take at most {longest} bytes, none of < > : " / \\ | ? *, and not "." or "..".'
+        raise wrong_name("qdrant", name, "a collection", allowed)
 
 
 class QdrantStore(EngineStore):
@@ -195,7 +208,7 @@ class QdrantStore(EngineStore):
 
     def _encoded(self, text: str) -> Model:
         """The sparse vector of a text; None if there is no keyword search."""
-        if self._encoder is None or not self._has_keywords:
+        if not self.finds_words:
             return None
         from qdrant_client import models
 
@@ -212,12 +225,12 @@ class QdrantStore(EngineStore):
 
         Raises:
             KeyError: local mode: the point does not exist, and only one of the two was given.
-            VectorStoreError: as `insert`.
+            VectorValueError, VectorStoreError: as `insert`.
         """
         if vector is not None and payload is not None:
             self._put([self._point(vector_id, vector, payload)])
         elif payload is not None:
-            self._call("set_payload", payload=payload, points=[vector_id])
+            self._overlay([(vector_id, payload)])
         elif vector is not None:
             from qdrant_client import models
 
@@ -227,22 +240,32 @@ class QdrantStore(EngineStore):
     def batch(self, payloads: Sequence[tuple[str, Payload]], removed: Sequence[str] = ()) -> None:
         """Overlays payloads, as `update` does, in this order, and removes points: in one request.
 
+        Payloads with None need a look before.
+
         Raises:
             VectorStoreError: as `insert`; some of it may be done.
         """
+        self._overlay(payloads, removed)
+
+    def _overlay(
+        self, payloads: Sequence[tuple[str, Payload]], removed: Sequence[str] = ()
+    ) -> None:
         from qdrant_client import models
 
-        changes: list[Model] = [
-            models.SetPayloadOperation(
-                set_payload=models.SetPayload(payload=payload, points=[point_id])
-            )
-            for point_id, payload in payloads
-        ]
-        if removed:
-            gone = models.PointIdsList(points=[*removed])
-            changes.append(models.DeleteOperation(delete=gone))
-        if changes:
-            self._call("batch_update_points", update_operations=changes)
+        def work() -> None:
+            unsure = [name for name, payload in payloads if _has_none(payload)]
+            known = {name: dict(old) for name, old in self.payloads_of(unsure).items()}
+            changes = [
+                _overlaid(name, payload, known.setdefault(str(name), {}))
+                for name, payload in payloads
+            ]
+            if removed:
+                gone = models.PointIdsList(points=[*removed])
+                changes.append(models.DeleteOperation(delete=gone))
+            if changes:
+                self._call("batch_update_points", update_operations=changes)
+
+        self._connection.alone(work)
 
     def delete(self, vector_id: str) -> None:
         """Removes a point; nothing happens if it is not there."""
@@ -319,33 +342,26 @@ class QdrantStore(EngineStore):
         answers = self._call("query_batch_points", requests=requests)
         return [passing(answer.points, group) for answer in answers]
 
-    def both(
-        self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
+    @property
+    def finds_words(self) -> bool:
+        """Whether there is a keyword search."""
+        return self._encoder is not None and self._has_keywords
+
+    def _matching(self, query: str, top_k: int, group: Group | None, asked: Asked) -> Hits:
+        """The points with the highest BM25 score."""
+        terms = self._encoded(query)
+        return self._found(terms, top_k, group, asked, using=KEYWORDS) if terms.indices else []
+
+    def _both(
+        self, vector: list[float], lemmas: str, top_k: int, group: Group | None, asked: Asked
     ) -> tuple[Sequence[Hit], Sequence[Hit] | None]:
-        """What `search` and `keyword_search` find, in one request if Qdrant decides the filters."""
+        """In one request if Qdrant decides the filters."""
         terms = self._encoded(lemmas)
-        group, asked = self._compiled(filters)
         if not (self.batches and asked.is_exact and terms is not None and terms.indices):
-            nearest = self.search("", vector, top_k, filters)
-            return nearest, self.keyword_search(lemmas, top_k, filters)
-        queries = [(self._checked(vector), {}), (terms, {"using": KEYWORDS})]
+            return super()._both(vector, lemmas, top_k, group, asked)
+        queries = [(vector, {}), (terms, {"using": KEYWORDS})]
         nearest, matching = self._ask_at_once(queries, top_k, group, asked)
         return nearest, matching
-
-    def keyword_search(
-        self, query: str, top_k: int = 5, filters: Filters | None = None
-    ) -> Sequence[Hit] | None:
-        """The `top_k` points with the highest BM25 score among those that pass, best first.
-
-        None if there is no keyword search.
-        """
-        terms = self._encoded(query)
-        if terms is None:
-            return None
-        group, asked = self._compiled(filters)  # Refused, if they are, even without words.
-        if not terms.indices:
-            return []
-        return self._found(terms, top_k, group, asked, using=KEYWORDS)
 
     def _found(
         self, query: Model, top_k: int, group: Group | None, asked: Asked, **using: str
@@ -372,6 +388,31 @@ class QdrantStore(EngineStore):
         from qdrant_client import models
 
         return models.SearchParams(exact=True)
+
+
+def _has_none(payload: Payload) -> bool:
+    return any(value is None for value in payload.values())
+
+
+def _overlaid(point_id: str, payload: Payload, known: Payload) -> Model:
+    """What overlays the payload of a point.
+
+    For Qdrant, None in an overlay removes its key. So None is left out where the point has it, and
+    otherwise the whole payload is written, with what the point has beside.
+
+    Args:
+        known: the payload of the point, if the overlay has None; from now on the new one.
+    """
+    from qdrant_client import models
+
+    is_new = any(value is None and known.get(key, "") is not None for key, value in payload.items())
+    known.update(payload)
+    if is_new:
+        whole = models.SetPayload(payload=dict(known), points=[point_id])
+        return models.OverwritePayloadOperation(overwrite_payload=whole)
+    values = {key: value for key, value in payload.items() if value is not None}
+    overlay = models.SetPayload(payload=values, points=[point_id])
+    return models.SetPayloadOperation(set_payload=overlay)
 
 
 def _is_id(point_id: int | str) -> bool:

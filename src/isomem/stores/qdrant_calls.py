@@ -148,6 +148,10 @@ class Connection(EngineConnection):
             return called()
         return self._turns.read(called) if method in _READING else self._turns.write(called)
 
+    def alone(self, work: Callable[[], T]) -> T:
+        """Runs calls with no other between them, as far as that is possible: in local mode."""
+        return work() if self._turns is None else self._turns.write(work)
+
     def _close(self) -> None:
         if self._is_ours and not self._is_inherited:
             self._once("close", {})

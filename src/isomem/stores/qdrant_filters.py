@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from isomem.contract.filters import Condition, Group, words
+from isomem.types import LARGEST_INT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     Decides: TypeAlias = Callable[[Condition], bool]
     """Whether the engine decides a condition as `matches` does."""
 
-_LARGEST_INT = 2**63 - 1
 _LARGEST_EXACT = 2**53 - 1
 """A server compares numbers as doubles. Beyond this, two whole numbers can be the same double."""
 
@@ -143,7 +143,7 @@ def _is_stored(operand: object) -> bool:
     """Whether a server stores such a value as it is."""
     if isinstance(operand, str):
         return "\0" not in operand
-    return isinstance(operand, int) and -_LARGEST_INT <= operand <= _LARGEST_INT
+    return isinstance(operand, int) and -LARGEST_INT <= operand <= LARGEST_INT
 
 
 def _are_bounds(bounds: Mapping[str, float]) -> bool:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.filters import Group
-    from isomem.ports.shapes import Filters, Payload, Vector
+    from isomem.ports.shapes import Payload, Vector
     from isomem.stores.engine import Passes
     from isomem.stores.engine_calls import Options
     from isomem.stores.redis_calls import Command, Connection
@@ -234,7 +234,7 @@ class RedisStore(EngineStore):
         return ["EVAL", _CHANGE, 1, key, len(lacking), *lacking, *_pairs(fields)]
 
     def batch(self, payloads: Sequence[tuple[str, Payload]], removed: Sequence[str] = ()) -> None:
-        """Replaces payloads and removes points, all or none.
+        """Replaces payloads and removes points, in one MULTI.
 
         Raises:
             ValidationError: a payload cannot be written as JSON.
@@ -286,25 +286,23 @@ class RedisStore(EngineStore):
         asks = [self._near(asked, self._vector(vector)) for vector in vectors]
         return [*map(self._measured, self._first_passing(asks, group, asked, top_k))]
 
-    def keyword_search(
-        self, query: str, top_k: int = 5, filters: Filters | None = None
-    ) -> Hits | None:
-        """The `top_k` points with words of a query that pass, by mem0's rank, best first.
+    @property
+    def finds_words(self) -> bool:
+        """Whether there is a keyword search; the option `keyword_search` turns it off."""
+        return bool(self._options["keyword_search"])
 
-        None if the option `keyword_search` turns it off.
-        """
-        group, asked = self._compiled(filters)
-        found = self._first_passing(self._ranked(asked, query), group, asked, top_k)
-        return self._worded(found)
+    def _matching(self, query: str, top_k: int, group: Group | None, asked: Narrowed) -> Hits:
+        """The points with words of a query, by mem0's rank."""
+        return _worded(self._first_passing(self._ranked(asked, query), group, asked, top_k))
 
-    def both(
-        self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
+    def _both(
+        self, vector: list[float], lemmas: str, top_k: int, group: Group | None, asked: Narrowed
     ) -> tuple[Hits, Hits | None]:
-        """What `search` and `keyword_search` find, in one round trip."""
-        group, asked = self._compiled(filters)
-        asks = [self._near(asked, self._vector(vector)), *self._ranked(asked, lemmas)]
+        """In one round trip."""
+        words = self._ranked(asked, lemmas) if self.finds_words else []
+        asks = [self._near(asked, self._vector(vector)), *words]
         nearest, *ranked = self._first_passing(asks, group, asked, top_k)
-        return self._measured(nearest), self._worded(ranked)
+        return self._measured(nearest), _worded(ranked) if self.finds_words else None
 
     def _near(self, asked: Narrowed, vector: bytes) -> Ask:
         """What finds the points nearest to a vector; all are as far from a vector of zeros."""
@@ -314,7 +312,7 @@ class RedisStore(EngineStore):
 
     def _ranked(self, asked: Narrowed, query: str) -> Asks:
         """What finds the points with words of a query; empty if there is nothing to look for."""
-        words = asking.words_of(query) if self._options["keyword_search"] else ()
+        words = asking.words_of(query)
         return [partial(asking.ranked, self._index, asked, words)] if words else []
 
     def _measured(self, hits: Hits) -> Hits:
@@ -323,11 +321,6 @@ class RedisStore(EngineStore):
             distance = 1.0 if hit.score is None else hit.score
             hit.score = distance if self._options["scores"] == "distance" else 1.0 - distance
         return hits
-
-    def _worded(self, found: HitsOfEach) -> Hits | None:
-        if not self._options["keyword_search"]:
-            return None
-        return [EngineHit(hit.id, hit.payload, _RANK) for hits in found for hit in hits]
 
     def _first_passing(
         self, asks: Sequence[Ask], group: Group | None, asked: Narrowed, top_k: int
@@ -412,6 +405,11 @@ class RedisStore(EngineStore):
                 log.warning("The ids of all points are asked for again: %s", error)
             else:
                 return names
+
+
+def _worded(found: HitsOfEach) -> Hits:
+    """The hits of a keyword search, with the score that all of them get."""
+    return [EngineHit(hit.id, hit.payload, _RANK) for hits in found for hit in hits]
 
 
 def _encoded(name: str) -> bytes:

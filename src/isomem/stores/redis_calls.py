@@ -60,7 +60,7 @@ class Connection(EngineConnection):
         return self.tried(partial(self._once, [command], atomic=False), again=False)[0]
 
     def write(self, *commands: Command) -> list[Any]:
-        """As `ask`, as one transaction: all commands are carried out, or none."""
+        """As `ask`, in one MULTI: nobody sees some of it. What fails undoes nothing of the rest."""
         return self._again(commands, atomic=len(commands) > 1)
 
     def _again(self, commands: Sequence[Command], *, atomic: bool) -> list[Any]:

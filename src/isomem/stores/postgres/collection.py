@@ -17,12 +17,15 @@ from isomem.stores.postgres.writing import PostgresWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from isomem.contract.visibility import Visibility
+    from isomem.ports.shapes import Vector
     from isomem.store.keywords import TermEncoder
     from isomem.store.listing import Listing
     from isomem.stores.postgres.database import Database
+    from isomem.stores.postgres.reading import Whole
     from isomem.stores.postgres.scopes import ScopeCache
 
 _MAKE = (
@@ -71,7 +74,7 @@ class PostgresCollection(Collection):
         self._vectors = vectors
         self.keywords = PostgresKeywords(database, number, encoder) if encoder else None
         self._keywords = self.keywords
-        scopes = ScopeTable(database)
+        scopes = self._scopes = ScopeTable(database)
         detached = PostgresDetached(database, number, scopes, self.keywords)
         self._detached = detached
         self.writer = PostgresWriter(
@@ -94,6 +97,11 @@ class PostgresCollection(Collection):
         """Those of its points that a call shows, in an order, part by part."""
         return PostgresListing(self._rows, self._points, visibility)
 
+    def points(self, after: str, limit: int) -> Sequence[Whole]:
+        """The next points behind an id, ordered by id, with their vectors of length 1."""
+        with self._rows.reading():
+            return self._points.whole(after, limit)
+
     def build_indexes(self) -> None:
         """Builds the indexes that are due, with the option `hnsw`; returns when they are there.
 
@@ -110,6 +118,10 @@ class PostgresCollection(Collection):
         if self.near is not None:
             self.near.builder.close()
         super().close()
+
+    def hold(self, ids: Mapping[str, str]) -> None:
+        """As `ScopeTable.hold`, in the caller's transaction."""
+        self._scopes.hold(self._number, ids)
 
     def last_insertion(self) -> int:
         """The oldest transaction that is not finished: what it inserts is seen later."""
@@ -141,3 +153,13 @@ class PostgresEntities(PostgresCollection, Entities):
     def _prepare(self, dims: int | None, embedder: str | None, encoder: TermEncoder | None) -> None:
         self.links = PostgresLinkTable(self._rows)
         super()._prepare(dims, embedder, encoder)
+
+    def unlink_all(self, memory_ids: Iterable[str], vectors: Mapping[str, Vector]) -> None:
+        """As `Entities.unlink_all`, for all of them at once."""
+        ids = [*memory_ids]
+        linked = self.links.entities_of_all(ids, self._number)
+        kept = [entity for entity, is_shared in linked if is_shared]
+        self.writer.remove(*(entity for entity, is_shared in linked if not is_shared))
+        if kept:
+            self.links.unlink_all(ids, [entity[0] for entity in kept])
+        self._embed_again(kept, vectors)

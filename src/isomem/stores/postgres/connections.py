@@ -14,12 +14,12 @@ from _weakref import ref
 from contextlib import suppress
 
 import psycopg
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from isomem.errors import DatabaseError
 from isomem.store.connection import leak
 from isomem.store.forks import watch
-from isomem.stores.postgres.meanings import ForkedError, meaning
+from isomem.stores.postgres.meanings import ForkedError, meaning, unreachable
 from isomem.stores.postgres.resting import Resting
 from isomem.stores.postgres.turns import turn
 
@@ -38,6 +38,9 @@ _PREPARED = {"prepare_threshold": 2}
 """The server plans a statement once that a connection sends for the third time. A connection on
 which a statement has failed is closed, since it cannot be known what is prepared on it."""
 
+_LOOK_S = 2
+"""How long to look for the reason why there is no connection."""
+
 LONGEST_DOUBT_S = 12 * 3600.0
 """For how long a call may ask whether it is stored: until then, nobody removes its token."""
 
@@ -47,6 +50,27 @@ _COMPACTED = (
 )  # fmt: skip
 """What has rows about memories. The vectors of indexes, `near`, are only there if one was asked
 for."""
+_FILES = (
+    "SELECT file FROM (SELECT to_regclass(%s) UNION"
+    " SELECT relid FROM pg_partition_tree(to_regclass(%s))) AS parts (name),"
+    " pg_relation_filenode(name) AS file WHERE file IS NOT NULL"
+)
+
+
+def connected(target: Target, **parameters: object) -> Connection[Row]:
+    """A connection of its own, beside all pools.
+
+    Args:
+        parameters: overlay those of the target.
+
+    Raises:
+        DatabaseError: none can be made; it says why.
+    """
+    overlaid: dict[str, Any] = {**target.parameters, **parameters}
+    try:
+        return psycopg.connect(**overlaid, autocommit=True)
+    except psycopg.Error as error:
+        raise unreachable(error, target) from error
 
 
 class Connections:
@@ -82,7 +106,7 @@ class Connections:
         watch(self)
 
     def _begin(self) -> None:
-        self._making = threading.Lock()
+        self._making = threading.RLock()  # A signal handler may close in the middle.
         self._pool: ConnectionPool[Connection[Row]] | None = None
         self._resting = Resting(self._sizes[0])
         self._made: set[ref[Connection[Row]]] = set()
@@ -92,7 +116,11 @@ class Connections:
         self._made.add(ref(connection, self._made.discard))
 
     def take(self) -> Connection[Row]:
-        """A connection, which `give_back` or `rest` has to follow."""
+        """A connection, which `give_back` or `rest` has to follow.
+
+        Raises:
+            DatabaseError: there is none, or all are closed.
+        """
         pool = self._open_pool()
         with self._resting.wanted():
             while (connection := self._resting.take()) is not None:
@@ -102,6 +130,10 @@ class Connections:
             try:
                 return pool.getconn(self._timeout_s)
             except psycopg.Error as error:
+                if self.closed:
+                    raise self._end() from error
+                if isinstance(error, PoolTimeout):  # The pool only logs why.
+                    connected(self.target, connect_timeout=_LOOK_S).close()
                 raise meaning(error, self.target) from error
 
     def give_back(self, connection: Connection[Row]) -> None:
@@ -120,6 +152,12 @@ class Connections:
         other = self._resting.put(connection)
         if other is not None:
             self.give_back(other)
+        if self._pool is None:  # Others have closed it meanwhile.
+            self._close_resting()
+
+    def _close_resting(self) -> None:
+        while (connection := self._resting.take()) is not None:
+            connection.close()
 
     def check_idle(self) -> None:
         """Replaces the idle connections that are broken, too."""
@@ -129,18 +167,23 @@ class Connections:
             self._pool.check()
 
     def _open_pool(self) -> ConnectionPool[Connection[Row]]:
-        if self.closed:
-            raise DatabaseError(
-                f"{self.target.name} is closed",
-                suggestion="Make a new memory to use the database again.",
-            )
         pool = self._pool
         if pool is not None:
             return pool
         with self._making:
-            if self._pool is None:
+            if self._pool is None and not self.closed:
                 self._pool = self._new_pool()
-            return self._pool
+            pool = self._pool
+            if self.closed or pool is None:
+                self.close()
+                raise self._end()
+            return pool
+
+    def _end(self) -> DatabaseError:
+        return DatabaseError(
+            f"{self.target.name} is closed",
+            suggestion="Make a new memory to use the database again.",
+        )
 
     def _new_pool(self) -> ConnectionPool[Connection[Row]]:
         least, most = self._sizes
@@ -156,28 +199,37 @@ class Connections:
         )
 
     def compact(self) -> None:
-        """Has the server rewrite the tables without what was removed."""
+        """Has the server rewrite the tables without what was removed.
+
+        Raises:
+            DatabaseError: it has not rewritten all of them.
+        """
         connection = self.take()
         try:
             connection.execute("SET statement_timeout = 0")
             with turn(connection):
-                for table in _COMPACTED:
-                    if connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,):
-                        connection.execute(f"VACUUM FULL {table}".encode())
+                left = [table for table in _COMPACTED if not _is_rewritten(connection, table)]
         except psycopg.Error as error:
             raise meaning(error, self.target) from error
         finally:
             with suppress(psycopg.Error):  # The pool drops a connection that is lost.
                 connection.execute("RESET statement_timeout")
             self.give_back(connection)
+        if left:
+            raise DatabaseError(
+                f"{self.target.name}: the server has not rewritten the tables {', '.join(left)}: "
+                "what was removed may still be in the bytes of their files",
+                suggestion="Call compact as the owner of the tables or of the database, or as a "
+                "superuser: the server rewrites tables for nobody else.",
+            )
 
     def close(self) -> None:
         """Closes all connections. May be called twice."""
-        self.closed = "closed"
-        pool, self._pool = self._pool, None
+        with self._making:  # A pool that is being made is closed, too.
+            self.closed = "closed"
+            pool, self._pool = self._pool, None
         if pool is not None:
-            while (connection := self._resting.take()) is not None:
-                connection.close()
+            self._close_resting()
             pool.close()
 
     # --- Forks ---
@@ -213,6 +265,22 @@ class Connections:
         self._begin()
         for restart in self._restarts:
             restart()
+
+
+def _is_rewritten(connection: Connection[Row], table: str) -> bool:
+    """Rewrites a table, if it is there, into new files. Returns whether that was done.
+
+    A user who may not do that only gets a warning, in the language of the server.
+    """
+    before = _files_of(connection, table)
+    if before:
+        connection.execute(f"VACUUM FULL {table}".encode())
+    return before.isdisjoint(_files_of(connection, table))
+
+
+def _files_of(connection: Connection[Row], table: str) -> set[Row]:
+    """The files of a table or of its partitions; none if it is not there."""
+    return {*connection.execute(_FILES, (table, table)).fetchall()}
 
 
 def _let_go(connections: Iterable[Connection[Row]]) -> None:

@@ -21,6 +21,7 @@ import psycopg
 
 from isomem import log
 from isomem.store.codec import load_vector
+from isomem.stores.postgres.connections import connected
 from isomem.stores.postgres.meanings import meaning
 from isomem.stores.postgres.turns import turn
 
@@ -147,7 +148,7 @@ class Builder:
                 if not is_done:
                     self._rest(None)
                     return
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001 - nobody else gets to know what ends the thread
             self._rest(error)
 
     def _is_due(self) -> bool:
@@ -183,8 +184,8 @@ class Builder:
             pause_s = AGAIN_AFTER_S if error is None else AFTER_FAILURE_S
             self._not_before = time.monotonic() + pause_s
         if error is not None and not self._is_closed:
-            cause = self._connections.target.without_secret(str(error).strip())
-            log.warning("The index of a scope is not brought up to date: %s", cause)
+            cause = self._connections.target.without_secret(f"{type(error).__name__}: {error}")
+            log.warning("The index of a scope is not brought up to date: %s", cause.strip())
 
     def build(self) -> None:
         """Indexes every scope that is late, in this thread, after other builders.
@@ -230,8 +231,7 @@ class Builder:
         """A connection beside the pool, on which statements may take any time."""
         target = self._connections.target
         name = f"{target.parameters['application_name']} index"
-        parameters = {**target.parameters, "application_name": name}
-        connection = psycopg.connect(**parameters, autocommit=True)
+        connection = connected(target, application_name=name)
         self._connections.adopt(connection)
         connection.execute("SET statement_timeout = 0; SET lock_timeout = 0")
         return connection

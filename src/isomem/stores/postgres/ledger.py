@@ -13,7 +13,7 @@ from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.clock import Clock
@@ -115,19 +115,22 @@ class PostgresLedger(Ledger):
 
     # --- Moving ---
 
-    def rows_after(
-        self, table: str, columns: Sequence[str], after: str, limit: int
-    ) -> list[tuple[Any, ...]]:
-        """Rows of a table in the order in which they were inserted, behind the one with an id."""
-        order = columns[0] if table == "removed" else "number"
-        first = f"(SELECT {order} FROM {table} WHERE {columns[0]} = ?)"
+    def every_row(
+        self, table: str, columns: Sequence[str], at_once: int
+    ) -> Iterator[tuple[Any, ...]]:
+        """All rows of a table in the order in which they were inserted, read part by part."""
+        order, last = (columns[0], "") if table == "removed" else ("number", 0)
         sql = (
-            f"SELECT {', '.join(columns)} FROM {table} WHERE ({first} IS NULL OR {order} > {first})"
+            f"SELECT {order}, {', '.join(columns)} FROM {table} WHERE {order} > ?"
             f" ORDER BY {order} LIMIT ?"
         )
-        with self._rows.reading() as database:
-            found = database.rows(sql, (escaped(after), escaped(after), limit))
-        return [restored_all(row) for row in found]
+        while True:
+            with self._rows.reading() as database:
+                found = database.rows(sql, (last, at_once))
+            if not found:
+                return
+            yield from (restored_all(row[1:]) for row in found)
+            last = found[-1][0]
 
     def rows_of(
         self, table: str, columns: Sequence[str], ids: Sequence[str]

@@ -36,7 +36,7 @@ class ForkedError(DatabaseError):
 
 
 def is_lost(error: psycopg.Error) -> bool:
-    """Whether the connection is gone."""
+    """Whether the connection is gone over which a statement was sent."""
     if not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return False
     state = error.sqlstate
@@ -76,6 +76,17 @@ def meaning(error: psycopg.Error, target: Target, *, committing: bool = False) -
                 debug_info={"postgresql": cause},
             )
     return DatabaseError(f"{target.name}: {cause}", debug_info={"postgresql": cause})
+
+
+def unreachable(error: psycopg.Error, target: Target) -> DatabaseError:
+    """The error for a connection that cannot be made. Only the text of `error` says why."""
+    cause = target.without_secret(" ".join(str(error).split()))
+    return DatabaseError(
+        f"{target.name}: no connection could be made, and nothing was stored: {cause}",
+        suggestion="Check that the server runs, and to what and as whom vector_store.config "
+        "connects.",
+        debug_info={"postgresql": cause},
+    )
 
 
 def lost(target: Target, cause: str, *, in_doubt: bool) -> UnfinishedError:

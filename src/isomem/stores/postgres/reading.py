@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from isomem.stores.postgres.scopes import ScopeCache
     from isomem.stores.postgres.vectors import PostgresVectors
 
+    Whole = tuple[str, Payload, Sequence[float]]
+    """Of a point: its id, its payload and its vector."""
+
 _OF_SCOPES = "scopes AS s JOIN points AS p ON p.scope = s.number"
 _AT = "FROM points AS p JOIN scopes AS s ON s.number = p.scope WHERE p.scope = ? AND p.seq = ?"
 _PAGE, _LEAST = 5_000, 100
@@ -49,6 +52,11 @@ _GET = (
     "SELECT p.scope, p.seq, p.payload FROM ids AS i JOIN points AS p USING (scope, seq)"
     " JOIN scopes AS s ON s.number = p.scope"
     " WHERE i.collection = ? AND i.id = ? AND s.collection > 0"
+)
+_WHOLE = (
+    "SELECT p.scope, p.seq, p.payload, i.id, p.vector FROM ids AS i JOIN points AS p"
+    " USING (scope, seq) JOIN scopes AS s ON s.number = p.scope"
+    " WHERE i.collection = ? AND i.id > ? AND s.collection > 0 ORDER BY i.id LIMIT ?"
 )
 _PAYLOADS = (
     "SELECT p.scope, p.seq, p.payload"
@@ -161,6 +169,15 @@ class PostgresReader(Reader):
             f"SELECT p.vector {_AT} AND s.collection > 0", place_of(point.row_key)
         )
         return load_vector(bytes(found[0][0])) if found else ()
+
+    def whole(self, after: str, limit: int) -> Sequence[Whole]:
+        """The next points behind an id, ordered by id, with payloads and vectors."""
+        found = self._rows.rows(_WHOLE, (self._number, after, limit))
+        payloads = self._loaded([(row_key_of(scope, seq), text) for scope, seq, text, *_ in found])
+        return [
+            (point_id, payloads[row_key_of(scope, seq)], load_vector(bytes(vector)))
+            for scope, seq, _, point_id, vector in found
+        ]
 
     # --- Lists ---
 

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from isomem.errors import DatabaseError
+from isomem.stores.postgres.connections import connected
 from isomem.stores.postgres.meanings import meaning
 
 TYPE_CHECKING = False
@@ -182,7 +183,7 @@ def prepare(target: Target) -> None:
             isomem, or is not isomem's.
     """
     try:
-        with psycopg.connect(**target.parameters, autocommit=True) as connection:
+        with connected(target) as connection:
             if _version(connection, target) < VERSION:
                 # Before the transaction: one that waits inside of it goes on with what the server
                 # knew of the schema when it began. Closing the connection releases the lock.

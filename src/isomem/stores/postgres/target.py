@@ -6,6 +6,7 @@ from psycopg import Error
 from psycopg.conninfo import conninfo_to_dict
 
 from isomem.errors import InvalidConfigError
+from isomem.providers.settings import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ _PLAIN = {
 }
 """Our options that libpq has under the same meaning."""
 
-HIDDEN = "***"
+_SECRETS = ("password", "sslpassword", "oauth_client_secret")
+"""The parameters of libpq that nobody may see."""
 
 
 class Target:
@@ -45,7 +47,7 @@ class Target:
         parameters: dict[str, Any] = {**_read(options["dsn"]), **given}
         self.schema: str = options["schema"]
         self.parameters = parameters
-        self._secret = str(parameters.get("password") or "")
+        self._secrets = [str(parameters[key]) for key in _SECRETS if parameters.get(key)]
         parameters.setdefault("connect_timeout", max(2, round(options["connect_timeout_s"])))
         parameters.setdefault("application_name", "isomem")
         parameters["options"] = " ".join(
@@ -64,8 +66,24 @@ class Target:
         return f"Target({self.name!r})"
 
     def without_secret(self, text: str) -> str:
-        """A text of libpq's, without the password."""
-        return text.replace(self._secret, HIDDEN) if self._secret else text
+        """A text of libpq's, without passwords."""
+        return redact(text, self._secrets)
+
+
+def check_pool(options: Mapping[str, Any], least: str, most: str) -> None:
+    """Raises InvalidConfigError if a pool would have to keep more connections than it may open.
+
+    Args:
+        options: of `vector_store.config`.
+        least, most: the names of the options for the two numbers.
+    """
+    if options[least] > options[most]:
+        raise InvalidConfigError(
+            f"vector_store.config: {least} is {options[least]}, and {most} is {options[most]}",
+            error_code="CONFIG_003",
+            details={"key": least},
+            suggestion=f"Make {least} at most {most}.",
+        )
 
 
 def _read(dsn: str | None) -> dict[str, Any]:
@@ -83,6 +101,6 @@ def _read(dsn: str | None) -> dict[str, Any]:
 
 
 def _quoted(schema: str) -> str:
-    """A schema as a value in libpq's `options`, where spaces and backslashes are escaped."""
+    """A schema as a value in libpq's `options`, where white space and backslashes are escaped."""
     name = '"' + schema.replace('"', '""') + '"'
-    return name.replace("\\", "\\\\").replace(" ", "\\ ")
+    return "".join(f"\\{each}" if each == "\\" or each.isspace() else each for each in name)
