@@ -290,13 +290,14 @@ def test_what_threads_write_while_it_is_closed_agrees_with_its_history(
                         ids.append(say(memory, f"Ana Silva {n}"))
                     elif number == 1:
                         memory.update(ids[n % 10], f"Ana Silva {n}")
-                    else:
+                    elif 10 + n < len(ids):  # Otherwise it is faster than what adds.
                         memory.delete(ids[10 + n])
 
         threads = [Calling(lambda number=number: work(number)) for number in range(3)]
         threading.Event().wait(wait_s)
         memory.close()
-        assert all(each.is_over() and each.error is None for each in threads)
+        assert all(each.is_over() for each in threads)
+        assert [each.error for each in threads] == [None] * 3
         again = open_memory()
         check_agreement(again)
         again.close()
