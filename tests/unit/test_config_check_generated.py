@@ -9,21 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from isomem import Memory
 from isomem.cli.config_check import FAILS, Line, examine
-from isomem.config import TOP
+from isomem.config import MCP, SERVICE, TOP
 from isomem.errors import ConfigurationError, DependencyError
 from isomem.options import defaults_of
 from isomem.reference import SECTIONS, names_in, table_in
+from isomem.serve.mcp.settings import Settings as McpSettings
+from isomem.serve.settings import Settings
 from tests.unit.providers.servers import clean_environment
 
 SECRET = "sk-zq81-do-not-show"
 HEAVY = {"spacy", "e5", "wordllama"}
 """Providers that load a file of megabytes when they are made. Tests of their own have them."""
 
+MODELS = {"llm": {"provider": "mock"}, "embedder": {"provider": "mock"}}
+EMBEDDED = {"vector_store": {"provider": "embedded", "config": {"path": ":memory:"}}}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 SEEN: list[str] = []
 _watching = False
@@ -130,7 +134,7 @@ top_level = {
 
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[Any, Any]:
-    config: dict[Any, Any] = {"llm": {"provider": "mock"}, "embedder": {"provider": "mock"}}
+    config: dict[Any, Any] = dict(MODELS)
     chosen = draw(st.lists(st.sampled_from(["llm", "embedder", "reranker", "nlp"]), max_size=2))
     config |= {section: draw(sections(section)) for section in chosen}
     keys = draw(st.lists(st.sampled_from(sorted(top_level)), max_size=2))
@@ -159,8 +163,11 @@ def watched(config: dict[Any, Any]) -> list[Line]:
 
 
 def taken(config: dict[Any, Any]) -> bool:
+    """Whether a memory takes a configuration, and a service what is about it alone."""
     try:
         Memory.from_config(config).close()
+        Settings(config.get(SERVICE))
+        McpSettings(config.get(MCP))
     except (ConfigurationError, DependencyError) as error:
         shown = f"{error} {error.suggestion} {error.details}"
     else:
@@ -174,6 +181,7 @@ QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 @pytest.mark.filterwarnings("ignore")
 @given(config=configurations())
+@example(config={**MODELS, **EMBEDDED, "serve": {"a": 1}})
 @settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
 def test_a_configuration_fails_here_if_and_only_if_a_memory_refuses_it(
     config: dict[Any, Any],
@@ -195,9 +203,6 @@ def verdict(config: dict[Any, Any], key: str) -> Line:
     [found] = [line for line in watched(config) if line.key == key]
     assert taken({"llm": {"provider": "mock"}, **config}) is (found.verdict != FAILS)
     return found
-
-
-EMBEDDED = {"vector_store": {"provider": "embedded", "config": {"path": ":memory:"}}}
 
 
 @pytest.mark.parametrize("key", [1, None, True, ("llm",)])
