@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 pytest.importorskip("fastapi")
 from isomem.contract.visibility import SUPERSEDED_AT, SUPERSEDED_BY
 from isomem.serve.grants import Grant
-from isomem.serve.keys import Key
+from isomem.serve.keys import Key, open_file
 from isomem.serve.limits import Buckets, RateLimits, SharedBuckets
 from isomem.serve.problems import Problem
 from tests.serve.service import Client, Served, serving
@@ -152,6 +153,20 @@ def test_calls_that_passed_without_a_turn_are_counted_at_the_next(tmp_path: Path
     assert not is_let(limits, caller)
     other.close()
     limits.close()
+
+
+@pytest.mark.parametrize("opened", [SharedBuckets, open_file])
+def test_a_file_that_another_process_is_making_is_waited_for(
+    tmp_path: Path, opened: Callable[[str], Any]
+) -> None:
+    path = str(tmp_path / "file")
+    other = apsw.Connection(path)
+    other.execute("BEGIN IMMEDIATE; CREATE TABLE made (at)")  # Not by way of a log yet.
+    done = threading.Timer(0.2, other.execute, ["COMMIT"])
+    done.start()
+    opened(path).close()
+    done.join()
+    other.close()
 
 
 def hammer(path: str, barrier: Any, let: Any) -> None:

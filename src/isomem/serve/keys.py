@@ -347,6 +347,8 @@ def open_file(path: str) -> apsw.Connection:
     """
     import apsw
 
+    from isomem.store.connection import switch_to_wal
+
     if path != ":memory:":
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)):
@@ -354,7 +356,7 @@ def open_file(path: str) -> apsw.Connection:
     try:
         connection = apsw.Connection(path)
         connection.set_busy_timeout(BUSY_MS)
-        connection.pragma("journal_mode", "wal")
+        switch_to_wal(connection, BUSY_MS / 1000)
         connection.execute(_TABLES + _TRIGGERS)
     except apsw.Error as error:
         raise DatabaseError(f"the keys in {path} cannot be read: {error}") from error

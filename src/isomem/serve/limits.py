@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from isomem.serve.problems import TOO_LARGE, TOO_MANY, Problem
+from isomem.store.connection import switch_to_wal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,7 +139,8 @@ class SharedBuckets(Buckets):
         self._debts: Counter[str] = Counter()
         self._file = apsw.Connection(path)
         self._file.set_busy_timeout(_BUSY_AT_START_MS)
-        self._file.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF")
+        switch_to_wal(self._file, _BUSY_AT_START_MS / 1000)
+        self._file.execute("PRAGMA synchronous = OFF")
         self._file.execute(_BUCKETS)
         self._file.set_busy_timeout(_BUSY_MS)
 

@@ -88,7 +88,7 @@ class Handle:
     def _open_file(self, busy_timeout_s: float) -> apsw.Connection:
         connection = _connect(self.path, busy_timeout_s)
         try:
-            _switch_to_wal(connection, busy_timeout_s)
+            switch_to_wal(connection, busy_timeout_s)
             connection.execute("PRAGMA schema_version").fetchall()
         except (apsw.CantOpenError, apsw.ReadOnlyError):
             connection.close(True)
@@ -272,8 +272,14 @@ def _mark(path: str) -> Mark:
     return log, found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def _switch_to_wal(connection: apsw.Connection, busy_timeout_s: float) -> None:
-    # SQLite does not wait here by itself when another process makes the same switch.
+def switch_to_wal(connection: apsw.Connection, busy_timeout_s: float) -> None:
+    """Has the file written by way of a log, if it can be written.
+
+    SQLite does not wait here by itself when another process makes the same switch.
+
+    Raises:
+        apsw.BusyError: it was not the turn of this process in that time.
+    """
     deadline = time.monotonic() + busy_timeout_s
     while True:
         try:
