@@ -1,8 +1,8 @@
 """Writes everything of a memory into a file: memories, entities, history and messages.
 
 The file is written beside its name and renamed when it is whole. An export that was cut off goes on
-behind the memories and entities that it has, up to the first one that is not stored like that any
-longer; what others have stored before that place meanwhile is not in it. The other records are
+behind the memories and entities that it has, up to the first one that is no longer stored like
+that. What others have stored before that place meanwhile is not in it. The other records are
 written again.
 """
 
@@ -109,8 +109,8 @@ def _opened(
 
 
 def _so_far(part: str, head: Fields, memory: Facade) -> tuple[Digests, tuple[str, str] | None, int]:
-    """The memories and entities that an export has left which was cut off, as far as they are still
-    what is stored: their digests, the last one, and how many bytes they take.
+    """What a cut-off export has of memories and entities, up to the first that is stored otherwise:
+    their digests, the last one, and how many bytes they take.
     """
     digests, after, size = Digests(), None, 0
     stores = {"memory": memory.vector_store, "entity": memory.entity_store}

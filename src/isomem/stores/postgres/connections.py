@@ -39,7 +39,7 @@ _PREPARED = {"prepare_threshold": 2}
 which a statement has failed is closed, since it cannot be known what is prepared on it."""
 
 _LOOK_S = 2
-"""How long to look for the reason why there is no connection."""
+"""How many seconds to spend on finding out why there is no connection."""
 
 LONGEST_DOUBT_S = 12 * 3600.0
 """For how long a call may ask whether it is stored: until then, nobody removes its token."""
