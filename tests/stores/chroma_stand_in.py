@@ -49,7 +49,7 @@ class StandIn:
         self, name: str, embedding_function: object, configuration: Any = None
     ) -> Collection:
         assert embedding_function is None
-        made = Collection(self, name, (configuration or {}).get("hnsw", {}).get("space", "l2"))
+        made = Collection(self, name, (configuration or {}).get("hnsw", {}))
         return self.collections.setdefault(name, made)
 
     def delete_collection(self, name: str) -> None:
@@ -72,9 +72,9 @@ class StandIn:
 class Collection:
     """Records by id, in the order of insertion."""
 
-    def __init__(self, client: StandIn, name: str, space: str) -> None:
+    def __init__(self, client: StandIn, name: str, hnsw: dict[str, Any]) -> None:
         self.name = name
-        self.configuration_json = {"hnsw": {"space": space}}
+        self.configuration_json = {"hnsw": {"space": "l2", **hnsw}}
         self._client = client
         self.rows: dict[str, tuple[list[float], dict[str, Any]]] = {}
 

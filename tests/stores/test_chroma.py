@@ -7,7 +7,9 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -367,6 +369,48 @@ def test_new_points_have_nothing_of_removed_collections(
     store.insert(vectors=VECTORS, payloads=new, ids=IDS)
     assert [hit.payload for hit in store.list()[0]] == new
     store.close()
+
+
+@pytest.mark.oracle
+def test_a_new_collection_stores_its_index_often_and_that_of_mem0_stays_as_it_is(
+    store: ChromaStore, theirs: Any
+) -> None:
+    """With Chroma's own threshold, a write costs several times as much before the next storing."""
+
+    def threshold() -> int:
+        index = store.client.get_collection(store.collection_name, embedding_function=None)
+        often: int = index.configuration_json["hnsw"]["sync_threshold"]
+        return often
+
+    assert threshold() == 100
+    theirs.reset()
+    store.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
+    assert threshold() == 1000
+
+
+def test_what_threads_add_at_the_same_moment_is_written_together(
+    store: ChromaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, write = [], store._put_all
+    barrier = threading.Barrier(8)
+
+    def counted(points: Any) -> None:
+        calls.append(len(points))
+        write(points)
+
+    monkeypatch.setattr(store._together, "_write", counted)
+
+    def work(number: int) -> None:
+        barrier.wait()
+        for at in range(number, 80, 8):
+            store.insert(vectors=[VECTORS[at % 6]], payloads=[{"n": at}], ids=[str(at)])
+
+    with ThreadPoolExecutor(8) as pool:
+        [*pool.map(work, range(8))]
+    assert sum(calls) == 80
+    assert len(calls) < 60
+    found = {hit.id: hit.payload for hit in store.list(top_k=None)[0]}
+    assert found == {str(at): {"n": at} for at in range(80)}
 
 
 # --- What is refused -------------------------------------------------------------------------

@@ -180,6 +180,14 @@ def test_a_new_collection_has_the_distance_that_the_scores_need(
     assert store.collection_name == "mem0_entities"
 
 
+@pytest.mark.parametrize("scores", ["distance", "similarity"])
+def test_the_cloud_is_told_nothing_about_an_index_of_a_file(client: StandIn, scores: str) -> None:
+    made(client, scores=scores, **CLOUD)
+    made(StandIn(10_000), scores=scores)
+    [mem0] = client.list_collections()
+    assert mem0.configuration_json["hnsw"] == {"space": "l2" if scores == "distance" else "cosine"}
+
+
 # --- Failures --------------------------------------------------------------------------------
 
 

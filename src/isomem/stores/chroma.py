@@ -31,6 +31,7 @@ from isomem.stores.engine import (
     passing,
 )
 from isomem.stores.engine_calls import wrong_name
+from isomem.stores.together import Together
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ _MOST_AT_ONCE = 10_000
 """How many records one query may find. Chroma reads them by as many variables of SQLite."""
 _MOST_IN_CLOUD = 300
 """How many records one call to Chroma Cloud may be about."""
+
+_SYNC_THRESHOLD = 100
+"""After how many changes Chroma stores its index, in place of 1000. Until then, each write costs it
+more than the one before."""
 
 _NAME = Pattern(r"[a-zA-Z0-9][a-zA-Z0-9._-]*[a-zA-Z0-9]\Z")
 
@@ -117,6 +122,7 @@ class ChromaStore(EngineStore):
     def _prepare(self) -> None:
         self._ranks_by_distance = self._options["scores"] == "distance"
         self._order = IdOrder()
+        self._together = Together(self._put_all, self._written_at_once(1))
         self._take(self._connection.call(self._found_or_made))
 
     def _take(self, collection: Any) -> None:
@@ -126,14 +132,20 @@ class ChromaStore(EngineStore):
         self._space = _space_of(collection)
 
     def _found_or_made(self) -> Any:
-        """The collection. mem0's have the distance `l2`; similarities are simpler with `cosine`."""
+        """The collection. mem0's have the distance `l2`; similarities are simpler with `cosine`.
+
+        Chroma Cloud has another index, and takes no more than the distance.
+        """
         name = self.collection_name
         found = found_collection(self.client, name)
         if found is not None:
             return found
-        cosine = {"configuration": {"hnsw": {"space": "cosine"}}}
-        more = {} if self._ranks_by_distance else cosine
-        return self.client.get_or_create_collection(name, embedding_function=None, **more)
+        hnsw: dict[str, Any] = {} if self._ranks_by_distance else {"space": "cosine"}
+        if not self._connection.is_cloud:
+            hnsw["sync_threshold"] = _SYNC_THRESHOLD
+        return self.client.get_or_create_collection(
+            name, embedding_function=None, configuration={"hnsw": hnsw} if hnsw else None
+        )
 
     def list_cols(self) -> Any:
         """The collections, as the client returns them."""
@@ -172,6 +184,9 @@ class ChromaStore(EngineStore):
         return self._at_once(super()._written_at_once(count))
 
     def _put(self, points: Sequence[Row]) -> None:
+        self._together.put(points)
+
+    def _put_all(self, points: Sequence[Row]) -> None:
         """Writes whole points, most of them with new ids, which nobody else can have changed yet.
 
         What they have beside that is removed. It may be of an older point with the same id; or of

@@ -57,6 +57,10 @@ class Turns:
         """
         return Block(Place(self, about, to_the_end=to_the_end))
 
+    def abouts(self) -> list[Any]:
+        """What the blocks are about that are entered, or wait to be, in the order of arrival."""
+        return [each.about for each in [*self.places] if not each.is_over()]
+
     def mine(self) -> Place | None:
         """The outermost block that this thread is inside of."""
         return next((each for each in [*self.places] if each.is_mine()), None)
@@ -77,12 +81,13 @@ class Place:
     """The place of a block among the others.
 
     Attributes:
+        about: what the block is about.
         alive: returns an object until the block is over, then None.
         afterwards: what its thread does as soon as it has left the block.
     """
 
     __slots__ = (
-        "_about", "_came", "_over", "_process", "_thread", "_to_the_end", "_turns", "afterwards",
+        "_came", "_over", "_process", "_thread", "_to_the_end", "_turns", "about", "afterwards",
         "alive",
     )  # fmt: skip
 
@@ -90,7 +95,7 @@ class Place:
 
     def __init__(self, turns: Turns, about: object, *, to_the_end: bool) -> None:
         self._turns = turns
-        self._about = about
+        self.about = about
         self._to_the_end = to_the_end
         self._came: BaseException | None = None
         self.afterwards: list[Callable[[], object]] = []
@@ -129,7 +134,7 @@ class Place:
                 break
             if each.is_over():
                 places.pop(each, None)
-            elif self._turns.collide(self._about, each._about):
+            elif self._turns.collide(self.about, each.about):
                 return each
         return None
 

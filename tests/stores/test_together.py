@@ -1,0 +1,200 @@
+"""Writes of several threads in one call: all are written, and each learns of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from isomem.errors import VectorStoreError, VectorValueError
+from isomem.stores.together import Together
+from tests.torture.test_interrupts import Interrupted, Interruption
+
+WAIT_S = 10.0
+MOST = 10
+
+
+class Engine:
+    """Writes when it may. The first call waits until `open` is called.
+
+    Attributes:
+        calls: what was written, call by call.
+        refused: points that make a call fail.
+        error: what every call fails with.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[list[Any]] = []
+        self.refused: set[Any] = set()
+        self.error: Exception | None = None
+        self.reached, self._opened = threading.Event(), threading.Event()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    def write(self, points: Sequence[Any]) -> None:
+        self.reached.set()
+        assert self._opened.wait(WAIT_S)
+        if self.error is not None:
+            raise self.error
+        if not self.refused.isdisjoint(points):
+            raise VectorValueError("refused")
+        self.calls.append([*points])
+
+    def written(self) -> list[Any]:
+        return sorted(point for call in self.calls for point in call)
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def together(engine: Engine) -> Together:
+    return Together(engine.write, MOST)
+
+
+@pytest.fixture
+def pool(engine: Engine) -> Any:
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+        engine.open()
+
+
+def begin(
+    together: Together, pool: ThreadPoolExecutor, engine: Engine, *parts: list[Any]
+) -> list[Future[None]]:
+    """Calls of several threads: the first has reached the engine, and the others wait in order."""
+    calls = []
+    for number, part in enumerate(parts, 1):
+        calls.append(pool.submit(together.put, part))
+        while len(together._turns.places) < number:
+            pass
+        assert engine.reached.wait(WAIT_S)
+    return calls
+
+
+def test_what_waits_is_written_in_one_call(
+    together: Together, pool: ThreadPoolExecutor, engine: Engine
+) -> None:
+    calls = begin(together, pool, engine, [1], [2, 3], [4], [5])
+    assert engine.calls == []
+    engine.open()
+    assert [call.result(WAIT_S) for call in calls] == [None] * 4
+    assert engine.calls == [[1], [2, 3, 4, 5]]
+
+
+def test_one_call_has_no_more_than_it_may_have(
+    together: Together, pool: ThreadPoolExecutor, engine: Engine
+) -> None:
+    many, more = [*range(2, 8)], [*range(8, 13)]
+    calls = begin(together, pool, engine, [1], many, more, [*range(13, 30)])
+    engine.open()
+    for call in calls:
+        call.result(WAIT_S)
+    assert engine.calls == [[1], many, more, [*range(13, 30)]]
+
+
+def test_a_thread_that_nobody_waits_with_writes_at_once(together: Together, engine: Engine) -> None:
+    engine.open()
+    for point in range(5):
+        together.put([point])
+    assert engine.calls == [[point] for point in range(5)]
+
+
+def test_who_writes_what_is_refused_fails_alone(
+    together: Together, pool: ThreadPoolExecutor, engine: Engine
+) -> None:
+    engine.refused = {3}
+    calls = begin(together, pool, engine, [1], [2], [3, 4], [5])
+    engine.open()
+    assert [type(call.exception(WAIT_S)) for call in calls] == [
+        type(None), type(None), VectorValueError, type(None),
+    ]  # fmt: skip
+    assert engine.written() == [1, 2, 5]
+
+
+def test_an_engine_that_fails_is_not_asked_once_for_each(
+    together: Together, pool: ThreadPoolExecutor, engine: Engine
+) -> None:
+    calls = begin(together, pool, engine, [1], [2], [3])
+    engine.error = VectorStoreError("it is away")
+    engine.open()
+    assert [call.exception(WAIT_S) for call in calls] == [engine.error] * 3
+    engine.error = None
+    together.put([4])
+    assert engine.calls == [[4]]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_nothing_is_lost_or_written_twice(count: int) -> None:
+    engine = Engine()
+    engine.open()
+    together = Together(engine.write, MOST)
+
+    def work(thread: int) -> None:
+        for number in range(100):
+            together.put([(thread, number, part) for part in range(count)])
+
+    with ThreadPoolExecutor(8) as pool:
+        [*pool.map(work, range(8))]
+    assert engine.written() == [
+        (thread, number, part)
+        for thread in range(8) for number in range(100) for part in range(count)
+    ]  # fmt: skip
+    assert together._turns.places == {}
+
+
+def test_who_is_cut_off_at_any_bytecode_leaves_the_others_their_points() -> None:
+    number = 1
+    while True:
+        engine = Engine()
+        engine.open()
+        together = Together(engine.write, MOST)
+        with suppress(Interrupted), Interruption(Interrupted, number) as interruption:
+            together.put(["mine"])
+        stored = engine.written()
+        with ThreadPoolExecutor(2) as pool:
+            for call in [pool.submit(together.put, [other]) for other in ("one", "two")]:
+                call.result(WAIT_S)
+        assert engine.written() == sorted([*stored, "one", "two"]), interruption.where
+        if interruption.count < number:
+            break
+        number += 1
+    assert number > 50
+
+
+def test_who_is_cut_off_while_it_waits_fails_when_its_points_are_written(
+    together: Together, pool: ThreadPoolExecutor, engine: Engine
+) -> None:
+    begin(together, pool, engine, [1])
+    threading.Timer(0.2, engine.open).start()
+    with Interruption(Interrupted, 100), pytest.raises(Interrupted):
+        together.put([2])
+    assert engine.calls == [[1], [2]]
+
+
+def test_when_the_one_that_writes_is_cut_off_the_next_begins_anew(
+    together: Together, pool: ThreadPoolExecutor, engine: Engine
+) -> None:
+    calls = begin(together, pool, engine, [1], [2], [3])
+    write, tries = engine.write, []
+
+    def cut_off(points: Sequence[Any]) -> None:
+        tries.append([*points])
+        if len(tries) == 1:
+            raise Interrupted
+        write(points)
+
+    together._write = cut_off
+    engine.open()
+    assert calls[0].result(WAIT_S) is None
+    assert isinstance(calls[1].exception(WAIT_S), Interrupted)
+    assert calls[2].result(WAIT_S) is None
+    assert tries == [[2, 3], [3]]
+    assert engine.calls == [[1], [3]]
