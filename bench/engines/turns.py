@@ -44,10 +44,10 @@ class Plan:
         return {
             "search": 50,
             "search_at_once": 200,
-            "raw": 30 if some else 15,
-            "raw_at_once": 200 if some else 40,
-            "facts": 15 if some else 5,
-            "facts_at_once": 32 if some else 8,
+            "raw": 100 if some else 50,
+            "raw_at_once": 200 if some else 80,
+            "facts": 15 if some else 10,
+            "facts_at_once": 32 if some else 16,
         }
 
 

@@ -198,7 +198,10 @@ class Facade:
         such as KeyboardInterrupt, which is raised when everything is closed. What this thread is
         writing, too, if a signal handler closes the memory.
         """
-        parts = self._parts()
+        self._close(self._parts())
+
+    def _close(self, parts: list[Any]) -> None:
+        """Closes parts when nobody writes to them."""
         self.stores.when_written(parts, lambda: _close(parts))
 
 

@@ -394,14 +394,19 @@ class AsyncMemory(Facade):
 
         await self._pools.aclose()
         failed: Exception | None = None
+        rest = []
         for part in self._parts():
+            if not hasattr(part, "aclose"):
+                rest.append(part)
+                continue
             try:
-                if hasattr(part, "aclose"):
-                    await part.aclose()
-                elif hasattr(part, "close"):
-                    await asyncio.to_thread(part.close)
+                await part.aclose()
             except Exception as error:  # noqa: BLE001 - any part may stand here
                 failed = failed or error
+        try:
+            await asyncio.to_thread(self._close, rest)
+        except Exception as error:  # noqa: BLE001 - as above
+            failed = failed or error
         if failed is not None:
             raise failed
 

@@ -10,7 +10,8 @@ import pytest
 
 from isomem import MemoryNotFoundError, ValidationError
 from isomem.contract.limits import OWN_FIELDS
-from isomem.pipeline import scope_pages
+from isomem.contract.plan import Receipt
+from isomem.pipeline import receipts, scope_pages
 from isomem.pipeline.scope_pages import Asked
 from isomem.testing import ScriptedLLM
 from tests.stores.adapters import Adapter
@@ -204,6 +205,15 @@ def test_a_later_fact_supersedes_an_earlier_one_until_it_is_restored(open_memory
         assert len(texts(memory.get_all(filters=ANA))) == 2
     with pytest.raises(ValidationError, match="not superseded"):
         memory.restore(old)
+
+
+def test_what_a_fact_superseded_is_told_again_with_its_receipt(open_memory: Open) -> None:
+    memory = open_memory(supersede="similar")
+    learn(memory, "Ana's favourite colour is blue")
+    memory.llm = ScriptedLLM([{"memory": [{"text": "Ana's favourite colour is now green"}]}])
+    told = memory.replacing(receipt=Receipt("k", "digest")).add("It is green now", **ANA)
+    again = memory._ports.run(receipts.outcome(memory._ports, "k"))
+    assert again.results == told["results"]
 
 
 # --- Listing ---------------------------------------------------------------------------------

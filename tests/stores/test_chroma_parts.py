@@ -76,7 +76,7 @@ def test_what_mem0_stores_is_stored_as_it_does() -> None:
         "data": "Ana likes tea", "user_id": "ana", "n": 1, "f": 2.5, "yes": True,
         "linked_memory_ids": ["a", "b"], "numbers": [1, 2], "nul\0": "nul\0",
     }  # fmt: skip
-    assert packed(payload) == payload
+    assert stored(payload) == payload
 
 
 @pytest.mark.parametrize(

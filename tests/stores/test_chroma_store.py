@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -188,6 +190,29 @@ def test_the_cloud_is_told_nothing_about_an_index_of_a_file(client: StandIn, sco
     assert mem0.configuration_json["hnsw"] == {"space": "l2" if scores == "distance" else "cosine"}
 
 
+def test_a_collection_that_another_removes_at_the_same_moment_is_removed(
+    client: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = filled(client)
+    collection = client.collections["mem0"]
+    delete = collection.delete
+
+    def slower(ids: list[str]) -> None:
+        delete(ids=ids)
+        client.delete_collection("mem0")
+
+    monkeypatch.setattr(collection, "delete", slower)
+    store.reset()
+    assert store.list()[0] == []
+
+
+def test_a_number_that_changes_by_less_than_chroma_keeps_is_changed(client: StandIn) -> None:
+    store = made(client)
+    store.insert(vectors=VECTORS[:1], payloads=[{"n": 0.1 + 0.2}], ids=NAMES[:1])
+    store.update(NAMES[0], payload={"n": 0.3})
+    assert getattr(store.get(NAMES[0]), "payload", None) == {"n": 0.3}
+
+
 # --- Failures --------------------------------------------------------------------------------
 
 
@@ -225,6 +250,37 @@ def test_what_chroma_refuses_is_not_tried_again(
     with pytest.raises(VectorValueError, match="vector_store chroma failed"):
         store.get(NAMES[0])
     assert waited == []
+
+
+@pytest.mark.parametrize("error", [InvalidArgumentError("32 keys"), InternalError("busy")])
+def test_what_one_thread_may_not_write_fails_for_no_other(
+    client: StandIn, waited: list[float], error: Exception
+) -> None:
+    """Whatever Chroma calls it: an answer of a proxy has no class, and a quota another one."""
+    store = made(client)
+    collection = client.collections["mem0"]
+    upsert, begun, go_on = collection.upsert, threading.Event(), threading.Event()
+
+    def checked(ids: list[str], embeddings: Any, metadatas: Any) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        if any("poison" in (each or {}) for each in metadatas):
+            raise error
+        upsert(ids=ids, embeddings=embeddings, metadatas=metadatas)
+
+    collection.upsert = checked  # type: ignore[method-assign]
+    with ThreadPoolExecutor(4) as pool:
+        calls = []
+        for number, payload in enumerate([{"n": 0}, {"n": 1}, {"poison": 1}, {"n": 3}]):
+            calls.append(
+                pool.submit(
+                    store.insert, vectors=VECTORS[:1], payloads=[payload], ids=[NAMES[number]]
+                )
+            )
+            assert begun.wait(10)
+        go_on.set()
+    assert [call.exception() is None for call in calls] == [True, True, False, True]
+    assert sorted(hit.id for hit in store.list()[0]) == [NAMES[0], NAMES[1], NAMES[3]]
 
 
 def test_a_closed_store_says_so_and_leaves_the_callers_client(client: StandIn) -> None:

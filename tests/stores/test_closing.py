@@ -227,6 +227,27 @@ def test_a_closing_that_is_cancelled_closes(tmp_path: Path, memory: Any) -> None
     assert events(tmp_path) == ["ADD"]
 
 
+def test_closing_one_memory_waits_for_another_one_with_the_same_store(memory: Any) -> None:
+    other = Memory.from_config(
+        {
+            "embedder": {"provider": "mock", "config": {"embedding_dims": 8}},
+            "llm": {"provider": "mock"},
+            "history_db_path": ":memory:",
+        }
+    )
+    other.vector_store = memory.vector_store
+    slow = Slow(memory.vector_store, "insert")
+    writing = Calling(lambda: other.add("hello", **U, infer=False))
+    assert slow.entered.wait(WAIT_S)
+    closing = Calling(memory.aclose if isinstance(memory, AsyncMemory) else memory.close)
+    assert not closing.is_over(SHORT_S)
+    slow.go_on.set()
+    assert writing.is_over()
+    assert closing.is_over()
+    assert (writing.error, closing.error) == (None, None)
+    other.close()
+
+
 # --- From inside -----------------------------------------------------------------------------
 
 

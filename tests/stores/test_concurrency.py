@@ -7,7 +7,8 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -72,7 +73,7 @@ def links_of(memory: Any) -> dict[str, list[list[str]]]:
     return {text: sorted(linked) for text, linked in links.items()}
 
 
-def in_threads(work: Callable[[str], object], items: list[str]) -> None:
+def in_threads(work: Callable[[Any], object], items: Sequence[Any]) -> None:
     """Does something with each item, in `THREADS` threads."""
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in pool.map(work, items):
@@ -122,6 +123,35 @@ def test_threads_that_change_and_remove_the_same_memories_leave_what_agrees(
         last, found = memory.history(one)[-1], memory.get(one)
         assert (last["event"] == "DELETE") == (found is None)
         assert found is None or found["memory"] == last["new_memory"]
+
+
+def test_clearing_a_scope_removes_memories_as_they_are_then(memory: Any) -> None:
+    """And not as they were when they were listed."""
+    removed, changed, other = [say(memory, text) for text in ("one", "two", "three")]
+    store = memory.vector_store
+    listing, told = store.list, threading.Event()
+
+    def first_listing(*args: Any, **kwargs: Any) -> Any:
+        found = listing(*args, **kwargs)
+        if not told.is_set():
+            told.set()
+            in_threads(lambda call: call(), [
+                lambda: memory.delete(removed), lambda: memory.update(changed, "changed")
+            ])  # fmt: skip
+        return found
+
+    store.list = first_listing
+    memory.delete_all(user_id="ana")
+    del store.list
+    events = {
+        one: [(row["event"], row["old_memory"]) for row in memory.history(one)]
+        for one in (removed, changed, other)
+    }
+    assert events[other] == [("ADD", None), ("DELETE", "three")]
+    if told.is_set():  # Others find what to remove in the transaction that removes it.
+        assert events[removed] == [("ADD", None), ("DELETE", "one")]
+        assert events[changed] == [("ADD", None), ("UPDATE", "two"), ("DELETE", "changed")]
+    assert texts(memory.get_all(filters={"user_id": "ana"})) == []
 
 
 def test_calls_of_an_event_loop_that_remove_memories_leave_none_of_their_entities(

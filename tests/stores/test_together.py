@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,19 +20,25 @@ WAIT_S = 10.0
 MOST = 10
 
 
+class Panic(BaseException):
+    """As extensions of other languages raise them."""
+
+
 class Engine:
     """Writes when it may. The first call waits until `open` is called.
 
     Attributes:
         calls: what was written, call by call.
         refused: points that make a call fail.
-        error: what every call fails with.
+        refusal: what it raises then.
+        is_away: every call fails.
     """
 
     def __init__(self) -> None:
         self.calls: list[list[Any]] = []
         self.refused: set[Any] = set()
-        self.error: Exception | None = None
+        self.refusal: BaseException = VectorValueError("refused")
+        self.is_away = False
         self.reached, self._opened = threading.Event(), threading.Event()
 
     def open(self) -> None:
@@ -39,10 +47,10 @@ class Engine:
     def write(self, points: Sequence[Any]) -> None:
         self.reached.set()
         assert self._opened.wait(WAIT_S)
-        if self.error is not None:
-            raise self.error
+        if self.is_away:
+            raise VectorStoreError(str([*points]))
         if not self.refused.isdisjoint(points):
-            raise VectorValueError("refused")
+            raise self.refusal
         self.calls.append([*points])
 
     def written(self) -> list[Any]:
@@ -119,16 +127,31 @@ def test_who_writes_what_is_refused_fails_alone(
     assert engine.written() == [1, 2, 5]
 
 
-def test_an_engine_that_fails_is_not_asked_once_for_each(
+def test_when_the_engine_fails_each_learns_of_its_own_points(
     together: Together, pool: ThreadPoolExecutor, engine: Engine
 ) -> None:
+    """An error has the frames of its thread in its traceback, which nobody else may see."""
     calls = begin(together, pool, engine, [1], [2], [3])
-    engine.error = VectorStoreError("it is away")
+    engine.is_away = True
     engine.open()
-    assert [call.exception(WAIT_S) for call in calls] == [engine.error] * 3
-    engine.error = None
+    errors = [call.exception(WAIT_S) for call in calls]
+    assert [getattr(error, "message", None) for error in errors] == ["[1]", "[2]", "[3]"]
+    engine.is_away = False
     together.put([4])
     assert engine.calls == [[4]]
+
+
+@pytest.mark.parametrize("error", [TypeError("unhashable"), Panic("of the engine's own")])
+def test_whatever_the_points_of_one_raise_others_are_written(
+    together: Together, pool: ThreadPoolExecutor, engine: Engine, error: BaseException
+) -> None:
+    engine.refused, engine.refusal = {3}, error
+    calls = begin(together, pool, engine, [1], [2], [3], [4])
+    engine.open()
+    raised = [call.exception(WAIT_S) for call in calls]
+    assert raised[2] is error
+    assert raised[0] is raised[3] is None
+    assert engine.written() == [1, 2, 4] if isinstance(error, Exception) else [1, 4]
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -198,3 +221,26 @@ def test_when_the_one_that_writes_is_cut_off_the_next_begins_anew(
     assert calls[2].result(WAIT_S) is None
     assert tries == [[2, 3], [3]]
     assert engine.calls == [[1], [3]]
+
+
+def test_a_handler_that_writes_while_its_thread_waits_writes_its_own_alone(
+    together: Together, pool: ThreadPoolExecutor, engine: Engine
+) -> None:
+    """Others may be gone already, and what they have written be removed."""
+    begin(together, pool, engine, [1], [2])
+    threading.Timer(0.2, engine.open).start()
+    done = []
+
+    def handle(*_: object) -> None:
+        together.put([3])
+        done.append([*engine.calls])
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        together.put([4])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert len(done) == 1
+    assert [3] in engine.calls
+    assert engine.written() == [1, 2, 3, 4]

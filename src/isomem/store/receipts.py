@@ -74,12 +74,17 @@ class Receipts:
         Raises:
             DatabaseError: RECEIPT_001, it is there already.
         """
-        results = json.dumps([_without_text(record.result()) for record in stored])
         with self._database.writing() as database:
             database.connection.execute(_TABLE)
-            database.execute(_INSERT, (receipt.id, receipt.digest, results, time()))
+            database.execute(_INSERT, (receipt.id, receipt.digest, _results(stored), time()))
             if not database.connection.changes():
                 raise _carried_out(receipt.id)
+
+    def amend(self, receipt: Receipt, stored: Sequence[Record]) -> None:
+        """Writes into a receipt what was done to the records after it was written."""
+        with self._database.writing() as database:
+            sql = "UPDATE receipts SET results = ? WHERE id = ?"
+            database.execute(sql, (_results(stored), receipt.id))
 
     def begin(self, receipt: Receipt, memory_ids: Sequence[str]) -> list[str]:
         """Notes what a call is about to store where it cannot be part of the same transaction.
@@ -139,6 +144,10 @@ class Receipts:
             if self._take_back is None or self._take_back(json.loads(noted)):
                 with self._database.writing() as database:
                     database.execute(_END, (receipt_id, noted))
+
+
+def _results(stored: Sequence[Record]) -> str:
+    return json.dumps([_without_text(record.result()) for record in stored])
 
 
 def _without_text(result: Payload) -> Payload:

@@ -29,7 +29,14 @@ _LOCK_FILE = "isomem.lock"
 _TRANSIENT = frozenset({"RateLimitError", "InternalError", "Exception"})
 """chromadb has no class for an answer without a body that it knows, as a proxy gives it."""
 _REFUSED = frozenset(
-    {"InvalidArgumentError", "InvalidDimensionException", "DuplicateIDError", "InvalidUUIDError"}
+    {
+        "InvalidArgumentError",
+        "InvalidDimensionException",
+        "DuplicateIDError",
+        "InvalidUUIDError",
+        "QuotaError",
+        "BatchSizeExceededError",
+    }
 )
 _UNKNOWN_LOCATION = (
     "Either ChromaDB Cloud configuration (api_key, tenant) or local configuration (path or "
@@ -127,9 +134,13 @@ def remove_collection(client: Client, name: str, at_once: int = 1000) -> None:
     found = found_collection(client, name)
     if found is None:
         return
-    while names := found.get(limit=at_once, include=[])["ids"]:
-        found.delete(ids=names)
-    client.delete_collection(name)
+    try:
+        while names := found.get(limit=at_once, include=[])["ids"]:
+            found.delete(ids=names)
+        client.delete_collection(name)
+    except Exception as error:
+        if not is_gone(error):  # Another program has removed it meanwhile.
+            raise
 
 
 def _name_of(error: Exception) -> str:

@@ -49,8 +49,15 @@ def packed(payload: Payload) -> Metadata:
             metadata[key] = value if _is_kept(value) or _is_number(value) else None
         if not (is_plain and _is_kept(value)):
             metadata[MARK] = True
-            metadata[_PREFIX + json.dumps(key)[1:-1]] = json.dumps(value)
+            metadata[_beside(key)] = json.dumps(value)
+        elif _is_number(value):
+            metadata[_beside(key)] = None  # An exact one of a number that was nearly the same.
     return metadata
+
+
+def _beside(key: str) -> str:
+    """The key of a value as JSON."""
+    return _PREFIX + json.dumps(key)[1:-1]
 
 
 def unpacked(metadata: Mapping[str, Any] | None) -> Payload:

@@ -232,7 +232,17 @@ class ComposedSet(Asking):
                 self.links.link(mentions_of(plan.mentions, stored), plan.scope, plan.clock)
         if stored and plan.supersedes:
             supersede(plan, stored, self._payload, self._mark)
+            self._amend(plan, stored)
         return stored
+
+    def _amend(self, plan: Plan, stored: Sequence[Record]) -> None:
+        """Notes in the receipt what was superseded. That is done, so a failure is only logged."""
+        if not (plan.receipt and self.receipts):
+            return
+        try:
+            self.receipts.amend(plan.receipt, stored)
+        except MemoryError as error:
+            log.error("A receipt does not say what was superseded: %s", error)
 
     def _begin(self, plan: Plan) -> Sequence[str]:
         """Notes what a call with a receipt will store, and removes what dead tries of it have.
@@ -476,10 +486,13 @@ class ComposedSet(Asking):
             )
         removed: set[str] = set()
         while left := self._page(ids, removed):
-            for point in left:
-                with self._turns.writing([str(point.id)]):
-                    self._remove(point, plan)
-                removed.add(str(point.id))
+            mine = {str(point.id) for point in left}
+            with self._turns.writing(mine):
+                # As they are now: others may have changed or removed some before it was our turn.
+                for point in self._page(ids, removed):
+                    if str(point.id) in mine:
+                        self._remove(point, plan)
+                        removed.add(str(point.id))
         with self._turns.writing(()), self._turns.linking(ids):
             self.links.prune(ids)
         if not _can(self.ledger, "forget_sessions"):

@@ -6,18 +6,14 @@ its points to the one that has the next turn, and only returns when they are wri
 
 from __future__ import annotations
 
-from isomem.errors import VectorStoreError, VectorValueError
 from isomem.stores.turns import Turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, Final
+    from typing import Any
 
     Points = Sequence[Any]
-
-WRITTEN: Final = "written"
-ALONE: Final = "alone"
 
 
 class Together:
@@ -38,42 +34,48 @@ class Together:
         """Writes points; they are written when it returns.
 
         Raises:
-            VectorStoreError: as `write`, about these points.
+            Exception: what `write` raises, about these points alone.
         """
         mine = _Put(points)
         # Until the end: others may be writing these points, and nobody must find them stored later
         # than the call has failed.
         with self._turns.block(mine, to_the_end=True):
-            if mine.outcome is None:
+            if not mine.is_over:
                 self._lead(mine)
-        if mine.outcome is ALONE:
+        if not mine.is_written:
             self._write(points)
-        elif isinstance(mine.outcome, VectorStoreError):
-            raise mine.outcome
 
     def _lead(self, mine: _Put) -> None:
         """Writes the points of this thread, and of others in the order of their arrival.
 
-        If an exception that is not the engine's ends it, the next one begins anew.
+        If that fails, each writes its own, and no other one waits for it: what one of them has may
+        be the reason. So nobody fails because of others, or sees an error with what is theirs.
         """
+        group = self._group(mine)
+        try:
+            self._write([point for each in group for point in each.points])
+        except BaseException as error:
+            for each in group:
+                each.is_over = True
+            if len(group) == 1 or not isinstance(error, Exception):
+                raise
+        else:
+            for each in group:
+                each.is_written = each.is_over = True
+
+    def _group(self, mine: _Put) -> list[_Put]:
+        place = self._turns.mine()
+        if place is None or place.about is not mine:
+            return [mine]  # In a signal handler, of which those do not know that wait for others.
         group = [mine]
         room = self._most - len(mine.points)
         for other in self._turns.abouts():
-            if other is not mine and other.outcome is None:
+            if other is not mine and not other.is_over:
                 room -= len(other.points)
                 if room < 0:
                     break
                 group.append(other)
-        outcome: str | VectorStoreError = WRITTEN
-        try:
-            self._write([point for each in group for point in each.points])
-        except VectorValueError as error:
-            # The engine may have refused those of one thread alone.
-            outcome = error if len(group) == 1 else ALONE
-        except VectorStoreError as error:
-            outcome = error
-        for each in group:
-            each.outcome = outcome
+        return group
 
 
 def _wait_for_each_other(one: _Put, other: _Put) -> bool:
@@ -83,10 +85,15 @@ def _wait_for_each_other(one: _Put, other: _Put) -> bool:
 
 
 class _Put:
-    """The points of one thread, and what became of them; None as long as that is not known."""
+    """The points of one thread.
 
-    __slots__ = ("outcome", "points")
+    Attributes:
+        is_over: they are written, or will be by that thread alone.
+        is_written: they are written.
+    """
+
+    __slots__ = ("is_over", "is_written", "points")
 
     def __init__(self, points: Points) -> None:
         self.points = points
-        self.outcome: str | VectorStoreError | None = None
+        self.is_over = self.is_written = False
