@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from isomem import MemoryError
 from isomem.contract.filters import compile_filters, matches
 from tests.stores.adapters import DIMS, RUNS_ALL
+from tests.stores.conftest import say, texts
 from tests.unit.store import grammar
 from tests.unit.store.fuzz import examples
 
@@ -129,3 +131,48 @@ def test_a_filter_that_means_nothing_is_refused(memory: Any, wrong: dict[str, An
         store.list(filters={**wrong, **SCOPE})
     with pytest.raises(ValueError):  # noqa: PT011
         store.search(query="", vectors=[1.0] * DIMS, filters={**wrong, **SCOPE})
+
+
+class Field(str, enum.Enum):
+    USER = "user_id"
+    COLOUR = "colour"
+
+
+class Named(str, enum.Enum):
+    ANA = "ana"
+    RED = "red"
+    DAY = "2024-01-15"
+
+
+class Level(enum.IntEnum):
+    ONE = 1
+
+
+ARE_RED: list[dict[Any, Any]] = [
+    {"user_id": Named.ANA, "colour": "red"},
+    {Field.USER: Named.ANA, Field.COLOUR: "red"},
+    {**SCOPE, Field.COLOUR: Named.RED},
+    {**SCOPE, "colour": [Named.RED, "green"]},
+    {**SCOPE, "colour": {"in": [Named.RED, "green"]}},
+    {**SCOPE, "colour": {"contains": Named.RED}},
+    {**SCOPE, "day": {"gte": Named.DAY}},
+    {**SCOPE, "level": Level.ONE},
+    {**SCOPE, "level": {"in": [Level.ONE, 5]}},
+    {**SCOPE, "level": {"lte": Level.ONE}},
+    {**SCOPE, "OR": [{Field.COLOUR: Named.RED}, {"level": 5}]},
+]
+ARE_BLUE: list[dict[Any, Any]] = [
+    {**SCOPE, "NOT": [{Field.COLOUR: Named.RED}]},
+    {**SCOPE, "colour": {"ne": Named.RED}},
+    {**SCOPE, Field.COLOUR: {"nin": [Named.RED]}},
+    {**SCOPE, "NOT": [{"level": Level.ONE}]},
+]
+
+
+def test_a_member_of_an_enum_is_its_value(memory: Any) -> None:
+    say(memory, "red", metadata={"colour": Named.RED, "day": Named.DAY, "level": Level.ONE})
+    say(memory, "blue", metadata={"colour": "blue", "day": "2024-01-14", "level": 2})
+    for expected, several in (("red", ARE_RED), ("blue", ARE_BLUE)):
+        for filters in several:
+            assert texts(memory.search("car", filters=filters, threshold=0.0)) == [expected]
+            assert texts(memory.get_all(filters=filters)) == [expected]

@@ -181,6 +181,31 @@ def test_a_reset_of_one_process_fails_no_call_of_another() -> None:
     other.close()
 
 
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize(("scores", "unlike"), [("similarity", 0.0), ("distance", 1.0)])
+def test_a_vector_of_zeros_does_no_harm(scores: str, unlike: float, exact: bool) -> None:
+    """It is as far from everything, for PostgreSQL, too. An index has none."""
+    store = made("zeros", scores=scores, exact=exact)
+    store.reset()
+    zeros = [0.0] * DIMS
+    store.insert(vectors=[zeros, *VECTORS[1:]], payloads=PAYLOADS, ids=IDS)
+    for filters in (None, {"user_id": "a"}, {"user_id": {"ne": "b"}}):
+        expected = IDS[::2] if filters else IDS
+        for found in (
+            store.search("", zeros, 10, filters),
+            store.search_batch(["", ""], [zeros, QUERY], 10, filters)[0],
+        ):
+            assert {hit.id for hit in found} | {IDS[0]} == {*expected}
+            assert {hit.score for hit in found} == {unlike}
+        near = {hit.id: hit.score for hit in store.search("", QUERY, 10, filters)}
+        assert near.keys() | {IDS[0]} == {*expected}
+        assert not exact or IDS[0] in near
+        assert near.pop(IDS[0], unlike) == unlike
+        assert unlike not in near.values()
+    store.delete_col()
+    store.close()
+
+
 def test_without_exact_the_index_is_asked_as_by_mem0() -> None:
     """On a table that mem0 has made, it finds what mem0's statement finds.
 

@@ -78,7 +78,7 @@ def test_no_query_ends_before_it_is_done() -> None:
     asked = asking.narrowed(None)
     for command in (
         asking.nearest("i", asked, b"", 1), asking.newest("i", asked, 1),
-        asking.ranked("i", asked, ["w"], 1), asking.every_id("i", 1),
+        asking.ranked("i", asked, ["w"], 1),
     ):  # fmt: skip
         assert command[list(command).index("TIMEOUT") + 1] == 0
 

@@ -213,7 +213,8 @@ def compile_filters(filters: Mapping[str, object] | None) -> Group | None:
 def _compile(filters: Mapping[str, object]) -> Group | None:
     group = Group([], [], [])
     seen: dict[str, object] = {}
-    for key, value in filters.items():
+    for name, value in filters.items():
+        key = str.__str__(name)
         operator = _LOGICAL_NAMES.get(key, key)
         if operator not in LOGICAL:
             if key in SCOPE_KEYS or not _is_any_value(value):
@@ -288,8 +289,13 @@ def _as_set(names: Collection[str]) -> str:
 
 
 def _scalar(key: str, value: object) -> bool | int | str:
-    if isinstance(value, (bool, int, str)):
-        return value
+    """A value that others can compare: a member of an enum is the text or the number that it is in
+    a payload, and not the name that it shows.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return value if isinstance(value, bool) else int.__int__(value)
     raise ValueError(
         f"Invalid value in filter for field '{key}': {shown(value)}. "
         "An exact match takes a string, an integer or a boolean."
@@ -300,9 +306,9 @@ def _scalars(key: str, value: object) -> list[int] | list[str]:
     if isinstance(value, (list, tuple, set, frozenset)):
         items = list(value)
         if all(isinstance(item, str) for item in items):
-            return items
+            return [*map(str.__str__, items)]
         if all(isinstance(item, int) and not isinstance(item, bool) for item in items):
-            return items
+            return [*map(int.__int__, items)]
     raise ValueError(
         f"Invalid value in filter for field '{key}': {shown(value)}. "
         "A list of only strings or only integers is needed."

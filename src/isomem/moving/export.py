@@ -1,21 +1,22 @@
 """Writes everything of a memory into a file: memories, entities, history and messages.
 
-The file is written beside its name and renamed when it is whole. An export that was cut off goes on
-behind the memories and entities that it has, up to the first one that is no longer stored like
-that. What others have stored before that place meanwhile is not in it. The other records are
-written again.
+The file is written beside its name, by one export at a time, and gets its name when it is whole,
+never in place of another file. An export that was cut off goes on behind the memories and entities
+that it has, up to the first one that is no longer stored like that. What others have stored before
+that place meanwhile is not in it. The other records are written again.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby, islice
 
 from isomem.errors import ValidationError
 from isomem.moving.lines import END, KINDS, POINTS, Digests, Lines, header, line_of
 from isomem.moving.reading import AT_ONCE, gives_vectors, is_stored, payloads_of, records_of
+from isomem.store.backup import give_name
 from isomem.stores.embedded import facts_of
 
 TYPE_CHECKING = False
@@ -44,13 +45,14 @@ def export(memory: Facade, path: str, *, vectors: bool = True) -> Result:
         For each kind how many records were written, and their digest.
 
     Raises:
-        ValidationError: MOVE_003, the file exists, or cannot be written.
+        ValidationError: MOVE_003, the file exists, another export is writing it, or it cannot be
+            written.
     """
     dims, embedder = facts_of({"embedding_model_dims": None}, memory.embedding_model)
     head = header(vectors=vectors and gives_vectors(memory), embedder=embedder, dims=dims)
     if path == STDOUT:
         return _to_stdout(memory, head)
-    if os.path.exists(path):
+    if os.path.lexists(path):
         raise _unwritable(path, "already exists")
     part = f"{path}{_PART}"
     try:
@@ -58,7 +60,13 @@ def export(memory: Facade, path: str, *, vectors: bool = True) -> Result:
             result = _write(memory, file, head, digests, after)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+            give_name(part, path)
+            with suppress(FileNotFoundError):  # It was renamed.
+                os.unlink(part)
+    except BlockingIOError:
+        raise _unwritable(path, "is being written by another export") from None
+    except FileExistsError:
+        raise _unwritable(path, "already exists") from None
     except OSError as error:
         raise _unwritable(path, f"cannot be written: {error}") from error
     return result
@@ -97,25 +105,76 @@ def _write(
 def _opened(
     part: str, head: Fields, memory: Facade
 ) -> Iterator[tuple[TextIO, Digests, tuple[str, str] | None]]:
-    """The file, open for writing; the digests of what stays in it, and the last record of that."""
-    digests, after, size = _so_far(part, head, memory)
-    # Others must not read what people have told an agent.
-    number = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
-    os.fchmod(number, 0o600)
-    with open(number, "r+", encoding="utf-8", newline="\n") as file:
+    """The file, open for writing; the digests of what stays in it, and the last record of that.
+
+    Raises:
+        BlockingIOError: another export is writing it.
+    """
+    with open(_held(part), "r+", encoding="utf-8", newline="\n") as file:
+        # Others must not read what people have told an agent.
+        os.fchmod(file.fileno(), 0o600)
+        digests, after, size = _so_far(file.fileno(), head, memory)
         file.truncate(size)
         file.seek(size)
         yield file, digests, after
 
 
-def _so_far(part: str, head: Fields, memory: Facade) -> tuple[Digests, tuple[str, str] | None, int]:
+def _held(part: str) -> int:
+    """A descriptor of the file; until it is closed, no other export writes to that.
+
+    Raises:
+        BlockingIOError: another export is writing it, or has just written it.
+    """
+    while True:
+        number = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _lock(number)
+            if not _is_leftover(number, part):
+                return number
+            os.unlink(part)
+        except BaseException:
+            os.close(number)
+            raise
+        os.close(number)
+
+
+def _is_leftover(number: int, part: str) -> bool:
+    """Whether an open file is a whole export, which was killed before it removed this name.
+
+    Raises:
+        BlockingIOError: it does not have the name any more.
+    """
+    found = os.fstat(number)
+    with suppress(FileNotFoundError):
+        if os.path.samestat(found, os.stat(part)):
+            return found.st_nlink > 1
+    raise BlockingIOError(part)
+
+
+if sys.platform == "win32":
+
+    def _lock(number: int) -> None:
+        """Locks nothing."""
+        del number
+
+else:
+    import fcntl
+
+    def _lock(number: int) -> None:
+        """Locks a file; raises BlockingIOError if somebody else has."""
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _so_far(
+    number: int, head: Fields, memory: Facade
+) -> tuple[Digests, tuple[str, str] | None, int]:
     """What a cut-off export has of memories and entities, up to the first that is stored otherwise:
     their digests, the last one, and how many bytes they take.
     """
     digests, after, size = Digests(), None, 0
     stores = {"memory": memory.vector_store, "entity": memory.entity_store}
     try:
-        with open(part, "rb") as file:
+        with open(number, "rb", closefd=False) as file:
             whole = (line for line in file if line.endswith(b"\n"))
             first = next(whole, b"")
             if first.decode() != line_of(head):

@@ -78,7 +78,7 @@ def _publish(unfinished: str, target: str) -> int:
     try:
         _sync(unfinished, os.O_RDWR)
         size = os.path.getsize(unfinished)
-        _rename(unfinished, target)
+        give_name(unfinished, target)
         _sync(os.path.dirname(os.path.abspath(target)), os.O_RDONLY)
     except FileExistsError:
         raise _exists(target) from None
@@ -87,8 +87,13 @@ def _publish(unfinished: str, target: str) -> int:
     return size
 
 
-def _rename(unfinished: str, target: str) -> None:
-    """Never over another file: a rename alone would replace it."""
+def give_name(unfinished: str, target: str) -> None:
+    """Makes a file known under a name that no file has; it may keep the one that it had, too.
+
+    Raises:
+        FileExistsError: there is such a file. A rename alone would replace it.
+        OSError: it cannot be done.
+    """
     try:
         os.link(unfinished, target)
     except FileExistsError:

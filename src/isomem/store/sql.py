@@ -94,11 +94,11 @@ def _equal(operand: Any, bindings: list[Any]) -> str:
     if isinstance(operand, int):
         if abs(operand) > _EXACT:
             raise _NotExactError
-        bindings.append(int(operand))
+        bindings.append(operand)
         return "(each.type = 'integer' AND each.atom = ?)"
     if not _is_comparable(operand):
         raise _NotExactError
-    bindings.append(str(operand))
+    bindings.append(operand)
     return "(each.type = 'text' AND each.atom = ?)"
 
 

@@ -337,11 +337,11 @@ class IdOrder:
         Args:
             last: the id.
             limit: how many at the most.
-            every_id: looks up which there are.
+            every_id: looks up which there are; one may come twice.
             read: reads points, those that are still there, in the order of their ids.
         """
         if not last or last != self._last:
-            self._ids = sorted(every_id())
+            self._ids = sorted({*every_id()})
         found: Points = []
         for part in in_parts(self._ids[bisect_right(self._ids, last) :], limit):
             found = read(part)

@@ -292,10 +292,12 @@ class PgvectorStore(EngineStore):
         """The statement for the points nearest to an expression; it binds a limit at its end.
 
         An index orders by the bare distance alone, and what passes a filter may not be in it. An
-        exact search is fenced off by `OFFSET`, so that every distance is computed, and once.
+        exact search is fenced off by `OFFSET`, so that every distance is computed, and once. That
+        of a vector of zeros is NaN, which would be below every threshold.
         """
+        measured = "coalesce(nullif(distance, 'NaN'), 1)"
         is_distance = self._options["scores"] == "distance"
-        score = "distance" if is_distance else "greatest(0, 1 - distance)"
+        score = measured if is_distance else f"greatest(0, 1 - {measured})"
         fence = "OFFSET 0" if self._options["exact"] else ""
         return (
             f"SELECT id, payload, {score} FROM (SELECT id, payload, vector <=> {vector} AS distance"

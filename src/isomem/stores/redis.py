@@ -19,7 +19,15 @@ from isomem.errors import VectorStoreError
 from isomem.options import read_table
 from isomem.store.codec import canonical_id, unit_vector
 from isomem.stores import redis_queries as asking
-from isomem.stores.engine import WIDER, EngineHit, EngineStore, IdOrder, decider, first_asked
+from isomem.stores.engine import (
+    WIDER,
+    EngineHit,
+    EngineStore,
+    IdOrder,
+    decider,
+    first_asked,
+    in_parts,
+)
 from isomem.stores.redis_calls import NoIndexError, check_address, opened
 from isomem.stores.redis_fields import (
     CHANGED,
@@ -191,9 +199,8 @@ class RedisStore(EngineStore):
 
         Keys of other collections stay, which an index of mem0's may have, too.
         """
-        ids = self._every_id()
-        for start in range(0, len(ids), _PAGE):
-            self._connection.write(["UNLINK", *map(self._key, ids[start : start + _PAGE])])
+        for ids in in_parts([*self._every_id()], _PAGE):
+            self._connection.write(["UNLINK", *map(self._key, ids)])
         with suppress(NoIndexError):  # The answer to the first try was lost.
             self._connection.ask(["FT.DROPINDEX", self._index])
 
@@ -383,28 +390,38 @@ class RedisStore(EngineStore):
             if ID in fields
         ]
 
-    def _every_id(self) -> Names:
-        """The ids of all points.
+    def _every_id(self) -> set[str]:
+        """The ids of all points that are there from beginning to end, whatever others change.
 
-        If a part of the answer is lost, all of it is asked for again: the server has gone on to the
-        next part.
+        An index is not asked: it counts a hash anew whenever it changes, so that a cursor passes
+        over some. If a part of the answer is lost, the listing begins again: another server, or one
+        that has restarted, reads the cursor in its own way.
         """
         tries = _TRIES
+        keys: set[bytes] = set()
+        following = partial(asking.next_keys, self._prefix, at_once=_PAGE)
         while True:
-            rows, cursor = self._found(asking.every_id(self._index, _PAGE))[0]
-            names = asking.own_ids(rows, self._prefix)
+            cursor, part = self._connection.ask(following(0))[0]
+            keys.update(part)
             try:
                 while cursor:
-                    part = ["FT.CURSOR", "READ", self._index, cursor]
-                    rows, cursor = self._connection.ask_once(part)
-                    names += asking.own_ids(rows, self._prefix)
+                    cursor, part = self._connection.ask_once(following(cursor))
+                    keys.update(part)
             except VectorStoreError as error:
                 tries -= 1
                 if not tries:
                     raise
                 log.warning("The ids of all points are asked for again: %s", error)
             else:
-                return names
+                return {name for some in in_parts([*keys], _PAGE) for name in self._own_ids(some)}
+
+    def _own_ids(self, keys: Sequence[bytes]) -> Iterator[str]:
+        """The ids of the points with these keys, without those of other collections."""
+        prefix = self._key("")
+        reads: Commands = [["HGET", key, ID] for key in keys]
+        found = zip(keys, self._connection.ask(*reads), strict=True)
+        own = (name for key, name in found if name is not None and key == prefix + name)
+        return (name.decode("utf-8", "surrogatepass") for name in own)
 
 
 def _worded(found: HitsOfEach) -> Hits:

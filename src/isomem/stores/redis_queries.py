@@ -33,6 +33,9 @@ _EVERYTHING = "*"
 _SPACES = dict.fromkeys(map(ord, "|`\0"), " ")
 """What divides the words of a query, beside spaces."""
 
+_LITERAL = {ord(each): f"\\{each}" for each in "*?[\\"}
+"""What a pattern of keys would read as more than itself."""
+
 _TRIMMED = " \t\n\v\f\r"
 _LONGEST = 1024
 """Longer tags are cut by an index, at a length that depends on its version."""
@@ -159,13 +162,10 @@ def about(index: str) -> Command:
     return ["FT.INFO", index]
 
 
-def every_id(index: str, at_once: int) -> Command:
-    """Opens a cursor over all points."""
-    fields = ("@__key", f"@{ID}")
-    return [
-        "FT.AGGREGATE", index, _EVERYTHING, "LOAD", len(fields), *fields,
-        "WITHCURSOR", "COUNT", at_once, "DIALECT", 2, "TIMEOUT", 0,
-    ]  # fmt: skip
+def next_keys(prefix: str, cursor: int, at_once: int) -> Command:
+    """Lists the next hashes with a prefix; 0 begins."""
+    pattern = f"{prefix.translate(_LITERAL)}:*"
+    return ["SCAN", cursor, "MATCH", pattern, "COUNT", at_once, "TYPE", "hash"]
 
 
 # --- Answers ---------------------------------------------------------------------------------
@@ -181,14 +181,6 @@ def named(names: Sequence[str], values: Sequence[bytes | None]) -> Fields:
     """Values by their names, without those that are not there."""
     pairs = zip(names, values, strict=True)
     return {name: value for name, value in pairs if value is not None}
-
-
-def own_ids(rows: Sequence[Any], prefix: str) -> list[str]:
-    """The ids in a part of a listing, without those of other collections."""
-    found = [_by_name(words) for words in rows[1:]]
-    pairs = ((each.get("__key"), each.get(ID, b"")) for each in found)
-    own = (name for key, name in pairs if key == prefix.encode() + b":" + name)
-    return [name.decode("utf-8", "surrogatepass") for name in own]
 
 
 def _by_name(words: Sequence[bytes]) -> Fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 import json
 import pickle
 from datetime import timedelta, timezone
@@ -183,6 +184,29 @@ def test_a_condition_without_an_operator_in_it_is_none() -> None:
 def test_filters_without_operators_pass_as_they_are() -> None:
     plain = {"user_id": "u", "a": 1, "b": [1, 2], "c": {"near": 1}}
     assert translate(plain) is plain
+
+
+class Text(str, enum.Enum):
+    KEY = "k"
+    RED = "red"
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+@pytest.mark.parametrize("condition", [
+    Text.RED, Number.ONE, [Text.RED], [Number.ONE], {"eq": Text.RED}, {"ne": Number.ONE},
+    {"in": [Text.RED, "a"]}, {"nin": [Number.ONE, 2]},
+])  # fmt: skip
+def test_a_condition_names_no_member_of_an_enum(condition: Any) -> None:
+    """What it is compared with goes into the statements of stores, which spell it by themselves."""
+    group = compile_filters({Text.KEY: condition})
+    assert group is not None
+    [compiled] = group.conditions
+    assert isinstance(compiled, Condition)
+    assert {type(compiled.key), *map(type, compiled.path)} == {str}
+    assert {type(each) for each in compiled.operand} <= {str, int}
 
 
 @examples(150)

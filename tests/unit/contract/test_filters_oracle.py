@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 from typing import Any
 
 import pytest
@@ -79,6 +80,27 @@ def test_any_operand_is_taken_or_refused_as_upstream(operator: str, operand: Any
     payload = {"a": [1, "a", 1000, 2.5, True, None], "b": {"c": "red"}}
     filters = {"a": {operator: operand}}
     assert our_verdict(filters, payload) == their_verdict(filters, payload)
+
+
+class Member(str, enum.Enum):
+    KEY = "k"
+    RED = "red"
+    DAY = "2024-01-15"
+
+
+class Level(enum.IntEnum):
+    ONE = 1
+
+
+@pytest.mark.parametrize("condition", [
+    Member.RED, Level.ONE, [Member.RED, "x"], [Level.ONE], {"eq": Member.RED}, {"ne": Member.RED},
+    {"in": [Member.RED]}, {"nin": [Level.ONE]}, {"gte": Level.ONE}, {"lt": Member.DAY},
+    {"contains": Member.RED},
+])  # fmt: skip
+def test_a_member_of_an_enum_has_upstreams_verdict(condition: Any) -> None:
+    for value in ("red", "Member.RED", 1, 0, "2024-01-14", "2024-01-16", ["red", 1]):
+        for filters in ({Member.KEY: condition}, {"$not": [{Member.KEY: condition}]}):
+            assert our_verdict(filters, {"k": value}) == their_verdict(filters, {"k": value})
 
 
 def their_translation(filters: dict[str, Any]) -> dict[str, Any]:

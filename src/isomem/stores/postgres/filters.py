@@ -208,11 +208,11 @@ def _is_any(operands: Sequence[Any], bindings: list[Any]) -> str:
     if all(isinstance(each, str) for each in operands):
         if not all(map(_is_storable, operands)):
             raise _NotExactError
-        bindings.append([*map(str, operands)])
+        bindings.append([*operands])
         return "(jsonb_typeof(e.value) = 'string' AND e.value #>> '{}' = ANY(?::text[]))"
     if not all(abs(each) <= _EXACT for each in operands):
         raise _NotExactError
-    bindings.append([str(int(each)) for each in operands])
+    bindings.append([*map(str, operands)])
     return "(jsonb_typeof(e.value) = 'number' AND e.value::text = ANY(?::text[]))"
 
 
