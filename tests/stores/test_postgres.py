@@ -23,6 +23,7 @@ from isomem.stores import embedded as removing
 from isomem.testing import ScriptedLLM
 from tests.facade.conftest import Ticks, facts
 from tests.stores import server
+from tests.stores.wire import Proxy
 
 pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
 if not server.missing():
@@ -268,6 +269,27 @@ def test_an_older_schema_is_migrated_with_what_is_in_it(
     memory.close()
 
 
+def test_a_schema_that_is_there_needs_no_right_to_make_one(
+    section: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the first tables, and for those of a later version."""
+    from isomem.stores.postgres import schema
+
+    name = section["config"]["schema"]
+    user = f"owner_of_{name}"
+    server.shared().do(f"CREATE ROLE {user} LOGIN", "tests")
+    server.shared().do(f"CREATE SCHEMA {name} AUTHORIZATION {user}", "tests")
+    owned = server.section(name, user=user)
+    monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:1])
+    monkeypatch.setattr(schema, "VERSION", 1)
+    schema.prepare(Target({**defaults_of(store_table("postgres")), **owned["config"]}))
+    monkeypatch.undo()
+    with Memory.from_config({"vector_store": owned, **REST}) as memory:
+        assert memory.add("tea", user_id="u", infer=False)["results"]
+    sql = f"SELECT max(version) FROM {name}.migrations"
+    assert server.shared().do(sql, "tests") == [(len(MIGRATIONS),)]
+
+
 def test_tables_that_another_makes_between_two_looks_are_no_strangers(
     section: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -361,11 +383,65 @@ def test_a_pool_that_cannot_be_is_a_wrong_configuration(provider: str, keys: str
         Memory.from_config({"vector_store": {"provider": provider, "config": config}, **REST})
 
 
-def test_a_schema_may_have_white_space() -> None:
-    section = server.section("two words\nand\ttwo lines")
+@pytest.mark.parametrize(
+    "schema",
+    ["two words\nand\ttwo lines", 'Say "a"', "back\\slash", "select", "100%s", "; SELECT 1/0; --"],
+)
+def test_a_schema_may_have_any_name(schema: str) -> None:
+    section = server.section(schema)
     with Memory.from_config({"vector_store": section, **REST}) as memory:
         memory.reset()
         assert memory.add("Ana likes tea", user_id="u", infer=False)["results"]
+
+
+def test_every_connection_has_its_settings_from_the_beginning_and_after_compact(
+    section: dict[str, Any],
+) -> None:
+    from isomem.stores.postgres.connections import connected
+
+    names = ("search_path", "statement_timeout", "client_min_messages")
+    sql = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
+    section["config"].update(statement_timeout_s=7.0, pool_max=1)
+    with Memory.from_config({"vector_store": section, **REST}) as memory:
+        rows: Any = memory.stores._rows  # type: ignore[attr-defined]
+
+        def pooled() -> Any:
+            with rows.reading():
+                return rows.rows(sql)
+
+        expected = [(section["config"]["schema"], "7s", "warning")]
+        with connected(rows.connections.target) as connection:
+            assert connection.execute(sql.encode()).fetchall() == expected
+        assert pooled() == expected
+        for _ in range(4):  # Also once a statement is prepared.
+            memory.compact()
+            assert pooled() == expected
+
+
+@pytest.mark.parametrize("provider", ["postgres", "pgvector"])
+def test_nothing_is_asked_for_at_the_start_that_poolers_refuse(
+    provider: str, section: dict[str, Any], tmp_path: Path
+) -> None:
+    """PgBouncer takes no options there: a client has to set them itself."""
+    starts = []
+
+    def look(is_client: bool, data: bytes) -> None:
+        if is_client and b"\0user\0" in data:
+            starts.append(data)
+
+    proxy = Proxy(server.shared().folder, look)
+    section["config"]["dsn"] = proxy.dsn("tests")
+    more: dict[str, Any] = {}
+    if provider == "pgvector":
+        store = {"connection_string": proxy.dsn("tests"), "collection_name": "by_a_pooler"}
+        section = {"provider": "pgvector", "config": {**store, "hnsw": False}}
+        more["history_db_path"] = str(tmp_path / "history.db")
+    with Memory.from_config({"vector_store": section, **more, **REST}) as memory:
+        memory.add("Ana likes tea", user_id="u", infer=False)
+        assert memory.get_all(filters={"user_id": "u"})["results"]
+    assert len(starts) >= 2
+    assert not [start for start in starts if b"\0options\0" in start]
+    proxy.close()
 
 
 def test_a_write_that_was_too_sure_is_done_with_a_look_at_each_id(memory: Memory) -> None:

@@ -127,9 +127,9 @@ def uses_index(memory: Any) -> str:
     near = memory.vector_store.near
     [(number, _)] = indexes(memory)
     sql = near._nearest(number, DIMS).replace("?", "%s")
-    import psycopg
+    from isomem.stores.postgres.connections import connected
 
-    with psycopg.connect(**memory.vector_store._rows.connections.target.parameters) as connection:
+    with connected(memory.vector_store._rows.connections.target) as connection:
         query = f"EXPLAIN {sql}"
         rows = connection.execute(query.encode(), (str([1.0] * DIMS), 100)).fetchall()
     return "\n".join(row[0] for row in rows)

@@ -102,18 +102,6 @@ def test_a_dsn_that_cannot_be_read_is_not_shown(dsn: str) -> None:
     assert refused.value.__cause__ is None
 
 
-@pytest.mark.parametrize("schema", ["isomem", "Two Words", 'a"b', "back\\slash", "é", "select"])
-def test_a_schema_is_quoted(schema: str) -> None:
-    options = target(schema=schema).parameters["options"]
-    assert options.count("search_path=") == 1
-    assert "statement_timeout=60000" in options
-
-
-def test_white_space_in_a_schema_does_not_end_the_option() -> None:
-    options = target(schema="a b\nc\td").parameters["options"]
-    assert '-c search_path="a\\ b\\\nc\\\td" -c ' in options
-
-
 @pytest.mark.parametrize(("seconds", "wait"), [(0.1, 2), (10.0, 10), (59.6, 60)])
 def test_the_time_to_connect_is_what_libpq_takes(seconds: float, wait: int) -> None:
     """Whole seconds, at least two."""
@@ -121,10 +109,27 @@ def test_the_time_to_connect_is_what_libpq_takes(seconds: float, wait: int) -> N
 
 
 def test_what_a_dsn_says_itself_stays() -> None:
-    dsn = "host=h connect_timeout=7 application_name=mine options='-c work_mem=8MB'"
+    dsn = (
+        "host=h connect_timeout=7 application_name=mine options='-c work_mem=8MB'"
+        " keepalives_idle=9 tcp_user_timeout=0"
+    )
     made = target(dsn=dsn).parameters
     assert (made["connect_timeout"], made["application_name"]) == ("7", "mine")
-    assert made["options"].startswith("-c work_mem=8MB ")
+    assert (made["keepalives_idle"], made["tcp_user_timeout"]) == ("9", "0")
+    assert made["options"] == "-c work_mem=8MB"
+
+
+def test_nothing_is_sent_at_the_start_that_poolers_refuse() -> None:
+    assert "options" not in target(dsn=DSN).parameters
+
+
+def test_a_host_that_falls_silent_is_noticed() -> None:
+    """Within a minute: libpq leaves it to the system, which takes two hours."""
+    made = target(dsn=DSN).parameters
+    idle, between, unanswered = (
+        made[name] for name in ("keepalives_idle", "keepalives_interval", "tcp_user_timeout")
+    )
+    assert idle + between + unanswered / 1000 <= 70
 
 
 # --- Texts -----------------------------------------------------------------------------------

@@ -28,8 +28,12 @@ BY_SCOPE = re.compile(
     r"|\w\.scope = \w\.scope"
 )
 """How a statement says of which scopes the rows are."""
-FOR_ALL = ("WHERE memory_id = ", "l.memory_id = ", "abs(collection) = ")
-"""Statements that go to every part: entities by a memory, and what empties a collection."""
+FOR_ALL = {
+    "what empties a collection": ("abs(collection) = ", "p.collection = %s"),
+    "what indexes its keywords anew": ("payload FROM points WHERE collection = ",),
+}
+"""Statements that go to every part. The look for the entities of a memory does, too, although it
+joins by scope."""
 
 
 @pytest.fixture
@@ -93,20 +97,25 @@ def test_spread_by_scope_it_gives_the_results_of_the_embedded_store(
         operate(ours, random.Random(11)), operate(theirs, random.Random(11)), strict=True
     ):
         assert other == one
+    theirs.close()
+    without = {**spread, "config": {**spread["config"], "keyword_search": False}}
+    Memory.from_config({"vector_store": without, **REST}).close()
+    theirs = Memory.from_config({"vector_store": spread, **REST})  # The keywords are indexed anew.
     touching = [each for each in statements if TOUCHES.search(each)]
-    unsaid = [
-        each
-        for each in touching
-        if not BY_SCOPE.search(each) and not any(part in each for part in FOR_ALL)
-    ]
+    unsaid = [each for each in touching if not BY_SCOPE.search(each)]
     assert len(touching) > 10
-    assert unsaid == []
+    parts = [part for parts in FOR_ALL.values() for part in parts]
+    assert [each for each in unsaid if not any(part in each for part in parts)] == []
     schema = spread["config"]["schema"]
     counts = [
         server.shared().do(f"SELECT count(*) FROM {schema}.points_{part}", "tests")[0][0]
         for part in range(PARTS)
     ]
     assert sum(1 for count in counts if count) > 1
+    theirs.reset()
+    unsaid = [each for each in statements if TOUCHES.search(each) and not BY_SCOPE.search(each)]
+    for what, parts in FOR_ALL.items():
+        assert any(part in each for each in unsaid for part in parts), what
     ours.close()
     theirs.close()
 

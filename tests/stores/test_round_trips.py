@@ -11,6 +11,8 @@ import pytest
 
 from bench.workers import kit
 from isomem import Memory
+from isomem.config import store_table
+from isomem.options import defaults_of
 from isomem.testing import ScriptedLLM
 from tests.stores import server
 from tests.stores.wire import Proxy, turns_of
@@ -115,6 +117,17 @@ def test_no_call_makes_more_round_trips_than_it_has_to(
     limits = MOST[engine]
     assert {name: count for name, count in seen.items() if count > limits[name]} == {}
     assert seen.keys() == limits.keys()
+
+
+def test_a_connection_is_ready_after_one_round_trip() -> None:
+    from isomem.stores.postgres.connections import connected
+    from isomem.stores.postgres.target import Target
+
+    proxy = Proxy(server.shared().folder)
+    options = defaults_of(store_table("postgres"))
+    target = Target({**options, "dsn": proxy.dsn("tests")})
+    assert turns_of(proxy, lambda: connected(target).close()) == 1
+    proxy.close()
 
 
 def test_a_search_by_an_index_makes_no_more_round_trips_than_it_has_to() -> None:

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
 
 ROUNDS = (15, 500)
 COMMIT = b"\0COMMIT\0"
+COMMITTED = b"\x0bCOMMIT\0"
 LARGEST = 30
 """So many parts of what goes to and fro in a call are looked at for a place to cut."""
 
@@ -61,6 +65,13 @@ class BeforeCommit(Knife):
 
     def after(self, is_client: bool, data: bytes) -> int | None:
         return data.index(COMMIT) if is_client and COMMIT in data else None
+
+
+class BeforeAnswer(Knife):
+    """The server has committed, however long that took it, and its answer is lost."""
+
+    def after(self, is_client: bool, data: bytes) -> int | None:
+        return data.index(COMMITTED) if not is_client and COMMITTED in data else None
 
 
 class Anywhere(Knife):
@@ -143,6 +154,101 @@ def test_without_a_retry_the_caller_is_told_that_it_is_not_known(proxy: Proxy) -
     memory.close()
 
 
+@contextmanager
+def late(schema: str, until: Callable[[], object]) -> Iterator[None]:
+    """Writes to a scope wait in this block for `until`, which runs in a thread beside them."""
+    import psycopg
+
+    def end() -> None:
+        until()
+        lock.commit()
+
+    thread = threading.Thread(target=end)
+    with psycopg.connect(server.shared().dsn("tests")) as lock:
+        lock.execute(f"SELECT number FROM {schema}.scopes FOR UPDATE".encode())
+        thread.start()
+        yield
+        thread.join()
+
+
+def lose_waiting(schema: str) -> None:
+    """Ends the connection of a write that waits for a lock on a scope, as soon as there is one."""
+    sql = (
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND application_name = 'isomem' AND pid IN (SELECT pid FROM pg_locks"
+        f" WHERE relation = '{schema}.scopes'::regclass)"
+    )
+    deadline = time.monotonic() + 30
+    while not server.shared().do(sql, "tests"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("is_in_doubt", [True, False])
+def test_a_call_whose_connection_is_lost_late_still_has_the_time_to_try_again(
+    proxy: Proxy, is_in_doubt: bool
+) -> None:
+    """What it has waited for before does not count."""
+    proxy.cut = knife = BeforeAnswer()
+    memory, schema = opened(proxy, retry_s=0.5)
+    memory.add("tea", user_id="ana", infer=False)
+
+    def until() -> None:
+        time.sleep(1)
+        if is_in_doubt:
+            knife.is_armed = True
+        else:
+            lose_waiting(schema)
+
+    with late(schema, until):
+        memory.add("coffee", user_id="ana", infer=False)
+    assert knife.cuts == is_in_doubt
+    left = [each["memory"] for each in memory.get_all(filters={"user_id": "ana"})["results"]]
+    assert sorted(left) == ["coffee", "tea"]
+    memory.close()
+
+
+@pytest.mark.parametrize("is_reachable", [True, False])
+def test_a_call_that_is_in_doubt_asks_at_least_once(proxy: Proxy, is_reachable: bool) -> None:
+    """A doubt that comes when there is no time left, after an earlier loss, is settled, too."""
+    proxy.cut = knife = BeforeAnswer()
+    memory, schema = opened(proxy, retry_s=0.5, connect_timeout_s=0.5, pool_max=1)
+    memory.add("tea", user_id="ana", infer=False)
+
+    def until() -> None:
+        lose_waiting(schema)
+        time.sleep(1)
+        if not is_reachable:
+            proxy.close()
+        knife.is_armed = True
+
+    outcome = "stored"
+    with late(schema, until):
+        try:
+            memory.add("coffee", user_id="ana", infer=False)
+        except DatabaseError as error:
+            outcome = error.message
+    assert knife.cuts == 1
+    assert ("as a whole or not at all" in outcome) == (not is_reachable)
+    with Memory.from_config({"vector_store": server.section(schema), **REST}) as other:
+        left = [each["memory"] for each in other.get_all(filters={"user_id": "ana"})["results"]]
+    assert sorted(left) == ["coffee", "tea"]
+    memory.close()
+
+
+def test_a_call_is_not_tried_forever_if_every_commit_is_lost(proxy: Proxy) -> None:
+    memory, _ = opened(proxy, retry_s=0.5)
+    memory.add("tea", user_id="ana", infer=False)
+    knife = BeforeCommit()
+    proxy.cut = knife.after
+    with pytest.raises(DatabaseError, match="as a whole or not at all"):
+        memory.add("coffee", user_id="ana", infer=False)
+    proxy.cut = None
+    left = [each["memory"] for each in memory.get_all(filters={"user_id": "ana"})["results"]]
+    assert left == ["tea"]
+    memory.close()
+
+
 def test_a_cut_while_it_is_changed_or_removed_does_it_once(proxy: Proxy) -> None:
     knife = BehindCommit()
     proxy.cut = knife
@@ -170,6 +276,44 @@ def test_tokens_do_not_pile_up(proxy: Proxy) -> None:
     for number in range(20):
         memory.add(f"note {number}", user_id="ana", infer=False)
     assert server.shared().do(f"SELECT count(*) FROM {schema}.commits", "tests") == [(1,)]
+    memory.close()
+
+
+def test_tokens_do_not_pile_up_if_writes_fail(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that fails gives back those that it was to remove."""
+    memory, schema = opened(proxy, keyword_search=False)
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    for number in range(5):
+        memory.add(f"note {number}", user_id="ana", infer=False)
+        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+            patch.setattr(memory.db, "put", broken)
+            memory.add("broken", user_id="ana", infer=False)
+    memory.add("the last note", user_id="ana", infer=False)
+    assert server.shared().do(f"SELECT count(*) FROM {schema}.commits", "tests") == [(1,)]
+    memory.close()
+
+
+@pytest.mark.parametrize("kind", [BehindCommit, BeforeCommit])
+@pytest.mark.parametrize("retry_s", [30.0, 0.0])
+def test_tokens_do_not_pile_up_if_commits_are_not_answered(
+    proxy: Proxy, kind: type[Knife], retry_s: float
+) -> None:
+    proxy.cut = knife = kind()
+    memory, schema = opened(proxy, keyword_search=False, retry_s=retry_s)
+    sql = f"SELECT count(*) FROM {schema}.commits"
+    for number in range(5):
+        memory.add(f"note {number}", user_id="ana", infer=False)
+        knife.is_armed = True
+        with nullcontext() if retry_s else pytest.raises(DatabaseError, match="not at all"):
+            memory.add(f"cut {number}", user_id="ana", infer=False)
+        time.sleep(0.1)  # The server may still be at what it was told last.
+    memory.add("the last note", user_id="ana", infer=False)
+    assert server.shared().do(sql, "tests") == [(1,)]
     memory.close()
 
 

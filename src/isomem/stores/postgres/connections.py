@@ -10,6 +10,7 @@ import ctypes  # noqa: F401 - for `leak`: in a forked child, an import may wait 
 import os
 import socket
 import threading
+import time
 from _weakref import ref
 from contextlib import suppress
 
@@ -56,6 +57,27 @@ _FILES = (
     " pg_relation_filenode(name) AS file WHERE file IS NOT NULL"
 )
 
+_KEPT_S, _LOOK_EVERY_S = 10.0, 0.25
+"""How long to wait for older transactions, and after how long to look again."""
+_NOW = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
+"""The number of a transaction: those that have ended have lower ones."""
+_KEEPING = (
+    "WITH now AS (SELECT age(%s::xid8::xid) AS age)"
+    " SELECT 'session ' || pid || coalesce(' (' || nullif(application_name, '') || ')', '')"
+    " FROM now, pg_stat_activity AS s WHERE pid <> pg_backend_pid() AND (age(backend_xid) > age"
+    " OR age(backend_xmin) > age AND coalesce(datname = current_database(), true))"
+    " AND NOT EXISTS (SELECT 1 FROM pg_stat_progress_vacuum AS v WHERE v.pid = s.pid)"
+    " UNION ALL SELECT 'prepared transaction ' || gid FROM now, pg_prepared_xacts"
+    " WHERE age(transaction) > age"
+    " UNION ALL SELECT 'replication slot ' || slot_name FROM now, pg_replication_slots"
+    " WHERE age(xmin) > age"
+    " UNION ALL SELECT 'the setting vacuum_defer_cleanup_age'"
+    " WHERE current_setting('vacuum_defer_cleanup_age', true)::integer > 0"
+)
+"""Who may see, or let others see, what was removed before a transaction: `VACUUM` leaves that. Of
+those that write, those of other databases count, too: until they end, whoever begins to read
+anywhere sees a state as old as theirs."""
+
 
 def connected(target: Target, **parameters: object) -> Connection[Row]:
     """A connection of its own, beside all pools.
@@ -68,9 +90,15 @@ def connected(target: Target, **parameters: object) -> Connection[Row]:
     """
     overlaid: dict[str, Any] = {**target.parameters, **parameters}
     try:
-        return psycopg.connect(**overlaid, autocommit=True)
+        connection = psycopg.connect(**overlaid, autocommit=True)
+        try:
+            target.begin(connection)
+        except BaseException:
+            connection.close()
+            raise
     except psycopg.Error as error:
         raise unreachable(error, target) from error
+    return connection
 
 
 class Connections:
@@ -193,27 +221,33 @@ class Connections:
             min_size=least,
             max_size=most,
             num_workers=1,
-            configure=self.adopt,
+            configure=self._begin_session,
             open=True,
             name="isomem",
         )
+
+    def _begin_session(self, connection: Connection[Row]) -> None:
+        self.adopt(connection)
+        self.target.begin(connection)
 
     def compact(self) -> None:
         """Has the server rewrite the tables without what was removed.
 
         Raises:
-            DatabaseError: it has not rewritten all of them.
+            DatabaseError: it has not rewritten all of them, or an older transaction, for which it
+                keeps what was removed, has not ended in time.
         """
         connection = self.take()
         try:
             connection.execute("SET statement_timeout = 0")
             with turn(connection):
+                keeping = _wait_for_older(connection)
                 left = [table for table in _COMPACTED if not _is_rewritten(connection, table)]
         except psycopg.Error as error:
             raise meaning(error, self.target) from error
         finally:
             with suppress(psycopg.Error):  # The pool drops a connection that is lost.
-                connection.execute("RESET statement_timeout")
+                self.target.begin(connection)
             self.give_back(connection)
         if left:
             raise DatabaseError(
@@ -221,6 +255,12 @@ class Connections:
                 "what was removed may still be in the bytes of their files",
                 suggestion="Call compact as the owner of the tables or of the database, or as a "
                 "superuser: the server rewrites tables for nobody else.",
+            )
+        if keeping:
+            raise DatabaseError(
+                f"{self.target.name}: what was removed may still be in the bytes of the tables' "
+                f"files: it is kept for {', '.join(keeping)}",
+                suggestion="Call compact again when that has ended.",
             )
 
     def close(self) -> None:
@@ -265,6 +305,17 @@ class Connections:
         self._begin()
         for restart in self._restarts:
             restart()
+
+
+def _wait_for_older(connection: Connection[Row]) -> list[str]:
+    """Waits for who may see what was removed before now. Returns those who still may."""
+    deadline = time.monotonic() + _KEPT_S
+    now = connection.execute(_NOW).fetchone()
+    while keeping := connection.execute(_KEEPING, now).fetchall():
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(_LOOK_EVERY_S)
+    return [name for (name,) in keeping]
 
 
 def _is_rewritten(connection: Connection[Row], table: str) -> bool:

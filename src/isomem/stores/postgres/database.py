@@ -17,6 +17,7 @@ import uuid
 from collections import deque
 from contextlib import suppress
 from functools import lru_cache
+from math import inf
 
 from isomem.errors import DatabaseError
 from isomem.stores.postgres.meanings import ForkedError, UnfinishedError, UnsureError
@@ -191,7 +192,9 @@ class _Write:
         self._database = database
         self._token = token
         self._forks = database.connections.forks
-        self._deadline = time.monotonic() + database.connections.retry_s
+        self._retry_s = database.connections.retry_s
+        self._deadline = inf
+        self._is_last = False
         self._in_doubt: UnfinishedError | None = None
         self._sure = True
         self._done: list[uuid.UUID] = []
@@ -199,10 +202,20 @@ class _Write:
 
     def run(self, work: Callable[[], T]) -> T:
         """What `work` returned in the attempt that is stored."""
+        try:
+            result = self._repeated(work)
+        except BaseException:
+            self._database.is_done(self._done)  # Their removal was undone.
+            raise
+        if self._token is not None:
+            self._database.is_done([self._token])
+        return result
+
+    def _repeated(self, work: Callable[[], T]) -> T:
         attempt = 0
         while True:
             try:
-                result = self._try(work)
+                return self._try(work)
             except UnsureError:
                 if not self._sure:
                     raise
@@ -213,14 +226,11 @@ class _Write:
                 attempt += 1
                 time.sleep(_PAUSE_S[min(attempt, len(_PAUSE_S)) - 1])
                 self._database.connections.check_idle()
-            else:
-                if self._token is not None:
-                    self._database.is_done([self._token])
-                return result
 
     def _try(self, work: Callable[[], T]) -> T:
         self._database.connections.check_not_forked(self._forks)
-        if self._token is not None:
+        # Not if it is in doubt: what is stored then may be an attempt that knew of no others.
+        if self._token is not None and self._in_doubt is None:
             self._done += self._database.done()
         transaction = Transaction(
             self._database.connections,
@@ -250,13 +260,22 @@ class _Write:
         """Whether to try again; raises what is to be told the caller in place of `error`."""
         if isinstance(error, ForkedError):
             return False
-        is_unfinished = isinstance(error, UnfinishedError)
-        if is_unfinished and error.in_doubt:  # type: ignore[attr-defined]
-            self._in_doubt = error  # type: ignore[assignment]
-        if self._in_doubt is None:
-            return is_unfinished and time.monotonic() < self._deadline
+        if isinstance(error, UnfinishedError):
+            # Counted from the first loss: what it had to wait for before takes none of the time.
+            self._deadline = min(self._deadline, time.monotonic() + self._retry_s)
+            if error.in_doubt:
+                self._in_doubt = error
+        elif self._in_doubt is None:
+            return False
         if time.monotonic() < self._deadline:
             return True
+        if self._in_doubt is None:
+            return False
+        if error is self._in_doubt and self._retry_s and not self._is_last:
+            self._is_last = True  # Nobody has asked about this loss; the next one may be like it.
+            return True
+        if self._token is not None:  # It may be stored. Never in a child: its parent may yet ask.
+            self._database.is_done([self._token])
         raise self._in_doubt
 
 

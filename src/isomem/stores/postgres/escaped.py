@@ -5,6 +5,7 @@ The first of the two is one for private use, which is then written as two charac
 
 from __future__ import annotations
 
+from isomem.errors import ValidationError
 from isomem.types import is_unicode
 
 TYPE_CHECKING = False
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 NUL = "\0"
 _ESCAPE, _NUL, _ITSELF = "\ue000", "\ue000N", "\ue000E"
+MOST_BYTES = 2_600
+"""What a text in an index may take: the server's limit is 2,704 for an entry with all its columns,
+of texts that it cannot compress."""
 
 
 def escaped(text: str) -> str:
@@ -37,3 +41,23 @@ def restored_all(row: tuple[Any, ...]) -> tuple[Any, ...]:
 def is_storable_id(text: str) -> bool:
     """Whether a text can be an id of a point, which is stored as it is."""
     return NUL not in text and is_unicode(text)
+
+
+def check_length(text: str, what: str) -> None:
+    """Checks that an index holds a text.
+
+    Args:
+        text: as it is stored.
+        what: it is, for the error.
+
+    Raises:
+        ValidationError: VALIDATION_005, it is too long.
+    """
+    size = len(text.encode())
+    if size > MOST_BYTES:
+        raise ValidationError(
+            f"{text!r:.60}... cannot be stored as {what} in PostgreSQL: it takes {size} bytes, and "
+            f"an index holds {MOST_BYTES} bytes",
+            error_code="VALIDATION_005",
+            suggestion="Use shorter ids, such as a hash of these.",
+        )

@@ -8,7 +8,7 @@ from isomem.contract.scope import session_key
 from isomem.store.codec import canonical_id
 from isomem.store.ledger import _FIELDS, Ledger, _event_fault, _message_fault
 from isomem.store.schema import HISTORY_COLUMNS
-from isomem.stores.postgres.escaped import escaped, restored, restored_all
+from isomem.stores.postgres.escaped import check_length, escaped, restored, restored_all
 from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
@@ -76,10 +76,13 @@ class PostgresLedger(Ledger):
         """Appends messages to a session's buffer and evicts those beyond `KEPT_MESSAGES`.
 
         Raises:
-            ValidationError: VALIDATION_004, the table cannot hold a value.
+            ValidationError: VALIDATION_004, the table cannot hold a value; VALIDATION_005, the ids
+                are too long.
         """
         if not messages:
             return
+        key = escaped(session_scope)
+        check_length(key, "the ids of a scope")
         now = self._clock.now()
         rows = [
             _storable(
@@ -95,11 +98,10 @@ class PostgresLedger(Ledger):
             for message in messages
         ]
         with self._rows.writing() as database:
-            session_scope = escaped(session_scope)
             # In turn, so that two calls do not both keep what only one may.
-            database.execute(_TURN, ("messages", session_scope))
+            database.execute(_TURN, ("messages", key))
             database.execute(_SAVE, [*map(list, zip(*rows, strict=True))])
-            database.execute(_EVICT, (session_scope, session_scope, KEPT_MESSAGES))
+            database.execute(_EVICT, (key, key, KEPT_MESSAGES))
 
     def expect(self, session_scope: str, limit: int) -> None:
         """Has the last messages brought together with what the caller's block asks first."""

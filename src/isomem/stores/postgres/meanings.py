@@ -135,6 +135,11 @@ _MEANINGS: tuple[tuple[type[psycopg.Error], str, str], ...] = (
         "Let a user with CREATE on the database start it once; docs/postgres.md has the rest.",
     ),
     (
+        _ERRORS.ProgramLimitExceeded,
+        "something is too long for an index of the server; nothing of this call was stored",
+        "Use shorter ids, such as a hash of these.",
+    ),
+    (
         _ERRORS.UndefinedTable,
         "a table is missing",
         "Do not remove tables of the schema by hand. Open the memory again to make them anew.",

@@ -273,10 +273,14 @@ class PostgresReader(Reader):
 
         Args:
             seq: what `PostgresCollection.last_insertion` said. Of the points that were being
-                inserted at that moment, all count as later.
+                inserted at that moment, all count as later; what another server has inserted,
+                from which the data came, does not, although its numbers may be higher.
         """
         where, bindings = in_scopes(self._number, ids)
-        sql = f"SELECT p.payload FROM {_OF_SCOPES} WHERE {where} AND p.made >= ?"
+        sql = (
+            f"SELECT p.payload FROM {_OF_SCOPES} WHERE {where} AND p.made >= ?"
+            " AND p.made < pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+        )
         return (salvaged(text) for (text,) in self._rows.rows(sql, (*bindings, seq)))
 
     def having(

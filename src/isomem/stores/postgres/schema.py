@@ -205,9 +205,11 @@ def _migrate(connection: psycopg.Connection[Any], target: Target) -> None:
             f"{target.name}: the schema {target.schema!r} has tables of another program",
             suggestion="Choose another schema in vector_store.config.",
         )
-    connection.execute(
-        sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(target.schema))
-    )
+    schema = sql.Identifier(target.schema)
+    # Only if it is missing: the server asks for the right to make one before it looks.
+    row = connection.execute("SELECT to_regnamespace(%s)", (schema.as_string(connection),))
+    if row.fetchone() == (None,):
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
     connection.execute(_APPLIED)
     for number, (what, statements) in enumerate(MIGRATIONS[version:], version + 1):
         connection.execute(statements.encode())

@@ -14,7 +14,7 @@ from itertools import combinations
 from isomem.errors import ValidationError
 from isomem.store.cache import Scope
 from isomem.store.row_keys import SEQ_BITS, SEQ_MASK
-from isomem.stores.postgres.escaped import escaped
+from isomem.stores.postgres.escaped import check_length, escaped
 from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
@@ -134,8 +134,10 @@ class ScopeTable:
         Raises:
             ValidationError: VALIDATION_005, an id cannot be stored.
         """
-        stored = (None if value is None else escaped(_checked(value)) for value in ids)
-        return [json.dumps(ids), *stored]
+        stored = [None if value is None else escaped(_checked(value)) for value in ids]
+        name = json.dumps(ids)  # Each of them, which have indexes of their own, is shorter.
+        check_length(name, "the ids of a scope")
+        return [name, *stored]
 
     def remove_from(self, numbers: Sequence[int]) -> None:
         """Marks scopes from which points are about to be removed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from psycopg import Error
+from psycopg import Error, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from isomem.errors import InvalidConfigError
@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from psycopg import Connection
 
 _PLAIN = {
     "host": "host",
@@ -26,6 +28,10 @@ _PLAIN = {
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
 """The parameters of libpq that nobody may see."""
 
+_NOTICED = {"keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": 30_000}
+"""After how many seconds, and for the last one milliseconds, a connection to a host that has fallen
+silent counts as lost. The system would take a quarter of an hour, or hours if nothing is sent."""
+
 
 class Target:
     """One database.
@@ -35,7 +41,7 @@ class Target:
 
     Attributes:
         name: for people; it has no password.
-        parameters: for `psycopg.connect`.
+        parameters: for `psycopg.connect`; `begin` has to follow.
         schema: where the tables are; empty where the server looks for them by itself.
 
     Raises:
@@ -50,20 +56,26 @@ class Target:
         self._secrets = [str(parameters[key]) for key in _SECRETS if parameters.get(key)]
         parameters.setdefault("connect_timeout", max(2, round(options["connect_timeout_s"])))
         parameters.setdefault("application_name", "isomem")
-        parameters["options"] = " ".join(
-            [
-                str(parameters.get("options") or ""),
-                f"-c search_path={_quoted(self.schema)}" if self.schema else "",
-                f"-c statement_timeout={round(options['statement_timeout_s'] * 1000)}",
-                "-c client_min_messages=warning",
-            ]
-        ).strip()
+        for parameter, value in _NOTICED.items():
+            parameters.setdefault(parameter, value)
+        self._settings = sql.SQL(
+            "SET statement_timeout = {}; SET client_min_messages = warning"
+        ).format(round(options["statement_timeout_s"] * 1000))
+        if self.schema:
+            self._settings += sql.SQL("; SET search_path = {}").format(sql.Identifier(self.schema))
         host, port = parameters.get("host") or "local", parameters.get("port") or 5432
         database = parameters.get("dbname") or parameters.get("user") or "postgres"
         self.name = f"postgresql://{host}:{port}/{database}"
 
     def __repr__(self) -> str:
         return f"Target({self.name!r})"
+
+    def begin(self, connection: Connection[Any]) -> None:
+        """Sets what all statements need, in one round trip; also what was set otherwise since.
+
+        Poolers such as PgBouncer refuse it in the options with which a connection is made.
+        """
+        connection.execute(self._settings, prepare=False)  # As one message of several statements.
 
     def without_secret(self, text: str) -> str:
         """A text of libpq's, without passwords."""
@@ -98,9 +110,3 @@ def _read(dsn: str | None) -> dict[str, Any]:
         suggestion="Write it as postgresql://USER:PASSWORD@HOST:PORT/DBNAME, with reserved "
         "characters percent-encoded, or as libpq's `key=value` pairs.",
     )
-
-
-def _quoted(schema: str) -> str:
-    """A schema as a value in libpq's `options`, where white space and backslashes are escaped."""
-    name = '"' + schema.replace('"', '""') + '"'
-    return "".join(f"\\{each}" if each == "\\" or each.isspace() else each for each in name)

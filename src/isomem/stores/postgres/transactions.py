@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
-_TOKEN = "INSERT INTO commits (token) VALUES (%s)"
-_NEXT_TOKEN = f"WITH done AS (DELETE FROM commits WHERE token = ANY(%s)) {_TOKEN}"
+_TOKEN = (
+    "WITH done AS (DELETE FROM commits WHERE token = ANY(%s)) INSERT INTO commits (token)"
+    " VALUES (%s)"
+)
 
 
 class Transaction:
@@ -131,14 +133,15 @@ class Transaction:
             self._pipeline.__enter__()
             connection.execute(_WRITE, prepare=False)
             if self._token is not None:
-                connection.execute(_NEXT_TOKEN, ([*self._done], self._token))
+                connection.execute(_TOKEN, ([*self._done], self._token))
         return connection.cursor(binary=True)
 
     def claims(self) -> bool:
         """Stores the token of a write that may be done already; False if it is."""
         token, self._token = self._token, None
         try:
-            self._write_cursor().execute(f"{_TOKEN} RETURNING token", (token,)).fetchall()
+            bindings = ([*self._done], token)
+            self._write_cursor().execute(f"{_TOKEN} RETURNING token", bindings).fetchall()
         except psycopg.errors.UniqueViolation:
             return False
         except psycopg.Error as error:

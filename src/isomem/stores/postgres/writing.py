@@ -13,7 +13,7 @@ from isomem.errors import ValidationError
 from isomem.store.codec import dump_payload
 from isomem.store.row_keys import scope_ids
 from isomem.store.writing import Writer
-from isomem.stores.postgres.escaped import is_storable_id, restored_all
+from isomem.stores.postgres.escaped import check_length, is_storable_id, restored_all
 from isomem.stores.postgres.scopes import place_of, row_key_of
 from isomem.types import SCOPE_KEYS
 
@@ -80,6 +80,11 @@ _COPY = (
     "INSERT INTO points SELECT ?, seq, collection, id, payload, vector, terms, ?, made"
     f" FROM points{_AT}"
 )
+
+
+_ALONE = "LOCK TABLE scopes IN SHARE ROW EXCLUSIVE MODE"
+"""Whoever adds points holds a lock of this table until the end: what follows sees all that they
+write, or comes before it."""
 
 
 class PostgresWriter(Writer):
@@ -267,7 +272,8 @@ class PostgresWriter(Writer):
         return some
 
     def clear(self) -> None:
-        """Removes every point of the collection, including detached ones."""
+        """Removes every point of the collection, including detached ones. Others who write wait."""
+        self._rows.execute(_ALONE)
         if self._links:
             self._links.clear(self._number)
         for table in ("points", "ids", "scopes"):
@@ -290,3 +296,4 @@ def _check_id(point_id: str) -> None:
             error_code="VALIDATION_005",
             suggestion="Leave NUL characters and lone surrogates out of it.",
         )
+    check_length(point_id, "an id")

@@ -1,0 +1,170 @@
+"""`postgres` beside other sessions of the server, and after its data came from another server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+import pytest
+
+from isomem import Memory
+from isomem.errors import DatabaseError
+from tests.stores import server
+from tests.stores.conftest import say, texts
+from tests.stores.test_postgres import REST
+
+pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
+
+if not server.missing():
+    import psycopg
+
+    from isomem.stores.postgres import connections
+
+REMOVED = "Ana Silva keeps the spare key in the blue box"
+
+
+@pytest.fixture
+def section() -> dict[str, Any]:
+    """The `vector_store` of a memory with a schema of its own."""
+    return server.section()
+
+
+@pytest.fixture
+def memory(section: dict[str, Any]) -> Iterator[Memory]:
+    with Memory.from_config({"vector_store": section, **REST}) as made:
+        yield made
+
+
+# --- A reset beside an add -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["u", "v"])
+def test_an_add_beside_a_reset_is_stored_as_a_whole_or_not_at_all(
+    section: dict[str, Any], memory: Memory, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """In a scope that is there already, and in a new one."""
+    say(memory, "green tea", user_id="u")
+    rows: Any = memory.stores._rows  # type: ignore[attr-defined]
+    execute, added = rows.execute, list[Future[str]]()
+
+    with (
+        Memory.from_config({"vector_store": section, **REST}) as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+
+        def paused(sql: str, bindings: Any = ()) -> None:
+            if sql.startswith("DELETE FROM ids") and not added:
+                rows.rows("SELECT 1")  # What was sent before is done.
+                added.append(threads.submit(say, other, "Ana Silva moved to Berlin", user_id=user))
+                wait(added, timeout=1)
+            execute(sql, bindings)
+
+        monkeypatch.setattr(rows, "execute", paused)
+        memory.reset()
+        assert len(other.history(added[0].result(30))) == 1
+        found = other.search("Berlin", filters={"user_id": user}, explain=True)
+        assert texts(found) == ["Ana Silva moved to Berlin"]
+    for sql, count in (
+        ("points AS p WHERE NOT EXISTS (SELECT 1 FROM {}.scopes WHERE number = p.scope)", 0),
+        ("ids AS i WHERE NOT EXISTS (SELECT 1 FROM {}.scopes WHERE number = i.scope)", 0),
+        ("links AS l WHERE NOT EXISTS (SELECT 1 FROM {}.scopes WHERE number = l.scope)", 0),
+        ("points AS p WHERE NOT EXISTS (SELECT 1 FROM {}.ids WHERE id = p.id)", 0),
+        ("term_counts WHERE number = -1 AND documents = 1", 1),
+    ):
+        schema = section["config"]["schema"]
+        asked = f"SELECT count(*) FROM {schema}.{sql.format(schema)}"
+        assert server.shared().do(asked, "tests") == [(count,)], sql
+
+
+# --- What older transactions can still see ---------------------------------------------------
+
+
+def stored(section: dict[str, Any], text: str) -> bool:
+    """Whether a text is in the bytes of any table's file."""
+    database, schema = server.shared(), section["config"]["schema"]
+    database.do("CHECKPOINT")
+    files = database.do(
+        "SELECT pg_relation_filepath(oid) FROM pg_class WHERE relkind IN ('r', 't')"
+        f" AND relnamespace = '{schema}'::regnamespace",
+        "tests",
+    )
+    return any(text.encode() in (database.folder / "data" / path).read_bytes() for (path,) in files)
+
+
+@pytest.mark.parametrize("database", ["tests", "postgres"])
+def test_removed_texts_that_an_older_transaction_keeps_are_told(
+    section: dict[str, Any], memory: Memory, monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    """One that may look at them, and one that writes, wherever that is."""
+    monkeypatch.setattr(connections, "_KEPT_S", 0.3)
+    say(memory, REMOVED, user_id="u")
+    dsn = server.shared().dsn(database)
+    with psycopg.connect(dsn, application_name="a report") as session:
+        if database == "tests":
+            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            session.execute("SELECT 1")
+        else:
+            session.execute("SELECT pg_current_xact_id()")
+        told = rf"still be in the bytes.* session {session.info.backend_pid} \(a report\)"
+        for call in (lambda: memory.purge(user_id="u"), memory.compact):
+            with pytest.raises(DatabaseError, match=told) as refused:
+                call()
+            assert "ended" in str(refused.value.suggestion)
+        assert memory.get_all(filters={"user_id": "u"})["results"] == []  # That much is done.
+        assert stored(section, REMOVED)
+    memory.compact()
+    assert not stored(section, REMOVED)
+
+
+def test_removed_texts_are_waited_for(
+    section: dict[str, Any], memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most transactions end soon."""
+    say(memory, REMOVED, user_id="u")
+    with psycopg.connect(server.shared().dsn("tests")) as session:
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        session.execute("SELECT 1")
+        monkeypatch.setattr(connections.time, "sleep", lambda _: session.rollback())
+        memory.purge(user_id="u")
+    assert not stored(section, REMOVED)
+
+
+def test_a_user_without_rights_sees_who_keeps_removed_texts(
+    section: dict[str, Any], memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_KEPT_S", 0.0)
+    memory.close()
+    schema = section["config"]["schema"]
+    user = f"owner_of_{schema}"
+    server.shared().do(f"CREATE ROLE {user} LOGIN", "tests")
+    owned = server.section(f"{schema}_owned", user=user)
+    server.shared().do(f"CREATE SCHEMA {schema}_owned AUTHORIZATION {user}", "tests")
+    with (
+        Memory.from_config({"vector_store": owned, **REST}) as other,
+        psycopg.connect(server.shared().dsn("tests")) as session,
+    ):
+        session.execute("SELECT pg_current_xact_id()")
+        say(other, REMOVED, user_id="u")
+        with pytest.raises(DatabaseError, match=f"session {session.info.backend_pid}"):
+            other.purge(user_id="u")
+
+
+# --- Data from another server ----------------------------------------------------------------
+
+
+def test_restored_memories_are_not_taken_for_ones_that_are_stored_meanwhile(
+    section: dict[str, Any], memory: Memory
+) -> None:
+    """The numbers of another server's transactions may be far ahead."""
+    say(memory, "green tea", user_id="u")
+    schema = section["config"]["schema"]
+    server.shared().do(f"UPDATE {schema}.points SET made = made + 1000000000", "tests")
+    store: Any = memory.vector_store
+    since = store.last_insertion()
+    with store.database.reading():
+        assert [*store.reader.later({"user_id": "u"}, since)] == []
+    say(memory, "black tea", user_id="u")
+    with store.database.reading():
+        later = [*store.reader.later({"user_id": "u"}, since)]
+    assert [each["data"] for each in later] == ["black tea"]
