@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from isomem.errors import MemoryNotFoundError
+from isomem.stores.turns import WRITING
 from tests.stores.adapters import Adapter
 from tests.stores.conftest import Open, say, texts
 
@@ -152,6 +153,25 @@ def test_clearing_a_scope_removes_memories_as_they_are_then(memory: Any) -> None
         assert events[removed] == [("ADD", None), ("DELETE", "one")]
         assert events[changed] == [("ADD", None), ("UPDATE", "two"), ("DELETE", "changed")]
     assert texts(memory.get_all(filters={"user_id": "ana"})) == []
+
+
+def test_clearing_a_scope_lets_others_write_in_between(memory: Any, adapter: Adapter) -> None:
+    """Whoever waits for one of its memories, or closes it, does not wait for all of them."""
+    for number in range(5):
+        say(memory, f"note {number}")
+    store, seen = memory.vector_store, list[int]()
+    delete = store.delete
+
+    def noted(*args: Any, **kwargs: Any) -> None:
+        held = [each.about[1] for each in [*WRITING.places] if each.is_mine()]
+        seen.extend(len(ids) for ids in held if ids is not None)
+        delete(*args, **kwargs)
+
+    store.delete = noted
+    memory.delete_all(user_id="ana")
+    del store.delete
+    assert {*seen} <= {1}
+    assert memory.count(filters={"user_id": "ana"}) == 0
 
 
 def test_calls_of_an_event_loop_that_remove_memories_leave_none_of_their_entities(

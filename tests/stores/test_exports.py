@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,36 @@ def once_after(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, act: Any)
         return result
 
     monkeypatch.setattr(where, name, wrapped)
+
+
+def test_a_file_system_without_locks_has_exports_all_the_same(
+    ana: Any, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    export(ana, str(file))
+    assert file.read_bytes() == whole(ana, tmp_path)
+
+
+def test_where_an_open_file_has_to_keep_its_name_it_is_closed_before(
+    ana: Any, file: Path, part: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = whole(ana, tmp_path)
+    closed, publish = list[bool](), module._publish
+
+    def noted(unfinished: str, path: str) -> None:
+        files = {each.resolve() for each in Path("/proc/self/fd").iterdir()}
+        closed.append(Path(unfinished).resolve() not in files)
+        publish(unfinished, path)
+
+    monkeypatch.setattr(module, "_MAY_RENAME_OPEN", False)
+    monkeypatch.setattr(module, "_publish", noted)
+    export(ana, str(file))
+    assert closed == [True]
+    assert file.read_bytes() == expected
+    assert not part.exists()
 
 
 @pytest.mark.parametrize("moment", ["_so_far", "records_of"])

@@ -202,6 +202,10 @@ def test_a_vector_of_zeros_does_no_harm(scores: str, unlike: float, exact: bool)
         assert not exact or IDS[0] in near
         assert near.pop(IDS[0], unlike) == unlike
         assert unlike not in near.values()
+    if exact:  # It is ranked by that, too, before what is farther.
+        opposite = store.search("", [-number for number in VECTORS[1]], 10)
+        scores_found = [hit.score for hit in opposite]
+        assert scores_found == sorted(scores_found, reverse=scores != "distance")
     store.delete_col()
     store.close()
 

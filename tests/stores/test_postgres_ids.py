@@ -58,6 +58,23 @@ def test_ids_of_a_scope_that_no_index_holds_are_told(
     assert hidden(section) == 0
 
 
+def test_a_scope_with_long_ids_that_is_there_goes_on(
+    section: dict[str, Any], memory: Memory
+) -> None:
+    """The server has compressed them; nobody refused them in an earlier version."""
+    memory.add("Ana likes tea", user_id="short", infer=False)
+    long = "a" * 2_600
+    scopes = f"{section['config']['schema']}.scopes"
+    server.shared().do(
+        f"UPDATE {scopes} SET name = replace(name, 'short', '{long}'), user_id = '{long}'", "tests"
+    )
+    for number in range(3):
+        memory.add(f"Ana likes tea {number}", user_id=long, infer=False)
+    assert len(memory.get_all(filters={"user_id": long})["results"]) == 4
+    with pytest.raises(ValidationError, match="2600 bytes"):
+        memory.add("Ana likes tea", user_id=f"{long}a", infer=False)
+
+
 def test_messages_of_a_scope_that_no_index_holds_are_told(memory: Memory) -> None:
     """Nothing to remember is found, so that nothing but the messages is stored."""
     memory.llm = ScriptedLLM([facts()])

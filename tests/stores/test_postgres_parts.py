@@ -124,12 +124,22 @@ def test_nothing_is_sent_at_the_start_that_poolers_refuse() -> None:
 
 
 def test_a_host_that_falls_silent_is_noticed() -> None:
-    """Within a minute: libpq leaves it to the system, which takes two hours."""
+    """Within a minute or two: libpq leaves it to the system, which takes two hours."""
     made = target(dsn=DSN).parameters
-    idle, between, unanswered = (
-        made[name] for name in ("keepalives_idle", "keepalives_interval", "tcp_user_timeout")
-    )
-    assert idle + between + unanswered / 1000 <= 70
+    idle, between, count, unanswered = (
+        made[name]
+        for name in (
+            "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"
+        )
+    )  # fmt: skip
+    assert idle + between * count <= 60
+    assert unanswered <= 90_000
+
+
+def test_a_server_that_waits_longer_than_that_for_a_lock_is_not_taken_for_silent() -> None:
+    """While it does, it takes nothing of what is sent."""
+    assert target(dsn=DSN, statement_timeout_s=300).parameters["tcp_user_timeout"] > 300_000
+    assert "tcp_user_timeout" not in target(dsn=DSN, statement_timeout_s=0).parameters
 
 
 # --- Texts -----------------------------------------------------------------------------------

@@ -117,6 +117,23 @@ def test_removed_texts_that_an_older_transaction_keeps_are_told(
     assert not stored(section, REMOVED)
 
 
+def test_a_table_that_somebody_uses_keeps_nobody_waiting_for_long(
+    section: dict[str, Any], memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes after the rewriting would wait until that session ends."""
+    monkeypatch.setattr(connections, "_KEPT_S", 0.2)
+    monkeypatch.setattr(connections, "_LOCKED_S", 0.2)
+    say(memory, REMOVED, user_id="u")
+    with psycopg.connect(server.shared().dsn("tests")) as session:
+        session.execute(f"SELECT count(*) FROM {section['config']['schema']}.points")
+        with pytest.raises(DatabaseError, match="others that use the table points"):
+            memory.purge(user_id="u")
+        say(memory, "a new one", user_id="u")  # Nobody waits any more.
+        assert len(memory.get_all(filters={"user_id": "u"})["results"]) == 1
+    memory.compact()
+    assert not stored(section, REMOVED)
+
+
 def test_removed_texts_are_waited_for(
     section: dict[str, Any], memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ that place meanwhile is not in it. The other records are written again.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 _PART = ".part"
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP})
+"""What a file system says that has no locks, such as some of those of a network."""
+_MAY_RENAME_OPEN = sys.platform != "win32"
+"""Whether a file may get another name while it is open."""
 
 
 def export(memory: Facade, path: str, *, vectors: bool = True) -> Result:
@@ -60,9 +65,10 @@ def export(memory: Facade, path: str, *, vectors: bool = True) -> Result:
             result = _write(memory, file, head, digests, after)
             file.flush()
             os.fsync(file.fileno())
-            give_name(part, path)
-            with suppress(FileNotFoundError):  # It was renamed.
-                os.unlink(part)
+            if _MAY_RENAME_OPEN:  # As long as no other export can go on with it.
+                _publish(part, path)
+        if not _MAY_RENAME_OPEN:
+            _publish(part, path)
     except BlockingIOError:
         raise _unwritable(path, "is being written by another export") from None
     except FileExistsError:
@@ -111,8 +117,8 @@ def _opened(
         BlockingIOError: another export is writing it.
     """
     with open(_held(part), "r+", encoding="utf-8", newline="\n") as file:
-        # Others must not read what people have told an agent.
-        os.fchmod(file.fileno(), 0o600)
+        if hasattr(os, "fchmod"):
+            os.fchmod(file.fileno(), 0o600)  # Others must not read what people have told an agent.
         digests, after, size = _so_far(file.fileno(), head, memory)
         file.truncate(size)
         file.seek(size)
@@ -151,6 +157,12 @@ def _is_leftover(number: int, part: str) -> bool:
     raise BlockingIOError(part)
 
 
+def _publish(part: str, path: str) -> None:
+    give_name(part, path)
+    with suppress(FileNotFoundError):  # It was renamed.
+        os.unlink(part)
+
+
 if sys.platform == "win32":
 
     def _lock(number: int) -> None:
@@ -161,8 +173,12 @@ else:
     import fcntl
 
     def _lock(number: int) -> None:
-        """Locks a file; raises BlockingIOError if somebody else has."""
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        """Locks a file, if the file system can; raises BlockingIOError if somebody else has."""
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
 
 
 def _so_far(

@@ -486,13 +486,13 @@ class ComposedSet(Asking):
             )
         removed: set[str] = set()
         while left := self._page(ids, removed):
-            mine = {str(point.id) for point in left}
-            with self._turns.writing(mine):
-                # As they are now: others may have changed or removed some before it was our turn.
-                for point in self._page(ids, removed):
-                    if str(point.id) in mine:
+            for memory_id in (str(point.id) for point in left):
+                with self._turns.writing([memory_id]):
+                    # As it is now: others may have changed or removed it before it was our turn.
+                    point = self.vectors.get(vector_id=memory_id)
+                    if point is not None:
                         self._remove(point, plan)
-                        removed.add(str(point.id))
+                removed.add(memory_id)
         with self._turns.writing(()), self._turns.linking(ids):
             self.links.prune(ids)
         if not _can(self.ledger, "forget_sessions"):

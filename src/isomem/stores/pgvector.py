@@ -298,10 +298,10 @@ class PgvectorStore(EngineStore):
         measured = "coalesce(nullif(distance, 'NaN'), 1)"
         is_distance = self._options["scores"] == "distance"
         score = measured if is_distance else f"greatest(0, 1 - {measured})"
-        fence = "OFFSET 0" if self._options["exact"] else ""
+        fence, order = ("OFFSET 0", measured) if self._options["exact"] else ("", "distance")
         return (
             f"SELECT id, payload, {score} FROM (SELECT id, payload, vector <=> {vector} AS distance"
-            f" FROM {self._name} WHERE {where} {fence}) AS points ORDER BY distance LIMIT ?"
+            f" FROM {self._name} WHERE {where} {fence}) AS points ORDER BY {order} LIMIT ?"
         )
 
     @property

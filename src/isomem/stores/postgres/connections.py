@@ -57,8 +57,12 @@ _FILES = (
     " pg_relation_filenode(name) AS file WHERE file IS NOT NULL"
 )
 
-_KEPT_S, _LOOK_EVERY_S = 10.0, 0.25
-"""How long to wait for older transactions, and after how long to look again."""
+_KEPT_S, _LOOK_EVERY_S = 15.0, 0.25
+"""How long to wait for older transactions, longer than a standby takes to tell of its own, and
+after how long to look again."""
+_LOCKED_S = 5.0
+"""How long to wait for a table that others use, while whoever comes later waits, too."""
+_PATIENT = "SET statement_timeout = 0; SET lock_timeout = {}"
 _NOW = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
 """The number of a transaction: those that have ended have lower ones."""
 _KEEPING = (
@@ -235,18 +239,25 @@ class Connections:
 
         Raises:
             DatabaseError: it has not rewritten all of them, or an older transaction, for which it
-                keeps what was removed, has not ended in time.
+                keeps what was removed or which uses a table, has not ended in time.
         """
         connection = self.take()
+        left = []
         try:
-            connection.execute("SET statement_timeout = 0")
+            connection.execute(_PATIENT.format(round(_LOCKED_S * 1000)).encode())
             with turn(connection):
                 keeping = _wait_for_older(connection)
-                left = [table for table in _COMPACTED if not _is_rewritten(connection, table)]
+                for table in _COMPACTED:
+                    try:
+                        if not _is_rewritten(connection, table):
+                            left.append(table)
+                    except psycopg.errors.LockNotAvailable:
+                        keeping.append(f"others that use the table {table}")
         except psycopg.Error as error:
             raise meaning(error, self.target) from error
         finally:
             with suppress(psycopg.Error):  # The pool drops a connection that is lost.
+                connection.execute("RESET lock_timeout")
                 self.target.begin(connection)
             self.give_back(connection)
         if left:

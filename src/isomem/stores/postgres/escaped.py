@@ -43,6 +43,11 @@ def is_storable_id(text: str) -> bool:
     return NUL not in text and is_unicode(text)
 
 
+def fits(text: str) -> bool:
+    """Whether an index holds a text, as it is stored, even if it cannot be compressed."""
+    return len(text.encode()) <= MOST_BYTES
+
+
 def check_length(text: str, what: str) -> None:
     """Checks that an index holds a text.
 
@@ -53,8 +58,8 @@ def check_length(text: str, what: str) -> None:
     Raises:
         ValidationError: VALIDATION_005, it is too long.
     """
-    size = len(text.encode())
-    if size > MOST_BYTES:
+    if not fits(text):
+        size = len(text.encode())
         raise ValidationError(
             f"{text!r:.60}... cannot be stored as {what} in PostgreSQL: it takes {size} bytes, and "
             f"an index holds {MOST_BYTES} bytes",

@@ -14,7 +14,7 @@ from itertools import combinations
 from isomem.errors import ValidationError
 from isomem.store.cache import Scope
 from isomem.store.row_keys import SEQ_BITS, SEQ_MASK
-from isomem.stores.postgres.escaped import check_length, escaped
+from isomem.stores.postgres.escaped import check_length, escaped, fits
 from isomem.types import SCOPE_KEYS, is_unicode
 
 TYPE_CHECKING = False
@@ -102,6 +102,9 @@ def columns_of(row_keys: Iterable[int]) -> tuple[list[int], list[int]]:
     return [scope for scope, _ in places], [seq for _, seq in places]
 
 
+_WHAT = "the ids of a scope"
+
+
 def _checked(value: str) -> str:
     if is_unicode(value):
         return value
@@ -119,10 +122,15 @@ class ScopeTable:
         self._database = database
 
     def change(self, collection: int, ids: Ids) -> tuple[int, int]:
-        """The number and the new version of a scope, which is made if it is not there."""
+        """The number and the new version of a scope, which is made if it is not there.
+
+        Raises:
+            ValidationError: VALIDATION_005, an id cannot be stored, or they are too long.
+        """
         name = json.dumps(ids)
         found = self._database.rows(_RAISE, (collection, name))
         if not found:
+            check_length(name, _WHAT)
             found = self._database.rows(_MAKE, (collection, *self.row_of(ids)))
         number, version = found[0]
         self._database.current.dirty.add(number)
@@ -134,10 +142,15 @@ class ScopeTable:
         Raises:
             ValidationError: VALIDATION_005, an id cannot be stored.
         """
-        stored = [None if value is None else escaped(_checked(value)) for value in ids]
-        name = json.dumps(ids)  # Each of them, which have indexes of their own, is shorter.
-        check_length(name, "the ids of a scope")
-        return [name, *stored]
+        stored = (None if value is None else escaped(_checked(value)) for value in ids)
+        return [json.dumps(ids), *stored]
+
+    def may_be_new(self, ids: Ids) -> bool:
+        """Whether a scope with these ids can be made. Others were perhaps made by earlier versions.
+
+        Each id has an index of its own, but is shorter than all of them together.
+        """
+        return fits(json.dumps(ids))
 
     def remove_from(self, numbers: Sequence[int]) -> None:
         """Marks scopes from which points are about to be removed."""

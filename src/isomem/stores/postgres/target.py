@@ -28,9 +28,11 @@ _PLAIN = {
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
 """The parameters of libpq that nobody may see."""
 
-_NOTICED = {"keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": 30_000}
-"""After how many seconds, and for the last one milliseconds, a connection to a host that has fallen
-silent counts as lost. The system would take a quarter of an hour, or hours if nothing is sent."""
+_NOTICED = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""After how many seconds, and how many questions, a connection to a host that has fallen silent
+counts as lost. The system would take hours."""
+_ANSWERED_S = 30.0
+"""The same for what was sent and not taken. The system would take a quarter of an hour."""
 
 
 class Target:
@@ -58,6 +60,9 @@ class Target:
         parameters.setdefault("application_name", "isomem")
         for parameter, value in _NOTICED.items():
             parameters.setdefault(parameter, value)
+        if limit_s := options["statement_timeout_s"]:
+            # A server that waits for a lock takes nothing, either, and ends that by itself.
+            parameters.setdefault("tcp_user_timeout", round((limit_s + _ANSWERED_S) * 1000))
         self._settings = sql.SQL(
             "SET statement_timeout = {}; SET client_min_messages = warning"
         ).format(round(options["statement_timeout_s"] * 1000))

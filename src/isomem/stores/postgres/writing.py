@@ -127,7 +127,8 @@ class PostgresWriter(Writer):
     def _insert(self, ids: Ids, rows: Sequence[Encoded]) -> None:
         # Of points with one id, the last counts; the others are replaced one after another.
         last = {row[0]: row for row in rows}
-        if self._rows.current.sure and self._vectors.recorded[0] is not None:
+        is_sure = self._rows.current.sure and self._vectors.recorded[0] is not None
+        if is_sure and self._scopes.may_be_new(ids):
             self._insert_surely(ids, [*last.values()])
         else:
             self._insert_carefully(ids, last)
