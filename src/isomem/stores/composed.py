@@ -486,13 +486,13 @@ class ComposedSet(Asking):
             )
         removed: set[str] = set()
         while left := self._page(ids, removed):
-            for memory_id in (str(point.id) for point in left):
-                with self._turns.writing([memory_id]):
+            for listed_point in left:
+                with self._turns.writing([str(listed_point.id)]):
                     # As it is now: others may have changed or removed it before it was our turn.
-                    point = self.vectors.get(vector_id=memory_id)
+                    point = self.vectors.get(vector_id=listed_point.id)
                     if point is not None:
                         self._remove(point, plan)
-                removed.add(memory_id)
+                removed.add(str(listed_point.id))
         with self._turns.writing(()), self._turns.linking(ids):
             self.links.prune(ids)
         if not _can(self.ledger, "forget_sessions"):
