@@ -121,12 +121,18 @@ def points_of_interruption(total: int) -> list[int]:
     return sorted(random.Random(total).sample(range(1, total + 1), wanted))
 
 
-def count_of(operation: Operation) -> int:
+def bytecodes_of(call: Callable[[], object], prepare: Callable[[], object] | None = None) -> int:
+    """How many bytecodes of the code under test a call runs."""
     for _ in range(2):  # Python 3.12 does not show every bytecode of what it runs first.
-        operation.prepare()
+        if prepare is not None:
+            prepare()
         with Interruption(Interrupted) as counter:
-            operation.call()
+            call()
     return counter.count
+
+
+def count_of(operation: Operation) -> int:
+    return bytecodes_of(operation.call, operation.prepare)
 
 
 @pytest.mark.parametrize("kind", [Interrupted, TimedOut])
