@@ -202,10 +202,10 @@ class Facade:
 
     def _close(self, parts: list[Any]) -> None:
         """Closes parts when nobody writes to them."""
-        self.stores.when_written(parts, lambda: _close(parts))
+        self.stores.when_written(parts, lambda: _close_each(parts))
 
 
-def _close(parts: list[Any]) -> None:
+def _close_each(parts: list[Any]) -> None:
     """Closes what can be closed, whatever is raised meanwhile."""
     failed: BaseException | None = None
     for part in parts:

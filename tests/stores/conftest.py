@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from isomem.testing import ScriptedLLM
+from tests.stores import server
 from tests.stores.adapters import ADAPTERS, RUNS_ALL, Adapter
 
 Open = Callable[..., Any]
@@ -42,6 +43,12 @@ def open_memory(adapter: Adapter, tmp_path: Path) -> Iterator[Open]:
 def memory(open_memory: Open) -> Any:
     """An empty memory over the engine."""
     return open_memory()
+
+
+@pytest.fixture
+def section() -> dict[str, Any]:
+    """The `vector_store` of a memory with a schema of its own."""
+    return server.section()
 
 
 def learn(memory: Any, *texts: str, **ids: Any) -> list[str]:

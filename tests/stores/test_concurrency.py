@@ -155,7 +155,7 @@ def test_clearing_a_scope_removes_memories_as_they_are_then(memory: Any) -> None
     assert texts(memory.get_all(filters={"user_id": "ana"})) == []
 
 
-def test_clearing_a_scope_lets_others_write_in_between(memory: Any, adapter: Adapter) -> None:
+def test_clearing_a_scope_lets_others_write_in_between(memory: Any) -> None:
     """Whoever waits for one of its memories, or closes it, does not wait for all of them."""
     for number in range(5):
         say(memory, f"note {number}")
@@ -163,14 +163,14 @@ def test_clearing_a_scope_lets_others_write_in_between(memory: Any, adapter: Ada
     delete = store.delete
 
     def noted(*args: Any, **kwargs: Any) -> None:
-        held = [each.about[1] for each in [*WRITING.places] if each.is_mine()]
-        seen.extend(len(ids) for ids in held if ids is not None)
+        [held] = [each.about[1] for each in [*WRITING.places] if each.is_mine()]
+        seen.append(len(held))
         delete(*args, **kwargs)
 
     store.delete = noted
     memory.delete_all(user_id="ana")
     del store.delete
-    assert {*seen} <= {1}
+    assert seen in ([], [1] * 5)  # Others remove all of them in one transaction.
     assert memory.count(filters={"user_id": "ana"}) == 0
 
 

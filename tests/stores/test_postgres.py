@@ -38,12 +38,6 @@ WORDS = "Ana Silva moved to Berlin with her cat Tom and works at Siemens near Ha
 
 
 @pytest.fixture
-def section() -> dict[str, Any]:
-    """The `vector_store` of a memory with a schema of its own."""
-    return server.section()
-
-
-@pytest.fixture
 def memory(section: dict[str, Any]) -> Iterator[Memory]:
     made = Memory.from_config({"vector_store": section, **REST}, clock=Ticks())
     yield made

@@ -20,12 +20,6 @@ pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
 
 
 @pytest.fixture
-def section() -> dict[str, Any]:
-    """The `vector_store` of a memory with a schema of its own."""
-    return server.section()
-
-
-@pytest.fixture
 def memory(section: dict[str, Any]) -> Iterator[Memory]:
     with Memory.from_config({"vector_store": section, **REST}) as made:
         yield made

@@ -25,12 +25,6 @@ REMOVED = "Ana Silva keeps the spare key in the blue box"
 
 
 @pytest.fixture
-def section() -> dict[str, Any]:
-    """The `vector_store` of a memory with a schema of its own."""
-    return server.section()
-
-
-@pytest.fixture
 def memory(section: dict[str, Any]) -> Iterator[Memory]:
     with Memory.from_config({"vector_store": section, **REST}) as made:
         yield made

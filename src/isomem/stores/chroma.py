@@ -62,7 +62,7 @@ _MOST_IN_CLOUD = 300
 """How many records one call to Chroma Cloud may be about."""
 
 _SYNC_THRESHOLD = 100
-"""After how many changes Chroma stores its index, in place of 1000. Until then, each write costs it
+"""After how many changes Chroma saves its index, instead of 1000. Until then, each write costs it
 more than the one before."""
 
 _NAME = Pattern(r"[a-zA-Z0-9][a-zA-Z0-9._-]*[a-zA-Z0-9]\Z")
