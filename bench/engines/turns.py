@@ -44,7 +44,7 @@ class Plan:
         return {
             "search": 50,
             "search_at_once": 200,
-            "raw": 100 if some else 50,
+            "raw": 1_000 if some else 50,
             "raw_at_once": 200 if some else 80,
             "facts": 15 if some else 10,
             "facts_at_once": 32 if some else 16,

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
 if not server.missing():
     import psycopg
 
-    from isomem.stores.postgres import connections
+    from isomem.stores.postgres import compacting
 
 REMOVED = "Ana Silva keeps the spare key in the blue box"
 
@@ -91,7 +91,7 @@ def test_removed_texts_that_an_older_transaction_keeps_are_told(
     section: dict[str, Any], memory: Memory, monkeypatch: pytest.MonkeyPatch, database: str
 ) -> None:
     """One that may look at them, and one that writes, wherever that is."""
-    monkeypatch.setattr(connections, "_KEPT_S", 0.3)
+    monkeypatch.setattr(compacting, "_KEPT_S", 0.3)
     say(memory, REMOVED, user_id="u")
     dsn = server.shared().dsn(database)
     with psycopg.connect(dsn, application_name="a report") as session:
@@ -115,8 +115,8 @@ def test_a_table_that_somebody_uses_keeps_nobody_waiting_for_long(
     section: dict[str, Any], memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever comes after the rewriting would wait until that session ends."""
-    monkeypatch.setattr(connections, "_KEPT_S", 0.2)
-    monkeypatch.setattr(connections, "_LOCKED_S", 0.2)
+    monkeypatch.setattr(compacting, "_KEPT_S", 0.2)
+    monkeypatch.setattr(compacting, "_LOCKED_S", 0.2)
     say(memory, REMOVED, user_id="u")
     with psycopg.connect(server.shared().dsn("tests")) as session:
         session.execute(f"SELECT count(*) FROM {section['config']['schema']}.points")
@@ -136,7 +136,7 @@ def test_removed_texts_are_waited_for(
     with psycopg.connect(server.shared().dsn("tests")) as session:
         session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         session.execute("SELECT 1")
-        monkeypatch.setattr(connections.time, "sleep", lambda _: session.rollback())
+        monkeypatch.setattr(compacting.time, "sleep", lambda _: session.rollback())
         memory.purge(user_id="u")
     assert not stored(section, REMOVED)
 
@@ -144,7 +144,7 @@ def test_removed_texts_are_waited_for(
 def test_a_user_without_rights_sees_who_keeps_removed_texts(
     section: dict[str, Any], memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_KEPT_S", 0.0)
+    monkeypatch.setattr(compacting, "_KEPT_S", 0.0)
     memory.close()
     schema = section["config"]["schema"]
     user = f"owner_of_{schema}"
