@@ -11,6 +11,7 @@ import itertools
 import json
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
 
@@ -124,14 +125,21 @@ class Side:
     def fill(self) -> dict[str, float]:
         """Raw memories: one add for each scope. Indexes that a thread would build are built."""
         begun = perf_counter()
-        batched = Batched(self.memory) if self.given["side"] == "mem0" else None
-        for user, numbers in self._layout():
-            self.memory.add(kit.said(numbers), user_id=user, infer=False)
-        if batched:
+        if self.given["side"] == "mem0":
+            batched = Batched(self.memory)
+            for scope in self._layout():
+                self._fill_scope(*scope)
             batched.close()
+        else:
+            with ThreadPoolExecutor(THREADS) as pool:
+                for _ in pool.map(self._fill_scope, *zip(*self._layout(), strict=True)):
+                    pass  # It raises what a thread has raised.
         if hasattr(self.memory.vector_store, "build_indexes"):
             self.memory.vector_store.build_indexes()
         return {"fill_s": perf_counter() - begun}
+
+    def _fill_scope(self, user: str, numbers: range) -> None:
+        self.memory.add(kit.said(numbers), user_id=user, infer=False)
 
     def _layout(self) -> Iterator[tuple[str, range]]:
         return kit.layout(self.given["memories"], self.given["large"])

@@ -393,7 +393,10 @@ def test_every_connection_has_its_settings_from_the_beginning_and_after_compact(
 ) -> None:
     from isomem.stores.postgres.connections import connected
 
-    names = ("search_path", "statement_timeout", "client_min_messages")
+    names = (
+        "search_path", "statement_timeout", "client_min_messages", "client_encoding",
+        "standard_conforming_strings",
+    )  # fmt: skip
     sql = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
     section["config"].update(statement_timeout_s=7.0, pool_max=1)
     with Memory.from_config({"vector_store": section, **REST}) as memory:
@@ -403,7 +406,7 @@ def test_every_connection_has_its_settings_from_the_beginning_and_after_compact(
             with rows.reading():
                 return rows.rows(sql)
 
-        expected = [(section["config"]["schema"], "7s", "warning")]
+        expected = [(section["config"]["schema"], "7s", "warning", "UTF8", "on")]
         with connected(rows.connections.target) as connection:
             assert connection.execute(sql.encode()).fetchall() == expected
         assert pooled() == expected

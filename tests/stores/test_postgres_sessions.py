@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
@@ -179,3 +180,75 @@ def test_restored_memories_are_not_taken_for_ones_that_are_stored_meanwhile(
     with store.database.reading():
         later = [*store.reader.later({"user_id": "u"}, since)]
     assert [each["data"] for each in later] == ["black tea"]
+
+
+# --- What servers, roles and environments are set to -----------------------------------------
+
+ODD = "Inês liebt 日本 😀 \\ '"
+
+
+def is_kept(dsn: str) -> bool:
+    """Whether a memory of another role or database is found as it was added."""
+    section = server.section(dsn=dsn)
+    with Memory.from_config({"vector_store": section, **REST}) as memory:
+        say(memory, ODD, user_id="ñ")
+        scope = {"user_id": "ñ"}
+        kept = texts(memory.search("日本", filters=scope)) + texts(memory.get_all(filters=scope))
+        memory.delete_all(user_id="ñ")
+        return kept == [ODD, ODD] and not texts(memory.get_all(filters=scope))
+
+
+def test_old_rules_for_backslashes_in_a_role_change_nothing() -> None:
+    database = server.shared()
+    database.do("CREATE ROLE legacy LOGIN SUPERUSER")
+    database.do("ALTER ROLE legacy SET standard_conforming_strings = off")
+    assert is_kept(database.dsn("tests").replace("user=isomem", "user=legacy"))
+
+
+def test_the_environment_does_not_choose_the_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    assert is_kept(server.shared().dsn("tests"))
+
+
+def test_a_database_without_an_encoding_keeps_every_text() -> None:
+    """What `initdb` makes where the locale is "C", as in many containers."""
+    database = server.shared()
+    database.do("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII'")
+    assert is_kept(database.dsn("bytes"))
+
+
+def test_a_database_that_lacks_characters_says_so() -> None:
+    database = server.shared()
+    database.do("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'")
+    with pytest.raises(DatabaseError, match="LATIN1"):
+        is_kept(database.dsn("latin"))
+
+
+# --- A server that was away ------------------------------------------------------------------
+
+
+def test_calls_go_on_as_soon_as_the_server_is_back() -> None:
+    """However long it was away, and however often it was tried meanwhile."""
+    away = server.Server()
+    section = server.section(
+        dsn=away.make("tests"), connect_timeout_s=1.0, retry_s=0.0, pool_min=1, pool_max=1
+    )
+    try:
+        with Memory.from_config({"vector_store": section, **REST}) as memory:
+            say(memory, "green tea", user_id="u")
+            away.kill()
+            deadline = time.monotonic() + 9  # The pool's next tries would be after 15 s, then 31.
+            while time.monotonic() < deadline:
+                with pytest.raises(DatabaseError):
+                    memory.get_all(filters={"user_id": "u"})
+            away.start()
+            back = time.monotonic()
+            while True:
+                try:
+                    assert texts(memory.get_all(filters={"user_id": "u"})) == ["green tea"]
+                except DatabaseError:
+                    assert time.monotonic() < back + 4
+                else:
+                    break
+    finally:
+        away.stop()

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 _SOCKET = ".s.PGSQL.5432"
-_END = b"COMMIT\0"
+_BEGIN, _END = b"READ COMMITTED\0", b"COMMIT\0"
 _SYNC, _FLUSH = b"SH"
 _ASKS = frozenset((*b"Q", _SYNC, _FLUSH))
 """The messages that have to be answered."""
@@ -36,6 +36,8 @@ class Proxy:
         folder: of the socket; the `host` of a dsn.
         turns: how often it was told to answer. The end of a transaction that only read does not
             count: nobody waits for it.
+        holds: the next transaction that writes does not reach the server: when its client has sent
+            `COMMIT`, the connection is lost to it, and `deliver` passes on what it has sent.
     """
 
     def __init__(self, server: Path, cut: Cut | None = None, delay_s: float = 0) -> None:
@@ -43,6 +45,8 @@ class Proxy:
         self.turns = 0
         self.cut = cut
         self.delay_s = delay_s
+        self.holds = False
+        self.held: list[tuple[socket.socket, bytes]] = []
         self._server = str(server / _SOCKET)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.folder / _SOCKET))
@@ -53,6 +57,11 @@ class Proxy:
     def dsn(self, database: str) -> str:
         """Where a database is, by way of the proxy."""
         return f"host={self.folder} user=isomem dbname={database}"
+
+    def deliver(self) -> None:
+        """Passes on what was held, after all."""
+        for target, data in self.held:
+            target.sendall(data)
 
     def close(self) -> None:
         """Takes no more connections."""
@@ -114,7 +123,7 @@ class _Link:
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy = proxy
         self._client, self._server = client, server
-        self._seen = b""
+        self._seen = self._held = b""
         self._is_started = False
         self._latest = 0
         self._is_over = False
@@ -128,12 +137,18 @@ class _Link:
             while data := source.recv(1 << 16):
                 if is_client:
                     self._count(data)
+                    if self._holds(data):
+                        continue
                 after = self._proxy.cut(is_client, data) if self._proxy.cut else None
                 (late or target).sendall(data[:after])
                 if after is not None:
                     break
         if late is not None:
             late.close()
+        if not (is_client and self._held):  # The server's end stays open then.
+            self._hang_up()
+
+    def _hang_up(self) -> None:
         ends = (self._client, self._server)
         for end in ends:
             with suppress(OSError):
@@ -142,6 +157,19 @@ class _Link:
             for end in ends:
                 end.close()
         self._is_over = True
+
+    def _holds(self, data: bytes) -> bool:
+        """Whether what the client sends is held. Behind `COMMIT`, it loses the connection."""
+        proxy = self._proxy
+        if not proxy.holds or not (self._held or _BEGIN in data):
+            return False
+        self._held += data
+        if _END in self._held:
+            proxy.holds = False
+            proxy.held.append((self._server, self._held))
+            self._is_over = True
+            self._client.shutdown(socket.SHUT_RDWR)
+        return True
 
     def _count(self, data: bytes) -> None:
         """Counts the messages of a client that the server has to answer."""

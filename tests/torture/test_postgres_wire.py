@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
 ROUNDS = (15, 500)
 COMMIT = b"\0COMMIT\0"
 COMMITTED = b"\x0bCOMMIT\0"
+CLAIMED = b"INSERT 0 1\0"
 LARGEST = 30
 """So many parts of what goes to and fro in a call are looked at for a place to cut."""
 
@@ -151,6 +152,45 @@ def test_without_a_retry_the_caller_is_told_that_it_is_not_known(proxy: Proxy) -
         memory.add("milk", user_id="ana")
     left = [each["memory"] for each in memory.get_all(filters={"user_id": "ana"})["results"]]
     assert sorted(left) in (["coffee", "tea"], ["tea"])
+    memory.close()
+
+
+class BehindClaim(Knife):
+    """The server has said that a write is not stored yet, and hears nothing more."""
+
+    def after(self, is_client: bool, data: bytes) -> int | None:
+        return len(data) if not is_client and CLAIMED in data else None
+
+
+def test_an_add_that_arrives_after_it_was_tried_again_is_stored_once(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first try is still under way when the second one is lost."""
+    from isomem.stores.postgres.transactions import Transaction
+
+    memory, _ = opened(proxy, retry_s=30.0, pool_max=1)
+    memory.add("tea", user_id="ana", infer=False)
+    claims, answers = Transaction.claims, list[bool]()
+
+    def claimed(transaction: Transaction) -> bool:
+        answers.append(claims(transaction))
+        time.sleep(0.3)  # The connection is lost before anything more is sent.
+        if len(answers) == 1:
+            proxy.deliver()
+            time.sleep(0.3)
+        return answers[-1]
+
+    monkeypatch.setattr(Transaction, "claims", claimed)
+    knife = proxy.cut = BehindClaim()
+    proxy.holds = knife.is_armed = True
+    (added,) = memory.add("coffee", user_id="ana", infer=False)["results"]
+    assert (len(proxy.held), knife.cuts, answers) == (1, 1, [True, False])
+    stored = {
+        each["id"]: each["memory"]
+        for each in memory.get_all(filters={"user_id": "ana"})["results"]
+        if each["memory"] != "tea"
+    }
+    assert stored == {added["id"]: "coffee"}
     memory.close()
 
 

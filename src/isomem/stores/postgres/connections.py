@@ -103,11 +103,18 @@ class Connections:
         self._making = threading.RLock()  # A signal handler may close in the middle.
         self._pool: ConnectionPool[Connection[Row]] | None = None
         self._resting = Resting(self._sizes[0])
-        self._made: set[ref[Connection[Row]]] = set()
+        self._made: dict[ref[Connection[Row]], str] = {}
 
-    def adopt(self, connection: Connection[Row]) -> None:
-        """Remembers a connection, so that a child lets go of it."""
-        self._made.add(ref(connection, self._made.discard))
+    def adopt(self, connection: Connection[Row], server: str = "") -> None:
+        """Remembers a connection, so that a child lets go of it, and which server it is to."""
+        self._made[ref(connection, self._forget)] = server
+
+    def _forget(self, gone: ref[Connection[Row]]) -> None:
+        self._made.pop(gone, None)
+
+    def server_of(self, connection: Connection[Row]) -> str:
+        """Which server a connection is to: as `Target.begin` tells it."""
+        return self._made.get(ref(connection), "")
 
     def take(self) -> Connection[Row]:
         """A connection, which `give_back` or `rest` has to follow.
@@ -186,6 +193,9 @@ class Connections:
             kwargs={**self.target.parameters, "autocommit": True, **_PREPARED},
             min_size=least,
             max_size=most,
+            # The pool gives up then, and tries at once when it is asked again. Until then, it tries
+            # at intervals that double, and is of no use in them.
+            reconnect_timeout=self._timeout_s,
             num_workers=1,
             configure=self._begin_session,
             open=True,
@@ -194,7 +204,7 @@ class Connections:
 
     def _begin_session(self, connection: Connection[Row]) -> None:
         self.adopt(connection)
-        self.target.begin(connection)
+        self.adopt(connection, self.target.begin(connection))
 
     def compact(self) -> None:
         """Has the server rewrite the tables without what was removed.

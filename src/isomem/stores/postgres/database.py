@@ -196,6 +196,7 @@ class _Write:
         self._deadline = inf
         self._is_last = False
         self._in_doubt: UnfinishedError | None = None
+        self._is_claimed = False
         self._sure = True
         self._done: list[uuid.UUID] = []
         self._result: Any = None
@@ -230,6 +231,7 @@ class _Write:
     def _try(self, work: Callable[[], T]) -> T:
         self._database.connections.check_not_forked(self._forks)
         # Not if it is in doubt: what is stored then may be an attempt that knew of no others.
+        self._is_claimed = False
         if self._token is not None and self._in_doubt is None:
             self._done += self._database.done()
         transaction = Transaction(
@@ -242,12 +244,13 @@ class _Write:
         self._database.enter(transaction)
         error: BaseException | None = None
         try:
+            # Every time: until one of them is stored, the one in doubt may still be under way.
             if self._in_doubt is not None:
                 if self._token is not None and not transaction.claims():
                     result: T = self._result
                     error = self._in_doubt
                     return result
-                self._in_doubt = None
+                self._is_claimed = True
             self._result = work()
             return self._result  # type: ignore[no-any-return]
         except BaseException as raised:
@@ -265,7 +268,7 @@ class _Write:
             self._deadline = min(self._deadline, time.monotonic() + self._retry_s)
             if error.in_doubt:
                 self._in_doubt = error
-        elif self._in_doubt is None:
+        elif self._in_doubt is None or self._is_claimed:
             return False
         if time.monotonic() < self._deadline:
             return True

@@ -58,16 +58,21 @@ class Target:
         self._secrets = [str(parameters[key]) for key in _SECRETS if parameters.get(key)]
         parameters.setdefault("connect_timeout", max(2, round(options["connect_timeout_s"])))
         parameters.setdefault("application_name", "isomem")
+        parameters["client_encoding"] = (
+            "UTF8"  # The environment and the database may say otherwise.
+        )
         for parameter, value in _NOTICED.items():
             parameters.setdefault(parameter, value)
         if limit_s := options["statement_timeout_s"]:
             # A server that waits for a lock takes nothing, either, and ends that by itself.
             parameters.setdefault("tcp_user_timeout", round((limit_s + _ANSWERED_S) * 1000))
         self._settings = sql.SQL(
-            "SET statement_timeout = {}; SET client_min_messages = warning"
+            "SET standard_conforming_strings = on; SET client_min_messages = warning;"
+            " SET statement_timeout = {}; "
         ).format(round(options["statement_timeout_s"] * 1000))
         if self.schema:
-            self._settings += sql.SQL("; SET search_path = {}").format(sql.Identifier(self.schema))
+            self._settings += sql.SQL("SET search_path = {}; ").format(sql.Identifier(self.schema))
+        self._settings += sql.SQL("SELECT pg_postmaster_start_time()::text")
         host, port = parameters.get("host") or "local", parameters.get("port") or 5432
         database = parameters.get("dbname") or parameters.get("user") or "postgres"
         self.name = f"postgresql://{host}:{port}/{database}"
@@ -75,12 +80,19 @@ class Target:
     def __repr__(self) -> str:
         return f"Target({self.name!r})"
 
-    def begin(self, connection: Connection[Any]) -> None:
+    def begin(self, connection: Connection[Any]) -> str:
         """Sets what all statements need, in one round trip; also what was set otherwise since.
 
         Poolers such as PgBouncer refuse it in the options with which a connection is made.
+
+        Returns:
+            When the server was started: another one, or what was restored, has another time.
         """
-        connection.execute(self._settings, prepare=False)  # As one message of several statements.
+        cursor = connection.execute(self._settings, prepare=False)  # As one message.
+        while cursor.nextset():
+            pass
+        (started,) = cursor.fetchall()
+        return str(started[0])
 
     def without_secret(self, text: str) -> str:
         """A text of libpq's, without passwords."""
