@@ -431,7 +431,8 @@ def ended(*lines: str) -> list[str]:
 
 
 def test_a_record_that_the_store_refuses_is_named_by_its_line(target: Any) -> None:
-    bad = '{"memory":{"id":"7d8c1a44-0000-4000-8000-000000000002","payload":{},"vector":[1.0]}}'
+    vector = ",".join(["NaN"] * DIMS)
+    bad = POINT.replace('1"', '2"').replace("}}}", f'}},"vector":[{vector}]}}}}')
     with pytest.raises(ValidationError, match="line 3 cannot be stored"):
         import_lines(target, ended(POINT, bad))
     assert target.get("7d8c1a44-0000-4000-8000-000000000001")["memory"] == "x"

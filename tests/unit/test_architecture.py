@@ -72,12 +72,12 @@ BELOW = set(ALLOWED)
 ALLOWED |= {
     "compat": BELOW,
     "demo": BELOW | {"ingest"},
-    "importer": BELOW,
-    "moving": BELOW | {"importer"},
+    "importer": BELOW | {"moving"},
+    "moving": BELOW,
     "ingest": BELOW,
     "reembed": BELOW,
     "serve": BELOW,
-    "cli": BELOW | {"demo", "importer", "ingest", "moving", "reembed", "serve"},
+    "cli": BELOW | {"demo", "ingest", "moving", "reembed", "serve"},
     "__main__": {"cli"},
 }
 # A pipeline and the pure parts ask nobody: no disk, no network, no clock of their own.

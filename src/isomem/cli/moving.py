@@ -5,23 +5,24 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import closing, nullcontext
+from itertools import chain
 
 from isomem.cli import views
 from isomem.cli.failures import UsageError
 from isomem.cli.settings import open_existing, open_memory
-from isomem.errors import ValidationError
+from isomem.config import COLLECTION
+from isomem.errors import DatabaseError, ValidationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Generator, Iterable, Iterator
-    from contextlib import AbstractContextManager
 
     from isomem.cli.screen import Screen
-    from isomem.memory import Memory
     from isomem.moving.lines import Record
 
 _STANDARD = "-"
+_EXPORTED = "Name a file that `isomem export` has written."
 
 
 def export(options: Namespace, screen: Screen) -> None:
@@ -36,83 +37,83 @@ def export(options: Namespace, screen: Screen) -> None:
 
 def import_any(options: Namespace, screen: Screen) -> None:
     """`isomem import`."""
-    sources = [options.qdrant, options.chroma, options.history]
-    if options.file is not None and any(source is not None for source in sources):
+    from isomem.moving.intake import import_lines, import_records
+
+    _check(options)
+    # What is wrong with a source must not make a memory file.
+    records = _records(options) if options.file is None else ()
+    with open_memory(options) as memory:
+        if options.file is None:
+            result = import_records(memory, records, embed=options.embed)
+        else:
+            with closing(_lines(options.file)) as lines:
+                result = import_lines(memory, lines, embed=options.embed)
+    screen.show(result, views.taken_in)
+
+
+def _check(options: Namespace) -> None:
+    """Raises UsageError for options that do not go together or cannot be used."""
+    stores = {"--qdrant": options.qdrant, "--chroma": options.chroma}
+    has_store = any(place is not None for place in stores.values())
+    has_source = has_store or options.history is not None
+    if options.file is not None and has_source:
         raise UsageError("FILE is an export of its own.", "Import one after the other.")
-    if options.file is None and all(source is None for source in sources):
+    if options.file is None and not has_source:
         raise UsageError(
             "There is nothing to import.",
             "Name FILE, --qdrant DIR, --chroma DIR, --history FILE, or several of the last three.",
         )
-    with open_memory(options) as memory:
-        if options.file is not None:
-            _import_file(memory, options, screen)
-        elif _is_plain(memory, options):
-            _import_mem0(memory, options, screen)
-        else:
-            _import_sources(memory, options, screen)
+    for_stores = {"--collection": options.collection is not None, "--expiry": options.expiry}
+    for flag, is_given in for_stores.items():
+        if is_given and not has_store:
+            raise UsageError(f"{flag} is for --qdrant and --chroma.", "Leave it out.")
+    if options.embed and options.file is None and not has_store:
+        raise UsageError("--embed is for memories, and --history has none.", "Leave it out.")
+    for flag, place in stores.items():
+        if place is not None:
+            _check_place(flag, place)
 
 
-def _import_file(memory: Memory, options: Namespace, screen: Screen) -> None:
-    from isomem.moving.intake import import_lines
+def _check_place(flag: str, place: str) -> None:
+    from isomem.moving.sources import address_fault, is_address
 
-    with _lines_of(options.file) as lines:
-        result = import_lines(memory, lines, embed=options.embed)
-    screen.show(result, views.taken_in)
+    fault = address_fault(place, takes_path=flag == "--qdrant") if is_address(place) else ""
+    if fault:
+        key = f"{flag[2:].upper()}_API_KEY"
+        raise UsageError(f"{flag}: {fault}.", f"Name http://HOST:PORT, and the key in {key}.")
 
 
 def _lines(path: str) -> Generator[str]:
+    """The lines of an export, which is in UTF-8, whatever the locale has."""
+    is_standard = path == _STANDARD
     try:
-        with open(path, encoding="utf-8") as file:
-            yield from file
+        with nullcontext(sys.stdin.buffer) if is_standard else open(path, "rb") as file:
+            for line in file:
+                yield line.decode()
+    except FileNotFoundError:
+        raise DatabaseError(f"{path} is not there", suggestion=_EXPORTED) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValidationError(
-            f"{path} cannot be read: {error}",
+            f"{'the standard input' if is_standard else path} cannot be read: {error}",
             error_code="MOVE_002",
-            suggestion="Name a file that `isomem export` has written.",
+            suggestion=_EXPORTED,
         ) from error
 
 
-def _lines_of(path: str) -> AbstractContextManager[Iterable[str]]:
-    return nullcontext(sys.stdin) if path == _STANDARD else closing(_lines(path))
-
-
-def _is_plain(memory: Memory, options: Namespace) -> bool:
-    """Whether it is a folder of Qdrant into the embedded store, which are copied file to file."""
-    is_embedded = memory.config.vector_store.provider == "embedded"
-    is_folder = options.qdrant is None or "://" not in options.qdrant
-    return is_embedded and is_folder and options.chroma is None
-
-
-def _import_mem0(memory: Memory, options: Namespace, screen: Screen) -> None:
-    from isomem import importer
-
-    counts = importer.import_mem0(
-        memory,
-        qdrant=options.qdrant,
-        history=options.history,
-        collection=options.collection,
-        expiry=options.expiry,
-    )
-    screen.show(counts, views.imported)
-
-
-def _import_sources(memory: Memory, options: Namespace, screen: Screen) -> None:
-    from isomem.moving.intake import import_records
-
-    screen.show(import_records(memory, _records(options)), views.taken_in)
-
-
 def _records(options: Namespace) -> Iterator[Record]:
-    from isomem import importer
-    from isomem.moving import sources
+    from isomem.moving.files import with_expiry
+    from isomem.moving.sources import of_chroma, of_history, of_qdrant
 
-    read = importer.with_expiry if options.expiry else dict
+    read = with_expiry if options.expiry else dict
+    named = options.collection
+    collection = str(COLLECTION.default if named is None else named)
+    sources: list[Iterable[Record]] = []
     if options.qdrant is not None:
         key = os.environ.get("QDRANT_API_KEY")
-        yield from sources.of_qdrant(options.qdrant, options.collection, api_key=key, read=read)
+        sources.append(of_qdrant(options.qdrant, collection, api_key=key, read=read))
     if options.chroma is not None:
         key = os.environ.get("CHROMA_API_KEY")
-        yield from sources.of_chroma(options.chroma, options.collection, api_key=key, read=read)
+        sources.append(of_chroma(options.chroma, collection, api_key=key, read=read))
     if options.history is not None:
-        yield from sources.of_history(options.history)
+        sources.append(of_history(options.history))
+    return chain.from_iterable(sources)

@@ -280,7 +280,7 @@ def _add_import(groups: Groups) -> None:
     parser.add_argument(
         "file", nargs="?", metavar="FILE", help="an export; - is the standard input"
     )
-    parser.add_argument("--embed", action="store_true", help="make the vectors of an export anew")
+    parser.add_argument("--embed", action="store_true", help="make the vectors anew")
     parser.add_argument(
         "--qdrant",
         metavar="DIR",
@@ -296,9 +296,8 @@ def _add_import(groups: Groups) -> None:
     parser.add_argument("--history", metavar="FILE", help="mem0's history.db (history_db_path)")
     parser.add_argument(
         "--collection",
-        default=COLLECTION.default,
         metavar="NAME",
-        help="mem0's collection_name (default %(default)s)",
+        help=f"mem0's collection_name (default {COLLECTION.default})",
     )
     parser.add_argument(
         "--expiry", action="store_true", help="hide what expired in mem0, which 2.0.4 does not do"

@@ -125,12 +125,6 @@ def swept(result: dict[str, int], screen: Screen) -> Iterator[str]:
     yield f"{counted(removed, 'expired memory was', 'expired memories were')} removed."
 
 
-def imported(counts: dict[str, int], screen: Screen) -> Iterator[str]:
-    """What an import added."""
-    yield "Added what was not in the memory file yet:"
-    yield from _table(counts, screen)
-
-
 def exported(result: Json, screen: Screen) -> Iterator[str]:
     """What an export has written, with the digests to compare with an import's."""
     del screen

@@ -14,16 +14,23 @@ import sys
 from contextlib import contextmanager, suppress
 from itertools import groupby, islice
 
+from isomem import log
 from isomem.errors import ValidationError
-from isomem.moving.lines import END, KINDS, POINTS, Digests, Lines, header, line_of
-from isomem.moving.reading import AT_ONCE, gives_vectors, is_stored, payloads_of, records_of
+from isomem.moving.lines import END, KINDS, POINTS, Digests, Lines, header, line_of, other_vector
+from isomem.moving.reading import (
+    AT_ONCE,
+    gives_vectors,
+    is_stored,
+    made_by,
+    payloads_of,
+    records_of,
+)
 from isomem.store.backup import give_name
-from isomem.stores.embedded import facts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, TextIO
+    from typing import Any, BinaryIO
 
     from isomem.facade import Facade
     from isomem.moving.lines import Fields
@@ -51,9 +58,9 @@ def export(memory: Facade, path: str, *, vectors: bool = True) -> Result:
 
     Raises:
         ValidationError: MOVE_003, the file exists, another export is writing it, or it cannot be
-            written.
+            written; MOVE_004, the vectors are of another embedder than the memory's.
     """
-    dims, embedder = facts_of({"embedding_model_dims": None}, memory.embedding_model)
+    dims, embedder = made_by(memory)
     head = header(vectors=vectors and gives_vectors(memory), embedder=embedder, dims=dims)
     if path == STDOUT:
         return _to_stdout(memory, head)
@@ -62,6 +69,7 @@ def export(memory: Facade, path: str, *, vectors: bool = True) -> Result:
     part = f"{path}{_PART}"
     try:
         with _opened(part, head, memory) as (file, digests, after):
+            kept = digests.count()
             result = _write(memory, file, head, digests, after)
             file.flush()
             os.fsync(file.fileno())
@@ -75,12 +83,21 @@ def export(memory: Facade, path: str, *, vectors: bool = True) -> Result:
         raise _unwritable(path, "already exists") from None
     except OSError as error:
         raise _unwritable(path, f"cannot be written: {error}") from error
+    if kept:
+        log.warning(
+            "%s goes on behind the first %s memories and entities of an export that was cut off."
+            " What has been stored in front of that place since then is not in it. For a fresh"
+            " export, delete the file and run it again",
+            path,
+            f"{kept:,}",
+        )
     return result
 
 
 def _to_stdout(memory: Facade, head: Fields) -> Result:
     try:
-        result = _write(memory, sys.stdout, head, Digests(), None)
+        sys.stdout.flush()
+        result = _write(memory, sys.stdout.buffer, head, Digests(), None)
         sys.stdout.flush()
     except BrokenPipeError:  # Whoever reads it has had enough.
         raise
@@ -91,32 +108,43 @@ def _to_stdout(memory: Facade, head: Fields) -> Result:
 
 def _write(
     memory: Facade,
-    file: TextIO,
+    file: BinaryIO,
     head: Fields,
     digests: Digests,
     after: tuple[str, str] | None,
 ) -> Result:
+    def put(value: object) -> None:
+        file.write(line_of(value).encode())  # In UTF-8, whatever the locale has.
+
     if after is None:
-        file.write(line_of(head))
-    records = records_of(memory, vectors=bool(head["vectors"]), after=after)
-    for kind, fields in records:
-        file.write(line_of({kind: fields}))
+        put(head)
+    for kind, fields in records_of(memory, vectors=bool(head["vectors"]), after=after):
+        _check_vector(kind, fields, head["dims"])
+        put({kind: fields})
         digests.add((kind, fields))
     result = digests.as_json()
-    file.write(line_of({END: result}))
+    put({END: result})
     return result
+
+
+def _check_vector(kind: str, fields: Fields, dims: int | None) -> None:
+    """Raises ValidationError unless the embedder that the header names can have made a vector."""
+    vector = fields.get("vector")
+    if vector and dims not in {None, len(vector)}:
+        advice = "leave them out: `isomem export --no-vectors`"
+        raise other_vector(f"{kind} {fields['id']}", vector, dims, advice)
 
 
 @contextmanager
 def _opened(
     part: str, head: Fields, memory: Facade
-) -> Iterator[tuple[TextIO, Digests, tuple[str, str] | None]]:
+) -> Iterator[tuple[BinaryIO, Digests, tuple[str, str] | None]]:
     """The file, open for writing; the digests of what stays in it, and the last record of that.
 
     Raises:
         BlockingIOError: another export is writing it.
     """
-    with open(_held(part), "r+", encoding="utf-8", newline="\n") as file:
+    with open(_held(part), "r+b") as file:
         if hasattr(os, "fchmod"):
             os.fchmod(file.fileno(), 0o600)  # Others must not read what people have told an agent.
         digests, after, size = _so_far(file.fileno(), head, memory)

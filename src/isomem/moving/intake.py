@@ -9,13 +9,15 @@ from contextlib import nullcontext
 from itertools import islice
 from typing import NamedTuple
 
+from isomem import log
+from isomem.contract.payload import LINKS
 from isomem.errors import MemoryError, ValidationError, VectorStoreError
-from isomem.moving.lines import KINDS, POINTS, Digests, Lines, bad_line
-from isomem.moving.reading import AT_ONCE, TABLES, is_stored, payloads_of
+from isomem.moving.lines import KINDS, POINTS, Digests, Lines, bad_line, fault_of, other_vector
+from isomem.moving.reading import AT_ONCE, TABLES, is_stored, made_by, payloads_of
 from isomem.ports.guard import one_for_each
+from isomem.store.codec import canonical_id
 from isomem.store.collection import Collection
 from isomem.store.ledger import Ledger
-from isomem.stores.embedded import facts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,16 +26,19 @@ if TYPE_CHECKING:
 
     from isomem.facade import Facade
     from isomem.moving.lines import Fields, Record
+    from isomem.moving.reading import Table
     from isomem.types import Vector
 
     Result = dict[str, dict[str, Any]]
     Row = tuple[object, ...]
 
+_RECORD = "record"
+
 REFUSED = (MemoryError, ValueError, TypeError, KeyError)
 
 
 class _Numbered(NamedTuple):
-    """A record, and the number of its line."""
+    """A record, and the number of its line, or its own in a source without lines."""
 
     number: int
     fields: Fields
@@ -72,26 +77,39 @@ def import_lines(memory: Facade, lines: Iterable[str], *, embed: bool = False) -
         VectorStoreError: a store gives back something else than it was given.
     """
     read = Lines(lines)
-    _, identity = facts_of({"embedding_model_dims": None}, memory.embedding_model)
-    _check_embedder(read.head, identity, embed=embed)
-    intake = Intake(memory, embed=embed)
-    for kind, batch in _batches(read):
+    _check_embedder(read.head, made_by(memory)[1], embed=embed)
+    intake = Intake(memory, embed=embed, unit="line")
+    for kind, batch in _grouped((read.number, record) for record in read):
         intake.take(kind, batch)
     return intake.result(read.digests)
 
 
-def import_records(memory: Facade, records: Iterable[Record]) -> Result:
-    """As `import_lines`, from records of another source."""
+def import_records(memory: Facade, records: Iterable[Record], *, embed: bool = False) -> Result:
+    """As `import_lines`, from records of another source, which errors name by their number.
+
+    A warning says how many rows of history belong to memories that the memory does not have.
+    """
     digests = Digests()
 
-    def counted() -> Iterator[tuple[int, Record]]:
+    def checked() -> Iterator[tuple[int, Record]]:
         for number, record in enumerate(records, 1):
+            fault = fault_of(*record)
+            if fault:
+                raise bad_line(number, fault, _RECORD)
             digests.add(record)
             yield number, record
 
-    intake = Intake(memory, embed=False)
-    for kind, batch in _grouped(counted()):
+    intake = Intake(memory, embed=embed, unit=_RECORD)
+    strays = 0
+    for kind, batch in _grouped(checked()):
         intake.take(kind, batch)
+        if kind == "history":
+            strays += intake.strays(batch)
+    if strays:
+        log.warning(
+            "History rows of memories that are not here, which `purge` does not find: %s",
+            f"{strays:,}",
+        )
     return intake.result(digests)
 
 
@@ -106,25 +124,49 @@ def _check_embedder(head: Mapping[str, object], identity: str | None, *, embed: 
     )
 
 
-def _batches(read: Lines) -> Iterator[tuple[str, list[_Numbered]]]:
-    return _grouped((read.number, record) for record in read)
-
-
 def _grouped(records: Iterator[tuple[int, Record]]) -> Iterator[tuple[str, list[_Numbered]]]:
     """Records of one kind together, up to `AT_ONCE`."""
     while taken := [*islice(records, AT_ONCE)]:
         for kind in KINDS:
-            batch = [_Numbered(number, fields) for number, (each, fields) in taken if each == kind]
+            batch = [
+                _Numbered(number, _spelled(kind, fields))
+                for number, (each, fields) in taken
+                if each == kind
+            ]
             if batch:
                 yield kind, batch
 
 
-class Intake:
-    """Stores records of all kinds in one memory."""
+def _spelled(kind: str, fields: Fields) -> Fields:
+    """A record with the ids of memories and entities as stores spell them.
 
-    def __init__(self, memory: Facade, *, embed: bool) -> None:
+    Otherwise a store would do that alone, and what is not a point would name another id.
+    """
+    if kind == "message":
+        return fields
+    name = "memory_id" if kind == "history" else "id"
+    spelled = {**fields, name: canonical_id(fields[name])}
+    links = fields["payload"].get(LINKS) if kind == "entity" else None
+    if isinstance(links, list):
+        linked = [canonical_id(each) if isinstance(each, str) else each for each in links]
+        spelled["payload"] = {**fields["payload"], LINKS: linked}
+    return spelled
+
+
+class Intake:
+    """Stores records of all kinds in one memory.
+
+    Args:
+        memory: the target.
+        embed: makes all vectors anew.
+        unit: what the numbers of the records count, for errors.
+    """
+
+    def __init__(self, memory: Facade, *, embed: bool, unit: str) -> None:
         self._memory = memory
         self._embed = embed
+        self._unit = unit
+        self._dims, _ = made_by(memory)
         self._tallies = {kind: Tally() for kind in KINDS}
 
     def result(self, digests: Digests) -> Result:
@@ -153,7 +195,7 @@ class Intake:
     def _points(self, kind: str, batch: Sequence[_Numbered]) -> None:
         store: Any = self._memory.vector_store if kind == "memory" else self._memory.entity_store
         tally = self._tallies[kind]
-        batch = _without_repeated(batch)
+        batch = self._without_repeated(batch)
         known = payloads_of(store, [each.fields["id"] for each in batch])
         new = [each for each in batch if each.fields["id"] not in known]
         tally.different += sum(
@@ -174,18 +216,24 @@ class Intake:
                 try:
                     _put(store, [each], [vector])
                 except REFUSED as error:
-                    raise bad_line(each.number, f"cannot be stored: {error}") from error
+                    raise self._bad(each, f"cannot be stored: {error}") from error
 
     def _vectors(self, new: Sequence[_Numbered]) -> list[Vector]:
-        given = [None if self._embed else each.fields.get("vector") for each in new]
+        given = [None if self._embed else self._given(each) for each in new]
         lacking = [each for each, vector in zip(new, given, strict=True) if vector is None]
         texts = [str(each.fields["payload"].get("data") or "") for each in lacking]
         embedder = self._memory.embedding_model
         made = iter(one_for_each(embedder.embed_batch(texts, "add"), texts) if texts else ())
         return [next(made) if vector is None else vector for vector in given]
 
-    @staticmethod
-    def _verify(kind: str, store: Any, new: Sequence[_Numbered]) -> None:
+    def _given(self, each: _Numbered) -> Vector | None:
+        vector: Vector | None = each.fields.get("vector")
+        if vector is not None and self._dims not in {None, len(vector)}:
+            advice = "make them anew: `isomem import --embed`"
+            raise other_vector(f"{self._unit} {each.number}", vector, self._dims, advice)
+        return vector
+
+    def _verify(self, kind: str, store: Any, new: Sequence[_Numbered]) -> None:
         """Compares what a store gives back with what it was given."""
         given, found = Digests(), Digests()
         stored = payloads_of(store, [each.fields["id"] for each in new])
@@ -196,45 +244,67 @@ class Intake:
                 found.add((kind, {"id": point_id, "payload": stored[point_id]}))
         if given.as_json() != found.as_json():
             raise VectorStoreError(
-                f"the store gives back other {kind} records than it was given in lines "
-                f"{new[0].number} to {new[-1].number}",
+                f"the store gives back other {kind} records than it was given in "
+                f"{self._unit}s {new[0].number} to {new[-1].number}",
                 details={"given": given.as_json()[kind], "found": found.as_json()[kind]},
             )
 
     # --- Rows ---
 
     def _rows(self, kind: str, batch: Sequence[_Numbered]) -> None:
-        ledger: Any = self._memory.db
         table = TABLES[kind]
-        if not (isinstance(ledger, Ledger) or hasattr(ledger, "put_rows")):
-            raise VectorStoreError(f"the ledger is not isomem's and cannot take {table.name}")
         rows = {each.fields["id"]: table.row(each.fields) for each in batch}
-        put, read = _methods_of(ledger) if hasattr(ledger, "put_rows") else (_put_rows, _rows_of)
+        put, _ = self._methods(table)
         try:
-            added = put(ledger, table.name, table.columns, [*rows.values()])
+            added = put(self._memory.db, table.name, table.columns, [*rows.values()])
         except REFUSED as error:
-            fault = f"or one up to line {batch[-1].number} cannot be stored: {error}"
-            raise bad_line(batch[0].number, fault) from error
-        stored = {row[0]: tuple(row) for row in read(ledger, table.name, table.columns, [*rows])}
+            fault = f"or one up to {self._unit} {batch[-1].number} cannot be stored: {error}"
+            raise self._bad(batch[0], fault) from error
+        stored = {row[0]: tuple(row) for row in self._stored(table, [*rows])}
         if stored.keys() != rows.keys():
             raise VectorStoreError(f"the ledger lacks rows of {table.name} that it was given")
         tally = self._tallies[kind]
         tally.added += added
         tally.different += sum(stored[name] != row for name, row in rows.items())
 
+    def strays(self, history: Sequence[_Numbered]) -> int:
+        """How many rows of history belong to no memory, nor to one whose removal is known."""
+        named = {each.fields["memory_id"] for each in history}
+        known = {*payloads_of(self._memory.vector_store, [*named])}
+        known |= {str(row[0]) for row in self._stored(TABLES["removed"], [*(named - known)])}
+        return sum(each.fields["memory_id"] not in known for each in history)
 
-def _without_repeated(batch: Sequence[_Numbered]) -> Sequence[_Numbered]:
-    """The records of which none has the id of another.
+    def _stored(self, table: Table, ids: Sequence[str]) -> Iterable[Row]:
+        _, read = self._methods(table)
+        return read(self._memory.db, table.name, table.columns, ids)
 
-    Raises:
-        ValidationError: MOVE_001, two lines have one id and say different things.
-    """
-    first: dict[str, _Numbered] = {}
-    for each in batch:
-        other = first.setdefault(each.fields["id"], each)
-        if other.fields != each.fields:
-            raise bad_line(each.number, f"has the id of line {other.number}, and something else")
-    return [*first.values()]
+    def _methods(self, table: Table) -> tuple[Callable[..., int], Callable[..., Iterable[Row]]]:
+        """What puts rows into the ledger, and what reads them."""
+        ledger: Any = self._memory.db
+        if hasattr(ledger, "put_rows"):  # It is that of another store set.
+            return type(ledger).put_rows, type(ledger).rows_of
+        if isinstance(ledger, Ledger):
+            return _put_rows, _rows_of
+        raise VectorStoreError(f"the ledger is not isomem's and cannot take {table.name}")
+
+    # --- Errors ---
+
+    def _bad(self, each: _Numbered, fault: str) -> ValidationError:
+        return bad_line(each.number, fault, self._unit)
+
+    def _without_repeated(self, batch: Sequence[_Numbered]) -> Sequence[_Numbered]:
+        """The records of which none has the id of another.
+
+        Raises:
+            ValidationError: MOVE_001, two records have one id and say different things.
+        """
+        first: dict[str, _Numbered] = {}
+        for each in batch:
+            other = first.setdefault(each.fields["id"], each)
+            if other.fields != each.fields:
+                fault = f"has the id of {self._unit} {other.number}, and something else"
+                raise self._bad(each, fault)
+        return [*first.values()]
 
 
 def _put(store: Any, new: Sequence[_Numbered], vectors: Sequence[Vector]) -> None:
@@ -243,11 +313,6 @@ def _put(store: Any, new: Sequence[_Numbered], vectors: Sequence[Vector]) -> Non
     atomic = store.database.writing() if isinstance(store, Collection) else nullcontext()
     with atomic:
         store.insert(vectors=[*vectors], payloads=payloads, ids=ids)
-
-
-def _methods_of(ledger: Any) -> tuple[Callable[..., int], Callable[..., Iterable[Row]]]:
-    """The two methods of a ledger of another store set."""
-    return type(ledger).put_rows, type(ledger).rows_of
 
 
 def _rows_of(ledger: Ledger, table: str, columns: Sequence[str], ids: Sequence[str]) -> list[Row]:

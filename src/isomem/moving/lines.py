@@ -23,7 +23,7 @@ from isomem.types import LARGEST_INT, is_unicode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     Fields = dict[str, Any]
@@ -37,10 +37,20 @@ POINTS = frozenset({"memory", "entity"})
 _DIGEST_BITS = 128
 
 
-def bad_line(number: int, fault: str) -> ValidationError:
-    """The error for a line that cannot be used."""
+def bad_line(number: int, fault: str, unit: str = "line") -> ValidationError:
+    """The error for a line, or a record of a source without lines, that cannot be used."""
     return ValidationError(
-        f"line {number} {fault}", error_code="MOVE_001", details={"line": number}
+        f"{unit} {number} {fault}", error_code="MOVE_001", details={unit: number}
+    )
+
+
+def other_vector(of: str, vector: Sequence[float], dims: int, advice: str) -> ValidationError:
+    """The error for a vector that the embedder of a memory cannot have made."""
+    return ValidationError(
+        f"{of} has a vector of length {len(vector)}, and those of this memory's embedder have"
+        f" length {dims}",
+        error_code="MOVE_004",
+        suggestion=f"Configure the embedder that made the vectors, or {advice}.",
     )
 
 
@@ -67,6 +77,10 @@ class Digests:
         text = json.dumps(_compared(kind, fields), sort_keys=True, separators=(",", ":"))
         self._counts[kind] += 1
         self._sums[kind] = (self._sums[kind] + int(md5_hex(text), 16)) % 2**_DIGEST_BITS
+
+    def count(self) -> int:
+        """How many records there are."""
+        return sum(self._counts.values())
 
     def as_json(self) -> Fields:
         """Count and digest by kind."""
@@ -162,7 +176,7 @@ class Lines:
         if kind == END:
             self._check_end(fields)
             return None
-        fault = _fault(kind, fields)
+        fault = fault_of(kind, fields)
         if fault:
             raise bad_line(self.number, fault)
         return kind, fields
@@ -188,7 +202,7 @@ class Lines:
         return value
 
 
-def _fault(kind: str, fields: object) -> str:
+def fault_of(kind: str, fields: object) -> str:
     """What is wrong with a record; "" if nothing."""
     if kind not in KINDS:
         return f"has the kind {kind!r}; known: {', '.join(KINDS)}"
@@ -216,7 +230,7 @@ def _is_cell(value: object) -> bool:
     """Whether a row can hold a value."""
     if isinstance(value, int):
         return abs(value) <= LARGEST_INT
-    return not isinstance(value, (dict, list))
+    return value is None or isinstance(value, (str, float))
 
 
 def _is_id(value: object) -> bool:
@@ -224,8 +238,4 @@ def _is_id(value: object) -> bool:
 
 
 def _is_vector(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in value)
-    )
+    return isinstance(value, list) and bool(value) and {*map(type, value)} <= {int, float}

@@ -8,6 +8,7 @@ that only has mem0's methods, all points are listed at once, without their vecto
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from isomem import log
@@ -16,6 +17,7 @@ from isomem.moving.lines import KINDS, Digests
 from isomem.store.collection import Collection
 from isomem.store.ledger import Ledger
 from isomem.store.schema import HISTORY_COLUMNS, MESSAGE_COLUMNS
+from isomem.stores.embedded import facts_of
 from isomem.stores.listing import every_point
 from isomem.types import SCOPE_KEYS
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from isomem.clock import Clock
     from isomem.facade import Facade
     from isomem.moving.lines import Record
+    from isomem.store.vectors import Made
     from isomem.types import Payload, Vector
 
     Point = tuple[str, Payload, Vector | None]
@@ -70,6 +73,13 @@ TABLES = {
     "removed": Table("removed", ("memory_id", *SCOPE_KEYS), "memory_id"),
 }
 """The table of each kind of row."""
+
+
+def made_by(memory: Facade) -> Made:
+    """The length of the vectors that a memory expects, and the identity of its embedder."""
+    options = memory.config.vector_store.config
+    dims = options.get("embedding_model_dims")
+    return facts_of({"embedding_model_dims": dims}, memory.embedding_model)
 
 
 def gives_vectors(memory: Facade) -> bool:
@@ -129,8 +139,10 @@ def payloads_of(store: Any, ids: Sequence[str]) -> dict[str, Payload]:
     if hasattr(store, "payloads_of"):
         found: dict[str, Payload] = store.payloads_of(ids)
         return found
-    hits = ((name, store.get(vector_id=name)) for name in ids)
-    return {name: dict(hit.payload or {}) for name, hit in hits if hit is not None}
+    # One block for all of them: each would begin a transaction of its own.
+    with store.database.reading() if isinstance(store, Collection) else nullcontext():
+        hits = [(name, store.get(vector_id=name)) for name in ids]
+        return {name: dict(hit.payload or {}) for name, hit in hits if hit is not None}
 
 
 def is_stored(kind: str, fields: Fields, payloads: Mapping[str, Payload]) -> bool:

@@ -14,9 +14,9 @@ from isomem.stores.postgres.turns import turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from typing import Any
 
-    from isomem.stores.postgres.connections import Row
+    from psycopg import Connection
 
 _COMPACTED = (
     "points", "near", "ids", "links", "scopes", "term_counts", "history", "messages", "removed",
@@ -56,7 +56,7 @@ those that write, those of other databases count, too: until they end, whoever b
 anywhere sees a state as old as theirs."""
 
 
-def rewrite(connection: Connection[Row], name: str) -> None:
+def rewrite(connection: Connection[Any], name: str) -> None:
     """Rewrites all tables that have rows about memories, and leaves its limits of time behind.
 
     Args:
@@ -88,7 +88,7 @@ def rewrite(connection: Connection[Row], name: str) -> None:
         )
 
 
-def _rewritten(connection: Connection[Row]) -> tuple[list[str], list[str]]:
+def _rewritten(connection: Connection[Any]) -> tuple[list[str], list[str]]:
     """Rewrites the tables. Returns those that this user may not rewrite, and those in use."""
     left, used = [], []
     for table in _COMPACTED:
@@ -100,7 +100,7 @@ def _rewritten(connection: Connection[Row]) -> tuple[list[str], list[str]]:
     return left, used
 
 
-def _wait_for_older(connection: Connection[Row]) -> list[str]:
+def _wait_for_older(connection: Connection[Any]) -> list[str]:
     """Waits for who may see what was removed before now. Returns those who still may."""
     deadline = time.monotonic() + _KEPT_S
     now = connection.execute(_NOW).fetchone()
@@ -111,7 +111,7 @@ def _wait_for_older(connection: Connection[Row]) -> list[str]:
     return [name for (name,) in keeping]
 
 
-def _is_rewritten(connection: Connection[Row], table: str) -> bool:
+def _is_rewritten(connection: Connection[Any], table: str) -> bool:
     """Rewrites a table, if it is there, into new files. Returns whether that was done.
 
     A user who may not do that only gets a warning, in the language of the server.
@@ -122,6 +122,6 @@ def _is_rewritten(connection: Connection[Row], table: str) -> bool:
     return before.isdisjoint(_files_of(connection, table))
 
 
-def _files_of(connection: Connection[Row], table: str) -> set[Row]:
+def _files_of(connection: Connection[Any], table: str) -> set[Any]:
     """The files of a table or of its partitions; none if it is not there."""
     return {*connection.execute(_FILES, (table, table)).fetchall()}
