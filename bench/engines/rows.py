@@ -90,6 +90,9 @@ class Engine:
         beside: the engine on which mem0 is measured beside it, if it is not the same.
         shares: several systems can use the same data at once: isomem set as mem0 uses mem0's, and
             what one has filled is not filled again.
+        copied: the folder of the data in that of a system, if isomem set as mem0 begins with a copy
+            of what mem0 has stored. Its collection then has mem0's settings.
+        copied_from: with how many memories: it would take an hour to store them once more.
         as_mem0: the options with which it does what mem0 does there.
         breaks: adds of several threads damage it if it is used by mem0, so that mem0's are made one
             at a time.
@@ -106,6 +109,8 @@ class Engine:
     theirs: Callable[[Place, Path], Config] | None = None
     beside: str = ""
     shares: bool = False
+    copied: str = ""
+    copied_from: int = 1_000_000
     as_mem0: Mapping[str, object] = field(
         default_factory=lambda: {"keyword_search": False}, hash=False
     )
@@ -229,7 +234,7 @@ ENGINES = (
     ),
     Engine(
         "chroma-folder", "Chroma, a folder", _chroma_folder, _chroma_folder,
-        as_mem0={}, needs=("chromadb",),
+        as_mem0={}, needs=("chromadb",), copied="chroma",
     ),
     Engine(
         "chroma-server", "Chroma, a server", _chroma_server, _chroma_server,

@@ -57,6 +57,15 @@ class System:
         """Whether it works on the data of mem0, as isomem set as mem0 does where both can."""
         return self.is_mem0 or (self.setting == "plain" and self.engine.shares)
 
+    def shares_with(self, other: System) -> bool:
+        """Whether it works on the data of another system."""
+        return (self.engine, self.uses_theirs) == (other.engine, other.uses_theirs)
+
+    def copies(self, other: System, memories: int) -> bool:
+        """Whether it begins with a copy of what another system has stored."""
+        is_pair = (self.setting, other.setting) == ("plain", "mem0") and other.engine == self.engine
+        return is_pair and bool(self.engine.copied) and memories >= self.engine.copied_from
+
     def job(self, place: Place, large: int) -> dict[str, Any]:
         """What its process is given."""
         folder = place.folder / self.name

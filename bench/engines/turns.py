@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import selectors
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.engines.rows import Engine, Place
+from bench.engines.rows import Place
 from bench.engines.systems import System
 from bench.rounds import WORKERS, WorkerError, environment
 
@@ -114,14 +116,13 @@ def measure(group: list[System], place: Place, plan: Plan, say: Say) -> Iterator
     large = LARGE if place.memories >= 2 * LARGE else 0
     with ExitStack() as stack:
         workers: dict[System, Worker] = {}
-        filled: set[tuple[Engine, bool]] = set()
         for system in group:
             why = system.engine.missing(place.memories)
             if why:
                 yield {**_key(system, place), "why": why}
                 continue
             try:
-                workers[system] = _ready(system, place, large, filled, stack, say)
+                workers[system] = _ready(system, place, large, [*workers], stack, say)
             except WorkerError as error:
                 say(f"  {system.title} FAILED: {error}")
                 yield {**_key(system, place), "error": str(error)}
@@ -132,20 +133,24 @@ def _ready(
     system: System,
     place: Place,
     large: int,
-    filled: set[tuple[Engine, bool]],
+    earlier: list[System],
     stack: ExitStack,
     say: Say,
 ) -> Worker:
     """A process whose store is filled."""
-    begun, engine, data = time.monotonic(), system.engine, (system.engine, system.uses_theirs)
+    begun, engine = time.monotonic(), system.engine
     job = system.job(place, large)
+    is_filled = engine.shares and any(map(system.shares_with, earlier))
+    if original := next(filter(partial(system.copies, memories=place.memories), earlier), None):
+        files = place.folder / original.name / engine.copied
+        shutil.copytree(files, place.folder / system.name / engine.copied)
+        is_filled = True
     worker = Worker(job, place.folder / system.name)
     stack.callback(worker.end)
     worker.ask("open")
-    if not (engine.shares and data in filled):
+    if not is_filled:
         with engine.filling(place, job["config"]["vector_store"]):
             worker.ask("fill", FILL_S)
-        filled.add(data)
     say(f"  {system.title} is ready after {time.monotonic() - begun:,.0f} s")
     return worker
 

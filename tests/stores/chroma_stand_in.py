@@ -116,6 +116,7 @@ class Collection:
         limit: int | None = None,
         offset: int = 0,
     ) -> dict[str, Any]:
+        _check_depth(where)
         found = [
             (name, *row)
             for name, row in self.rows.items()
@@ -131,6 +132,7 @@ class Collection:
         self, query_embeddings: list[Any], n_results: int, where: Any, include: list[str]
     ) -> dict[str, Any]:
         self._check("query", n_results)
+        _check_depth(where)
         answers = []
         for asked in query_embeddings:
             rows = [
@@ -149,6 +151,17 @@ class Collection:
 def _over(old: dict[str, Any], new: dict[str, Any] | None) -> dict[str, Any]:
     whole = {**old, **(new or {})}
     return {key: value for key, value in whole.items() if value is not None}
+
+
+def _check_depth(where: dict[str, Any] | None) -> None:
+    """Chroma makes one expression of SQL of a filter, in which each `or` is one level deeper."""
+    if _depth(where) > 990:
+        raise InternalError("Expression tree is too large (maximum depth 1000)")
+
+
+def _depth(where: dict[str, Any] | None) -> int:
+    parts = (where or {}).get("$and") or (where or {}).get("$or")
+    return len(parts) + max(map(_depth, parts)) if parts else 1
 
 
 def passes(where: dict[str, Any] | None, metadata: dict[str, Any]) -> bool:

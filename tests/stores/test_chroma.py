@@ -353,7 +353,25 @@ def test_a_point_that_is_replaced_keeps_what_another_adds_meanwhile(
     assert [*vector] == pytest.approx(VECTORS[1])
     monkeypatch.undo()
     store.insert(vectors=VECTORS[:1], payloads=[{"data": "cake"}], ids=IDS[:1])
-    assert plain(store.get(IDS[0])) == (IDS[0], None, {"data": "cake"})
+    assert plain(store.get(IDS[0])) == (IDS[0], None, {**added, "data": "cake"})
+
+
+def test_a_new_point_keeps_what_another_adds_before_the_call_returns(
+    store: ChromaStore, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, real = ChromaStore(options(place, tmp_path)), store._call
+
+    def call(method: str, **arguments: Any) -> Any:
+        answer = real(method, **arguments)
+        if method == "upsert":
+            other.update(IDS[0], payload={"superseded_by": IDS[1], "deep": {"a": 1}})
+        return answer
+
+    monkeypatch.setattr(store, "_call", call)
+    store.insert(vectors=VECTORS[:1], payloads=PAYLOADS[:1], ids=IDS[:1])
+    whole = {**PAYLOADS[0], "superseded_by": IDS[1], "deep": {"a": 1}}
+    assert plain(store.get(IDS[0])) == (IDS[0], None, whole)
+    other.close()
 
 
 @pytest.mark.parametrize("who", ["isomem", "mem0"])

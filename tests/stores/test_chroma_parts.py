@@ -19,9 +19,9 @@ from isomem.errors import (
     VectorValueError,
 )
 from isomem.options import read_table
-from isomem.stores import chroma_calls
 from isomem.stores.chroma_calls import check_location, is_cloud
-from isomem.stores.chroma_filters import EVERYTHING, Asked, asked_for
+from isomem.stores.chroma_filters import EVERYTHING, Asked, _leaves, asked_for
+from isomem.stores.chroma_folders import Folder
 from isomem.stores.chroma_payloads import LARGEST_INT, MARK, packed, unpacked
 from tests.stores.chroma_stand_in import passes
 from tests.stores.test_filters import OPERATORS, VALUES
@@ -168,7 +168,7 @@ def test_the_ids_of_a_scope_are_asked_for_exactly() -> None:
 def test_other_values_are_looked_for_in_lists_and_beside_too() -> None:
     asked = asked_for(compiled({"k": "a", "user_id": "ana"}))
     value = {"$or": [{"k": {"$eq": "a"}}, {"k": {"$contains": "a"}}, {MARK: {"$eq": True}}]}
-    assert asked == Asked({"$and": [value, {"user_id": {"$eq": "ana"}}]}, is_exact=False)
+    assert asked == Asked({"$and": [{"user_id": {"$eq": "ana"}}, value]}, is_exact=False)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +191,22 @@ def test_one_alternative_that_is_not_asked_leaves_out_all() -> None:
     assert asked_for(compiled({"OR": [one, {"b": {"contains": "x"}}]})) == EVERYTHING
     assert asked_for(compiled({"OR": [one, {"user_id": "bob"}]})).is_exact
     assert not asked_for(compiled({**one, "NOT": [{"user_id": "ana"}]})).is_exact
+
+
+@pytest.mark.parametrize("count", [100, 400, 1200])
+def test_of_very_many_conditions_chroma_is_asked_for_the_scope_and_for_some(count: int) -> None:
+    conditions = [{f"k{number}": number} for number in range(count)]
+    asked = asked_for(compiled({"AND": [*conditions, {"user_id": "ana"}]}))
+    assert asked.where is not None
+    assert asked.where["$and"][0] == {"user_id": {"$eq": "ana"}}
+    assert not asked.is_exact
+    assert _leaves(asked.where) <= 500
+    users = [{"user_id": f"u{number}"} for number in range(count)]
+    either = asked_for(compiled({"OR": users}))
+    assert either == EVERYTHING if count > 500 else either.is_exact
+    within = asked_for(compiled({"user_id": "ana", "AND": [{"OR": users}, {"OR": users[:200]}]}))
+    assert _leaves(within.where) <= 500
+    assert within.is_exact == (count < 400)
 
 
 # --- Options ---------------------------------------------------------------------------------
@@ -248,14 +264,14 @@ def test_options_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_a_folder_that_a_parent_has_open_is_refused_in_its_child(tmp_path: Path) -> None:
-    held = chroma_calls._Held.of(str(tmp_path))
+    held = Folder.held(str(tmp_path))
     child = os.fork()
     if child == 0:
         try:
-            chroma_calls._Held.of(str(tmp_path))
+            Folder.held(str(tmp_path))
         except VectorStoreError:
             os._exit(0)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     held.release()
-    chroma_calls._Held.of(str(tmp_path)).release()
+    Folder.held(str(tmp_path)).release()

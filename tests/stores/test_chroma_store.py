@@ -104,6 +104,32 @@ def test_a_point_that_is_replaced_is_a_look_and_a_write(client: StandIn) -> None
     assert client.calls == [("get", 0), ("upsert", 1), ("get", 1)]
 
 
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"OR": [{"user_id": f"u{n}"} for n in range(1099)] + [{"user_id": "ana"}]},
+        {"user_id": "ana", "OR": [{"n": n} for n in range(1100)]},
+        {"user_id": "ana", "AND": [{"OR": [{"n": n}, {"tags": "x"}]} for n in range(400)]},
+        {"AND": [{"user_id": "ana"}] * 1200},
+        {"OR": [{"AND": [{"tags": "x"}] * 40 + [{"user_id": "ana"}]}] * 30},
+        {"user_id": "ana", "NOT": [{"n": -n} for n in range(1, 1200)]},
+    ],
+    ids=["OR of users", "OR of values", "AND of OR", "AND of users", "OR of AND", "NOT"],
+)
+def test_a_filter_of_very_many_conditions_finds_what_it_means(
+    client: StandIn, filters: dict[str, Any]
+) -> None:
+    """Chroma refuses an expression that is too large."""
+    store = made(client)
+    store.insert(vectors=VECTORS[:40], payloads=PAYLOADS[:40], ids=NAMES[:40])
+    passing = NAMES[1:40:2]
+    assert [hit.id for hit in store.list(filters=filters, top_k=None)[0]] == passing
+    for query in (VECTORS[0], VECTORS[39]):
+        found = store.search(query="", vectors=query, top_k=30, filters=filters)
+        assert sorted(hit.id for hit in found) == passing
+        assert [hit.score for hit in found] == sorted(hit.score or 0.0 for hit in found)
+
+
 def test_several_changes_are_two_calls(client: StandIn) -> None:
     store = filled(client)
     client.calls.clear()
@@ -130,6 +156,29 @@ def test_what_a_new_point_has_beside_its_payload_is_removed(client: StandIn) -> 
     assert [row[1] for row in rows.values()] == [{"data": "new", "n": 1}] * 3
     store.update(NAMES[0], vector=VECTORS[1], payload={"data": "newer"})
     assert rows[NAMES[0]] == (VECTORS[1], {"data": "newer"})
+
+
+def test_what_another_adds_to_a_new_point_stays(
+    client: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be another process, which sees the point before the call that adds it returns."""
+    store = made(client)
+    real = store._call
+    added = {
+        "superseded_by": NAMES[1], "note": 1, "isomem_json": True, "isomem_json:deep": "{}",
+        "data": "changed", "mine": ["more"],
+    }  # fmt: skip
+
+    def call(method: str, **arguments: Any) -> Any:
+        answer = real(method, **arguments)
+        if method == "upsert":
+            real("update", ids=NAMES[:1], metadatas=[{**added, "of a removed one": ["x"]}])
+        return answer
+
+    monkeypatch.setattr(store, "_call", call)
+    payload = {"data": "new", "user_id": "ana", "mine": ["a"]}
+    store.insert(vectors=VECTORS[:1], payloads=[payload], ids=NAMES[:1])
+    assert client.collections["mem0"].rows[NAMES[0]][1] == {**payload, **added}
 
 
 def test_a_hit_of_another_scope_is_not_shown(

@@ -187,11 +187,13 @@ class ChromaStore(EngineStore):
         self._together.put(points)
 
     def _put_all(self, points: Sequence[Row]) -> None:
-        """Writes whole points, most of them with new ids, which nobody else can have changed yet.
+        """Writes points, whose ids are new as a rule, and removes lists that are not theirs.
 
-        What they have beside that is removed. It may be of an older point with the same id; or of
-        a point of a collection that another program has removed: Chroma (1.5) keeps the lists of
-        such points, and gives them to new ones.
+        Chroma (1.5) keeps the lists of a collection that another program has removed, and gives
+        them to new points. Whatever else a point has then, another caller has added since it was
+        written, such as `superseded_by`: it stays. So does what an older point with the same id
+        had, which looks alike. A list that another caller has added in that moment is removed,
+        since nothing tells it from one of somebody else's memory.
         """
         rows = {name: (vector, metadata) for name, vector, metadata in points}
         names = [*rows]
@@ -203,7 +205,11 @@ class ChromaStore(EngineStore):
         )
         found = self._call("get", ids=names, include=["metadatas"])
         foreign = {
-            name: dict.fromkeys(key for key in stored or () if rows[name][1].get(key) is None)
+            name: dict.fromkeys(
+                key
+                for key, value in (stored or {}).items()
+                if isinstance(value, list) and rows[name][1].get(key) is None
+            )
             for name, stored in zip(found["ids"], found["metadatas"], strict=True)
         }
         wrong = {name: keys for name, keys in foreign.items() if keys}

@@ -1,20 +1,19 @@
-"""Calls of chromadb: opening it, errors, and who may have a folder open."""
+"""Calls of chromadb: opening it, and errors."""
 
 from __future__ import annotations
 
 import os
-from threading import Lock
-
-import apsw
 
 from isomem.errors import VectorStoreError, VectorValueError
 from isomem.providers.settings import passwords
+from isomem.stores import chroma_servers
+from isomem.stores.chroma_folders import Folder
 from isomem.stores.engine_calls import EngineConnection, cannot_open, wrong_option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any
 
     from isomem.errors import InvalidConfigError
     from isomem.stores.engine_calls import Client, Options
@@ -24,8 +23,6 @@ DEFAULT_PATH = "/tmp/chroma"
 
 IN_MEMORY = ":memory:"
 
-_CLOUD_DATABASE = "mem0"
-_LOCK_FILE = "isomem.lock"
 _TRANSIENT = frozenset({"RateLimitError", "InternalError", "Exception"})
 """chromadb has no class for an answer without a body that it knows, as a proxy gives it."""
 _REFUSED = frozenset(
@@ -45,7 +42,20 @@ _UNKNOWN_LOCATION = (
 _TWO_LOCATIONS = "Cannot specify both cloud configuration and local configuration. Choose one."
 
 
-class Connection(EngineConnection):
+class _Calls(EngineConnection):
+    """What may be called again."""
+
+    engine = "chroma"
+
+    def is_transient(self, error: Exception) -> bool:
+        if _name_of(error) in _TRANSIENT:
+            return True
+        import httpx
+
+        return isinstance(error, httpx.TransportError)
+
+
+class Connection(_Calls):
     """A client of chromadb, and how it is called.
 
     Args:
@@ -57,8 +67,6 @@ class Connection(EngineConnection):
     Attributes:
         is_cloud: whether it is Chroma Cloud, which limits how much one call may be about.
     """
-
-    engine = "chroma"
 
     def __init__(
         self, client: Client, options: Options, release: Callable[[], None] | None = None
@@ -82,13 +90,6 @@ class Connection(EngineConnection):
                 "vector_store chroma: it was opened before this process was forked",
                 suggestion="Open the memory in the process that uses it.",
             )
-
-    def is_transient(self, error: Exception) -> bool:
-        if _name_of(error) in _TRANSIENT:
-            return True
-        import httpx
-
-        return isinstance(error, httpx.TransportError)
 
     def kind_of(self, error: Exception) -> type[VectorStoreError]:
         is_refused = isinstance(error, (TypeError, ValueError)) or _name_of(error) in _REFUSED
@@ -194,28 +195,27 @@ def opened(options: Options) -> Connection:
     check_location(options)
     if options["client"] is not None:
         return Connection(options["client"], options)
-    try:
-        return _made(options)
-    except VectorStoreError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a file system and a transport can raise anything
-        failure = cannot_open("chroma", error, _secrets_of(options))
-    raise failure
+    return _Opening(options).tried(lambda: _made(options))
+
+
+class _Opening(_Calls):
+    """What makes a client, as often as a call of it is made."""
+
+    kept = (VectorStoreError,)
+
+    def __init__(self, options: Options) -> None:
+        has_server = is_cloud(options) or options["host"]
+        super().__init__(None, options["max_retries"] if has_server else 0, _secrets_of(options))
+
+    def failure(self, error: Exception) -> VectorStoreError:
+        return cannot_open(self.engine, error, self._secrets)
 
 
 def _made(options: Options) -> Connection:
     if is_cloud(options) or options["host"]:
-        client = _cloud(options) if is_cloud(options) else _server(options)
-        # The one that checks whether the tenant exists stays open, too.
-        sessions = [*map(_session_of, (client, getattr(client, "_admin_client", None)))]
-        sessions[0].timeout = options["timeout_s"]
-
-        def release() -> None:
-            client.close()
-            for session in filter(None, sessions):  # Which chromadb leaves open.
-                session.close()
-
-        return Connection(client, options, release)
+        make = chroma_servers.cloud_client if is_cloud(options) else chroma_servers.server_client
+        client = make(options, _settings)
+        return Connection(client, options, lambda: chroma_servers.close(client))
     if options["path"] == IN_MEMORY:
         return _in_memory(options)
     return _folder(options)
@@ -226,31 +226,6 @@ def _settings(**more: object) -> Any:
     from chromadb.config import Settings
 
     return Settings(anonymized_telemetry=False, **more)
-
-
-def _cloud(options: Options) -> Client:
-    from chromadb import CloudClient
-
-    return CloudClient(
-        api_key=options["api_key"],
-        tenant=options["tenant"],
-        database=_CLOUD_DATABASE,
-        settings=_settings(),
-    )
-
-
-def _server(options: Options) -> Client:
-    from chromadb import HttpClient
-
-    key = options["api_key"]
-    return HttpClient(
-        host=options["host"],
-        port=options["port"],
-        ssl=options["ssl"],
-        headers={"X-Chroma-Token": key} if key else None,
-        settings=_settings(),
-        **({"tenant": options["tenant"]} if options["tenant"] else {}),
-    )
 
 
 def _in_memory(options: Options) -> Connection:
@@ -273,74 +248,12 @@ def _in_memory(options: Options) -> Connection:
 
 
 def _folder(options: Options) -> Connection:
-    from chromadb import PersistentClient
-
     path = options["path"]
     os.makedirs(path, exist_ok=True)
-    held = _Held.of(path)
+    folder = Folder.held(path)
     try:
-        client = PersistentClient(path, settings=_settings())
+        client = folder.client(path, _settings)
     except BaseException:
-        held.release()
+        folder.release()
         raise
-
-    def release() -> None:
-        try:
-            client.close()
-        finally:
-            held.release()
-
-    return Connection(client, options, release)
-
-
-class _Held:
-    """A folder that this process has open. Another one would not see what is added to its index.
-
-    The lock is one of SQLite's, on an empty file beside Chroma's: it ends with the process.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._process = os.getpid()
-        self._users = 0
-        self._database = apsw.Connection(os.path.join(path, _LOCK_FILE))
-        self._database.execute("BEGIN EXCLUSIVE")
-
-    @classmethod
-    def of(cls, path: str) -> _Held:
-        """The folder, locked for this process.
-
-        Raises:
-            VectorStoreError: another process has it open, or this one has been forked from it.
-        """
-        real = os.path.realpath(path)
-        with _lock:
-            held = _held.get(real)
-            if held is not None and held._process != os.getpid():
-                _refuse(path)  # The library would go on with what the parent has open.
-            try:
-                held = held or cls(real)
-            except apsw.BusyError:
-                _refuse(path)
-            _held[real] = held
-            held._users += 1
-            return held
-
-    def release(self) -> None:
-        """Unlocks the folder, if nobody else in this process uses it."""
-        with _lock:
-            self._users -= 1
-            if self._users == 0:
-                del _held[self._path]
-                self._database.close()
-
-
-_held: dict[str, _Held] = {}
-_lock = Lock()
-
-
-def _refuse(path: str) -> NoReturn:
-    raise VectorStoreError(
-        f"vector_store chroma: another process has {path} open already",
-        suggestion="Run `chroma run --path FOLDER`, and name it by host and port.",
-    ) from None
+    return Connection(client, options, lambda: folder.close(client))

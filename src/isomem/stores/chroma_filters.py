@@ -3,7 +3,7 @@
 Filters have one meaning, `contract.filters.matches`. Chroma has the same one for the ids of a
 scope. Of other values it is asked for more than what is wanted, never for less: the value itself, a
 list that has it, and every point with a value that Chroma cannot compare. Words, dates, ranges and
-what is excluded are not asked of it. `matches` decides in any case.
+what is excluded are not asked of it, nor are very many conditions. `matches` decides in any case.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _MOST_VALUES = 32
 """Of more values in one condition, Chroma is not asked: it looks for each of them in lists."""
+
+_MOST_LEAVES = 500
+"""How many comparisons Chroma is asked for at once: SQLite takes an expression of depth 1000."""
 
 
 class Asked(NamedTuple):
@@ -56,10 +59,23 @@ def asked_for(group: Group | None) -> Asked:
         parts.append(_alternatives(group.alternatives))
     if group.exclusions:
         parts.append(EVERYTHING)
+    fitting = _fitting(parts)
     return Asked(
-        _joined("$and", [each.where for each in parts if each.where is not None]),
-        is_exact=all(each.is_exact for each in parts),
+        _joined("$and", [each.where for each in fitting if each.where is not None]),
+        is_exact=len(fitting) == len(parts) and all(each.is_exact for each in parts),
     )
+
+
+def _fitting(parts: Sequence[Asked]) -> Sequence[Asked]:
+    """Those that Chroma is asked for together; the ids of a scope come first."""
+    found: list[Asked] = []
+    room = _MOST_LEAVES
+    for each in sorted(parts, key=lambda part: not part.is_exact):
+        leaves = _leaves(each.where)
+        if leaves <= room:
+            found.append(each)
+            room -= leaves
+    return found
 
 
 def _alternatives(groups: Sequence[Group]) -> Asked:
@@ -67,7 +83,18 @@ def _alternatives(groups: Sequence[Group]) -> Asked:
     found = [each.where for each in asked if each.where is not None]
     if len(found) < len(asked):  # There is one that every point may pass.
         return EVERYTHING
-    return Asked(_joined("$or", found), is_exact=all(each.is_exact for each in asked))
+    where = _joined("$or", found)
+    if _leaves(where) > _MOST_LEAVES:
+        return EVERYTHING
+    return Asked(where, is_exact=all(each.is_exact for each in asked))
+
+
+def _leaves(where: Where | None) -> int:
+    """How many comparisons a filter of Chroma's has."""
+    if where is None:
+        return 0
+    parts = where.get("$and") or where.get("$or")
+    return sum(map(_leaves, parts)) if parts else 1
 
 
 def _joined(operator: str, parts: list[Where]) -> Where | None:
