@@ -217,8 +217,8 @@ EMBEDDED_OPTIONS = (
         64,
         number(0, 1_000_000),
         "megabytes of memory for the vectors and terms of the scopes in use; `0` turns the cache "
-        "off. A scope of `n` memories of `d` dimensions takes about `n * (4 * d + 150)` bytes, or "
-        "`n * (5 * d + 150)` if its vectors take 16 MB or more",
+        "off. A scope of `n` memories of `d` dimensions takes about `1000 + n * (4 * d + 150)` "
+        "bytes, or `1000 + n * (5 * d + 150)` if its vectors take 16 MB or more",
     ),
 )
 """The keys of `vector_store.config` for the provider "embedded"."""

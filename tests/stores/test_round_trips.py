@@ -50,6 +50,14 @@ MOST = {
 """The round trips of each call, when its connection and what it knows of the scope are warm."""
 
 
+@pytest.fixture(autouse=True)
+def without_folding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which write folds the counts of keywords is left to chance."""
+    from isomem.stores.postgres import keywords
+
+    monkeypatch.setattr(keywords, "FOLDED_EVERY", 1 << 60)
+
+
 @pytest.fixture(params=[*MOST])
 def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Memory, Proxy]]:
     """An engine, a memory over it, and what counts."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _NOTHING: Mapping[str, object] = {}
 
+Since = int | str
+"""Which insertions a call has seen: only the store set that has said it can read it."""
+
 REMOVED_AT_ONCE = 1000
 """How many memories are removed in one transaction, if more have to go."""
 
@@ -247,7 +250,7 @@ class Plan:
         scope: ids of the scope of the records and the mentioned entities.
         supersedes: stored memories that the new ones supersede.
         mentions: entities to link to the new memories.
-        since: the last insertion that the call has seen. Of the records, those that are equal to a
+        since: which insertions the call has seen. Of the records, those that are equal to a
             later memory of the scope are left out. None stores all.
         session: key of the message buffer for `messages`.
         change: a memory to change.
@@ -277,7 +280,7 @@ class Plan:
         partial: bool = False,
         buffers_failed: bool = False,
         scope: Payload | None = None,
-        since: int | None = None,
+        since: Since | None = None,
         supersedes: Sequence[Supersession] = (),
         mentions: Sequence[Mention] = (),
         session: str = "",

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from isomem.contract.plan import Mention, Supersession
+    from isomem.contract.plan import Mention, Since, Supersession
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Message, Nlp, Payload, Ports, Stores, Vector
     from isomem.results import AddedMemory, AddResults
@@ -385,7 +385,7 @@ def _complaint(reply: str, fault: str) -> list[Message]:
     return [*seen, {"role": "user", "content": request}]
 
 
-def _last_insertion(stores: Stores) -> int:
+def _last_insertion(stores: Stores) -> Since:
     """Read before the memories are: what is stored in between must count as stored later."""
     return stores.last_insertion()
 

@@ -22,6 +22,7 @@ from isomem.contract.plan import (
     Progress,
     Receipt,
     Record,
+    Since,
     TakenIn,
 )
 from isomem.contract.profile import Profile
@@ -340,7 +341,7 @@ class Stores(Protocol):
         """The memories that a call shows, in an order, part by part; for one step."""
         ...
 
-    def last_insertion(self) -> int:
+    def last_insertion(self) -> Since:
         """How far the memories have been read in insertion order: the `since` of a plan.
 
         Raises:

@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     Row = tuple[int, str, bytes, bytes]
     """Of a point: its row key, id, vector and terms."""
 
+_SCOPE_BYTES = 1000
 _POINT_BYTES = 110
 CONTEXT_BYTES = 48
-"""About what one point costs in a cached scope, in addition to its vector and its terms, and in a
-context."""
+"""About what a cached scope costs, even one without points, and what each point costs, in addition
+to its vector and its terms, and in a context."""
 
 
 class Scope:
@@ -71,7 +72,8 @@ class Scope:
     def size_bytes(self) -> int:
         """What it takes, at most."""
         a_point = _POINT_BYTES + (CONTEXT_BYTES if self.has_context else 0)
-        return a_point * len(self.ids) + self.vectors.size_bytes + self.texts.size_bytes
+        points = a_point * len(self.ids) + self.vectors.size_bytes + self.texts.size_bytes
+        return _SCOPE_BYTES + points
 
     def extend(self, rows: Sequence[Row]) -> None:
         """Adds points.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from isomem.contract.plan import Since
     from isomem.contract.ranking import Found, Question
     from isomem.contract.visibility import Visibility
     from isomem.ports.shapes import Filters, Payload, Vector
@@ -299,7 +300,7 @@ class Collection:
         with self.database.reading():
             return self.reader.matching_in_scope(self._keywords, query, top_k, filters)
 
-    def last_insertion(self) -> int:
+    def last_insertion(self) -> Since:
         """The insertion order of the latest point in the file; 0 if there never was one."""
         with self.database.reading():
             return self._cache.row_keys.last()

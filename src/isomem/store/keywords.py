@@ -88,6 +88,17 @@ def count_when_due(database: Database, row_keys: RowKeys, latest: Sequence[int])
     row_keys.remove_counted(last)
 
 
+def are_stale(database: Database, collection: int, keywords: Keywords | None) -> bool:
+    """Whether the texts of a collection were indexed by other rules than those of `keywords`."""
+    sql = "SELECT keywords FROM collections WHERE number = ?"
+    recorded: str = database.rows(sql, (collection,))[0][0]
+    return recorded != _identity(keywords)
+
+
+def _identity(keywords: Keywords | None) -> str:
+    return keywords.identity if keywords else ""
+
+
 def reconcile(database: Database, collection: int, keywords: Keywords | None) -> bool:
     """Reindexes the texts of a collection if they were indexed by other rules.
 
@@ -97,11 +108,10 @@ def reconcile(database: Database, collection: int, keywords: Keywords | None) ->
     Returns:
         Whether anything was written.
     """
-    wanted = keywords.identity if keywords else ""
-    sql = "SELECT keywords FROM collections WHERE number = ?"
-    if database.rows(sql, (collection,))[0][0] == wanted:
+    if not are_stale(database, collection, keywords):
         return False
-    database.execute("UPDATE collections SET keywords = ? WHERE number = ?", (wanted, collection))
+    sql = "UPDATE collections SET keywords = ? WHERE number = ?"
+    database.execute(sql, (_identity(keywords), collection))
     if keywords:
         keywords.reindex()
     return True

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.filters import Group
+    from isomem.contract.plan import Since
     from isomem.contract.ranking import Question
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.best import Scored
@@ -43,8 +44,9 @@ if TYPE_CHECKING:
 
 _ROWS = f"SELECT p.row_key, p.id, p.vector, coalesce(p.terms, x'') FROM {OF_SCOPES} WHERE "
 _LATER = (
-    "SELECT p.payload FROM scopes AS s CROSS JOIN points AS p ON p.row_key"
-    f" BETWEEN (s.number << {SEQ_BITS}) + ? AND (s.number << {SEQ_BITS}) + {SEQ_MASK}"
+    "SELECT p.payload FROM scopes AS s CROSS JOIN points AS p ON"
+    f" p.row_key > (s.number << {SEQ_BITS}) + ?"
+    f" AND p.row_key <= (s.number << {SEQ_BITS}) + {SEQ_MASK}"
 )
 _ROWS_AT_ONCE = 100
 """Few enough for all of them to stay in the processor's cache."""
@@ -200,10 +202,14 @@ class Reader:
         sql = f"SELECT p.row_key, p.payload FROM {OF_SCOPES} WHERE {where} ORDER BY p.id LIMIT ?"
         return self._database.connection.execute(sql, (*bindings, top_k))
 
-    def later(self, ids: Mapping[str, str], seq: int) -> Iterable[Payload]:
-        """The payloads of the points with all these ids that were inserted after `seq`."""
+    def later(self, ids: Mapping[str, str], since: Since) -> Iterable[Payload]:
+        """The payloads of the points with all these ids that were inserted later.
+
+        Args:
+            since: what `Collection.last_insertion` said.
+        """
         where, bindings = in_scopes(self._number, ids)
-        rows = self._database.rows(f"{_LATER} WHERE {where}", (seq + 1, *bindings))
+        rows = self._database.rows(f"{_LATER} WHERE {where}", (since, *bindings))
         return (salvaged(text) for (text,) in rows)
 
     def having(

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
-    from isomem.contract.plan import Change, Plan, Record
+    from isomem.contract.plan import Change, Plan, Record, Since
     from isomem.contract.profile import Profile
     from isomem.contract.ranking import Found, Question
     from isomem.contract.visibility import Visibility
@@ -113,7 +113,7 @@ class EmbeddedSet(Asking):
         self.vectors.reader.read_payloads(points)
         return hits
 
-    def last_insertion(self) -> int:
+    def last_insertion(self) -> Since:
         """The insertion order of the latest memory or entity in the file."""
         return self.vectors.last_insertion()
 
@@ -236,7 +236,7 @@ class EmbeddedSet(Asking):
         if plan.receipt and not plan.failed:
             self.receipts.save(plan.receipt, stored)
 
-    def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
+    def _unknown(self, plan: Plan, since: Since) -> Sequence[Record]:
         """The records without those that another call has stored meanwhile."""
         hides = told_of(self._profile, plan.clock).hides
         later = self.vectors.reader.later(plan.scope, since)

@@ -49,7 +49,7 @@ class AnySequence(RuleBasedStateMachine):
         self.known: dict[str, tuple[list[float], dict[str, Any]]] = {}
         self.texts: dict[str, str | None] = {}
 
-    @initialize(sizes=st.lists(st.sampled_from((0, 700, 10**6)), min_size=2, max_size=2))
+    @initialize(sizes=st.lists(st.sampled_from((0, 1_700, 10**6)), min_size=2, max_size=2))
     def start(self, sizes: list[int]) -> None:
         self.sizes = sizes
         self.open = [self._connect(size) for size in sizes]

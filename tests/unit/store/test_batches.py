@@ -254,7 +254,7 @@ def _is_meant(finding: Finding) -> bool:
 @given(
     some=st.lists(steps, max_size=14),
     every=st.sampled_from((3, 4, 7)),
-    cache_bytes=st.sampled_from((0, 700, 10**6)),
+    cache_bytes=st.sampled_from((0, 1_700, 10**6)),
 )
 def test_whatever_comes_in_batches_a_file_is_as_its_model(
     some: list[Any], every: int, cache_bytes: int

@@ -508,11 +508,19 @@ def test_a_cache_of_no_size_holds_nothing(opened: Open) -> None:
     one = opened(cache_bytes=0)
     one.points.insert([[1.0]], [{"user_id": "u"}], ["x"])
     assert ids_of(one.points.search("", [1.0], 5, {"user_id": "u"})) == ["x"]
+    assert one.points.search("", [1.0], 5, {"user_id": "unknown"}) == []
     assert one.cache._scopes == {}
 
 
+def test_scopes_without_points_are_evicted_too(opened: Open) -> None:
+    one = opened(cache_bytes=20_000)
+    for number in range(50):
+        assert one.points.search("", [1.0], 5, {"user_id": f"unknown{number}"}) == []
+    assert 0 < len(one.cache._scopes) <= 20
+
+
 def test_the_scope_used_longest_ago_goes_first(opened: Open) -> None:
-    one = opened(cache_bytes=1_300)
+    one = opened(cache_bytes=4_000)
     for user in ("a", "b", "c"):
         one.points.insert([[0.5] * 100], [{"user_id": user}], [user])
     for user in ("a", "b", "a", "c"):

@@ -110,7 +110,7 @@ class Side:
 @examples(150)
 @given(
     some=st.lists(steps, min_size=1, max_size=10),
-    cache_bytes=st.sampled_from((0, 400, 10**6)),
+    cache_bytes=st.sampled_from((0, 1_400, 10**6)),
     dims=st.sampled_from((2, None)),
     gone=st.lists(memories, min_size=1, unique=True),
 )

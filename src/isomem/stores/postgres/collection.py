@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from isomem.store.collection import Collection
 from isomem.store.entities import Entities
-from isomem.store.keywords import reconcile
+from isomem.store.keywords import are_stale, reconcile
 from isomem.stores.postgres.detached import PostgresDetached
 from isomem.stores.postgres.keywords import PostgresKeywords
 from isomem.stores.postgres.links import PostgresLinkTable
 from isomem.stores.postgres.listing import PostgresListing
 from isomem.stores.postgres.near import Near
 from isomem.stores.postgres.reading import PostgresReader
-from isomem.stores.postgres.scopes import ScopeTable
+from isomem.stores.postgres.scopes import ALONE, ScopeTable
 from isomem.stores.postgres.vectors import PostgresVectors
 from isomem.stores.postgres.writing import PostgresWriter
 
@@ -70,10 +70,13 @@ class PostgresCollection(Collection):
     def _prepare(self, dims: int | None, embedder: str | None, encoder: TermEncoder | None) -> None:
         database: Any = self._rows
         number = self._number = self._find_or_make(self.collection_name)
-        vectors = PostgresVectors(database, self.collection_name, number, dims, embedder)
-        self._vectors = vectors
         self.keywords = PostgresKeywords(database, number, encoder) if encoder else None
         self._keywords = self.keywords
+        if are_stale(database, number, self.keywords):
+            # Before the row of the collection is changed: adds take the two locks in this order.
+            database.execute(ALONE)
+        vectors = PostgresVectors(database, self.collection_name, number, dims, embedder)
+        self._vectors = vectors
         scopes = self._scopes = ScopeTable(database)
         detached = PostgresDetached(database, number, scopes, self.keywords)
         self._detached = detached
@@ -123,11 +126,10 @@ class PostgresCollection(Collection):
         """As `ScopeTable.hold`, in the caller's transaction."""
         self._scopes.hold(self._number, ids)
 
-    def last_insertion(self) -> int:
-        """The oldest transaction that is not finished: what it inserts is seen later."""
+    def last_insertion(self) -> str:
+        """Which transactions are finished, as PostgreSQL writes it."""
         with self._rows.reading():
-            sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-            return int(self._rows.rows(sql)[0][0])
+            return str(self._rows.rows("SELECT pg_current_snapshot()::text")[0][0])
 
     def col_info(self) -> dict[str, Any]:
         """Name, vector length, distance, embedder and number of points of the collection."""

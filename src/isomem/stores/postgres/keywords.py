@@ -9,9 +9,11 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from itertools import chain
+from random import randrange
 
 from isomem.store.codec import load_payload, load_terms
 from isomem.store.keywords import Keywords, rarity, rules_of
+from isomem.stores.postgres.scopes import WRITING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 TEXTS = -1
 """Stands for a term that every text has."""
 FOLDED_EVERY = 512
-"""After how many writes a process makes the rows of common terms one."""
+"""One write in so many, chosen at random, makes the rows of common terms one. A process does not
+count its own writes: many end long before that, and forks inherit the count."""
 _FEW = 8
 """So many rows of a term are left as they are."""
 
@@ -49,14 +52,18 @@ _PAGE = 1000
 
 
 class PostgresKeywords(Keywords):
-    """The terms of one collection. Every method runs in the caller's transaction."""
+    """The terms of one collection. Every method runs in the caller's transaction.
+
+    Attributes:
+        is_due: whether it is time to fold.
+    """
 
     def __init__(self, database: Database, collection: int, encoder: TermEncoder) -> None:
         self._rows = database
         self._collection = collection
         self._encoder = encoder
         self.identity = rules_of(encoder)
-        self._writes = 0
+        self.is_due = False
         self._latest: tuple[str, Mapping[int, float]] = ("", {})
 
     def inserted(self, rows: Sequence[Encoded]) -> None:
@@ -86,14 +93,19 @@ class PostgresKeywords(Keywords):
         if changed:
             bindings = (self._collection, [*changed], [*changed.values()])
             self._rows.execute(_ADD, bindings)
-            self._writes += 1
+            if randrange(FOLDED_EVERY) == 0:
+                self.is_due = True
 
     def clear(self) -> None:
-        """Forgets every term of the collection."""
+        """Forgets every term of the collection. The caller holds the lock `ALONE`."""
         self._rows.execute("DELETE FROM term_counts WHERE collection = ?", (self._collection,))
 
     def reindex(self) -> None:
-        """Indexes and counts every text of the collection by the current rules."""
+        """Indexes and counts every text of the collection by the current rules.
+
+        The caller holds the lock `ALONE`: what others write meanwhile would be counted twice, or
+        get the terms of its old text.
+        """
         self.clear()
         after = (0, 0)
         while some := self._rows.rows(
@@ -144,14 +156,10 @@ class PostgresKeywords(Keywords):
 
     # --- Folding ---
 
-    @property
-    def is_due(self) -> bool:
-        """Whether this process has added so many rows that it is time to fold them."""
-        return self._writes >= FOLDED_EVERY
-
     def fold(self) -> None:
         """Makes the rows of common terms one, unless another process does that now."""
-        self._writes = 0
+        self.is_due = False
+        self._rows.execute(WRITING)
         if self._rows.rows(_MAY_FOLD, (_FOLDING, self._collection))[0][0]:
             self._rows.execute(_FOLD, (self._collection,) * 3)
 

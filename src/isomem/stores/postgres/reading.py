@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isomem.contract.filters import Group
+    from isomem.contract.plan import Since
     from isomem.ports.shapes import Filters, Payload, Vector
     from isomem.store.best import Scored
     from isomem.store.cache import Scope
@@ -62,6 +63,13 @@ _PAYLOADS = (
     "SELECT p.scope, p.seq, p.payload"
     " FROM unnest(?::bigint[], ?::bigint[]) AS w (scope, seq) JOIN points AS p USING (scope, seq)"
     " JOIN scopes AS s ON s.number = p.scope WHERE s.collection > 0"
+)
+
+_LATER = (
+    # The first comparison is cheap, and nearly always enough.
+    f"SELECT p.payload FROM {_OF_SCOPES} WHERE p.made >= ?"
+    " AND NOT pg_visible_in_snapshot(p.made::text::xid8, ?::pg_snapshot)"
+    " AND p.made < pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 )
 
 
@@ -268,20 +276,16 @@ class PostgresReader(Reader):
         for number, seq, text in self._rows.rows(sql, (*bindings, top_k)):
             yield row_key_of(number, seq), text
 
-    def later(self, ids: Mapping[str, str], seq: int) -> Iterable[Payload]:
-        """The payloads of the points with all these ids that were inserted later.
+    def later(self, ids: Mapping[str, str], since: Since) -> Iterable[Payload]:
+        """As `Reader.later`. Those that were being inserted at that moment are later ones, too.
 
-        Args:
-            seq: what `PostgresCollection.last_insertion` said. Of the points that were being
-                inserted at that moment, all count as later; what another server has inserted,
-                from which the data came, does not, although its numbers may be higher.
+        What another server has inserted, from which the data came, is not, although the numbers
+        of its transactions may be higher.
         """
         where, bindings = in_scopes(self._number, ids)
-        sql = (
-            f"SELECT p.payload FROM {_OF_SCOPES} WHERE {where} AND p.made >= ?"
-            " AND p.made < pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-        )
-        return (salvaged(text) for (text,) in self._rows.rows(sql, (*bindings, seq)))
+        oldest = int(str(since).partition(":")[0])  # Of those that were not finished.
+        found = self._rows.rows(f"{_LATER} AND {where}", (oldest, since, *bindings))
+        return (salvaged(text) for (text,) in found)
 
     def having(
         self, fields: Sequence[str], ids: Mapping[str, str]

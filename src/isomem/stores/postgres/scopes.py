@@ -59,6 +59,11 @@ _CHANGED = (
     " AND s.version > s.known"
 )
 """What is new since some versions of scopes; everything, if a point was removed since."""
+WRITING = "LOCK TABLE scopes IN ROW EXCLUSIVE MODE"
+ALONE = "LOCK TABLE scopes IN SHARE ROW EXCLUSIVE MODE"
+"""Whoever writes points or their counts has taken the first lock before looking at them, as every
+change of a scope does by itself, and holds it until the end. Whoever holds the second one sees all
+that they write, or comes before it."""
 _WIDTH_1 = "decode('00000000', 'hex')"
 _HOLD = "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))"
 _HOLD_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended(?, 0))"

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from isomem.clock import Clock
     from isomem.config import MemoryConfig
-    from isomem.contract.plan import Mention, Plan, Record
+    from isomem.contract.plan import Mention, Plan, Record, Since
     from isomem.contract.profile import Profile
     from isomem.ports.shapes import Embedder, Filters, Payload
 
@@ -123,7 +123,7 @@ class PostgresSet(EmbeddedSet):
             log.warning("Tidying up after a write failed; a later one tries again: %s", error)
         return written
 
-    def _unknown(self, plan: Plan, since: int) -> Sequence[Record]:
+    def _unknown(self, plan: Plan, since: Since) -> Sequence[Record]:
         """As `EmbeddedSet._unknown`. Others who look there wait until these are stored."""
         self.vectors.hold(plan.scope)
         return super()._unknown(plan, since)
@@ -137,6 +137,8 @@ class PostgresSet(EmbeddedSet):
 
     def compact(self) -> None:
         """As `EmbeddedSet.compact`. Indexes of scopes that are gone are removed, too."""
+        if self._keywords is not None:
+            self._rows.write(self._keywords.fold)
         if self.vectors.near is not None:
             self.vectors.near.builder.tidy()
         super().compact()

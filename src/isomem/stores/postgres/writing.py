@@ -14,7 +14,7 @@ from isomem.store.codec import dump_payload
 from isomem.store.row_keys import scope_ids
 from isomem.store.writing import Writer
 from isomem.stores.postgres.escaped import check_length, is_storable_id, restored_all
-from isomem.stores.postgres.scopes import place_of, row_key_of
+from isomem.stores.postgres.scopes import ALONE, WRITING, place_of, row_key_of
 from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
@@ -80,11 +80,6 @@ _COPY = (
     "INSERT INTO points SELECT ?, seq, collection, id, payload, vector, terms, ?, made"
     f" FROM points{_AT}"
 )
-
-
-_ALONE = "LOCK TABLE scopes IN SHARE ROW EXCLUSIVE MODE"
-"""Whoever adds points holds a lock of this table until the end: what follows sees all that they
-write, or comes before it."""
 
 
 class PostgresWriter(Writer):
@@ -191,6 +186,7 @@ class PostgresWriter(Writer):
         if not is_storable_id(point_id):
             return None
         if self._rows.current.writes:
+            self._rows.execute(WRITING)
             self._rows.execute(_LOCK, (self._number, point_id))
         for scope, seq, name, terms, payload, *ids in self._rows.rows(
             _FIND, (self._number, point_id)
@@ -264,6 +260,7 @@ class PostgresWriter(Writer):
 
     def sweep(self, limit: int) -> Sequence[Swept]:
         """Removes up to `limit` detached points, ordered by id. Returns what they were."""
+        self._rows.execute(WRITING)
         some = self._detached.next(limit)
         if self._links:
             for row_key, *_ in some:
@@ -274,7 +271,7 @@ class PostgresWriter(Writer):
 
     def clear(self) -> None:
         """Removes every point of the collection, including detached ones. Others who write wait."""
-        self._rows.execute(_ALONE)
+        self._rows.execute(ALONE)
         if self._links:
             self._links.clear(self._number)
         for table in ("points", "ids", "scopes"):
