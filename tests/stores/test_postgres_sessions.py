@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -252,3 +255,40 @@ def test_calls_go_on_as_soon_as_the_server_is_back() -> None:
                     break
     finally:
         away.stop()
+
+
+def copied(data: Path, name: str) -> Path:
+    """A copy of a server's data, of the same owner."""
+    copy = data.parent / name
+    subprocess.run(["cp", "-a", data, copy], check=True)
+    return copy
+
+
+def test_a_server_without_the_last_commits_is_asked_anew() -> None:
+    """As a standby that takes over, or a backup. What is in memory has versions that come again."""
+    lossy = server.Server()
+    section, scope = server.section(dsn=lossy.make("tests")), {"user_id": "u"}
+
+    def found(memory: Memory) -> list[str]:
+        return sorted(texts(memory.search("tea", filters=scope, threshold=0.0)))
+
+    try:
+        with Memory.from_config({"vector_store": section, **REST}) as memory:
+            say(memory, "green tea", user_id="u")
+            lossy.kill()
+            data = lossy.folder / "data"
+            older = copied(data, "older")
+            lossy.start()
+            say(memory, "black tea", user_id="u")
+            assert found(memory) == ["black tea", "green tea"]
+            lossy.kill()
+            shutil.rmtree(data)
+            older.rename(data)
+            lossy.start()
+            with Memory.from_config({"vector_store": section, **REST}) as other:
+                for new in ("white tea", "mint tea"):
+                    say(other, new, user_id="u")
+                    assert found(memory) == found(other)
+                assert found(memory) == ["green tea", "mint tea", "white tea"]
+    finally:
+        lossy.stop()

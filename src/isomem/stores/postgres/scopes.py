@@ -213,15 +213,18 @@ class CachedScope:
     Attributes:
         latest: the insertion order of its latest point.
         pins: how many transactions look at it.
+        server: from which it was read. One that took over, or whose data was restored, may have
+            other points under the same versions.
     """
 
-    __slots__ = ("latest", "pins", "scope", "versions")
+    __slots__ = ("latest", "pins", "scope", "server", "versions")
 
-    def __init__(self, scope: LoadedScope, versions: dict[int, int], latest: int) -> None:
-        self.scope = scope
+    def __init__(self, versions: dict[int, int], server: str) -> None:
+        self.scope = LoadedScope()
         self.versions = versions
-        self.latest = latest
+        self.latest = 0
         self.pins = 0
+        self.server = server
 
 
 class ScopeCache:
@@ -275,14 +278,15 @@ class ScopeCache:
         known = cached.versions if cached else {}
         changes = self._changes(key, ids, known)
         if cached is not None and known:
-            if not changes.rows and changes.versions == known:
-                return cached.scope
-            is_shared = transaction.has_left(key[0], changes.versions)
-            if is_shared and changes.follow(known) and self._extend(cached, changes):
-                return cached.scope
+            if cached.server == transaction.server:
+                if not changes.rows and changes.versions == known:
+                    return cached.scope
+                is_shared = transaction.has_left(key[0], changes.versions)
+                if is_shared and changes.follow(known) and self._extend(cached, changes):
+                    return cached.scope
             if not changes.is_whole:
                 changes = self._changes(key, ids, {})
-        new = CachedScope(LoadedScope(), changes.versions, 0)
+        new = CachedScope(changes.versions, transaction.server)
         changes.add_to(new)
         if transaction.has_left(key[0], changes.versions):
             self._put(key, new, transaction)
@@ -383,8 +387,8 @@ def _question(
 
 
 def _is_newer(one: CachedScope, other: CachedScope) -> bool:
-    """Whether one copy of a scope may know of later changes than another."""
-    return any(
+    """Whether one copy of a scope may know of later changes than another, of the same server."""
+    return one.server == other.server and any(
         version > other.versions.get(number, version) for number, version in one.versions.items()
     )
 

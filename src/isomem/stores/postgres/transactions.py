@@ -191,6 +191,12 @@ class Transaction:
 
     # --- Its parts, and its end ---
 
+    @property
+    def server(self) -> str:
+        """The server of its last statement, as `Connections.server_of`; empty before the first."""
+        connection = self._connection
+        return "" if connection is None else self._connections.server_of(connection)
+
     def has_left(self, collection: int, scopes: Iterable[int]) -> bool:
         """Whether it has changed none of these scopes of a collection."""
         return collection not in self.changed and self.dirty.isdisjoint(scopes)
