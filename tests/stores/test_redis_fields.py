@@ -65,6 +65,26 @@ def test_every_payload_comes_back_with_its_keys_in_their_order(
     assert dump_payload(found) == dump_payload(stored)
 
 
+ODD_KEYS: dict[Any, Any] = {2024: "a", None: 1, True: 2, 1.5: [3], "data": "tea", "n": 4}
+
+
+def test_keys_that_are_not_texts_become_texts() -> None:
+    """As in the embedded store, and as JSON has it."""
+    expected = {"2024": "a", "null": 1, "true": 2, "1.5": [3], "data": "tea", "n": 4}
+    found = payload_of(fields_of(ODD_KEYS))
+    assert found == expected
+    assert [*found] == [*expected]
+
+
+def test_a_payload_that_was_stored_with_such_keys_is_read() -> None:
+    """Once, they were listed as they were."""
+    fields = fields_of(ODD_KEYS)
+    for text, key in ((b'"2024"', b"2024"), (b'"null"', b"null"), (b'"true"', b"true")):
+        assert text in fields[EXACT]
+        fields[EXACT] = fields[EXACT].replace(text, key)
+    assert payload_of(fields) == payload_of(fields_of(ODD_KEYS))
+
+
 def test_mem0s_fields_are_those_that_mem0_writes() -> None:
     ours, theirs = fields_of(PAYLOAD), by_mem0(PAYLOAD)
     assert ours.keys() == {*theirs, EXACT}

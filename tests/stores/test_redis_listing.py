@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from isomem import VectorStoreError
+from isomem.stores.redis_queries import creation
 from tests.stores import redis_server
 from tests.stores.test_filters import point_id
-from tests.stores.test_redis import QUERY, made, payload
+from tests.stores.test_redis import IDS, PAYLOADS, QUERY, SMALL, VECTORS, made, payload
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -85,3 +87,29 @@ def test_what_others_write_meanwhile_hides_no_point_and_repeats_none(
     assert [point[0] for point in third.points("", 100)] == many[:1]
     for each in (store, other, third):
         each.close()
+
+
+def test_a_payload_with_keys_that_are_not_texts_hides_nothing(store: Any) -> None:
+    """An index does not tell "ana" and "ANA" apart, so what one stores is read for the other."""
+    odd: dict[Any, Any] = {"data": "tea", "user_id": "ANA", 2024: "a"}
+    both = [{**PAYLOADS[0], "user_id": "ana"}, odd]
+    store.insert(vectors=VECTORS[:2], payloads=both, ids=IDS[:2])
+    store.update(IDS[1], payload={**odd, None: 1})
+    assert [hit.id for hit in store.list({"user_id": "ana"})[0]] == IDS[:1]
+    [found] = store.search("", QUERY, 5, {"user_id": "ANA"})
+    assert found.payload == {"data": "tea", "user_id": "ANA", "2024": "a", "null": 1}
+
+
+def test_an_index_that_mem0_makes_for_other_vectors_is_an_error(store: Any) -> None:
+    """It finds none of the memories, so that a listing would be empty."""
+    store.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
+    client = store._connection.client
+    client.execute_command("FT.DROPINDEX", "mem0")
+    client.execute_command(*creation("mem0", "mem0", 2 * SMALL))
+    for _ in range(2):  # The first one may find an index that is being filled.
+        with pytest.raises(VectorStoreError, match="8 dimensions instead of 4"):
+            store.list()
+    assert store.get(IDS[0]).payload == PAYLOADS[0]
+    store.reset()
+    store.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
+    assert len(store.list()[0]) == len(IDS)

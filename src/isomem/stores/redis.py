@@ -65,9 +65,6 @@ if TYPE_CHECKING:
 
 REDIS_OPTIONS = store_table("redis")
 
-_MOST_FETCHED = 1_000_000
-"""A server finds no more with one query."""
-
 _PAGE = 1000
 _TRIES = 3
 FILLED_WITHIN_S = 600.0
@@ -122,16 +119,29 @@ class RedisStore(EngineStore):
         self._index = f"isomem:{name}" if is_ours else name
         self._prefix = f"isomem:{name}" if is_ours else f"mem0:{name}"
         self._order = IdOrder()
-        self._await()
+        self.embedding_model_dims = asking.dims_of(self._await()) or self.embedding_model_dims
+        self._most_found = self._limit()
 
     # --- The index ---
 
-    def _await(self, grace_s: float = 0.0) -> None:
+    def _limit(self) -> int:
+        """How many points the server finds at most with one query."""
+        for command in asking.LIMITS:
+            with suppress(VectorStoreError):  # Not every user may ask this.
+                limit = asking.limit_of(self._connection.ask(command)[0])
+                if limit is not None:
+                    return limit
+        return asking.SURELY_FOUND
+
+    def _await(self, grace_s: float = 0.0) -> Any:
         """Waits until the index has seen every hash.
 
         Args:
             grace_s: how long another program gets to make it if there is none, before it is made
                 here.
+
+        Returns:
+            What the server says about it.
 
         Raises:
             VectorStoreError: it has not seen all of them after `FILLED_WITHIN_S`.
@@ -147,14 +157,13 @@ class RedisStore(EngineStore):
                     continue
             else:
                 if not asking.is_filling(about):
-                    break
+                    return about
             if time.monotonic() > begun + FILLED_WITHIN_S:
                 raise VectorStoreError(
                     f"vector_store redis: the index {self._index!r} is still being filled",
                     suggestion="Look at FT.INFO, and try again when it has seen every key.",
                 )
             time.sleep(_PAUSE_S)
-        self.embedding_model_dims = asking.dims_of(about) or self.embedding_model_dims
 
     def _about(self) -> Any:
         return self._connection.ask(asking.about(self._index))[0]
@@ -171,6 +180,10 @@ class RedisStore(EngineStore):
         """What an index answers that knows every hash, in one round trip if it does.
 
         mem0 makes its index anew whenever it opens, and for a while it then finds only some.
+
+        Raises:
+            VectorStoreError: it was made anew for vectors of another length, and so finds none of
+                the memories that it found before.
         """
         while True:
             try:
@@ -178,9 +191,19 @@ class RedisStore(EngineStore):
             except NoIndexError:
                 pass
             else:
+                self._check_dims(about)
                 if not asking.is_filling(about):
                     return answers
             self._await(_GRACE_S)
+
+    def _check_dims(self, about: Any) -> None:
+        dims = asking.dims_of(about)
+        if dims not in (None, self.embedding_model_dims):
+            raise VectorStoreError(
+                f"vector_store redis: another program has made the index {self._index!r} anew, for "
+                f"vectors with {dims} dimensions instead of {self.embedding_model_dims}",
+                suggestion="Give both programs the same embedder, and open both again.",
+            )
 
     def create_col(self) -> None:
         """Makes the index if it does not exist."""
@@ -262,7 +285,7 @@ class RedisStore(EngineStore):
     def _vector_field(self, vector: Vector) -> dict[str, bytes]:
         """Empty for a vector of zeros: with one, an index finds too little, and at random."""
         stored = self._vector(vector)
-        return {VECTOR: stored} if any(stored) else {}
+        return {VECTOR: stored} if _has_direction(stored) else {}
 
     def _vector(self, vector: Vector) -> bytes:
         return _floats(array("f", self._checked(vector)).tobytes()).tobytes()
@@ -284,7 +307,7 @@ class RedisStore(EngineStore):
     def _listed(self, group: Group | None, asked: Narrowed, top_k: int | None) -> Hits:
         """As mem0 lists them: newest first."""
         newest = partial(asking.newest, self._index, asked)
-        wanted = _MOST_FETCHED if top_k is None else top_k
+        wanted = sys.maxsize if top_k is None else top_k
         return self._first_passing([newest], group, asked, wanted)[0]
 
     def _nearest(
@@ -313,7 +336,7 @@ class RedisStore(EngineStore):
 
     def _near(self, asked: Narrowed, vector: bytes) -> Ask:
         """What finds the points nearest to a vector; all are as far from a vector of zeros."""
-        if any(vector):
+        if _has_direction(vector):
             return partial(asking.nearest, self._index, asked, vector)
         return partial(asking.newest, self._index, asked)
 
@@ -333,23 +356,47 @@ class RedisStore(EngineStore):
         self, asks: Sequence[Ask], group: Group | None, asked: Narrowed, top_k: int
     ) -> HitsOfEach:
         """The first `top_k` hits of each that pass: more and more are asked for until they are
-        found, or all have been looked at.
+        found, or all have been looked at, those included that one query cannot find.
         """
         found: dict[int, Hits] = {}
         read: Read = {}
         passes = decider(group)
         limit = first_asked(top_k, is_exact=asked.is_scope)
         while len(found) < len(asks):
-            limit = min(limit, _MOST_FETCHED)
+            limit = min(limit, self._most_found)
             left = [number for number in range(len(asks)) if number not in found]
             answers = self._found(*(asks[number](limit) for number in left))
             for number, answer in zip(left, answers, strict=True):
-                rows = asking.rows_of(answer)
-                hits = self._hits(rows, passes, read)
-                if len(hits) >= top_k or len(rows) < limit or limit == _MOST_FETCHED:
-                    found[number] = hits[:top_k]
+                hits = self._hits(asking.rows_of(answer), passes, read)
+                if len(hits) < top_k and asking.count_of(answer) == limit:
+                    if limit < self._most_found:
+                        continue
+                    hits += self._beyond(asks[number], hits, passes, read)
+                found[number] = hits[:top_k]
             limit *= WIDER
         return [found[number] for number in range(len(asks))]
+
+    def _beyond(self, ask: Ask, hits: Hits, passes: Passes, read: Read) -> Hits:
+        """What passes and one query has not found, since the server finds only so many with one.
+
+        Every point is read to know which pass, and these are asked for part by part.
+
+        Args:
+            hits: what has been found.
+            read: as for `_hits`.
+        """
+        for ids in in_parts([*self._every_id()], _PAGE):
+            for name, fields in zip(ids, self._fields(ids, READ), strict=True):
+                key = self._key(name)
+                if ID in fields and key not in read:
+                    read[key] = self._passing(key, fields, passes)
+        seen = {hit.id for hit in hits}
+        keys = [key for key, known in read.items() if known is not None and known[0] not in seen]
+        rows: list[Row] = []
+        for some in in_parts(keys, min(_PAGE, self._most_found)):
+            [answer] = self._found(asking.among(ask(len(some)), some))
+            rows += asking.rows_of(answer)
+        return self._hits(sorted(rows, key=asking.order_of), passes, read)
 
     def _hits(self, rows: Iterable[Row], passes: Passes, read: Read) -> Hits:
         """The points that pass.
@@ -435,6 +482,10 @@ def _encoded(name: str) -> bytes:
 
 def _pairs(fields: Mapping[str, bytes]) -> list[bytes | str]:
     return [word for pair in fields.items() for word in pair]
+
+
+def _has_direction(stored: bytes) -> bool:
+    return any(_floats(stored))  # Some bytes of -0.0 are not 0.
 
 
 def _unit(stored: bytes) -> Vector:

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     Command: TypeAlias = Sequence[bytes | str | int]
     """A command and its arguments."""
 
-_PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY ")
-"""How the errors of a server begin that will soon be over."""
+_PASSING = ("BUSY ", "MASTERDOWN ")
+"""How errors begin that will soon be over, and that not every redis-py has a class for."""
+
+_OF_A_PIPELINE = " of pipeline caused error: "
+"""What redis-py puts before the error of a server, after the command."""
 
 _WITHOUT_INDEX = (
     "no such index",
@@ -85,18 +88,24 @@ class Connection(EngineConnection):
 
         if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError)):
             return not isinstance(error, exceptions.AuthenticationError)
-        return str(error).startswith(_PASSING)
+        passing = (
+            exceptions.ReadOnlyError,
+            exceptions.MasterDownError,
+            exceptions.ClusterDownError,
+            exceptions.TryAgainError,
+        )
+        return isinstance(error, passing) or _said(error).startswith(_PASSING)
 
     def kind_of(self, error: Exception) -> type[VectorStoreError]:
         from redis import exceptions
 
-        said = str(error).lower()
+        said = _said(error).lower()
         if any(words in said for words in _WITHOUT_INDEX):
             return NoIndexError
         return VectorValueError if isinstance(error, exceptions.DataError) else VectorStoreError
 
     def suggestion(self, error: Exception) -> str | None:
-        said = str(error).lower()
+        said = _said(error).lower()
         if said.startswith("unknown command") and "ft." in said:
             return (
                 "Use Redis 8, or Redis with the module RediSearch: this server has no search "
@@ -104,12 +113,22 @@ class Connection(EngineConnection):
             )
         if any(word in said for word in _UNKNOWN_USER):
             return "Check the user and the password in redis_url."
+        if said.startswith("limit exceeds"):
+            return (
+                "Open the store anew, and let the user call FT.CONFIG GET: it reads "
+                "MAXSEARCHRESULTS, which is less than 10,000 or has become less."
+            )
         return None
 
     def close(self) -> None:
         """Closes the connections. May be called twice."""
         self._is_closed = True
         super().close()
+
+
+def _said(error: Exception) -> str:
+    """What a server has said; redis-py leaves out the code if it has a class for it."""
+    return str(error).rpartition(_OF_A_PIPELINE)[2]
 
 
 # --- Opening ---------------------------------------------------------------------------------
@@ -121,12 +140,14 @@ def opened(options: Options) -> Connection:
     Raises:
         InvalidConfigError: as `check_address`.
     """
-    from redis import ConnectionPool, Redis
+    from redis import Redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
+    from isomem.stores.redis_pool import Pool
+
     check_address(options)
-    pool = ConnectionPool.from_url(options["redis_url"])
+    pool = Pool.from_url(options["redis_url"])
     # What an address says of these would change what answers look like, or how often is tried.
     pool.connection_kwargs |= {
         "decode_responses": False,

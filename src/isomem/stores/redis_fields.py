@@ -55,6 +55,7 @@ def fields_of(payload: Payload) -> dict[str, bytes]:
     Raises:
         ValidationError: a value has no form in JSON.
     """
+    payload = load_payload(dump_payload(payload))  # Every key is a text there.
     plain = _plain_of(payload)
     known = _texts(plain)
     alone = (key for key in payload if key in _ALONE)
@@ -107,8 +108,10 @@ def payload_of(fields: Fields) -> Payload:
     values = exact["values"]
     if exact["stamp"] != _stamp(fields):
         return {**_read_plain(fields), **_kept(values, fields)}
-    known = {**_json(fields, "metadata"), **_texts(fields)}
-    return {key: values[key] if key in values else known[key] for key in exact["keys"]}
+    metadata = _json(fields, "metadata")
+    known = {**metadata, **_texts(fields), **values}
+    # A key that is a text in the metadata may be listed as the number that it once was.
+    return {**{key: known[key] for key in exact["keys"] if key in known}, **metadata}
 
 
 def _read_plain(fields: Fields) -> Payload:

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 DISTANCE = "vector_distance"
 """What mem0 calls the distance of a point from the vector that is searched."""
 
+MOST_FOUND = 1_000_000
+"""No query asks for more points: servers do not give more unless their settings say so."""
+
+SURELY_FOUND = 10_000
+"""As many points are found by a server that does not say how many: Redis Stack sets this limit."""
+
 _EVERYTHING = "*"
 _SPACES = dict.fromkeys(map(ord, "|`\0"), " ")
 """What divides the words of a query, beside spaces."""
@@ -157,6 +163,18 @@ def _search(
     ]  # fmt: skip
 
 
+def among(command: Command, keys: Sequence[bytes]) -> Command:
+    """A search that looks only at the points with these keys."""
+    return [*command, "INKEYS", len(keys), *keys]
+
+
+LIMITS: Sequence[Command] = (
+    ["FT.CONFIG", "GET", "MAXSEARCHRESULTS"],
+    ["CONFIG", "GET", "search-max-search-results"],
+)
+"""What asks how many points a query may find. The second one is of Redis 8."""
+
+
 def about(index: str) -> Command:
     """Asks what an index is, and how far it is."""
     return ["FT.INFO", index]
@@ -175,6 +193,17 @@ def rows_of(answer: Sequence[Any]) -> list[Row]:
     """The rows of a search. A point that was removed meanwhile has no fields."""
     pairs = zip(answer[1::2], answer[2::2], strict=True)
     return [(key, _by_name(words)) for key, words in pairs if words]
+
+
+def count_of(answer: Sequence[Any]) -> int:
+    """How many points a search has found, those included that were removed meanwhile."""
+    return len(answer) // 2
+
+
+def order_of(row: Row) -> tuple[float, float]:
+    """What sorts rows: the nearest first, and then the newest."""
+    _, fields = row
+    return float(fields.get(DISTANCE) or 0), -float(fields.get("created_at") or 0)
 
 
 def named(names: Sequence[str], values: Sequence[bytes | None]) -> Fields:
@@ -209,10 +238,19 @@ def is_filling(answer: Sequence[Any]) -> bool:
     return str(answer[answer.index(b"indexing") + 1]).strip("b'") not in {"0", "0.0"}
 
 
-def dims_of(answer: Any) -> int | None:
+def dims_of(answer: Sequence[Any]) -> int | None:
     """The length of the vectors of an index; None if the server does not say."""
-    for field in described(answer).get("attributes", ()):
-        words = dict(zip(map(str.lower, map(str, field[::2])), field[1::2], strict=False))
-        if words.get("identifier") == VECTOR:
-            return int(words["dim"]) if "dim" in words else None
+    for field in answer[answer.index(b"attributes") + 1]:
+        words = dict(zip(field[::2], field[1::2], strict=False))
+        if words.get(b"identifier") == VECTOR.encode():
+            return int(words[b"dim"]) if b"dim" in words else None
     return None
+
+
+def limit_of(answer: Sequence[Any]) -> int | None:
+    """How many points a query may find; None if the server does not say."""
+    words = answer[0] if answer and isinstance(answer[0], list) else answer
+    if not words:
+        return None
+    limit = words[-1]  # Or that there is none.
+    return min(int(limit), MOST_FOUND) if limit.isdigit() else MOST_FOUND
