@@ -54,6 +54,7 @@ _DIRECTORY = Kind(
 )
 _CLIENT = Kind("a QdrantClient", _is_client, {"not": {}})
 _CHROMA_CLIENT = Kind("a client of chromadb", _is_chroma_client, {"not": {}})
+_NONE = Kind("None", lambda value: value is None, {"type": "null"})
 _PORT = optional(whole(1, 65535))
 _SHARES = optional(whole(1, 1_000_000))
 
@@ -115,7 +116,15 @@ _PGVECTOR = (
         "all of it as libpq's dsn; takes precedence", secret=True,
     ),
     Option("hnsw", True, SWITCH, "`True`: a new table gets an HNSW index"),
-    Option("diskann", False, SWITCH, "mem0's index for another extension", idle=True),
+    Option(
+        "diskann", False, SWITCH,
+        "accepted, but does nothing here: mem0's index for another extension", idle=True,
+    ),
+    Option(
+        "connection_pool", None, _NONE,
+        "accepted as None, as a dump of mem0's configuration has it; isomem makes its own pool",
+        idle=True,
+    ),
     Option("exact", True, SWITCH, "`True`: every vector of a scope is compared, without the index"),
     Option(
         "scores", "distance", one_of("distance", "similarity"),

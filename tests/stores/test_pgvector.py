@@ -340,3 +340,108 @@ def test_an_id_may_be_spelled_in_any_way() -> None:
     assert store.get("no id") is None
     store.delete_col()
     store.close()
+
+
+# --- Words -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["tea " * 5_001, " ".join(f"w{n}" for n in range(20_000)), "tea \ud800"],
+    ids=["long", "many words", "no Unicode"],
+)
+def test_a_query_that_the_server_cannot_read_is_searched_without_keywords(
+    query: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = made("words")
+    store.reset()
+    store.insert(vectors=VECTORS[:2], payloads=PAYLOADS[:2], ids=IDS[:2])
+    assert store.keyword_search(query, filters=FILTERS[1]) == []
+    nearest, words = store.both(QUERY, query, 5, FILTERS[1])
+    assert [hit.id for hit in nearest] == IDS[:1]
+    assert words == []
+    assert "without keywords" in caplog.text
+    store.close()
+
+
+def test_a_query_of_the_longest_has_keywords() -> None:
+    store = made("words")
+    store.reset()
+    store.insert(vectors=VECTORS[:1], payloads=PAYLOADS[:1], ids=IDS[:1])
+    a_b = {"data": "a-b", "text_lemmatized": "a-b"}
+    store.insert(vectors=VECTORS[1:2], payloads=[a_b], ids=IDS[1:2])
+    [once], [often] = (store.keyword_search(each) or () for each in ("tea", "tea " * 5_000))
+    assert (once.id, once.score) == (often.id, often.score) == (IDS[0], once.score)
+    [most] = store.keyword_search("a-b " * 5_000) or ()  # Of each, the server makes three words.
+    assert most.id == IDS[1]
+    store.close()
+
+
+# --- What others have stored -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("top_k", [1, 2, None])
+def test_filters_on_keys_like_ours_find_what_has_them(top_k: int | None) -> None:
+    """Their values are under other keys, and isomem decides."""
+    store = made("like_ours")
+    store.reset()
+    payloads: list[dict[str, Any]] = [
+        {"isomem_json": "x"},
+        {"isomem_json:y": 3, "isomem_json": {"k": [1, 2]}},
+        {"isomem_jsonl": "x", "n": 1e22},
+        {"z": 1},
+    ]
+    stored = [{"user_id": "a", **payload} for payload in payloads]
+    store.insert(vectors=VECTORS[:4], payloads=stored, ids=IDS[:4])
+    for filters, numbers in (
+        ({"isomem_json": "x"}, [0]),
+        ({"isomem_json": True}, []),
+        ({"isomem_json.k": 2}, [1]),
+        ({'"isomem_json:y"': {"gt": 2}}, [1]),
+        ({"isomem_jsonl": "x"}, [2]),
+        ({"NOT": [{"isomem_json": "x"}]}, [1, 2, 3]),
+        ({"OR": [{"z": 1}, {"isomem_jsonl": "x"}]}, [2, 3]),
+        ({"AND": [{"OR": [{"isomem_json": "x"}]}]}, [0]),
+    ):
+        asked = {"user_id": "a", **filters}
+        expected = {IDS[number] for number in numbers}
+        listed = store.list(filters=asked, top_k=top_k)[0]
+        found = store.search(query="", vectors=QUERY, top_k=top_k or 10, filters=asked)
+        for hits in (listed, found):
+            assert {hit.id for hit in hits} <= expected
+            assert len(hits) == min(len(expected), top_k or 10)
+    store.delete_col()
+    store.close()
+
+
+def test_a_payload_that_is_not_an_object_is_empty() -> None:
+    store = made("no_objects")
+    store.reset()
+    store.insert(vectors=VECTORS, payloads=PAYLOADS, ids=IDS)
+    for name, payload in zip(IDS, ("[1, 2]", '"a text"', "5", "true", "null"), strict=False):
+        sql = f"UPDATE no_objects SET payload = '{payload}' WHERE id = '{name}'"
+        server.shared().do(sql, "tests")
+    server.shared().do(f"UPDATE no_objects SET payload = NULL WHERE id = '{IDS[0]}'", "tests")
+    expected: list[Any] = [{}] * 5 + PAYLOADS[5:]
+    assert [payload for _, payload, _ in store.points("", 10)] == expected
+    assert [store.payloads_of(IDS)[name] for name in IDS] == expected
+    assert {hit.id: hit.payload for hit in store.list()[0]} == dict(zip(IDS, expected, strict=True))
+    assert len(store.search(query="", vectors=QUERY, top_k=10)) == len(IDS)
+    store.delete_col()
+    store.close()
+
+
+# --- Options ---------------------------------------------------------------------------------
+
+
+def test_what_mem0s_configuration_has_is_accepted() -> None:
+    """As a dump of its `PGVectorConfig` has it."""
+    made("options", connection_pool=None, diskann=True).close()
+    with pytest.raises(InvalidConfigError, match="connection_pool must be None"):
+        made("options", connection_pool=object())
+
+
+def test_an_address_that_cannot_be_read_is_named_as_it_was_given() -> None:
+    with pytest.raises(InvalidConfigError, match="connection_string cannot be read") as refused:
+        made("options", connection_string="nonsense")
+    assert refused.value.details == {"key": "connection_string"}

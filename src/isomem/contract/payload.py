@@ -265,9 +265,9 @@ def entity_payload(mention: Mention, scope: Mapping[str, object]) -> Payload:
 
 
 def links_of(payload: Payload | None) -> Sequence[str]:
-    """The ids of the memories that name an entity; empty if the payload has no list of them."""
+    """The ids of the memories that name an entity: the texts in a list, if the payload has one."""
     links = (payload or {}).get(LINKS)
-    return links if isinstance(links, list) else ()
+    return [each for each in links if isinstance(each, str)] if isinstance(links, list) else ()
 
 
 def with_links(payload: Payload, memory_ids: Iterable[str]) -> Payload:

@@ -12,7 +12,8 @@ from bisect import bisect_right
 
 from isomem.contract.filters import Condition, Group, compile_filters, matches
 from isomem.errors import VectorStoreError
-from isomem.store.codec import unit_vector
+from isomem.pattern import Pattern
+from isomem.store.codec import canonical_id, unit_vector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
 WIDER = 4
 """How many times as many points are asked for if too few of those that were found pass."""
 
+MOST_ASKED = 1_000_000_000
+"""No engine is asked for more points: some refuse a larger number, and none has so many."""
+
 _FIRST_FETCHED = 64
+
+_UUID = Pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class EngineHit:
@@ -63,6 +69,7 @@ class EngineStore(ABC):
         table: the options.
         takes_any_id: the id "*" is an ordinary id, and does not mean every id.
         batches: several changes, or several searches, are one request.
+        lists_all: `list` has no limit if `top_k` is None, and filters look into lists.
         collection_name: of the collection.
         embedding_model_dims: the length of its vectors; None if it is not known yet.
 
@@ -74,6 +81,7 @@ class EngineStore(ABC):
 
     table: ClassVar[Table]
     takes_any_id = True
+    lists_all = True
     dims: ClassVar[int | None] = 1536
     """The length of vectors that nobody names."""
 
@@ -145,10 +153,10 @@ class EngineStore(ABC):
     def insert(
         self,
         vectors: list[Vector],
-        payloads: list[Payload] | None = None,
+        payloads: Sequence[Payload | None] | None = None,
         ids: list[str] | None = None,
     ) -> None:
-        """Adds points. A point with a known id replaces the old one.
+        """Adds points. A point with a known id replaces the old one. A payload of None is empty.
 
         They are checked before any is sent. More than the engine takes at once are sent in parts.
 
@@ -158,11 +166,12 @@ class EngineStore(ABC):
             ValidationError: a payload cannot be stored.
             VectorStoreError: the lists differ in length, or the engine fails.
         """
-        payloads = payloads if payloads is not None else [{} for _ in vectors]
+        given = payloads if payloads is not None else [None] * len(vectors)
+        filled: list[Payload] = [{} if each is None else each for each in given]
         names = ids if ids is not None else self._unnamed(len(vectors))
-        if names is None or not len(vectors) == len(payloads) == len(names):
+        if names is None or not len(vectors) == len(filled) == len(names):
             raise VectorStoreError("vectors, payloads and ids must be lists of one length")
-        points = [*map(self._point, names, vectors, payloads)]
+        points = [*map(self._point, names, vectors, filled)]
         for part in in_parts(points, self._written_at_once(len(points))):
             self._put(part)
 
@@ -186,13 +195,13 @@ class EngineStore(ABC):
         return at_once
 
     def _checked(self, vector: Vector) -> list[float]:
-        """A vector as a list.
+        """A vector as a list of floats, whatever numbers an embedder has put into it.
 
         Raises:
             VectorValueError: it has the wrong length, NaN or infinity, or is not a list of numbers.
         """
         unit_vector(vector, self.embedding_model_dims)
-        return vector if isinstance(vector, list) else [float(number) for number in vector]
+        return [*map(float, vector)]
 
     # --- Reading ---
 
@@ -224,7 +233,7 @@ class EngineStore(ABC):
         group, asked = self._compiled(filters)
         if top_k is not None and top_k < 1:
             raise ValueError(f"limit value {top_k} is invalid. Must be 1 or larger.")
-        return self._listed(group, asked, top_k), None
+        return self._listed(group, asked, None if top_k is None else min(top_k, MOST_ASKED)), None
 
     def _compiled(self, filters: Filters | None) -> tuple[Group | None, Any]:
         """Filters, and what the engine is asked for: points that pass, and perhaps others."""
@@ -267,7 +276,7 @@ class EngineStore(ABC):
         checked, compiled = [*map(self._checked, vectors)], self._compiled(filters)
         if top_k < 1:
             return [[] for _ in checked]
-        return self._nearest(checked, top_k, *compiled) if checked else []
+        return self._nearest(checked, min(top_k, MOST_ASKED), *compiled) if checked else []
 
     def keyword_search(
         self, query: str, top_k: int = 5, filters: Filters | None = None
@@ -279,7 +288,7 @@ class EngineStore(ABC):
         if not self.finds_words:
             return None
         compiled = self._compiled(filters)
-        return self._matching(query, top_k, *compiled) if top_k >= 1 else []
+        return self._matching(query, min(top_k, MOST_ASKED), *compiled) if top_k >= 1 else []
 
     def both(
         self, vector: Vector, lemmas: str, top_k: int, filters: Filters | None
@@ -288,7 +297,7 @@ class EngineStore(ABC):
         checked, compiled = self._checked(vector), self._compiled(filters)
         if top_k < 1:
             return [], [] if self.finds_words else None
-        return self._both(checked, lemmas, top_k, *compiled)
+        return self._both(checked, lemmas, min(top_k, MOST_ASKED), *compiled)
 
     # --- Searching, for at least one point ---
 
@@ -412,6 +421,16 @@ def first_passing(
         if len(found) >= top_k or len(hits) < limit or is_exact:
             return found[:top_k]
         limit *= WIDER
+
+
+def uuid_of(point_id: object) -> str | None:
+    """An id as a UUID in lower case with hyphens; None if it is not a UUID.
+
+    `uuid.UUID` would take more than engines do: hyphens anywhere, underscores, digits of other
+    scripts.
+    """
+    name = canonical_id(point_id)
+    return name if _UUID.fullmatch(name) else None
 
 
 def in_parts(items: list[T], size: int) -> Iterator[list[T]]:

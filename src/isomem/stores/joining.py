@@ -11,7 +11,7 @@ from isomem.stores.linking import Links, is_match
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from isomem.clock import Clock
     from isomem.contract.plan import Mention
@@ -24,10 +24,11 @@ class EmbeddedLinks(Links):
     """Links that are rows of a table, which leads from a memory to its entities."""
 
     _entities: Entities
+    _lists_all = True
 
-    def _linked(self, memory_id: str, scope: Payload) -> Sequence[Hit]:
+    def _linked(self, memory_id: str, scope: Payload) -> Iterator[Sequence[Hit]]:
         del scope
-        return self._entities.linked_to(memory_id)
+        yield self._entities.linked_to(memory_id)
 
     def may_boost(self, scope: Payload) -> bool:
         """Whether there are entities in the scopes that have these ids."""

@@ -4,6 +4,7 @@ search asks such a store for.
 
 from __future__ import annotations
 
+from itertools import chain
 from operator import itemgetter
 
 from isomem import log
@@ -13,7 +14,7 @@ from isomem.contract.limits import (
     LISTED_ENTITIES,
     MATCH_SIMILARITY,
 )
-from isomem.contract.payload import entity_payload, links_of, listed, with_links
+from isomem.contract.payload import LINKS, entity_payload, links_of, listed, with_links
 from isomem.contract.profile import DEFAULT
 from isomem.contract.scope import scope_of
 from isomem.contract.scoring import entity_boost
@@ -110,6 +111,12 @@ class Links:
         store: Any = self._entities
         part = getattr(store, "part", store)
         return store.batch if getattr(part, "batches", False) is True else None
+
+    @property
+    def _lists_all(self) -> bool:
+        """Whether it is a store of ours: it lists the entities of one memory, however many."""
+        store: Any = self._entities
+        return getattr(getattr(store, "part", store), "lists_all", False) is True
 
     # --- Linking ---
 
@@ -223,10 +230,14 @@ class Links:
         changed keeps its link; no other entity does.
         """
         try:
-            entities = self._linked(memory_id, scope)
+            for entities in self._linked(memory_id, scope):
+                self._unlink_each(memory_id, entities, vectors)
         except self._excused as error:
             log.warning("Looking up the entities of memory %s failed: %s", memory_id, error)
-            return
+
+    def _unlink_each(
+        self, memory_id: str, entities: Sequence[Hit], vectors: Mapping[str, Vector]
+    ) -> None:
         if len(entities) > 1 and self._batch is not None and not vectors:
             try:
                 self._unlink_all(memory_id, entities)
@@ -270,11 +281,11 @@ class Links:
             scope: of the entities; those of more ids are looked at, too.
         """
         try:
-            entities = listed(self._entities.list(filters=dict(scope), top_k=LISTED_ENTITIES))
-            linked = {memory_id for each in entities for memory_id in links_of(each.payload)}
-            there = self._that_are_there(linked)
-            for entity in entities:
-                self._keep(entity, there)
+            for entities in self._parts(dict(scope)):
+                linked = {memory_id for each in entities for memory_id in links_of(each.payload)}
+                there = self._that_are_there(linked)
+                for entity in entities:
+                    self._keep(entity, there)
         except self._excused as error:
             log.warning("Looking for what is left of removed memories failed: %s", error)
 
@@ -295,10 +306,29 @@ class Links:
         elif len(left) < len(linked):
             self._put_links(entity, with_links(entity.payload or {}, left))
 
-    def _linked(self, memory_id: str, scope: Scope) -> Sequence[Hit]:
-        """The entities of a memory."""
-        listing = listed(self._entities.list(filters=scope, top_k=LISTED_ENTITIES))
-        return [each for each in listing if memory_id in links_of(each.payload)]
+    def _linked(self, memory_id: str, scope: Scope) -> Iterator[Sequence[Hit]]:
+        """The entities of a memory, part by part; see `_parts`."""
+        filters = {**scope, LINKS: memory_id} if self._lists_all else scope
+        for entities in self._parts(filters):
+            yield [each for each in entities if memory_id in links_of(each.payload)]
+
+    def _parts(self, filters: Filters) -> Iterator[Sequence[Hit]]:
+        """The entities that pass, part by part.
+
+        A foreign store lists `LISTED_ENTITIES`, as for mem0. It is asked again until it shows no
+        others: what the caller removes makes room for them.
+        """
+        if self._lists_all:
+            yield listed(self._entities.list(filters=filters, top_k=None))
+            return
+        seen: set[str] = set()
+        while True:
+            entities = listed(self._entities.list(filters=filters, top_k=LISTED_ENTITIES))
+            new = [each for each in entities if str(each.id) not in seen]
+            yield new
+            if not new or len(entities) < LISTED_ENTITIES:
+                return
+            seen.update(str(each.id) for each in new)
 
     # --- What the store is asked ---
 
@@ -334,7 +364,8 @@ class Links:
         removed, shared = set(memory_ids), {}
         for memory_id in memory_ids:
             point = self._memories.get(vector_id=memory_id)
-            for entity in self._linked(memory_id, scope_of(point.payload or {})) if point else ():
+            parts = self._linked(memory_id, scope_of(point.payload or {})) if point else ()
+            for entity in chain.from_iterable(parts):
                 payload = entity.payload or {}
                 if payload.get("data") and not removed.issuperset(links_of(payload)):
                     shared[str(entity.id)] = payload["data"]

@@ -10,14 +10,23 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+from isomem import log
 from isomem.config import store_table
+from isomem.contract.filters import Condition
 from isomem.errors import InvalidConfigError, VectorValueError
 from isomem.options import read_table
-from isomem.store.codec import canonical_id
 from isomem.store.row_keys import split_scope
-from isomem.stores.engine import EngineHit, EngineStore, first_asked, first_passing, passing
+from isomem.stores.engine import (
+    MOST_ASKED,
+    EngineHit,
+    EngineStore,
+    first_asked,
+    first_passing,
+    passing,
+    uuid_of,
+)
 from isomem.stores.engine_calls import wrong_name
-from isomem.stores.pgvector_payloads import packed, unpacked
+from isomem.stores.pgvector_payloads import is_kept_apart, packed, unpacked
 from isomem.stores.postgres.filters import compile_jsonb
 from isomem.types import SCOPE_KEYS, is_unicode
 
@@ -47,7 +56,8 @@ _LONGEST = 52
 """Of 63 bytes, "_entities" takes nine. Of the names of indexes of that table, which are cut at 63
 bytes, two have to be left to tell them apart."""
 _MOST_DIMENSIONS = 16_000
-_EVERYTHING = 1_000_000_000
+_LONGEST_QUERY = 20_000
+"""Characters, which are 15,000 words at the most. From some 16,000 words on, the server fails."""
 _NO_TEXTS = "('number', 'boolean', 'object', 'array')"
 _TEXT = "to_tsvector('simple', payload->>'text_lemmatized')"
 _PLAIN = ("host", "port", "user", "password", "dbname", "sslmode")
@@ -240,7 +250,7 @@ class PgvectorStore(EngineStore):
         self._write(f"DELETE FROM {self._name} WHERE id = ?::uuid", (_uuid(vector_id),))
 
     def _vector(self, vector: Vector) -> str:
-        return str([float(number) for number in self._checked(vector)])
+        return str(self._checked(vector))
 
     # --- Reading ---
 
@@ -256,14 +266,13 @@ class PgvectorStore(EngineStore):
         return [(str(point_id), unpacked(payload), vector) for point_id, payload, vector in rows]
 
     def _read(self, ids: Sequence[str]) -> Hits:
-        usable = [_uuid(name) for name in ids if _is_uuid(name)]
+        usable = [name for name in map(uuid_of, ids) if name is not None]
         sql = f"SELECT id, payload FROM {self._name} WHERE id = ANY(?::uuid[])"
         return [_hit(*row) for row in self._rows(sql, (usable,))] if usable else []
 
     def _listed(self, group: Group | None, asked: Asked, top_k: int | None) -> Hits:
         sql = f"SELECT id, payload FROM {self._name} WHERE {asked.where} LIMIT ?"
-        wanted = _EVERYTHING if top_k is None else top_k
-        return self._first(sql, asked.bindings, group, asked, wanted)
+        return self._first(sql, asked.bindings, group, asked, top_k or MOST_ASKED)
 
     def _nearest(
         self, vectors: Vectors, top_k: int, group: Group | None, asked: Asked
@@ -311,6 +320,9 @@ class PgvectorStore(EngineStore):
 
     def _matching(self, query: str, top_k: int, group: Group | None, asked: Asked) -> Hits:
         """The points with all words of a query, by mem0's rank."""
+        if not _can_be_asked(query):
+            log.warning("A query is searched without keywords: it is too long, or not Unicode")
+            return []
         sql, bindings = self._ranked(query, asked)
         return self._first(sql, bindings, group, asked, top_k)
 
@@ -319,9 +331,10 @@ class PgvectorStore(EngineStore):
     ) -> tuple[Sequence[Hit], Sequence[Hit] | None]:
         """In one round trip."""
         with self._connection.asking() as database:
-            sql, bindings = self._ranked(lemmas, asked)
-            limit = first_asked(top_k, is_exact=asked.is_exact)
-            database.expect(sql, (*bindings, limit))
+            if _can_be_asked(lemmas):
+                sql, bindings = self._ranked(lemmas, asked)
+                limit = first_asked(top_k, is_exact=asked.is_exact)
+                database.expect(sql, (*bindings, limit))
             return super()._both(vector, lemmas, top_k, group, asked)
 
     def _ranked(self, query: str, asked: Asked) -> tuple[str, Sequence[Any]]:
@@ -363,8 +376,8 @@ class PgvectorStore(EngineStore):
                 f"payload->>'{key}' = ? AND jsonb_typeof(payload->'{key}') NOT IN {_NO_TEXTS}"
             )
             bindings.append(value)
-        is_exact = True
-        if rest is not None:
+        is_exact = rest is None
+        if rest is not None and not _asks_for_kept_apart(rest):
             decided = compile_jsonb(rest, "payload")
             parts.append(decided.where)
             bindings += decided.bindings
@@ -372,7 +385,23 @@ class PgvectorStore(EngineStore):
         return Asked(" AND ".join(parts) or "true", bindings, is_exact)
 
 
-def _hit(point_id: object, payload: Payload | None, score: float | None = None) -> EngineHit:
+def _can_be_asked(query: str) -> bool:
+    """Whether the server can look for the words of a query."""
+    return len(query) <= _LONGEST_QUERY and is_unicode(query)
+
+
+def _asks_for_kept_apart(group: Group) -> bool:
+    """Whether a condition is on a key whose value the server has under another one."""
+    members = (*group.conditions, *group.alternatives, *group.exclusions)
+    return any(
+        is_kept_apart(str(each.path[0]))
+        if isinstance(each, Condition)
+        else _asks_for_kept_apart(each)
+        for each in members
+    )
+
+
+def _hit(point_id: object, payload: object, score: float | None = None) -> EngineHit:
     return EngineHit(str(point_id), unpacked(payload), score)
 
 
@@ -406,19 +435,11 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _is_uuid(point_id: object) -> bool:
-    from uuid import UUID
-
-    try:
-        return bool(UUID(str(point_id)))
-    except ValueError:
-        return False
-
-
 def _uuid(point_id: object) -> str:
-    if _is_uuid(point_id):
-        return canonical_id(point_id)
-    raise VectorValueError(f"vector_store pgvector: {point_id!r:.60} is not a UUID")
+    name = uuid_of(point_id)
+    if name is None:
+        raise VectorValueError(f"vector_store pgvector: {point_id!r:.60} is not a UUID")
+    return name
 
 
 def _opened(options: Mapping[str, Any]) -> Database:
@@ -433,7 +454,7 @@ def _opened(options: Mapping[str, Any]) -> Database:
         **given, "dsn": options["connection_string"], "schema": "",
         "connect_timeout_s": options["connect_timeout_s"],
         "statement_timeout_s": options["statement_timeout_s"],
-    })  # fmt: skip
+    }, "connection_string")  # fmt: skip
     connected(target).close()  # So that an error comes at once, and not after the pool's patience.
     connections = Connections(
         target,

@@ -46,23 +46,30 @@ def packed(payload: Payload) -> str:
     exact = {
         _PREFIX + key: json.dumps(value)
         for key, value in whole.items()
-        if key.startswith(_MARK) or not _is_as_stored(value, value)
+        if is_kept_apart(key) or not _is_as_stored(value, value)
     }
-    plain = {key: value for key, value in whole.items() if not key.startswith(_MARK)}
+    plain = {key: value for key, value in whole.items() if not is_kept_apart(key)}
     return dump_payload({**plain, _MARK: True, **exact}) if exact else text
 
 
-def unpacked(payload: Payload | None) -> Payload:
-    """The payload that is stored as this one."""
-    if not payload or payload.get(_MARK) is not True:
-        return payload or {}
+def is_kept_apart(key: str) -> bool:
+    """Whether the value of a key is not under the key itself, but under `isomem_json:KEY`."""
+    return key.startswith(_MARK)
+
+
+def unpacked(payload: Any) -> Payload:
+    """The payload that is stored as this JSON; empty if that is not an object."""
+    if not isinstance(payload, dict):
+        return {}
+    if payload.get(_MARK) is not True:
+        return payload
     plain: Payload = {}
     exact: Payload = {}
     for name, stored in payload.items():
         key, value = name[len(_PREFIX) :], _read(stored) if name.startswith(_PREFIX) else _ODD
         if value is _ODD:
             plain[name] = stored
-        elif key.startswith(_MARK) or _is_as_stored(payload.get(key), value):
+        elif is_kept_apart(key) or _is_as_stored(payload.get(key), value):
             exact[key] = value
     del plain[_MARK]
     return {**plain, **exact}

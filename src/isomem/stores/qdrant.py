@@ -11,13 +11,14 @@ from isomem import log
 from isomem.config import ENTITIES_SUFFIX, store_table
 from isomem.errors import VectorStoreError
 from isomem.options import home, read_table
-from isomem.stores.engine import EngineStore, first_passing, passing
+from isomem.store.codec import canonical_id
+from isomem.stores.engine import EngineStore, first_passing, passing, uuid_of
 from isomem.stores.engine_calls import wrong_name
 from isomem.stores.qdrant_filters import asked_for, decides_locally, decides_on_server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from isomem.contract.filters import Group
@@ -254,9 +255,10 @@ class QdrantStore(EngineStore):
 
         def work() -> None:
             unsure = [name for name, payload in payloads if _has_none(payload)]
-            known = {name: dict(old) for name, old in self.payloads_of(unsure).items()}
+            found = self.payloads_of(unsure)
+            known = {canonical_id(name): dict(payload) for name, payload in found.items()}
             changes = [
-                _overlaid(name, payload, known.setdefault(str(name), {}))
+                _overlaid(name, payload, known.setdefault(canonical_id(name), {}))
                 for name, payload in payloads
             ]
             if removed:
@@ -276,7 +278,7 @@ class QdrantStore(EngineStore):
     # --- Reading ---
 
     def _read(self, ids: Sequence[str]) -> Hits:
-        usable = [name for name in ids if self.is_local or _is_id(name)]  # A server refuses others.
+        usable = [*ids] if self.is_local else [*_known(ids)]  # A server refuses others.
         found: Hits = self._call("retrieve", ids=usable, with_payload=True) if usable else []
         return found
 
@@ -304,9 +306,13 @@ class QdrantStore(EngineStore):
                 return
 
     def points(self, after: str, limit: int) -> Sequence[tuple[str, Payload, Vector]]:
-        """The next points behind an id, ordered by id, with their vectors of length 1."""
+        """The next points behind an id, ordered by id, with their vectors of length 1.
+
+        Ids that are whole numbers come before those that are UUIDs.
+        """
+        offset = int(after) if after.isdecimal() else after or None
         points, _ = self._call(
-            "scroll", limit=limit + 1, offset=after or None, with_payload=True, with_vectors=[""]
+            "scroll", limit=limit + 1, offset=offset, with_payload=True, with_vectors=[""]
         )
         found = [(str(each.id), dict(each.payload or {}), _dense(each.vector)) for each in points]
         return [each for each in found if each[0] != after][:limit]
@@ -415,14 +421,12 @@ def _overlaid(point_id: str, payload: Payload, known: Payload) -> Model:
     return models.SetPayloadOperation(set_payload=overlay)
 
 
-def _is_id(point_id: int | str) -> bool:
-    """Whether a point can have that id: a whole number, or text that is a UUID."""
-    from uuid import UUID
-
-    try:
-        return isinstance(point_id, int) or bool(UUID(point_id))
-    except (TypeError, ValueError, AttributeError):
-        return False
+def _known(ids: Iterable[int | str]) -> Iterator[int | str]:
+    """Those of some ids that a point can have: whole numbers and UUIDs."""
+    for each in ids:
+        name = each if isinstance(each, int) else uuid_of(each)
+        if name is not None:
+            yield name
 
 
 def _dense(vector: Model) -> Sequence[float]:

@@ -40,6 +40,7 @@ class Target:
 
     Args:
         options: of `vector_store.config`; a single option takes precedence over `dsn`.
+        dsn_option: the name that `dsn` has there.
 
     Attributes:
         name: for people; it has no password.
@@ -50,9 +51,9 @@ class Target:
         InvalidConfigError: `dsn` cannot be read. The error does not show it.
     """
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], dsn_option: str = "dsn") -> None:
         given = {_PLAIN[key]: options[key] for key in _PLAIN if options[key] is not None}
-        parameters: dict[str, Any] = {**_read(options["dsn"]), **given}
+        parameters: dict[str, Any] = {**_read(options["dsn"], dsn_option), **given}
         self.schema: str = options["schema"]
         self.parameters = parameters
         self._secrets = [str(parameters[key]) for key in _SECRETS if parameters.get(key)]
@@ -115,15 +116,15 @@ def check_pool(options: Mapping[str, Any], least: str, most: str) -> None:
         )
 
 
-def _read(dsn: str | None) -> dict[str, Any]:
+def _read(dsn: str | None, option: str) -> dict[str, Any]:
     try:
         return dict(conninfo_to_dict(dsn or ""))
     except Error:
         pass
     raise InvalidConfigError(
-        "vector_store.config: dsn cannot be read",
+        f"vector_store.config: {option} cannot be read",
         error_code="CONFIG_003",
-        details={"key": "dsn"},
+        details={"key": option},
         suggestion="Write it as postgresql://USER:PASSWORD@HOST:PORT/DBNAME, with reserved "
         "characters percent-encoded, or as libpq's `key=value` pairs.",
     )
