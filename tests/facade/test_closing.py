@@ -6,7 +6,6 @@ import asyncio
 import json
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -64,11 +63,6 @@ def held() -> list[str]:
     return sorted(name for name in names if not name.startswith("/proc/"))
 
 
-def more_than(before: list[str]) -> list[str]:
-    """What is held now and was not before. What an earlier test has left may go meanwhile."""
-    return [*(Counter(held()) - Counter(before)).elements()]
-
-
 def use(memory: Memory) -> None:
     memory.add("I like tea", **U)
     assert memory.search("tea", filters=U, rerank=True)["results"]
@@ -81,7 +75,9 @@ async def use_async(memory: AsyncMemory) -> None:
 
 def check_open(before: list[str], *, apart: bool) -> None:
     """What a memory in use holds: its files, and connections to the server."""
-    new = more_than(before)
+    new = held()
+    for each in before:
+        new.remove(each)
     files = {Path(name).name for name in new}
     assert {"memory.db", "history.db"} & files == {"memory.db", *(["history.db"] if apart else [])}
     assert any(name.startswith("socket:") for name in new)
@@ -94,10 +90,10 @@ def running() -> set[threading.Thread]:
 
 def check_closed(before: list[str], threads: set[threading.Thread]) -> None:
     give_up = time.monotonic() + 30  # The server notices in its own time that nobody is there.
-    while (more_than(before) or running() - threads) and time.monotonic() < give_up:
+    while (held(), running()) != (before, threads) and time.monotonic() < give_up:
         time.sleep(0.01)
-    assert not more_than(before)
-    assert not running() - threads
+    assert held() == before
+    assert running() == threads
 
 
 def blocking(config: dict[str, Any], *, apart: bool) -> None:
