@@ -438,6 +438,21 @@ def _counted(store: Any) -> list[int]:
     return sent
 
 
+def memory_at(url: str, folder: Path) -> Memory:
+    """A memory over a server, with its history in a folder."""
+    return Memory.from_config(
+        {
+            "vector_store": {
+                "provider": "redis",
+                "config": {"redis_url": url, "scores": "similarity"},
+            },
+            "history_db_path": str(folder / "history.db"),
+            "embedder": {"provider": "mock", "config": {"embedding_dims": DIMS}},
+            "llm": {"provider": "mock"},
+        }
+    )
+
+
 MOST = {
     "raw add": 1, "add of 10 facts": 4, "search": 2, "get": 1, "get_all": 1, "update": 5,
     "delete": 4,
@@ -445,17 +460,7 @@ MOST = {
 
 
 def test_no_call_makes_more_round_trips_than_it_has_to(url: str, tmp_path: Path) -> None:
-    memory = Memory.from_config(
-        {
-            "vector_store": {
-                "provider": "redis",
-                "config": {"redis_url": url, "scores": "similarity"},
-            },
-            "history_db_path": str(tmp_path / "history.db"),
-            "embedder": {"provider": "mock", "config": {"embedding_dims": DIMS}},
-            "llm": {"provider": "mock"},
-        }
-    )
+    memory = memory_at(url, tmp_path)
     facts = [{"text": f"Ana Silva met Tom Berg in town {number}"} for number in range(10)]
     memory.llm = ScriptedLLM([{"memory": facts}])
     ana = {"user_id": "ana"}

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from isomem import Memory, VectorStoreError
+from isomem import VectorStoreError
 from tests.stores import redis_server
-from tests.stores.adapters import DIMS
 from tests.stores.test_filters import point_id
-from tests.stores.test_redis import QUERY, SMALL, made
+from tests.stores.test_redis import QUERY, SMALL, made, memory_at
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -102,17 +101,7 @@ def test_words_find_what_the_index_alone_does_not(store: Any) -> None:
 
 
 def test_a_memory_shows_and_removes_more_than_a_query_finds(url: str, tmp_path: Path) -> None:
-    memory = Memory.from_config(
-        {
-            "vector_store": {
-                "provider": "redis",
-                "config": {"redis_url": url, "scores": "similarity"},
-            },
-            "history_db_path": str(tmp_path / "history.db"),
-            "embedder": {"provider": "mock", "config": {"embedding_dims": DIMS}},
-            "llm": {"provider": "mock"},
-        }
-    )
+    memory = memory_at(url, tmp_path)
     texts = [f"note {number}" for number in range(2 * LIMIT)]
     for number, text in enumerate(texts):
         expired = {"expiration_date": "2020-01-01"} if number < 5 else {}
