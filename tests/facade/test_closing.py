@@ -1,4 +1,8 @@
-"""A memory that is closed holds nothing: no file, no connection to a server, no thread."""
+"""A memory that is closed holds nothing: no file, no connection to a server, no thread.
+
+Each time it is a process of its own that looks at what it holds. In this one, what other tests have
+left is closed at any moment.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +20,7 @@ import pytest
 
 from isomem import AsyncMemory, Memory
 from tests.facade.conftest import facts
-from tests.unit.providers.servers import Seen, Server, clean_environment, openai, serving
+from tests.unit.providers.servers import Seen, clean_environment, openai, serving
 
 DESCRIPTORS = Path("/proc/self/fd")
 pytestmark = pytest.mark.skipif(not DESCRIPTORS.exists(), reason="needs /proc")
@@ -27,13 +33,6 @@ def answer(seen: Seen) -> Any:
     if "choices" in reply:
         reply["choices"][0]["message"]["content"] = json.dumps(facts("Likes tea, 7 cups"))
     return reply
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    clean_environment(monkeypatch)
-    with serving(answer) as server:
-        yield server
 
 
 def configuration(folder: Path, url: str, *, apart: bool) -> dict[str, Any]:
@@ -92,8 +91,8 @@ def check_closed(before: list[str], threads: set[threading.Thread]) -> None:
     give_up = time.monotonic() + 30  # The server notices in its own time that nobody is there.
     while (held(), running()) != (before, threads) and time.monotonic() < give_up:
         time.sleep(0.01)
-    assert held() == before
-    assert running() == threads
+    assert held() == before, f"held {held()}, before {before}"
+    assert running() == threads, f"running {running()}, before {threads}"
 
 
 def blocking(config: dict[str, Any], *, apart: bool) -> None:
@@ -134,9 +133,16 @@ def awaited_and_left(config: dict[str, Any], *, apart: bool) -> None:
     check_closed(before, threads)
 
 
+def in_a_process(folder: Path, way: Callable[..., None], apart: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch, serving(answer) as server:
+        clean_environment(patch)
+        way(configuration(folder, server.url, apart=apart), apart=apart)
+
+
 @pytest.mark.parametrize("apart", [False, True], ids=["one file", "two files"])
 @pytest.mark.parametrize("way", [blocking, awaited, awaited_and_left])
 def test_what_a_memory_opened_is_closed_with_it(
-    tmp_path: Path, server: Server, way: Callable[..., None], apart: bool
+    tmp_path: Path, way: Callable[..., None], apart: bool
 ) -> None:
-    way(configuration(tmp_path, server.url, apart=apart), apart=apart)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        processes.submit(in_a_process, tmp_path, way, apart).result()
