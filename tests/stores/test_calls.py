@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from isomem import MemoryNotFoundError, ValidationError
+from isomem import MemoryNotFoundError, ValidationError, VectorStoreError
 from isomem.contract.limits import OWN_FIELDS
 from isomem.contract.plan import Receipt
 from isomem.pipeline import receipts, scope_pages
 from isomem.pipeline.scope_pages import Asked
 from isomem.testing import ScriptedLLM
+from isomem.types import SCOPE_KEYS
 from tests.stores.adapters import Adapter
 from tests.stores.conftest import Open, learn, say, texts
 
@@ -249,6 +250,31 @@ def test_memories_are_counted_and_scopes_listed(memory: Any) -> None:
     assert memory.count(filters=BOB) == 1
     found = {(each["user_id"], each.get("agent_id")): each["memories"] for each in memory.scopes()}
     assert found == {("ana", None): 2, ("bob", "helper"): 1}
+
+
+def test_an_id_that_is_no_text_belongs_to_no_scope(memory: Any, adapter: Adapter) -> None:
+    """isomem stores none, but another program may."""
+    say(memory, "One", agent_id="helper")
+
+    def store(number: int, user: object) -> None:
+        memory.vector_store.insert(
+            vectors=[memory.embedding_model.embed(str(number))],
+            ids=[f"7d8c1a44-0000-4000-8000-00000000000{number}"],
+            payloads=[{"data": str(number), "user_id": user, "agent_id": "helper"}],
+        )
+
+    if adapter.can.atomic:
+        with pytest.raises(VectorStoreError, match="user_id must be a string"):
+            store(2, ["ana"])
+        return
+    store(2, ["ana"])
+    store(3, 7)
+    counts = {("helper",): 2, ("ana", "helper"): 1}
+    for own in ({}, {"agent_id": "helper"}):
+        question = scope_pages.page(memory._ports, Asked([own]), page_size=9, cursor=None)
+        for found in (memory.scopes(**own), memory._ports.run(question)["results"]):
+            ids = [tuple(each[key] for key in SCOPE_KEYS if each.get(key)) for each in found]
+            assert dict(zip(ids, (each["memories"] for each in found), strict=True)) == counts
 
 
 def test_scopes_come_page_by_page(memory: Any) -> None:

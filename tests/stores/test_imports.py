@@ -278,8 +278,11 @@ ADDRESSES = [
     ("--chroma", "http://127.0.0.1:9/s3cret", "has a path"),
     ("--chroma", "http://127.0.0.1:s3cret", "is not http://HOST:PORT"),
     ("--chroma", "ftp://127.0.0.1/s3cret", "is not http://HOST:PORT"),
+    ("--chroma", "ana:s3cret@127.0.0.1:9", "has a user or a password"),
+    ("--chroma", "s3cret:8000", "is not http://HOST:PORT"),
     ("--qdrant", "http://ana:s3cret@127.0.0.1:9", "has a user or a password"),
     ("--qdrant", "http://127.0.0.1:9/?key=s3cret", "is not http://HOST:PORT"),
+    ("--qdrant", "ana:s3cret@127.0.0.1/qdrant", "has a user or a password"),
 ]
 
 
@@ -297,6 +300,14 @@ def test_an_address_with_what_would_not_be_sent_is_refused_and_not_shown(
     with pytest.raises(InvalidConfigError, match=fault) as caught:
         source(address, "mem0")
     assert "s3" not in str(caught.value)
+
+
+def test_a_folder_may_have_a_name_that_looks_like_an_address(tmp_path: Path) -> None:
+    folder = tmp_path / "ana@host:8000"
+    folder.mkdir()
+    for source, kind in ((of_qdrant, "a local Qdrant"), (of_chroma, "Chroma")):
+        with pytest.raises(DatabaseError, match=f"is not a folder of {kind}"):
+            source(str(folder), "mem0")
 
 
 def test_a_collection_that_a_qdrant_server_lacks_is_an_error_with_those_it_has() -> None:

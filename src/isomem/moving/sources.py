@@ -8,6 +8,7 @@ What is wrong with its arguments is an error of the call, and not of the first r
 from __future__ import annotations
 
 import os
+import re
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -135,8 +136,14 @@ def _of_chroma(
 
 
 def is_address(place: str) -> bool:
-    """Whether a place is the address of a server, and not a folder."""
-    return "://" in place
+    """Whether a place is the address of a server, and not a folder.
+
+    What is not there and looks like an address was meant for one that lacks its `http://`: as a
+    folder, it would be repeated in the error, with the password that may be in it.
+    """
+    if "://" in place:
+        return True
+    return bool(re.search(r"@|:\d+/?$", place)) and not os.path.lexists(place)
 
 
 def address_fault(address: str, *, takes_path: bool) -> str:

@@ -8,7 +8,6 @@ from isomem import log
 from isomem.contract.moments import EVENT_TIME
 from isomem.contract.pages import Tally, rank_of
 from isomem.contract.payload import listed
-from isomem.contract.scope import scope_of
 from isomem.contract.scope_pages import order_of
 from isomem.contract.visibility import counted
 from isomem.types import SCOPE_KEYS
@@ -62,7 +61,9 @@ class ForeignListing:
         found: dict[tuple[object, ...], tuple[dict[str, str], Tally]] = {}
         for point in self._all(dict(ids)):
             payload = point.payload or {}
-            scope = scope_of({key: payload.get(key) for key in SCOPE_KEYS})
+            # Other programs store what they like under these names; an id is a text.
+            given = ((key, payload.get(key)) for key in SCOPE_KEYS)
+            scope = {key: value for key, value in given if isinstance(value, str) and value}
             _, tally = found.setdefault(tuple(scope.items()), (scope, Tally()))
             tally.see(payload.get("created_at"))
         return [*found.values()]
