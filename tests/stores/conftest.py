@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,11 @@ from tests.stores import server
 from tests.stores.adapters import ADAPTERS, RUNS_ALL, Adapter
 
 Open = Callable[..., Any]
+
+if find_spec("qdrant_client"):
+    from isomem_parity.upstream import share_inspector
+
+    share_inspector()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

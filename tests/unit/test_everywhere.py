@@ -199,13 +199,15 @@ def test_a_suite_runs_its_shares_and_adds_them_up(
 
 
 def test_every_test_is_in_one_part_and_each_part_has_files_of_its_own() -> None:
-    programs, measured, (rest, *left_out) = everywhere.PARTS
+    programs, measured, (rest, *left_out), compared = everywhere.PARTS
     assert rest == "tests"
-    assert left_out == [f"--ignore={folder}" for folder in (*programs, *measured)]
-    assert all((everywhere.ROOT / name).exists() for name in (*programs, *measured))
+    reaching = measured[: -len(compared)]
+    assert [*measured] == [*reaching, *(f"--ignore={name}" for name in compared)]
+    assert left_out == [f"--ignore={name}" for name in (*programs, *reaching, *compared)]
+    assert all((everywhere.ROOT / name).exists() for name in (*programs, *reaching, *compared))
     runs = list(everywhere.full_runs(HERE, []).values())
     assert len({run.report for run in runs}) == len(everywhere.PARTS)
-    assert [run.variables.keys() for run in runs] == [set(), {"COVERAGE_FILE"}, set()]
+    assert [run.variables.keys() for run in runs] == [set(), {"COVERAGE_FILE"}, set(), set()]
     assert {run.environment for run in runs} == {everywhere.ENVIRONMENTS / f"py{HERE.version}"}
     assert [run.arguments for run in everywhere.full_runs(HERE, ["-k", "one"]).values()] == [
         ("-k", "one")
@@ -284,4 +286,6 @@ def test_the_tests_of_the_store_write_to_the_disk_as_well(begun: list[Run]) -> N
         assert len({run.report for run in begun}) == len(begun)
     assert all((everywhere.ROOT / name).exists() for name in everywhere.ON_DISK)
     all_of(["3.11"])
-    assert [run.in_memory for run in begun if run.environment.name == "py3.11"] == [False] * 3
+    assert [run.in_memory for run in begun if run.environment.name == "py3.11"] == [False] * len(
+        everywhere.PARTS
+    )

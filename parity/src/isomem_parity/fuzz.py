@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def is_later() -> bool:
     return release() != PROFILES[0]
 
 
+@cache
 def texts() -> st.SearchStrategy[str]:
     """Short texts of several languages; sometimes nothing, something long, or a JSON look-alike."""
     words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join)
@@ -92,6 +94,7 @@ def message(draw: Any) -> dict[str, Any]:
     return made
 
 
+@cache
 def scopes() -> st.SearchStrategy[dict[str, str]]:
     """Ids of a call: mostly of a user, sometimes of an agent or a run, too."""
     return st.sampled_from(
@@ -104,6 +107,7 @@ def scopes() -> st.SearchStrategy[dict[str, str]]:
     )
 
 
+@cache
 def nested_scopes() -> st.SearchStrategy[dict[str, str]]:
     """Ids of one user: what is asked for by the user alone spans several stored scopes."""
     user = {"user_id": "u1"}
@@ -113,11 +117,13 @@ def nested_scopes() -> st.SearchStrategy[dict[str, str]]:
     ])  # fmt: skip
 
 
+@cache
 def named() -> st.SearchStrategy[str]:
     """Texts with one of a few names, so that scopes share entities."""
     return st.tuples(st.sampled_from(NAMES), st.sampled_from(WORDS)).map(" likes ".join)
 
 
+@cache
 def metadata() -> st.SearchStrategy[dict[str, Any]]:
     """Custom metadata; sometimes with names that the payload uses itself."""
     keys = st.sampled_from(("n", "s", "tags", "o", "flag", "when"))
@@ -205,6 +211,7 @@ def condition(draw: Any) -> dict[str, Any]:
     return {key: ranged}
 
 
+@cache
 def conditions() -> st.SearchStrategy[dict[str, Any]]:
     """Conditions by grammar: several keys, AND, OR, NOT, and those inside each other."""
     flat = st.lists(condition(), min_size=1, max_size=2).map(_merged)
@@ -222,17 +229,20 @@ def _merged(parts: Any) -> dict[str, Any]:
     return {key: value for part in parts for key, value in part.items()}
 
 
+@cache
 def expiry() -> st.SearchStrategy[dict[str, Any]]:
     """Mostly nothing; a last day for the releases that know one."""
     given = st.sampled_from(DAYS).map(lambda day: {"expiration_date": day})
     return st.one_of(*[st.just({})] * 3, given) if is_later() else st.just({})
 
 
+@cache
 def shows() -> st.SearchStrategy[dict[str, Any]]:
     """Whether expired memories are shown, for the releases that can hide them."""
     return st.sampled_from(({}, {}, {"show_expired": True})) if is_later() else st.just({})
 
 
+@cache
 def references() -> st.SearchStrategy[str]:
     """An id: of one of the first memories, or of none."""
     known = st.integers(1, 25).map(lambda number: f"$m{number}")
@@ -240,6 +250,7 @@ def references() -> st.SearchStrategy[str]:
     return st.one_of(known, known, known, known, known, known, known, none)
 
 
+@cache
 def faults() -> st.SearchStrategy[tuple[dict[str, Any], ...]]:
     """What goes wrong in a step: mostly nothing."""
     some: st.SearchStrategy[dict[str, Any]] = st.sampled_from((

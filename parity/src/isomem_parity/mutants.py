@@ -8,7 +8,7 @@ annotations, docstrings, imports, stubs, blocks for type checkers.
 from __future__ import annotations
 
 import ast
-import copy
+import functools
 import itertools
 import random
 import re
@@ -45,8 +45,13 @@ class Change:
     line: int
     begin: int
     end: int
-    new: str
+    node: ast.AST | None
     is_message: bool = False
+
+    @property
+    def new(self) -> str:
+        """What stands there instead. Writing a node takes long, and few changes are drawn."""
+        return "" if self.node is None else ast.unparse(self.node)
 
 
 def draw(
@@ -63,7 +68,7 @@ def draw(
         file = path.relative_to(package).as_posix()
         if any(part in file for part in only) and not apart & {file.partition("/")[0], file}:
             texts[file] = path.read_text(encoding="utf-8")
-            for change in File(texts[file]).changes():
+            for change in changes_in(texts[file]):
                 found.setdefault((file, change.line), []).append(change)
     choice = random.Random(seed)
     drawn: list[Mutant] = []
@@ -86,6 +91,12 @@ def mutated(file: str, text: str, change: Change) -> Mutant | None:
         return None
     old, new = (each.splitlines()[change.line - 1].strip() for each in (text, changed))
     return Mutant(file, change.line, old, new, change.is_message, changed)
+
+
+@functools.cache
+def changes_in(text: str) -> tuple[Change, ...]:
+    """Every change that the text of a file allows."""
+    return tuple(File(text).changes())
 
 
 class File:
@@ -118,7 +129,7 @@ class File:
             old.lineno,
             self.starts[old.lineno - 1] + old.col_offset,
             self.starts[(old.end_lineno or old.lineno) - 1] + (old.end_col_offset or 0),
-            ast.unparse(new),
+            new,
             is_message=in_raise and is_text,
         )
 
@@ -130,7 +141,7 @@ class File:
             if not text.lstrip().startswith(b"#"):
                 for word in re.finditer(rb"(?<=[\s\"])[^\s\"]+ ", text):
                     start = self.starts[line - 1]
-                    yield Change(line, start + word.start(), start + word.end(), "")
+                    yield Change(line, start + word.start(), start + word.end(), None)
 
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
@@ -183,18 +194,17 @@ def _other_expressions(node: ast.expr) -> Iterator[ast.expr]:
     """Comparisons and booleans turned round, arguments swapped."""
     if isinstance(node, ast.Compare):
         for index, operator in enumerate(node.ops):
-            turned = copy.deepcopy(node)
-            turned.ops[index] = FLIPPED[type(operator)]()
-            yield turned
+            turned = [*node.ops[:index], FLIPPED[type(operator)](), *node.ops[index + 1 :]]
+            yield ast.Compare(node.left, turned, node.comparators)
     elif isinstance(node, ast.BoolOp):
         yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         yield node.operand
     elif isinstance(node, ast.Call) and getattr(node.func, "id", "") not in TYPE_QUESTIONS:
         for index in range(len(node.args) - 1):
-            swapped = copy.deepcopy(node)
-            swapped.args[index : index + 2] = swapped.args[index : index + 2][::-1]
-            yield swapped
+            swapped = [*node.args]
+            swapped[index : index + 2] = swapped[index : index + 2][::-1]
+            yield ast.Call(node.func, swapped, node.keywords)
 
 
 def _other_defaults(arguments: ast.arguments) -> Iterator[tuple[ast.expr, ast.expr]]:

@@ -114,11 +114,23 @@ def load() -> Any:
     from isomem_parity.ties import settle
 
     settle()
+    share_inspector()
     main.uuid = SimpleNamespace(uuid4=_memory_uuid)
     storage.uuid = SimpleNamespace(uuid4=_row_uuid)
     for module in (main, storage, prompts):
         module.datetime = SteppedDatetime
     return main
+
+
+def share_inspector() -> None:
+    """One inspector for all clients of Qdrant: each made its own, for longer than a script takes.
+
+    It finds texts that the client is to embed, and neither side hands it any.
+    """
+    from qdrant_client import qdrant_client
+
+    if isinstance(qdrant_client.Inspector, type):
+        qdrant_client.Inspector = cache(qdrant_client.Inspector)
 
 
 def _first_import() -> None:
