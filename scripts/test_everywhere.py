@@ -4,13 +4,14 @@ On one of them (the one that runs this script, if it is supported) everything ru
 installed, in parts side by side. Coverage is measured in one part, whose tests reach what has to be
 covered. On the others, the library's tests run: all but those that need upstream, that build
 packages (each environment has built the kernel already) and that try the benchmarks, the mutation
-check, the scripts and the recipe of the table, which have one Python of their own. Those between
-the oldest and the newest run what a memory does, without what is slow. Properties are tried on a
-quarter of the examples there, other ones on each, and long texts are shorter. All of these run side
-by side, as many as there are processors, the longest first, and so do the parity tests with the
-later mem0 that has a profile, in tier A. What they print comes in order. Files are written to
-memory, where nothing waits for a disk, and those of the store's own tests to the disk as well. The
-environments are created under .venvs/ and kept until the packaging changes.
+check, the scripts, the recipe of the table and what the source says, which have one Python of their
+own. Those between the oldest and the newest run what a memory does, without what is slow.
+Properties are tried on a quarter of the examples there, other ones on each, and long texts are
+shorter. All of these run side by side, as many as there are processors, the longest first, and so
+do the parity tests with the later mem0 that has a profile, in tier A. What they print comes in
+order. Files are written to memory, where nothing waits for a disk, and those of the store's own
+tests to the disk as well. The environments are created under .venvs/ and kept until the packaging
+changes.
 
 `--suite fast` and `--suite torture` run on one Python: the quick tests without upstream, and the
 long form of the torture tests.
@@ -71,10 +72,11 @@ PARTS = (
     ("tests", *map("--ignore={}".format, (*PROGRAMS, *REACHING, *COMPARED))),
     COMPARED,
 )
-# The library's tests: not those of the scripts, which run on the Python that a contributor has.
+# The library's tests: not those of the scripts, which run on the Python that a contributor has, and
+# not those that only read the source.
 OF_SCRIPTS = (
-    "models", "test_clients.py", "test_everywhere.py", "test_figures.py", "test_house.py",
-    "test_upstream_tests.py",
+    "models", "test_architecture.py", "test_clients.py", "test_everywhere.py", "test_figures.py",
+    "test_house.py", "test_upstream_tests.py",
 )  # fmt: skip
 LIBRARY = (
     "--ignore=tests/bench", "--ignore=tests/parity/test_mutants.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from functools import cache
 
 from isomem.cli import commands, mcp, moving, service
 from isomem.cli.failures import UsageError
@@ -80,13 +81,12 @@ def make_parser() -> ArgumentParser:
     """The parser of all commands."""
     import isomem
 
-    common = _common(None)
     parser = _Parser(
         prog="isomem",
         description="Long-term memory for AI agents, in one file.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
-        parents=[common],
+        parents=[_common(None)],
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"isomem {isomem.__version__}")
@@ -105,6 +105,7 @@ def make_parser() -> ArgumentParser:
     return parser
 
 
+@cache
 def _common(default: str | None) -> _Parser:
     """Options that can be given before or after the command."""
     common = _Parser(add_help=False)
