@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,31 @@ def _show_spacy(there: bool) -> None:
     if "full" not in _models:
         import spacy
 
+        _remember_texts()
         _models["full"] = spacy.load(SPACY_MODEL)
         _models["lemma"] = spacy.load(SPACY_MODEL, disable=["ner", "parser"])
     _set_spacy(spacy_models, _models["full"], _models["lemma"])
+
+
+def _remember_texts() -> None:
+    """Each pipeline reads a text once: a script runs on both classes, one after the other.
+
+    What spaCy finds in a text depends on nothing else, and neither side changes it.
+    """
+    from spacy.language import Language
+
+    read = Language.__call__
+
+    @lru_cache(maxsize=512)
+    def once(pipeline: Any, text: str, disable: tuple[str, ...]) -> Any:
+        return read(pipeline, text, disable=disable)
+
+    def call(pipeline: Any, text: Any, *, disable: Any = (), component_cfg: Any = None) -> Any:
+        if isinstance(text, str) and component_cfg is None:
+            return once(pipeline, text, tuple(disable))
+        return read(pipeline, text, disable=disable, component_cfg=component_cfg)
+
+    Language.__call__ = call
 
 
 def _set_spacy(module: Any, full: Any, lemma: Any) -> None:
