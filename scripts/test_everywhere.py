@@ -54,7 +54,7 @@ FULL: Needs = (
 FAST: Needs = ("isomem[test,wordllama,serve]",)
 # All tests, in parts that run side by side. The first runs long programs, mem0's among them. Where
 # coverage is measured, tests take twice as long: that is where those are that have to reach all,
-# and not those that compare with upstream what others reach.
+# and not what is slow or compares with upstream what others reach.
 PROGRAMS = ("tests/parity", "tests/recorded", "tests/serve", "tests/web")
 COMPARED = (
     "tests/claims", "tests/unit/contract/test_filters_oracle.py",
@@ -65,11 +65,13 @@ REACHING = (
     *(f"tests/unit/{part}" for part in ("contract", "pipeline", "ports", "store", "text")),
     *(f"tests/unit/test_{name}.py" for name in ("importer", "ingest", "reembed")),
 )  # fmt: skip
-MEASURED = (*REACHING, *map("--ignore={}".format, COMPARED))
+OF_REACHING = (*REACHING, *map("--ignore={}".format, COMPARED), "-m")
+MEASURED = (*OF_REACHING, "not slow")
 PARTS = (
-    PROGRAMS,
     MEASURED,
+    PROGRAMS,
     ("tests", *map("--ignore={}".format, (*PROGRAMS, *REACHING, *COMPARED))),
+    (*OF_REACHING, "slow"),
     COMPARED,
 )
 # The library's tests: not those of the scripts, which run on the Python that a contributor has, and

