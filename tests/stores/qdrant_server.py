@@ -26,6 +26,7 @@ class Double:
         requests: method and path of every request.
         failing: statuses to answer the next requests with, in place of what they ask for.
         indexed: the indexes that were made, by collection.
+        is_strict: whether filters on keys without an index are refused, as by Qdrant Cloud.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class Double:
         self.bodies: list[Json] = []
         self.failing: list[int] = []
         self.indexed: dict[str, list[str]] = {}
+        self.is_strict = False
         self.url = ""
 
     def answer(self, method: str, path: str, body: Json) -> Any:
@@ -47,6 +49,10 @@ class Double:
         if len(parts) == 1:
             return self.local.get_collections()
         name, rest = parts[1], "/".join(parts[2:])
+        if self.is_strict and method == "POST":
+            for key in _keys(body.get("searches", body)):
+                if key not in self.indexed.get(name, ()):
+                    raise ValueError(f"Index required but not found for {key!r}")
         return _ROUTES[method, rest](self, name, body)
 
     def sent(self, method: str, ending: str) -> int:
@@ -77,6 +83,15 @@ def _refuse_what_servers_decide_alone(given: Any) -> None:
         return
     for each in given:
         _refuse_what_servers_decide_alone(each)
+
+
+def _keys(given: Any) -> Iterator[str]:
+    """The keys that the filters of a request are on."""
+    for part in given.values() if isinstance(given, dict) else given:
+        if isinstance(part, dict) and "key" in part:
+            yield part["key"]
+        elif isinstance(part, dict | list):
+            yield from _keys(part)
 
 
 def _exists(server: Double, name: str, body: Json) -> Any:

@@ -253,7 +253,7 @@ def test_memories_are_counted_and_scopes_listed(memory: Any) -> None:
 
 
 def test_an_id_that_is_no_text_belongs_to_no_scope(memory: Any, adapter: Adapter) -> None:
-    """isomem stores none, but another program may."""
+    """Many stores refuse it; into others, another program may write it."""
     say(memory, "One", agent_id="helper")
 
     def store(number: int, user: object) -> None:
@@ -263,8 +263,8 @@ def test_an_id_that_is_no_text_belongs_to_no_scope(memory: Any, adapter: Adapter
             payloads=[{"data": str(number), "user_id": user, "agent_id": "helper"}],
         )
 
-    if adapter.can.atomic:
-        with pytest.raises(VectorStoreError, match="user_id must be a string"):
+    if adapter.can.atomic or adapter.name.startswith("chroma"):
+        with pytest.raises(VectorStoreError, match="user_id"):
             store(2, ["ana"])
         return
     store(2, ["ana"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +27,7 @@ from isomem.stores.chroma import ChromaStore, read
 from isomem.stores.chroma_calls import _settings
 from tests.stores import chroma_server
 from tests.stores.adapters import RUNS_ALL
+from tests.torture.storage import SOURCE
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -50,6 +54,52 @@ def systems() -> int:
 
 
 # --- Folders ---------------------------------------------------------------------------------
+
+BUSY = """
+import os, signal, sys
+from chromadb.config import System
+from isomem.stores.chroma import ChromaStore
+
+def store(path):
+    return ChromaStore({"path": path, "collection_name": "mem0"})
+
+first, start = store("A"), System.start
+signal.signal(signal.SIGUSR1, lambda *_: first.close())
+
+def interrupted(self):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    start(self)
+
+def forked(self):
+    if os.fork() == 0:
+        try:
+            store("C")
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
+    start(self)
+
+System.start = interrupted if sys.argv[1] == "signal" else forked
+if sys.argv[1] == "signal":
+    store("B").close()
+else:
+    import threading
+    opening = threading.Thread(target=store, args=("B",))
+    opening.start()
+    opening.join()
+"""
+
+
+@pytest.mark.parametrize("moment", ["signal", "fork"])
+def test_a_signal_handler_and_a_child_do_not_wait_for_a_folder_that_is_being_opened(
+    work: Path, moment: str
+) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", BUSY, moment]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(
+        command, cwd=work, env=environment, timeout=60, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from isomem import DatabaseError, InvalidConfigError, ValidationError, VectorStoreError
+from isomem import DatabaseError, InvalidConfigError, Memory, ValidationError, VectorStoreError
 from isomem.cli import main
 from isomem.importer import import_mem0
 from isomem.moving.export import export
@@ -423,3 +423,41 @@ def test_what_is_known_of_a_memory_follows_the_spelling_of_its_id(
     assert memory.entity_store.get(entity).payload["linked_memory_ids"] == [one]
     memory.purge(user_id="ana")
     assert [memory.history(name) for name in (one, gone, spelled(gone))] == [[], [], []]
+
+
+def test_what_was_stored_in_front_of_an_export_that_began_with_entities_is_in_it(
+    home: Path, tmp_path: Path
+) -> None:
+    """When it was cut off, there was no memory, and its first entity was another one."""
+    with ADAPTERS[0].open(tmp_path) as memory:
+        say(memory, "it rains")
+        entity = {"id": "7d8c1a44-0000-4000-8000-000000000001", "vector": [1.0] * DIMS}
+        memory.entity_store.insert(
+            vectors=[entity["vector"]],
+            ids=[entity["id"]],
+            payloads=[{"data": "x", "linked_memory_ids": ["a"], "user_id": "ana"}],
+        )
+        export(memory, "whole.jsonl")
+        head = (home / "whole.jsonl").read_text("utf-8").splitlines(keepends=True)[0]
+        old = line_of({"entity": {**entity, "payload": {"data": "old"}}})
+        (home / "cut.jsonl.part").write_text(head + old, encoding="utf-8")
+        assert export(memory, "cut.jsonl")["memory"]["count"] == 1
+    assert (home / "cut.jsonl").read_bytes() == (home / "whole.jsonl").read_bytes()
+
+
+def test_the_length_for_a_new_collection_is_not_that_of_one_that_is_there(home: Path) -> None:
+    pytest.importorskip("qdrant_client")
+    config: dict[str, Any] = {
+        "vector_store": {"provider": "qdrant", "config": {"path": "q"}},
+        "history_db_path": "h.db",
+        "embedder": {"provider": "mock", "config": {"embedding_dims": DIMS}},
+        "llm": {"provider": "mock"},
+    }
+    with Memory.from_config(config) as memory:
+        say(memory, "it rains")
+    config["vector_store"]["config"]["embedding_model_dims"] = 1536
+    with Memory.from_config(config) as memory:
+        export(memory, "all.jsonl")
+        memory.delete_all(user_id="ana")
+        with (home / "all.jsonl").open(encoding="utf-8") as lines:
+            assert import_lines(memory, lines)["memory"]["added"] == 1

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from isomem import Memory
+from isomem import DatabaseError, Memory
 from tests.stores import server
 from tests.stores.test_postgres_hnsw import ANA, DIMS, REST, fill, indexes, look, opened, point_id
 from tests.torture.storage import SOURCE
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(bool(server.without_pgvector()), reason=server.w
 if not server.without_pgvector():
     import psycopg
 
-    from isomem.stores.postgres import indexing
+    from isomem.stores.postgres import indexing, turns
 
 COUNT, FROM = 60, 50
 LIMIT_S = 30.0
@@ -245,6 +245,18 @@ def test_a_forked_child_leaves_the_build_to_its_parent(memory: Any) -> None:
     assert process.communicate(timeout=LIMIT_S)[0] == "done\n"
     assert [valid for _, valid in states(memory)] == [True]
     assert len(indexes(memory)) == 1
+
+
+def test_what_waits_for_a_build_that_waits_for_a_forgotten_session_names_it(
+    memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_STUCK_S", 0.5)
+    with delayed() as building:
+        look(memory, ANA, QUERY)
+        building()
+        for call in (memory.vector_store.build_indexes, lambda: memory.purge(user_id="ben")):
+            with pytest.raises(DatabaseError, match=r"builds an index .* waits for session \d+"):
+                call()
 
 
 def test_closing_does_not_wait_for_a_build(memory: Any) -> None:

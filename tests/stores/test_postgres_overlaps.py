@@ -16,7 +16,7 @@ from isomem.store.codec import load_terms
 from isomem.testing import ScriptedLLM
 from tests.facade.conftest import facts
 from tests.stores import server
-from tests.stores.conftest import say, texts
+from tests.stores.conftest import learn, say, texts
 from tests.stores.test_postgres import REST
 
 pytestmark = pytest.mark.skipif(bool(server.missing()), reason=server.missing())
@@ -324,3 +324,29 @@ def test_scopes_without_points_are_evicted_too(
         cached = memory.vector_store._scope_cache._cached
         assert bool(cached) == bool(most)
         assert len(cached) <= most
+
+
+# --- Entities --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("agent", [{}, {"agent_id": "a"}], ids=["same scope", "wider scope"])
+@pytest.mark.parametrize("change", ["add", "update"])
+def test_entities_that_are_removed_meanwhile_are_made_anew(
+    memory: Any, other: Any, beside: Beside, section: dict[str, Any], agent: Any, change: str
+) -> None:
+    """An entity goes with its last memory, also if it was found from a wider scope."""
+    old = learn(memory, "Ana Silva moved to Berlin", **USER, **agent)[0]
+    new = say(other, "It rains", **USER)
+    with memory.stores._rows.writing():
+        memory.delete(old)
+        memory.stores._rows.rows("SELECT 1")
+        if change == "add":
+            begun = beside(lambda: learn(other, "Ana Silva left Berlin", **USER))
+        else:
+            begun = beside(lambda: other.update(new, "Ana Silva left Berlin"))
+        assert not begun.done()
+    changed = begun.result()
+    memory_id = changed[0] if change == "add" else new
+    sql = "SELECT count(*) FROM {}.links WHERE memory_id = '{}'"
+    named = sql.format(section["config"]["schema"], memory_id)
+    assert server.shared().do(named, "tests") == [(2,)]

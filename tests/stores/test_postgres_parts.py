@@ -89,12 +89,29 @@ def test_a_password_of_one_letter_leaves_the_text_readable() -> None:
     assert target(password="a").without_secret("a database") == "a database"
 
 
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://me:a%2Fb%40c@db/app", "postgresql:///app?host=/tmp&user=a@b",
+        "password='postgres://x/y@z' host=db", "postgresql://me@%2Ftmp/app",
+    ],
+)  # fmt: skip
+def test_a_dsn_with_such_characters_in_their_places_is_read(dsn: str) -> None:
+    assert target(dsn=dsn).parameters
+
+
 def test_the_configuration_does_not_show_the_password() -> None:
     section = {"provider": "postgres", "config": {"dsn": DSN, "password": SECRET}}
     assert "p4ss" not in repr(MemoryConfig(vector_store=section).vector_store)
 
 
-@pytest.mark.parametrize("dsn", ["postgresql://[::1", "host", f"secret={SECRET}", "=", "http://x"])
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://[::1", "host", f"secret={SECRET}", "=", "http://x",
+        f"postgresql://me:hunter2/{SECRET}@db/app", f"postgres://me:hun@{SECRET}@db/app?a=b",
+    ],
+)  # fmt: skip
 def test_a_dsn_that_cannot_be_read_is_not_shown(dsn: str) -> None:
     with pytest.raises(InvalidConfigError, match="dsn cannot be read") as refused:
         target(dsn=dsn)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -260,6 +262,55 @@ def test_calls_go_on_as_soon_as_the_server_is_back() -> None:
             assert texts(memory.get_all(filters={"user_id": "u"})) == ["green tea"]
     finally:
         away.stop()
+
+
+def test_a_server_that_comes_back_without_its_last_commits_is_asked_anew() -> None:
+    """With synchronous_commit = off, what a crash costs. The postmaster lives on."""
+    lossy = server.Server(
+        synchronous_commit="off", wal_writer_delay="10000", bgwriter_delay="10000", autovacuum="off"
+    )
+    section, scope = server.section(dsn=lossy.make("tests")), {"user_id": "u"}
+
+    def found(memory: Memory) -> list[str]:
+        return sorted(texts(memory.search("tea", filters=scope, threshold=0.0)))
+
+    try:
+        with (
+            Memory.from_config({"vector_store": section, **REST}) as memory,
+            Memory.from_config({"vector_store": section, **REST}) as other,
+        ):
+            say(other, "green tea", user_id="u")
+            assert found(memory) == ["green tea"]
+            lossy.do("CHECKPOINT")
+            lossy.do("SELECT pg_switch_wal()")
+            say(other, "black tea", user_id="u")
+            assert found(memory) == ["black tea", "green tea"]
+            [(pid,)] = lossy.do(
+                "SELECT min(pid) FROM pg_stat_activity WHERE application_name = 'isomem'"
+            )
+            os.kill(pid, signal.SIGKILL)
+            failed_before(lambda: say(other, "white tea", user_id="u"))
+            assert found(memory) == found(other) == ["green tea", "white tea"]
+    finally:
+        lossy.stop()
+
+
+def test_what_a_lost_connection_was_told_is_not_taken_for_what_the_new_one_says(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(memory, "green tea", user_id="u")
+    rows, reader = memory.stores._rows, memory.vector_store.reader
+    cache = reader._cache
+    cache.clear()
+    monkeypatch.setattr(rows.connections, "server_of", lambda it: str(it.info.backend_pid))
+    with rows.reading():
+        cache.expect(reader._number, {"user_id": "u"}, "whole")
+        [(old,)] = rows.rows("SELECT pg_backend_pid()")
+        server.shared().do(f"SELECT pg_terminate_backend({old})")
+        [(new, _)] = rows.rows("SELECT pg_backend_pid(), 2")
+        assert rows.current._answers == []
+        reader.scope({"user_id": "u"})
+        assert [each.server for each in cache._cached.values()] == [str(new)] != [str(old)]
 
 
 def copied(data: Path, name: str) -> Path:

@@ -63,9 +63,29 @@ def test_a_new_collection_is_that_of_mem0_with_its_indexes(memory: Any, server: 
     [body] = created
     assert (body["vectors"]["size"], body["vectors"]["distance"]) == (DIMS, "Cosine")
     assert body["sparse_vectors"] == {"bm25": {"modifier": "idf"}}
-    expected = ["user_id", "agent_id", "run_id", "actor_id"]
+    expected = ["user_id", "agent_id", "run_id", "actor_id", "linked_memory_ids"]
     assert server.indexed == {"mem0": expected, "mem0_entities": expected}
     assert memory.vector_store.is_local is False
+
+
+def test_a_server_that_filters_by_indexes_alone_has_its_entities_cleaned(
+    memory: Any, server: Double
+) -> None:
+    """As Qdrant Cloud's, which are in strict mode."""
+
+    def entities() -> set[str]:
+        return {each.payload["data"] for each in memory.entity_store.list(top_k=None)[0]}
+
+    server.is_strict = True
+    one = say(memory, "It rains")
+    memory.update(one, "Ana Gomez lives in Lisbon")
+    assert entities() == {"Ana Gomez", "Lisbon"}
+    memory.update(one, "Bob Miller lives in Porto")
+    assert entities() == {"Bob Miller", "Porto"}
+    memory.delete(one)
+    assert entities() == set()
+    with pytest.raises(VectorValueError, match="Index required"):
+        memory.get_all(filters={**ANA, "colour": "red"})
 
 
 def test_a_cluster_is_asked_for_shards_and_copies(server: Double, tmp_path: Path) -> None:

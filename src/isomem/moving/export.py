@@ -209,6 +209,10 @@ else:
                 raise
 
 
+_FIRST = (KINDS[0], "")
+"""What comes before everything."""
+
+
 def _so_far(
     number: int, head: Fields, memory: Facade
 ) -> tuple[Digests, tuple[str, str] | None, int]:
@@ -231,12 +235,12 @@ def _so_far(
                     payloads = payloads_of(stores[kind], [fields["id"] for _, fields, _ in page])
                     for _, fields, length in page:
                         if not is_stored(kind, fields, payloads):
-                            return digests, after or (kind, ""), size
+                            return digests, after or _FIRST, size
                         digests.add((kind, fields))
                         after, size = (kind, fields["id"]), size + length
     except (OSError, ValueError, KeyError, AttributeError):
         return Digests(), None, 0
-    return digests, after or (KINDS[0], ""), size
+    return digests, after or _FIRST, size
 
 
 def _point_of(line: bytes) -> tuple[str, Fields, int]:

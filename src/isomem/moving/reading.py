@@ -76,10 +76,16 @@ TABLES = {
 
 
 def made_by(memory: Facade) -> Made:
-    """The length of the vectors that a memory expects, and the identity of its embedder."""
+    """The length of the vectors that a memory expects, and the identity of its embedder.
+
+    An embedder need not say how long its vectors are. The option may be that of another collection:
+    to an engine, it is the length for a new one.
+    """
     options = memory.config.vector_store.config
-    dims = options.get("embedding_model_dims")
-    return facts_of({"embedding_model_dims": dims}, memory.embedding_model)
+    dims, identity = facts_of({"embedding_model_dims": None}, memory.embedding_model)
+    found = getattr(memory.vector_store, "embedding_model_dims", None)
+    stored = found if isinstance(found, int) else options.get("embedding_model_dims")
+    return dims or stored, identity
 
 
 def gives_vectors(memory: Facade) -> bool:

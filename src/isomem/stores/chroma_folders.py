@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from threading import Lock
+from threading import RLock
 
 import apsw
 
@@ -117,7 +117,18 @@ class Folder:
 
 
 _folders: dict[str, Folder] = {}
-_lock = Lock()
+# A signal handler or a finalizer may close one folder while its thread opens another.
+_lock = RLock()
+
+
+def _unlock() -> None:
+    """In a child, where no thread is left that could do it."""
+    global _lock
+    _lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def _systems() -> dict[str, Any]:

@@ -36,8 +36,9 @@ QDRANT_OPTIONS = store_table("qdrant")
 KEYWORDS = "bm25"
 """The sparse vector with the keywords."""
 
-INDEXED = ("user_id", "agent_id", "run_id", "actor_id")
-"""The keys that get an index on a server."""
+INDEXED = ("user_id", "agent_id", "run_id", "actor_id", "linked_memory_ids")
+"""The keys that get an index on a server: mem0's, and that by which the entities of a memory are
+found. A server in strict mode, as Qdrant Cloud's are, refuses filters on keys without one."""
 
 _NO_NAMES = frozenset(("<", ">", ":", '"', "/", "\\", "|", "?", "*", "\0", "\x1f", ".", ".."))
 _LONGEST = 255

@@ -6,6 +6,7 @@ from isomem.contract.payload import LINKS, links_of
 from isomem.store.codec import load_payload
 from isomem.store.links import LinkTable
 from isomem.stores.postgres.escaped import is_storable_id, restored_all
+from isomem.stores.postgres.meanings import UnsureError, overtaken
 from isomem.stores.postgres.scopes import columns_of, place_of, row_key_of
 
 TYPE_CHECKING = False
@@ -23,14 +24,17 @@ _INSERT_BY_ID = (
     " FROM unnest(?::text[], ?::bigint[], ?::text[]) AS n (id, position, memory_id)"
     " JOIN ids AS i ON i.collection = ? AND i.id = n.id"
 )
+# It fails if one of the entities is gone: another transaction has removed it since it was found.
 _NEW = (
-    "INSERT INTO links (scope, seq, position, memory_id)"
+    "WITH p AS (SELECT scope, seq FROM points WHERE (scope, seq) IN"
+    " (SELECT * FROM unnest(?::bigint[], ?::bigint[])) FOR KEY SHARE),"
+    " new AS (INSERT INTO links (scope, seq, position, memory_id)"
     " SELECT p.scope, p.seq, {position}, n.memory_id"
     " FROM unnest(?::bigint[], ?::bigint[], ?::text[]) AS n (scope, seq, memory_id)"
-    " JOIN (SELECT scope, seq FROM points WHERE (scope, seq) IN"
-    " (SELECT * FROM unnest(?::bigint[], ?::bigint[])) FOR KEY SHARE) AS p USING (scope, seq)"
+    " JOIN p USING (scope, seq)"
     " WHERE NOT EXISTS (SELECT 1 FROM links AS l WHERE l.scope = p.scope AND l.seq = p.seq"
-    " AND l.memory_id = n.memory_id)"
+    " AND l.memory_id = n.memory_id))"
+    " SELECT 1 / ((SELECT count(*) FROM p) = ?)::integer"
 )
 _LAST = (
     "coalesce((SELECT max(position) + 1 FROM links AS o"
@@ -135,9 +139,20 @@ class PostgresLinkTable(LinkTable):
             self._rows.execute(_SORT, columns_of(links))
 
     def _add(self, sql: str, links: Sequence[tuple[int, str]]) -> None:
-        scopes, seqs = columns_of([entity for entity, _ in links])
-        ids = [memory_id for _, memory_id in links]
-        self._rows.execute(sql, (scopes, seqs, ids, scopes, seqs))
+        """Adds links, unless an entity is gone: then the transaction has to be run again."""
+        entities = {entity for entity, _ in links}
+        memory_ids = [memory_id for _, memory_id in links]
+        columns = columns_of([entity for entity, _ in links])
+        bindings = (*columns_of(entities), *columns, memory_ids, len(entities))
+        transaction = self._rows.current
+        if transaction.sure:
+            self._rows.execute(sql, bindings)
+            return
+        try:
+            self._rows.rows(sql, bindings)
+        except UnsureError as error:
+            cause = "an entity was removed while a memory was being linked to it"
+            raise overtaken(self._rows.connections.target, cause) from error
 
     def unlink(self, memory_id: str, entities: Iterable[int]) -> None:
         """Removes the links between a memory and some entities."""

@@ -60,12 +60,7 @@ def meaning(error: psycopg.Error, target: Target, *, committing: bool = False) -
     if is_lost(error):
         return lost(target, cause, in_doubt=committing)
     if isinstance(error, (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)):
-        return UnfinishedError(
-            f"{target.name}: other calls were in the way; nothing of this call was stored",
-            in_doubt=False,
-            suggestion="Call again.",
-            cause=cause,
-        )
+        return overtaken(target, cause)
     if isinstance(error, psycopg.errors.DivisionByZero):  # So that a statement can say no.
         return UnsureError(f"{target.name}: a write has to look before it is done")
     for kind, message, suggestion in _MEANINGS:
@@ -76,6 +71,16 @@ def meaning(error: psycopg.Error, target: Target, *, committing: bool = False) -
                 debug_info={"postgresql": cause},
             )
     return DatabaseError(f"{target.name}: {cause}", debug_info={"postgresql": cause})
+
+
+def overtaken(target: Target, cause: str) -> UnfinishedError:
+    """The error for a transaction that others have got ahead of."""
+    return UnfinishedError(
+        f"{target.name}: other calls were in the way; nothing of this call was stored",
+        in_doubt=False,
+        suggestion="Call again.",
+        cause=cause,
+    )
 
 
 def unreachable(error: psycopg.Error, target: Target) -> DatabaseError:

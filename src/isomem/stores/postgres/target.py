@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from psycopg import Error, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from isomem.errors import InvalidConfigError
+from isomem.pattern import Pattern
 from isomem.providers.settings import redact
 
 TYPE_CHECKING = False
@@ -27,6 +30,15 @@ _PLAIN = {
 
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
 """The parameters of libpq that nobody may see."""
+
+_HALF_READ = Pattern(r"postgres(ql)?://[^?]*[/@][^?]*@")
+"""A URL with a `/` or `@` in the password: to libpq, the rest of the password is a name."""
+
+_SERVER = (
+    "SELECT pg_postmaster_start_time()::text || ' ' || coalesce("
+    "(SELECT stats_reset::text FROM pg_stat_bgwriter), '')"
+)
+"""Statistics begin anew after a crash, though the process that starts the others may live on."""
 
 _NOTICED = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """After how many seconds, and how many questions, a connection to a host that has fallen silent
@@ -73,7 +85,7 @@ class Target:
         ).format(round(options["statement_timeout_s"] * 1000))
         if self.schema:
             self._settings += sql.SQL("SET search_path = {}; ").format(sql.Identifier(self.schema))
-        self._settings += sql.SQL("SELECT pg_postmaster_start_time()::text")
+        self._settings += sql.SQL(_SERVER)
         host, port = parameters.get("host") or "local", parameters.get("port") or 5432
         database = parameters.get("dbname") or parameters.get("user") or "postgres"
         self.name = f"postgresql://{host}:{port}/{database}"
@@ -87,7 +99,8 @@ class Target:
         Poolers such as PgBouncer refuse it in the options with which a connection is made.
 
         Returns:
-            When the server was started: another one, or what was restored, has another time.
+            When the server was started, and when it last came back from a crash, which may have
+            cost it commits: another one, or what was restored, has another time.
         """
         cursor = connection.execute(self._settings, prepare=False)  # As one message.
         while cursor.nextset():
@@ -117,10 +130,9 @@ def check_pool(options: Mapping[str, Any], least: str, most: str) -> None:
 
 
 def _read(dsn: str | None, option: str) -> dict[str, Any]:
-    try:
-        return dict(conninfo_to_dict(dsn or ""))
-    except Error:
-        pass
+    with suppress(Error):
+        if not _HALF_READ.match(dsn or ""):
+            return dict(conninfo_to_dict(dsn or ""))
     raise InvalidConfigError(
         f"vector_store.config: {option} cannot be read",
         error_code="CONFIG_003",

@@ -169,6 +169,7 @@ class Transaction:
                 now = time.monotonic()
                 deadline = deadline or now + self._connections.retry_s
                 self._drop_connection()
+                self._answers.clear()  # Of the old connection, and perhaps of another server.
                 if now > deadline:
                     cause = self._connections.target.without_secret(str(error))
                     raise lost(self._connections.target, cause, in_doubt=False) from error

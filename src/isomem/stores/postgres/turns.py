@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
+from isomem.errors import DatabaseError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +23,16 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _TURN = (0x6E656172, 0)
-_PAUSE_S = 0.25
+_PAUSE_S, _STUCK_S = 0.25, 15.0
+"""After how long to ask again, and how long whoever has the turn may itself wait for others."""
+_KEEPING = (
+    "SELECT 'session ' || pid || coalesce(' (' || nullif(application_name, '') || ')', '')"
+    " FROM pg_stat_activity WHERE pid IN (SELECT unnest(pg_blocking_pids(l.pid)) FROM pg_locks AS l"
+    " JOIN pg_database AS d ON d.oid = l.database WHERE d.datname = current_database()"
+    " AND l.locktype = 'advisory' AND l.classid::bigint = %s AND l.objid::bigint = %s"
+    " AND l.objsubid = 2 AND l.granted)"
+)
+"""Whom that session waits for."""
 
 
 @contextmanager
@@ -29,16 +40,35 @@ def turn(connection: Connection[Any], *, waits: bool = True) -> Iterator[bool]:
     """A block in which this session has the turn. Yields whether it does.
 
     Args:
-        waits: for another session that has it, as long as it takes.
+        waits: for another session that has it, as long as that goes on.
+
+    Raises:
+        DatabaseError: that session has waited for a transaction of others all the time.
     """
-    while not (is_mine := _take(connection)) and waits:
+    is_mine = _take(connection)
+    since = time.monotonic()
+    while waits and not is_mine:
+        keeping = connection.execute(_KEEPING, _TURN).fetchall()
+        if not keeping:
+            since = time.monotonic()
+        elif time.monotonic() - since > _STUCK_S:
+            raise _stuck(", ".join(name for (name,) in keeping))
         time.sleep(_PAUSE_S)
+        is_mine = _take(connection)
     try:
         yield is_mine
     finally:
         if is_mine:
             with suppress(psycopg.Error):  # The turn is gone with a connection that is lost.
                 connection.execute("SELECT pg_advisory_unlock(%s, %s)", _TURN)
+
+
+def _stuck(others: str) -> DatabaseError:
+    return DatabaseError(
+        f"another session builds an index in this database, or rewrites tables, and waits for "
+        f"{others}",
+        suggestion="End the transactions of those sessions, and call again.",
+    )
 
 
 def _take(connection: Connection[Any]) -> bool:
