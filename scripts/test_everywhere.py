@@ -7,8 +7,8 @@ packages (each environment has built the kernel already) and that try the benchm
 check, the scripts, the recipe of the table and what the source says, which have one Python of their
 own. Those between the oldest and the newest run what a memory does, without what is slow.
 Properties are tried on a quarter of the examples there, other ones on each, and long texts are
-shorter. All of these run side by side, one more than there are processors, the longest first, and
-so do the parity tests with the later mem0 that has a profile, in tier A. What they print comes in
+shorter. All of these run side by side, as many as there are processors, the longest first, and so
+do the parity tests with the later mem0 that has a profile, in tier A. What they print comes in
 order. Files are written to memory, where nothing waits for a disk, and those of the store's own
 tests to the disk as well. The environments are created under .venvs/ and kept until the packaging
 changes.
@@ -37,9 +37,6 @@ from xml.etree import ElementTree as ET
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".venvs"
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
-
-# One more than there are processors: an eighth of the time, tests wait for servers and timeouts.
-AT_ONCE = (os.cpu_count() or 1) + 1
 
 Needs = tuple[str, ...]
 """What an environment has beside this project: what pip is given. Of the project itself, which is
@@ -245,7 +242,7 @@ def installed(runs: dict[str, Run]) -> dict[str, Outcome]:
     """Makes the environments side by side, before any test; which could not be made."""
     # Parts share an environment.
     makers = {run.environment: run for run in runs.values()}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = dict(zip(makers, pool.map(Run.make, makers.values()), strict=True))
     broken = {version: made[run.environment] for version, run in runs.items()}
     return {version: outcome for version, outcome in broken.items() if outcome}
@@ -279,7 +276,7 @@ def full_runs(
 
 
 def together(runs: dict[str, Run]) -> Iterator[Outcome]:
-    """Runs side by side, as many as `AT_ONCE` says: the first prints at once.
+    """Runs side by side, as many as there are processors: the first prints at once.
 
     What the others print comes after it, in order.
     """
@@ -287,7 +284,7 @@ def together(runs: dict[str, Run]) -> Iterator[Outcome]:
         return
     (title, first), *others = runs.items()
     say(f"\n=== {title} ===")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         outcome = pool.submit(first.pytest)
         beside = [pool.submit(run.pytest, kept=True) for _, run in others]
         yield outcome.result()

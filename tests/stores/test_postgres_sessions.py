@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -288,9 +288,13 @@ def test_a_server_that_comes_back_without_its_last_commits_is_asked_anew() -> No
             [(pid,)] = lossy.do(
                 "SELECT min(pid) FROM pg_stat_activity WHERE application_name = 'isomem'"
             )
-            os.kill(pid, signal.SIGKILL)
+            with closing(psycopg.connect(lossy.dsn("tests"))) as observer:
+                os.kill(pid, signal.SIGKILL)
+                with pytest.raises(psycopg.OperationalError):  # As soon as the server notices.
+                    observer.execute("SELECT pg_sleep(60)")
             failed_before(lambda: say(other, "white tea", user_id="u"))
-            assert found(memory) == found(other) == ["green tea", "white tea"]
+            assert found(other) == ["green tea", "white tea"]
+            assert found(memory) == ["green tea", "white tea"]
     finally:
         lossy.stop()
 

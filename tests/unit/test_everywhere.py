@@ -108,6 +108,7 @@ def test_the_other_pythons_run_beside_the_first_and_print_after_it(
     """Each run waits until both have left a file: one after the other they would fail."""
     (folder / "py9.9").symlink_to(sys.prefix)
     monkeypatch.setattr(everywhere, "make", lambda *_: None)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     tests = folder / "test_invented.py"
     tests.write_text(f"""
 import os, pathlib, time
@@ -170,6 +171,7 @@ def test_environments_are_made_side_by_side_but_the_project_is_built_in_one_at_a
     monkeypatch.setattr(everywhere, "pip_install", pip_install)
     monkeypatch.setattr(everywhere, "is_made", lambda *_: False)
     monkeypatch.setattr("subprocess.run", lambda command, **_: command[-1].mkdir(exist_ok=True))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     runs = everywhere.full_runs(HERE, []) | {"9.9": Run(Interpreter("9.9", "python"), FAST, ())}
     assert everywhere.installed(runs) == {}
     for run, needs in ((runs[f"{HERE.version}, part 1"], FULL), (runs["9.9"], FAST)):
