@@ -428,7 +428,7 @@ def test_what_is_known_of_a_memory_follows_the_spelling_of_its_id(
 def test_what_was_stored_in_front_of_an_export_that_began_with_entities_is_in_it(
     home: Path, tmp_path: Path
 ) -> None:
-    """When it was cut off, there was no memory, and its first entity was another one."""
+    """The export was cut off when nothing but entities was stored, and the first has changed."""
     with ADAPTERS[0].open(tmp_path) as memory:
         say(memory, "it rains")
         entity = {"id": "7d8c1a44-0000-4000-8000-000000000001", "vector": [1.0] * DIMS}
