@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from isomem import log
 from isomem.config import ENTITIES_SUFFIX, store_table
+from isomem.contract.payload import LINKS
 from isomem.errors import VectorStoreError
 from isomem.options import home, read_table
 from isomem.store.codec import canonical_id
 from isomem.stores.engine import EngineStore, first_passing, passing, uuid_of
 from isomem.stores.engine_calls import wrong_name
 from isomem.stores.qdrant_filters import asked_for, decides_locally, decides_on_server
+from isomem.types import SCOPE_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ QDRANT_OPTIONS = store_table("qdrant")
 KEYWORDS = "bm25"
 """The sparse vector with the keywords."""
 
-INDEXED = ("user_id", "agent_id", "run_id", "actor_id", "linked_memory_ids")
+INDEXED = (*SCOPE_KEYS, "actor_id", LINKS)
 """The keys that get an index on a server: mem0's, and that by which the entities of a memory are
 found. A server in strict mode, as Qdrant Cloud's are, refuses filters on keys without one."""
 
